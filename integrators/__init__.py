@@ -1,0 +1,1 @@
+"""How it moves: flows, their compositions, the named integrators, and the compiled driver of a scheme table."""

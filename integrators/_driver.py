@@ -1,0 +1,150 @@
+"""The numba driver: runs a scheme's table over many steps and systems, whatever the potential's kernel."""
+
+import math
+
+import numpy as np
+from numba import float64, int64
+
+from integrators._kepler import kepler_coefficients
+from systems.kernel import KERNEL, jit
+
+DRIFT, KICK, JUMP, KEPLER, POST_NEWTONIAN, POST_NEWTONIAN_HELIOCENTRIC = range(6)
+
+
+@jit
+def jump(x, p, masses, star, h):  # type: ignore[no-untyped-def]
+    for a in range(3):
+        total = 0.0
+        for i in range(x.shape[1]):
+            total += p[a, i]
+        move = h * (total - p[a, star]) / masses[star]
+        for i in range(x.shape[1]):
+            if i != star:
+                x[a, i] += move
+
+
+@jit
+def kepler(x, p, masses, star, mu, h):  # type: ignore[no-untyped-def]
+    total = masses.sum()
+    for i in range(x.shape[1]):
+        if i == star:
+            for a in range(3):
+                x[a, i] += h * p[a, i] / total
+            continue
+        m, inverse = masses[i], 1.0 / masses[i]
+        qx, qy, qz = x[0, i], x[1, i], x[2, i]
+        vx, vy, vz = p[0, i] * inverse, p[1, i] * inverse, p[2, i] * inverse
+        f, g, df, dg = kepler_coefficients(qx, qy, qz, vx, vy, vz, mu, h)
+        x[0, i] = qx + (f * qx + g * vx)
+        x[1, i] = qy + (f * qy + g * vy)
+        x[2, i] = qz + (f * qz + g * vz)
+        p[0, i] += m * df * qx + dg * p[0, i]
+        p[1, i] += m * df * qy + dg * p[1, i]
+        p[2, i] += m * df * qz + dg * p[2, i]
+
+
+@jit
+def post_newtonian(x, p, start, masses, star, mu, c2, sweeps, heliocentric, h):  # type: ignore[no-untyped-def]
+    """The implicit midpoint rule of `integrators.relativity.PostNewtonian`; ``start`` is room for the momenta before the step."""
+    n = x.shape[1]
+    start[:] = p
+    for _ in range(sweeps):
+        sx = sy = sz = 0.0
+        if heliocentric:
+            for i in range(n):
+                if i != star:
+                    sx -= 0.5 * (start[0, i] + p[0, i])
+                    sy -= 0.5 * (start[1, i] + p[1, i])
+                    sz -= 0.5 * (start[2, i] + p[2, i])
+        else:
+            sx, sy, sz = 0.5 * (start[0, star] + p[0, star]), 0.5 * (start[1, star] + p[1, star]), 0.5 * (start[2, star] + p[2, star])
+        ox = oy = oz = 0.0
+        if not heliocentric:
+            ox, oy, oz = x[0, star], x[1, star], x[2, star]
+        tx = ty = tz = 0.0
+        for i in range(n):
+            if i == star:
+                continue
+            m = masses[i]
+            dx, dy, dz = x[0, i] - ox, x[1, i] - oy, x[2, i] - oz
+            vx = 0.5 * (start[0, i] + p[0, i]) / m - sx / masses[star]
+            vy = 0.5 * (start[1, i] + p[1, i]) / m - sy / masses[star]
+            vz = 0.5 * (start[2, i] + p[2, i]) / m - sz / masses[star]
+            r2 = dx * dx + dy * dy + dz * dz
+            r = math.sqrt(r2)
+            size = h * m * mu / (c2 * r2 * r)
+            radial = size * (4.0 * mu / r - (vx * vx + vy * vy + vz * vz))
+            along = size * 4.0 * (dx * vx + dy * vy + dz * vz)
+            kx, ky, kz = radial * dx + along * vx, radial * dy + along * vy, radial * dz + along * vz
+            p[0, i], p[1, i], p[2, i] = start[0, i] + kx, start[1, i] + ky, start[2, i] + kz
+            tx += kx
+            ty += ky
+            tz += kz
+        if not heliocentric:
+            p[0, star], p[1, star], p[2, star] = start[0, star] - tx, start[1, star] - ty, start[2, star] - tz
+
+
+@jit
+def step(x, p, forces, spare, fresh, masses, inverse, charges, kernel, parameters, operations, durations, constants):  # type: ignore[no-untyped-def]
+    """One time step: every row of the table in turn. Returns whether ``forces`` still belong to ``x``."""
+    star, mu, c2, sweeps = int(constants[0]), constants[1], constants[2], int(constants[3])
+    n = x.shape[1]
+    for k in range(len(operations)):
+        operation, h = operations[k], durations[k]
+        if operation == DRIFT:
+            for a in range(3):
+                for i in range(n):
+                    x[a, i] += h * inverse[i] * p[a, i]
+        elif operation == KICK:
+            if not fresh:
+                forces[:] = 0.0
+                kernel(x, masses, charges, parameters, forces)
+                fresh = True
+            for a in range(3):
+                for i in range(n):
+                    p[a, i] += h * forces[a, i]
+        elif operation == KEPLER:
+            kepler(x, p, masses, star, mu, h)
+        elif operation == JUMP:
+            jump(x, p, masses, star, h)
+        else:
+            post_newtonian(x, p, spare, masses, star, mu, c2, sweeps, operation == POST_NEWTONIAN_HELIOCENTRIC, h)
+        fresh = fresh and operation != DRIFT and operation != JUMP and operation != KEPLER
+    return fresh
+
+
+@jit
+def run(
+    first, last, positions, momenta, masses, charges, kernel, parameters, operations, durations, constants, n_steps, until, every, frames
+):  # type: ignore[no-untyped-def]
+    """Advance systems first ... last - 1 by ``n_steps`` in place; after ``until`` steps and then every ``every`` a frame is kept.
+
+    positions, momenta [n_systems, n, 3]; frames [2, n_frames, n_systems, n, 3] of positions and momenta.
+    """
+    n = positions.shape[1]
+    x, p, forces, spare = np.empty((3, n)), np.empty((3, n)), np.empty((3, n)), np.empty((3, n))
+    inverse = 1.0 / masses
+    for s in range(first, last):
+        for a in range(3):
+            for i in range(n):
+                x[a, i], p[a, i] = positions[s, i, a], momenta[s, i, a]
+        fresh, frame, left = False, 0, until
+        for _ in range(n_steps):
+            fresh = step(
+                x, p, forces, spare, fresh, masses, inverse, charges[s], kernel, parameters, operations, durations, constants
+            )  # fmt: skip
+            left -= 1
+            if left == 0:
+                for a in range(3):
+                    for i in range(n):
+                        frames[0, frame, s, i, a], frames[1, frame, s, i, a] = x[a, i], p[a, i]
+                frame, left = frame + 1, every
+        for a in range(3):
+            for i in range(n):
+                positions[s, i, a], momenta[s, i, a] = x[a, i], p[a, i]
+
+
+RUN = (
+    int64, int64, float64[:, :, ::1], float64[:, :, ::1], float64[::1], float64[:, ::1], KERNEL, float64[::1], int64[::1], float64[::1],
+    float64[::1], int64, int64, int64, float64[:, :, :, :, ::1],
+)  # fmt: skip

@@ -1,0 +1,107 @@
+"""Schemes are data: a table of (flow, fraction of the time step) that the Python interpreter and the compiled driver both run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from integrators.flows import Kick
+from integrators.state import Flow, State
+from systems.system import Potential
+
+Table = tuple[tuple[Flow, float], ...]
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """Flows applied one after the other, each for its fraction of the time step."""
+
+    table: Table
+
+    def __call__(self, state: State, dt: float) -> State:
+        for flow, fraction in self.table:
+            state = flow(state, fraction * dt)
+        return state
+
+    @property
+    def potential(self) -> Potential | None:
+        """The potential of the first flow that has one."""
+        return next((flow.potential for flow, _ in self.table if flow.potential is not None), None)
+
+    @property
+    def adjoint(self) -> "Scheme":
+        """The scheme whose step by -dt undoes this scheme's step by dt: the table backwards."""
+        return Scheme(self.table[::-1])
+
+
+def _table(flow: Flow, fraction: float) -> Table:
+    """The flow as a table; a scheme inside a scheme is flattened."""
+    if isinstance(flow, Scheme):
+        return tuple((inner, fraction * share) for inner, share in flow.table)
+    return ((flow, fraction),)
+
+
+def _merged(table: Table) -> Table:
+    """The table with neighbours of the same flow joined: two half kicks are one kick."""
+    merged: list[tuple[Flow, float]] = []
+    for flow, fraction in table:
+        if merged and merged[-1][0] is flow:
+            merged[-1] = (flow, merged[-1][1] + fraction)
+        else:
+            merged.append((flow, fraction))
+    return tuple(merged)
+
+
+def Sequential(*flows: Flow) -> Scheme:
+    """Each flow once for the whole step, in this order: first order (Lie-Trotter)."""
+    return Scheme(_merged(tuple(row for flow in flows for row in _table(flow, 1.0))))
+
+
+def Strang(*flows: Flow) -> Scheme:
+    """A palindrome: all flows but the last for half a step, the last for a whole one, then back; second order (Strang 1968)."""
+    *outer, middle = flows
+    half = tuple(row for flow in outer for row in _table(flow, 0.5))
+    return Scheme(_merged(half + _table(middle, 1.0) + half[::-1]))
+
+
+def Composition(flow: Flow, weights: Sequence[float]) -> Scheme:
+    """One flow repeated with ``weights`` of the time step, which sum to one."""
+    return Scheme(_merged(tuple(row for weight in weights for row in _table(flow, weight))))
+
+
+def _palindrome(*half: float) -> tuple[float, ...]:
+    """Weights from the outside in; the last given is the middle one."""
+    return (*half, *half[-2::-1])
+
+
+_CUBE_ROOT_OF_2 = 2.0 ** (1.0 / 3.0)
+
+# Symmetric compositions of a symmetric second-order flow. 4 and 6: Yoshida 1990 (Phys. Lett. A 150, 262), triple jump and solution A.
+# 8: the fifteen-stage weights of Suzuki and Umeno 1993, found again by McLachlan 1995, as in Hairer, Lubich and Wanner 2006, eq.
+# V.3.11, which are smaller than Yoshida's own and err less.
+WEIGHTS: dict[int, tuple[float, ...]] = {
+    4: _palindrome(1.0 / (2.0 - _CUBE_ROOT_OF_2), -_CUBE_ROOT_OF_2 / (2.0 - _CUBE_ROOT_OF_2)),
+    6: _palindrome(
+        0.78451361047755726381949763,
+        0.23557321335935813368479318,
+        -1.17767998417887100694641568,
+        1.31518632068391121888424973,
+    ),
+    8: _palindrome(
+        0.74167036435061295344822780,
+        -0.40910082580003159399730010,
+        0.19075471029623837995387626,
+        -0.57386247111608226665638773,
+        0.29906418130365592384446354,
+        0.33462491824529818378495798,
+        0.31529309239676659663205666,
+        -0.79688793935291635401978884,
+    ),
+}
+
+
+def kick_potentials(scheme: Scheme) -> list[Potential]:
+    """The different potentials of a scheme's kicks."""
+    found: list[Potential] = []
+    for flow, _ in scheme.table:
+        if isinstance(flow, Kick) and not any(flow.potential is p for p in found):
+            found.append(flow.potential)
+    return found

@@ -1,0 +1,83 @@
+"""The named integrators: each is a composition of exact flows, one to five lines long."""
+
+import difflib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from integrators.composition import WEIGHTS, Composition, Scheme, Sequential, Strang
+from integrators.flows import Drift, Kick
+from integrators.kepler import DemocraticHeliocentric, InCoordinates, Jump, KeplerDrift
+from integrators.relativity import PostNewtonian
+from integrators.state import Flow
+from systems.potentials import Gravity
+from systems.system import Potential
+
+Relativity = PostNewtonian | None
+
+
+def _first(relativity: Relativity) -> tuple[Flow, ...]:
+    return () if relativity is None else (relativity,)
+
+
+def symplectic_euler(potential: Potential, *, relativity: Relativity = None) -> Scheme:
+    """Kick, then drift: first order. The charged benchmark's own scheme."""
+    return Sequential(*_first(relativity), Kick(potential), Drift())
+
+
+def velocity_verlet(potential: Potential, *, relativity: Relativity = None) -> Scheme:
+    """Half a kick, drift, half a kick: second order, one force call a step."""
+    return Strang(*_first(relativity), Kick(potential), Drift())
+
+
+def yoshida(potential: Potential, order: int, *, relativity: Relativity = None) -> Scheme:
+    """Velocity Verlet composed with itself to order 4, 6 or 8, with 3, 7 or 15 force calls a step (Yoshida 1990)."""
+    return Composition(velocity_verlet(potential, relativity=relativity), WEIGHTS[order])
+
+
+def yoshida_4(potential: Potential, *, relativity: Relativity = None) -> Scheme:
+    """Order 4, three force calls a step."""
+    return yoshida(potential, 4, relativity=relativity)
+
+
+def yoshida_6(potential: Potential, *, relativity: Relativity = None) -> Scheme:
+    """Order 6, seven force calls a step."""
+    return yoshida(potential, 6, relativity=relativity)
+
+
+def yoshida_8(potential: Potential, *, relativity: Relativity = None) -> Scheme:
+    """Order 8, fifteen force calls a step."""
+    return yoshida(potential, 8, relativity=relativity)
+
+
+def wisdom_holman(gravity: Potential, *, star: int = 0, relativity: Relativity = None) -> InCoordinates:
+    """Planets on exact conics about a star, kicked by one another (Wisdom and Holman 1991): second order in dt times their masses.
+
+    In democratic heliocentric variables. For planets that meet neither one another nor the star; a moon needs steps far shorter than its
+    month. Raises ValueError unless it is given gravity between point masses.
+    """
+    if not isinstance(gravity, Gravity):
+        raise ValueError("wisdom-holman splits gravity between point masses; it cannot run another potential")
+    if gravity.softening or gravity.oblateness is not None:
+        raise ValueError("wisdom-holman takes point masses without softening or J2; use yoshida-8, or leave the J2 terms out")
+    inside = () if relativity is None else (replace(relativity, heliocentric=True),)
+    scheme = Strang(*inside, Kick(gravity.without(star)), Jump(star), KeplerDrift(star, gravity.constant))
+    return InCoordinates(DemocraticHeliocentric(star), scheme, gravity)
+
+
+INTEGRATORS: dict[str, Callable[..., Any]] = {
+    "symplectic-euler": symplectic_euler,
+    "velocity-verlet": velocity_verlet,
+    "yoshida-4": yoshida_4,
+    "yoshida-6": yoshida_6,
+    "yoshida-8": yoshida_8,
+    "wisdom-holman": wisdom_holman,
+}
+
+
+def integrator(name: str) -> Callable[..., Any]:
+    """The integrator of that name; ValueError names the nearest where there is none."""
+    if name not in INTEGRATORS:
+        near = difflib.get_close_matches(name, INTEGRATORS, 1, cutoff=0.0)[0]
+        raise ValueError(f"unknown integrator {name!r}; did you mean {near}? (known: {', '.join(INTEGRATORS)})")
+    return INTEGRATORS[name]

@@ -1,0 +1,140 @@
+"""Wisdom-Holman's pieces: democratic heliocentric variables, the Kepler flow about a star, and the jump.
+
+In these variables (Duncan, Levison and Lee 1998) the Hamiltonian is a sum of Kepler problems, of the kinetic energy of the star's recoil
+(sum p)^2 / 2 m_star, and of the planets' pair potential; each has an exact flow.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from integrators.state import Flow, State
+from systems.arrays import Array, like, namespace
+from systems.system import Potential, System
+
+
+@dataclass(frozen=True)
+class DemocraticHeliocentric:
+    """A change of variables: row ``star`` holds centre of mass and total momentum, every other row the position relative to the star
+    and the momentum relative to the centre of mass."""
+
+    star: int
+
+    def _rows(self, system: System) -> tuple[Array, Array]:
+        """Column [n, 1] that is one in the star's row, and the masses over their sum [n, 1]."""
+        own = like(np.arange(system.n_particles) == self.star, system.positions)[:, None] * 1.0
+        return own, (system.masses / system.masses.sum())[:, None]
+
+    def forward(self, system: System) -> System:
+        """Inertial to democratic heliocentric."""
+        own, share = self._rows(system)
+        x, p = system.positions, system.momenta
+        center, total = (share * x).sum(-2)[..., None, :], p.sum(-2)[..., None, :]
+        positions = own * center + (1.0 - own) * (x - (own * x).sum(-2)[..., None, :])
+        momenta = own * total + (1.0 - own) * (p - share * total)
+        return replace(system, positions=positions, momenta=momenta)
+
+    def inverse(self, system: System) -> System:
+        """Democratic heliocentric to inertial."""
+        own, share = self._rows(system)
+        q, p = system.positions * (1.0 - own), system.momenta * (1.0 - own)
+        center, total = (own * system.positions).sum(-2)[..., None, :], (own * system.momenta).sum(-2)[..., None, :]
+        star = center - (share * q).sum(-2)[..., None, :]
+        momenta = p + share * total - own * p.sum(-2)[..., None, :]
+        return replace(system, positions=q + star, momenta=momenta)
+
+
+@dataclass(frozen=True)
+class InCoordinates:
+    """A flow that works in other variables than inertial ones.
+
+    The variables stay in ``State.coordinates`` from step to step and are made from the inertial ones at the start only, so that no
+    conversion's round-off ever feeds back.
+    """
+
+    chart: DemocraticHeliocentric
+    flow: Flow
+    potential: Potential
+
+    def __call__(self, state: State, dt: float) -> State:
+        inside = self.chart.forward(state.system) if state.coordinates is None else state.coordinates
+        after = self.flow(replace(state, system=inside, coordinates=None), dt)
+        return replace(after, system=self.chart.inverse(after.system), coordinates=after.system)
+
+
+@dataclass(frozen=True)
+class Jump:
+    """The recoil of the star: every other body moves by dt times the sum of their momenta over the star's mass."""
+
+    star: int
+    potential: Potential | None = None
+
+    def __call__(self, state: State, dt: float) -> State:
+        system = state.system
+        others = like(np.arange(system.n_particles) != self.star, system.positions)[:, None] * 1.0
+        recoil = (system.momenta * others).sum(-2)[..., None, :] / system.masses[self.star]
+        return replace(state, system=replace(system, positions=system.positions + dt * others * recoil), evaluation=None)
+
+
+@dataclass(frozen=True)
+class KeplerDrift:
+    """Every body but the star moves on its conic about it, GM = constant * m_star; the centre of mass moves straight on."""
+
+    star: int
+    constant: float
+    potential: Potential | None = None
+
+    def __call__(self, state: State, dt: float) -> State:
+        system = state.system
+        x, p, m = system.positions, system.momenta, system.masses
+        own = like(np.arange(system.n_particles) == self.star, x)[:, None] * 1.0
+        # the star's row is given a harmless circular orbit, whose outcome is masked
+        q, v = x * (1.0 - own) + own, p / m[:, None] * (1.0 - own)
+        f, g, df, dg = kepler_coefficients(q, v, self.constant * m[self.star], dt)
+        positions = x + (1.0 - own) * (f * q + g * v) + own * dt * p / m.sum()
+        momenta = p + (1.0 - own) * (m[:, None] * df * q + dg * p)
+        return replace(state, system=replace(system, positions=positions, momenta=momenta), evaluation=None)
+
+
+def stumpff(z: Array) -> tuple[Array, Array, Array, Array]:
+    """Stumpff functions c0 ... c3 of z; c_k(z) = sum_j (-z)^j / (k + 2 j)!."""
+    halvings = 0
+    while abs(z).max() > 0.5:
+        z, halvings = z / 4.0, halvings + 1
+    c2, c3 = 0.0 * z, 0.0 * z
+    for j in range(9, -1, -1):
+        c2 = (1.0 - z * c2) / ((2 * j + 1) * (2 * j + 2)) if j else 0.5 * (1.0 - z * c2)
+        c3 = (1.0 - z * c3) / ((2 * j + 2) * (2 * j + 3))
+    c0, c1 = 1.0 - z * c2, 1.0 - z * c3
+    for _ in range(halvings):
+        c0, c1, c2, c3 = 2.0 * c0 * c0 - 1.0, c0 * c1, 0.5 * c1 * c1, 0.25 * (c2 + c0 * c3)
+    return c0, c1, c2, c3
+
+
+def kepler_coefficients(q: Array, v: Array, mu: Array, dt: float) -> tuple[Array, Array, Array, Array]:
+    """f - 1, g, f', g' - 1 [..., 1] of x(t + dt) = f q + g v, x'(t + dt) = f' q + g' v for conics of any kind.
+
+    Kepler's equation r0 X + eta G2 + zeta G3 = dt in the universal variable X (Stumpff; Rein and Tamayo 2015, section 2.3) is solved by
+    the Laguerre-Conway iteration (Conway 1986), which converges from any start.
+    """
+    xp = namespace(q)
+    r0 = (q**2).sum(-1)[..., None] ** 0.5
+    eta, speed2 = (q * v).sum(-1)[..., None], (v**2).sum(-1)[..., None]
+    beta = 2.0 * mu / r0 - speed2
+    zeta = mu - beta * r0
+    bound = beta > 0
+    period = 2.0 * np.pi * mu * xp.where(bound, abs(beta), xp.ones_like(beta)) ** -1.5
+    t = xp.where(bound, dt - period * xp.round(dt / period), dt * xp.ones_like(beta))
+    X = t / r0
+    for _ in range(50):
+        c0, c1, c2, c3 = stumpff(beta * X**2)
+        g1, g2, g3 = X * c1, X**2 * c2, X**3 * c3
+        error, r, slope = r0 * X + eta * g2 + zeta * g3 - t, r0 + eta * g1 + zeta * g2, eta * c0 + zeta * g1
+        step = 5.0 * error / (r + abs(16.0 * r * r - 20.0 * error * slope) ** 0.5)
+        X = X - step
+        if bool((abs(step) <= 1e-15 * abs(X) + 1e-300).all()):
+            break
+    _, c1, c2, c3 = stumpff(beta * X**2)
+    g1, g2, g3 = X * c1, X**2 * c2, X**3 * c3
+    r = r0 + eta * g1 + zeta * g2
+    return -mu * g2 / r0, t - mu * g3, -mu * g1 / (r0 * r), -mu * g2 / r

@@ -1,0 +1,112 @@
+"""Numba kernels of the potentials in `systems.potentials`, which hold the same formulas for whole arrays."""
+
+from systems.kernel import jit
+
+
+@jit
+def coulomb(x, masses, charges, parameters, forces):  # type: ignore[no-untyped-def]
+    """parameters: constant, largest component of a particle's force."""
+    constant, limit = parameters[0], parameters[1]
+    n = x.shape[1]
+    energy = 0.0
+    for i in range(n):
+        xi, yi, zi, qi = x[0, i], x[1, i], x[2, i], constant * charges[i]
+        fx = fy = fz = 0.0
+        for j in range(i):
+            dx, dy, dz = xi - x[0, j], yi - x[1, j], zi - x[2, j]
+            r2 = dx * dx + dy * dy + dz * dz
+            w = qi * charges[j] / (r2 * r2**0.5)
+            energy += w * r2
+            fx += w * dx
+            fy += w * dy
+            fz += w * dz
+            forces[0, j] -= w * dx
+            forces[1, j] -= w * dy
+            forces[2, j] -= w * dz
+        forces[0, i] += fx
+        forces[1, i] += fy
+        forces[2, i] += fz
+    for a in range(3):
+        for i in range(n):
+            forces[a, i] = min(max(forces[a, i], -limit), limit)
+    return energy
+
+
+@jit
+def gravity(x, masses, charges, parameters, forces):  # type: ignore[no-untyped-def]
+    """parameters: G, softening squared, body left out (-1: none), then (body, J2 R^2 / 2, pole) of each oblate body."""
+    constant, eps2, omit = parameters[0], parameters[1], int(parameters[2])
+    n = x.shape[1]
+    energy = 0.0
+    for i in range(n):
+        if i == omit:
+            continue
+        xi, yi, zi, gm = x[0, i], x[1, i], x[2, i], constant * masses[i]
+        fx = fy = fz = 0.0
+        for j in range(i):
+            if j == omit:
+                continue
+            dx, dy, dz = xi - x[0, j], yi - x[1, j], zi - x[2, j]
+            r2 = dx * dx + dy * dy + dz * dz + eps2
+            w = gm * masses[j] / (r2 * r2**0.5)
+            energy -= w * r2
+            fx -= w * dx
+            fy -= w * dy
+            fz -= w * dz
+            forces[0, j] += w * dx
+            forces[1, j] += w * dy
+            forces[2, j] += w * dz
+        forces[0, i] += fx
+        forces[1, i] += fy
+        forces[2, i] += fz
+    for k in range(3, len(parameters), 5):
+        energy += oblateness(x, masses, constant, parameters[k : k + 5], forces)
+    return energy
+
+
+@jit
+def oblateness(x, masses, constant, body, forces):  # type: ignore[no-untyped-def]
+    """The J2 term of one body upon all others, and their pull back on it."""
+    k, c, px, py, pz = int(body[0]), constant * masses[int(body[0])] * body[1], body[2], body[3], body[4]
+    energy = fx = fy = fz = 0.0
+    for i in range(x.shape[1]):
+        if i == k:
+            continue
+        dx, dy, dz = x[0, i] - x[0, k], x[1, i] - x[1, k], x[2, i] - x[2, k]
+        r2 = dx * dx + dy * dy + dz * dz
+        s = px * dx + py * dy + pz * dz
+        w = c * masses[i] / (r2 * r2 * r2**0.5)
+        energy += w * (3.0 * s * s - r2)
+        radial, axial = w * (15.0 * s * s / r2 - 3.0), -6.0 * w * s
+        gx, gy, gz = radial * dx + axial * px, radial * dy + axial * py, radial * dz + axial * pz
+        forces[0, i] += gx
+        forces[1, i] += gy
+        forces[2, i] += gz
+        fx -= gx
+        fy -= gy
+        fz -= gz
+    forces[0, k] += fx
+    forces[1, k] += fy
+    forces[2, k] += fz
+    return energy
+
+
+@jit
+def springs(x, masses, charges, parameters, forces):  # type: ignore[no-untyped-def]
+    """parameters: (i, j, stiffness, length) of each spring."""
+    energy = 0.0
+    for k in range(0, len(parameters), 4):
+        i, j, stiffness, length = int(parameters[k]), int(parameters[k + 1]), parameters[k + 2], parameters[k + 3]
+        dx, dy, dz = x[0, i] - x[0, j], x[1, i] - x[1, j], x[2, i] - x[2, j]
+        r = (dx * dx + dy * dy + dz * dz) ** 0.5
+        stretch = r - length
+        energy += 0.5 * stiffness * stretch * stretch
+        # a spring without length pulls along the offset itself, also where its ends meet
+        w = stiffness if length == 0.0 else stiffness * stretch / r
+        forces[0, i] -= w * dx
+        forces[1, i] -= w * dy
+        forces[2, i] -= w * dz
+        forces[0, j] += w * dx
+        forces[1, j] += w * dy
+        forces[2, j] += w * dz
+    return energy

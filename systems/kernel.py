@@ -1,0 +1,104 @@
+"""Kernels: compiled functions that give a potential's forces for one configuration and return its energy.
+
+A kernel is a plain function ``kernel(x, masses, charges, parameters, forces) -> energy`` of C-contiguous float64 arrays:
+x [3, n], masses [n], charges [n], parameters [any], forces [3, n]. Forces arrive zeroed; a kernel checks nothing.
+Every kernel is compiled to this one signature and handed over as a function pointer, so the driver of the integrators is
+compiled once, whatever the potential, and its copy on disk can never hold an old kernel.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numba import float64, njit, types
+from numba.core.dispatcher import Dispatcher
+
+from systems.system import Evaluation, System
+
+# "fast" would also let the compiler assume that no NaN and no infinity ever appears, and drop the tests for them.
+FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
+SIGNATURE = float64(float64[:, ::1], float64[::1], float64[::1], float64[::1], float64[:, ::1])
+KERNEL = types.FunctionType(SIGNATURE)
+
+
+def jit(function: Callable[..., Any]) -> Any:
+    """Compile ``function`` with numba, without the interpreter's lock, kept on disk where any folder can be written."""
+    try:
+        return njit(function, cache=True, nogil=True, fastmath=FASTMATH)
+    except RuntimeError:  # no place for the cache: read-only packages and no home, or a function typed into a notebook
+        return njit(function, nogil=True, fastmath=FASTMATH)
+
+
+@cache
+def compile_kernel(function: Callable[..., float]) -> Any:
+    """``function`` (plain or already numba's) compiled to the kernels' signature."""
+    compiled = function if isinstance(function, Dispatcher) else jit(function)
+    compiled.compile(SIGNATURE.args)
+    return compiled
+
+
+def plain(array: Any) -> np.ndarray:
+    """The array as the compiled code takes it: float64, C-contiguous, writeable; itself where it is so already."""
+    return np.require(array, float, ["C", "W", "A"])
+
+
+@jit
+def _evaluate(kernel, x, masses, charges, parameters, energy, forces):  # type: ignore[no-untyped-def]
+    copies, n = x.shape[0], x.shape[1]
+    positions, total = np.empty((3, n)), np.empty((3, n))
+    for s in range(copies):
+        for i in range(n):
+            for a in range(3):
+                positions[a, i] = x[s, i, a]
+                total[a, i] = 0.0
+        energy[s] = kernel(positions, masses, charges[s], parameters, total)
+        for i in range(n):
+            for a in range(3):
+                forces[s, i, a] = total[a, i]
+
+
+_EVALUATE = (KERNEL, float64[:, :, ::1], float64[::1], float64[:, ::1], float64[::1], float64[::1], float64[:, :, ::1])
+
+
+_LOCK = Lock()
+
+
+def settle(function: Any, signature: tuple[Any, ...]) -> Any:
+    """``function`` compiled for this signature alone, so that a kernel is taken as a function pointer and not specialised upon."""
+    with _LOCK:
+        if not function.signatures:
+            function.compile(signature)
+            function.disable_compile()
+    return function
+
+
+def evaluate(kernel: Any, parameters: np.ndarray, system: System) -> tuple[np.ndarray, np.ndarray]:
+    """Energy [...] and forces [..., n, 3] of a system or of an ensemble by a compiled kernel."""
+    shape = system.positions.shape
+    x = plain(system.positions).reshape(-1, *shape[-2:])
+    charges = plain(np.broadcast_to(system.charges, shape[:-1])).reshape(-1, shape[-2])
+    energy, forces = np.empty(len(x)), np.empty_like(x)
+    settle(_evaluate, _EVALUATE)(compile_kernel(kernel), x, plain(system.masses), charges, plain(parameters), energy, forces)
+    return energy.reshape(shape[:-2])[()], forces.reshape(shape)
+
+
+class KernelFunction:
+    """A potential made of a kernel alone: the shortest way from one's own formula to a compiled rollout.
+
+    ``parameters`` is anything NumPy makes a flat float64 array of; the kernel gets that array.
+    """
+
+    def __init__(self, function: Callable[..., float], parameters: Any = ()) -> None:
+        self._function = function
+        self.parameters = np.atleast_1d(np.asarray(parameters, dtype=float)).ravel()
+
+    @property
+    def kernel(self) -> Any:
+        """The compiled kernel."""
+        return compile_kernel(self._function)
+
+    def __call__(self, system: System) -> Evaluation:
+        energy, forces = evaluate(self.kernel, self.parameters, system)
+        return Evaluation(energy, forces, potential=self)

@@ -1,0 +1,120 @@
+"""The narrow waist: `System` is what there is, a `Potential` acts on it, an `Evaluation` is what comes back."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
+
+import numpy as np
+
+from systems.arrays import Array
+from systems.units import REDUCED, Units
+
+
+@dataclass(frozen=True, eq=False)
+class System:
+    """Particles at one moment, or an ensemble of copies of them along a leading axis.
+
+    Shapes: positions and momenta [..., n_particles, 3], masses and species [n_particles], charges [..., n_particles],
+    cell [..., 3, 3] with lattice vectors as rows or None. Positions are never wrapped. Numbers are in ``units``.
+    """
+
+    positions: Array
+    momenta: Array
+    masses: Array
+    species: Array
+    charges: Array
+    cell: Array | None = None
+    pbc: tuple[bool, bool, bool] = (False, False, False)
+    units: Units = REDUCED
+
+    @classmethod
+    def create(
+        cls, positions: Any, *, velocities: Any = 0.0, masses: Any = 1.0, species: Any = 0, charges: Any = 0.0, units: Units = REDUCED
+    ) -> Self:
+        """A system in free space from anything NumPy takes: scalars are spread over the particles.
+
+        Raises ValueError where shapes do not fit, a number is not finite or a mass is not positive.
+        """
+        x = np.array(positions, dtype=float)
+        if x.ndim < 2 or x.shape[-1] != 3 or 0 in x.shape:
+            raise ValueError(f"positions have shape {x.shape}; they must be [..., n_particles, 3] with at least one particle")
+        m = np.broadcast_to(np.asarray(masses, dtype=float), x.shape[-2:-1]).copy()
+        momenta = np.broadcast_to(np.asarray(velocities, dtype=float), x.shape) * m[:, None]
+        z = np.broadcast_to(np.asarray(species, dtype=int), m.shape).copy()
+        q = np.broadcast_to(np.asarray(charges, dtype=float), x.shape[:-1]).copy()
+        return check(cls(x, momenta, m, z, q, units=units))
+
+    @property
+    def velocities(self) -> Array:
+        """Momenta over masses, [..., n_particles, 3]."""
+        return self.momenta / self.masses[:, None]
+
+    @property
+    def n_particles(self) -> int:
+        """Particles in one copy."""
+        return int(self.positions.shape[-2])
+
+    @property
+    def n_systems(self) -> int | None:
+        """Copies along the leading axis; None where there is no such axis."""
+        return int(self.positions.shape[0]) if self.positions.ndim == 3 else None
+
+
+def check(system: System) -> System:
+    """``system`` itself, once its numbers are known to be sound; ValueError names the first that is not."""
+    for name in ("positions", "momenta", "masses", "charges"):
+        array = np.asarray(getattr(system, name))
+        if not np.isfinite(array).all():
+            where = [int(k) for k in np.argwhere(~np.isfinite(array))[0]]
+            raise ValueError(f"{name} are not finite: {array[tuple(where)]} at index {where}")
+    if not (np.asarray(system.masses) > 0).all():
+        raise ValueError(f"masses must be positive; particle {int(np.argmin(np.asarray(system.masses)))} has {system.masses.min()}")
+    return system
+
+
+def coincident(positions: Array) -> tuple[int, int, int] | None:
+    """(system, i, j) of the first two particles at one place, None where there are none; [..., n_particles, 3]."""
+    copies = np.asarray(positions).reshape(-1, *positions.shape[-2:])
+    for s, x in enumerate(copies):
+        _, first, inverse = np.unique(x, axis=0, return_index=True, return_inverse=True)
+        if len(first) < len(x):
+            j = int(np.flatnonzero(first[inverse.ravel()] != np.arange(len(x)))[0])
+            return s, int(first[inverse.ravel()[j]]), j
+    return None
+
+
+class Evaluation(NamedTuple):
+    """What a potential says of a system: energy [...] (None where the field is no gradient), forces [..., n, 3], stress.
+
+    ``energies`` [..., n] and ``uncertainty`` are there only where a potential has them. ``potential`` is what made it.
+    """
+
+    energy: Array | None
+    forces: Array
+    stress: Array | None = None
+    energies: Array | None = None
+    uncertainty: Array | None = None
+    potential: Any = None
+
+
+@runtime_checkable
+class Potential(Protocol):
+    """Whatever acts on a system: energy and forces as a function of its positions."""
+
+    def __call__(self, system: System) -> Evaluation: ...
+
+
+@runtime_checkable
+class KernelPotential(Protocol):
+    """A potential that the compiled driver can run: it also has a kernel (`systems.kernel`) and the kernel's parameters.
+
+    ``kernel`` is None for a combination of which some part has no kernel.
+    """
+
+    def __call__(self, system: System) -> Evaluation: ...
+
+    @property
+    def kernel(self) -> Callable[..., float] | None: ...
+
+    @property
+    def parameters(self) -> np.ndarray: ...

@@ -1,0 +1,99 @@
+"""Units: the three systems of units a `System` may be in, and the only place where quantities are converted."""
+
+import math
+import re
+from dataclasses import dataclass
+
+# 1 u, 1 e in SI as ASE has them (CODATA 2014), so that energies and times agree with ASE to the last digit.
+_ATOMIC_MASS = 1.660539040e-27
+_ELECTRON_VOLT = 1.6021766208e-19
+_ASTRONOMICAL_UNIT = 1.495978707e11  # m, exact (IAU 2012 B2)
+_DAY = 86400.0
+_GM_SUN = 1.32712440041279419e20  # m3/s2, DE440
+
+_SI = {
+    "time": {
+        "fs": 1e-15, "ps": 1e-12, "ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "second": 1.0, "min": 60.0, "minute": 60.0,
+        "h": 3600.0, "hour": 3600.0, "d": _DAY, "day": _DAY, "yr": 365.25 * _DAY, "year": 365.25 * _DAY,
+        "century": 36525 * _DAY,
+    },
+    "length": {"Angstrom": 1e-10, "nm": 1e-9, "m": 1.0, "km": 1e3, "au": _ASTRONOMICAL_UNIT},
+}  # fmt: skip
+_PLURALS = {"seconds": "s", "minutes": "min", "hours": "h", "days": "day", "years": "year", "centuries": "century"}
+
+
+@dataclass(frozen=True)
+class Units:
+    """A system of units: names for people, sizes in SI (None for reduced units), and constants in its own units.
+
+    ``gravitation`` is Newton's constant G, ``coulomb`` the energy of two unit charges at unit distance, ``boltzmann``
+    the energy of one kelvin (one unit of temperature in reduced units).
+    """
+
+    name: str
+    length: str
+    time: str
+    mass: str
+    energy: str
+    meters: float | None = None
+    seconds: float | None = None
+    gravitation: float = 1.0
+    coulomb: float = 1.0
+    boltzmann: float = 1.0
+    speed_of_light: float = math.inf
+
+    def convert(self, value: float, unit: str) -> float:
+        """``value`` given in ``unit`` ("km", "day", "km/s", ...) as a number in these units; ValueError if unknown."""
+        numerator, _, denominator = unit.partition("/")
+        factor = self._size(numerator)
+        return value * (factor / self._size(denominator) if denominator else factor)
+
+    def _size(self, unit: str) -> float:
+        for dimension, own in (("time", self.seconds), ("length", self.meters)):
+            if unit in _SI[dimension]:
+                if own is None:
+                    raise ValueError(f"{self.name} units have no {unit}: give a bare number")
+                return _SI[dimension][unit] / own
+        raise ValueError(f"unknown unit {unit!r}")
+
+
+REDUCED = Units("reduced", length="", time="", mass="", energy="")
+METAL = Units(
+    "metal", length="Angstrom", time="Angstrom sqrt(u/eV)", mass="u", energy="eV", meters=1e-10,
+    seconds=1e-10 * math.sqrt(_ATOMIC_MASS / _ELECTRON_VOLT), coulomb=14.399645351950543, boltzmann=8.617330337217213e-05,
+    speed_of_light=299792458.0 * math.sqrt(_ATOMIC_MASS / _ELECTRON_VOLT),
+)  # fmt: skip
+# The solar mass is the mass whose GM is DE440's, so a body's mass is its GM over the Sun's and nothing depends on G.
+ASTRONOMICAL = Units(
+    "astronomical", length="au", time="day", mass="solar mass", energy="solar mass au2/day2", meters=_ASTRONOMICAL_UNIT,
+    seconds=_DAY, gravitation=_GM_SUN * _DAY**2 / _ASTRONOMICAL_UNIT**3,
+    speed_of_light=299792458.0 * _DAY / _ASTRONOMICAL_UNIT,
+)  # fmt: skip
+BY_NAME = {units.name: units for units in (REDUCED, METAL, ASTRONOMICAL)}
+
+_QUANTITY = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?nan|[+-]?inf)\s*([A-Za-z]*)\s*", re.IGNORECASE)
+
+
+def duration(text: str, units: Units, what: str) -> float:
+    """A positive time such as "0.5 day" in ``units``; ``what`` names it in messages.
+
+    A bare number is taken in reduced units only. Raises ValueError, in one sentence, for anything else.
+    """
+    match = _QUANTITY.fullmatch(text)
+    example = "0.001" if units.seconds is None else f'"0.5 {"day" if units is ASTRONOMICAL else "fs"}"'
+    if match is None:
+        raise ValueError(f"{what} {text!r} is not a quantity; write {what} {example}")
+    value, unit = float(match[1]), match[2]
+    unit = _PLURALS.get(unit, unit)
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{what} must be positive and finite, not {text!r}; write {what} {example}")
+    if not unit:
+        if units.seconds is not None:
+            raise ValueError(f"{what} {text!r} has no unit; write {what} {example}")
+        return value
+    if unit not in _SI["time"]:
+        known = ", ".join(_SI["time"])
+        raise ValueError(f"{what} {text!r}: {unit!r} is not a unit of time; known are {known}")
+    if units.seconds is None:
+        raise ValueError(f"{what} {text!r}: this system is in reduced units, which take a bare number; write {what} {example}")
+    return units.convert(value, unit)

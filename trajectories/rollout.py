@@ -1,0 +1,75 @@
+"""`rollout`: a generator of states. The caller owns the loop."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from integrators.compiled import advance as advance_compiled
+from integrators.compiled import compile_flow
+from integrators.state import Flow, State
+from systems.system import System, check, coincident
+
+
+def rollout(flow: Flow, state: State, dt: float, n_steps: int, every: int = 1, *, threads: int | None = None) -> Iterator[State]:
+    """The initial state, then the state after every ``every``-th of ``n_steps`` steps of ``dt``: n_steps / every + 1 states.
+
+    Each carries the evaluation of the flow's full potential. A flow whose every piece has a kernel runs compiled, an ensemble on
+    ``threads`` threads (all cores unless given); the numbers depend on neither. Raises ValueError where n_steps is not a whole
+    multiple of ``every``, dt is zero or not finite, a number of the state is not finite, or the potential is not finite at the start.
+    """
+    for now in advance(flow, state, dt, n_steps, every, threads=threads):
+        if (now.step - state.step) % every == 0:
+            yield now
+
+
+def advance(flow: Flow, state: State, dt: float, n_steps: int, every: int = 1, *, threads: int | None = None) -> Iterator[State]:
+    """As `rollout`, with further states in between, so that whoever watches a long run hears of it at least every 0.1 s or step."""
+    _refuse(dt, n_steps, every)
+    check(state.system)
+    state = evaluated(flow, state)
+    _refuse_singular(state)
+    program = compile_flow(flow) if isinstance(state.system.positions, np.ndarray) else None
+    if program is not None:
+        yield state
+        yield from advance_compiled(program, state, dt, n_steps, every, threads)
+        return
+    yield state
+    origin, start = state.time - state.step * dt, state.step
+    for step in range(start + 1, start + n_steps + 1):
+        state = replace(flow(state, dt), step=step, time=origin + step * dt)
+        if (step - start) % every == 0:
+            state = evaluated(flow, state)
+        yield state
+
+
+def evaluated(flow: Flow, state: State) -> State:
+    """The state with the evaluation of the flow's full potential, where it has one."""
+    potential = flow.potential
+    if potential is None or (state.evaluation is not None and state.evaluation.potential is potential):
+        return state
+    return replace(state, evaluation=potential(state.system)._replace(potential=potential))
+
+
+def _refuse(dt: float, n_steps: int, every: int) -> None:
+    if not (np.isfinite(dt) and dt != 0.0):
+        raise ValueError(f"the time step must be finite and not zero, not {dt}")
+    if every < 1 or n_steps < 0:
+        raise ValueError(f"steps ({n_steps}) must not be negative and a frame is kept every 1 or more steps, not every {every}")
+    if n_steps % every:
+        raise ValueError(f"{n_steps} steps are not a whole multiple of every = {every}; use {n_steps // every * every or every} steps")
+
+
+def _refuse_singular(state: State) -> None:
+    """A start at which the potential is infinite or not a number is a mistake; two particles at one place are the usual one."""
+    evaluation = state.evaluation
+    if evaluation is None or np.isfinite(np.asarray(evaluation.forces)).all():
+        return
+    raise ValueError(f"the forces are not finite at the start: {_why(state.system)}")
+
+
+def _why(system: System) -> str:
+    pair = coincident(np.asarray(system.positions))
+    if pair is None:
+        return "look for particles that are too close"
+    return f"particles {pair[1]} and {pair[2]}{f' of system {pair[0]}' if system.n_systems else ''} are at the same place"
