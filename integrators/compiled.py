@@ -74,10 +74,12 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
-def advance(program: Program, state: State, dt: float, n_steps: int, every: int, threads: int | None = None) -> Iterator[State]:
+def advance(
+    program: Program, state: State, dt: float, n_steps: int, every: int, threads: int | None = None, phase: int = 0
+) -> Iterator[State]:
     """States at the end of each slice of about 0.1 s, and at every ``every``-th step, which carry an evaluation as well.
 
-    Systems of an ensemble are shared out among threads; each is advanced by one thread alone, so its bits depend on neither.
+    ``phase`` is how many steps the last frame lies behind the state. Systems of an ensemble are shared out among threads; each is advanced by one thread alone, so its bits depend on neither.
     """
     inside = _inside(program, state)
     shape = inside.positions.shape
@@ -88,7 +90,7 @@ def advance(program: Program, state: State, dt: float, n_steps: int, every: int,
     while done < n_steps:
         slice_steps = max(1, int(rate * SLICE_SECONDS)) if rate else max(1, 20_000 // x.size)
         slice_steps = min(slice_steps, n_steps - done, max(1, SLICE_BYTES // per_frame) * every)
-        until = every - done % every
+        until = every - (phase + done) % every
         n_frames = max(0, (slice_steps - until) // every + 1)
         frames = np.empty((2, n_frames, *x.shape))
         began = time.perf_counter()
@@ -98,7 +100,7 @@ def advance(program: Program, state: State, dt: float, n_steps: int, every: int,
             step = start + done + until + frame * every
             yield replace(evaluated, step=step, time=origin + step * dt)
         done += slice_steps
-        if done % every:
+        if (phase + done) % every:
             here = _outside(program, replace(inside, positions=x.copy().reshape(shape), momenta=p.copy().reshape(shape)))
             yield replace(here, step=start + done, time=origin + (start + done) * dt)
 

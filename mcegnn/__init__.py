@@ -1,1 +1,41 @@
-"""mcegnn"""
+"""Molecular dynamics whose forces and dynamics can be learned.
+
+The public names below are resolved when they are first used, so that the command line starts at once.
+"""
+
+import importlib
+from typing import Any
+
+_PUBLIC = {
+    "System": "systems.system",
+    "Evaluation": "systems.system",
+    "Coulomb": "systems.potentials",
+    "Gravity": "systems.potentials",
+    "Springs": "systems.potentials",
+    "Sum": "systems.potentials",
+    "KernelFunction": "systems.kernel",
+    "State": "integrators.state",
+    "symplectic_euler": "integrators.ensembles",
+    "velocity_verlet": "integrators.ensembles",
+    "yoshida": "integrators.ensembles",
+    "wisdom_holman": "integrators.ensembles",
+    "rollout": "trajectories.rollout",
+    "H5MDWriter": "trajectories.h5md",
+    "H5MDReader": "trajectories.h5md",
+    "universe": "trajectories.h5md",
+}
+__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("mcegnn")
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'mcegnn' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -23,22 +23,27 @@ def rollout(flow: Flow, state: State, dt: float, n_steps: int, every: int = 1, *
             yield now
 
 
-def advance(flow: Flow, state: State, dt: float, n_steps: int, every: int = 1, *, threads: int | None = None) -> Iterator[State]:
-    """As `rollout`, with further states in between, so that whoever watches a long run hears of it at least every 0.1 s or step."""
-    _refuse(dt, n_steps, every)
+def advance(
+    flow: Flow, state: State, dt: float, n_steps: int, every: int = 1, *, threads: int | None = None, phase: int = 0
+) -> Iterator[State]:
+    """As `rollout`, with further states in between, so that whoever watches a long run hears of it at least every 0.1 s or step.
+
+    ``phase`` is how many steps the last frame lies behind the state: a run that stopped between two frames goes on with it.
+    """
+    _refuse(dt, phase + n_steps, every)
     check(state.system)
     state = evaluated(flow, state)
     _refuse_singular(state)
     program = compile_flow(flow) if isinstance(state.system.positions, np.ndarray) else None
     if program is not None:
         yield state
-        yield from advance_compiled(program, state, dt, n_steps, every, threads)
+        yield from advance_compiled(program, state, dt, n_steps, every, threads, phase)
         return
     yield state
     origin, start = state.time - state.step * dt, state.step
     for step in range(start + 1, start + n_steps + 1):
         state = replace(flow(state, dt), step=step, time=origin + step * dt)
-        if (step - start) % every == 0:
+        if (step - start + phase) % every == 0:
             state = evaluated(flow, state)
         yield state
 

@@ -1,0 +1,115 @@
+"""`mcegnn analyse`: what a run conserved, how fast it was, and how far planets are from JPL's."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mcegnn.cli.messages import mistakes, table, told
+
+
+@told
+def analyse(
+    run: Annotated[Path, typer.Argument(help="A trajectory written by mcegnn rollout.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    figure: Annotated[Path | None, typer.Option(help="Draw the trajectory into this PNG, SVG or PDF file.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the figure where it exists.")] = False,
+) -> None:
+    """Say how well a run did: drifts of energy, momentum and angular momentum; for planets the distance to JPL DE440.
+
+    Examples:
+
+    - `mcegnn analyse planets.h5md --figure planets.png`
+
+    - `mcegnn analyse planets.h5md --json`
+    """
+    from trajectories.conservation import conservation
+    from trajectories.h5md import H5MDReader
+
+    with mistakes():
+        if figure is not None and figure.exists() and not force:
+            raise FileExistsError(17, "File exists", str(figure))
+        if figure is not None and figure.suffix.lower() not in (".png", ".svg", ".pdf"):
+            raise ValueError(f"cannot draw {figure}: a figure's name ends in .png, .svg or .pdf")
+        reader = H5MDReader(run)
+    with reader:
+        with mistakes():
+            if not len(reader):
+                raise ValueError(f"{run} holds no frames yet")
+            drifts = conservation(reader)
+        if as_json:
+            typer.echo(json.dumps(_summary(reader, drifts)))
+        else:
+            unit = reader.units.time
+            rows = [
+                ("frames", f"{len(reader):,}, time {drifts.times[0]:g} to {drifts.times[-1]:g} {unit}"),
+                ("particles", f"{reader.n_particles}" + (f" x {reader.n_systems} systems" if reader.n_systems else "")),
+                *conserved_rows(drifts),
+            ]
+            table(str(run), rows)
+            distances = jpl_rows(reader)
+            if distances:
+                table("Distance to JPL DE440, km", distances, header=("body", "mean", "largest", "at the end"))
+        if figure is not None:
+            from trajectories.figures import draw_trajectory
+
+            draw_trajectory(reader, figure)
+            if not as_json:
+                typer.echo(f"drew {figure}")
+
+
+def _summary(reader: Any, drifts: Any) -> dict[str, Any]:
+    import numpy as np
+
+    largest = {name: np.abs(getattr(drifts, name)).max(0) for name in ("energy", "momentum", "angular_momentum") if getattr(drifts, name) is not None}
+    summary: dict[str, Any] = {
+        "frames": len(reader),
+        "n_systems": reader.n_systems,
+        "n_particles": reader.n_particles,
+        "time": float(drifts.times[-1]),
+        **{f"{name}_drift": {"median": float(np.median(v)), "largest": float(v.max())} for name, v in largest.items()},
+    }
+    distance = _jpl(reader)
+    if distance is not None:
+        summary["km_from_jpl"] = dict(zip(distance.names, map(float, distance.kilometers[-1]), strict=True))
+    return summary
+
+
+def conserved_rows(drifts: Any) -> list[tuple[str, ...]]:
+    """A row for each conserved quantity: the largest relative change over the run, over systems median and worst."""
+    import numpy as np
+
+    rows = []
+    for name in ("energy", "momentum", "angular_momentum"):
+        values = getattr(drifts, name)
+        if values is None:
+            continue
+        largest = np.abs(values).max(0)
+        text = f"{largest.max():.1e}" if len(largest) == 1 else f"median {np.median(largest):.1e}, largest {largest.max():.1e}"
+        rows.append((f"{name.replace('_', ' ')} drift", text))
+    return rows
+
+
+def jpl_rows(reader: Any, *, last_only: bool = False) -> list[tuple[str, ...]]:
+    """Kilometres to JPL DE440, body by body (or in one row, at the end); none where the run is no solar one or DE440 is missing."""
+    distance = _jpl(reader, slice(-1, None) if last_only else slice(None))
+    if distance is None:
+        return []
+    km = distance.kilometers
+    if last_only:
+        return [("from JPL at the end", ", ".join(f"{name} {km[-1, k]:,.1f} km" for k, name in enumerate(distance.names)))]
+    return [(name, f"{km[:, k].mean():,.2f}", f"{km[:, k].max():,.2f}", f"{km[-1, k]:,.2f}") for k, name in enumerate(distance.names)]
+
+
+def _jpl(reader: Any, which: slice = slice(None)) -> Any:
+    configuration = json.loads(reader.provenance.get("configuration", "{}"))
+    if configuration.get("system") != "solar":
+        return None
+    from trajectories.forecast import distance_to_jpl
+
+    try:
+        return distance_to_jpl(reader, configuration["epoch"], [body["parent"] for body in configuration["bodies"]], which)
+    except (RuntimeError, ValueError) as error:
+        typer.echo(f"no comparison with JPL: {error}", err=True)
+        return None

@@ -1,0 +1,36 @@
+"""`mcegnn convert`: a run as a file of another format."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mcegnn.cli.messages import mistakes, told
+
+
+@told
+def convert(
+    run: Annotated[Path, typer.Argument(help="A trajectory written by mcegnn rollout.")],
+    output: Annotated[Path, typer.Argument(help="The file to write: .xyz (extended), .traj (ASE) or .dcd.")],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file where it exists.")] = False,
+) -> None:
+    """Write a run as extended XYZ, ASE trajectory or DCD; numbers keep the run's units.
+
+    Example: `mcegnn convert planets.h5md planets.xyz`
+    """
+    from trajectories.convert import FORMATS
+    from trajectories.h5md import H5MDReader
+
+    with mistakes():
+        if output.suffix not in FORMATS:
+            raise ValueError(f"cannot write {output}: its name must end in {', '.join(FORMATS)}")
+        if output.exists() and not force:
+            raise FileExistsError(17, "File exists", str(output))
+        if not output.parent.is_dir():
+            raise ValueError(f"there is no folder {output.parent}")
+        with H5MDReader(run) as reader:
+            if not len(reader):
+                raise ValueError(f"{run} holds no frames yet")
+            n_frames = len(reader)
+            FORMATS[output.suffix](reader, output)
+    typer.echo(f"wrote {n_frames:,} frames to {output}")

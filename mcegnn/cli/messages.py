@@ -1,0 +1,61 @@
+"""How the command line speaks: one sentence for a mistake, tables for results, a progress line for anything long."""
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+
+class Mistake(Exception):
+    """Something the user asked for that cannot be: its text says what is wrong and what to do."""
+
+
+@contextmanager
+def mistakes() -> Iterator[None]:
+    """Errors raised while a request is being understood are the user's to mend, and are told in one sentence."""
+    try:
+        yield
+    except FileExistsError as error:
+        raise Mistake(f"{error.filename or error} exists already; choose another name with -o or overwrite it with --force") from None
+    except PermissionError as error:
+        raise Mistake(f"{error.filename} cannot be written or read: permission denied") from None
+    except (ValueError, RuntimeError, OSError) as error:
+        raise Mistake(str(error)) from None
+
+
+def told(command: Callable[..., None]) -> Callable[..., None]:
+    """A command whose mistakes end in one sentence on standard error and exit code 2."""
+
+    @functools.wraps(command)
+    def guarded(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except Mistake as mistake:
+            typer.echo(f"mcegnn: {mistake}", err=True)
+            raise typer.Exit(2) from None
+
+    return guarded
+
+
+def table(title: str, rows: Sequence[tuple[str, ...]], header: Sequence[str] = ()) -> None:
+    """Rows under a title on standard output."""
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(title=title, title_justify="left", title_style="bold", show_header=bool(header), box=None, pad_edge=False)
+    for k in range(max(len(row) for row in rows)):
+        shown.add_column(header[k] if header else "", justify="left" if k == 0 or not header else "right", overflow="fold")
+    for row in rows:
+        shown.add_row(*row)
+    Console().print(shown)
+
+
+def size(n_bytes: float) -> str:
+    """A number of bytes for people."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if n_bytes < 1000:
+            return f"{n_bytes:.0f} {unit}" if unit == "B" else f"{n_bytes:.1f} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:.1f} TB"

@@ -1,0 +1,135 @@
+"""From options to a configuration: every option is checked here, before anything runs or is written."""
+
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mcegnn.simulation import DEFAULT_INTEGRATOR, Configuration
+from systems.units import ASTRONOMICAL, REDUCED, duration
+
+SYSTEMS = tuple(DEFAULT_INTEGRATOR)
+_OPTIONS = {
+    "charged": ("particles", "systems", "seed"),
+    "solar": ("epoch", "bodies", "relativity", "j2"),
+}
+_FRAMES = 500  # about so many frames are kept unless --every says otherwise
+
+
+@dataclass(frozen=True)
+class Times:
+    """The options that say how far a run goes, as typed."""
+
+    dt: str | None
+    time: str | None
+    steps: int | None
+    every: int | None
+
+
+def configuration(system: str, integrator: str | None, times: Times, options: Mapping[str, Any]) -> tuple[Configuration, list[str]]:
+    """The configuration asked for, and warnings; ValueError or RuntimeError, in one sentence, where it cannot be.
+
+    ``options`` are those of one system only, None where they were not given.
+    """
+    if system not in SYSTEMS:
+        near = difflib.get_close_matches(system, SYSTEMS, 1, cutoff=0.0)[0]
+        raise ValueError(f"unknown system {system!r}; did you mean {near}? (known: {', '.join(SYSTEMS)})")
+    for name, value in options.items():
+        if value is not None and name not in _OPTIONS[system]:
+            raise ValueError(f"--{name} does not go with {system}; it takes {', '.join('--' + o for o in _OPTIONS[system])}")
+    from integrators.ensembles import integrator as named
+
+    chosen = integrator or DEFAULT_INTEGRATOR[system]
+    named(chosen)
+    build = _charged if system == "charged" else _solar
+    return build(chosen, times, {name: value for name, value in options.items() if value is not None})
+
+
+def _charged(integrator: str, times: Times, options: Mapping[str, Any]) -> tuple[Configuration, list[str]]:
+    from systems.charged import N_STEPS, STEPS_PER_FRAME, TIME_STEP
+
+    n_particles, n_systems, seed = options.get("particles", 5), options.get("systems", 100), options.get("seed", 0)
+    for name, count in (("particles", n_particles), ("systems", n_systems)):
+        if count < 1:
+            raise ValueError(f"--{name} must be at least 1, not {count}")
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"--seed must be between 0 and 4294967295, not {seed}")
+    dt = duration(times.dt, REDUCED, "--dt") if times.dt is not None else TIME_STEP
+    if times.steps is None and times.time is None:
+        n_steps = N_STEPS
+    else:
+        n_steps, dt = _steps(times, dt, None if times.time is None else duration(times.time, REDUCED, "--time"))
+    every = _every(times, n_steps, STEPS_PER_FRAME)
+    return Configuration(
+        "charged", integrator, dt, n_steps, every, n_particles=n_particles, n_systems=n_systems, seed=seed
+    ), []  # fmt: skip
+
+
+def _solar(integrator: str, times: Times, options: Mapping[str, Any]) -> tuple[Configuration, list[str]]:
+    from systems import ephemeris, solar
+
+    epoch = solar.J2000 if options.get("epoch") is None else ephemeris.julian_day(options["epoch"])
+    if options.get("bodies") is not None:
+        if not Path(options["bodies"]).is_file():
+            raise ValueError(f"there is no bodies file {options['bodies']}")
+        bodies = solar.read_bodies(options["bodies"], epoch)
+    else:
+        bodies = solar.j2000() if epoch == solar.J2000 else ephemeris.solar_system(epoch)
+    given_dt = None if times.dt is None else duration(times.dt, ASTRONOMICAL, "--dt")
+    dt = bodies.default_time_step() if given_dt is None else given_dt
+    span = None if times.time is None else duration(times.time, ASTRONOMICAL, "--time")
+    if span is None and times.steps is None:
+        span = ASTRONOMICAL.convert(10.0, "year")
+    n_steps, dt = _steps(times, dt, span, flexible=given_dt is None)
+    if given_dt is None and times.every is None and span is not None:
+        # the step is ours to choose, so it is made to divide the time into whole frames
+        per_frame = max(1, round(n_steps / _FRAMES))
+        n_steps = math.ceil(n_steps / per_frame) * per_frame
+        dt, every = span / n_steps, per_frame
+    else:
+        every = _every(times, n_steps, max(1, n_steps // _FRAMES))
+    limit, body = bodies.slowest_safe_step()
+    warnings = []
+    if dt > limit:
+        warnings.append(
+            f"the time step of {dt:.3g} days is longer than a twentieth of {body}'s period ({limit * 20:.3g} days): its orbit "
+            f'will be wrong; use --dt "{limit / 2.5:.2g} day"'
+        )
+    config = Configuration(
+        "solar", integrator, dt, n_steps, every, epoch=epoch, relativity=bool(options.get("relativity")),
+        oblate=options.get("j2", True) is not False, bodies=bodies.bodies, n_particles=len(bodies.bodies), n_systems=1,
+    )  # fmt: skip
+    return config, warnings
+
+
+def _steps(times: Times, dt: float, span: float | None, *, flexible: bool = False) -> tuple[int, float]:
+    """How many steps of which length: from --steps, or from --time, whose end a step must hit."""
+    if times.steps is not None and times.time is not None:
+        raise ValueError("give --steps or --time, not both")
+    if times.steps is not None:
+        if times.steps < 1:
+            raise ValueError(f"--steps must be at least 1, not {times.steps}")
+        return times.steps, dt
+    assert span is not None
+    if flexible:
+        n_steps = math.ceil(span / dt - 1e-9)
+        return n_steps, span / n_steps
+    n_steps = round(span / dt)
+    if n_steps < 1 or abs(n_steps * dt - span) > 1e-6 * dt:
+        raise ValueError(f"--time is not a whole number of time steps ({span / dt:.6g}); give --steps {max(1, n_steps)} or another --dt")
+    return n_steps, dt
+
+
+def _every(times: Times, n_steps: int, usual: int) -> int:
+    """--every where it is given and divides the steps, else the divisor of the steps nearest to the usual number."""
+    if times.every is None:
+        divisors = [d for k in range(1, math.isqrt(n_steps) + 1) if n_steps % k == 0 for d in (k, n_steps // k)]
+        return min(divisors, key=lambda d: abs(math.log(d / usual)))
+    if times.every < 1:
+        raise ValueError(f"--every must be at least 1, not {times.every}")
+    if n_steps % times.every:
+        near = max(times.every, round(n_steps / times.every) * times.every)
+        raise ValueError(f"{n_steps} steps are not a whole multiple of --every {times.every}; use --steps {near} or another --every")
+    return times.every

@@ -1,0 +1,129 @@
+"""`mcegnn rollout`: move a system and keep its frames."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mcegnn.cli.messages import Mistake, mistakes, told
+from mcegnn.cli.plan import Times, configuration
+
+_CHARGED, _SOLAR, _TIME, _FILE = "Charged particles", "Solar system", "Time", "Output"
+
+
+@told
+def rollout(
+    system: Annotated[str | None, typer.Argument(help="What moves: charged or solar.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The H5MD file to write. [default: SYSTEM.h5md]", rich_help_panel=_FILE)
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file where it exists.", rich_help_panel=_FILE)] = False,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with the run of this file, to the same bits; with --steps N, N more.", rich_help_panel=_FILE)
+    ] = None,
+    integrator: Annotated[
+        str | None,
+        typer.Option(
+            help="symplectic-euler, velocity-verlet, yoshida-4, -6, -8 or wisdom-holman. [default: symplectic-euler for charged, "
+            "yoshida-8 for solar]"
+        ),
+    ] = None,
+    dt: Annotated[
+        str | None,
+        typer.Option(
+            help='Time step: a bare number for charged, "0.5 day" for solar. [default: 0.001; the shortest period / 50, at most half a day]',
+            rich_help_panel=_TIME,
+        ),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Number of steps. [default: 5000 for charged]", rich_help_panel=_TIME)] = None,
+    span: Annotated[
+        str | None, typer.Option("--time", help='Time to cover, such as "10 year". [default for solar]', rich_help_panel=_TIME)
+    ] = None,
+    every: Annotated[
+        int | None, typer.Option(help="Keep a frame every K steps. [default: 100 for charged, about 500 frames for solar]", rich_help_panel=_TIME)
+    ] = None,
+    particles: Annotated[int | None, typer.Option("-n", "--particles", help="Particles in each system. [default: 5]", rich_help_panel=_CHARGED)] = None,
+    systems: Annotated[int | None, typer.Option(help="Independent systems, rolled out together. [default: 100]", rich_help_panel=_CHARGED)] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the initial conditions; 43 is the benchmark's. [default: 0]", rich_help_panel=_CHARGED)] = None,
+    epoch: Annotated[
+        str | None, typer.Option(help="Start (TDB); any but the default needs the extra 'ephemeris'. [default: 2000-01-01T12:00]", rich_help_panel=_SOLAR)
+    ] = None,
+    bodies: Annotated[Path | None, typer.Option(help="Bodies from a CSV file instead of the Sun, planets and Moon.", rich_help_panel=_SOLAR)] = None,
+    relativity: Annotated[bool | None, typer.Option("--relativity", help="Add the Sun's first post-Newtonian term.", rich_help_panel=_SOLAR)] = None,
+    j2: Annotated[bool | None, typer.Option("--j2/--no-j2", help="Oblateness of the bodies that have one. [default: j2]", rich_help_panel=_SOLAR)] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads for many systems. [default: all cores]")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+) -> None:
+    """Move a system under exact physics and keep its frames in an H5MD file.
+
+    Examples:
+
+    - `mcegnn rollout charged --systems 1000 -o swarm.h5md`
+
+    - `mcegnn rollout solar --time "100 year" --relativity -o planets.h5md`
+
+    - `mcegnn rollout solar --integrator wisdom-holman --dt "4 day" --time "4000 year" -o long.h5md`
+
+    - `mcegnn rollout --resume planets.h5md --steps 1000`
+    """
+    times = Times(dt, span, steps, every)
+    options = {
+        "particles": particles, "systems": systems, "seed": seed, "epoch": epoch, "bodies": bodies, "relativity": relativity, "j2": j2,
+    }  # fmt: skip
+    if threads is not None and threads < 1:
+        raise Mistake(f"--threads must be at least 1, not {threads}")
+    with mistakes():
+        if resume is not None:
+            given = [name for name, value in {**options, "dt": dt, "time": span, "every": every, "integrator": integrator, "output": output}.items() if value is not None]
+            if system is not None or given:
+                raise ValueError(f"--resume takes its system and physics from the run; leave out {', '.join(['--' + g for g in given] or [str(system)])}")
+            job = _resumed(resume, steps)
+        elif system is None:
+            raise ValueError("name a system (charged or solar), or a run to --resume")
+        else:
+            job = _new(system, integrator, times, options, output, force)
+    if not quiet:
+        for warning in job.warnings:
+            typer.echo(f"warning: {warning}", err=True)
+    if dry_run:
+        job.describe()
+    elif job.n_steps == 0:
+        typer.echo(f"{job.path} is complete: all {job.config.n_steps} steps are done; add --steps N for N more")
+    else:
+        job.run(threads, quiet)
+
+
+def _new(system: str, integrator: str | None, times: Times, options: dict[str, Any], output: Path | None, force: bool) -> Any:
+    from mcegnn.cli.job import Job
+
+    config, warnings = configuration(system, integrator, times, options)
+    path = output or Path(f"{system}.h5md")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name a file to write with -o")
+    if not path.parent.is_dir():
+        raise ValueError(f"there is no folder {path.parent}; make it first or name another file with -o")
+    if path.exists() and not force:
+        raise FileExistsError(17, "File exists", str(path))
+    return Job(config, config.start(), config.flow(), path, warnings, fresh=True)
+
+
+def _resumed(path: Path, more: int | None) -> Any:
+    from mcegnn.cli.job import Job
+    from mcegnn.simulation import Configuration
+    from trajectories import checkpoint
+    from trajectories.h5md import H5MDReader
+
+    if more is not None and more < 1:
+        raise ValueError(f"--steps must be at least 1, not {more}")
+    with H5MDReader(path) as reader:
+        held = len(reader)
+    saved = checkpoint.load(path)
+    config = Configuration.from_json(saved.configuration)
+    if saved.n_frames > held:
+        raise ValueError(f"{path} holds {held} frames but its checkpoint stands for {saved.n_frames}; they do not belong together")
+    config = replace(config, n_steps=config.n_steps + (more or 0))
+    if config.n_steps % config.every:
+        raise ValueError(f"--steps {more} is not a whole multiple of the run's --every {config.every}")
+    return Job(config, saved.state, config.flow(), path, [], n_frames=saved.n_frames)

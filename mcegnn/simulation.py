@@ -1,0 +1,84 @@
+"""A rollout's configuration: everything that makes its flow and its start, in plain values that a checkpoint can hold."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from integrators.state import Flow, State
+from systems.solar import Body, SolarSystem
+
+# the choice that both systems share; --integrator overrides it
+DEFAULT_INTEGRATOR = {"charged": "symplectic-euler", "solar": "yoshida-8"}
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A rollout of ``system`` "charged" or "solar": times in the system's units, counts, and the choices of its physics."""
+
+    system: str
+    integrator: str
+    dt: float
+    n_steps: int
+    every: int
+    n_particles: int = 5
+    n_systems: int = 100
+    seed: int = 0
+    epoch: float = 0.0
+    relativity: bool = False
+    oblate: bool = True
+    bodies: tuple[Body, ...] = ()
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Configuration":
+        """The configuration a checkpoint holds; ValueError where it is none."""
+        try:
+            bodies = tuple(Body(**{k: tuple(v) if isinstance(v, list) else v for k, v in body.items()}) for body in values["bodies"])
+            return cls(**{**values, "bodies": bodies})
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"the checkpoint holds no configuration of a rollout ({error})") from None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for a checkpoint."""
+        return asdict(self)
+
+    @property
+    def solar(self) -> SolarSystem:
+        """The bodies as a solar system."""
+        return SolarSystem(self.bodies, self.epoch)
+
+    @property
+    def names(self) -> list[str]:
+        """The particles' names."""
+        return [body.name for body in self.bodies]
+
+    def start(self) -> State:
+        """The initial state."""
+        if self.system == "charged":
+            from systems.charged import charged_systems
+
+            return State(charged_systems(self.n_systems, self.seed, self.n_particles))
+        return State(self.solar.system)
+
+    def flow(self) -> Flow:
+        """The flow that moves it."""
+        from integrators.ensembles import integrator
+
+        make = integrator(self.integrator)
+        if self.system == "charged":
+            from systems.charged import benchmark_coulomb
+            from systems.potentials import Coulomb
+
+            # the clip belongs to the benchmark's own scheme
+            potential = benchmark_coulomb() if self.integrator == DEFAULT_INTEGRATOR["charged"] else Coulomb()
+            return make(potential)  # type: ignore[no-any-return]
+        solar = self.solar
+        about = {"star": solar.star} if self.integrator == "wisdom-holman" else {}
+        return make(solar.gravity(oblate=self.oblate), relativity=self._relativity(solar), **about)  # type: ignore[no-any-return]
+
+    def _relativity(self, solar: SolarSystem) -> Any:
+        if not self.relativity:
+            return None
+        from integrators.relativity import PostNewtonian
+        from systems.units import ASTRONOMICAL
+
+        return PostNewtonian(solar.star, ASTRONOMICAL.gravitation, ASTRONOMICAL.speed_of_light)

@@ -1,0 +1,86 @@
+"""Checkpoints: all that a bit-exact resume needs, beside the run's file as ``run.h5md.checkpoint`` (safetensors with a JSON header)."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from integrators.state import State
+from systems.system import System
+from systems.units import BY_NAME
+
+_ARRAYS = ("positions", "momenta", "masses", "species", "charges", "cell")
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A state, the number of frames the file held when it was taken, and the run's whole configuration."""
+
+    state: State
+    n_frames: int
+    configuration: Mapping[str, Any]
+
+
+def path_of(run: str | Path) -> Path:
+    """Where the checkpoint of a run's file lies."""
+    return Path(f"{run}.checkpoint")
+
+
+def save(run: str | Path, checkpoint: Checkpoint) -> None:
+    """Write the checkpoint of ``run``: under a temporary name, synced to disk, then renamed, so that there is always a whole one."""
+    from safetensors.numpy import save as pack
+
+    state = checkpoint.state
+    header = {
+        "format": 1,
+        "time": state.time,
+        "step": state.step,
+        "units": state.system.units.name,
+        "pbc": list(state.system.pbc),
+        "n_frames": checkpoint.n_frames,
+        "configuration": checkpoint.configuration,
+    }
+    tensors = _arrays("system", state.system) | ({} if state.coordinates is None else _arrays("coordinates", state.coordinates))
+    target = path_of(run)
+    temporary = target.with_name(target.name + ".tmp")
+    with open(temporary, "wb") as file:
+        file.write(pack(tensors, {"mcegnn": json.dumps(header)}))
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, target)
+
+
+def load(run: str | Path) -> Checkpoint:
+    """The checkpoint of ``run``; FileNotFoundError or ValueError in words where there is none or it is not whole."""
+    from safetensors import SafetensorError, safe_open
+
+    target = path_of(run)
+    if not target.is_file():
+        raise FileNotFoundError(f"{run} has no checkpoint ({target} is not there), so it cannot be resumed")
+    try:
+        with safe_open(target, "np") as file:
+            header = json.loads((file.metadata() or {})["mcegnn"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (a handle, not a dict)
+        state = State(
+            _system("system", tensors, header),
+            header["time"],
+            header["step"],
+            coordinates=_system("coordinates", tensors, header) if "coordinates.positions" in tensors else None,
+        )
+        return Checkpoint(state, header["n_frames"], header["configuration"])
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{target} is not a checkpoint of ours, or a damaged one ({error})") from None
+
+
+def _arrays(prefix: str, system: System) -> dict[str, np.ndarray]:
+    arrays = {name: getattr(system, name) for name in _ARRAYS}
+    return {f"{prefix}.{name}": np.ascontiguousarray(array) for name, array in arrays.items() if array is not None}
+
+
+def _system(prefix: str, tensors: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> System:
+    arrays = {name: tensors.get(f"{prefix}.{name}") for name in _ARRAYS}
+    return System(**arrays, pbc=tuple(header["pbc"]), units=BY_NAME[header["units"]])

@@ -1,0 +1,73 @@
+"""Conservation: how energy, momentum and angular momentum of a run drift, and how well a flow runs backwards."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from integrators.state import Flow, State
+from systems.system import System
+from trajectories.h5md import H5MDReader
+from trajectories.rollout import rollout
+
+_BLOCK_BYTES = 2**25
+
+
+@dataclass(frozen=True, eq=False)
+class Conservation:
+    """Drifts of a run's conserved quantities, frame by frame and system by system, [frames, n_systems].
+
+    ``energy`` is (E - E0) / |E0|; ``momentum`` and ``angular_momentum`` are the length of the change over the sum of the particles'
+    |p| and |x cross p| at the start, which do not vanish for a system at rest as a whole. ``energy`` is None where the run has none.
+    """
+
+    times: np.ndarray
+    energy: np.ndarray | None
+    momentum: np.ndarray
+    angular_momentum: np.ndarray
+
+
+def conservation(reader: H5MDReader) -> Conservation:
+    """Drifts of a file's run; it is read in blocks of 32 MiB."""
+    masses = reader.masses[:, None]
+    n_frames, n_systems = len(reader), reader.n_systems or 1
+    per_frame = 24 * n_systems * reader.n_particles
+    block = max(1, _BLOCK_BYTES // per_frame)
+    momentum, angular = np.empty((n_frames, n_systems, 3)), np.empty((n_frames, n_systems, 3))
+    scales: tuple[np.ndarray, np.ndarray] | None = None
+    for first in range(0, n_frames, block):
+        where = slice(first, first + block)
+        shape = (-1, n_systems, reader.n_particles, 3)
+        x, p = reader.frames("position", where).reshape(shape), reader.frames("velocity", where).reshape(shape) * masses
+        each = np.cross(x, p)
+        momentum[where], angular[where] = p.sum(-2), each.sum(-2)
+        if scales is None:
+            scales = np.linalg.norm(p[0], axis=-1).sum(-1), np.linalg.norm(each[0], axis=-1).sum(-1)
+    assert scales is not None
+    potential, kinetic = reader.observable("potential_energy"), reader.observable("kinetic_energy")
+    energy = None
+    if potential is not None and kinetic is not None:
+        total = (potential + kinetic).reshape(n_frames, n_systems)
+        energy = _over(total - total[0], abs(total[0]))
+    return Conservation(
+        reader.times,
+        energy,
+        _over(np.linalg.norm(momentum - momentum[0], axis=-1), scales[0]),
+        _over(np.linalg.norm(angular - angular[0], axis=-1), scales[1]),
+    )
+
+
+def _over(change: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """change / scale, and the bare change where the scale is zero."""
+    return change / np.where(scale > 0, scale, 1.0)
+
+
+def reversibility(flow: Flow, state: State, dt: float, n_steps: int) -> float:
+    """Run forward, then backward; the largest distance from the start, over the largest distance travelled."""
+    *_, end = rollout(flow, state, dt, n_steps, max(1, n_steps))
+    *_, back = rollout(flow, end, -dt, n_steps, max(1, n_steps))
+    return distance(back.system, state.system) / distance(end.system, state.system)
+
+
+def distance(a: System, b: System) -> float:
+    """The largest distance between a particle's positions in the two systems."""
+    return float(np.linalg.norm(np.asarray(a.positions) - np.asarray(b.positions), axis=-1).max())
