@@ -12,7 +12,7 @@ DRIFT, KICK, JUMP, KEPLER, POST_NEWTONIAN, POST_NEWTONIAN_HELIOCENTRIC = range(6
 
 
 @jit
-def jump(x, p, masses, star, h):  # type: ignore[no-untyped-def]
+def jump(x, p, masses, star, h):
     for a in range(3):
         total = 0.0
         for i in range(x.shape[1]):
@@ -24,7 +24,7 @@ def jump(x, p, masses, star, h):  # type: ignore[no-untyped-def]
 
 
 @jit
-def kepler(x, p, masses, star, mu, h):  # type: ignore[no-untyped-def]
+def kepler(x, p, masses, star, mu, h):
     total = masses.sum()
     for i in range(x.shape[1]):
         if i == star:
@@ -44,7 +44,7 @@ def kepler(x, p, masses, star, mu, h):  # type: ignore[no-untyped-def]
 
 
 @jit
-def post_newtonian(x, p, start, masses, star, mu, c2, sweeps, heliocentric, h):  # type: ignore[no-untyped-def]
+def post_newtonian(x, p, start, masses, star, mu, c2, sweeps, heliocentric, h):
     """The implicit midpoint rule of `integrators.relativity.PostNewtonian`; ``start`` is room for the momenta before the step."""
     n = x.shape[1]
     start[:] = p
@@ -85,7 +85,7 @@ def post_newtonian(x, p, start, masses, star, mu, c2, sweeps, heliocentric, h): 
 
 
 @jit
-def step(x, p, forces, spare, fresh, masses, inverse, charges, kernel, parameters, operations, durations, constants):  # type: ignore[no-untyped-def]
+def step(x, p, forces, spare, fresh, masses, inverse, charges, kernel, parameters, operations, durations, constants):
     """One time step: every row of the table in turn. Returns whether ``forces`` still belong to ``x``."""
     star, mu, c2, sweeps = int(constants[0]), constants[1], constants[2], int(constants[3])
     n = x.shape[1]
@@ -116,7 +116,7 @@ def step(x, p, forces, spare, fresh, masses, inverse, charges, kernel, parameter
 @jit
 def run(
     first, last, positions, momenta, masses, charges, kernel, parameters, operations, durations, constants, n_steps, until, every, frames
-):  # type: ignore[no-untyped-def]
+):
     """Advance systems first ... last - 1 by ``n_steps`` in place; after ``until`` steps and then every ``every`` a frame is kept.
 
     positions, momenta [n_systems, n, 3]; frames [2, n_frames, n_systems, n, 3] of positions and momenta.

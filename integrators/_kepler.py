@@ -6,7 +6,7 @@ from systems.kernel import jit
 
 
 @jit
-def stumpff(z):  # type: ignore[no-untyped-def]
+def stumpff(z):
     """c0 ... c3 of z: a series for small arguments, quadrupling of the argument for others."""
     halvings = 0
     while abs(z) > 0.2:
@@ -27,18 +27,18 @@ def stumpff(z):  # type: ignore[no-untyped-def]
 
 
 @jit
-def bisect(r0, eta, zeta, beta, t):  # type: ignore[no-untyped-def]
+def bisect(r0, eta, zeta, beta, t):
     """The root of Kepler's equation where Halley's iteration does not settle; the left side grows with X everywhere."""
     sign = 1.0 if t > 0 else -1.0
     low, high = 0.0, sign * abs(t) / r0
     for _ in range(200):
-        c0, c1, c2, c3 = stumpff(beta * high * high)
+        _, _, c2, c3 = stumpff(beta * high * high)
         if sign * (high * (r0 + high * (eta * c2 + high * zeta * c3)) - t) > 0:
             break
         low, high = high, 2.0 * high
     for _ in range(120):
         middle = 0.5 * (low + high)
-        c0, c1, c2, c3 = stumpff(beta * middle * middle)
+        _, _, c2, c3 = stumpff(beta * middle * middle)
         if sign * (middle * (r0 + middle * (eta * c2 + middle * zeta * c3)) - t) > 0:
             high = middle
         else:
@@ -47,7 +47,7 @@ def bisect(r0, eta, zeta, beta, t):  # type: ignore[no-untyped-def]
 
 
 @jit
-def kepler_coefficients(qx, qy, qz, vx, vy, vz, mu, dt):  # type: ignore[no-untyped-def]
+def kepler_coefficients(qx, qy, qz, vx, vy, vz, mu, dt):
     """f - 1, g, f', g' - 1 of one body; see `integrators.kepler.kepler_coefficients`."""
     r2 = qx * qx + qy * qy + qz * qz
     r0 = math.sqrt(r2)

@@ -43,7 +43,8 @@ def compile_flow(flow: Flow) -> Program | None:
     full = flow.potential
     if None in codes or len(potentials) != 1 or not (_has_kernel(potentials[0]) and _has_kernel(full)):
         return None
-    assert isinstance(full, KernelPotential) and isinstance(potentials[0], KernelPotential)
+    assert isinstance(full, KernelPotential)
+    assert isinstance(potentials[0], KernelPotential)
     star, constant, c = -1, 0.0, 1.0
     for piece, _ in scheme.table:
         if isinstance(piece, Jump | KeplerDrift | PostNewtonian):
@@ -79,7 +80,8 @@ def advance(
 ) -> Iterator[State]:
     """States at the end of each slice of about 0.1 s, and at every ``every``-th step, which carry an evaluation as well.
 
-    ``phase`` is how many steps the last frame lies behind the state. Systems of an ensemble are shared out among threads; each is advanced by one thread alone, so its bits depend on neither.
+    ``phase`` is how many steps the last frame lies behind the state. Systems of an ensemble are shared out among threads; each is
+    advanced by one thread alone, so its bits depend on neither threads nor slices.
     """
     inside = _inside(program, state)
     shape = inside.positions.shape

@@ -57,7 +57,9 @@ def wisdom_holman(gravity: Potential, *, star: int = 0, relativity: Relativity =
     month. Raises ValueError unless it is given gravity between point masses.
     """
     if not isinstance(gravity, Gravity):
-        raise ValueError("wisdom-holman splits gravity between point masses; it cannot run another potential; use velocity-verlet or yoshida-4")
+        raise ValueError(
+            "wisdom-holman splits gravity between point masses; it cannot run another potential; use velocity-verlet or yoshida-4"
+        )
     if gravity.softening or gravity.oblateness is not None:
         raise ValueError("wisdom-holman takes point masses without softening or J2; use yoshida-8, or leave J2 out (--no-j2)")
     inside = () if relativity is None else (replace(relativity, heliocentric=True),)

@@ -24,7 +24,7 @@ _PUBLIC = {
     "H5MDReader": "trajectories.h5md",
     "universe": "trajectories.h5md",
 }
-__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604
+__all__ = ["__version__", *_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from integrators.relativity import PostNewtonian
 from integrators.state import Flow, State
 from systems.solar import Body, SolarSystem
 
@@ -32,7 +33,8 @@ class Configuration:
     def from_json(cls, values: Mapping[str, Any]) -> "Configuration":
         """The configuration a checkpoint holds; ValueError where it is none."""
         try:
-            bodies = tuple(Body(**{k: tuple(v) if isinstance(v, list) else v for k, v in body.items()}) for body in values["bodies"])
+            rows: list[dict[str, Any]] = [{k: tuple(v) if isinstance(v, list) else v for k, v in body.items()} for body in values["bodies"]]
+            bodies = tuple(Body(**row) for row in rows)
             return cls(**{**values, "bodies": bodies})
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"the checkpoint holds no configuration of a rollout ({error})") from None
@@ -70,15 +72,14 @@ class Configuration:
 
             # the clip belongs to the benchmark's own scheme
             potential = benchmark_coulomb() if self.integrator == DEFAULT_INTEGRATOR["charged"] else Coulomb()
-            return make(potential)  # type: ignore[no-any-return]
+            return make(potential)
         solar = self.solar
         about = {"star": solar.star} if self.integrator == "wisdom-holman" else {}
-        return make(solar.gravity(oblate=self.oblate), relativity=self._relativity(solar), **about)  # type: ignore[no-any-return]
+        return make(solar.gravity(oblate=self.oblate), relativity=self._relativity(solar), **about)
 
-    def _relativity(self, solar: SolarSystem) -> Any:
+    def _relativity(self, solar: SolarSystem) -> PostNewtonian | None:
         if not self.relativity:
             return None
-        from integrators.relativity import PostNewtonian
         from systems.units import ASTRONOMICAL
 
         return PostNewtonian(solar.star, ASTRONOMICAL.gravitation, ASTRONOMICAL.speed_of_light)

@@ -4,7 +4,7 @@ from systems.kernel import jit
 
 
 @jit
-def coulomb(x, masses, charges, parameters, forces):  # type: ignore[no-untyped-def]
+def coulomb(x, masses, charges, parameters, forces):
     """parameters: constant, largest component of a particle's force."""
     constant, limit = parameters[0], parameters[1]
     n = x.shape[1]
@@ -33,7 +33,7 @@ def coulomb(x, masses, charges, parameters, forces):  # type: ignore[no-untyped-
 
 
 @jit
-def gravity(x, masses, charges, parameters, forces):  # type: ignore[no-untyped-def]
+def gravity(x, masses, charges, parameters, forces):
     """parameters: G, softening squared, body left out (-1: none), then (body, J2 R^2 / 2, pole) of each oblate body."""
     constant, eps2, omit = parameters[0], parameters[1], int(parameters[2])
     n = x.shape[1]
@@ -65,7 +65,7 @@ def gravity(x, masses, charges, parameters, forces):  # type: ignore[no-untyped-
 
 
 @jit
-def oblateness(x, masses, constant, body, forces):  # type: ignore[no-untyped-def]
+def oblateness(x, masses, constant, body, forces):
     """The J2 term of one body upon all others, and their pull back on it."""
     k, c, px, py, pz = int(body[0]), constant * masses[int(body[0])] * body[1], body[2], body[3], body[4]
     energy = fx = fy = fz = 0.0
@@ -92,7 +92,7 @@ def oblateness(x, masses, constant, body, forces):  # type: ignore[no-untyped-de
 
 
 @jit
-def springs(x, masses, charges, parameters, forces):  # type: ignore[no-untyped-def]
+def springs(x, masses, charges, parameters, forces):
     """parameters: (i, j, stiffness, length) of each spring."""
     energy = 0.0
     for k in range(0, len(parameters), 4):

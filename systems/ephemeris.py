@@ -79,8 +79,7 @@ def solar_system(epoch: float = J2000) -> SolarSystem:
     """Sun, planets and Moon at ``epoch``, a TDB Julian day; RuntimeError without the extra, ValueError outside the kernel."""
     x, v = states(epoch)
     bodies = (
-        Body(name, _BODIES[name][0], _gm()[name], (x[k][0], x[k][1], x[k][2]), (v[k][0], v[k][1], v[k][2]))
-        for k, name in enumerate(NAMES)
+        Body(name, _BODIES[name][0], _gm()[name], (x[k][0], x[k][1], x[k][2]), (v[k][0], v[k][1], v[k][2])) for k, name in enumerate(NAMES)
     )
     return SolarSystem(tuple(bodies), epoch)
 

@@ -126,7 +126,9 @@ def read_bodies(path: str | Path, epoch: float = J2000) -> SolarSystem:
             raise ValueError(f"{path} has the body {body.name} twice")
         if body.parent and body.parent not in names:
             near = difflib.get_close_matches(body.parent, names, 1)
-            raise ValueError(f"{path}: {body.name} orbits {body.parent}, which is not in the file{f'; did you mean {near[0]}?' if near else ''}")
+            raise ValueError(
+                f"{path}: {body.name} orbits {body.parent}, which is not in the file{f'; did you mean {near[0]}?' if near else ''}"
+            )
     solar = SolarSystem(bodies, epoch)
     pair = coincident(check(solar.system).positions)
     if pair is not None:

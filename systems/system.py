@@ -42,7 +42,9 @@ class System:
         momenta = np.broadcast_to(np.asarray(velocities, dtype=float), x.shape) * m[:, None]
         z = np.broadcast_to(np.asarray(species, dtype=int), m.shape).copy()
         q = np.broadcast_to(np.asarray(charges, dtype=float), x.shape[:-1]).copy()
-        return check(cls(x, momenta, m, z, q, units=units))
+        system = cls(x, momenta, m, z, q, units=units)
+        check(system)
+        return system
 
     @property
     def velocities(self) -> Array:

@@ -62,7 +62,11 @@ def analyse(
 def _summary(reader: Any, drifts: Any) -> dict[str, Any]:
     import numpy as np
 
-    largest = {name: np.abs(getattr(drifts, name)).max(0) for name in ("energy", "momentum", "angular_momentum") if getattr(drifts, name) is not None}
+    largest = {
+        name: np.abs(getattr(drifts, name)).max(0)
+        for name in ("energy", "momentum", "angular_momentum")
+        if getattr(drifts, name) is not None
+    }
     summary: dict[str, Any] = {
         "frames": len(reader),
         "n_systems": reader.n_systems,
@@ -80,7 +84,7 @@ def conserved_rows(drifts: Any) -> list[tuple[str, ...]]:
     """A row for each conserved quantity: the largest relative change over the run, over systems median and worst."""
     import numpy as np
 
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name in ("energy", "momentum", "angular_momentum"):
         values = getattr(drifts, name)
         if values is None:

@@ -55,7 +55,11 @@ class Job:
         """Print what would be done."""
         config, units = self.config, self.state.system.units
         rows = [
-            ("system", f"{config.system}, {config.n_particles} particles" + (f" x {config.n_systems} systems" if config.system == "charged" else "")),
+            (
+                "system",
+                f"{config.system}, {config.n_particles} particles"
+                + (f" x {config.n_systems} systems" if config.system == "charged" else ""),
+            ),
             ("integrator", config.integrator + (" with relativity" if config.relativity else "")),
             ("time step", f"{config.dt:.6g} {units.time}"),
             ("steps", f"{self.n_steps:,} (to time {config.n_steps * config.dt:.6g} {units.time})"),
@@ -66,12 +70,17 @@ class Job:
 
     def run(self, threads: int | None, quiet: bool) -> None:
         """Roll out to the end; Ctrl-C ends at the last state with everything written, and says how to go on."""
-        began = time.perf_counter()
         with mistakes():
             if self.fresh:
                 _refuse_unwritable(self.path)
             states = advance(
-                self.flow, self.state, self.config.dt, self.n_steps, self.config.every, threads=threads, phase=self.state.step % self.config.every
+                self.flow,
+                self.state,
+                self.config.dt,
+                self.n_steps,
+                self.config.every,
+                threads=threads,
+                phase=self.state.step % self.config.every,
             )
             first = next(states)
             writer = self._writer()
@@ -79,14 +88,16 @@ class Job:
             if self.fresh:
                 writer.write(first)
                 self._save(writer, first)
+            began = time.perf_counter()
             try:
                 with _progress(self.n_steps, quiet) as report:
                     self._loop(states, writer, report)
             except KeyboardInterrupt:
                 typer.echo(f"stopped; go on with: mcegnn rollout --resume {self.path}", err=True)
                 raise typer.Exit(130) from None
+            seconds = time.perf_counter() - began
         if not quiet:
-            self._summary(time.perf_counter() - began)
+            self._summary(seconds)
 
     def _loop(self, states: Iterator[State], writer: H5MDWriter, report: Any) -> None:
         saved, now = time.monotonic(), self.state
@@ -133,7 +144,7 @@ class Job:
         from trajectories.h5md import H5MDReader
 
         systems = self.state.system.n_systems or 1
-        rows = [
+        rows: list[tuple[str, ...]] = [
             ("steps", f"{self.n_steps:,}" + (f" of {systems:,} systems" if systems > 1 else "")),
             ("time", f"{seconds:.2f} s, {self.n_steps * systems / seconds:,.0f} steps a second"),
         ]
@@ -171,7 +182,13 @@ def _progress(n_steps: int, quiet: bool) -> Iterator[Any]:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    columns = (TextColumn("rolling out"), BarColumn(), TaskProgressColumn(), TextColumn("{task.completed:,.0f} steps"), TimeRemainingColumn())
+    columns = (
+        TextColumn("rolling out"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.completed:,.0f} steps"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
         task = progress.add_task("", total=n_steps)
         yield lambda done: progress.update(task, completed=done)

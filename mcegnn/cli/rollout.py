@@ -32,7 +32,7 @@ def rollout(
     dt: Annotated[
         str | None,
         typer.Option(
-            help='Time step: a bare number for charged, "0.5 day" for solar. [default: 0.001; the shortest period / 50, at most half a day]',
+            help='Time step: a bare number for charged, "0.5 day" for solar. [default: 0.001; shortest period / 50, at most half a day]',
             rich_help_panel=_TIME,
         ),
     ] = None,
@@ -41,17 +41,33 @@ def rollout(
         str | None, typer.Option("--time", help='Time to cover, such as "10 year". [default for solar]', rich_help_panel=_TIME)
     ] = None,
     every: Annotated[
-        int | None, typer.Option(help="Keep a frame every K steps. [default: 100 for charged, about 500 frames for solar]", rich_help_panel=_TIME)
+        int | None,
+        typer.Option(help="Keep a frame every K steps. [default: 100 for charged, about 500 frames for solar]", rich_help_panel=_TIME),
     ] = None,
-    particles: Annotated[int | None, typer.Option("-n", "--particles", help="Particles in each system. [default: 5]", rich_help_panel=_CHARGED)] = None,
-    systems: Annotated[int | None, typer.Option(help="Independent systems, rolled out together. [default: 100]", rich_help_panel=_CHARGED)] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the initial conditions; 43 is the benchmark's. [default: 0]", rich_help_panel=_CHARGED)] = None,
+    particles: Annotated[
+        int | None, typer.Option("-n", "--particles", help="Particles in each system. [default: 5]", rich_help_panel=_CHARGED)
+    ] = None,
+    systems: Annotated[
+        int | None, typer.Option(help="Independent systems, rolled out together. [default: 100]", rich_help_panel=_CHARGED)
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of the initial conditions; 43 is the benchmark's. [default: 0]", rich_help_panel=_CHARGED)
+    ] = None,
     epoch: Annotated[
-        str | None, typer.Option(help="Start (TDB); any but the default needs the extra 'ephemeris'. [default: 2000-01-01T12:00]", rich_help_panel=_SOLAR)
+        str | None,
+        typer.Option(
+            help="Start (TDB); any but the default needs the extra 'ephemeris'. [default: 2000-01-01T12:00]", rich_help_panel=_SOLAR
+        ),
     ] = None,
-    bodies: Annotated[Path | None, typer.Option(help="Bodies from a CSV file instead of the Sun, planets and Moon.", rich_help_panel=_SOLAR)] = None,
-    relativity: Annotated[bool | None, typer.Option("--relativity", help="Add the Sun's first post-Newtonian term.", rich_help_panel=_SOLAR)] = None,
-    j2: Annotated[bool | None, typer.Option("--j2/--no-j2", help="Oblateness of the bodies that have one. [default: j2]", rich_help_panel=_SOLAR)] = None,
+    bodies: Annotated[
+        Path | None, typer.Option(help="Bodies from a CSV file instead of the Sun, planets and Moon.", rich_help_panel=_SOLAR)
+    ] = None,
+    relativity: Annotated[
+        bool | None, typer.Option("--relativity", help="Add the Sun's first post-Newtonian term.", rich_help_panel=_SOLAR)
+    ] = None,
+    j2: Annotated[
+        bool | None, typer.Option("--j2/--no-j2", help="Oblateness of the bodies that have one. [default: j2]", rich_help_panel=_SOLAR)
+    ] = None,
     threads: Annotated[int | None, typer.Option(help="Threads for many systems. [default: all cores]")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
@@ -76,9 +92,15 @@ def rollout(
         raise Mistake(f"--threads must be at least 1, not {threads}")
     with mistakes():
         if resume is not None:
-            given = [name for name, value in {**options, "dt": dt, "time": span, "every": every, "integrator": integrator, "output": output}.items() if value is not None]
+            given = [
+                name
+                for name, value in {**options, "dt": dt, "time": span, "every": every, "integrator": integrator, "output": output}.items()
+                if value is not None
+            ]
             if system is not None or given:
-                raise ValueError(f"--resume takes its system and physics from the run; leave out {', '.join(['--' + g for g in given] or [str(system)])}")
+                raise ValueError(
+                    f"--resume takes its system and physics from the run; leave out {', '.join(['--' + g for g in given] or [str(system)])}"
+                )
             job = _resumed(resume, steps)
         elif system is None:
             raise ValueError("name a system (charged or solar), or a run to --resume")

@@ -1,0 +1,67 @@
+"""Pictures of rollouts: orbits seen from above the ecliptic, or the paths of a few systems of charged particles."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trajectories.h5md import H5MDReader
+
+_PANELS = 6
+_OBLIQUITY = np.radians(23.4392911)  # of the ecliptic at J2000; runs are in the equatorial ICRF
+
+
+def draw_trajectory(reader: H5MDReader, path: str | Path) -> None:
+    """Draw a run into a PNG, SVG or PDF file: a run with named bodies as orbits, an ensemble as up to six small panels."""
+    # a figure of its own, not pyplot's: no global state and no screen
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.0, 6.0), layout="constrained")
+    if reader.names:
+        _orbits(figure, reader)
+    else:
+        _swarm(figure, reader)
+    figure.savefig(path, dpi=150)
+
+
+def _orbits(figure: Any, reader: H5MDReader) -> None:
+    """Inner and outer bodies about the heaviest one, seen along the ecliptic's pole."""
+    from matplotlib import colormaps
+
+    x = reader.frames("position")
+    x = x - x[:, [int(np.argmax(reader.masses))]]
+    y = np.cos(_OBLIQUITY) * x[..., 1] + np.sin(_OBLIQUITY) * x[..., 2]
+    reach = np.hypot(x[..., 0], y).max(0)
+    colors = colormaps["turbo"](np.linspace(0.05, 0.95, len(reach)))
+    inner, outer = figure.subplots(1, 2)
+    for axis, title, limit in ((inner, "inner planets", 1.8), (outer, "the whole", max(2.0, 1.08 * reach.max()))):
+        for k, name in enumerate(reader.names):
+            axis.plot(x[:, k, 0], y[:, k], lw=0.9, color=colors[k])
+            axis.plot(x[-1, k, 0], y[-1, k], "o", ms=4, color=colors[k], label=name)
+        axis.set(title=title, xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xlabel="x, au", ylabel="y, au")
+    handles, labels = outer.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False)
+    figure.suptitle(f"{len(reach)} bodies over {reader.times[-1] / 365.25:.4g} years, ecliptic from above")
+
+
+def _swarm(figure: Any, reader: H5MDReader) -> None:
+    """x and y of the particles of the first systems; colour is the sign of the charge, a dot the end."""
+    x = reader.frames("position").reshape(len(reader), -1, reader.n_particles, 3)
+    charges = np.reshape(reader[0].system.charges, (-1, reader.n_particles))
+    panels = figure.subplots(2, 3) if x.shape[1] > 1 else np.array([figure.subplots()])
+    for s, axis in zip(range(min(_PANELS, x.shape[1])), np.ravel(panels), strict=False):
+        for k in range(reader.n_particles):
+            color = _color(charges[s, k])
+            axis.plot(x[:, s, k, 0], x[:, s, k, 1], lw=0.9, color=color)
+            axis.plot(x[-1, s, k, 0], x[-1, s, k, 1], "o", ms=4, color=color)
+        axis.set(title=f"system {s}", aspect="equal", xticks=[], yticks=[])
+        axis.set_adjustable("datalim")
+    figure.suptitle(f"{reader.n_particles} charged particles (red +, blue -), {_shown(x.shape[1])}, time {reader.times[-1]:g}")
+
+
+def _color(charge: float) -> str:
+    return "tab:red" if charge > 0 else "tab:blue" if charge < 0 else "tab:gray"
+
+
+def _shown(n_systems: int) -> str:
+    return f"{min(_PANELS, n_systems)} of {n_systems} systems"
