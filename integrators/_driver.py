@@ -85,35 +85,6 @@ def post_newtonian(x, p, start, masses, star, mu, c2, sweeps, heliocentric, h):
 
 
 @jit
-def step(x, p, forces, spare, fresh, masses, inverse, charges, kernel, parameters, operations, durations, constants):
-    """One time step: every row of the table in turn. Returns whether ``forces`` still belong to ``x``."""
-    star, mu, c2, sweeps = int(constants[0]), constants[1], constants[2], int(constants[3])
-    n = x.shape[1]
-    for k in range(len(operations)):
-        operation, h = operations[k], durations[k]
-        if operation == DRIFT:
-            for a in range(3):
-                for i in range(n):
-                    x[a, i] += h * inverse[i] * p[a, i]
-        elif operation == KICK:
-            if not fresh:
-                forces[:] = 0.0
-                kernel(x, masses, charges, parameters, forces)
-                fresh = True
-            for a in range(3):
-                for i in range(n):
-                    p[a, i] += h * forces[a, i]
-        elif operation == KEPLER:
-            kepler(x, p, masses, star, mu, h)
-        elif operation == JUMP:
-            jump(x, p, masses, star, h)
-        else:
-            post_newtonian(x, p, spare, masses, star, mu, c2, sweeps, operation == POST_NEWTONIAN_HELIOCENTRIC, h)
-        fresh = fresh and operation != DRIFT and operation != JUMP and operation != KEPLER
-    return fresh
-
-
-@jit
 def run(
     first, last, positions, momenta, masses, charges, kernel, parameters, operations, durations, constants, n_steps, until, every, frames
 ):
@@ -121,18 +92,40 @@ def run(
 
     positions, momenta [n_systems, n, 3]; frames [2, n_frames, n_systems, n, 3] of positions and momenta.
     """
+    star, mu, c2, sweeps = int(constants[0]), constants[1], constants[2], int(constants[3])
     n = positions.shape[1]
-    x, p, forces, spare = np.empty((3, n)), np.empty((3, n)), np.empty((3, n)), np.empty((3, n))
-    inverse = 1.0 / masses
+    x, p, forces, spare, inverse = np.empty((3, n)), np.empty((3, n)), np.empty((3, n)), np.empty((3, n)), np.empty((3, n))
+    # flat views: one long loop vectorises where three short ones do not
+    x1, p1, f1, i1 = x.ravel(), p.ravel(), forces.ravel(), inverse.ravel()
+    inverse[:] = 1.0 / masses
     for s in range(first, last):
+        charge = charges[s]
         for a in range(3):
             for i in range(n):
                 x[a, i], p[a, i] = positions[s, i, a], momenta[s, i, a]
         fresh, frame, left = False, 0, until
         for _ in range(n_steps):
-            fresh = step(
-                x, p, forces, spare, fresh, masses, inverse, charges[s], kernel, parameters, operations, durations, constants
-            )  # fmt: skip
+            for k in range(len(operations)):
+                operation, h = operations[k], durations[k]
+                if operation == KICK:
+                    if not fresh:
+                        f1[:] = 0.0
+                        kernel(x, masses, charge, parameters, forces)
+                        fresh = True
+                    for i in range(3 * n):
+                        p1[i] += h * f1[i]
+                    continue
+                if operation == DRIFT:
+                    for i in range(3 * n):
+                        x1[i] += h * i1[i] * p1[i]
+                elif operation == KEPLER:
+                    kepler(x, p, masses, star, mu, h)
+                elif operation == JUMP:
+                    jump(x, p, masses, star, h)
+                else:
+                    post_newtonian(x, p, spare, masses, star, mu, c2, sweeps, operation == POST_NEWTONIAN_HELIOCENTRIC, h)
+                    continue
+                fresh = False
             left -= 1
             if left == 0:
                 for a in range(3):

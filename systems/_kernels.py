@@ -34,7 +34,7 @@ def coulomb(x, masses, charges, parameters, forces):
 
 @jit
 def gravity(x, masses, charges, parameters, forces):
-    """parameters: G, softening squared, body left out (-1: none), then (body, J2 R^2 / 2, pole) of each oblate body."""
+    """parameters: G, softening squared, body left out (-1: none)."""
     constant, eps2, omit = parameters[0], parameters[1], int(parameters[2])
     n = x.shape[1]
     energy = 0.0
@@ -59,15 +59,23 @@ def gravity(x, masses, charges, parameters, forces):
         forces[0, i] += fx
         forces[1, i] += fy
         forces[2, i] += fz
-    for k in range(3, len(parameters), 5):
-        energy += oblateness(x, masses, constant, parameters[k : k + 5], forces)
     return energy
 
 
 @jit
-def oblateness(x, masses, constant, body, forces):
-    """The J2 term of one body upon all others, and their pull back on it."""
-    k, c, px, py, pz = int(body[0]), constant * masses[int(body[0])] * body[1], body[2], body[3], body[4]
+def oblate_gravity(x, masses, charges, parameters, forces):
+    """As `gravity`, with (body, J2 R^2 / 2, pole) of each oblate body behind its parameters."""
+    energy = gravity(x, masses, charges, parameters, forces)
+    for at in range(3, len(parameters), 5):
+        energy += oblateness(x, masses, parameters[0], parameters, at, forces)
+    return energy
+
+
+@jit
+def oblateness(x, masses, constant, parameters, at, forces):
+    """The J2 term of the body whose five parameters begin at ``at`` upon all others, and their pull back on it."""
+    k, px, py, pz = int(parameters[at]), parameters[at + 2], parameters[at + 3], parameters[at + 4]
+    c = constant * masses[k] * parameters[at + 1]
     energy = fx = fy = fz = 0.0
     for i in range(x.shape[1]):
         if i == k:
