@@ -53,8 +53,9 @@ def yoshida_8(potential: Potential, *, relativity: Relativity = None) -> Scheme:
 def wisdom_holman(gravity: Potential, *, star: int = 0, relativity: Relativity = None) -> InCoordinates:
     """Planets on exact conics about a star, kicked by one another (Wisdom and Holman 1991): second order in dt times their masses.
 
-    In democratic heliocentric variables. For planets that meet neither one another nor the star; a moon needs steps far shorter than its
-    month. Raises ValueError unless it is given gravity between point masses.
+    In democratic heliocentric variables, the conics outermost: that makes half the energy error of kicks outermost at the same step.
+    For planets that meet neither one another nor the star; a moon needs steps far shorter than its month. Raises ValueError unless
+    it is given gravity between point masses.
     """
     if not isinstance(gravity, Gravity):
         raise ValueError(
@@ -63,7 +64,7 @@ def wisdom_holman(gravity: Potential, *, star: int = 0, relativity: Relativity =
     if gravity.softening or gravity.oblateness is not None:
         raise ValueError("wisdom-holman takes point masses without softening or J2; use yoshida-8, or leave J2 out (--no-j2)")
     inside = () if relativity is None else (replace(relativity, heliocentric=True),)
-    scheme = Strang(*inside, Kick(gravity.without(star)), Jump(star), KeplerDrift(star, gravity.constant))
+    scheme = Strang(*inside, KeplerDrift(star, gravity.constant), Jump(star), Kick(gravity.without(star)))
     return InCoordinates(DemocraticHeliocentric(star), scheme, gravity)
 
 

@@ -26,9 +26,10 @@ def coulomb(x, masses, charges, parameters, forces):
         forces[0, i] += fx
         forces[1, i] += fy
         forces[2, i] += fz
-    for a in range(3):
-        for i in range(n):
-            forces[a, i] = min(max(forces[a, i], -limit), limit)
+    for i in range(n):
+        forces[0, i] = min(max(forces[0, i], -limit), limit)
+        forces[1, i] = min(max(forces[1, i], -limit), limit)
+        forces[2, i] = min(max(forces[2, i], -limit), limit)
     return energy
 
 

@@ -1,0 +1,49 @@
+# Each target does all of its own set-up in .venv; nothing else is needed on a fresh machine but Python 3.11 or later.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+export MPLBACKEND := Agg
+
+.PHONY: demo test lint bench clean
+
+demo: .venv/demo.stamp
+	@mkdir -p demo
+	@echo "A swarm of charged particles, 100 systems of five:"
+	@$(BIN)/mcegnn rollout charged --systems 100 --force -o demo/charged.h5md
+	@echo; echo "The solar system, ten years from J2000 with relativity:"
+	@$(BIN)/mcegnn rollout solar --relativity --time "10 year" --force -o demo/solar.h5md
+	@echo
+	@$(BIN)/mcegnn analyse demo/charged.h5md --figure demo/charged.png --force
+	@echo
+	@$(BIN)/mcegnn analyse demo/solar.h5md --figure demo/solar.png --force
+	@echo; echo "Files: demo/charged.h5md and demo/solar.h5md. Pictures: demo/charged.png and demo/solar.png."
+
+test: .venv/test.stamp
+	$(BIN)/pytest -n 2 --durations 10
+
+lint: .venv/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/test.stamp
+	$(BIN)/python tests/benchmarks/run.py
+
+clean:
+	rm -rf .venv build dist demo *.egg-info
+
+.venv/pip.stamp: constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; name one with make PYTHON=...")'
+	@echo "setting up .venv (a minute or two the first time) ..."
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/demo.stamp: .venv/pip.stamp setup.cfg
+	@$(INSTALL) -e '.[ephemeris]'
+	@touch $@
+
+.venv/test.stamp: .venv/pip.stamp setup.cfg
+	@echo "installing what the tests need ..."
+	@$(INSTALL) -e '.[ephemeris,test,bench]'
+	@touch $@
