@@ -14,7 +14,7 @@ from integrators.flows import Drift, Kick
 from integrators.kepler import DemocraticHeliocentric, InCoordinates, Jump, KeplerDrift
 from integrators.relativity import SWEEPS, PostNewtonian
 from integrators.state import Flow, State
-from systems.system import Evaluation, KernelPotential, System
+from systems.system import KernelPotential, System
 
 SLICE_SECONDS = 0.1  # so that progress, Ctrl-C and checkpoints stay alive
 SLICE_BYTES = 32 * 2**20  # of kept frames
@@ -120,7 +120,7 @@ class _Pool:
         constants = program.constants.copy()
         constants[1] *= inside.masses[int(constants[0])]  # GM of the star
         self._arguments = (
-            plain(inside.masses), plain(charges), compile_kernel(program.kick.kernel), plain(program.kick.parameters),
+            plain(inside.masses), plain(charges), compile_kernel(program.kick.kernel), plain(program.kick.parameters(inside)),
             program.operations, program.fractions * dt, constants,
         )  # fmt: skip
         self._bounds = np.linspace(0, len(charges), threads + 1).astype(int)
@@ -150,17 +150,27 @@ def _outside(program: Program, inside: System) -> State:
     return State(program.chart.inverse(inside), coordinates=inside)
 
 
+def evaluated(program: Program, state: State) -> State:
+    """The state with the evaluation of the full potential, by its kernel."""
+    from systems.kernel import evaluate
+
+    return replace(state, evaluation=evaluate(program.full, state.system))
+
+
 def _frames(program: Program, inside: System, frames: np.ndarray) -> Iterator[State]:
     """A state with the full potential's evaluation for each kept frame; [2, n_frames, ..., n, 3]."""
     from systems.kernel import evaluate
 
-    if not frames.shape[1]:
-        return
     n_frames = frames.shape[1]
+    if not n_frames:
+        return
     charges = np.broadcast_to(inside.charges, (n_frames, *inside.charges.shape))
     block = _outside(program, replace(inside, positions=frames[0], momenta=frames[1], charges=charges))
-    energy, forces = evaluate(program.full.kernel, program.full.parameters, block.system)
+    evaluation = evaluate(program.full, block.system)
+    assert evaluation.energy is not None
     for k in range(n_frames):
         system = replace(inside, positions=block.system.positions[k], momenta=block.system.momenta[k])
         coordinates = None if block.coordinates is None else replace(inside, positions=frames[0, k], momenta=frames[1, k])
-        yield State(system, evaluation=Evaluation(energy[k], forces[k], potential=program.full), coordinates=coordinates)
+        yield State(
+            system, evaluation=evaluation._replace(energy=evaluation.energy[k], forces=evaluation.forces[k]), coordinates=coordinates
+        )

@@ -15,7 +15,7 @@ import numpy as np
 from numba import float64, njit, types
 from numba.core.dispatcher import Dispatcher
 
-from systems.system import Evaluation, System
+from systems.system import Evaluation, KernelPotential, System
 
 # "fast" would also let the compiler assume that no NaN and no infinity ever appears, and drop the tests for them.
 FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
@@ -24,17 +24,20 @@ KERNEL = types.FunctionType(SIGNATURE)
 
 
 def jit(function: Callable[..., Any]) -> Any:
-    """Compile ``function`` with numba, without the interpreter's lock, kept on disk where any folder can be written."""
+    """Compile a function of the packages with numba, without the interpreter's lock, kept on disk where any folder can be written."""
     try:
         return njit(function, cache=True, nogil=True, fastmath=FASTMATH)
-    except RuntimeError:  # no place for the cache: read-only packages and no home, or a function typed into a notebook
+    except RuntimeError:  # no place for the cache: read-only packages and no home
         return njit(function, nogil=True, fastmath=FASTMATH)
 
 
 @cache
 def compile_kernel(function: Callable[..., float]) -> Any:
-    """``function`` (plain or already numba's) compiled to the kernels' signature."""
-    compiled = function if isinstance(function, Dispatcher) else jit(function)
+    """``function`` (plain or already numba's) compiled to the kernels' signature.
+
+    A plain one, which is a user's, is compiled anew in each process: numba's copy on disk would not notice a change in another file.
+    """
+    compiled = function if isinstance(function, Dispatcher) else njit(function, nogil=True, fastmath=FASTMATH)
     compiled.compile(SIGNATURE.args)
     return compiled
 
@@ -74,14 +77,15 @@ def settle(function: Any, signature: tuple[Any, ...]) -> Any:
     return function
 
 
-def evaluate(kernel: Any, parameters: np.ndarray, system: System) -> tuple[np.ndarray, np.ndarray]:
-    """Energy [...] and forces [..., n, 3] of a system or of an ensemble by a compiled kernel."""
+def evaluate(potential: KernelPotential, system: System) -> Evaluation:
+    """Energy [...] and forces [..., n, 3] of a system or of an ensemble by the potential's kernel."""
+    parameters = plain(potential.parameters(system))
     shape = system.positions.shape
     x = plain(system.positions).reshape(-1, *shape[-2:])
     charges = plain(np.broadcast_to(system.charges, shape[:-1])).reshape(-1, shape[-2])
     energy, forces = np.empty(len(x)), np.empty_like(x)
-    settle(_evaluate, _EVALUATE)(compile_kernel(kernel), x, plain(system.masses), charges, plain(parameters), energy, forces)
-    return energy.reshape(shape[:-2])[()], forces.reshape(shape)
+    settle(_evaluate, _EVALUATE)(compile_kernel(potential.kernel), x, plain(system.masses), charges, parameters, energy, forces)
+    return Evaluation(energy.reshape(shape[:-2])[()], forces.reshape(shape), potential=potential)
 
 
 class KernelFunction:
@@ -92,13 +96,16 @@ class KernelFunction:
 
     def __init__(self, function: Callable[..., float], parameters: Any = ()) -> None:
         self._function = function
-        self.parameters = np.atleast_1d(np.asarray(parameters, dtype=float)).ravel()
+        self._parameters = np.atleast_1d(np.asarray(parameters, dtype=float)).ravel()
 
     @property
     def kernel(self) -> Any:
         """The compiled kernel."""
         return compile_kernel(self._function)
 
+    def parameters(self, system: System) -> np.ndarray:
+        """The kernel's parameters, whatever the system."""
+        return self._parameters
+
     def __call__(self, system: System) -> Evaluation:
-        energy, forces = evaluate(self.kernel, self.parameters, system)
-        return Evaluation(energy, forces, potential=self)
+        return evaluate(self, system)

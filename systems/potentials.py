@@ -59,9 +59,9 @@ class Coulomb:
         """The compiled kernel."""
         return _named("coulomb")
 
-    @cached_property
-    def parameters(self) -> np.ndarray:
+    def parameters(self, system: System) -> np.ndarray:
         """The kernel's parameters."""
+        _refuse_periodic(system, "Coulomb")
         return np.array([self.constant, self.limit])
 
 
@@ -127,9 +127,9 @@ class Gravity:
         # two kernels, because the code of the J2 terms slows the other down by a fifth even where it is not run
         return _named("gravity" if self.oblateness is None else "oblate_gravity")
 
-    @cached_property
-    def parameters(self) -> np.ndarray:
+    def parameters(self, system: System) -> np.ndarray:
         """The kernel's parameters."""
+        _refuse_periodic(system, "Gravity")
         head = np.array([self.constant, self.softening**2, -1.0 if self.omit is None else self.omit])
         if self.oblateness is None:
             return head
@@ -173,8 +173,7 @@ class Springs:
         """The compiled kernel."""
         return _named("springs")
 
-    @cached_property
-    def parameters(self) -> np.ndarray:
+    def parameters(self, system: System) -> np.ndarray:
         """The kernel's parameters."""
         return self._table.ravel()
 
@@ -200,10 +199,9 @@ class Sum:
         parts = [getattr(potential, "kernel", None) for potential in self.potentials]
         return None if None in parts else reduce(_kernel_sum, parts)
 
-    @cached_property
-    def parameters(self) -> np.ndarray:
+    def parameters(self, system: System) -> np.ndarray:
         """The parts' parameters, each behind its length."""
-        return reduce(_joined, [np.atleast_1d(potential.parameters) for potential in self.potentials])  # type: ignore[attr-defined]
+        return reduce(_joined, [potential.parameters(system) for potential in self.potentials])  # type: ignore[attr-defined]
 
 
 def _joined(first: np.ndarray, second: np.ndarray) -> np.ndarray:

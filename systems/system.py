@@ -110,7 +110,8 @@ class Potential(Protocol):
 class KernelPotential(Protocol):
     """A potential that the compiled driver can run: it also has a kernel (`systems.kernel`) and the kernel's parameters.
 
-    ``kernel`` is None for a combination of which some part has no kernel.
+    ``kernel`` is None for a combination of which some part has no kernel. ``parameters`` is asked once a run, and raises ValueError
+    where the potential cannot act on such a system (a periodic one, say): the kernel checks nothing.
     """
 
     def __call__(self, system: System) -> Evaluation: ...
@@ -118,5 +119,4 @@ class KernelPotential(Protocol):
     @property
     def kernel(self) -> Callable[..., float] | None: ...
 
-    @property
-    def parameters(self) -> np.ndarray: ...
+    def parameters(self, system: System) -> np.ndarray: ...

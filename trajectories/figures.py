@@ -16,7 +16,7 @@ def draw_trajectory(reader: H5MDReader, path: str | Path) -> None:
     # a figure of its own, not pyplot's: no global state and no screen
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9.0, 6.0), layout="constrained")
+    figure = Figure(figsize=(9.0, 5.4), layout="constrained")
     if reader.names:
         _orbits(figure, reader)
     else:

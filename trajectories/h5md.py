@@ -2,12 +2,14 @@
 
 Layout: one particle group, ``particles/trajectory``, whose particle axis runs over systems, then particles; observables are
 [frames] or [frames, n_systems]. Reduced and astronomical runs carry no unit attributes, which MDAnalysis would refuse: their units
-stand under ``parameters/units``. Every element shares one ``step`` and one ``time`` dataset by hard links.
+stand under ``parameters/units``. Molecular runs are kept in Angstrom, ps and kJ/mol. Every element shares one ``step`` and one
+``time`` dataset by hard links.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,15 +17,11 @@ import h5py
 import numpy as np
 
 from integrators.state import State
-from systems.observables import kinetic_energy
 from systems.system import Evaluation, System
 from systems.units import BY_NAME, METAL, Units
+from trajectories._layout import GROUP, OBSERVABLES, columns, create, extend, file_units, link_times, series
 
-GROUP = "particles/trajectory"
-OBSERVABLES = "observables/trajectory"
-_CHUNK_BYTES = 2**16
 _BUFFER_BYTES = 2**25
-_TEXT = h5py.string_dtype()
 
 
 class H5MDWriter:
@@ -40,7 +38,7 @@ class H5MDWriter:
         self._file = h5py.File(path, "w" if overwrite else "x")
         self._n_hint = max(1, n_frames)
         self._begin()
-        _create(self._file, system, names, dict(provenance or {}))
+        create(self._file, system, names, dict(provenance or {}))
 
     @classmethod
     def append(cls, path: str | Path, n_frames: int) -> Self:
@@ -49,7 +47,7 @@ class H5MDWriter:
         self._file = h5py.File(path, "r+")
         self._n_hint = n_frames
         self._begin()
-        for dataset in _series(self._file):
+        for dataset in series(self._file):
             dataset.resize(n_frames, axis=0)
         self.n_written = n_frames
         return self
@@ -74,9 +72,9 @@ class H5MDWriter:
         """Write the waiting frames to disk; returns how many frames the file holds."""
         if self._pending:
             first = self.n_written
-            for name, values in _columns(self._pending).items():
-                _extend(self._file, name, first, values, self._n_hint)
-            _link_times(self._file)
+            for name, values in columns(self._pending).items():
+                extend(self._file, name, first, values, self._n_hint, self._pending[0].system.units)
+            link_times(self._file)
             self.n_written = first + len(self._pending)
         self._file.flush()
         self._pending, self._pending_bytes, self._last_flush = [], 0, time.monotonic()
@@ -95,113 +93,11 @@ class H5MDWriter:
         self.close()
 
 
-def _create(file: h5py.File, system: System, names: Sequence[str], provenance: dict[str, str]) -> None:
-    """Everything but the frames."""
-    head = file.create_group("h5md")
-    head.attrs["version"] = [1, 1]
-    head.create_group("author").attrs["name"] = provenance.get("author", "N/A")
-    creator = head.create_group("creator")
-    creator.attrs["name"], creator.attrs["version"] = "mcegnn", provenance.get("version", "")
-    parameters = file.create_group("parameters")
-    units = parameters.create_group("units")
-    for field in ("name", "length", "time", "mass", "energy"):
-        units.attrs[field] = getattr(system.units, field)
-    if system.n_systems is not None:
-        parameters.create_dataset("n_systems", data=system.n_systems)
-    if names:
-        parameters.create_dataset("names", data=list(names), dtype=_TEXT)
-    recorded = parameters.create_group("provenance")
-    for key, value in provenance.items():
-        recorded.create_dataset(key, data=value, dtype=_TEXT)
-    box = file.create_group(f"{GROUP}/box")
-    box.attrs["dimension"] = 3
-    box.attrs.create("boundary", ["periodic" if p else "none" for p in system.pbc], dtype=_TEXT)
-
-
-def _columns(states: Sequence[State]) -> dict[str, np.ndarray]:
-    """Every time-dependent dataset's rows for these states."""
-    first = states[0].system
-    flat = (first.n_systems or 1) * first.n_particles
-    n = len(states)
-
-    def stack(values: Sequence[Any]) -> np.ndarray:
-        return np.stack([np.asarray(v, dtype=float).reshape(flat, 3) for v in values])
-
-    def constant(values: Any) -> np.ndarray:
-        copies = np.broadcast_to(values, first.positions.shape[:-1]).reshape(flat)
-        return np.broadcast_to(copies, (n, flat))
-
-    cell = np.zeros((3, 3)) if first.cell is None else np.asarray(first.cell)
-    columns = {
-        f"{GROUP}/position/step": np.array([s.step for s in states]),
-        f"{GROUP}/position/time": np.array([s.time for s in states]),
-        f"{GROUP}/position/value": stack([s.system.positions for s in states]),
-        f"{GROUP}/velocity/value": stack([s.system.velocities for s in states]),
-        f"{GROUP}/species/value": constant(np.asarray(first.species, dtype=np.int32)),
-        f"{GROUP}/mass/value": constant(np.asarray(first.masses)),
-        f"{GROUP}/charge/value": constant(np.asarray(first.charges)),
-        f"{GROUP}/box/edges/value": np.broadcast_to(cell, (n, 3, 3)),
-        f"{GROUP}/box/pbc/value": np.broadcast_to(np.array(first.pbc), (n, 3)),
-        f"{OBSERVABLES}/kinetic_energy/value": np.stack([np.asarray(kinetic_energy(s.system)) for s in states]),
-    }
-    evaluations = [s.evaluation for s in states]
-    if all(e is not None for e in evaluations):
-        columns[f"{GROUP}/force/value"] = stack([e.forces for e in evaluations if e is not None])
-        energies = [e.energy for e in evaluations if e is not None]
-        if all(energy is not None for energy in energies):
-            columns[f"{OBSERVABLES}/potential_energy/value"] = np.stack([np.asarray(energy) for energy in energies])
-    return columns
-
-
-_CONSTANT = ("species", "mass", "charge", "box")
-
-
-def _extend(file: h5py.File, name: str, first: int, values: np.ndarray, n_hint: int) -> None:
-    """Rows ``first`` and on of a dataset, made where it is not there yet, in chunks of whole frames."""
-    if name not in file:
-        row = max(1, int(np.prod(values.shape[1:]))) * values.dtype.itemsize
-        # a frame's worth of what never changes takes no room once compressed
-        packed = {"compression": "gzip", "shuffle": True} if name.split("/")[2] in _CONSTANT else {}
-        length = max(1, min(_CHUNK_BYTES // row, max(n_hint, 4096 // row)))
-        file.create_dataset(
-            name, shape=(0, *values.shape[1:]), maxshape=(None, *values.shape[1:]), dtype=values.dtype,
-            chunks=(length, *values.shape[1:]), **packed,
-        )  # fmt: skip
-    dataset = file[name]
-    dataset.resize(first + len(values), axis=0)
-    dataset[first:] = values
-
-
-def _link_times(file: h5py.File) -> None:
-    """One step and one time dataset for all elements."""
-    source = file[f"{GROUP}/position"]
-    for group in _elements(file):
-        for name in ("step", "time"):
-            if name not in group:
-                group[name] = source[name]
-
-
-def _elements(file: h5py.File) -> Iterator[h5py.Group]:
-    for name, group in file[GROUP].items():
-        if name != "box":
-            yield group
-    yield from file[f"{GROUP}/box"].values()
-    yield from file[OBSERVABLES].values()
-
-
-def _series(file: h5py.File) -> Iterator[h5py.Dataset]:
-    """Every dataset with a frame axis, once."""
-    for name in ("step", "time"):
-        yield file[f"{GROUP}/position/{name}"]
-    for group in _elements(file):
-        yield group["value"]
-
-
 class H5MDReader:
-    """The frames of a file of ours, in float64; a sequence of `State`.
+    """The frames of a file of ours, in float64 and in the run's units; a sequence of `State`.
 
-    ``positions``, ``velocities`` and ``forces`` are arrays on disk, [frames, ...], to be sliced; `frames` gives a slice of them with the
-    ensemble's leading axis. Raises ValueError where the file is not an H5MD file of ours.
+    `frames` gives a slice of positions, velocities or forces with the ensemble's leading axis. Raises FileNotFoundError, or ValueError
+    where the file is not an H5MD file of ours.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -230,21 +126,25 @@ class H5MDReader:
             raise IndexError(f"frame {k} of {len(self)}")
         k %= len(self)
         system = replace(self._system, positions=self.frames("position", k), momenta=self.frames("velocity", k) * self.masses[:, None])
-        energy, forces = self.observable("potential_energy"), self.frames("force", k) if "force" in self._file[GROUP] else None
-        evaluation = None if forces is None else Evaluation(None if energy is None else energy[k], forces)
-        return State(system, float(self.times[k]), int(self.steps[k]), evaluation)
+        forces, energy = self.frames("force", k) if "force" in self._file[GROUP] else None, self.observable("potential_energy", k)
+        evaluation = None if forces is None else Evaluation(energy, forces)
+        time, step = self._file[f"{GROUP}/position/time"][k] / self._scale("time"), self._file[f"{GROUP}/position/step"][k]
+        return State(system, float(time), int(step), evaluation)
 
-    @property
+    def _scale(self, element: str) -> float:
+        return file_units(self.units).get(element, (1.0, ""))[0]
+
+    @cached_property
     def n_systems(self) -> int | None:
         """Systems of the ensemble; None where the run was of a single system."""
         return int(self._file["parameters/n_systems"][()]) if "parameters/n_systems" in self._file else None
 
-    @property
+    @cached_property
     def n_particles(self) -> int:
         """Particles of one system."""
         return int(self._file[f"{GROUP}/position/value"].shape[1]) // (self.n_systems or 1)
 
-    @property
+    @cached_property
     def units(self) -> Units:
         """The units of every number in the file."""
         return BY_NAME[self._file["parameters/units"].attrs["name"]]
@@ -259,7 +159,7 @@ class H5MDReader:
         """What was recorded of the run."""
         return {key: value[()].decode() for key, value in self._file["parameters/provenance"].items()}
 
-    @property
+    @cached_property
     def masses(self) -> np.ndarray:
         """[n_particles]."""
         return np.asarray(self._file[f"{GROUP}/mass/value"][0, : self.n_particles])
@@ -272,21 +172,19 @@ class H5MDReader:
     @property
     def times(self) -> np.ndarray:
         """[frames]."""
-        return np.asarray(self._file[f"{GROUP}/position/time"][()])
+        return np.asarray(self._file[f"{GROUP}/position/time"][()]) / self._scale("time")
 
     def frames(self, element: str, which: int | slice = slice(None)) -> np.ndarray:
         """Some frames of "position", "velocity" or "force", [(frames,) (n_systems,) n_particles, 3]."""
-        values = self._file[f"{GROUP}/{element}/value"][which]
-        if self.n_systems is None:
-            return np.asarray(values)
-        return np.asarray(values).reshape(*values.shape[:-2], self.n_systems, self.n_particles, 3)
+        values = np.asarray(self._file[f"{GROUP}/{element}/value"][which]) / self._scale(element)
+        return values if self.n_systems is None else values.reshape(*values.shape[:-2], self.n_systems, self.n_particles, 3)
 
-    def observable(self, name: str) -> np.ndarray | None:
-        """An observable, [frames] or [frames, n_systems]; None where the run has none of that name."""
+    def observable(self, name: str, which: int | slice = slice(None)) -> np.ndarray | None:
+        """Some frames of an observable, [(frames,)] or [(frames,) n_systems]; None where the run has none of that name."""
         path = f"{OBSERVABLES}/{name}/value"
-        return np.asarray(self._file[path][()]) if path in self._file else None
+        return np.asarray(self._file[path][which])[()] if path in self._file else None
 
-    @property
+    @cached_property
     def _system(self) -> System:
         flat = self._file[f"{GROUP}/charge/value"][0]
         charges = flat if self.n_systems is None else flat.reshape(self.n_systems, self.n_particles)
@@ -298,7 +196,7 @@ class H5MDReader:
 def universe(path: str | Path) -> Any:
     """The run as an MDAnalysis Universe (float32): particles' names, masses and charges; systems of an ensemble are its residues.
 
-    Molecular runs are converted to MDAnalysis' units; reduced and astronomical ones keep their own.
+    Molecular runs have MDAnalysis' units; reduced and astronomical ones keep their own.
     """
     import MDAnalysis
 

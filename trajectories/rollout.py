@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from integrators.compiled import advance as advance_compiled
+from integrators import compiled
 from integrators.compiled import compile_flow
 from integrators.state import Flow, State
 from systems.system import System, check, coincident
@@ -32,14 +32,13 @@ def advance(
     """
     _refuse(dt, phase + n_steps, every)
     check(state.system)
-    state = evaluated(flow, state)
-    _refuse_singular(state)
     program = compile_flow(flow) if isinstance(state.system.positions, np.ndarray) else None
-    if program is not None:
-        yield state
-        yield from advance_compiled(program, state, dt, n_steps, every, threads, phase)
-        return
+    state = evaluated(flow, state) if program is None else compiled.evaluated(program, state)
+    _refuse_singular(state)
     yield state
+    if program is not None:
+        yield from compiled.advance(program, state, dt, n_steps, every, threads, phase)
+        return
     origin, start = state.time - state.step * dt, state.step
     for step in range(start + 1, start + n_steps + 1):
         state = replace(flow(state, dt), step=step, time=origin + step * dt)

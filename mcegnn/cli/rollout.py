@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mcegnn.cli.messages import Mistake, mistakes, told
-from mcegnn.cli.plan import Times, configuration
+
+if TYPE_CHECKING:
+    from mcegnn.cli.job import Job
+    from mcegnn.cli.plan import Times
 
 _CHARGED, _SOLAR, _TIME, _FILE = "Charged particles", "Solar system", "Time", "Output"
 
@@ -84,6 +87,8 @@ def rollout(
 
     - `mcegnn rollout --resume planets.h5md --steps 1000`
     """
+    from mcegnn.cli.plan import Times
+
     times = Times(dt, span, steps, every)
     options = {
         "particles": particles, "systems": systems, "seed": seed, "epoch": epoch, "bodies": bodies, "relativity": relativity, "j2": j2,
@@ -117,8 +122,9 @@ def rollout(
         job.run(threads, quiet)
 
 
-def _new(system: str, integrator: str | None, times: Times, options: dict[str, Any], output: Path | None, force: bool) -> Any:
+def _new(system: str, integrator: str | None, times: "Times", options: dict[str, Any], output: Path | None, force: bool) -> "Job":
     from mcegnn.cli.job import Job
+    from mcegnn.cli.plan import configuration
 
     config, warnings = configuration(system, integrator, times, options)
     path = output or Path(f"{system}.h5md")
@@ -131,7 +137,7 @@ def _new(system: str, integrator: str | None, times: Times, options: dict[str, A
     return Job(config, config.start(), config.flow(), path, warnings, fresh=True)
 
 
-def _resumed(path: Path, more: int | None) -> Any:
+def _resumed(path: Path, more: int | None) -> "Job":
     from mcegnn.cli.job import Job
     from mcegnn.simulation import Configuration
     from trajectories import checkpoint

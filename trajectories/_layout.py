@@ -1,0 +1,144 @@
+"""The layout of our H5MD files: which group holds what, chunk sizes, hard links; `trajectories.h5md` writes and reads through it."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import h5py
+import numpy as np
+
+from integrators.state import State
+from systems.observables import kinetic_energy
+from systems.system import System
+from systems.units import METAL, Units
+
+GROUP = "particles/trajectory"
+OBSERVABLES = "observables/trajectory"
+_CHUNK_BYTES = 2**16
+_TEXT = h5py.string_dtype()
+_CONSTANT = ("species", "mass", "charge", "box")  # what never changes within a run
+
+
+_KJ_PER_MOL = 96.48533  # in one eV, as MDAnalysis' table of units has it
+
+
+def file_units(units: Units) -> dict[str, tuple[float, str]]:
+    """What an element is multiplied with in the file, and its ``unit`` attribute; empty where the file has the run's own numbers.
+
+    Molecular runs are kept in units that MDAnalysis knows. It would refuse those of other runs, which carry no attribute.
+    """
+    if units is not METAL:
+        return {}
+    assert units.seconds is not None
+    picoseconds = units.seconds / 1e-12
+    return {
+        "position": (1.0, "Angstrom"),
+        "velocity": (1.0 / picoseconds, "Angstrom ps-1"),
+        "force": (_KJ_PER_MOL, "kJ mol-1 Angstrom-1"),
+        "time": (picoseconds, "ps"),
+        "edges": (1.0, "Angstrom"),
+    }
+
+
+def create(file: h5py.File, system: System, names: Sequence[str], provenance: dict[str, str]) -> None:
+    """Everything but the frames."""
+    head = file.create_group("h5md")
+    head.attrs["version"] = [1, 1]
+    head.create_group("author").attrs["name"] = provenance.get("author", "N/A")
+    creator = head.create_group("creator")
+    creator.attrs["name"], creator.attrs["version"] = "mcegnn", provenance.get("version", "")
+    parameters = file.create_group("parameters")
+    units = parameters.create_group("units")
+    for field in ("name", "length", "time", "mass", "energy"):
+        units.attrs[field] = getattr(system.units, field)
+    if system.n_systems is not None:
+        parameters.create_dataset("n_systems", data=system.n_systems)
+    if names:
+        parameters.create_dataset("names", data=list(names), dtype=_TEXT)
+    recorded = parameters.create_group("provenance")
+    for key, value in provenance.items():
+        recorded.create_dataset(key, data=value, dtype=_TEXT)
+    box = file.create_group(f"{GROUP}/box")
+    box.attrs["dimension"] = 3
+    box.attrs.create("boundary", ["periodic" if p else "none" for p in system.pbc], dtype=_TEXT)
+
+
+def columns(states: Sequence[State]) -> dict[str, np.ndarray]:
+    """Every time-dependent dataset's rows for these states."""
+    first = states[0].system
+    flat = (first.n_systems or 1) * first.n_particles
+    n = len(states)
+
+    def stack(values: Sequence[Any]) -> np.ndarray:
+        return np.stack([np.asarray(v, dtype=float).reshape(flat, 3) for v in values])
+
+    def constant(values: Any) -> np.ndarray:
+        copies = np.broadcast_to(values, first.positions.shape[:-1]).reshape(flat)
+        return np.broadcast_to(copies, (n, flat))
+
+    scale = {name: factor for name, (factor, _) in file_units(first.units).items()}
+    cell = np.zeros((3, 3)) if first.cell is None else np.asarray(first.cell)
+    columns = {
+        f"{GROUP}/position/step": np.array([s.step for s in states]),
+        f"{GROUP}/position/time": np.array([s.time for s in states]) * scale.get("time", 1.0),
+        f"{GROUP}/position/value": stack([s.system.positions for s in states]),
+        f"{GROUP}/velocity/value": stack([s.system.velocities for s in states]) * scale.get("velocity", 1.0),
+        f"{GROUP}/species/value": constant(np.asarray(first.species, dtype=np.int32)),
+        f"{GROUP}/mass/value": constant(np.asarray(first.masses)),
+        f"{GROUP}/charge/value": constant(np.asarray(first.charges)),
+        f"{GROUP}/box/edges/value": np.broadcast_to(cell, (n, 3, 3)),
+        f"{GROUP}/box/pbc/value": np.broadcast_to(np.array(first.pbc), (n, 3)),
+        f"{OBSERVABLES}/kinetic_energy/value": np.stack([np.asarray(kinetic_energy(s.system)) for s in states]),
+    }
+    evaluations = [s.evaluation for s in states]
+    if all(e is not None for e in evaluations):
+        columns[f"{GROUP}/force/value"] = stack([e.forces for e in evaluations if e is not None]) * scale.get("force", 1.0)
+        energies = [e.energy for e in evaluations if e is not None]
+        if all(energy is not None for energy in energies):
+            columns[f"{OBSERVABLES}/potential_energy/value"] = np.stack([np.asarray(energy) for energy in energies])
+    return columns
+
+
+def extend(file: h5py.File, name: str, first: int, values: np.ndarray, n_hint: int, units: Units) -> None:
+    """Rows ``first`` and on of a dataset, made where it is not there yet, in chunks of whole frames."""
+    if name not in file:
+        row = max(1, int(np.prod(values.shape[1:]))) * values.dtype.itemsize
+        # a frame's worth of what never changes takes no room once compressed
+        packed = {"compression": "gzip", "shuffle": True} if name.split("/")[2] in _CONSTANT else {}
+        length = max(1, min(_CHUNK_BYTES // row, max(n_hint, 4096 // row)))
+        dataset = file.create_dataset(
+            name, shape=(0, *values.shape[1:]), maxshape=(None, *values.shape[1:]), dtype=values.dtype,
+            chunks=(length, *values.shape[1:]), **packed,
+        )  # fmt: skip
+        path = name.split("/")
+        known = file_units(units).get(path[-2] if path[-1] == "value" else path[-1])
+        if known is not None:
+            dataset.attrs.create("unit", known[1], dtype=_TEXT)
+    dataset = file[name]
+    dataset.resize(first + len(values), axis=0)
+    dataset[first:] = values
+
+
+def link_times(file: h5py.File) -> None:
+    """One step and one time dataset for all elements."""
+    source = file[f"{GROUP}/position"]
+    for group in elements(file):
+        for name in ("step", "time"):
+            if name not in group:
+                group[name] = source[name]
+
+
+def elements(file: h5py.File) -> Iterator[h5py.Group]:
+    """Every group with a frame axis."""
+    for name, group in file[GROUP].items():
+        if name != "box":
+            yield group
+    yield from file[f"{GROUP}/box"].values()
+    yield from file[OBSERVABLES].values()
+
+
+def series(file: h5py.File) -> Iterator[h5py.Dataset]:
+    """Every dataset with a frame axis, once."""
+    for name in ("step", "time"):
+        yield file[f"{GROUP}/position/{name}"]
+    for group in elements(file):
+        yield group["value"]
