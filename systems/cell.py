@@ -21,18 +21,18 @@ def heights(cell: Array) -> Array:
 def wrap(positions: Array, cell: Array, pbc: PBC = PERIODIC) -> Array:
     """Positions [..., n, 3] with fractional coordinates in [0, 1) along the periodic directions of cell [3, 3]."""
     fractional = positions @ np.linalg.inv(cell)
-    shift = np.where(pbc, np.floor(fractional), 0.0)
-    # floor(-1e-17) = -1 would leave a fraction that rounds to 1.0, outside [0, 1)
-    shift = np.where((fractional - shift >= 1.0) & np.asarray(pbc), shift + 1.0, shift)
-    return positions - shift @ cell
+    wrapped = np.where(pbc, fractional - np.floor(fractional), fractional)
+    # -1e-17 + 1 rounds to 1.0, outside [0, 1)
+    return np.where(np.asarray(pbc) & (wrapped >= 1.0), 0.0, wrapped) @ cell
 
 
 def minimum_image(offsets: Array, cell: Array, pbc: PBC = PERIODIC) -> Array:
     """The shortest periodic image of each offset [..., 3], for any triclinic cell [3, 3].
 
-    ASE's ``find_mic`` does it: it reduces the cell first (Minkowski), which is what makes skewed cells come out right.
+    ASE's ``find_mic`` does it: it reduces the cell first (Minkowski), which is what makes skewed cells come out right. It is given no
+    lattice vector along a direction that is not periodic, since one that leans over would mislead its search.
     """
     from ase.geometry import find_mic
 
-    vectors, _ = find_mic(np.reshape(offsets, (-1, 3)), cell, pbc)
+    vectors, _ = find_mic(np.reshape(offsets, (-1, 3)), np.where(np.reshape(pbc, (3, 1)), cell, 0.0), pbc)
     return vectors.reshape(offsets.shape)

@@ -19,6 +19,8 @@ from systems.system import Evaluation, KernelPotential, System
 
 # "fast" would also let the compiler assume that no NaN and no infinity ever appears, and drop the tests for them.
 FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
+# Division by zero gives infinity as in NumPy, which whoever looks at the numbers finds; Python's exception would cost a test each time.
+_OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": FASTMATH, "error_model": "numpy"}
 SIGNATURE = float64(float64[:, ::1], float64[::1], float64[::1], float64[::1], float64[:, ::1])
 KERNEL = types.FunctionType(SIGNATURE)
 
@@ -26,9 +28,9 @@ KERNEL = types.FunctionType(SIGNATURE)
 def jit(function: Callable[..., Any]) -> Any:
     """Compile a function of the packages with numba, without the interpreter's lock, kept on disk where any folder can be written."""
     try:
-        return njit(function, cache=True, nogil=True, fastmath=FASTMATH)
+        return njit(function, cache=True, **_OPTIONS)
     except RuntimeError:  # no place for the cache: read-only packages and no home
-        return njit(function, nogil=True, fastmath=FASTMATH)
+        return njit(function, **_OPTIONS)
 
 
 @cache
@@ -37,7 +39,7 @@ def compile_kernel(function: Callable[..., float]) -> Any:
 
     A plain one, which is a user's, is compiled anew in each process: numba's copy on disk would not notice a change in another file.
     """
-    compiled = function if isinstance(function, Dispatcher) else njit(function, nogil=True, fastmath=FASTMATH)
+    compiled = function if isinstance(function, Dispatcher) else njit(function, **_OPTIONS)
     compiled.compile(SIGNATURE.args)
     return compiled
 

@@ -5,7 +5,7 @@ compiled driver; a test keeps the two equal. The cost of Coulomb and Gravity is 
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property, reduce
+from functools import cache, cached_property, reduce
 from typing import Any
 
 import numpy as np
@@ -208,6 +208,7 @@ def _joined(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.concatenate([[len(first)], first, second])
 
 
+@cache
 def _kernel_sum(first: Any, second: Any) -> Any:
     from systems.kernel import compile_kernel
 

@@ -110,13 +110,13 @@ def read_bodies(path: str | Path, epoch: float = J2000) -> SolarSystem:
     number, a GM that is not positive, a name given twice, a parent that is not in the file, or two bodies at one place.
     """
     try:
-        with open(path, newline="", encoding="utf-8") as lines:
+        with open(path, newline="", encoding="utf-8-sig") as lines:
             reader = csv.DictReader(lines)
             missing = [column for column in COLUMNS if column not in (reader.fieldnames or [])]
             if missing:
                 raise ValueError(f"{path} has no column {', '.join(missing)}; a bodies file begins with {','.join(COLUMNS)}")
             bodies = tuple(_body(row, f"{path} line {reader.line_num}") for row in reader)
-    except UnicodeDecodeError:
+    except (UnicodeDecodeError, csv.Error):
         raise ValueError(f"{path} is not a text file; a bodies file is CSV and begins with {','.join(COLUMNS)}") from None
     if not bodies:
         raise ValueError(f"{path} holds no bodies")
@@ -149,13 +149,16 @@ def _body(row: dict[str, str], where: str) -> Body:
             raise ValueError(f"{where}: {column} is {text!r}, not a finite number")
         return value
 
+    name = (row["name"] or "").strip()
+    if not name:
+        raise ValueError(f"{where}: a body has no name")
     gm = number("gm_km3_s2")
     if gm <= 0:
-        raise ValueError(f"{where}: gm_km3_s2 of {row['name']} is {gm}; it must be positive")
+        raise ValueError(f"{where}: gm_km3_s2 of {name} is {gm}; it must be positive")
     if number("j2", 0.0) != 0.0 and number("radius_km", 0.0) <= 0:
-        raise ValueError(f"{where}: {row['name']} has j2 but no radius_km")
+        raise ValueError(f"{where}: {name} has j2 but no radius_km")
     return Body(
-        name=row["name"].strip(),
+        name=name,
         parent=(row["parent"] or "").strip(),
         gm=gm,
         position=(number("x_km"), number("y_km"), number("z_km")),

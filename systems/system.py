@@ -39,7 +39,10 @@ class System:
         if x.ndim < 2 or x.shape[-1] != 3 or 0 in x.shape:
             raise ValueError(f"positions have shape {x.shape}; they must be [..., n_particles, 3] with at least one particle")
         m = np.broadcast_to(np.asarray(masses, dtype=float), x.shape[-2:-1]).copy()
+        _refuse_not_finite("masses", m)
         momenta = np.broadcast_to(np.asarray(velocities, dtype=float), x.shape) * m[:, None]
+        if not np.array_equal(species, np.asarray(species, dtype=int)):
+            raise ValueError(f"species are atomic numbers; {species!r} are not whole numbers")
         z = np.broadcast_to(np.asarray(species, dtype=int), m.shape).copy()
         q = np.broadcast_to(np.asarray(charges, dtype=float), x.shape[:-1]).copy()
         system = cls(x, momenta, m, z, q, units=units)
@@ -65,13 +68,16 @@ class System:
 def check(system: System) -> System:
     """``system`` itself, once its numbers are known to be sound; ValueError names the first that is not."""
     for name in ("positions", "momenta", "masses", "charges"):
-        array = np.asarray(getattr(system, name))
-        if not np.isfinite(array).all():
-            where = [int(k) for k in np.argwhere(~np.isfinite(array))[0]]
-            raise ValueError(f"{name} are not finite: {array[tuple(where)]} at index {where}")
+        _refuse_not_finite(name, np.asarray(getattr(system, name)))
     if not (np.asarray(system.masses) > 0).all():
         raise ValueError(f"masses must be positive; particle {int(np.argmin(np.asarray(system.masses)))} has {system.masses.min()}")
     return system
+
+
+def _refuse_not_finite(name: str, array: np.ndarray) -> None:
+    if not np.isfinite(array).all():
+        where = [int(k) for k in np.argwhere(~np.isfinite(array))[0]]
+        raise ValueError(f"{name} are not finite: {array[tuple(where)]} at index {where}")
 
 
 def coincident(positions: Array) -> tuple[int, int, int] | None:

@@ -96,4 +96,9 @@ def duration(text: str, units: Units, what: str) -> float:
         raise ValueError(f"{what} {text!r}: {unit!r} is not a unit of time; known are {known}")
     if units.seconds is None:
         raise ValueError(f"{what} {text!r}: this system is in reduced units, which take a bare number; write {what} {example}")
-    return units.convert(value, unit)
+    converted = units.convert(value, unit)
+    if not 0 < converted < math.inf:
+        raise ValueError(
+            f"{what} {text!r} is too {'short' if converted == 0 else 'long'} to be held in {units.time}s; write {what} {example}"
+        )
+    return converted

@@ -104,7 +104,7 @@ def extend(file: h5py.File, name: str, first: int, values: np.ndarray, n_hint: i
         row = max(1, int(np.prod(values.shape[1:]))) * values.dtype.itemsize
         # a frame's worth of what never changes takes no room once compressed
         packed = {"compression": "gzip", "shuffle": True} if name.split("/")[2] in _CONSTANT else {}
-        length = max(1, min(_CHUNK_BYTES // row, max(n_hint, 4096 // row)))
+        length = max(1, min(_CHUNK_BYTES // row, max(n_hint, -(-4096 // row))))
         dataset = file.create_dataset(
             name, shape=(0, *values.shape[1:]), maxshape=(None, *values.shape[1:]), dtype=values.dtype,
             chunks=(length, *values.shape[1:]), **packed,
@@ -142,3 +142,13 @@ def series(file: h5py.File) -> Iterator[h5py.Dataset]:
         yield file[f"{GROUP}/position/{name}"]
     for group in elements(file):
         yield group["value"]
+
+
+def whole_frames(file: h5py.File) -> int:
+    """How many frames every dataset holds; KeyError, saying what, where something is missing."""
+    wanted = [f"{GROUP}/{name}/value" for name in ("position", "velocity", "species", "mass", "charge", "box/edges", "box/pbc")]
+    wanted += [f"{GROUP}/position/step", f"{GROUP}/position/time", OBSERVABLES, "parameters/units", "parameters/provenance"]
+    for name in wanted:
+        if name not in file:
+            raise KeyError(f"it has no {name}")
+    return min(len(dataset) for dataset in series(file))

@@ -13,6 +13,7 @@ from integrators.state import State
 from systems.system import System
 from systems.units import BY_NAME
 
+_FORMAT = 1
 _ARRAYS = ("positions", "momenta", "masses", "species", "charges", "cell")
 
 
@@ -36,7 +37,7 @@ def save(run: str | Path, checkpoint: Checkpoint) -> None:
 
     state = checkpoint.state
     header = {
-        "format": 1,
+        "format": _FORMAT,
         "time": state.time,
         "step": state.step,
         "units": state.system.units.name,
@@ -65,15 +66,26 @@ def load(run: str | Path) -> Checkpoint:
         with safe_open(target, "np") as file:
             header = json.loads((file.metadata() or {})["mcegnn"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (a handle, not a dict)
+        _refuse(header)
         state = State(
             _system("system", tensors, header),
-            header["time"],
+            float(header["time"]),
             header["step"],
             coordinates=_system("coordinates", tensors, header) if "coordinates.positions" in tensors else None,
         )
         return Checkpoint(state, header["n_frames"], header["configuration"])
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{target} is not a checkpoint of ours, or a damaged one ({error})") from None
+
+
+def _refuse(header: Mapping[str, Any]) -> None:
+    """ValueError where an entry of the header is not of its kind."""
+    kinds = {"format": int, "time": (int, float), "step": int, "n_frames": int, "configuration": dict, "units": str, "pbc": list}
+    for name, kind in kinds.items():
+        if not isinstance(header[name], kind):  # type: ignore[arg-type]
+            raise ValueError(f"{name} is {header[name]!r}")
+    if header["format"] != _FORMAT or min(header["step"], header["n_frames"]) < 0 or len(header["pbc"]) != 3:
+        raise ValueError(f"format {header['format']}, step {header['step']}, {header['n_frames']} frames")
 
 
 def _arrays(prefix: str, system: System) -> dict[str, np.ndarray]:
@@ -83,4 +95,10 @@ def _arrays(prefix: str, system: System) -> dict[str, np.ndarray]:
 
 def _system(prefix: str, tensors: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> System:
     arrays = {name: tensors.get(f"{prefix}.{name}") for name in _ARRAYS}
+    x = tensors[f"{prefix}.positions"]
+    shapes = {"positions": x.shape, "momenta": x.shape, "masses": x.shape[-2:-1], "species": x.shape[-2:-1], "charges": x.shape[:-1]}
+    for name, shape in shapes.items():
+        array = tensors[f"{prefix}.{name}"]
+        if array.shape != shape or x.shape[-1] != 3 or (name != "species" and array.dtype != np.float64):
+            raise ValueError(f"{name} are {array.dtype} {array.shape}")
     return System(**arrays, pbc=tuple(header["pbc"]), units=BY_NAME[header["units"]])

@@ -18,8 +18,8 @@ import numpy as np
 
 from integrators.state import State
 from systems.system import Evaluation, System
-from systems.units import BY_NAME, METAL, Units
-from trajectories._layout import GROUP, OBSERVABLES, columns, create, extend, file_units, link_times, series
+from systems.units import BY_NAME, METAL
+from trajectories._layout import GROUP, OBSERVABLES, columns, create, extend, file_units, link_times, series, whole_frames
 
 _BUFFER_BYTES = 2**25
 
@@ -108,9 +108,12 @@ class H5MDReader:
             self._file = h5py.File(path, "r")
         except OSError as error:
             raise ValueError(f"{path} is not an HDF5 file, or a damaged one ({error})") from None
-        if f"{GROUP}/position/value" not in self._file or "parameters/units" not in self._file:
+        try:
+            self._n_frames = whole_frames(self._file)
+            self.units = BY_NAME[self._file["parameters/units"].attrs["name"]]
+        except KeyError as error:
             self._file.close()
-            raise ValueError(f"{path} is not a trajectory written by mcegnn: it has no {GROUP} and parameters/units")
+            raise ValueError(f"{path} is not a trajectory written by mcegnn, or a damaged one ({error.args[0]})") from None
 
     def __enter__(self) -> Self:
         return self
@@ -119,7 +122,7 @@ class H5MDReader:
         self._file.close()
 
     def __len__(self) -> int:
-        return int(self._file[f"{GROUP}/position/value"].shape[0])
+        return self._n_frames
 
     def __getitem__(self, k: int) -> State:
         if not -len(self) <= k < len(self):
@@ -144,11 +147,6 @@ class H5MDReader:
         """Particles of one system."""
         return int(self._file[f"{GROUP}/position/value"].shape[1]) // (self.n_systems or 1)
 
-    @cached_property
-    def units(self) -> Units:
-        """The units of every number in the file."""
-        return BY_NAME[self._file["parameters/units"].attrs["name"]]
-
     @property
     def names(self) -> list[str]:
         """The particles' names, empty where they have none."""
@@ -167,30 +165,36 @@ class H5MDReader:
     @property
     def steps(self) -> np.ndarray:
         """[frames]."""
-        return np.asarray(self._file[f"{GROUP}/position/step"][()])
+        return np.asarray(self._file[f"{GROUP}/position/step"][: len(self)])
 
     @property
     def times(self) -> np.ndarray:
         """[frames]."""
-        return np.asarray(self._file[f"{GROUP}/position/time"][()]) / self._scale("time")
+        return np.asarray(self._file[f"{GROUP}/position/time"][: len(self)]) / self._scale("time")
 
     def frames(self, element: str, which: int | slice = slice(None)) -> np.ndarray:
         """Some frames of "position", "velocity" or "force", [(frames,) (n_systems,) n_particles, 3]."""
-        values = np.asarray(self._file[f"{GROUP}/{element}/value"][which]) / self._scale(element)
+        values = np.asarray(self._file[f"{GROUP}/{element}/value"][self._whole(which)]) / self._scale(element)
         return values if self.n_systems is None else values.reshape(*values.shape[:-2], self.n_systems, self.n_particles, 3)
 
     def observable(self, name: str, which: int | slice = slice(None)) -> np.ndarray | None:
         """Some frames of an observable, [(frames,)] or [(frames,) n_systems]; None where the run has none of that name."""
         path = f"{OBSERVABLES}/{name}/value"
-        return np.asarray(self._file[path][which])[()] if path in self._file else None
+        return np.asarray(self._file[path][self._whole(which)])[()] if path in self._file else None
+
+    def _whole(self, which: int | slice) -> int | slice:
+        """The choice within the frames that are whole."""
+        return slice(*which.indices(len(self))) if isinstance(which, slice) else range(len(self))[which]
 
     @cached_property
     def _system(self) -> System:
         flat = self._file[f"{GROUP}/charge/value"][0]
         charges = flat if self.n_systems is None else flat.reshape(self.n_systems, self.n_particles)
         species = self._file[f"{GROUP}/species/value"][0, : self.n_particles]
+        cell, pbc = self._file[f"{GROUP}/box/edges/value"][0], self._file[f"{GROUP}/box/pbc/value"][0]
         x = np.zeros((*charges.shape, 3))
-        return System(x, x, self.masses, species, charges, units=self.units)
+        periodic = (bool(pbc[0]), bool(pbc[1]), bool(pbc[2]))
+        return System(x, x, self.masses, species, charges, cell if cell.any() else None, periodic, self.units)
 
 
 def universe(path: str | Path) -> Any:
@@ -210,5 +214,5 @@ def universe(path: str | Path) -> Any:
     u.add_TopologyAttr("charges", charges)
     u.add_TopologyAttr("names", (names or [str(k) for k in range(n)]) * n_systems)
     u.add_TopologyAttr("resids", np.arange(1, n_systems + 1))
-    u.load_new(str(path), convert_units=convert)
+    u.load_new(str(path), format="H5MD", convert_units=convert)
     return u
