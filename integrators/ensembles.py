@@ -32,6 +32,8 @@ def velocity_verlet(potential: Potential, *, relativity: Relativity = None) -> S
 
 def yoshida(potential: Potential, order: int, *, relativity: Relativity = None) -> Scheme:
     """Velocity Verlet composed with itself to order 4, 6 or 8, with 3, 7 or 15 force calls a step (Yoshida 1990)."""
+    if order not in WEIGHTS:
+        raise ValueError(f"there is no Yoshida integrator of order {order}; take 4, 6 or 8")
     return Composition(velocity_verlet(potential, relativity=relativity), WEIGHTS[order])
 
 
@@ -78,9 +80,13 @@ INTEGRATORS: dict[str, Callable[..., Any]] = {
 }
 
 
+# what other packages call them
+_OTHER_NAMES = {"leapfrog": "velocity-verlet", "verlet": "velocity-verlet", "euler": "symplectic-euler", "whfast": "wisdom-holman"}
+
+
 def integrator(name: str) -> Callable[..., Any]:
     """The integrator of that name; ValueError names the nearest where there is none."""
     if name not in INTEGRATORS:
-        near = difflib.get_close_matches(name, INTEGRATORS, 1, cutoff=0.0)[0]
+        near = _OTHER_NAMES.get(name.lower()) or difflib.get_close_matches(name, INTEGRATORS, 1, cutoff=0.0)[0]
         raise ValueError(f"unknown integrator {name!r}; did you mean {near}? (known: {', '.join(INTEGRATORS)})")
     return INTEGRATORS[name]

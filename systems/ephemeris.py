@@ -65,7 +65,7 @@ def states(epoch: float, offset: float = 0.0, names: tuple[str, ...] = NAMES) ->
     """
     first, last = span()
     if not first <= epoch + offset <= last:
-        raise ValueError(f"Julian day {epoch + offset} is outside DE440, which spans {_date(first)} to {_date(last)}")
+        raise ValueError(f"{_date(epoch + offset)} is outside DE440, which spans {_date(first)} to {_date(last)}")
     x, v = np.zeros((len(names), 3)), np.zeros((len(names), 3))
     for k, name in enumerate(names):
         for pair in _BODIES[name][1]:
@@ -85,11 +85,13 @@ def solar_system(epoch: float = J2000) -> SolarSystem:
 
 
 def julian_day(date: str) -> float:
-    """The Julian day of an ISO date and time such as 2000-01-01T12:00, both TDB; ValueError where it is not one."""
+    """The Julian day of an ISO date and time such as 2000-01-01T12:00, or of "JD 2451545.0", all TDB; ValueError where it is neither."""
+    if match := re.fullmatch(r"JD\s*(\d{7}(?:\.\d*)?)", date.strip(), re.IGNORECASE):
+        return float(match[1])
     try:
         moment = datetime.fromisoformat(date)
     except ValueError:
-        raise ValueError(f"epoch {date!r} is not a date; write it like 2000-01-01T12:00") from None
+        raise ValueError(f"epoch {date!r} is not a date; write it like 2000-01-01T12:00 or JD 2451545.0") from None
     if moment.tzinfo is not None:
         raise ValueError(f"epoch {date!r} has a time zone; epochs are barycentric dynamical time (TDB) and have none")
     since = moment - datetime(2000, 1, 1, 12)
@@ -97,6 +99,9 @@ def julian_day(date: str) -> float:
 
 
 def _date(day: float) -> str:
+    """The date where the calendar of Python has one, else the Julian day."""
+    if not 1721426.0 <= day <= 5373484.0:
+        return f"Julian day {day}"
     return (datetime(2000, 1, 1, 12) + timedelta(days=day - J2000)).date().isoformat()
 
 

@@ -7,7 +7,8 @@ barycentres of their systems): ``python -m systems.ephemeris`` writes it anew.
 import csv
 import difflib
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -46,6 +47,14 @@ class SolarSystem:
 
     bodies: tuple[Body, ...]
     epoch: float = J2000
+
+    def without(self, names: Sequence[str]) -> "SolarSystem":
+        """The same without some bodies; ValueError names the nearest where there is none of that name."""
+        for name in names:
+            if name not in self.names:
+                near = difflib.get_close_matches(name, self.names, 1, cutoff=0.0)[0]
+                raise ValueError(f"there is no body {name!r}; did you mean {near}?")
+        return replace(self, bodies=tuple(body for body in self.bodies if body.name not in names))
 
     @cached_property
     def names(self) -> list[str]:
@@ -114,7 +123,8 @@ def read_bodies(path: str | Path, epoch: float = J2000) -> SolarSystem:
             reader = csv.DictReader(lines)
             missing = [column for column in COLUMNS if column not in (reader.fieldnames or [])]
             if missing:
-                raise ValueError(f"{path} has no column {', '.join(missing)}; a bodies file begins with {','.join(COLUMNS)}")
+                what = f"has no column {', '.join(missing)}" if len(missing) < 4 else "is no bodies file"
+                raise ValueError(f"{path} {what}; a bodies file begins with {','.join(COLUMNS)}")
             bodies = tuple(_body(row, f"{path} line {reader.line_num}") for row in reader)
     except (UnicodeDecodeError, csv.Error):
         raise ValueError(f"{path} is not a text file; a bodies file is CSV and begins with {','.join(COLUMNS)}") from None

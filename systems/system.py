@@ -1,16 +1,16 @@
 """The narrow waist: `System` is what there is, a `Potential` acts on it, an `Evaluation` is what comes back."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 
-from systems.arrays import Array
+from systems.arrays import Array, namespace
 from systems.units import REDUCED, Units
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class System:
     """Particles at one moment, or an ensemble of copies of them along a leading axis.
 
@@ -49,6 +49,16 @@ class System:
         check(system)
         return system
 
+    def __repr__(self) -> str:
+        copies = "" if self.n_systems is None else f" x {self.n_systems} systems"
+        return f"System({self.n_particles} particles{copies}, {self.units.name} units)"
+
+    def map(self, convert: Callable[[Array], Array]) -> "System":
+        """The same system with ``convert`` applied to every array: ``system.map(torch.as_tensor)`` makes it one of tensors."""
+        names = ("positions", "momenta", "masses", "species", "charges")
+        cell = None if self.cell is None else convert(self.cell)
+        return replace(self, cell=cell, **{name: convert(getattr(self, name)) for name in names})
+
     @property
     def velocities(self) -> Array:
         """Momenta over masses, [..., n_particles, 3]."""
@@ -68,14 +78,20 @@ class System:
 def check(system: System) -> System:
     """``system`` itself, once its numbers are known to be sound; ValueError names the first that is not."""
     for name in ("positions", "momenta", "masses", "charges"):
-        _refuse_not_finite(name, np.asarray(getattr(system, name)))
-    if not (np.asarray(system.masses) > 0).all():
-        raise ValueError(f"masses must be positive; particle {int(np.argmin(np.asarray(system.masses)))} has {system.masses.min()}")
+        _refuse_not_finite(name, getattr(system, name))
+    if not bool((system.masses > 0).all()):
+        raise ValueError(f"masses must be positive; particle {int(system.masses.argmin())} has {float(system.masses.min())}")
     return system
 
 
-def _refuse_not_finite(name: str, array: np.ndarray) -> None:
-    if not np.isfinite(array).all():
+def all_finite(array: Array) -> bool:
+    """Whether every number is finite; NumPy or torch, on any device."""
+    return bool(namespace(array).isfinite(array).all())
+
+
+def _refuse_not_finite(name: str, array: Array) -> None:
+    if not all_finite(array):
+        array = array if isinstance(array, np.ndarray) else array.detach().cpu().numpy()
         where = [int(k) for k in np.argwhere(~np.isfinite(array))[0]]
         raise ValueError(f"{name} are not finite: {array[tuple(where)]} at index {where}")
 

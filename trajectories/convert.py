@@ -1,5 +1,6 @@
-"""Runs as files of other formats, by the libraries that own the formats: ASE for XYZ and .traj, MDAnalysis for DCD."""
+"""Runs as files of other formats: extended XYZ, ASE's .traj, DCD by MDAnalysis."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,11 +31,17 @@ def _atoms(reader: H5MDReader) -> Iterator[Any]:
 
 
 def _write_xyz(reader: H5MDReader, path: Path) -> None:
-    from ase.io import write
-
-    path.unlink(missing_ok=True)
-    for atoms in _atoms(reader):
-        write(path, atoms, format="extxyz", append=True)
+    """Extended XYZ with every digit: ASE's own writer keeps eight decimals, which are none of a planet's momentum."""
+    columns = "species:S:1:pos:R:3:momenta:R:3:masses:R:1:initial_charges:R:1" + (":names:S:1" if reader.names else "")
+    with open(path, "w", encoding="utf-8") as file:
+        for atoms in _atoms(reader):
+            lattice = "" if atoms.cell.rank < 3 else f'Lattice="{" ".join(repr(float(v)) for v in atoms.cell[:].ravel())}" '
+            pbc = " ".join("T" if p else "F" for p in atoms.pbc)
+            file.write(f'{len(atoms)}\n{lattice}Properties={columns} time={atoms.info["time"]!r} step={atoms.info["step"]} pbc="{pbc}"\n')
+            numbers = np.column_stack([atoms.positions, atoms.get_momenta(), atoms.get_masses(), atoms.get_initial_charges()]).tolist()
+            names = atoms.arrays.get("names", [""] * len(atoms))
+            for symbol, row, name in zip(atoms.get_chemical_symbols(), numbers, names, strict=True):
+                file.write(" ".join([symbol, *map(repr, row), str(name).replace(" ", "_")]).rstrip() + "\n")
 
 
 def _write_traj(reader: H5MDReader, path: Path) -> None:
@@ -50,7 +57,8 @@ def _write_dcd(reader: H5MDReader, path: Path) -> None:
     import MDAnalysis
 
     u = universe(reader.path)
-    with MDAnalysis.Writer(str(path), u.atoms.n_atoms, convert_units=False) as writer:
+    with warnings.catch_warnings(), MDAnalysis.Writer(str(path), u.atoms.n_atoms, convert_units=False, dt=u.trajectory.dt) as writer:
+        warnings.filterwarnings("ignore", "No dimensions set")  # as it should be: there is no box
         for _ in u.trajectory:
             writer.write(u.atoms)
 

@@ -28,7 +28,8 @@ def distance_to_jpl(reader: H5MDReader, epoch: float, parents: list[str], which:
     """Distance of the bodies that DE440 holds from where it has them; ``epoch`` is the run's start, a TDB Julian day.
 
     From Mars on DE440 gives the barycentre of a planet and its moons, so the run's is taken as well: the bodies whose entry in
-    ``parents`` is the planet count with it. Raises RuntimeError without the extra, ValueError where the run leaves the kernel's span.
+    ``parents`` is the planet count with it. Frames outside the kernel's span are left out. Raises RuntimeError without the extra,
+    ValueError where no frame is inside.
     """
     from systems import ephemeris
 
@@ -40,8 +41,11 @@ def distance_to_jpl(reader: H5MDReader, epoch: float, parents: list[str], which:
             if body == name or (whole and parent == name):
                 weights[row, k] = reader.masses[k]
     weights /= weights.sum(1, keepdims=True)
-    times = reader.times[which]
-    kilometers = ASTRONOMICAL.meters or 1.0
-    x = np.einsum("bn,fna->fba", weights, reader.frames("position", which)) * kilometers / 1e3
+    times, x = reader.times[which], reader.frames("position", which)
+    first, last = ephemeris.span()
+    inside = (epoch + times >= first) & (epoch + times <= last)
+    if not inside.any():
+        raise ValueError("the run lies outside DE440")
+    times, x = times[inside], np.einsum("bn,fna->fba", weights, x[inside]) / ASTRONOMICAL.convert(1.0, "km")
     true = np.stack([ephemeris.states(epoch, float(t), tuple(names))[0] for t in times])
     return JPLDistance(names, times, np.linalg.norm(x - true, axis=-1))

@@ -35,6 +35,10 @@ class H5MDWriter:
         self, path: str | Path, system: System, *, names: Sequence[str] = (), provenance: Mapping[str, str] | None = None,
         n_frames: int = 1000, overwrite: bool = False,
     ) -> None:  # fmt: skip
+        if overwrite:
+            _refuse_live(path)
+        elif Path(path).exists():
+            raise FileExistsError(17, "File exists", str(path))
         self._file = h5py.File(path, "w" if overwrite else "x")
         self._n_hint = max(1, n_frames)
         self._begin()
@@ -93,6 +97,21 @@ class H5MDWriter:
         self.close()
 
 
+def _refuse_locked(path: str | Path, error: OSError) -> None:
+    """HDF5 locks a file that is written; it says so in its own words."""
+    if "unable to lock file" in str(error):
+        raise ValueError(f"{path} is being written by another run; wait for its end, or stop it") from None
+
+
+def _refuse_live(path: str | Path) -> None:
+    """Opening for writing truncates a file before it finds the lock of the run that writes it, so look for the lock first."""
+    if Path(path).is_file():
+        try:
+            h5py.File(path, "r+").close()
+        except OSError as error:
+            _refuse_locked(path, error)
+
+
 class H5MDReader:
     """The frames of a file of ours, in float64 and in the run's units; a sequence of `State`.
 
@@ -107,6 +126,7 @@ class H5MDReader:
         try:
             self._file = h5py.File(path, "r")
         except OSError as error:
+            _refuse_locked(path, error)
             raise ValueError(f"{path} is not an HDF5 file, or a damaged one ({error})") from None
         try:
             self._n_frames = whole_frames(self._file)
@@ -174,6 +194,8 @@ class H5MDReader:
 
     def frames(self, element: str, which: int | slice = slice(None)) -> np.ndarray:
         """Some frames of "position", "velocity" or "force", [(frames,) (n_systems,) n_particles, 3]."""
+        if element not in ("position", "velocity", "force") or element not in self._file[GROUP]:
+            raise ValueError(f"the run has no element {element!r}; take position, velocity or force")
         values = np.asarray(self._file[f"{GROUP}/{element}/value"][self._whole(which)]) / self._scale(element)
         return values if self.n_systems is None else values.reshape(*values.shape[:-2], self.n_systems, self.n_particles, 3)
 
@@ -207,12 +229,13 @@ def universe(path: str | Path) -> Any:
     with H5MDReader(path) as reader:
         n_systems, n, names = reader.n_systems or 1, reader.n_particles, reader.names
         charges, masses = np.ravel(reader._system.charges), np.tile(reader.masses, n_systems)
-        convert = reader.units is METAL
+        convert, times = reader.units is METAL, reader.times
+        spacing = float(times[1] - times[0]) * reader._scale("time") if len(times) > 1 else 1.0
     residues = np.repeat(np.arange(n_systems), n)
     u = MDAnalysis.Universe.empty(n_systems * n, n_systems, atom_resindex=residues, trajectory=False)
     u.add_TopologyAttr("masses", masses)
     u.add_TopologyAttr("charges", charges)
     u.add_TopologyAttr("names", (names or [str(k) for k in range(n)]) * n_systems)
     u.add_TopologyAttr("resids", np.arange(1, n_systems + 1))
-    u.load_new(str(path), format="H5MD", convert_units=convert)
+    u.load_new(str(path), format="H5MD", convert_units=convert, dt=spacing)
     return u

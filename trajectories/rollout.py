@@ -8,7 +8,7 @@ import numpy as np
 from integrators import compiled
 from integrators.compiled import compile_flow
 from integrators.state import Flow, State
-from systems.system import System, check, coincident
+from systems.system import Evaluation, System, all_finite, check, coincident
 
 
 def rollout(flow: Flow, state: State, dt: float, n_steps: int, every: int = 1, *, threads: int | None = None) -> Iterator[State]:
@@ -31,6 +31,8 @@ def advance(
     ``phase`` is how many steps the last frame lies behind the state: a run that stopped between two frames goes on with it.
     """
     _refuse(dt, phase + n_steps, every)
+    if not isinstance(state, State):
+        raise TypeError(f"a rollout starts from a State, not from a {type(state).__name__}; write State(system)")
     check(state.system)
     program = compile_flow(flow) if isinstance(state.system.positions, np.ndarray) else None
     state = evaluated(flow, state) if program is None else compiled.evaluated(program, state)
@@ -52,7 +54,10 @@ def evaluated(flow: Flow, state: State) -> State:
     potential = flow.potential
     if potential is None or (state.evaluation is not None and state.evaluation.potential is potential):
         return state
-    return replace(state, evaluation=potential(state.system)._replace(potential=potential))
+    evaluation = potential(state.system)
+    if not isinstance(evaluation, Evaluation):
+        raise TypeError(f"a potential returns an Evaluation(energy, forces), not a {type(evaluation).__name__}")
+    return replace(state, evaluation=evaluation._replace(potential=potential))
 
 
 def _refuse(dt: float, n_steps: int, every: int) -> None:
@@ -65,15 +70,20 @@ def _refuse(dt: float, n_steps: int, every: int) -> None:
 
 
 def _refuse_singular(state: State) -> None:
-    """A start at which the potential is infinite or not a number is a mistake; two particles at one place are the usual one."""
-    evaluation = state.evaluation
-    if evaluation is None or np.isfinite(np.asarray(evaluation.forces)).all():
+    """Forces that do not fit the system, or are not finite at the start, are a mistake; two particles at one place are the usual one."""
+    if state.evaluation is None:
+        return
+    forces, x = state.evaluation.forces, state.system.positions
+    if type(forces) is not type(x) or forces.shape != x.shape:
+        kind, shape = type(forces).__name__, tuple(getattr(forces, "shape", ()))
+        raise ValueError(f"the potential returned forces {shape} as {kind} for positions {tuple(x.shape)} as {type(x).__name__}")
+    if all_finite(forces):
         return
     raise ValueError(f"the forces are not finite at the start: {_why(state.system)}")
 
 
 def _why(system: System) -> str:
-    pair = coincident(np.asarray(system.positions))
+    pair = coincident(system.positions if isinstance(system.positions, np.ndarray) else system.positions.detach().cpu().numpy())
     if pair is None:
         return "look for particles that are too close"
     return f"particles {pair[1]} and {pair[2]}{f' of system {pair[0]}' if system.n_systems else ''} are at the same place"
