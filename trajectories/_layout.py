@@ -1,6 +1,6 @@
 """The layout of our H5MD files: which group holds what, chunk sizes, hard links; `trajectories.h5md` writes and reads through it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import h5py
@@ -54,12 +54,19 @@ def create(file: h5py.File, system: System, names: Sequence[str], provenance: di
         parameters.create_dataset("n_systems", data=system.n_systems)
     if names:
         parameters.create_dataset("names", data=list(names), dtype=_TEXT)
-    recorded = parameters.create_group("provenance")
-    for key, value in provenance.items():
-        recorded.create_dataset(key, data=value, dtype=_TEXT)
+    parameters.create_group("provenance")
+    record(file, provenance)
     box = file.create_group(f"{GROUP}/box")
     box.attrs["dimension"] = 3
     box.attrs.create("boundary", ["periodic" if p else "none" for p in system.pbc], dtype=_TEXT)
+
+
+def record(file: h5py.File, provenance: Mapping[str, str]) -> None:
+    """Add to what the file says of its run; what it says already stays."""
+    recorded = file["parameters/provenance"]
+    for key, value in provenance.items():
+        if key not in recorded:
+            recorded.create_dataset(key, data=value, dtype=_TEXT)
 
 
 def columns(states: Sequence[State]) -> dict[str, np.ndarray]:

@@ -8,6 +8,7 @@ import numpy as np
 from trajectories.h5md import H5MDReader
 
 _PANELS = 6
+_SMALL = 2.0  # a dot that does not hide the Earth's
 _OBLIQUITY = np.radians(23.4392911)  # of the ecliptic at J2000; runs are in the equatorial ICRF
 
 
@@ -32,12 +33,16 @@ def _orbits(figure: Any, reader: H5MDReader) -> None:
     x = x - x[:, [int(np.argmax(reader.masses))]]
     y = np.cos(_OBLIQUITY) * x[..., 1] + np.sin(_OBLIQUITY) * x[..., 2]
     reach = np.hypot(x[..., 0], y).max(0)
-    colors = colormaps["turbo"](np.linspace(0.05, 0.95, len(reach)))
+    map_of_colors = colormaps["tab20"] if len(reach) <= 20 else colormaps["turbo"].resampled(len(reach))
+    colors = [map_of_colors(k) for k in range(len(reach))]
     inner, outer = figure.subplots(1, 2)
     for axis, title, limit in ((inner, "inner planets", 1.8), (outer, "the whole", max(2.0, 1.08 * reach.max()))):
         for k, name in enumerate(reader.names):
-            axis.plot(x[:, k, 0], y[:, k], lw=0.9, color=colors[k])
-            axis.plot(x[-1, k, 0], y[-1, k], "o", ms=4, color=colors[k], label=name)
+            # frames too far apart for a line to follow the orbit are dots
+            jump = np.hypot(np.diff(x[:, k, 0]), np.diff(y[:, k])).max(initial=0.0)
+            style = {"lw": 0.9} if jump < 0.7 * reach[k] or reach[k] == 0 else {"ls": "", "marker": ".", "ms": 1.5}
+            axis.plot(x[:, k, 0], y[:, k], color=colors[k], **style)
+            axis.plot(x[-1, k, 0], y[-1, k], "o", ms=_SMALL if name == "Moon" else 4, color=colors[k], label=name, zorder=3)
         axis.set(title=title, xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xlabel="x, au", ylabel="y, au")
     handles, labels = outer.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False)
@@ -54,9 +59,11 @@ def _swarm(figure: Any, reader: H5MDReader) -> None:
             color = _color(charges[s, k])
             axis.plot(x[:, s, k, 0], x[:, s, k, 1], lw=0.9, color=color)
             axis.plot(x[-1, s, k, 0], x[-1, s, k, 1], "o", ms=4, color=color)
-        axis.set(title=f"system {s}", aspect="equal", xticks=[], yticks=[])
+        axis.set(title=f"system {s}", aspect="equal")
         axis.set_adjustable("datalim")
-    figure.suptitle(f"{reader.n_particles} charged particles (red +, blue -), {_shown(x.shape[1])}, time {reader.times[-1]:g}")
+    figure.supxlabel("x")
+    figure.supylabel("y")
+    figure.suptitle(f"{reader.n_particles} particles (red +, blue -, gray neutral), {_shown(x.shape[1])}, time 0 to {reader.times[-1]:g}")
 
 
 def _color(charge: float) -> str:

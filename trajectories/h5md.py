@@ -19,7 +19,7 @@ import numpy as np
 from integrators.state import State
 from systems.system import Evaluation, System
 from systems.units import BY_NAME, METAL
-from trajectories._layout import GROUP, OBSERVABLES, columns, create, extend, file_units, link_times, series, whole_frames
+from trajectories._layout import GROUP, OBSERVABLES, columns, create, extend, file_units, link_times, record, series, whole_frames
 
 _BUFFER_BYTES = 2**25
 
@@ -45,10 +45,15 @@ class H5MDWriter:
         create(self._file, system, names, dict(provenance or {}))
 
     @classmethod
-    def append(cls, path: str | Path, n_frames: int) -> Self:
-        """Go on with a file of ours, cut to its first ``n_frames`` frames."""
+    def append(cls, path: str | Path, n_frames: int, provenance: Mapping[str, str] | None = None) -> Self:
+        """Go on with a file of ours, cut to its first ``n_frames`` frames; ``provenance`` is added to what it has."""
         self = cls.__new__(cls)
-        self._file = h5py.File(path, "r+")
+        try:
+            self._file = h5py.File(path, "r+")
+        except OSError as error:
+            _refuse_locked(path, error)
+            raise
+        record(self._file, provenance or {})
         self._n_hint = n_frames
         self._begin()
         for dataset in series(self._file):

@@ -32,6 +32,8 @@ def analyse(
             raise FileExistsError(17, "File exists", str(figure))
         if figure is not None and figure.suffix.lower() not in (".png", ".svg", ".pdf"):
             raise ValueError(f"cannot draw {figure}: a figure's name ends in .png, .svg or .pdf")
+        if figure is not None and not figure.parent.is_dir():
+            raise ValueError(f"there is no folder {figure.parent}")
         reader = H5MDReader(run)
     with reader:
         with mistakes():
@@ -45,12 +47,12 @@ def analyse(
             rows = [
                 ("frames", f"{len(reader):,}, time {drifts.times[0]:g} to {drifts.times[-1]:g} {unit}"),
                 ("particles", f"{reader.n_particles}" + (f" x {reader.n_systems} systems" if reader.n_systems else "")),
-                *conserved_rows(drifts),
+                *conserved_rows(drifts, _configuration(reader).get("relativity", False)),
             ]
             table(str(run), rows)
             distances = jpl_rows(reader)
             if distances:
-                table("Distance to JPL DE440, km", distances, header=("body", "mean", "largest", "at the end"))
+                table("Distance to JPL DE440, km", distances, header=("body", "at the start", "mean", "largest", "at the end"))
         if figure is not None:
             from trajectories.figures import draw_trajectory
 
@@ -80,8 +82,11 @@ def _summary(reader: Any, drifts: Any) -> dict[str, Any]:
     return summary
 
 
-def conserved_rows(drifts: Any) -> list[tuple[str, ...]]:
-    """A row for each conserved quantity: the largest relative change over the run, over systems median and worst."""
+def conserved_rows(drifts: Any, relativity: bool = False) -> list[tuple[str, ...]]:
+    """A row for each conserved quantity: the largest relative change over the run, over systems median and worst.
+
+    With relativity the Newtonian quantities are not conserved to better than (v / c)^2, about 1e-9 for the planets.
+    """
     import numpy as np
 
     rows: list[tuple[str, ...]] = []
@@ -90,24 +95,43 @@ def conserved_rows(drifts: Any) -> list[tuple[str, ...]]:
         if values is None:
             continue
         largest = np.abs(values).max(0)
-        text = f"{largest.max():.1e}" if len(largest) == 1 else f"median {np.median(largest):.1e}, largest {largest.max():.1e}"
-        rows.append((f"{name.replace('_', ' ')} drift", text))
+        worst = int(largest.argmax())
+        text = (
+            f"{largest[0]:.1e}" if len(largest) == 1 else f"median {np.median(largest):.1e}, largest {largest[worst]:.1e} (system {worst})"
+        )
+        newtonian = "Newtonian " if relativity and name != "momentum" else ""
+        rows.append((f"relative drift of {newtonian}{name.replace('_', ' ')}", text))
     return rows
 
 
 def jpl_rows(reader: Any, *, last_only: bool = False) -> list[tuple[str, ...]]:
     """Kilometres to JPL DE440, body by body (or in one row, at the end); none where the run is no solar one or DE440 is missing."""
+    import numpy as np
+
     distance = _jpl(reader, slice(-1, None) if last_only else slice(None))
     if distance is None:
         return []
     km = distance.kilometers
     if last_only:
-        return [("from JPL at the end", ", ".join(f"{name} {km[-1, k]:,.1f} km" for k, name in enumerate(distance.names)))]
-    return [(name, f"{km[:, k].mean():,.2f}", f"{km[:, k].max():,.2f}", f"{km[-1, k]:,.2f}") for k, name in enumerate(distance.names)]
+        worst = int(km[-1].argmax())
+        text = (
+            f"median of {len(distance.names)} bodies {np.median(km[-1]):,.1f} km, largest {km[-1, worst]:,.1f} km ({distance.names[worst]})"
+        )
+        return [("from JPL at the end", text)]
+    return [
+        (name, f"{km[0, k]:,.2f}", f"{km[:, k].mean():,.2f}", f"{km[:, k].max():,.2f}", f"{km[-1, k]:,.2f}")
+        for k, name in enumerate(distance.names)
+    ]
+
+
+def _configuration(reader: Any) -> dict[str, Any]:
+    """What made the run, as the command line recorded it; empty for a file written from Python."""
+    recorded = json.loads(reader.provenance.get("configuration", "{}"))
+    return recorded if isinstance(recorded, dict) else {}
 
 
 def _jpl(reader: Any, which: slice = slice(None)) -> Any:
-    configuration = json.loads(reader.provenance.get("configuration", "{}"))
+    configuration = _configuration(reader)
     if configuration.get("system") != "solar":
         return None
     from trajectories.forecast import distance_to_jpl

@@ -1,11 +1,23 @@
 """The command line `mcegnn`: one command a file; heavy packages are imported by the command that needs them."""
 
+import sys
+from typing import Annotated
+
 import typer
 
 from mcegnn.cli.analyse import analyse
 from mcegnn.cli.convert import convert
 from mcegnn.cli.info import info
 from mcegnn.cli.rollout import rollout
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(version("mcegnn"))
+        raise typer.Exit
+
 
 app = typer.Typer(
     name="mcegnn", help="Molecular dynamics whose forces and dynamics can be learned.", no_args_is_help=True, rich_markup_mode="markdown",
@@ -15,6 +27,14 @@ for command in (rollout, analyse, convert, info):
     app.command()(command)
 
 
+@app.callback()
+def root(version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)] = False) -> None:
+    """Molecular dynamics whose forces and dynamics can be learned."""
+
+
 def main() -> None:
     """The console entry point."""
-    app()
+    try:
+        app()
+    except KeyboardInterrupt:  # before a run has begun; a run says how it goes on
+        sys.exit(130)

@@ -1,5 +1,6 @@
 """`mcegnn info`: versions, threads and accelerators; of a file, where it comes from."""
 
+import json
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -28,9 +29,17 @@ def info(run: Annotated[Path | None, typer.Argument(help="A trajectory written b
             ("frames", f"{len(reader):,}"),
             ("particles", f"{reader.n_particles}" + (f" x {reader.n_systems} systems" if reader.n_systems else "")),
             ("units", reader.units.name),
+            *_choices(reader.provenance.get("configuration", "{}")),
             *((key, text) for key, text in reader.provenance.items() if text and key != "configuration"),
         ]
     table(str(run), rows)
+
+
+def _choices(configuration: str) -> list[tuple[str, str]]:
+    """The run's physics, without the bodies' numbers."""
+    choices = json.loads(configuration)
+    shown = {name: value for name, value in choices.items() if name not in ("bodies", "n_particles", "n_systems", "seed")}
+    return [(name.replace("_", " "), str(value)) for name, value in shown.items()]
 
 
 def _version(package: str) -> str:

@@ -2,12 +2,14 @@
 
 import json
 import platform
+import shlex
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +28,29 @@ from trajectories.rollout import advance
 
 _RECORDED = ("mcegnn", "numpy", "numba", "h5py")
 _CHECKPOINT_SECONDS = 60.0
+_LINE_SECONDS = 30.0
+
+
+def estimated_bytes(config: Configuration) -> float:
+    """About how large the file will be: positions, velocities and forces, and the observables."""
+    return (config.n_steps // config.every + 1) * (72 * config.n_particles * config.n_systems + 32 * config.n_systems + 16) + 5e4
+
+
+def describe(config: Configuration, path: Path, n_steps: int) -> None:
+    """Print what would be done."""
+    units = "" if config.system == "charged" else " days"
+    free = shutil.disk_usage(path.parent).free
+    many = f" x {config.n_systems:,} systems, seed {config.seed}" if config.system == "charged" else ""
+    rows = [
+        ("system", f"{config.system}, {config.n_particles} particles{many}"),
+        ("integrator", config.integrator + (" with relativity" if config.relativity else "")),
+        *([("start", f"Julian day {config.epoch} TDB")] if config.system == "solar" else []),
+        ("time step", f"{config.dt:.6g}{units}"),
+        ("steps", f"{n_steps:,}, to time {config.n_steps * config.dt:.6g}{units}"),
+        ("frames", f"{config.n_steps // config.every + 1:,}, steps from one to the next: {config.every:,}"),
+        ("file", f"{path}, about {size(estimated_bytes(config))} ({size(free)} free)"),
+    ]
+    table("Would roll out", rows)
 
 
 @dataclass(eq=False)
@@ -36,7 +61,6 @@ class Job:
     state: State
     flow: Flow
     path: Path
-    warnings: list[str] = field(default_factory=list)
     fresh: bool = False
     n_frames: int = 0
 
@@ -45,32 +69,14 @@ class Job:
         """Steps still to do."""
         return self.config.n_steps - self.state.step
 
-    @property
-    def bytes(self) -> float:
-        """About how large the file will be: positions, velocities and forces, and the observables."""
-        particles = self.state.system.positions[..., 0].size
-        return (self.config.n_steps // self.config.every + 1) * (72 * particles + 32 * (self.state.system.n_systems or 1) + 16) + 5e4
-
-    def describe(self) -> None:
-        """Print what would be done."""
-        config, units = self.config, self.state.system.units
-        rows = [
-            (
-                "system",
-                f"{config.system}, {config.n_particles} particles"
-                + (f" x {config.n_systems} systems" if config.system == "charged" else ""),
-            ),
-            ("integrator", config.integrator + (" with relativity" if config.relativity else "")),
-            ("time step", f"{config.dt:.6g} {units.time}"),
-            ("steps", f"{self.n_steps:,} (to time {config.n_steps * config.dt:.6g} {units.time})"),
-            ("frames", f"{config.n_steps // config.every + 1:,}, one every {config.every:,} steps"),
-            ("file", f"{self.path}, about {size(self.bytes)} ({size(shutil.disk_usage(self.path.parent).free)} free)"),
-        ]
-        table("Would roll out", rows)
-
     def run(self, threads: int | None, quiet: bool) -> None:
-        """Roll out to the end; Ctrl-C ends at the last state with everything written, and says how to go on."""
+        """Roll out to the end; Ctrl-C and SIGTERM end at the last state with everything written, and say how to go on."""
         with mistakes():
+            free = shutil.disk_usage(self.path.parent).free
+            if estimated_bytes(self.config) > free:
+                raise ValueError(
+                    f"the file would need about {size(estimated_bytes(self.config))}, and {size(free)} are free; use a larger --every"
+                )
             if self.fresh:
                 _refuse_unwritable(self.path)
             states = advance(
@@ -84,27 +90,31 @@ class Job:
             )
             first = next(states)
             writer = self._writer()
+        signal.signal(signal.SIGTERM, _terminate)
         with writer:
             if self.fresh:
                 writer.write(first)
                 self._save(writer, first)
-            began = time.perf_counter()
             try:
                 with _progress(self.n_steps, quiet) as report:
-                    self._loop(states, writer, report)
-            except KeyboardInterrupt:
-                typer.echo(f"stopped; go on with: mcegnn rollout --resume {self.path}", err=True)
-                raise typer.Exit(130) from None
-            seconds = time.perf_counter() - began
+                    speed = self._loop(states, writer, report)
+            except KeyboardInterrupt as stop:
+                typer.echo(f"stopped; go on with: {shlex.join(['mcegnn', 'rollout', '--resume', str(self.path)])}", err=True)
+                raise typer.Exit(143 if isinstance(stop, _Terminated) else 130) from None
         if not quiet:
-            self._summary(seconds)
+            self._summary(speed)
 
-    def _loop(self, states: Iterator[State], writer: H5MDWriter, report: Any) -> None:
-        saved, now = time.monotonic(), self.state
+    def _loop(self, states: Iterator[State], writer: H5MDWriter, report: Any) -> tuple[float, float]:
+        """Write frames and checkpoints until the states end; returns seconds in all, and steps a second without the start."""
+        began = saved = time.monotonic()
+        now, started = self.state, (0, began)
         try:
-            for now in states:
+            for state in states:
+                _refuse_broken(state, self.config.names)
+                now = state
+                if started[0] == 0:  # loading or compiling the driver is over with the first slice
+                    started = (now.step, time.monotonic())
                 if now.step % self.config.every == 0:
-                    _refuse_broken(now, self.config.names)
                     writer.write(now)
                 if writer.due or time.monotonic() - saved > _CHECKPOINT_SECONDS:
                     self._save(writer, now)
@@ -113,21 +123,21 @@ class Job:
         finally:
             if now is not self.state:
                 self._save(writer, now)
+        ended = time.monotonic()
+        return ended - began, (now.step - started[0]) / max(ended - started[1], 1e-9)
 
     def _save(self, writer: H5MDWriter, state: State) -> None:
         checkpoint.save(self.path, Checkpoint(state, writer.flush(), self.config.to_json()))
 
     def _writer(self) -> H5MDWriter:
         if not self.fresh:
-            return H5MDWriter.append(self.path, self.n_frames)
+            return H5MDWriter.append(self.path, self.n_frames, {f"resumed at step {self.state.step}": self._provenance()["command"]})
         return H5MDWriter(
             self.path, self.state.system, names=self.config.names, provenance=self._provenance(),
             n_frames=self.config.n_steps // self.config.every + 1, overwrite=True,
         )  # fmt: skip
 
     def _provenance(self) -> dict[str, str]:
-        import shlex
-
         return {
             "command": shlex.join(["mcegnn", *sys.argv[1:]]),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -138,18 +148,18 @@ class Job:
             "configuration": json.dumps(self.config.to_json()),
         }
 
-    def _summary(self, seconds: float) -> None:
+    def _summary(self, speed: tuple[float, float]) -> None:
         from mcegnn.cli.analyse import conserved_rows, jpl_rows
         from trajectories.conservation import conservation
         from trajectories.h5md import H5MDReader
 
         systems = self.state.system.n_systems or 1
         rows: list[tuple[str, ...]] = [
-            ("steps", f"{self.n_steps:,}" + (f" of {systems:,} systems" if systems > 1 else "")),
-            ("time", f"{seconds:.2f} s, {self.n_steps * systems / seconds:,.0f} steps a second"),
+            ("steps", f"{self.n_steps:,}" + (f" in each of {systems:,} systems" if systems > 1 else "")),
+            ("time", f"{speed[0]:.2f} s, {speed[1] * systems:,.0f} steps a second"),
         ]
         with H5MDReader(self.path) as reader:
-            rows += conserved_rows(conservation(reader))
+            rows += conserved_rows(conservation(reader), self.config.relativity)
             rows += jpl_rows(reader, last_only=True)
             rows.append(("file", f"{self.path}, {len(reader):,} frames, {size(self.path.stat().st_size)}"))
         table("Rolled out", rows)
@@ -175,20 +185,48 @@ def _refuse_broken(state: State, names: list[str]) -> None:
     raise typer.Exit(3)
 
 
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a run as Ctrl-C does."""
+
+
+def _terminate(*_: Any) -> None:
+    raise _Terminated
+
+
 @contextmanager
 def _progress(n_steps: int, quiet: bool) -> Iterator[Any]:
-    """A line with the share done, the speed and the time left, on standard error of a terminal."""
+    """What is reported is shown on standard error: in a terminal as a bar with speed and time left, elsewhere as a line now and then."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    columns = (
-        TextColumn("rolling out"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.completed:,.0f} steps"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
-        task = progress.add_task("", total=n_steps)
-        yield lambda done: progress.update(task, completed=done)
+    if quiet:
+        yield lambda done: None
+    elif not console.is_terminal:
+        yield _lines(n_steps)
+    else:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.completed:,.0f} steps"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=console, transient=True) as progress:
+            task = progress.add_task("starting", total=n_steps)
+            yield lambda done: progress.update(task, completed=done, description="rolling out")
+
+
+def _lines(n_steps: int) -> Any:
+    """A reporter for log files: a line every half minute."""
+    began = last = time.monotonic()
+
+    def report(done: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last > _LINE_SECONDS:
+            last = now
+            left = (now - began) * (n_steps - done) / max(done, 1)
+            typer.echo(f"{done:,} of {n_steps:,} steps, about {left / 60:.1f} minutes left", err=True)
+
+    return report

@@ -18,7 +18,7 @@ def mistakes() -> Iterator[None]:
     try:
         yield
     except FileExistsError as error:
-        raise Mistake(f"{error.filename or error} exists already; choose another name with -o or overwrite it with --force") from None
+        raise Mistake(f"{error.filename or error} exists already; choose another name or overwrite it with --force") from None
     except PermissionError as error:
         raise Mistake(f"{error.filename} cannot be written or read: permission denied") from None
     except (ValueError, RuntimeError, OSError) as error:

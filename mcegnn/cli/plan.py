@@ -13,8 +13,10 @@ from systems.units import ASTRONOMICAL, REDUCED, duration
 SYSTEMS = tuple(DEFAULT_INTEGRATOR)
 _OPTIONS = {
     "charged": ("particles", "systems", "seed"),
-    "solar": ("epoch", "bodies", "relativity", "j2"),
+    "solar": ("epoch", "bodies", "without", "relativity", "j2"),
 }
+_TRIES = 100_000
+_MOST_STEPS = 10**15  # beyond 2^53 a step's time is no longer told from the next one's
 _FRAMES = 500  # about so many frames are kept unless --every says otherwise
 
 
@@ -77,6 +79,7 @@ def _solar(integrator: str, times: Times, options: Mapping[str, Any]) -> tuple[C
         bodies = solar.read_bodies(options["bodies"], epoch)
     else:
         bodies = solar.j2000() if epoch == solar.J2000 else ephemeris.solar_system(epoch)
+    bodies = bodies.without(options.get("without", ()))
     given_dt = None if times.dt is None else duration(times.dt, ASTRONOMICAL, "--dt")
     dt = bodies.default_time_step() if given_dt is None else given_dt
     span = None if times.time is None else duration(times.time, ASTRONOMICAL, "--time")
@@ -106,6 +109,13 @@ def _solar(integrator: str, times: Times, options: Mapping[str, Any]) -> tuple[C
 
 def _steps(times: Times, dt: float, span: float | None, *, flexible: bool = False) -> tuple[int, float]:
     """How many steps of which length: from --steps, or from --time, whose end a step must hit."""
+    n_steps, dt = _counted(times, dt, span, flexible)
+    if n_steps > _MOST_STEPS:
+        raise ValueError(f"{n_steps:.3g} steps are more than anyone can wait for; the most is {_MOST_STEPS:.0g}")
+    return n_steps, dt
+
+
+def _counted(times: Times, dt: float, span: float | None, flexible: bool) -> tuple[int, float]:
     if times.steps is not None and times.time is not None:
         raise ValueError("give --steps or --time, not both")
     if times.steps is not None:
@@ -118,15 +128,30 @@ def _steps(times: Times, dt: float, span: float | None, *, flexible: bool = Fals
         return n_steps, span / n_steps
     n_steps = round(span / dt)
     if n_steps < 1 or abs(n_steps * dt - span) > 1e-6 * dt:
-        raise ValueError(f"--time is not a whole number of time steps ({span / dt:.6g}); give --steps {max(1, n_steps)} or another --dt")
+        raise ValueError(f"--time is not a whole number of time steps ({span / dt:.6g}); use --steps {max(1, n_steps)} in place of --time")
     return n_steps, dt
 
 
+def further_steps(times: Times, config: Configuration) -> int:
+    """The steps that --resume adds to what was asked before; none without --steps and --time."""
+    if times.steps is None and times.time is None:
+        return 0
+    units = REDUCED if config.system == "charged" else ASTRONOMICAL
+    span = None if times.time is None else duration(times.time, units, "--time")
+    n_steps, _ = _steps(times, config.dt, span)
+    if n_steps % config.every:
+        near = max(1, round(n_steps / config.every)) * config.every
+        raise ValueError(f"{n_steps} more steps are not a whole multiple of the run's --every {config.every}; use --steps {near}")
+    return n_steps
+
+
 def _every(times: Times, n_steps: int, usual: int) -> int:
-    """--every where it is given and divides the steps, else the divisor of the steps nearest to the usual number."""
+    """--every where it is given and divides the steps, else the largest divisor of the steps up to the usual number."""
     if times.every is None:
-        divisors = [d for k in range(1, math.isqrt(n_steps) + 1) if n_steps % k == 0 for d in (k, n_steps // k)]
-        return min(divisors, key=lambda d: abs(math.log(d / usual)))
+        every = next(d for d in (*range(usual, max(1, usual - _TRIES), -1), 1) if n_steps % d == 0)
+        if n_steps // every > 100 * max(_FRAMES, n_steps // usual):
+            raise ValueError(f"{n_steps} steps do not divide into frames; use --steps {round(n_steps / usual) * usual} or give --every")
+        return every
     if times.every < 1:
         raise ValueError(f"--every must be at least 1, not {times.every}")
     if n_steps % times.every:

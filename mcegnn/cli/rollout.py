@@ -11,6 +11,7 @@ from mcegnn.cli.messages import Mistake, mistakes, told
 if TYPE_CHECKING:
     from mcegnn.cli.job import Job
     from mcegnn.cli.plan import Times
+    from mcegnn.simulation import Configuration
 
 _CHARGED, _SOLAR, _TIME, _FILE = "Charged particles", "Solar system", "Time", "Output"
 
@@ -23,7 +24,10 @@ def rollout(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file where it exists.", rich_help_panel=_FILE)] = False,
     resume: Annotated[
-        Path | None, typer.Option(help="Go on with the run of this file, to the same bits; with --steps N, N more.", rich_help_panel=_FILE)
+        Path | None,
+        typer.Option(
+            help="Go on with the run of this file, to the same bits; with --steps or --time, for so much more.", rich_help_panel=_FILE
+        ),
     ] = None,
     integrator: Annotated[
         str | None,
@@ -65,6 +69,7 @@ def rollout(
     bodies: Annotated[
         Path | None, typer.Option(help="Bodies from a CSV file instead of the Sun, planets and Moon.", rich_help_panel=_SOLAR)
     ] = None,
+    without: Annotated[list[str] | None, typer.Option(help="Leave a body out; may be given again.", rich_help_panel=_SOLAR)] = None,
     relativity: Annotated[
         bool | None, typer.Option("--relativity", help="Add the Sun's first post-Newtonian term.", rich_help_panel=_SOLAR)
     ] = None,
@@ -83,50 +88,59 @@ def rollout(
 
     - `mcegnn rollout solar --time "100 year" --relativity -o planets.h5md`
 
-    - `mcegnn rollout solar --integrator wisdom-holman --dt "4 day" --time "4000 year" -o long.h5md`
+    - `mcegnn rollout solar --without Moon --integrator wisdom-holman --dt "4 day" --time "4000 year" -o long.h5md`
 
-    - `mcegnn rollout --resume planets.h5md --steps 1000`
+    - `mcegnn rollout --resume swarm.h5md --steps 1000`
     """
+    from mcegnn.cli.job import Job, describe
     from mcegnn.cli.plan import Times
 
     times = Times(dt, span, steps, every)
     options = {
-        "particles": particles, "systems": systems, "seed": seed, "epoch": epoch, "bodies": bodies, "relativity": relativity, "j2": j2,
+        "particles": particles, "systems": systems, "seed": seed, "epoch": epoch, "bodies": bodies, "without": without or None,
+        "relativity": relativity, "j2": j2,
     }  # fmt: skip
     if threads is not None and threads < 1:
         raise Mistake(f"--threads must be at least 1, not {threads}")
     with mistakes():
         if resume is not None:
-            given = [
-                name
-                for name, value in {**options, "dt": dt, "time": span, "every": every, "integrator": integrator, "output": output}.items()
-                if value is not None
-            ]
-            if system is not None or given:
-                raise ValueError(
-                    f"--resume takes its system and physics from the run; leave out {', '.join(['--' + g for g in given] or [str(system)])}"
-                )
-            job = _resumed(resume, steps)
+            _refuse_choices(
+                system, {**options, "dt": dt, "every": every, "integrator": integrator, "output": output, "force": force or None}
+            )
+            job = _resumed(resume, times)
         elif system is None:
             raise ValueError("name a system (charged or solar), or a run to --resume")
         else:
-            job = _new(system, integrator, times, options, output, force)
-    if not quiet:
-        for warning in job.warnings:
-            typer.echo(f"warning: {warning}", err=True)
+            config, path, warnings = _asked(system, integrator, times, options, output, force)
+            for warning in warnings if not quiet else ():
+                typer.echo(f"warning: {warning}", err=True)
+            if dry_run:
+                describe(config, path, config.n_steps)
+                return
+            job = Job(config, config.start(), config.flow(), path, fresh=True)
     if dry_run:
-        job.describe()
-    elif job.n_steps == 0:
-        typer.echo(f"{job.path} is complete: all {job.config.n_steps} steps are done; add --steps N for N more")
-    else:
+        describe(job.config, job.path, job.n_steps)
+    elif job.n_steps > 0:
         job.run(threads, quiet)
+    elif not quiet:
+        typer.echo(f"{job.path} is complete: all {job.config.n_steps} steps are done; add --steps N for N more")
 
 
-def _new(system: str, integrator: str | None, times: "Times", options: dict[str, Any], output: Path | None, force: bool) -> "Job":
-    from mcegnn.cli.job import Job
+def _refuse_choices(system: str | None, choices: dict[str, Any]) -> None:
+    """A resumed run takes its system and physics from its checkpoint."""
+    given = [f"--{name}" for name, value in choices.items() if value is not None]
+    if system is not None or given:
+        raise ValueError(f"--resume takes its system and physics from the run; leave out {', '.join(given or [str(system)])}")
+
+
+def _asked(
+    system: str, integrator: str | None, times: "Times", options: dict[str, Any], output: Path | None, force: bool
+) -> tuple["Configuration", Path, list[str]]:
+    """The configuration asked for, the file to write, and warnings."""
     from mcegnn.cli.plan import configuration
 
     config, warnings = configuration(system, integrator, times, options)
+    config.flow()
     path = output or Path(f"{system}.h5md")
     if path.is_dir():
         raise ValueError(f"{path} is a folder; name a file to write with -o")
@@ -134,24 +148,21 @@ def _new(system: str, integrator: str | None, times: "Times", options: dict[str,
         raise ValueError(f"there is no folder {path.parent}; make it first or name another file with -o")
     if path.exists() and not force:
         raise FileExistsError(17, "File exists", str(path))
-    return Job(config, config.start(), config.flow(), path, warnings, fresh=True)
+    return config, path, warnings
 
 
-def _resumed(path: Path, more: int | None) -> "Job":
+def _resumed(path: Path, times: "Times") -> "Job":
     from mcegnn.cli.job import Job
+    from mcegnn.cli.plan import further_steps
     from mcegnn.simulation import Configuration
     from trajectories import checkpoint
     from trajectories.h5md import H5MDReader
 
-    if more is not None and more < 1:
-        raise ValueError(f"--steps must be at least 1, not {more}")
     with H5MDReader(path) as reader:
         held = len(reader)
     saved = checkpoint.load(path)
     config = Configuration.from_json(saved.configuration)
     if saved.n_frames > held:
         raise ValueError(f"{path} holds {held} frames but its checkpoint stands for {saved.n_frames}; they do not belong together")
-    config = replace(config, n_steps=config.n_steps + (more or 0))
-    if config.n_steps % config.every:
-        raise ValueError(f"--steps {more} is not a whole multiple of the run's --every {config.every}")
-    return Job(config, saved.state, config.flow(), path, [], n_frames=saved.n_frames)
+    config = replace(config, n_steps=config.n_steps + further_steps(times, config))
+    return Job(config, saved.state, config.flow(), path, n_frames=saved.n_frames)
