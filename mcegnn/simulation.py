@@ -1,5 +1,6 @@
 """A rollout's configuration: everything that makes its flow and its start, in plain values that a checkpoint can hold."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -35,9 +36,14 @@ class Configuration:
         try:
             rows: list[dict[str, Any]] = [{k: tuple(v) if isinstance(v, list) else v for k, v in body.items()} for body in values["bodies"]]
             bodies = tuple(Body(**row) for row in rows)
-            return cls(**{**values, "bodies": bodies})
-        except (KeyError, TypeError, AttributeError) as error:
+            self = cls(**{**values, "bodies": bodies})
+            counts = (self.n_steps, self.every, self.n_particles, self.n_systems)
+            sound = self.system in DEFAULT_INTEGRATOR and math.isfinite(self.dt) and all(type(k) is int and k > 0 for k in counts)
+            if not sound or self.n_steps % self.every:
+                raise ValueError(f"system {self.system!r}, dt {self.dt}, steps {self.n_steps}, every {self.every}")
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"the checkpoint holds no configuration of a rollout ({error})") from None
+        return self
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a checkpoint."""

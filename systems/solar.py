@@ -160,11 +160,13 @@ def _body(row: dict[str, str], where: str) -> Body:
         return value
 
     name = (row["name"] or "").strip()
-    if not name:
-        raise ValueError(f"{where}: a body has no name")
+    if not name or not name.isprintable():
+        raise ValueError(f"{where}: a body has no name, or one that cannot be printed ({name!r})")
     gm = number("gm_km3_s2")
     if gm <= 0:
         raise ValueError(f"{where}: gm_km3_s2 of {name} is {gm}; it must be positive")
+    if not 1e-30 < gm < 1e30:
+        raise ValueError(f"{where}: gm_km3_s2 of {name} is {gm}, which no body has; it must be between 1e-30 and 1e30")
     if number("j2", 0.0) != 0.0 and number("radius_km", 0.0) <= 0:
         raise ValueError(f"{where}: {name} has j2 but no radius_km")
     return Body(

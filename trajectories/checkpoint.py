@@ -31,6 +31,11 @@ def path_of(run: str | Path) -> Path:
     return Path(f"{run}.checkpoint")
 
 
+def temporary_of(run: str | Path) -> Path:
+    """The name under which a checkpoint is written before it takes the place of the last."""
+    return Path(f"{run}.checkpoint.tmp")
+
+
 def save(run: str | Path, checkpoint: Checkpoint) -> None:
     """Write the checkpoint of ``run``: under a temporary name, synced to disk, then renamed, so that there is always a whole one."""
     from safetensors.numpy import save as pack
@@ -47,7 +52,7 @@ def save(run: str | Path, checkpoint: Checkpoint) -> None:
     }
     tensors = _arrays("system", state.system) | ({} if state.coordinates is None else _arrays("coordinates", state.coordinates))
     target = path_of(run)
-    temporary = target.with_name(target.name + ".tmp")
+    temporary = temporary_of(run)
     with open(temporary, "wb") as file:
         file.write(pack(tensors, {"mcegnn": json.dumps(header)}))
         file.flush()
@@ -62,6 +67,7 @@ def load(run: str | Path) -> Checkpoint:
     target = path_of(run)
     if not target.is_file():
         raise FileNotFoundError(f"{run} has no checkpoint ({target} is not there), so it cannot be resumed")
+    open(target, "rb").close()  # safetensors calls a file that may not be read a missing one
     try:
         with safe_open(target, "np") as file:
             header = json.loads((file.metadata() or {})["mcegnn"])

@@ -41,7 +41,7 @@ def _orbits(figure: Any, reader: H5MDReader) -> None:
             # frames too far apart for a line to follow the orbit are dots
             jump = np.hypot(np.diff(x[:, k, 0]), np.diff(y[:, k])).max(initial=0.0)
             style = {"lw": 0.9} if jump < 0.7 * reach[k] or reach[k] == 0 else {"ls": "", "marker": ".", "ms": 1.5}
-            axis.plot(x[:, k, 0], y[:, k], color=colors[k], **style)
+            axis.plot(x[:, k, 0], y[:, k], color=colors[k], zorder=1 if name == "Moon" else 2, **style)
             axis.plot(x[-1, k, 0], y[-1, k], "o", ms=_SMALL if name == "Moon" else 4, color=colors[k], label=name, zorder=3)
         axis.set(title=title, xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xlabel="x, au", ylabel="y, au")
     handles, labels = outer.get_legend_handles_labels()

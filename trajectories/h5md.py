@@ -8,6 +8,7 @@ stand under ``parameters/units``. Molecular runs are kept in Angstrom, ps and kJ
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -98,8 +99,13 @@ class H5MDWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.close()
+            return
+        # whatever failed, perhaps a full disk, would fail again: what has not been flushed is not written
+        with suppress(OSError, RuntimeError):
+            self._file.close()
 
 
 def _refuse_locked(path: str | Path, error: OSError) -> None:

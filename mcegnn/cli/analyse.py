@@ -32,6 +32,8 @@ def analyse(
             raise FileExistsError(17, "File exists", str(figure))
         if figure is not None and figure.suffix.lower() not in (".png", ".svg", ".pdf"):
             raise ValueError(f"cannot draw {figure}: a figure's name ends in .png, .svg or .pdf")
+        if figure is not None and figure.is_dir():
+            raise ValueError(f"{figure} is a folder; name a file to draw")
         if figure is not None and not figure.parent.is_dir():
             raise ValueError(f"there is no folder {figure.parent}")
         reader = H5MDReader(run)
@@ -56,7 +58,8 @@ def analyse(
         if figure is not None:
             from trajectories.figures import draw_trajectory
 
-            draw_trajectory(reader, figure)
+            with mistakes():
+                draw_trajectory(reader, figure)
             if not as_json:
                 typer.echo(f"drew {figure}")
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mcegnn.cli.messages import mistakes, told
+from mcegnn.cli.messages import mistakes, refuse_unwritable, told
 
 
 @told
@@ -24,6 +24,8 @@ def convert(
     with mistakes():
         if output.suffix not in FORMATS:
             raise ValueError(f"cannot write {output}: its name must end in {', '.join(FORMATS)}")
+        if output.is_dir():
+            raise ValueError(f"{output} is a folder; name a file to write")
         if output.exists() and not force:
             raise FileExistsError(17, "File exists", str(output))
         if not output.parent.is_dir():
@@ -32,5 +34,6 @@ def convert(
             if not len(reader):
                 raise ValueError(f"{run} holds no frames yet")
             n_frames = len(reader)
+            refuse_unwritable(output)
             FORMATS[output.suffix](reader, output)
     typer.echo(f"wrote {n_frames:,} frames to {output}")

@@ -19,7 +19,7 @@ import numpy as np
 import typer
 
 from integrators.state import Flow, State
-from mcegnn.cli.messages import mistakes, size, table
+from mcegnn.cli.messages import mistakes, refuse_unwritable, size, table
 from mcegnn.simulation import Configuration
 from trajectories import checkpoint
 from trajectories.checkpoint import Checkpoint
@@ -69,16 +69,20 @@ class Job:
         """Steps still to do."""
         return self.config.n_steps - self.state.step
 
+    @property
+    def _resume_command(self) -> str:
+        return shlex.join(["mcegnn", "rollout", "--resume", str(self.path)])
+
     def run(self, threads: int | None, quiet: bool) -> None:
         """Roll out to the end; Ctrl-C and SIGTERM end at the last state with everything written, and say how to go on."""
         with mistakes():
+            refuse_unwritable(self.path)
+            refuse_unwritable(checkpoint.temporary_of(self.path))
             free = shutil.disk_usage(self.path.parent).free
             if estimated_bytes(self.config) > free:
                 raise ValueError(
                     f"the file would need about {size(estimated_bytes(self.config))}, and {size(free)} are free; use a larger --every"
                 )
-            if self.fresh:
-                _refuse_unwritable(self.path)
             states = advance(
                 self.flow,
                 self.state,
@@ -99,8 +103,12 @@ class Job:
                 with _progress(self.n_steps, quiet) as report:
                     speed = self._loop(states, writer, report)
             except KeyboardInterrupt as stop:
-                typer.echo(f"stopped; go on with: {shlex.join(['mcegnn', 'rollout', '--resume', str(self.path)])}", err=True)
+                typer.echo(f"stopped; go on with: {self._resume_command}", err=True)
                 raise typer.Exit(143 if isinstance(stop, _Terminated) else 130) from None
+            except OSError as error:
+                left = f"{writer.n_written} frames are kept; make room and go on with: {self._resume_command}"
+                typer.echo(f"mcegnn: writing {self.path} failed ({error.strerror or ' '.join(str(error).split())}); {left}", err=True)
+                raise typer.Exit(1) from None
         if not quiet:
             self._summary(speed)
 
@@ -163,15 +171,6 @@ class Job:
             rows += jpl_rows(reader, last_only=True)
             rows.append(("file", f"{self.path}, {len(reader):,} frames, {size(self.path.stat().st_size)}"))
         table("Rolled out", rows)
-
-
-def _refuse_unwritable(path: Path) -> None:
-    """PermissionError now rather than after the first second of work."""
-    existed = path.exists()
-    with open(path, "ab"):
-        pass
-    if not existed:
-        path.unlink()
 
 
 def _refuse_broken(state: State, names: list[str]) -> None:

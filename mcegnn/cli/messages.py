@@ -1,8 +1,10 @@
 """How the command line speaks: one sentence for a mistake, tables for results, a progress line for anything long."""
 
+import errno
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -21,8 +23,21 @@ def mistakes() -> Iterator[None]:
         raise Mistake(f"{error.filename or error} exists already; choose another name or overwrite it with --force") from None
     except PermissionError as error:
         raise Mistake(f"{error.filename} cannot be written or read: permission denied") from None
-    except (ValueError, RuntimeError, OSError) as error:
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise Mistake(f"no space is left on the disk of {error.filename or 'the file to be written'}") from None
         raise Mistake(str(error)) from None
+    except (ValueError, RuntimeError) as error:
+        raise Mistake(str(error)) from None
+
+
+def refuse_unwritable(path: Path) -> None:
+    """OSError now, naming the file, rather than after the work; nothing is left behind and nothing changed."""
+    existed = path.exists()
+    with open(path, "ab"):
+        pass
+    if not existed:
+        path.unlink()
 
 
 def told(command: Callable[..., None]) -> Callable[..., None]:
@@ -33,7 +48,7 @@ def told(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **kwargs)
         except Mistake as mistake:
-            typer.echo(f"mcegnn: {mistake}", err=True)
+            typer.echo(f"mcegnn: {' '.join(str(mistake).split())}", err=True)  # some libraries' errors run over lines
             raise typer.Exit(2) from None
 
     return guarded
@@ -43,12 +58,13 @@ def table(title: str, rows: Sequence[tuple[str, ...]], header: Sequence[str] = (
     """Rows under a title on standard output."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    shown = Table(title=title, title_justify="left", title_style="bold", show_header=bool(header), box=None, pad_edge=False)
+    shown = Table(title=Text(title), title_justify="left", title_style="bold", show_header=bool(header), box=None, pad_edge=False)
     for k in range(max(len(row) for row in rows)):
         shown.add_column(header[k] if header else "", justify="left" if k == 0 or not header else "right", overflow="fold")
     for row in rows:
-        shown.add_row(*row)
+        shown.add_row(*(Text(cell) for cell in row))  # a name is no markup
     Console().print(shown)
 
 

@@ -43,7 +43,7 @@ def configuration(system: str, integrator: str | None, times: Times, options: Ma
             raise ValueError(f"--{name} does not go with {system}; it takes {', '.join('--' + o for o in _OPTIONS[system])}")
     from integrators.ensembles import integrator as named
 
-    chosen = integrator or DEFAULT_INTEGRATOR[system]
+    chosen = DEFAULT_INTEGRATOR[system] if integrator is None else integrator
     named(chosen)
     build = _charged if system == "charged" else _solar
     return build(chosen, times, {name: value for name, value in options.items() if value is not None})
@@ -111,7 +111,9 @@ def _steps(times: Times, dt: float, span: float | None, *, flexible: bool = Fals
     """How many steps of which length: from --steps, or from --time, whose end a step must hit."""
     n_steps, dt = _counted(times, dt, span, flexible)
     if n_steps > _MOST_STEPS:
-        raise ValueError(f"{n_steps:.3g} steps are more than anyone can wait for; the most is {_MOST_STEPS:.0g}")
+        raise ValueError(
+            f"those are more steps than anyone can wait for; the most is {_MOST_STEPS:.0g}, so use a longer --dt or fewer --steps"
+        )
     return n_steps, dt
 
 
@@ -123,6 +125,8 @@ def _counted(times: Times, dt: float, span: float | None, flexible: bool) -> tup
             raise ValueError(f"--steps must be at least 1, not {times.steps}")
         return times.steps, dt
     assert span is not None
+    if span / dt > _MOST_STEPS:
+        return _MOST_STEPS + 1, dt
     if flexible:
         n_steps = math.ceil(span / dt - 1e-9)
         return n_steps, span / n_steps

@@ -1,5 +1,6 @@
 """`mcegnn rollout`: move a system and keep its frames."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -144,6 +145,8 @@ def _asked(
     path = output or Path(f"{system}.h5md")
     if path.is_dir():
         raise ValueError(f"{path} is a folder; name a file to write with -o")
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is no ordinary file; name another with -o")
     if not path.parent.is_dir():
         raise ValueError(f"there is no folder {path.parent}; make it first or name another file with -o")
     if path.exists() and not force:
@@ -159,9 +162,12 @@ def _resumed(path: Path, times: "Times") -> "Job":
     from trajectories.h5md import H5MDReader
 
     with H5MDReader(path) as reader:
-        held = len(reader)
+        held, recorded = len(reader), json.loads(reader.provenance.get("configuration", "{}"))
     saved = checkpoint.load(path)
     config = Configuration.from_json(saved.configuration)
+    same = all(recorded.get(name) == value for name, value in json.loads(json.dumps(config.to_json())).items() if name != "n_steps")
+    if not same:
+        raise ValueError(f"the checkpoint of {path} is another run's: their configurations differ")
     if saved.n_frames > held:
         raise ValueError(f"{path} holds {held} frames but its checkpoint stands for {saved.n_frames}; they do not belong together")
     config = replace(config, n_steps=config.n_steps + further_steps(times, config))
