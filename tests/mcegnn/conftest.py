@@ -1,0 +1,187 @@
+"""What the tests of the command line share: running it in this process, or as a user's shell does, in a folder of its own."""
+
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from mcegnn.cli.app import app
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+def invoke(*arguments: Any) -> Outcome:
+    """``mcegnn arguments`` in this process; an exception that would be a traceback is raised."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Outcome(result.exit_code, result.stdout, result.stderr)
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
+    """Run a command in this process, in the test's folder, on a terminal wide enough that no table is folded."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "300")
+    return invoke
+
+
+COMMAND = str(Path(sys.executable).with_name("mcegnn"))
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Callable[..., Outcome]:
+    """Run a command as a process of its own, in the test's folder."""
+
+    def run(*arguments: Any, timeout: float = 60.0, **more: Any) -> Outcome:
+        done = subprocess.run(
+            [COMMAND, *map(str, arguments)], cwd=tmp_path, env={**os.environ, "COLUMNS": "300"}, text=True, capture_output=True,
+            timeout=timeout, check=False, **more,
+        )  # fmt: skip
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+# uid 0 may write anywhere; without these two capabilities permission bits bind it as they bind everybody
+_BOUND = """
+import ctypes, os, sys
+for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+    ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP; nothing to drop for other users
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+@pytest.fixture(scope="session")
+def bound_prefix(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What to put before a command so that permission bits bind it, whoever runs the tests."""
+    prefix = [sys.executable, "-c", _BOUND]
+    probe = tmp_path_factory.mktemp("probe") / "closed"
+    probe.touch(mode=0)
+    if subprocess.run([*prefix, "/bin/cat", str(probe)], capture_output=True, check=False).returncode == 0:
+        pytest.skip("permission bits do not bind here")
+    return prefix
+
+
+@pytest.fixture
+def bound(tmp_path: Path, bound_prefix: list[str]) -> Callable[..., Outcome]:
+    """As ``shell``, for a user whom permission bits bind."""
+
+    def run(*arguments: Any) -> Outcome:
+        command = [*bound_prefix, COMMAND, *map(str, arguments)]
+        done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, timeout=60, check=False)
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start a command as a process of its own, in the test's folder, and do not wait for it."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*arguments: Any) -> subprocess.Popen[str]:
+        command = [COMMAND, *map(str, arguments)]
+        started.append(subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        return started[-1]
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def succeed(cli: Callable[..., Outcome]) -> Callable[..., Outcome]:
+    """As ``cli``, for commands that have to succeed without a word on standard error."""
+
+    def run(*arguments: Any) -> Outcome:
+        outcome = cli(*arguments)
+        assert outcome.code == 0, outcome.err
+        assert outcome.err == ""
+        return outcome
+
+    return run
+
+
+def snapshot(folder: Path) -> dict[str, Any]:
+    """Every file and folder below, with its bytes."""
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+@pytest.fixture
+def refuse(cli: Callable[..., Outcome], tmp_path: Path) -> Callable[..., None]:
+    """A command that has to be refused: exit code 2, these words in exactly one line on standard error, nothing on disk changed."""
+
+    def check(words: str, *arguments: Any) -> None:
+        before = snapshot(tmp_path)
+        with warnings.catch_warnings():
+            # what the test runner makes an exception a user would read on standard error
+            warnings.simplefilter("always")
+            warnings.showwarning = lambda *what: print(warnings.formatwarning(*what[:4]), file=sys.stderr)
+            outcome = cli(*arguments)
+        assert outcome.code == 2, outcome
+        assert outcome.out == ""
+        assert words in outcome.err
+        assert outcome.err.startswith("mcegnn: ")
+        assert outcome.err.endswith("\n")
+        assert outcome.err.count("\n") == 1, outcome.err
+        assert snapshot(tmp_path) == before
+
+    return check
+
+
+@pytest.fixture
+def contents() -> Callable[[Path], dict[str, Any]]:
+    """Every dataset and attribute of an HDF5 file by its path, without those that say when and by which command it was made."""
+
+    def read(path: Path) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+
+        def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:
+            found.update({f"{name}@{key}": np.asarray(value) for key, value in item.attrs.items()})
+            if isinstance(item, h5py.Dataset):
+                found[name] = item[()]
+
+        with h5py.File(path) as file:
+            file.visititems(visit)
+            # visititems calls hard links to one dataset once only
+            found |= {f"links of {name}": sorted(group) for name, group in file["particles/trajectory"].items()}
+        return {name: value for name, value in found.items() if not name.startswith("parameters/provenance/")}
+
+    return read
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> bool:
+    """The same bits; of texts, which are objects, the same letters."""
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return False
+    return a.tolist() == b.tolist() if a.dtype == object else a.tobytes() == b.tobytes()
+
+
+@pytest.fixture
+def equal(contents: Callable[[Path], dict[str, Any]]) -> Callable[[Path, Path], bool]:
+    """Whether two runs' files hold the same bits."""
+
+    def compare(a: Path, b: Path) -> bool:
+        first, second = contents(a), contents(b)
+        assert first.keys() == second.keys()
+        return all(_same(np.asarray(first[name]), np.asarray(second[name])) for name in first)
+
+    return compare

