@@ -4,12 +4,14 @@ import math
 
 from systems.kernel import jit
 
+TURN = 2.0 * math.pi
+
 
 @jit
 def stumpff(z):
     """c0 ... c3 of z: a series for small arguments, quadrupling of the argument for others."""
     halvings = 0
-    while abs(z) > 0.2:
+    while abs(z) > 0.2 and halvings < 300:
         z *= 0.25
         halvings += 1
     c2 = 1.0 / 2.0 - z * (1.0 / 24.0 - z * (1.0 / 720.0 - z * (1.0 / 40320.0 - z * (1.0 / 3628800.0 - z * (
@@ -27,23 +29,38 @@ def stumpff(z):
 
 
 @jit
-def bisect(r0, eta, zeta, beta, t):
-    """The root of Kepler's equation where Halley's iteration does not settle; the left side grows with X everywhere."""
-    sign = 1.0 if t > 0 else -1.0
-    low, high = 0.0, sign * abs(t) / r0
+def kepler_equation(X, r0, eta, zeta, beta):
+    """r0 X + eta G2 + zeta G3, which grows with X everywhere, and its slope, the distance r."""
+    c0, c1, c2, c3 = stumpff(beta * X * X)
+    return X * (r0 + X * (eta * c2 + X * zeta * c3)), r0 + X * (eta * c1 + X * zeta * c2)
+
+
+@jit
+def bracketed(r0, eta, zeta, beta, t):
+    """The root of Kepler's equation for a time of either sign by Newton's steps that never leave a shrinking bracket."""
+    sign = 1.0 if t > 0.0 else -1.0
+    eta, t = sign * eta, sign * t
+    low, high = 0.0, t / r0
+    if beta > 0.0:
+        high = TURN / math.sqrt(beta)  # t is at most half a period, so the anomaly changes by less than a turn
+    else:
+        while kepler_equation(high, r0, eta, zeta, beta)[0] < t:
+            low, high = high, 2.0 * high
+    X = 0.5 * (low + high)
     for _ in range(200):
-        _, _, c2, c3 = stumpff(beta * high * high)
-        if sign * (high * (r0 + high * (eta * c2 + high * zeta * c3)) - t) > 0:
+        value, slope = kepler_equation(X, r0, eta, zeta, beta)
+        if value <= t:
+            low = X
+        else:  # above, or overflown and so far above
+            high = X
+        new = X - (value - t) / slope
+        if not low < new < high:
+            new = 0.5 * (low + high)
+        done = abs(new - X) <= 2e-16 * abs(new)
+        X = new
+        if done:
             break
-        low, high = high, 2.0 * high
-    for _ in range(120):
-        middle = 0.5 * (low + high)
-        _, _, c2, c3 = stumpff(beta * middle * middle)
-        if sign * (middle * (r0 + middle * (eta * c2 + middle * zeta * c3)) - t) > 0:
-            high = middle
-        else:
-            low = middle
-    return 0.5 * (low + high)
+    return sign * X
 
 
 @jit
@@ -57,7 +74,7 @@ def kepler_coefficients(qx, qy, qz, vx, vy, vz, mu, dt):
     zeta = mu - beta * r0
     t = dt
     if beta > 0.0 and beta * dt * dt * beta * beta > 9.0 * mu * mu:  # more than about half a period
-        period = 2.0 * math.pi * mu / (beta * math.sqrt(beta))
+        period = TURN * mu / (beta * math.sqrt(beta))
         t = dt - period * round(dt / period)
     # the root to third order in t, then Halley's iteration
     u, a = t * inverse, 0.5 * eta * inverse
@@ -71,6 +88,8 @@ def kepler_coefficients(qx, qy, qz, vx, vy, vz, mu, dt):
         r, slope = r0 + eta * g1 + zeta * g2, eta * c0 + zeta * g1
         step = -2.0 * error * r / (2.0 * r * r - error * slope)
         X += step
+        if not abs(beta) * X * X < TURN * TURN:  # beyond a turn, or not a number: far from the root
+            break
         if abs(step) <= 1e-6 * abs(X):
             settled = True
             break
@@ -81,7 +100,7 @@ def kepler_coefficients(qx, qy, qz, vx, vy, vz, mu, dt):
         g2 += h * g1 + h2 * c0
         g1 += h * c0 - h2 * beta * g1
     else:
-        X = bisect(r0, eta, zeta, beta, t)
+        X = bracketed(r0, eta, zeta, beta, t)
         c0, c1, c2, c3 = stumpff(beta * X * X)
         g1, g2, g3 = X * c1, X * X * c2, X * X * X * c3
     inverse_r = 1.0 / (r0 + eta * g1 + zeta * g2)

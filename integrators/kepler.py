@@ -114,8 +114,8 @@ def stumpff(z: Array) -> tuple[Array, Array, Array, Array]:
 def kepler_coefficients(q: Array, v: Array, mu: Array, dt: float) -> tuple[Array, Array, Array, Array]:
     """f - 1, g, f', g' - 1 [..., 1] of x(t + dt) = f q + g v, x'(t + dt) = f' q + g' v for conics of any kind.
 
-    Kepler's equation r0 X + eta G2 + zeta G3 = dt in the universal variable X (Stumpff; Rein and Tamayo 2015, section 2.3) is solved by
-    the Laguerre-Conway iteration (Conway 1986), which converges from any start.
+    Kepler's equation r0 X + eta G2 + zeta G3 = t in the universal variable X (Stumpff; Rein and Tamayo 2015, section 2.3) is solved by
+    Newton's steps that never leave a shrinking bracket. Its left side grows with X, by the distance r.
     """
     xp = namespace(q)
     r0 = (q**2).sum(-1)[..., None] ** 0.5
@@ -123,17 +123,31 @@ def kepler_coefficients(q: Array, v: Array, mu: Array, dt: float) -> tuple[Array
     beta = 2.0 * mu / r0 - speed2
     zeta = mu - beta * r0
     bound = beta > 0
-    period = 2.0 * np.pi * mu * xp.where(bound, abs(beta), xp.ones_like(beta)) ** -1.5
+    unit = xp.where(bound, abs(beta), xp.ones_like(beta))
+    period = 2.0 * np.pi * mu * unit**-1.5
     t = xp.where(bound, dt - period * xp.round(dt / period), dt * xp.ones_like(beta))
-    X = t / r0
-    for _ in range(50):
-        c0, c1, c2, c3 = stumpff(beta * X**2)
-        g1, g2, g3 = X * c1, X**2 * c2, X**3 * c3
-        error, r, slope = r0 * X + eta * g2 + zeta * g3 - t, r0 + eta * g1 + zeta * g2, eta * c0 + zeta * g1
-        step = 5.0 * error / (r + abs(16.0 * r * r - 20.0 * error * slope) ** 0.5)
-        X = X - step
-        if bool((abs(step) <= 1e-15 * abs(X) + 1e-300).all()):
+    sign = xp.where(t < 0, -xp.ones_like(t), xp.ones_like(t))
+
+    def equation(X: Array) -> tuple[Array, Array]:
+        _, c1, c2, c3 = stumpff(beta * X**2)
+        return X * (r0 + X * (sign * eta * c2 + X * zeta * c3)), r0 + X * (sign * eta * c1 + X * zeta * c2)
+
+    # t is at most half a period, so a bound body's anomaly changes by less than a turn
+    low, high = 0.0 * t, xp.where(bound, 2.0 * np.pi * unit**-0.5, abs(t) / r0)
+    while bool((short := equation(high)[0] < abs(t)).any()):
+        low, high = xp.where(short, high, low), xp.where(short, 2.0 * high, high)
+    X = 0.5 * (low + high)
+    for _ in range(200):
+        value, slope = equation(X)
+        below = value <= abs(t)  # what has overflown is above
+        low, high = xp.where(below, X, low), xp.where(below, high, X)
+        new = X - (value - abs(t)) / slope
+        new = xp.where((low < new) & (new < high), new, 0.5 * (low + high))
+        settled = bool((abs(new - X) <= 2e-16 * abs(new)).all())
+        X = new
+        if settled:
             break
+    X = xp.where(t == 0, 0.0 * X, sign * X)
     _, c1, c2, c3 = stumpff(beta * X**2)
     g1, g2, g3 = X * c1, X**2 * c2, X**3 * c3
     r = r0 + eta * g1 + zeta * g2
