@@ -62,6 +62,7 @@ def post_newtonian(x, p, start, masses, star, mu, c2, sweeps, heliocentric, h):
         if not heliocentric:
             ox, oy, oz = x[0, star], x[1, star], x[2, star]
         tx = ty = tz = 0.0
+        settled = True
         for i in range(n):
             if i == star:
                 continue
@@ -76,12 +77,17 @@ def post_newtonian(x, p, start, masses, star, mu, c2, sweeps, heliocentric, h):
             radial = size * (4.0 * mu / r - (vx * vx + vy * vy + vz * vz))
             along = size * 4.0 * (dx * vx + dy * vy + dz * vz)
             kx, ky, kz = radial * dx + along * vx, radial * dy + along * vy, radial * dz + along * vz
-            p[0, i], p[1, i], p[2, i] = start[0, i] + kx, start[1, i] + ky, start[2, i] + kz
+            px, py, pz = start[0, i] + kx, start[1, i] + ky, start[2, i] + kz
+            change = abs(px - p[0, i]) + abs(py - p[1, i]) + abs(pz - p[2, i])
+            settled = settled and change <= 1e-16 * (abs(px) + abs(py) + abs(pz))
+            p[0, i], p[1, i], p[2, i] = px, py, pz
             tx += kx
             ty += ky
             tz += kz
         if not heliocentric:
             p[0, star], p[1, star], p[2, star] = start[0, star] - tx, start[1, star] - ty, start[2, star] - tz
+        if settled:
+            break
 
 
 @jit
@@ -92,7 +98,7 @@ def run(
 
     positions, momenta [n_systems, n, 3]; frames [2, n_frames, n_systems, n, 3] of positions and momenta.
     """
-    star, mu, c2, sweeps = int(constants[0]), constants[1], constants[2], int(constants[3])
+    star, mu, gm, c2, sweeps = int(constants[0]), constants[1], constants[2], constants[3], int(constants[4])
     n = positions.shape[1]
     x, p, forces, spare, inverse = np.empty((3, n)), np.empty((3, n)), np.empty((3, n)), np.empty((3, n)), np.empty((3, n))
     # flat views: one long loop vectorises where three short ones do not
@@ -123,7 +129,7 @@ def run(
                 elif operation == JUMP:
                     jump(x, p, masses, star, h)
                 else:
-                    post_newtonian(x, p, spare, masses, star, mu, c2, sweeps, operation == POST_NEWTONIAN_HELIOCENTRIC, h)
+                    post_newtonian(x, p, spare, masses, star, gm, c2, sweeps, operation == POST_NEWTONIAN_HELIOCENTRIC, h)
                     continue
                 fresh = False
             left -= 1

@@ -31,7 +31,7 @@ def stumpff(z):
 @jit
 def kepler_equation(X, r0, eta, zeta, beta):
     """r0 X + eta G2 + zeta G3, which grows with X everywhere, and its slope, the distance r."""
-    c0, c1, c2, c3 = stumpff(beta * X * X)
+    _, c1, c2, c3 = stumpff(beta * X * X)
     return X * (r0 + X * (eta * c2 + X * zeta * c3)), r0 + X * (eta * c1 + X * zeta * c2)
 
 
@@ -46,7 +46,7 @@ def bracketed(r0, eta, zeta, beta, t):
     else:
         while kepler_equation(high, r0, eta, zeta, beta)[0] < t:
             low, high = high, 2.0 * high
-    X = 0.5 * (low + high)
+    X, last = 0.5 * (low + high), high - low
     for _ in range(200):
         value, slope = kepler_equation(X, r0, eta, zeta, beta)
         if value <= t:
@@ -54,9 +54,11 @@ def bracketed(r0, eta, zeta, beta, t):
         else:  # above, or overflown and so far above
             high = X
         new = X - (value - t) / slope
-        if not low < new < high:
+        # far out on a hyperbola Newton's steps are all of length one, and halving is quicker
+        if not (low < new < high and abs(new - X) <= 0.5 * last):
             new = 0.5 * (low + high)
-        done = abs(new - X) <= 2e-16 * abs(new)
+        last = abs(new - X)
+        done = last <= 2e-16 * abs(new)
         X = new
         if done:
             break

@@ -13,7 +13,7 @@ from integrators.composition import Scheme, kick_potentials
 from integrators.flows import Drift, Kick
 from integrators.kepler import DemocraticHeliocentric, InCoordinates, Jump, KeplerDrift
 from integrators.relativity import SWEEPS, PostNewtonian
-from integrators.state import Flow, State
+from integrators.state import Coordinates, Flow, State
 from systems.system import KernelPotential, System
 
 SLICE_SECONDS = 0.1  # so that progress, Ctrl-C and checkpoints stay alive
@@ -26,7 +26,7 @@ class Program:
 
     operations: np.ndarray
     fractions: np.ndarray
-    constants: np.ndarray  # star, its GM per unit mass (G), speed of light squared, sweeps
+    constants: np.ndarray  # star, G of the conics, G and squared speed of light of relativity, sweeps
     kick: KernelPotential
     full: KernelPotential
     chart: DemocraticHeliocentric | None
@@ -45,16 +45,15 @@ def compile_flow(flow: Flow) -> Program | None:
         return None
     assert isinstance(full, KernelPotential)
     assert isinstance(potentials[0], KernelPotential)
-    star, constant, c = -1, 0.0, 1.0
-    for piece, _ in scheme.table:
-        if isinstance(piece, Jump | KeplerDrift | PostNewtonian):
-            star = piece.star
-        if isinstance(piece, KeplerDrift | PostNewtonian):
-            constant = piece.constant
-        if isinstance(piece, PostNewtonian):
-            c = piece.speed_of_light
+    # the driver has room for one star and one relativity
+    stars = {p.star for p, _ in scheme.table if isinstance(p, Jump | KeplerDrift | PostNewtonian)} or {-1}
+    conics = {p.constant for p, _ in scheme.table if isinstance(p, KeplerDrift)} or {0.0}
+    relativity = {(p.constant, p.speed_of_light) for p, _ in scheme.table if isinstance(p, PostNewtonian)} or {(0.0, 1.0)}
+    if max(len(stars), len(conics), len(relativity)) > 1:
+        return None
+    star, kepler, (constant, c) = stars.pop(), conics.pop(), relativity.pop()
     fractions = np.array([fraction for _, fraction in scheme.table])
-    return Program(np.array(codes), fractions, np.array([star, constant, c**2, SWEEPS]), potentials[0], full, chart)
+    return Program(np.array(codes), fractions, np.array([star, kepler, constant, c**2, SWEEPS]), potentials[0], full, chart)
 
 
 def _has_kernel(potential: Any) -> bool:
@@ -87,7 +86,7 @@ def advance(
     shape = inside.positions.shape
     x, p = (np.array(a, dtype=float, order="C").reshape(-1, *shape[-2:]) for a in (inside.positions, inside.momenta))
     pool = _Pool(program, inside, dt, min(threads or available_cores(), len(x)))
-    origin, start, done, rate = state.time - state.step * dt, state.step, 0, 0.0
+    start, done, rate = state.step, 0, 0.0
     per_frame = 2 * x.nbytes
     while done < n_steps:
         slice_steps = max(1, int(rate * SLICE_SECONDS)) if rate else max(1, 20_000 // x.size)
@@ -100,11 +99,11 @@ def advance(
         rate = slice_steps / max(time.perf_counter() - began, 1e-9)
         for frame, evaluated in enumerate(_frames(program, inside, frames.reshape(2, n_frames, *shape))):
             step = start + done + until + frame * every
-            yield replace(evaluated, step=step, time=origin + step * dt)
+            yield replace(evaluated, origin=state.origin).at(step, dt)
         done += slice_steps
         if (phase + done) % every:
             here = _outside(program, replace(inside, positions=x.copy().reshape(shape), momenta=p.copy().reshape(shape)))
-            yield replace(here, step=start + done, time=origin + (start + done) * dt)
+            yield replace(here, origin=state.origin).at(start + done, dt)
 
 
 class _Pool:
@@ -118,7 +117,7 @@ class _Pool:
         n = inside.n_particles
         charges = np.broadcast_to(inside.charges, inside.positions.shape[:-1]).reshape(-1, n)
         constants = program.constants.copy()
-        constants[1] *= inside.masses[int(constants[0])]  # GM of the star
+        constants[1:3] *= inside.masses[int(constants[0])]  # GM of the star
         self._arguments = (
             plain(inside.masses), plain(charges), compile_kernel(program.kick.kernel), plain(program.kick.parameters(inside)),
             program.operations, program.fractions * dt, constants,
@@ -140,14 +139,14 @@ def _inside(program: Program, state: State) -> System:
     """The system in the variables the program works in."""
     if program.chart is None:
         return state.system
-    return program.chart.forward(state.system) if state.coordinates is None else state.coordinates
+    return InCoordinates(program.chart, Drift(), program.full).inside(state)
 
 
 def _outside(program: Program, inside: System) -> State:
     """A state, inertial as always, of the program's variables."""
     if program.chart is None:
         return State(inside)
-    return State(program.chart.inverse(inside), coordinates=inside)
+    return State(program.chart.inverse(inside), coordinates=Coordinates(program.chart, inside))
 
 
 def evaluated(program: Program, state: State) -> State:
@@ -170,7 +169,8 @@ def _frames(program: Program, inside: System, frames: np.ndarray) -> Iterator[St
     assert evaluation.energy is not None
     for k in range(n_frames):
         system = replace(inside, positions=block.system.positions[k], momenta=block.system.momenta[k])
-        coordinates = None if block.coordinates is None else replace(inside, positions=frames[0, k], momenta=frames[1, k])
+        here = replace(inside, positions=frames[0, k], momenta=frames[1, k])
+        coordinates = None if program.chart is None else Coordinates(program.chart, here)
         yield State(
             system, evaluation=evaluation._replace(energy=evaluation.energy[k], forces=evaluation.forces[k]), coordinates=coordinates
         )

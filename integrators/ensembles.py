@@ -65,6 +65,10 @@ def wisdom_holman(gravity: Potential, *, star: int = 0, relativity: Relativity =
         )
     if gravity.softening or gravity.oblateness is not None:
         raise ValueError("wisdom-holman takes point masses without softening or J2; use yoshida-8, or leave J2 out (--no-j2)")
+    if gravity.omit is not None:
+        raise ValueError("wisdom-holman takes the gravity of all pairs; it leaves out the star's itself")
+    if relativity is not None and relativity.star != star:
+        raise ValueError(f"wisdom-holman about body {star} cannot hold the relativity of another star (body {relativity.star})")
     inside = () if relativity is None else (replace(relativity, heliocentric=True),)
     scheme = Strang(*inside, KeplerDrift(star, gravity.constant), Jump(star), Kick(gravity.without(star)))
     return InCoordinates(DemocraticHeliocentric(star), scheme, gravity)

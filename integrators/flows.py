@@ -15,7 +15,7 @@ class Drift:
     def __call__(self, state: State, dt: float) -> State:
         system = state.system
         moved = replace(system, positions=system.positions + dt * system.velocities)
-        return replace(state, system=moved, evaluation=None)
+        return replace(state, system=moved, evaluation=None, coordinates=None)
 
 
 @dataclass(frozen=True)
@@ -32,4 +32,4 @@ class Kick:
         if evaluation is None or evaluation.potential is not self.potential:
             evaluation = self.potential(state.system)._replace(potential=self.potential)
         system = replace(state.system, momenta=state.system.momenta + dt * evaluation.forces)
-        return replace(state, system=system, evaluation=evaluation)
+        return replace(state, system=system, evaluation=evaluation, coordinates=None)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from integrators.state import Flow, State
-from systems.arrays import Array, like, namespace
+from integrators.state import Coordinates, Flow, State
+from systems.arrays import Array, mask, namespace
 from systems.system import Potential, System
 
 
@@ -22,7 +22,7 @@ class DemocraticHeliocentric:
 
     def _rows(self, system: System) -> tuple[Array, Array]:
         """Column [n, 1] that is one in the star's row, and the masses over their sum [n, 1]."""
-        own = like(np.arange(system.n_particles) == self.star, system.positions)[:, None] * 1.0
+        own = mask(np.arange(system.n_particles) == self.star, system.positions)[:, None]
         return own, (system.masses / system.masses.sum())[:, None]
 
     def forward(self, system: System) -> System:
@@ -57,9 +57,13 @@ class InCoordinates:
     potential: Potential
 
     def __call__(self, state: State, dt: float) -> State:
-        inside = self.chart.forward(state.system) if state.coordinates is None else state.coordinates
-        after = self.flow(replace(state, system=inside, coordinates=None), dt)
-        return replace(after, system=self.chart.inverse(after.system), coordinates=after.system)
+        after = self.flow(replace(state, system=self.inside(state), coordinates=None), dt)
+        return replace(after, system=self.chart.inverse(after.system), coordinates=Coordinates(self.chart, after.system))
+
+    def inside(self, state: State) -> System:
+        """The state's system in this flow's variables: those it carries already, where they are the same."""
+        carried = state.coordinates
+        return carried.system if carried is not None and carried.chart == self.chart else self.chart.forward(state.system)
 
 
 @dataclass(frozen=True)
@@ -71,9 +75,9 @@ class Jump:
 
     def __call__(self, state: State, dt: float) -> State:
         system = state.system
-        others = like(np.arange(system.n_particles) != self.star, system.positions)[:, None] * 1.0
+        others = mask(np.arange(system.n_particles) != self.star, system.positions)[:, None]
         recoil = (system.momenta * others).sum(-2)[..., None, :] / system.masses[self.star]
-        return replace(state, system=replace(system, positions=system.positions + dt * others * recoil), evaluation=None)
+        return replace(state, system=replace(system, positions=system.positions + dt * others * recoil), evaluation=None, coordinates=None)
 
 
 @dataclass(frozen=True)
@@ -87,13 +91,14 @@ class KeplerDrift:
     def __call__(self, state: State, dt: float) -> State:
         system = state.system
         x, p, m = system.positions, system.momenta, system.masses
-        own = like(np.arange(system.n_particles) == self.star, x)[:, None] * 1.0
+        own = mask(np.arange(system.n_particles) == self.star, x)[:, None]
         # the star's row is given a harmless circular orbit, whose outcome is masked
         q, v = x * (1.0 - own) + own, p / m[:, None] * (1.0 - own)
-        f, g, df, dg = kepler_coefficients(q, v, self.constant * m[self.star], dt)
+        with np.errstate(over="ignore", invalid="ignore"):  # far brackets of hyperbolas overflow, and are found to be too far
+            f, g, df, dg = kepler_coefficients(q, v, self.constant * m[self.star], dt)
         positions = x + (1.0 - own) * (f * q + g * v) + own * dt * p / m.sum()
         momenta = p + (1.0 - own) * (m[:, None] * df * q + dg * p)
-        return replace(state, system=replace(system, positions=positions, momenta=momenta), evaluation=None)
+        return replace(state, system=replace(system, positions=positions, momenta=momenta), evaluation=None, coordinates=None)
 
 
 def stumpff(z: Array) -> tuple[Array, Array, Array, Array]:
@@ -136,15 +141,16 @@ def kepler_coefficients(q: Array, v: Array, mu: Array, dt: float) -> tuple[Array
     low, high = 0.0 * t, xp.where(bound, 2.0 * np.pi * unit**-0.5, abs(t) / r0)
     while bool((short := equation(high)[0] < abs(t)).any()):
         low, high = xp.where(short, high, low), xp.where(short, 2.0 * high, high)
-    X = 0.5 * (low + high)
+    X, last = 0.5 * (low + high), high - low
     for _ in range(200):
         value, slope = equation(X)
         below = value <= abs(t)  # what has overflown is above
         low, high = xp.where(below, X, low), xp.where(below, high, X)
         new = X - (value - abs(t)) / slope
-        new = xp.where((low < new) & (new < high), new, 0.5 * (low + high))
-        settled = bool((abs(new - X) <= 2e-16 * abs(new)).all())
-        X = new
+        # far out on a hyperbola Newton's steps are all of length one, and halving is quicker
+        new = xp.where((low < new) & (new < high) & (abs(new - X) <= 0.5 * last), new, 0.5 * (low + high))
+        X, last = new, abs(new - X)
+        settled = bool((last <= 2e-16 * abs(new)).all())
         if settled:
             break
     X = xp.where(t == 0, 0.0 * X, sign * X)

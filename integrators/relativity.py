@@ -3,10 +3,10 @@
 from dataclasses import dataclass, replace
 
 from integrators.state import State
-from systems.arrays import Array, like
+from systems.arrays import Array, mask
 from systems.system import Potential
 
-SWEEPS = 5  # of the implicit midpoint rule: each gains a factor of order dt a v / c^2, about 1e-10 for planets
+SWEEPS = 12  # of the implicit midpoint rule at most: each gains a factor of order dt a v / c^2, about 1e-10 for planets
 
 
 def acceleration(offset: Array, velocity: Array, mu: float, c: float) -> Array:
@@ -37,7 +37,7 @@ class PostNewtonian:
     def __call__(self, state: State, dt: float) -> State:
         system, star = state.system, self.star
         x, p, m = system.positions, system.momenta, system.masses
-        others = like([k != star for k in range(system.n_particles)], x) * 1.0
+        others = mask([k != star for k in range(system.n_particles)], x)
         offset = x if self.heliocentric else x - x[..., star : star + 1, :]
         # the star's own row is a place holder far from any singularity; its kick is masked
         offset = offset * others[:, None] + (1.0 - others)[:, None]
@@ -52,4 +52,4 @@ class PostNewtonian:
             if not self.heliocentric:
                 kick = kick - (1.0 - others)[:, None] * kick.sum(-2)[..., None, :]
             p = start + kick
-        return replace(state, system=replace(system, momenta=p))
+        return replace(state, system=replace(system, momenta=p), coordinates=None)

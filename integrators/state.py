@@ -1,9 +1,17 @@
 """`State` is all that a bit-exact restart needs; a `Flow` takes a state a time step further."""
 
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, runtime_checkable
 
 from systems.system import Evaluation, Potential, System
+
+
+@dataclass(frozen=True, eq=False)
+class Coordinates:
+    """A system in the variables of ``chart``, an object that compares equal to any other chart with the same variables."""
+
+    chart: Any
+    system: System
 
 
 @dataclass(frozen=True, eq=False)
@@ -11,14 +19,26 @@ class State:
     """A system at a time, the step it is at, and what flows remember.
 
     ``evaluation`` is what a potential said of this system (None where positions have changed since). ``coordinates`` holds the
-    system in the variables of a flow that works in others than inertial ones (`integrators.kepler`); ``system`` is always inertial.
+    system in the variables of a flow that works in others than inertial ones (`integrators.kepler`), until another flow moves it;
+    ``system`` is always inertial. ``origin`` is the time of step zero, kept so that a resumed run has the same times to the bit.
     """
 
     system: System
     time: float = 0.0
     step: int = 0
     evaluation: Evaluation | None = None
-    coordinates: System | None = None
+    coordinates: Coordinates | None = None
+    origin: float | None = None
+
+    def at(self, step: int, dt: float) -> "State":
+        """The state labelled as the one of ``step``: time = origin + step * dt."""
+        return replace(self, step=step, time=(self.origin or 0.0) + step * dt)
+
+    def started(self, dt: float) -> "State":
+        """The state with an origin of its time that goes with steps of ``dt``: its own where it does, else one made from its time."""
+        if self.origin is not None and abs(self.origin + self.step * dt - self.time) <= 1e-9 * abs(dt):
+            return self
+        return replace(self, origin=self.time - self.step * dt)
 
 
 @runtime_checkable

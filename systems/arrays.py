@@ -13,6 +13,11 @@ def namespace(array: Array) -> Any:
     return np if isinstance(array, np.ndarray | np.generic) else importlib.import_module("torch")
 
 
+def mask(condition: Any, array: Array) -> Array:
+    """Ones where the condition holds and zeros elsewhere, in float64, of the kind of ``array``."""
+    return like(np.asarray(condition, dtype=float), array)
+
+
 def like(constant: Any, array: Array) -> Array:
     """``constant`` as an array of the kind, and on the device, of ``array``; its own dtype is kept."""
     if isinstance(array, np.ndarray | np.generic):

@@ -6,8 +6,10 @@ Every kernel is compiled to this one signature and handed over as a function poi
 compiled once, whatever the potential, and its copy on disk can never hold an old kernel.
 """
 
+import hashlib
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -25,8 +27,21 @@ SIGNATURE = float64(float64[:, ::1], float64[::1], float64[::1], float64[::1], f
 KERNEL = types.FunctionType(SIGNATURE)
 
 
+@cache
+def _sources(folder: str) -> str:
+    """A digest of this file and of every file of kernels in the folder."""
+    digest = hashlib.sha256(Path(__file__).read_bytes())
+    for path in sorted(Path(folder).glob("_*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
 def jit(function: Callable[..., Any]) -> Any:
-    """Compile a function of the packages with numba, without the interpreter's lock, kept on disk where any folder can be written."""
+    """Compile a function of the packages with numba, without the interpreter's lock, kept on disk where any folder can be written.
+
+    numba looks at the file of the function alone, not at those of the functions it calls; so the copy on disk is named after them all.
+    """
+    function.__qualname__ += f"_{_sources(str(Path(function.__code__.co_filename).parent))}"
     try:
         return njit(function, cache=True, **_OPTIONS)
     except RuntimeError:  # no place for the cache: read-only packages and no home

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from systems.arrays import Array, like, namespace
+from systems.arrays import Array, like, mask, namespace
 from systems.system import Evaluation, Potential, System
 
 
@@ -99,7 +99,7 @@ class Gravity:
         d, r2, off = _offsets(x)
         r2 = r2 + self.softening**2
         if self.omit is not None:
-            kept = like(np.arange(system.n_particles) != self.omit, x)
+            kept = mask(np.arange(system.n_particles) != self.omit, x)
             off = off * kept * kept[:, None]
         w = self.constant * m[:, None] * m * off * r2**-1.5
         energy, forces = -0.5 * (w * r2).sum(-1).sum(-1), -(w[..., None] * d).sum(-2)
@@ -112,13 +112,13 @@ class Gravity:
 
     def _oblate(self, x: Array, m: Array, k: int, size: float, pole: Array) -> tuple[Array, Array]:
         """Energy and forces of the J2 term of body k; ``size`` is J2 R^2 / 2."""
-        own = like(np.arange(x.shape[-2]) == k, x)
+        own = mask(np.arange(x.shape[-2]) == k, x)
         d = x - x[..., k : k + 1, :]
-        r2 = (d**2).sum(-1) + 1.0 * own
+        r2 = (d**2).sum(-1) + own
         s = (d * pole).sum(-1)
-        w = self.constant * m[k] * m * size * r2**-2.5 * (1.0 - 1.0 * own)
+        w = self.constant * m[k] * m * size * r2**-2.5 * (1.0 - own)
         forces = (w * (15.0 * s**2 / r2 - 3.0))[..., None] * d - (6.0 * w * s)[..., None] * pole
-        forces = forces - (1.0 * own)[:, None] * forces.sum(-2)[..., None, :]
+        forces = forces - (own)[:, None] * forces.sum(-2)[..., None, :]
         return (w * (3.0 * s**2 - r2)).sum(-1), forces
 
     @property
@@ -159,7 +159,7 @@ class Springs:
         i, j = self._table[:, 0].astype(int), self._table[:, 1].astype(int)
         k, length = like(self._table[:, 2], x), like(self._table[:, 3], x)
         d = x[..., i, :] - x[..., j, :]
-        loose = 1.0 * (length == 0.0)
+        loose = mask(self._table[:, 3] == 0.0, x)
         r = ((d**2).sum(-1) + loose) ** 0.5  # a spring without length pulls along d itself and never divides by r
         w = k * (loose + (1.0 - loose) * (1.0 - length / r))
         ends = np.zeros((system.n_particles, len(i)))

@@ -5,11 +5,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
 
-from integrators.state import State
+from integrators.kepler import DemocraticHeliocentric
+from integrators.state import Coordinates, State
 from systems.system import System
 from systems.units import BY_NAME
 
@@ -45,12 +47,14 @@ def save(run: str | Path, checkpoint: Checkpoint) -> None:
         "format": _FORMAT,
         "time": state.time,
         "step": state.step,
+        "origin": state.origin,
+        "star": None if state.coordinates is None else state.coordinates.chart.star,
         "units": state.system.units.name,
         "pbc": list(state.system.pbc),
         "n_frames": checkpoint.n_frames,
         "configuration": checkpoint.configuration,
     }
-    tensors = _arrays("system", state.system) | ({} if state.coordinates is None else _arrays("coordinates", state.coordinates))
+    tensors = _arrays("system", state.system) | ({} if state.coordinates is None else _arrays("coordinates", state.coordinates.system))
     target = path_of(run)
     temporary = temporary_of(run)
     with open(temporary, "wb") as file:
@@ -77,16 +81,24 @@ def load(run: str | Path) -> Checkpoint:
             _system("system", tensors, header),
             float(header["time"]),
             header["step"],
-            coordinates=_system("coordinates", tensors, header) if "coordinates.positions" in tensors else None,
+            coordinates=_coordinates(tensors, header),
+            origin=header["origin"],
         )
         return Checkpoint(state, header["n_frames"], header["configuration"])
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{target} is not a checkpoint of ours, or a damaged one ({error})") from None
 
 
+def _coordinates(tensors: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> Coordinates | None:
+    if header["star"] is None:
+        return None
+    return Coordinates(DemocraticHeliocentric(header["star"]), _system("coordinates", tensors, header))
+
+
 def _refuse(header: Mapping[str, Any]) -> None:
     """ValueError where an entry of the header is not of its kind."""
     kinds = {"format": int, "time": (int, float), "step": int, "n_frames": int, "configuration": dict, "units": str, "pbc": list}
+    kinds |= {"origin": (int, float, NoneType), "star": (int, NoneType)}
     for name, kind in kinds.items():
         if not isinstance(header[name], kind):  # type: ignore[arg-type]
             raise ValueError(f"{name} is {header[name]!r}")

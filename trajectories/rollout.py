@@ -34,6 +34,7 @@ def advance(
     if not isinstance(state, State):
         raise TypeError(f"a rollout starts from a State, not from a {type(state).__name__}; write State(system)")
     check(state.system)
+    state = state.started(dt)
     program = compile_flow(flow) if isinstance(state.system.positions, np.ndarray) else None
     state = evaluated(flow, state) if program is None else compiled.evaluated(program, state)
     _refuse_singular(state)
@@ -41,9 +42,9 @@ def advance(
     if program is not None:
         yield from compiled.advance(program, state, dt, n_steps, every, threads, phase)
         return
-    origin, start = state.time - state.step * dt, state.step
+    start = state.step
     for step in range(start + 1, start + n_steps + 1):
-        state = replace(flow(state, dt), step=step, time=origin + step * dt)
+        state = flow(state, dt).at(step, dt)
         if (step - start + phase) % every == 0:
             state = evaluated(flow, state)
         yield state
