@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from integrators.flows import Kick
+from integrators.flows import Drift, Kick
 from integrators.state import Flow, State
 from systems.system import Potential
 
@@ -40,10 +40,13 @@ def _table(flow: Flow, fraction: float) -> Table:
 
 
 def _merged(table: Table) -> Table:
-    """The table with neighbours of the same flow joined: two half kicks are one kick."""
+    """The table with neighbouring kicks or drifts joined: two half kicks are one kick.
+
+    Only of exact flows are two steps one long step; a flow that is merely symmetric would lower a composition's order.
+    """
     merged: list[tuple[Flow, float]] = []
     for flow, fraction in table:
-        if merged and merged[-1][0] is flow:
+        if merged and merged[-1][0] is flow and isinstance(flow, Kick | Drift):
             merged[-1] = (flow, merged[-1][1] + fraction)
         else:
             merged.append((flow, fraction))

@@ -16,18 +16,19 @@ from systems.system import Potential
 Relativity = PostNewtonian | None
 
 
-def _first(relativity: Relativity) -> tuple[Flow, ...]:
+def _innermost(relativity: Relativity) -> tuple[Flow, ...]:
+    """The relativistic flow in the middle of a palindrome, where it is run once a step."""
     return () if relativity is None else (relativity,)
 
 
 def symplectic_euler(potential: Potential, *, relativity: Relativity = None) -> Scheme:
     """Kick, then drift: first order. The charged benchmark's own scheme."""
-    return Sequential(*_first(relativity), Kick(potential), Drift())
+    return Sequential(Kick(potential), Drift(), *_innermost(relativity))
 
 
 def velocity_verlet(potential: Potential, *, relativity: Relativity = None) -> Scheme:
     """Half a kick, drift, half a kick: second order, one force call a step."""
-    return Strang(*_first(relativity), Kick(potential), Drift())
+    return Strang(Kick(potential), Drift(), *_innermost(relativity))
 
 
 def yoshida(potential: Potential, order: int, *, relativity: Relativity = None) -> Scheme:
@@ -70,7 +71,7 @@ def wisdom_holman(gravity: Potential, *, star: int = 0, relativity: Relativity =
     if relativity is not None and relativity.star != star:
         raise ValueError(f"wisdom-holman about body {star} cannot hold the relativity of another star (body {relativity.star})")
     inside = () if relativity is None else (replace(relativity, heliocentric=True),)
-    scheme = Strang(*inside, KeplerDrift(star, gravity.constant), Jump(star), Kick(gravity.without(star)))
+    scheme = Strang(KeplerDrift(star, gravity.constant), Jump(star), Kick(gravity.without(star)), *inside)
     return InCoordinates(DemocraticHeliocentric(star), scheme, gravity)
 
 

@@ -49,7 +49,7 @@ def assert_same_bits(a: State, b: State) -> None:
     for name in ("positions", "momenta"):
         np.testing.assert_array_equal(getattr(a.system, name), getattr(b.system, name))
         if a.coordinates is not None:
-            np.testing.assert_array_equal(getattr(a.coordinates, name), getattr(b.coordinates, name))
+            np.testing.assert_array_equal(getattr(a.coordinates.system, name), getattr(b.coordinates.system, name))
     np.testing.assert_array_equal(a.evaluation.forces, b.evaluation.forces)
     np.testing.assert_array_equal(a.evaluation.energy, b.evaluation.energy)
 

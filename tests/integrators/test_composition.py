@@ -55,13 +55,16 @@ def test_schemes_inside_schemes_are_flattened() -> None:
     assert Strang(A, Strang(B, C)).table == Strang(A, B, C).table
 
 
-def test_neighbours_of_one_flow_are_merged_and_no_others() -> None:
-    assert Sequential(A, A, B, A).table == ((A, 2.0), (B, 1.0), (A, 1.0))
-    assert Composition(Strang(A, B), (0.5, 0.25, 0.25)).table == (
-        (A, 0.25), (B, 0.5), (A, 0.375), (B, 0.25), (A, 0.25), (B, 0.25), (A, 0.125),
+def test_neighbouring_kicks_and_drifts_are_merged_and_no_others() -> None:
+    """Two steps of a flow that is not exact, a learned one for instance, are not one long step."""
+    kick, drift = Kick(Gravity()), Drift()
+    assert Sequential(kick, kick, drift, kick).table == ((kick, 2.0), (drift, 1.0), (kick, 1.0))
+    assert Composition(Strang(kick, drift), (0.5, 0.25, 0.25)).table == (
+        (kick, 0.25), (drift, 0.5), (kick, 0.375), (drift, 0.25), (kick, 0.25), (drift, 0.25), (kick, 0.125),
     )  # fmt: skip
-    twin = Turn(A.generator)
-    assert Sequential(A, twin).table == ((A, 1.0), (twin, 1.0))
+    twin = Kick(Gravity())
+    assert Sequential(kick, twin).table == ((kick, 1.0), (twin, 1.0))
+    assert Sequential(A, A).table == ((A, 1.0), (A, 1.0))
 
 
 @st.composite
@@ -73,16 +76,15 @@ def palindromes(draw: st.DrawFn) -> Scheme:
     return Composition(inner, [*half, middle, *half[::-1]])
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=25)
 @given(scheme=palindromes())
 def test_a_symmetric_composition_of_palindromes_is_a_palindrome(scheme: Scheme) -> None:
     """Fractions are sums of the same eighths, so that merging loses nothing; each flow gets as many whole steps as it was named."""
     assert scheme.table == scheme.table[::-1]
     assert scheme.adjoint.table == scheme.table
-    assert all(a is not b for (a, _), (b, _) in zip(scheme.table, scheme.table[1:], strict=False))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=25)
 @given(scheme=palindromes(), dt=st.sampled_from([0.1, -0.3]))
 def test_a_table_is_run_in_order(scheme: Scheme, dt: float) -> None:
     expected = np.eye(4)
@@ -222,7 +224,7 @@ SHAPE = Oblateness(np.array([0]), np.array([1e-3]), np.array([1.0]), np.array([[
         (Coulomb(), "cannot run another potential"),
         (Gravity(softening=0.1), "without softening"),
         (Gravity(oblateness=SHAPE), "J2"),
-        (Gravity().without(2), ""),  # it would move under other pairs than the energy it reports
+        (Gravity().without(2), "all pairs"),  # it would move under other pairs than the energy it reports
     ],
     ids=["charges", "softened", "oblate", "one body left out"],
 )

@@ -172,7 +172,7 @@ def test_coordinates_are_made_once() -> None:
     for _ in range(5):
         state = flow(state, 0.1)
     assert len(counted) == 1
-    expected = DemocraticHeliocentric(0).inverse(state.coordinates)
+    expected = DemocraticHeliocentric(0).inverse(state.coordinates.system)
     np.testing.assert_array_equal(state.system.positions, expected.positions)
 
 

@@ -48,7 +48,7 @@ def assert_same_bits(found: State, expected: State) -> None:
     for name in ("positions", "momenta"):
         np.testing.assert_array_equal(getattr(found.system, name), getattr(expected.system, name))
         if found.coordinates is not None:
-            np.testing.assert_array_equal(getattr(found.coordinates, name), getattr(expected.coordinates, name))
+            np.testing.assert_array_equal(getattr(found.coordinates.system, name), getattr(expected.coordinates.system, name))
     np.testing.assert_array_equal(found.evaluation.forces, expected.evaluation.forces)
 
 

@@ -1,8 +1,5 @@
 """`mcegnn rollout --resume`: a run in parts is the same run to the bit, however it was stopped."""
 
-import signal
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -125,47 +122,6 @@ def test_a_crash_after_a_flush_loses_no_step(succeed: Run, equal: Run, monkeypat
     succeed("rollout", "--resume", "run.h5md", "--steps", 50)
     Path("run.h5md.checkpoint").write_bytes(old)
     succeed("rollout", "--resume", "run.h5md", "--steps", 50)
-    assert_same_run(equal, "run.h5md", "whole.h5md")
-
-
-def wait_for_flushes(process: subprocess.Popen[str], run: Path, n: int) -> None:
-    """Until the checkpoint has been renamed ``n`` times: the file is whole then, and the next flush is a second away."""
-    target, seen, deadline = checkpoint.path_of(run), set(), time.monotonic() + 60
-    while len(seen) < n:
-        assert process.poll() is None, "the run ended before it could be stopped"
-        assert time.monotonic() < deadline
-        if target.exists():
-            seen.add(target.stat().st_mtime_ns)
-        time.sleep(0.005)
-
-
-def long_run(succeed: Run, seconds: float) -> tuple[Any, ...]:
-    """A run that takes about so long on this machine."""
-    options = ("rollout", "solar", "--dt", "0.5 day", "--every", 2000, "--steps")
-    succeed(*options, 2000, "-o", "warm.h5md", "--quiet")
-    began = time.perf_counter()
-    succeed(*options, 40000, "-o", "timed.h5md", "--quiet")
-    return (*options, max(1, int(20 * seconds / (time.perf_counter() - began))) * 2000)
-
-
-@pytest.mark.parametrize(("kill", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
-def test_a_real_signal(launch: Run, succeed: Run, equal: Run, tmp_path: Path, kill: int, code: int) -> None:
-    """Ctrl-C and kill -9 on a process; what it goes on to is what a run that was never stopped has."""
-    options = long_run(succeed, 2.5)
-    process = launch(*options, "-o", "run.h5md")
-    wait_for_flushes(process, tmp_path / "run.h5md", 2)
-    process.send_signal(kill)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == code
-    assert out == ""
-    if kill == signal.SIGINT:
-        assert err == "stopped; go on with: mcegnn rollout --resume run.h5md\n"
-    saved = checkpoint.load("run.h5md")
-    with H5MDReader("run.h5md") as reader:
-        assert len(reader) >= saved.n_frames > 1
-        assert saved.state.step < options[-1]
-    succeed("rollout", "--resume", "run.h5md", "--quiet")
-    succeed(*options, "-o", "whole.h5md", "--quiet")
     assert_same_run(equal, "run.h5md", "whole.h5md")
 
 

@@ -106,6 +106,11 @@ def test_gm_must_be_positive(tmp_path: Path, gm: str) -> None:
     assert f"line 3: gm_km3_s2 of Earth is {float(gm)}; it must be positive" in refusal(write(tmp_path / "b.csv", SUN, EARTH, gm_km3_s2=gm))
 
 
+@pytest.mark.parametrize("gm", ["1e-31", "1e31"])
+def test_gm_must_be_that_of_a_body(tmp_path: Path, gm: str) -> None:
+    assert f"line 3: gm_km3_s2 of Earth is {float(gm)}, which no body has" in refusal(write(tmp_path / "b.csv", SUN, EARTH, gm_km3_s2=gm))
+
+
 @pytest.mark.parametrize("radius", ["", "0", "-1"])
 def test_oblateness_needs_a_radius(tmp_path: Path, radius: str) -> None:
     assert "line 3: Earth has j2 but no radius_km" in refusal(write(tmp_path / "b.csv", SUN, EARTH, radius_km=radius))

@@ -46,7 +46,7 @@ def _relativity() -> PostNewtonian:
 MAKERS: dict[str, Callable[[], Case]] = {
     "charged ensemble": lambda: Case(symplectic_euler(benchmark_coulomb()), State(charged_systems(3, seed=1)), 1e-3),
     "charged exact": lambda: Case(velocity_verlet(Coulomb()), State(charged_systems(2, seed=4)), 1e-3),
-    "interpreted": lambda: Case(velocity_verlet(Interpreted()), State(charged_systems(2, seed=4)), 1e-3),
+    "interpreted": lambda: Case(symplectic_euler(Interpreted()), State(charged_systems(2, seed=4)), 1e-3),
     "planets": lambda: Case(yoshida(j2000().gravity(), 8, relativity=_relativity()), _planets(), 0.5),
     "wisdom-holman": lambda: Case(wisdom_holman(j2000().gravity(), relativity=_relativity()), _planets(), 0.5),
 }

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from integrators.state import State
+from integrators.kepler import DemocraticHeliocentric
+from integrators.state import Coordinates, State
 from systems.system import System
 from systems.units import ASTRONOMICAL, METAL, REDUCED
 from trajectories import checkpoint
@@ -24,11 +25,8 @@ from trajectories.checkpoint import Checkpoint
 ARRAYS = ("positions", "momenta", "masses", "species", "charges", "cell")
 
 
-def assert_same_system(a: System | None, b: System | None) -> None:
+def assert_same_system(a: System, b: System) -> None:
     """Equal to the bit, in shape and in kind of number."""
-    assert (a is None) == (b is None)
-    if a is None or b is None:
-        return
     for name in ARRAYS:
         x, y = getattr(a, name), getattr(b, name)
         assert (x is None) == (y is None)
@@ -50,12 +48,16 @@ def test_round_trip(tmp_path: Path, random_state: Callable[..., State], seed: in
     cell = stream.normal(size=(3, 3)) if any(pbc) else None
     state = random_state(stream, n_systems, n, time=time, step=step, units=units, pbc=pbc, cell=cell)
     if inside:
-        coordinates = replace(state.system, positions=state.system.positions * 3, momenta=state.system.momenta - 1)
-        state = replace(state, coordinates=coordinates)
+        other = replace(state.system, positions=state.system.positions * 3, momenta=state.system.momenta - 1)
+        state = replace(state, coordinates=Coordinates(DemocraticHeliocentric(seed % n), other), origin=time / 3)
     checkpoint.save(tmp_path / "run.h5md", Checkpoint(state, n_frames, configuration))
     back = checkpoint.load(tmp_path / "run.h5md")
     assert_same_system(back.state.system, state.system)
-    assert_same_system(back.state.coordinates, state.coordinates)
+    assert back.state.origin == state.origin
+    assert (back.state.coordinates is None) == (state.coordinates is None)
+    if back.state.coordinates is not None and state.coordinates is not None:
+        assert_same_system(back.state.coordinates.system, state.coordinates.system)
+        assert back.state.coordinates.chart == state.coordinates.chart
     assert (back.state.time, back.state.step, back.n_frames, back.configuration) == (time, step, n_frames, configuration)
 
 
@@ -160,7 +162,7 @@ def test_refuses_arrays_that_do_not_fit(saved: Path, name: str) -> None:
     assert_refused(saved)
 
 
-@pytest.mark.parametrize("key", ["time", "step", "units", "pbc", "n_frames", "configuration", "format"])
+@pytest.mark.parametrize("key", ["time", "step", "units", "pbc", "n_frames", "configuration", "format", "origin", "star"])
 def test_refuses_a_lost_entry(saved: Path, key: str) -> None:
     rewrite(saved, lambda tensors, header: header.pop(key))
     assert_refused(saved)
@@ -169,7 +171,8 @@ def test_refuses_a_lost_entry(saved: Path, key: str) -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [("time", "x"), ("time", None), ("step", "x"), ("step", -1), ("step", 1.5), ("units", "furlongs"), ("units", []), ("pbc", 3),
-     ("n_frames", "x"), ("n_frames", -1), ("n_frames", None), ("configuration", 3), ("format", 2)],
+     ("n_frames", "x"), ("n_frames", -1), ("n_frames", None), ("configuration", 3), ("format", 2), ("origin", "x"),
+     ("star", "x"), ("star", 0)],
 )  # fmt: skip
 def test_refuses_an_entry_of_the_wrong_kind(saved: Path, key: str, value: Any) -> None:
     rewrite(saved, lambda tensors, header: header.update({key: value}))

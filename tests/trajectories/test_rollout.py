@@ -26,7 +26,10 @@ def same(a: State, b: State) -> bool:
     pairs += [(a.evaluation.forces, b.evaluation.forces), (a.evaluation.energy, b.evaluation.energy)]
     assert (a.coordinates is None) == (b.coordinates is None)
     if a.coordinates is not None and b.coordinates is not None:
-        pairs += [(a.coordinates.positions, b.coordinates.positions), (a.coordinates.momenta, b.coordinates.momenta)]
+        pairs += [
+            (a.coordinates.system.positions, b.coordinates.system.positions),
+            (a.coordinates.system.momenta, b.coordinates.system.momenta),
+        ]
     return all(np.array_equal(x, y) for x, y in pairs)
 
 
@@ -144,6 +147,8 @@ def continued(case: Any, cut: int, n_steps: int, every: int) -> Iterator[State]:
 
 @pytest.mark.parametrize("cut", [1, 40, 41, 119])
 def test_a_run_cut_in_two_is_the_same_run(case: Any, cut: int) -> None:
+    # times too: 0.3 + n dt is rounded, and so is what is left once n dt is taken off it again
+    case = replace(case, state=replace(case.state, time=0.3))
     expected = list(rollout(case.flow, case.state, case.dt, 120, 40))
     assert all(same(a, b) for a, b in zip(continued(case, cut, 120, 40), expected, strict=True))
 
@@ -214,7 +219,7 @@ def test_two_particles_that_meet_on_the_way(make_case: MakeCase, kind: str) -> N
     state = State(System.create([[0.0, 0, 0], [1.0, 0, 0]], velocities=[[1.0, 0, 0], [0.0, 0, 0]]))
     with np.errstate(all="ignore"):
         states = list(rollout(make_case(kind).flow, state, 0.25, 8))
-    sound = [bool(np.isfinite(s.system.momenta).all()) for s in states]
+    sound = [s.evaluation is not None and bool(np.isfinite(s.evaluation.forces).all()) for s in states]
     assert sound == [True] * 4 + [False] * 5
 
 

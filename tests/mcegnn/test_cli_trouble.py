@@ -1,0 +1,106 @@
+"""Runs that are stopped by a signal, or by a disk that fails: what was written stays, and what comes after is the same to the bit."""
+
+import errno
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trajectories import checkpoint
+from trajectories.h5md import H5MDReader, H5MDWriter
+
+Run = Callable[..., Any]
+
+
+def long_run(succeed: Run, seconds: float) -> tuple[Any, ...]:
+    """A run that takes about so long on this machine."""
+    options = ("rollout", "solar", "--dt", "0.5 day", "--every", 2000, "--force", "--steps")
+    succeed(*options, 2000, "-o", "warm.h5md", "--quiet")
+    began = time.perf_counter()
+    succeed(*options, 40000, "-o", "timed.h5md", "--quiet")
+    return (*options, max(1, int(20 * seconds / (time.perf_counter() - began))) * 2000)
+
+
+def flushed(process: subprocess.Popen[str], run: Path, n: int) -> bool:
+    """Wait until the checkpoint has been renamed ``n`` times: the file is whole then, and the next flush a second away."""
+    target, seen, deadline = checkpoint.path_of(run), set(), time.monotonic() + 300
+    while len(seen) < n and process.poll() is None:
+        assert time.monotonic() < deadline
+        if target.exists():
+            seen.add(target.stat().st_mtime_ns)
+        time.sleep(0.005)
+    return len(seen) >= n and process.poll() is None
+
+
+def stopped(launch: Run, succeed: Run, folder: Path, kill: int) -> tuple[tuple[Any, ...], int, str, str]:
+    """A run that got the signal in its middle: its options, exit code and words. A machine that has sped up meanwhile gets a longer one."""
+    for seconds in (3.0, 12.0, 48.0):
+        options = long_run(succeed, seconds)
+        process = launch(*options, "-o", "a run.h5md")
+        if flushed(process, folder / "a run.h5md", 2):
+            process.send_signal(kill)
+            out, err = process.communicate(timeout=60)
+            return options, process.returncode, out, err
+    pytest.fail("every run ended before it could be stopped")
+
+
+@pytest.mark.parametrize(("kill", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)])
+def test_a_real_signal(launch: Run, succeed: Run, equal: Run, tmp_path: Path, kill: int, code: int) -> None:
+    """Ctrl-C, a batch system's SIGTERM and kill -9 on a process."""
+    options, found, out, err = stopped(launch, succeed, tmp_path, kill)
+    assert found == code
+    assert out == ""
+    assert err == ("" if kill == signal.SIGKILL else "stopped; go on with: mcegnn rollout --resume 'a run.h5md'\n")
+    saved = checkpoint.load("a run.h5md")
+    with H5MDReader("a run.h5md") as reader:
+        assert len(reader) >= saved.n_frames > 1
+        assert saved.state.step < options[-1]
+    succeed("rollout", "--resume", "a run.h5md", "--quiet")
+    succeed(*options, "-o", "whole.h5md", "--quiet")
+    assert equal(Path("a run.h5md"), Path("whole.h5md"))
+    assert checkpoint.load("a run.h5md").state.step == options[-1]
+
+
+@pytest.mark.parametrize("fails_at", [2, 3])
+def test_a_disk_that_fails_on_the_way(cli: Run, succeed: Run, equal: Run, monkeypatch: pytest.MonkeyPatch, fails_at: int) -> None:
+    """What was flushed is kept and the run goes on from there, once there is room again."""
+    arguments = ("rollout", "charged", "--systems", 2, "--steps", 100, "--every", 20)
+    succeed(*arguments, "-o", "whole.h5md")
+    flush, calls = H5MDWriter.flush, [0]
+
+    def failing(writer: H5MDWriter) -> int:
+        calls[0] += 1
+        if calls[0] >= fails_at and writer._pending:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return flush(writer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(H5MDWriter, "flush", failing)
+        # every frame is due at once
+        patch.setattr(H5MDWriter, "due", property(lambda writer: True))
+        # a disk that is full cannot take what is left when the file is closed either
+        patch.setattr(H5MDWriter, "close", lambda writer: writer._file.close())
+        outcome = cli(*arguments, "-o", "run.h5md")
+    assert outcome.code == 1
+    assert outcome.err.count("\n") == 1
+    assert "writing run.h5md failed (No space left on device)" in outcome.err
+    assert outcome.err.endswith("go on with: mcegnn rollout --resume run.h5md\n")
+    assert checkpoint.load("run.h5md").n_frames == fails_at - 1
+    succeed("rollout", "--resume", "run.h5md")
+    assert equal(Path("run.h5md"), Path("whole.h5md"))
+
+
+def test_a_disk_that_is_too_small(cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused before anything is written."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9 - 10**6, 10**6))  # type: ignore[attr-defined]
+    outcome = cli("rollout", "charged", "--systems", 100, "--steps", 5000)
+    assert outcome.code == 2
+    assert outcome.err == "mcegnn: the file would need about 2.1 MB, and 1.0 MB are free; use a larger --every\n"
+    assert list(tmp_path.iterdir()) == []
+    # a larger --every, as it says, does
+    assert cli("rollout", "charged", "--systems", 10, "--steps", 5000, "--every", 500).code == 0
