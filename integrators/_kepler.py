@@ -58,7 +58,7 @@ def bracketed(r0, eta, zeta, beta, t):
         if not (low < new < high and abs(new - X) <= 0.5 * last):
             new = 0.5 * (low + high)
         last = abs(new - X)
-        done = last <= 2e-16 * abs(new)
+        done = last <= 4e-16 * abs(new)
         X = new
         if done:
             break

@@ -22,6 +22,8 @@ class DemocraticHeliocentric:
 
     def _rows(self, system: System) -> tuple[Array, Array]:
         """Column [n, 1] that is one in the star's row, and the masses over their sum [n, 1]."""
+        if not 0 <= self.star < system.n_particles:
+            raise ValueError(f"there is no body {self.star} among {system.n_particles} to be the star")
         own = mask(np.arange(system.n_particles) == self.star, system.positions)[:, None]
         return own, (system.masses / system.masses.sum())[:, None]
 
@@ -141,7 +143,7 @@ def kepler_coefficients(q: Array, v: Array, mu: Array, dt: float) -> tuple[Array
     low, high = 0.0 * t, xp.where(bound, 2.0 * np.pi * unit**-0.5, abs(t) / r0)
     while bool((short := equation(high)[0] < abs(t)).any()):
         low, high = xp.where(short, high, low), xp.where(short, 2.0 * high, high)
-    X, last = 0.5 * (low + high), high - low
+    X, last, done = 0.5 * (low + high), high - low, t == 0
     for _ in range(200):
         value, slope = equation(X)
         below = value <= abs(t)  # what has overflown is above
@@ -149,8 +151,10 @@ def kepler_coefficients(q: Array, v: Array, mu: Array, dt: float) -> tuple[Array
         new = X - (value - abs(t)) / slope
         # far out on a hyperbola Newton's steps are all of length one, and halving is quicker
         new = xp.where((low < new) & (new < high) & (abs(new - X) <= 0.5 * last), new, 0.5 * (low + high))
+        new = xp.where(done, X, new)
         X, last = new, abs(new - X)
-        settled = bool((last <= 2e-16 * abs(new)).all())
+        done = done | (last <= 4e-16 * abs(new))
+        settled = bool(done.all())
         if settled:
             break
     X = xp.where(t == 0, 0.0 * X, sign * X)

@@ -1,1 +1,12 @@
 """What happened: rollouts, the files they are kept in, and how well they did."""
+
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    """`trajectories.universe`, resolved when it is used: it brings h5py along."""
+    if name == "universe":
+        from trajectories.h5md import universe
+
+        return universe
+    raise AttributeError(f"module 'trajectories' has no attribute {name!r}")

@@ -112,7 +112,7 @@ def jpl_rows(reader: Any, *, last_only: bool = False) -> list[tuple[str, ...]]:
     import numpy as np
 
     distance = _jpl(reader, slice(-1, None) if last_only else slice(None))
-    if distance is None:
+    if distance is None or not distance.names:
         return []
     km = distance.kilometers
     if last_only:

@@ -79,6 +79,7 @@ class Job:
             refuse_unwritable(self.path)
             refuse_unwritable(checkpoint.temporary_of(self.path))
             free = shutil.disk_usage(self.path.parent).free
+            free += self.path.stat().st_size if self.path.exists() else 0
             if estimated_bytes(self.config) > free:
                 raise ValueError(
                     f"the file would need about {size(estimated_bytes(self.config))}, and {size(free)} are free; use a larger --every"
@@ -105,9 +106,12 @@ class Job:
             except KeyboardInterrupt as stop:
                 typer.echo(f"stopped; go on with: {self._resume_command}", err=True)
                 raise typer.Exit(143 if isinstance(stop, _Terminated) else 130) from None
-            except OSError as error:
+            except (OSError, RuntimeError) as error:
                 left = f"{writer.n_written} frames are kept; make room and go on with: {self._resume_command}"
-                typer.echo(f"mcegnn: writing {self.path} failed ({error.strerror or ' '.join(str(error).split())}); {left}", err=True)
+                typer.echo(
+                    f"mcegnn: writing {self.path} failed ({getattr(error, 'strerror', None) or ' '.join(str(error).split())}); {left}",
+                    err=True,
+                )
                 raise typer.Exit(1) from None
         if not quiet:
             self._summary(speed)
@@ -119,11 +123,12 @@ class Job:
         try:
             for state in states:
                 _refuse_broken(state, self.config.names)
+                # written first: a stop in between must not leave a checkpoint that stands beyond a frame that is missing
+                if state.step % self.config.every == 0:
+                    writer.write(state)
                 now = state
                 if started[0] == 0:  # loading or compiling the driver is over with the first slice
                     started = (now.step, time.monotonic())
-                if now.step % self.config.every == 0:
-                    writer.write(now)
                 if writer.due or time.monotonic() - saved > _CHECKPOINT_SECONDS:
                     self._save(writer, now)
                     saved = time.monotonic()
@@ -135,7 +140,9 @@ class Job:
         return ended - began, (now.step - started[0]) / max(ended - started[1], 1e-9)
 
     def _save(self, writer: H5MDWriter, state: State) -> None:
-        checkpoint.save(self.path, Checkpoint(state, writer.flush(), self.config.to_json()))
+        writer.flush()
+        # counted from the step, not from the file, which may already hold the next frame: a resume cuts it and writes it again
+        checkpoint.save(self.path, Checkpoint(state, state.step // self.config.every + 1, self.config.to_json()))
 
     def _writer(self) -> H5MDWriter:
         if not self.fresh:

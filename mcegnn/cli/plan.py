@@ -128,7 +128,7 @@ def _counted(times: Times, dt: float, span: float | None, flexible: bool) -> tup
     if span / dt > _MOST_STEPS:
         return _MOST_STEPS + 1, dt
     if flexible:
-        n_steps = math.ceil(span / dt - 1e-9)
+        n_steps = max(1, math.ceil(span / dt - 1e-9))
         return n_steps, span / n_steps
     n_steps = round(span / dt)
     if n_steps < 1 or abs(n_steps * dt - span) > 1e-6 * dt:
