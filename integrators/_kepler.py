@@ -55,10 +55,12 @@ def bracketed(r0, eta, zeta, beta, t):
             high = X
         new = X - (value - t) / slope
         # far out on a hyperbola Newton's steps are all of length one, and halving is quicker
-        if not (low < new < high and abs(new - X) <= 0.5 * last):
+        newton = low <= new <= high and abs(new - X) <= 0.5 * last
+        if not newton:
             new = 0.5 * (low + high)
         last = abs(new - X)
-        done = last <= 4e-16 * abs(new)
+        # Newton's steps converge quadratically: the one after a small step would be lost in round-off
+        done = last <= (1e-11 if newton else 4e-16) * abs(new)
         X = new
         if done:
             break

@@ -96,8 +96,7 @@ class KeplerDrift:
         own = mask(np.arange(system.n_particles) == self.star, x)[:, None]
         # the star's row is given a harmless circular orbit, whose outcome is masked
         q, v = x * (1.0 - own) + own, p / m[:, None] * (1.0 - own)
-        with np.errstate(over="ignore", invalid="ignore"):  # far brackets of hyperbolas overflow, and are found to be too far
-            f, g, df, dg = kepler_coefficients(q, v, self.constant * m[self.star], dt)
+        f, g, df, dg = kepler_coefficients(q, v, self.constant * m[self.star], dt)
         positions = x + (1.0 - own) * (f * q + g * v) + own * dt * p / m.sum()
         momenta = p + (1.0 - own) * (m[:, None] * df * q + dg * p)
         return replace(state, system=replace(system, positions=positions, momenta=momenta), evaluation=None, coordinates=None)
@@ -118,6 +117,7 @@ def stumpff(z: Array) -> tuple[Array, Array, Array, Array]:
     return c0, c1, c2, c3
 
 
+@np.errstate(over="ignore", invalid="ignore")  # far brackets of hyperbolas overflow, and are found to be too far
 def kepler_coefficients(q: Array, v: Array, mu: Array, dt: float) -> tuple[Array, Array, Array, Array]:
     """f - 1, g, f', g' - 1 [..., 1] of x(t + dt) = f q + g v, x'(t + dt) = f' q + g' v for conics of any kind.
 
@@ -143,17 +143,19 @@ def kepler_coefficients(q: Array, v: Array, mu: Array, dt: float) -> tuple[Array
     low, high = 0.0 * t, xp.where(bound, 2.0 * np.pi * unit**-0.5, abs(t) / r0)
     while bool((short := equation(high)[0] < abs(t)).any()):
         low, high = xp.where(short, high, low), xp.where(short, 2.0 * high, high)
-    X, last, done = 0.5 * (low + high), high - low, t == 0
+    X = xp.where(abs(t) / r0 < high, abs(t) / r0, 0.5 * (low + high))
+    last, done = high - low, t == 0
     for _ in range(200):
         value, slope = equation(X)
         below = value <= abs(t)  # what has overflown is above
         low, high = xp.where(below, X, low), xp.where(below, high, X)
         new = X - (value - abs(t)) / slope
         # far out on a hyperbola Newton's steps are all of length one, and halving is quicker
-        new = xp.where((low < new) & (new < high) & (abs(new - X) <= 0.5 * last), new, 0.5 * (low + high))
-        new = xp.where(done, X, new)
+        newton = (low <= new) & (new <= high) & (abs(new - X) <= 0.5 * last)
+        new = xp.where(done, X, xp.where(newton, new, 0.5 * (low + high)))
         X, last = new, abs(new - X)
-        done = done | (last <= 4e-16 * abs(new))
+        # Newton's steps converge quadratically: the one after a small step would be lost in round-off
+        done = done | (last <= xp.where(newton, 1e-11, 4e-16) * abs(new))
         settled = bool(done.all())
         if settled:
             break

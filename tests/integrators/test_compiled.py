@@ -70,8 +70,11 @@ def assert_each_within(found: System, expected: System, tolerance: float) -> Non
         assert (np.linalg.norm(a - b, axis=-1) / size).max() < tolerance
 
 
-@pytest.mark.parametrize("relativity", [None, RELATIVITY], ids=["Newton", "relativity"])
-@pytest.mark.parametrize("name", INTEGRATORS)
+PAIRS = [(name, None) for name in INTEGRATORS if name != "wisdom-holman"]
+PAIRS += [(name, RELATIVITY) for name in ("velocity-verlet", "yoshida-4", "wisdom-holman")]
+
+
+@pytest.mark.parametrize(("name", "relativity"), PAIRS)
 def test_planets_move_the_same(name: str, relativity: PostNewtonian | None) -> None:
     """A hundred days of Mercury are 7 rad; 15 * 1000 kicks walk its energy off by sqrt(15000) EPS / 2, its phase by 1.5 * 7 as much."""
     flow, state = INTEGRATORS[name](Gravity(ASTRONOMICAL.gravitation), relativity=relativity), planets()
@@ -114,8 +117,7 @@ def test_charges_make_every_single_step_the_same() -> None:
         np.testing.assert_allclose(found.velocities, expected.velocities, rtol=0, atol=1e-13)
 
 
-@pytest.mark.parametrize("relativity", [None, RELATIVITY], ids=["Newton", "relativity"])
-@pytest.mark.parametrize("name", INTEGRATORS)
+@pytest.mark.parametrize(("name", "relativity"), PAIRS)
 def test_tensors_give_the_same_planets(name: str, relativity: PostNewtonian | None) -> None:
     flow, state = INTEGRATORS[name](Gravity(ASTRONOMICAL.gravitation), relativity=relativity), planets()
     *_, found = rollout(flow, State(state.system.map(torch.from_numpy)), 0.1, 50, 50)

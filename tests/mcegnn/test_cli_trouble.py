@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import systems.charged
 from trajectories import checkpoint
 from trajectories.h5md import H5MDReader, H5MDWriter
 
@@ -96,9 +97,11 @@ def test_a_disk_that_fails_on_the_way(cli: Run, succeed: Run, equal: Run, monkey
 
 
 def test_a_disk_that_is_too_small(cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is refused before anything is written."""
+    """It is refused before anything is written, and before millions of systems are drawn."""
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9 - 10**6, 10**6))  # type: ignore[attr-defined]
-    outcome = cli("rollout", "charged", "--systems", 100, "--steps", 5000)
+    with monkeypatch.context() as patch:
+        patch.setattr(systems.charged, "charged_systems", lambda *counts: pytest.fail("drawn in vain"))
+        outcome = cli("rollout", "charged", "--systems", 100, "--steps", 5000)
     assert outcome.code == 2
     assert outcome.err == "mcegnn: the file would need about 2.1 MB, and 1.0 MB are free; use a larger --every\n"
     assert list(tmp_path.iterdir()) == []

@@ -15,6 +15,7 @@ from trajectories.h5md import H5MDReader
 from trajectories.rollout import rollout
 
 NAMES = ["Sun", "Mercury", "Venus", "Earth", "Moon", "Mars", "Jupiter", "Saturn", "Uranus", "Neptune", "Pluto"]
+MakeCase = Callable[[str], Any]
 SVG = "{http://www.w3.org/2000/svg}"
 N_FRAMES = 21
 # each path and a dot at its end; planets appear in two panels, of the charged ensemble all three systems of five
@@ -27,7 +28,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def draw(kind: str, make_case: Callable[[str], Any], record: Callable[..., Path]) -> Callable[[str], Path]:
+def draw(kind: str, make_case: MakeCase, record: Callable[..., Path]) -> Callable[[str], Path]:
     """Draw a run of 21 frames in the format of the name's ending."""
     case = make_case(kind)
     steps, every = (4000, 200) if kind == "charged ensemble" else (400, 20)
@@ -86,7 +87,7 @@ def test_pdf(draw: Callable[[str], Path], kind: str) -> None:
     assert drawn > 5 * N_PATHS[kind]
 
 
-def test_a_single_system(make_case: Callable[[str], Any], record: Callable[..., Path]) -> None:
+def test_a_single_system(make_case: MakeCase, record: Callable[..., Path]) -> None:
     """One panel for a run without ensemble axis; seven systems show six."""
     from dataclasses import replace
 
@@ -107,7 +108,7 @@ def test_a_single_system(make_case: Callable[[str], Any], record: Callable[..., 
         assert len(re.findall(r"<!-- system \d+ -->", text)) == titles
 
 
-def test_charges_have_their_colours(make_case: Callable[[str], Any], record: Callable[..., Path]) -> None:
+def test_charges_have_their_colours(make_case: MakeCase, record: Callable[..., Path]) -> None:
     """As many red, blue and grey paths as charges above, below and at zero."""
     from dataclasses import replace
 
@@ -120,3 +121,19 @@ def test_charges_have_their_colours(make_case: Callable[[str], Any], record: Cal
     text = path.with_suffix(".svg").read_text()
     for color, count in (("d62728", 6), ("1f77b4", 6), ("7f7f7f", 3)):
         assert len(re.findall(f"fill: none; stroke: #{color}", text)) == count
+
+
+def test_orbits_of_sparse_frames_are_dots(make_case: MakeCase, record: Callable[..., Path]) -> None:
+    """A line between frames two hundred days apart would be no orbit of Mercury, whose year has 88; Neptune's is as before."""
+    case = make_case("planets")
+    lines = {}
+    for every in (10, 400):
+        path = record(rollout(case.flow, case.state, case.dt, 6 * every, every), names=NAMES, name=f"{every}.h5md")
+        with H5MDReader(path) as reader:
+            draw_trajectory(reader, path.with_suffix(".svg"))
+        text = path.with_suffix(".svg").read_text()
+        lines[every] = set(re.findall(r"fill: none; stroke: (#(?!000000)\w{6})", text))
+    assert len(lines[10]) == 11
+    assert lines[400] < lines[10]
+    # Mercury, Venus, Earth, Moon and Mars go more than a third of their way round; the Sun and the outer planets do not
+    assert len(lines[10] - lines[400]) in (4, 5)
