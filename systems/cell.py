@@ -29,10 +29,14 @@ def wrap(positions: Array, cell: Array, pbc: PBC = PERIODIC) -> Array:
 def minimum_image(offsets: Array, cell: Array, pbc: PBC = PERIODIC) -> Array:
     """The shortest periodic image of each offset [..., 3], for any triclinic cell [3, 3].
 
-    ASE's ``find_mic`` does it: it reduces the cell first (Minkowski), which is what makes skewed cells come out right. It is given no
-    lattice vector along a direction that is not periodic, since one that leans over would mislead its search.
+    In a Minkowski-reduced cell (ASE reduces it) the shortest image is among the 27 around the one that rounding finds. Directions that
+    are not periodic are given a vector at right angles to the others, since one that leans over would mislead the rounding.
     """
-    from ase.geometry import find_mic
+    from ase.geometry import complete_cell, minkowski_reduce
 
-    vectors, _ = find_mic(np.reshape(offsets, (-1, 3)), np.where(np.reshape(pbc, (3, 1)), cell, 0.0), pbc)
-    return vectors.reshape(offsets.shape)
+    reduced, _ = minkowski_reduce(complete_cell(np.where(np.reshape(pbc, (3, 1)), cell, 0.0)), pbc)
+    nearest = offsets - np.where(pbc, np.rint(offsets @ np.linalg.inv(reduced)), 0.0) @ reduced
+    around = np.stack(np.meshgrid(*([-1, 0, 1] if periodic else [0] for periodic in pbc), indexing="ij"), axis=-1).reshape(-1, 3)
+    images = nearest[..., None, :] + around @ reduced
+    best = (images**2).sum(-1).argmin(-1)
+    return np.take_along_axis(images, best[..., None, None], axis=-2)[..., 0, :]

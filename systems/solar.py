@@ -54,7 +54,10 @@ class SolarSystem:
             if name not in self.names:
                 near = difflib.get_close_matches(name, self.names, 1, cutoff=0.0)[0]
                 raise ValueError(f"there is no body {name!r}; did you mean {near}?")
-        return replace(self, bodies=tuple(body for body in self.bodies if body.name not in names))
+        left = tuple(body for body in self.bodies if body.name not in names)
+        if not left:
+            raise ValueError("nothing is left when all bodies are left out")
+        return replace(self, bodies=left)
 
     @cached_property
     def names(self) -> list[str]:

@@ -41,7 +41,7 @@ def _write_xyz(reader: H5MDReader, path: Path) -> None:
             numbers = np.column_stack([atoms.positions, atoms.get_momenta(), atoms.get_masses(), atoms.get_initial_charges()]).tolist()
             names = atoms.arrays.get("names", [""] * len(atoms))
             for symbol, row, name in zip(atoms.get_chemical_symbols(), numbers, names, strict=True):
-                file.write(" ".join([symbol, *map(repr, row), str(name).replace(" ", "_")]).rstrip() + "\n")
+                file.write(" ".join([symbol, *map(repr, row), "_".join(str(name).split())]).rstrip() + "\n")
 
 
 def _write_traj(reader: H5MDReader, path: Path) -> None:

@@ -53,6 +53,14 @@ def describe(config: Configuration, path: Path, n_steps: int) -> None:
     table("Would roll out", rows)
 
 
+def refuse_too_large(config: Configuration, path: Path) -> None:
+    """OSError where the run's file cannot be written, ValueError where the disk has no room for it."""
+    refuse_unwritable(path)
+    free = shutil.disk_usage(path.parent).free + (path.stat().st_size if path.exists() else 0)
+    if estimated_bytes(config) > free:
+        raise ValueError(f"the file would need about {size(estimated_bytes(config))}, and {size(free)} are free; use a larger --every")
+
+
 @dataclass(eq=False)
 class Job:
     """A rollout that is ready to run: ``state`` is where it goes on from, with ``n_frames`` frames in the file already."""
@@ -78,12 +86,6 @@ class Job:
         with mistakes():
             refuse_unwritable(self.path)
             refuse_unwritable(checkpoint.temporary_of(self.path))
-            free = shutil.disk_usage(self.path.parent).free
-            free += self.path.stat().st_size if self.path.exists() else 0
-            if estimated_bytes(self.config) > free:
-                raise ValueError(
-                    f"the file would need about {size(estimated_bytes(self.config))}, and {size(free)} are free; use a larger --every"
-                )
             states = advance(
                 self.flow,
                 self.state,
@@ -106,6 +108,8 @@ class Job:
             except KeyboardInterrupt as stop:
                 typer.echo(f"stopped; go on with: {self._resume_command}", err=True)
                 raise typer.Exit(143 if isinstance(stop, _Terminated) else 130) from None
+            except typer.Exit:  # a RuntimeError too: the run has said itself why it ended
+                raise
             except (OSError, RuntimeError) as error:
                 left = f"{writer.n_written} frames are kept; make room and go on with: {self._resume_command}"
                 typer.echo(

@@ -93,7 +93,7 @@ def rollout(
 
     - `mcegnn rollout --resume swarm.h5md --steps 1000`
     """
-    from mcegnn.cli.job import Job, describe
+    from mcegnn.cli.job import Job, describe, refuse_too_large
     from mcegnn.cli.plan import Times
 
     times = Times(dt, span, steps, every)
@@ -118,6 +118,7 @@ def rollout(
             if dry_run:
                 describe(config, path, config.n_steps)
                 return
+            refuse_too_large(config, path)
             job = Job(config, config.start(), config.flow(), path, fresh=True)
     if dry_run:
         describe(job.config, job.path, job.n_steps)
