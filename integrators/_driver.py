@@ -12,6 +12,12 @@ DRIFT, KICK, JUMP, KEPLER, POST_NEWTONIAN, POST_NEWTONIAN_HELIOCENTRIC = range(6
 
 
 @jit
+def matrix(room, n):
+    """The first 3 n numbers of a flat array as [3, n]."""
+    return room[: 3 * n].reshape(3, n)
+
+
+@jit
 def jump(x, p, masses, star, h):
     for a in range(3):
         total = 0.0
@@ -100,9 +106,10 @@ def run(
     """
     star, mu, gm, c2, sweeps = int(constants[0]), constants[1], constants[2], constants[3], int(constants[4])
     n = positions.shape[1]
-    x, p, forces, spare, inverse = np.empty((3, n)), np.empty((3, n)), np.empty((3, n)), np.empty((3, n)), np.empty((3, n))
-    # flat views: one long loop vectorises where three short ones do not
-    x1, p1, f1, i1 = x.ravel(), p.ravel(), forces.ravel(), inverse.ravel()
+    # flat rooms, longer than 3 n: loops over a multiple of sixteen numbers vectorise without a remainder
+    size, spare = -(-3 * n // 16) * 16, np.empty((3, n))
+    x1, p1, f1, i1 = np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size)
+    x, p, forces, inverse = matrix(x1, n), matrix(p1, n), matrix(f1, n), matrix(i1, n)
     inverse[:] = 1.0 / masses
     for s in range(first, last):
         charge = charges[s]
@@ -115,14 +122,15 @@ def run(
                 operation, h = operations[k], durations[k]
                 if operation == KICK:
                     if not fresh:
-                        f1[:] = 0.0
+                        for i in range(size):
+                            f1[i] = 0.0
                         kernel(x, masses, charge, parameters, forces)
                         fresh = True
-                    for i in range(3 * n):
+                    for i in range(size):
                         p1[i] += h * f1[i]
                     continue
                 if operation == DRIFT:
-                    for i in range(3 * n):
+                    for i in range(size):
                         x1[i] += h * i1[i] * p1[i]
                 elif operation == KEPLER:
                     kepler(x, p, masses, star, mu, h)
