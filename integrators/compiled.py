@@ -17,7 +17,7 @@ from integrators.state import Coordinates, Flow, State
 from systems.system import KernelPotential, System
 
 SLICE_SECONDS = 0.1  # so that progress, Ctrl-C and checkpoints stay alive
-SLICE_BYTES = 32 * 2**20  # of kept frames
+SLICE_BYTES = 8 * 2**20  # of kept frames
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +146,8 @@ def _outside(program: Program, inside: System) -> State:
     """A state, inertial as always, of the program's variables."""
     if program.chart is None:
         return State(inside)
-    return State(program.chart.inverse(inside), coordinates=Coordinates(program.chart, inside))
+    inertial = program.chart.inverse(inside)
+    return State(inertial, coordinates=Coordinates(program.chart, inside, inertial))
 
 
 def evaluated(program: Program, state: State) -> State:
@@ -170,7 +171,7 @@ def _frames(program: Program, inside: System, frames: np.ndarray) -> Iterator[St
     for k in range(n_frames):
         system = replace(inside, positions=block.system.positions[k], momenta=block.system.momenta[k])
         here = replace(inside, positions=frames[0, k], momenta=frames[1, k])
-        coordinates = None if program.chart is None else Coordinates(program.chart, here)
+        coordinates = None if program.chart is None else Coordinates(program.chart, here, system)
         yield State(
             system, evaluation=evaluation._replace(energy=evaluation.energy[k], forces=evaluation.forces[k]), coordinates=coordinates
         )

@@ -1,10 +1,12 @@
 """Schemes are data: a table of (flow, fraction of the time step) that the Python interpreter and the compiled driver both run."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from integrators.flows import Drift, Kick
 from integrators.state import Flow, State
+from systems.potentials import Sum
 from systems.system import Potential
 
 Table = tuple[tuple[Flow, float], ...]
@@ -21,10 +23,11 @@ class Scheme:
             state = flow(state, fraction * dt)
         return state
 
-    @property
+    @cached_property
     def potential(self) -> Potential | None:
-        """The potential of the first flow that has one."""
-        return next((flow.potential for flow, _ in self.table if flow.potential is not None), None)
+        """The potential of its flows, the `Sum` where they have different ones; None where none has one."""
+        found = _different(getattr(flow, "potential", None) for flow, _ in self.table)
+        return Sum(*found) if len(found) > 1 else next(iter(found), None)
 
     @property
     def adjoint(self) -> "Scheme":
@@ -103,8 +106,9 @@ WEIGHTS: dict[int, tuple[float, ...]] = {
 
 def kick_potentials(scheme: Scheme) -> list[Potential]:
     """The different potentials of a scheme's kicks."""
-    found: list[Potential] = []
-    for flow, _ in scheme.table:
-        if isinstance(flow, Kick) and not any(flow.potential is p for p in found):
-            found.append(flow.potential)
-    return found
+    return _different(flow.potential for flow, _ in scheme.table if isinstance(flow, Kick))
+
+
+def _different(potentials: Iterable[Potential | None]) -> list[Potential]:
+    """Each object once, in order."""
+    return list({id(potential): potential for potential in potentials if potential is not None}.values())

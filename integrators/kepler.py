@@ -60,12 +60,15 @@ class InCoordinates:
 
     def __call__(self, state: State, dt: float) -> State:
         after = self.flow(replace(state, system=self.inside(state), coordinates=None), dt)
-        return replace(after, system=self.chart.inverse(after.system), coordinates=Coordinates(self.chart, after.system))
+        inertial = self.chart.inverse(after.system)
+        return replace(after, system=inertial, coordinates=Coordinates(self.chart, after.system, inertial))
 
     def inside(self, state: State) -> System:
-        """The state's system in this flow's variables: those it carries already, where they are the same."""
+        """The state's system in this flow's variables: those it carries already, where they are the same and still its own."""
         carried = state.coordinates
-        return carried.system if carried is not None and carried.chart == self.chart else self.chart.forward(state.system)
+        if carried is not None and carried.chart == self.chart and carried.inertial is state.system:
+            return carried.system
+        return self.chart.forward(state.system)
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,14 @@ from systems.system import Evaluation, Potential, System
 
 @dataclass(frozen=True, eq=False)
 class Coordinates:
-    """A system in the variables of ``chart``, an object that compares equal to any other chart with the same variables."""
+    """A system in the variables of ``chart``, an object that compares equal to any other chart with the same variables.
+
+    ``inertial`` is the same system in inertial variables: a state whose ``system`` is another object has been changed since.
+    """
 
     chart: Any
     system: System
+    inertial: System
 
 
 @dataclass(frozen=True, eq=False)

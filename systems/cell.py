@@ -8,22 +8,32 @@ PBC = tuple[bool, bool, bool]
 PERIODIC: PBC = (True, True, True)
 
 
+def complete(cell: Array) -> Array:
+    """Cells [..., 3, 3] with each lattice vector that is zero replaced by a unit vector at right angles to the others."""
+    from ase.geometry import complete_cell
+
+    flat = np.asarray(cell, dtype=float).reshape(-1, 3, 3)
+    return np.stack([complete_cell(one) for one in flat]).reshape(np.shape(cell))
+
+
 def volume(cell: Array) -> Array:
     """Volume [...] of cells [..., 3, 3]."""
     return abs(np.linalg.det(cell))
 
 
 def heights(cell: Array) -> Array:
-    """Distances [..., 3] between opposite faces: 1 / |columns of the inverse cell|."""
-    return 1.0 / np.linalg.norm(np.linalg.inv(cell), axis=-2)
+    """Distances [..., 3] between opposite faces: 1 / |columns of the inverse cell|. A lattice vector that is zero is infinitely far."""
+    missing = ~np.any(cell, axis=-1)
+    return np.where(missing, np.inf, 1.0 / np.linalg.norm(np.linalg.inv(complete(cell)), axis=-2))
 
 
 def wrap(positions: Array, cell: Array, pbc: PBC = PERIODIC) -> Array:
     """Positions [..., n, 3] with fractional coordinates in [0, 1) along the periodic directions of cell [3, 3]."""
-    fractional = positions @ np.linalg.inv(cell)
+    whole = complete(cell)
+    fractional = positions @ np.linalg.inv(whole)
     wrapped = np.where(pbc, fractional - np.floor(fractional), fractional)
     # -1e-17 + 1 rounds to 1.0, outside [0, 1)
-    return np.where(np.asarray(pbc) & (wrapped >= 1.0), 0.0, wrapped) @ cell
+    return np.where(np.asarray(pbc) & (wrapped >= 1.0), 0.0, wrapped) @ whole
 
 
 def minimum_image(offsets: Array, cell: Array, pbc: PBC = PERIODIC) -> Array:
@@ -32,9 +42,9 @@ def minimum_image(offsets: Array, cell: Array, pbc: PBC = PERIODIC) -> Array:
     In a Minkowski-reduced cell (ASE reduces it) the shortest image is among the 27 around the one that rounding finds. Directions that
     are not periodic are given a vector at right angles to the others, since one that leans over would mislead the rounding.
     """
-    from ase.geometry import complete_cell, minkowski_reduce
+    from ase.geometry import minkowski_reduce
 
-    reduced, _ = minkowski_reduce(complete_cell(np.where(np.reshape(pbc, (3, 1)), cell, 0.0)), pbc)
+    reduced, _ = minkowski_reduce(complete(np.where(np.reshape(pbc, (3, 1)), cell, 0.0)), pbc)
     nearest = offsets - np.where(pbc, np.rint(offsets @ np.linalg.inv(reduced)), 0.0) @ reduced
     around = np.stack(np.meshgrid(*([-1, 0, 1] if periodic else [0] for periodic in pbc), indexing="ij"), axis=-1).reshape(-1, 3)
     images = nearest[..., None, :] + around @ reduced

@@ -58,21 +58,24 @@ def span() -> tuple[float, float]:
     return max(s.start_jd for s in segments), min(s.end_jd for s in segments)
 
 
-def states(epoch: float, offset: float = 0.0, names: tuple[str, ...] = NAMES) -> tuple[np.ndarray, np.ndarray]:
-    """Barycentric ICRF positions (km) and velocities (km/s), [n, 3] each, at ``epoch + offset``, a TDB Julian day.
+def states(epoch: float, offsets: Any = 0.0, names: tuple[str, ...] = NAMES) -> tuple[np.ndarray, np.ndarray]:
+    """Barycentric ICRF positions (km) and velocities (km/s), [..., n, 3] each, at ``epoch + offsets`` [...], TDB Julian days.
 
     The day is given in two parts because one float64 holds it to 40 microseconds only. Raises ValueError outside the kernel's span.
     """
     first, last = span()
-    if not first <= epoch + offset <= last:
-        raise ValueError(f"{_date(epoch + offset)} is outside DE440, which spans {_date(first)} to {_date(last)}")
-    x, v = np.zeros((len(names), 3)), np.zeros((len(names), 3))
+    days = np.asarray(offsets, dtype=float)
+    for day in (epoch + days.min(), epoch + days.max()):
+        if not first <= day <= last:
+            raise ValueError(f"{_date(day)} is outside DE440, which spans {_date(first)} to {_date(last)}")
+    x, v = np.zeros((len(names), 3, days.size)), np.zeros((len(names), 3, days.size))
     for k, name in enumerate(names):
         for pair in _BODIES[name][1]:
-            position, velocity = _kernel()[pair].compute_and_differentiate(epoch, offset)
+            position, velocity = _kernel()[pair].compute_and_differentiate(np.full(days.size, epoch), days.ravel())
             x[k] += position
             v[k] += velocity / 86400.0
-    return x, v
+    shape = (*days.shape, len(names), 3)
+    return np.moveaxis(x, -1, 0).reshape(shape), np.moveaxis(v, -1, 0).reshape(shape)
 
 
 def solar_system(epoch: float = J2000) -> SolarSystem:

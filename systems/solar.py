@@ -17,13 +17,12 @@ import numpy as np
 
 from systems.potentials import Gravity, Oblateness
 from systems.system import System, check, coincident
-from systems.units import ASTRONOMICAL
+from systems.units import ASTRONOMICAL, GM_SUN
 
 COLUMNS = (
     "name", "parent", "gm_km3_s2", "x_km", "y_km", "z_km", "vx_km_s", "vy_km_s", "vz_km_s", "j2", "radius_km", "pole_ra_deg",
     "pole_dec_deg",
 )  # fmt: skip
-GM_SUN = 132712440041.279419  # km3/s2, DE440: the GM of one solar mass here
 J2000 = 2451545.0  # Julian day (TDB)
 
 
@@ -109,7 +108,7 @@ class SolarSystem:
         """The shortest orbital period over 50, at most half a day."""
         return min(0.5, float(self.periods.min()) / 50)
 
-    def slowest_safe_step(self) -> tuple[float, str]:
+    def longest_safe_step(self) -> tuple[float, str]:
         """A twentieth of the shortest orbital period, in days, and the body that has it."""
         k = int(np.argmin(self.periods))
         return float(self.periods[k]) / 20, self.names[k]

@@ -76,7 +76,14 @@ class System:
 
 
 def check(system: System) -> System:
-    """``system`` itself, once its numbers are known to be sound; ValueError names the first that is not."""
+    """``system`` itself, once its shapes and numbers are known to be sound; ValueError names the first that is not."""
+    shape = tuple(system.positions.shape)
+    if len(shape) < 2 or shape[-1] != 3 or 0 in shape:
+        raise ValueError(f"positions have shape {shape}; they must be [..., n_particles, 3] with at least one particle")
+    wanted = {"momenta": shape, "masses": shape[-2:-1], "species": shape[-2:-1], "charges": shape[:-1]}
+    for name, expected in wanted.items():
+        if tuple(getattr(system, name).shape) != expected:
+            raise ValueError(f"{name} have shape {tuple(getattr(system, name).shape)}; for these positions it must be {expected}")
     for name in ("positions", "momenta", "masses", "charges"):
         _refuse_not_finite(name, getattr(system, name))
     if not bool((system.masses > 0).all()):

@@ -9,7 +9,7 @@ _ATOMIC_MASS = 1.660539040e-27
 _ELECTRON_VOLT = 1.6021766208e-19
 _ASTRONOMICAL_UNIT = 1.495978707e11  # m, exact (IAU 2012 B2)
 _DAY = 86400.0
-_GM_SUN = 1.32712440041279419e20  # m3/s2, DE440
+GM_SUN = 132712440041.279419  # km3/s2, DE440: the GM of one solar mass here
 
 _SI = {
     "time": {
@@ -66,7 +66,7 @@ METAL = Units(
 # The solar mass is the mass whose GM is DE440's, so a body's mass is its GM over the Sun's and nothing depends on G.
 ASTRONOMICAL = Units(
     "astronomical", length="au", time="day", mass="solar mass", energy="solar mass au2/day2", meters=_ASTRONOMICAL_UNIT,
-    seconds=_DAY, gravitation=_GM_SUN * _DAY**2 / _ASTRONOMICAL_UNIT**3,
+    seconds=_DAY, gravitation=GM_SUN * 1e9 * _DAY**2 / _ASTRONOMICAL_UNIT**3,
     speed_of_light=299792458.0 * _DAY / _ASTRONOMICAL_UNIT,
 )  # fmt: skip
 BY_NAME = {units.name: units for units in (REDUCED, METAL, ASTRONOMICAL)}

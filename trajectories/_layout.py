@@ -96,13 +96,21 @@ def columns(states: Sequence[State]) -> dict[str, np.ndarray]:
         f"{GROUP}/box/pbc/value": np.broadcast_to(np.array(first.pbc), (n, 3)),
         f"{OBSERVABLES}/kinetic_energy/value": np.stack([np.asarray(kinetic_energy(s.system)) for s in states]),
     }
-    evaluations = [s.evaluation for s in states]
-    if all(e is not None for e in evaluations):
-        columns[f"{GROUP}/force/value"] = stack([e.forces for e in evaluations if e is not None]) * scale.get("force", 1.0)
-        energies = [e.energy for e in evaluations if e is not None]
-        if all(energy is not None for energy in energies):
-            columns[f"{OBSERVABLES}/potential_energy/value"] = np.stack([np.asarray(energy) for energy in energies])
+    forces = _of_all([s.evaluation and s.evaluation.forces for s in states], "forces")
+    if forces:
+        columns[f"{GROUP}/force/value"] = stack(forces) * scale.get("force", 1.0)
+    energies = _of_all([s.evaluation and s.evaluation.energy for s in states], "a potential energy")
+    if energies:
+        columns[f"{OBSERVABLES}/potential_energy/value"] = np.stack([np.asarray(energy) for energy in energies])
     return columns
+
+
+def _of_all(values: Sequence[Any], what: str) -> list[Any]:
+    """The values where every state has one, none where none has; ValueError where only some have."""
+    there = [value for value in values if value is not None]
+    if there and len(there) < len(values):
+        raise ValueError(f"some frames have {what} and others have not; write all of them with it or none")
+    return there
 
 
 def extend(file: h5py.File, name: str, first: int, values: np.ndarray, n_hint: int, units: Units) -> None:

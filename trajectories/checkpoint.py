@@ -77,22 +77,18 @@ def load(run: str | Path) -> Checkpoint:
             header = json.loads((file.metadata() or {})["mcegnn"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (a handle, not a dict)
         _refuse(header)
-        state = State(
-            _system("system", tensors, header),
-            float(header["time"]),
-            header["step"],
-            coordinates=_coordinates(tensors, header),
-            origin=header["origin"],
-        )
+        system = _system("system", tensors, header)
+        coordinates = _coordinates(system, tensors, header)
+        state = State(system, float(header["time"]), header["step"], coordinates=coordinates, origin=header["origin"])
         return Checkpoint(state, header["n_frames"], header["configuration"])
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{target} is not a checkpoint of ours, or a damaged one ({error})") from None
 
 
-def _coordinates(tensors: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> Coordinates | None:
+def _coordinates(inertial: System, tensors: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> Coordinates | None:
     if header["star"] is None:
         return None
-    return Coordinates(DemocraticHeliocentric(header["star"]), _system("coordinates", tensors, header))
+    return Coordinates(DemocraticHeliocentric(header["star"]), _system("coordinates", tensors, header), inertial)
 
 
 def _refuse(header: Mapping[str, Any]) -> None:

@@ -62,9 +62,11 @@ def _over(change: np.ndarray, scale: np.ndarray) -> np.ndarray:
 
 
 def reversibility(flow: Flow, state: State, dt: float, n_steps: int) -> float:
-    """Run forward, then backward; the largest distance from the start, over the largest distance travelled."""
-    *_, end = rollout(flow, state, dt, n_steps, max(1, n_steps))
-    *_, back = rollout(flow, end, -dt, n_steps, max(1, n_steps))
+    """Run forward, then backward; the largest distance from the start, over the largest distance travelled. ValueError below one step."""
+    if n_steps < 1:
+        raise ValueError(f"reversibility takes at least 1 step, not {n_steps}")
+    *_, end = rollout(flow, state, dt, n_steps, n_steps)
+    *_, back = rollout(flow, end, -dt, n_steps, n_steps)
     return distance(back.system, state.system) / distance(end.system, state.system)
 
 

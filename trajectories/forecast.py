@@ -47,5 +47,5 @@ def distance_to_jpl(reader: H5MDReader, epoch: float, parents: list[str], which:
     if not inside.any():
         raise ValueError("the run lies outside DE440")
     times, x = times[inside], np.einsum("bn,fna->fba", weights, x[inside]) / ASTRONOMICAL.convert(1.0, "km")
-    true = np.stack([ephemeris.states(epoch, float(t), tuple(names))[0] for t in times])
+    true, _ = ephemeris.states(epoch, times, tuple(names))
     return JPLDistance(names, times, np.linalg.norm(x - true, axis=-1))

@@ -81,14 +81,20 @@ class H5MDWriter:
     def flush(self) -> int:
         """Write the waiting frames to disk; returns how many frames the file holds."""
         if self._pending:
-            first = self.n_written
-            for name, values in columns(self._pending).items():
+            first, rows = self.n_written, columns(self._pending)
+            if first and (different := set(rows) ^ {dataset.name[1:] for dataset in series(self._file)}):
+                raise ValueError(f"all frames of a run hold the same; these differ from the file's in {', '.join(sorted(different))}")
+            for name, values in rows.items():
                 extend(self._file, name, first, values, self._n_hint, self._pending[0].system.units)
             link_times(self._file)
             self.n_written = first + len(self._pending)
         self._file.flush()
         self._pending, self._pending_bytes, self._last_flush = [], 0, time.monotonic()
         return self.n_written
+
+    def record(self, provenance: Mapping[str, str]) -> None:
+        """Add to what the file says of its run; what it says already stays."""
+        record(self._file, provenance)
 
     def close(self) -> None:
         """Flush and close."""

@@ -30,13 +30,15 @@ def advance(
 
     ``phase`` is how many steps the last frame lies behind the state: a run that stopped between two frames goes on with it.
     """
-    _refuse(dt, phase + n_steps, every)
+    _refuse(dt, phase + n_steps, every, threads)
     if not isinstance(state, State):
         raise TypeError(f"a rollout starts from a State, not from a {type(state).__name__}; write State(system)")
-    check(state.system)
+    if (axes := check(state.system).positions.ndim) > 3:
+        raise ValueError(f"positions of a rollout are [n_particles, 3] or [n_systems, n_particles, 3]; these have {axes} axes")
     state = state.started(dt)
     program = compile_flow(flow) if isinstance(state.system.positions, np.ndarray) else None
-    state = evaluated(flow, state) if program is None else compiled.evaluated(program, state)
+    # anew, since the caller may have changed the system and left an old evaluation
+    state = evaluated(flow, replace(state, evaluation=None)) if program is None else compiled.evaluated(program, state)
     _refuse_singular(state)
     yield state
     if program is not None:
@@ -52,7 +54,7 @@ def advance(
 
 def evaluated(flow: Flow, state: State) -> State:
     """The state with the evaluation of the flow's full potential, where it has one."""
-    potential = flow.potential
+    potential = getattr(flow, "potential", None)  # a flow may be a plain function
     if potential is None or (state.evaluation is not None and state.evaluation.potential is potential):
         return state
     evaluation = potential(state.system)
@@ -61,11 +63,13 @@ def evaluated(flow: Flow, state: State) -> State:
     return replace(state, evaluation=evaluation._replace(potential=potential))
 
 
-def _refuse(dt: float, n_steps: int, every: int) -> None:
+def _refuse(dt: float, n_steps: int, every: int, threads: int | None) -> None:
     if not (np.isfinite(dt) and dt != 0.0):
         raise ValueError(f"the time step must be finite and not zero, not {dt}")
     if every < 1 or n_steps < 0:
         raise ValueError(f"steps ({n_steps}) must not be negative and a frame is kept every 1 or more steps, not every {every}")
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads must be at least 1, not {threads}")
     if n_steps % every:
         raise ValueError(f"{n_steps} steps are not a whole multiple of every = {every}; use {n_steps // every * every or every} steps")
 
@@ -75,7 +79,7 @@ def _refuse_singular(state: State) -> None:
     if state.evaluation is None:
         return
     forces, x = state.evaluation.forces, state.system.positions
-    if type(forces) is not type(x) or forces.shape != x.shape:
+    if isinstance(forces, np.ndarray) != isinstance(x, np.ndarray) or getattr(forces, "shape", None) != x.shape:
         kind, shape = type(forces).__name__, tuple(getattr(forces, "shape", ()))
         raise ValueError(f"the potential returned forces {shape} as {kind} for positions {tuple(x.shape)} as {type(x).__name__}")
     if all_finite(forces):

@@ -49,6 +49,7 @@ def analyse(
             rows = [
                 ("frames", f"{len(reader):,}, time {drifts.times[0]:g} to {drifts.times[-1]:g} {unit}"),
                 ("particles", f"{reader.n_particles}" + (f" x {reader.n_systems} systems" if reader.n_systems else "")),
+                *timing_rows(reader),
                 *conserved_rows(drifts, _configuration(reader).get("relativity", False)),
             ]
             table(str(run), rows)
@@ -77,12 +78,34 @@ def _summary(reader: Any, drifts: Any) -> dict[str, Any]:
         "n_systems": reader.n_systems,
         "n_particles": reader.n_particles,
         "time": float(drifts.times[-1]),
+        "timing": _timings(reader),
         **{f"{name}_drift": {"median": float(np.median(v)), "largest": float(v.max())} for name, v in largest.items()},
     }
     distance = _jpl(reader)
     if distance is not None:
         summary["km_from_jpl"] = dict(zip(distance.names, map(float, distance.kilometers[-1]), strict=True))
     return summary
+
+
+def took(timing: dict[str, float]) -> str:
+    """Seconds and speed in words."""
+    return f"{timing['seconds']:.2f} s, {timing['steps_per_second']:,.0f} steps a second"
+
+
+def timing_rows(reader: Any) -> list[tuple[str, ...]]:
+    """How long each part of the run took, the first and those resumed."""
+    timings = _timings(reader)
+    if len(timings) == 1:
+        return [("took", took(timings[0]))]
+    return [(f"steps {timing['first']:,} to {timing['last']:,} took", took(timing)) for timing in timings]
+
+
+def _timings(reader: Any) -> list[dict[str, float]]:
+    """What was recorded by runs that came to their end, in the order of their steps."""
+    from mcegnn.cli.job import TIMING
+
+    found = [json.loads(value) for key, value in reader.provenance.items() if key.startswith(TIMING)]
+    return sorted(found, key=lambda timing: timing["first"])
 
 
 def conserved_rows(drifts: Any, relativity: bool = False) -> list[tuple[str, ...]]:

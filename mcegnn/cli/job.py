@@ -27,6 +27,7 @@ from trajectories.h5md import H5MDWriter
 from trajectories.rollout import advance
 
 _RECORDED = ("mcegnn", "numpy", "numba", "h5py")
+TIMING = "timing"  # entries of the provenance that begin with it hold how long a part of the run took
 _CHECKPOINT_SECONDS = 60.0
 _LINE_SECONDS = 30.0
 
@@ -105,6 +106,7 @@ class Job:
             try:
                 with _progress(self.n_steps, quiet) as report:
                     speed = self._loop(states, writer, report)
+                writer.record({f"{TIMING} from step {self.state.step}": json.dumps(self._timing(speed))})
             except KeyboardInterrupt as stop:
                 typer.echo(f"stopped; go on with: {self._resume_command}", err=True)
                 raise typer.Exit(143 if isinstance(stop, _Terminated) else 130) from None
@@ -143,6 +145,14 @@ class Job:
         ended = time.monotonic()
         return ended - began, (now.step - started[0]) / max(ended - started[1], 1e-9)
 
+    def _timing(self, speed: tuple[float, float]) -> dict[str, float]:
+        return {
+            "first": self.state.step,
+            "last": self.config.n_steps,
+            "seconds": speed[0],
+            "steps_per_second": speed[1] * (self.state.system.n_systems or 1),
+        }
+
     def _save(self, writer: H5MDWriter, state: State) -> None:
         writer.flush()
         # counted from the step, not from the file, which may already hold the next frame: a resume cuts it and writes it again
@@ -168,14 +178,14 @@ class Job:
         }
 
     def _summary(self, speed: tuple[float, float]) -> None:
-        from mcegnn.cli.analyse import conserved_rows, jpl_rows
+        from mcegnn.cli.analyse import conserved_rows, jpl_rows, took
         from trajectories.conservation import conservation
         from trajectories.h5md import H5MDReader
 
-        systems = self.state.system.n_systems or 1
+        systems, timing = self.state.system.n_systems or 1, self._timing(speed)
         rows: list[tuple[str, ...]] = [
             ("steps", f"{self.n_steps:,}" + (f" in each of {systems:,} systems" if systems > 1 else "")),
-            ("time", f"{speed[0]:.2f} s, {speed[1] * systems:,.0f} steps a second"),
+            ("time", took(timing)),
         ]
         with H5MDReader(self.path) as reader:
             rows += conserved_rows(conservation(reader), self.config.relativity)

@@ -86,14 +86,14 @@ def _solar(integrator: str, times: Times, options: Mapping[str, Any]) -> tuple[C
     if span is None and times.steps is None:
         span = ASTRONOMICAL.convert(10.0, "year")
     n_steps, dt = _steps(times, dt, span, flexible=given_dt is None)
-    if given_dt is None and times.every is None and span is not None:
+    if given_dt is None and span is not None and (times.every is None or times.every > 0):
         # the step is ours to choose, so it is made to divide the time into whole frames
-        per_frame = max(1, round(n_steps / _FRAMES))
-        n_steps = math.ceil(n_steps / per_frame) * per_frame
-        dt, every = span / n_steps, per_frame
+        every = times.every or max(1, round(n_steps / _FRAMES))
+        n_steps = math.ceil(n_steps / every) * every
+        dt = span / n_steps
     else:
         every = _every(times, n_steps, max(1, n_steps // _FRAMES))
-    limit, body = bodies.slowest_safe_step()
+    limit, body = bodies.longest_safe_step()
     warnings = []
     if dt > limit:
         warnings.append(

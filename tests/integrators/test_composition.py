@@ -15,7 +15,7 @@ from integrators.ensembles import INTEGRATORS, integrator, symplectic_euler, vel
 from integrators.flows import Drift, Kick
 from integrators.relativity import PostNewtonian
 from integrators.state import State
-from systems.potentials import Coulomb, Gravity, Oblateness
+from systems.potentials import Coulomb, Gravity, Oblateness, Sum
 from systems.system import Evaluation, System
 from trajectories.rollout import rollout
 
@@ -237,3 +237,18 @@ def test_relativity_and_wisdom_holman_share_their_star() -> None:
     """The heliocentric variables of one star cannot hold the relativity of another."""
     with pytest.raises(ValueError, match="star"):
         wisdom_holman(Gravity(), star=0, relativity=PostNewtonian(1, 1.0, 100.0))
+
+
+def test_kicks_of_two_potentials_report_their_sum() -> None:
+    """The energy of a scheme that splits its potential is the whole potential's, evaluated by one object that never changes."""
+    one, other = Coulomb(), Gravity(0.3)
+    flow = Strang(Kick(one), Kick(other), Drift())
+    assert flow.potential is flow.potential
+    start = State(System.create(np.eye(3), charges=[1.0, -1.0, 2.0]))
+    *_, end = rollout(flow, start, 1e-3, 10)
+    *_, whole = rollout(velocity_verlet(Sum(one, other)), start, 1e-3, 10)
+    assert end.evaluation is not None
+    assert whole.evaluation is not None
+    # ten steps of the same kicks, summed in another order
+    np.testing.assert_allclose(end.evaluation.energy, whole.evaluation.energy, rtol=1e-13)
+    assert end.evaluation.energy == pytest.approx(one(end.system).energy + other(end.system).energy, rel=1e-14)

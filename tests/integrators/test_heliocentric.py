@@ -205,3 +205,19 @@ def test_tensors_give_the_same_numbers() -> None:
         arrays, tensors = flow(arrays, 0.1), flow(tensors, 0.1)
     assert tensors.system.positions.dtype == torch.float64
     np.testing.assert_allclose(tensors.system.positions.numpy(), arrays.system.positions, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("interpreter", ["compiled", "Python"])
+def test_a_system_changed_by_hand_is_what_goes_on(interpreter: str) -> None:
+    """Coordinates that a state carries from before its system was replaced are not used."""
+    flow = wisdom_holman(Gravity())
+    *_, before = rollout(flow, State(planets()), 0.05, 10)
+    assert before.coordinates is not None
+    changed = System.create(2.0 * before.system.positions, velocities=before.system.velocities, masses=before.system.masses)
+    edited, fresh = replace(before, system=changed, evaluation=None), State(changed)
+    if interpreter == "compiled":
+        ends = [list(rollout(flow, state, 0.05, 10))[-1] for state in (edited, fresh)]
+    else:
+        ends = [flow(state, 0.05) for state in (edited, fresh)]
+    np.testing.assert_array_equal(ends[0].system.positions, ends[1].system.positions)
+    np.testing.assert_array_equal(ends[0].system.momenta, ends[1].system.momenta)

@@ -49,8 +49,6 @@ def there_and_back(flow: Any, back: Any, state: State, interpreter: str) -> tupl
 @pytest.mark.parametrize("relativity", [None, PostNewtonian(0, 1.0, 20.0)], ids=["Newton", "relativity"])
 @pytest.mark.parametrize("name", PALINDROMES)
 def test_palindromes_return(name: str, relativity: PostNewtonian | None, interpreter: str) -> None:
-    if interpreter == "Python" and relativity is not None and name in ("yoshida-6", "yoshida-8"):
-        pytest.skip("a second each, and nothing that yoshida-4 does not show")
     flow = INTEGRATORS[name](Gravity(), relativity=relativity)
     far, error = there_and_back(flow, flow, two_planets(), interpreter)
     assert far > 1.0

@@ -224,3 +224,20 @@ def test_advice_about_existing_files_fits_the_command(cli: Run, charged: Path) -
         err = cli(*command).err
         assert "--force" in err
         assert "-o" not in err.split()
+
+
+def test_timing_of_each_part_of_a_run(succeed: Run, charged: Path) -> None:
+    """What a run took is kept in its file; a resumed run adds its own part."""
+    succeed("rollout", "--resume", charged, "--steps", 200, "--quiet")
+    timing = json.loads(succeed("analyse", charged, "--json").out)["timing"]
+    assert [(part["first"], part["last"]) for part in timing] == [(0, 400), (400, 600)]
+    assert all(part["seconds"] > 0 and part["steps_per_second"] > 0 for part in timing)
+    assert "steps 400 to 600 took" in succeed("analyse", charged).out
+
+
+def test_every_alone_lets_the_step_divide_the_time(succeed: Run) -> None:
+    succeed("rollout", "solar", "--time", "1 year", "--every", 7, "-o", "solar.h5md", "--quiet")
+    with H5MDReader(Path("solar.h5md")) as reader:
+        assert set(np.diff(reader.steps)) == {7}
+        # times are steps times a rounded step
+        assert reader.times[-1] == pytest.approx(365.25, rel=1e-14)

@@ -119,3 +119,22 @@ def test_volume_and_heights_of_many_cells() -> None:
     many = np.array([np.diag([1.0, 2.0, 3.0]), np.diag([-4.0, 5.0, 6.0])])
     np.testing.assert_allclose(volume(many), [6.0, 120.0], rtol=4 * EPS)
     np.testing.assert_allclose(heights(many), [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], rtol=4 * EPS)
+
+
+@pytest.mark.parametrize("missing", [0, 1, 2])
+def test_a_slab_without_its_third_vector(missing: int) -> None:
+    """As ASE has it: a lattice vector of zeros stands for a direction that does not repeat."""
+    cell = np.array([[2.0, 0.5, 0.1], [0.3, 3.0, -0.2], [0.4, 0.1, 4.0]])
+    cell[missing] = 0.0
+    pbc = (missing != 0, missing != 1, missing != 2)
+    positions = vectors(1, 20)
+    wrapped = wrap(positions, cell, pbc)
+    normal = np.cross(*cell[[k for k in range(3) if k != missing]])
+    np.testing.assert_allclose((wrapped - positions) @ normal, 0.0, atol=1e3 * EPS)
+    np.testing.assert_allclose(minimum_image(wrapped - positions, cell, pbc), 0.0, atol=1e3 * EPS)
+    found = heights(cell)
+    assert found[missing] == np.inf
+    first, second = cell[[k for k in range(3) if k != missing]]
+    area = np.linalg.norm(np.cross(first, second))
+    expected = [area / np.linalg.norm(second), area / np.linalg.norm(first)]
+    np.testing.assert_allclose(np.delete(found, missing), expected, rtol=1e3 * EPS)

@@ -49,7 +49,7 @@ def test_round_trip(tmp_path: Path, random_state: Callable[..., State], seed: in
     state = random_state(stream, n_systems, n, time=time, step=step, units=units, pbc=pbc, cell=cell)
     if inside:
         other = replace(state.system, positions=state.system.positions * 3, momenta=state.system.momenta - 1)
-        state = replace(state, coordinates=Coordinates(DemocraticHeliocentric(seed % n), other), origin=time / 3)
+        state = replace(state, coordinates=Coordinates(DemocraticHeliocentric(seed % n), other, state.system), origin=time / 3)
     checkpoint.save(tmp_path / "run.h5md", Checkpoint(state, n_frames, configuration))
     back = checkpoint.load(tmp_path / "run.h5md")
     assert_same_system(back.state.system, state.system)

@@ -172,3 +172,8 @@ def test_symplectic_euler_misses_its_start_by_its_order() -> None:
     slopes = np.log2(np.divide(errors[:-1], errors[1:]))
     # first order; the next term of the error is smaller by dt
     np.testing.assert_allclose(slopes, 1.0, atol=4 / 64)
+
+
+def test_reversibility_takes_a_step() -> None:
+    with pytest.raises(ValueError, match="at least 1 step, not 0"):
+        reversibility(velocity_verlet(Springs([[0, 1]])), State(System.create(np.eye(3))), 0.1, 0)

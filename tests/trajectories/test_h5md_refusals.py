@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from integrators.state import State
-from trajectories.h5md import GROUP, H5MDReader
+from trajectories.h5md import GROUP, H5MDReader, H5MDWriter
 
 
 @pytest.fixture
@@ -106,3 +106,16 @@ def test_a_torn_frame_is_never_given_out(run: Path, element: str) -> None:
             energy = torn.observable("potential_energy")
             assert energy is not None
             assert len(energy) == 4
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+def test_frames_with_and_without_forces_do_not_mix(tmp_path: Path, random_state: Callable[..., State], flushed: bool) -> None:
+    state = random_state(np.random.default_rng(0), 2)
+    assert state.evaluation is not None
+    writer = H5MDWriter(tmp_path / "run.h5md", state.system)
+    writer.write(state)
+    if flushed:
+        writer.flush()
+    writer.write(replace(state, evaluation=None))
+    with pytest.raises(ValueError, match="differ from the file's in .*force" if flushed else "some frames have forces and others have not"):
+        writer.flush()

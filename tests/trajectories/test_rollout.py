@@ -230,3 +230,46 @@ def test_an_evaluation_by_another_potential_is_not_kept(make_case: MakeCase) -> 
     first = next(rollout(exact.flow, start, exact.dt, 0))
     assert first.evaluation is not None
     assert first.evaluation.potential is exact.flow.potential
+
+
+@pytest.mark.parametrize("kind", ["charged ensemble", "interpreted"])
+def test_an_old_evaluation_is_not_trusted_at_the_start(make_case: MakeCase, kind: str) -> None:
+    """Whoever moves the particles of a state and leaves its evaluation gets the forces of where they are now."""
+    case = make_case(kind)
+    first = next(rollout(case.flow, case.state, case.dt, 10))
+    moved = replace(case.state.system, positions=1.5 * case.state.system.positions)
+    stale = list(rollout(case.flow, replace(first, system=moved), case.dt, 10))
+    clean = list(rollout(case.flow, State(moved), case.dt, 10))
+    assert all(np.array_equal(a.system.positions, b.system.positions) for a, b in zip(stale, clean, strict=True))
+    assert stale[0].evaluation is not None
+    np.testing.assert_array_equal(stale[0].evaluation.forces, clean[0].evaluation.forces)
+
+
+def test_a_plain_function_is_a_flow() -> None:
+    start = State(System.create(np.eye(3), velocities=1.0))
+
+    def drift(state: State, dt: float) -> State:
+        return replace(state, system=replace(state.system, positions=state.system.positions + dt * state.system.velocities))
+
+    *_, end = rollout(drift, start, 0.25, 4)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(end.system.positions, np.eye(3) + 1.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: replace(s, charges=np.ones(4)), r"charges have shape \(4,\); for these positions it must be \(2, 4\)"),
+        (lambda s: replace(s, masses=np.ones(3)), r"masses have shape \(3,\); for these positions it must be \(4,\)"),
+        (lambda s: replace(s, momenta=np.ones((4, 3))), r"momenta have shape \(4, 3\)"),
+        (lambda s: System.create(np.random.default_rng(0).normal(size=(2, 2, 4, 3))), "these have 4 axes"),
+    ],
+)
+def test_shapes_that_do_not_fit_are_refused(make_case: MakeCase, change: Callable[[System], System], message: str) -> None:
+    system = System.create(np.random.default_rng(0).normal(size=(2, 4, 3)))
+    with pytest.raises(ValueError, match=message):
+        next(rollout(make_case("charged ensemble").flow, State(change(system)), 0.1, 10))
+
+
+def test_no_threads_are_refused(case: Any) -> None:
+    with pytest.raises(ValueError, match="threads must be at least 1, not 0"):
+        next(rollout(case.flow, case.state, case.dt, 10, threads=0))
