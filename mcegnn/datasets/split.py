@@ -1,0 +1,42 @@
+"""What a dynamics model learns from: pairs of systems a fixed time apart, and their split into training, validation and test."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+
+from systems.system import System
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Ensembles [n_samples, n_particles, ...] of the same particles before and after ``interval``, in the systems' units."""
+
+    before: System
+    after: System
+    interval: float
+
+    def __len__(self) -> int:
+        return int(self.before.positions.shape[0])
+
+    def take(self, which: slice | np.ndarray) -> "Samples":
+        """Some of the samples."""
+        return Samples(_take(self.before, which), _take(self.after, which), self.interval)
+
+
+def _take(system: System, which: slice | np.ndarray) -> System:
+    return replace(system, positions=system.positions[which], momenta=system.momenta[which], charges=system.charges[which])
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Samples to train on, to choose by, and to report; test samples are looked at once, at the end."""
+
+    train: Samples
+    validation: Samples
+    test: Samples
+
+    @classmethod
+    def at(cls, samples: Samples, validation: int, test: int) -> Self:
+        """Cut before sample ``validation`` and before sample ``test``."""
+        return cls(samples.take(slice(0, validation)), samples.take(slice(validation, test)), samples.take(slice(test, None)))

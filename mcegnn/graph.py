@@ -1,0 +1,92 @@
+"""Graphs: which pairs of nodes talk to each other, and how messages along edges are gathered at nodes.
+
+Node arrays are [n_nodes, ..., features], edge arrays [n_edges, ..., features]. The axes in between are copies that share one graph: an
+ensemble of equal-size systems is one small graph with a batch axis, systems of different sizes are one large graph without (`Batch`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """Edges from sender j to receiver i [n_edges] among ``n_nodes`` nodes; `of` and `complete` sort them by receiver.
+
+    ``degree`` is the number of edges that end at each node, where it is the same for all: sums then need no scattering.
+    """
+
+    i: Tensor
+    j: Tensor
+    n_nodes: int
+    degree: int | None = None
+
+    @classmethod
+    def of(cls, i: Tensor, j: Tensor, n_nodes: int) -> "Graph":
+        """The graph of these edges. Raises ValueError where they do not fit together or name a node that is not there."""
+        if i.ndim != 1 or i.shape != j.shape:
+            raise ValueError(f"edges are two lists of the same length, not {tuple(i.shape)} and {tuple(j.shape)}")
+        if len(i) and not 0 <= int(torch.minimum(i, j).min()) <= int(torch.maximum(i, j).max()) < n_nodes:
+            raise ValueError(f"edges name nodes outside 0 ... {n_nodes - 1}")
+        order = torch.argsort(i, stable=True)
+        counts = torch.bincount(i, minlength=n_nodes)
+        regular = n_nodes > 0 and bool((counts == counts[0]).all()) and int(counts[0]) > 0
+        return cls(i[order], j[order], n_nodes, int(counts[0]) if regular else None)
+
+    def pairs(self, receivers: Tensor, senders: Tensor, dim: int = 0) -> Tensor:
+        """receivers_i + senders_j of each edge; the node axis, which becomes the edge axis, is ``dim``."""
+        if self.degree is None:
+            return receivers.index_select(dim, self.i) + senders.index_select(dim, self.j)
+        sent = senders.index_select(dim, self.j).unflatten(dim, (self.n_nodes, self.degree))
+        return (receivers.unsqueeze(dim + 1) + sent).flatten(dim, dim + 1)
+
+    def sum(self, messages: Tensor, dim: int = 0) -> Tensor:
+        """Sum of the messages that end at each node; the edge axis, which becomes the node axis, is ``dim``."""
+        if self.degree is not None:
+            return messages.unflatten(dim, (self.n_nodes, self.degree)).sum(dim + 1)
+        shape = (*messages.shape[:dim], self.n_nodes, *messages.shape[dim + 1 :])
+        return messages.new_zeros(shape).index_add(dim, self.i, messages)
+
+    def mean(self, messages: Tensor, dim: int = 0) -> Tensor:
+        """Mean of the messages that end at each node; zero where there are none."""
+        if self.degree is not None:
+            return messages.unflatten(dim, (self.n_nodes, self.degree)).mean(dim + 1)
+        counts = torch.bincount(self.i, minlength=self.n_nodes).clamp(min=1).to(messages.dtype)
+        return self.sum(messages, dim) / counts.view(-1, *[1] * (messages.ndim - 1 - dim))
+
+    def to(self, device: torch.device) -> "Graph":
+        """The same graph on another device."""
+        return self if self.i.device == device else Graph(self.i.to(device), self.j.to(device), self.n_nodes, self.degree)
+
+
+@cache
+def complete(n_nodes: int) -> Graph:
+    """Every node with every other: n (n - 1) edges, sorted by receiver."""
+    i, j = torch.meshgrid(torch.arange(n_nodes), torch.arange(n_nodes), indexing="ij")
+    off = i != j
+    return Graph(i[off], j[off], n_nodes, n_nodes - 1 if n_nodes > 1 else None)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Systems of any sizes as one graph without edges between them; ``system`` [n_nodes] tells whose each node is."""
+
+    graph: Graph
+    system: Tensor
+    n_systems: int
+
+
+def collate(graphs: Sequence[Graph]) -> Batch:
+    """Graphs side by side; nodes and edges keep their order. ValueError where there are none."""
+    if not graphs:
+        raise ValueError("a batch needs at least one graph")
+    sizes = torch.tensor([graph.n_nodes for graph in graphs])
+    first = torch.cumsum(sizes, 0) - sizes
+    i = torch.cat([graph.i + at for graph, at in zip(graphs, first, strict=True)])
+    j = torch.cat([graph.j + at for graph, at in zip(graphs, first, strict=True)])
+    degrees = {graph.degree for graph in graphs}
+    merged = Graph(i, j, int(sizes.sum()), degrees.pop() if len(degrees) == 1 else None)
+    return Batch(merged, torch.repeat_interleave(torch.arange(len(graphs)), sizes), len(graphs))
