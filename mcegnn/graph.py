@@ -43,6 +43,14 @@ class Graph:
         sent = senders.index_select(dim, self.j).unflatten(dim, (self.n_nodes, self.degree))
         return (receivers.unsqueeze(dim + 1) + sent).flatten(dim, dim + 1)
 
+    def receivers(self, nodes: Tensor, dim: int = 0) -> Tensor:
+        """What each edge's receiver has."""
+        return nodes.index_select(dim, self.i)
+
+    def senders(self, nodes: Tensor, dim: int = 0) -> Tensor:
+        """What each edge's sender has."""
+        return nodes.index_select(dim, self.j)
+
     def sum(self, messages: Tensor, dim: int = 0) -> Tensor:
         """Sum of the messages that end at each node; the edge axis, which becomes the node axis, is ``dim``."""
         if self.degree is not None:

@@ -7,7 +7,9 @@ from typing import Any
 
 from integrators.relativity import PostNewtonian
 from integrators.state import Flow, State
+from mcegnn import learned
 from systems.solar import Body, SolarSystem
+from systems.system import Potential
 
 # the choice that both systems share; --integrator overrides it
 DEFAULT_INTEGRATOR = {"charged": "symplectic-euler", "solar": "yoshida-8"}
@@ -29,6 +31,8 @@ class Configuration:
     relativity: bool = False
     oblate: bool = True
     bodies: tuple[Body, ...] = ()
+    model: str = ""
+    model_digest: str = ""
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Configuration":
@@ -60,28 +64,46 @@ class Configuration:
         return [body.name for body in self.bodies]
 
     def start(self) -> State:
-        """The initial state."""
+        """The initial state; ValueError where the model, if there is one, cannot move it."""
         if self.system == "charged":
             from systems.charged import charged_systems
 
-            return State(charged_systems(self.n_systems, self.seed, self.n_particles))
-        return State(self.solar.system)
+            system = charged_systems(self.n_systems, self.seed, self.n_particles)
+        else:
+            system = self.solar.system
+        return State(learned.dressed(self._learned(), system) if self.model else system)
 
     def flow(self) -> Flow:
-        """The flow that moves it."""
+        """The flow that moves it: a dynamics model, or the integrator with the exact or the learned force."""
         from integrators.ensembles import integrator
 
+        exact = self._potential()
+        if self.model and learned.is_dynamics(self._learned()):
+            return learned.watched(self._learned(), exact)
         make = integrator(self.integrator)
+        potential = learned.law(self._learned()) if self.model else exact
         if self.system == "charged":
-            from systems.charged import benchmark_coulomb
-            from systems.potentials import Coulomb
-
-            # the clip belongs to the benchmark's own scheme
-            potential = benchmark_coulomb() if self.integrator == DEFAULT_INTEGRATOR["charged"] else Coulomb()
             return make(potential)
         solar = self.solar
         about = {"star": solar.star} if self.integrator == "wisdom-holman" else {}
-        return make(solar.gravity(oblate=self.oblate), relativity=self._relativity(solar), **about)
+        return make(potential, relativity=self._relativity(solar), **about)
+
+    def _potential(self) -> Potential:
+        """The exact physics."""
+        if self.system == "solar":
+            return self.solar.gravity(oblate=self.oblate)
+        from systems.charged import benchmark_coulomb
+        from systems.potentials import Coulomb
+
+        # the clip belongs to the benchmark's own scheme
+        return benchmark_coulomb() if self.integrator == DEFAULT_INTEGRATOR["charged"] else Coulomb()
+
+    def _learned(self) -> Any:
+        """The model, as it was when the run began."""
+        model, digest = learned.model(self.model, self.system)
+        if self.model_digest and digest != self.model_digest:
+            raise ValueError(f"the model {self.model} is not the one the run began with; put that file back")
+        return model
 
     def _relativity(self, solar: SolarSystem) -> PostNewtonian | None:
         if not self.relativity:

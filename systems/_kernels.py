@@ -1,5 +1,7 @@
 """Numba kernels of the potentials in `systems.potentials`, which hold the same formulas for whole arrays."""
 
+import math
+
 from systems.kernel import jit
 
 
@@ -97,6 +99,38 @@ def oblateness(x, masses, constant, parameters, at, forces):
     forces[0, k] += fx
     forces[1, k] += fy
     forces[2, k] += fz
+    return energy
+
+
+@jit
+def pair_table(x, masses, charges, parameters, forces):
+    """parameters: couplings (0: masses, 1: charges), largest component of a force, log of the first radius, spacing, number of knots;
+    then, knot by knot, w, its slope, energy, its slope, where slopes are per spacing. Beyond the ends the last cubics go on."""
+    limit, first, inverse, last = parameters[1], parameters[2], 1.0 / parameters[3], int(parameters[4]) - 2
+    couplings = charges if parameters[0] == 1.0 else masses
+    n = x.shape[1]
+    energy = 0.0
+    for i in range(n):
+        for j in range(i):
+            dx, dy, dz = x[0, i] - x[0, j], x[1, i] - x[1, j], x[2, i] - x[2, j]
+            at = (0.5 * math.log(dx * dx + dy * dy + dz * dz) - first) * inverse
+            # an index from what is not finite would point anywhere
+            knot = 0 if not at > 0.0 else last if at > last else int(at)
+            s, k = at - knot, 5 + 4 * knot
+            left, right = (1.0 - s) * (1.0 - s), s * s
+            a0, a1, b0, b1 = (1.0 + 2.0 * s) * left, s * left, (3.0 - 2.0 * s) * right, (s - 1.0) * right
+            product = couplings[i] * couplings[j]
+            w = product * (a0 * parameters[k] + a1 * parameters[k + 1] + b0 * parameters[k + 4] + b1 * parameters[k + 5])
+            energy += product * (a0 * parameters[k + 2] + a1 * parameters[k + 3] + b0 * parameters[k + 6] + b1 * parameters[k + 7])
+            forces[0, i] += w * dx
+            forces[1, i] += w * dy
+            forces[2, i] += w * dz
+            forces[0, j] -= w * dx
+            forces[1, j] -= w * dy
+            forces[2, j] -= w * dz
+    for i in range(n):
+        for a in range(3):
+            forces[a, i] = min(max(forces[a, i], -limit), limit)
     return energy
 
 

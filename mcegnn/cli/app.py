@@ -7,8 +7,10 @@ import typer
 
 from mcegnn.cli.analyse import analyse
 from mcegnn.cli.convert import convert
+from mcegnn.cli.evaluate import evaluate
 from mcegnn.cli.info import info
 from mcegnn.cli.rollout import rollout
+from mcegnn.cli.train import train
 
 
 def _version(asked: bool) -> None:
@@ -23,7 +25,7 @@ app = typer.Typer(
     name="mcegnn", help="Molecular dynamics whose forces and dynamics can be learned.", no_args_is_help=True, rich_markup_mode="markdown",
     add_completion=False, pretty_exceptions_enable=False,
 )  # fmt: skip
-for command in (rollout, analyse, convert, info):
+for command in (rollout, train, evaluate, analyse, convert, info):
     app.command()(command)
 
 

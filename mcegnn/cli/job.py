@@ -44,6 +44,7 @@ def describe(config: Configuration, path: Path, n_steps: int) -> None:
     many = f" x {config.n_systems:,} systems, seed {config.seed}" if config.system == "charged" else ""
     rows = [
         ("system", f"{config.system}, {config.n_particles} particles{many}"),
+        *([("model", config.model)] if config.model else []),
         ("integrator", config.integrator + (" with relativity" if config.relativity else "")),
         *([("start", f"Julian day {config.epoch} TDB")] if config.system == "solar" else []),
         ("time step", f"{config.dt:.6g}{units}"),

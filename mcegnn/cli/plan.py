@@ -3,7 +3,7 @@
 import difflib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,33 @@ def configuration(system: str, integrator: str | None, times: Times, options: Ma
     named(chosen)
     build = _charged if system == "charged" else _solar
     return build(chosen, times, {name: value for name, value in options.items() if value is not None})
+
+
+def with_model(config: Configuration, name: str, times: Times, integrator: str | None) -> Configuration:
+    """The configuration with a model in place of the exact force, or of force and integrator.
+
+    Raises ValueError where the model does not fit the system, or an option does not go with a dynamics model.
+    """
+    from mcegnn import learned
+
+    model, digest = learned.model(name, config.system)
+    config = replace(config, model=name, model_digest=digest)
+    if not learned.is_dynamics(model):
+        if config.integrator == "wisdom-holman":
+            raise ValueError("wisdom-holman needs gravity itself; take another --integrator with a learned force")
+        return config
+    if integrator is not None:
+        raise ValueError(f"{name} is a dynamics model, which moves the particles itself; leave out --integrator")
+    units = REDUCED if config.system == "charged" else ASTRONOMICAL
+    interval = float(model.interval)
+    if times.dt is not None and abs(duration(times.dt, units, "--dt") - interval) > 1e-9 * interval:
+        raise ValueError(f"{name} predicts steps of {interval:g} {units.time}".rstrip() + f" only; leave out --dt {times.dt}")
+    if times.steps is not None or times.time is not None:
+        span = None if times.time is None else duration(times.time, units, "--time")
+        n_steps, _ = _steps(times, interval, span)
+    else:
+        n_steps = max(1, round(config.n_steps * config.dt / interval))
+    return replace(config, dt=interval, n_steps=n_steps, every=_every(times, n_steps, 1))
 
 
 def _charged(integrator: str, times: Times, options: Mapping[str, Any]) -> tuple[Configuration, list[str]]:

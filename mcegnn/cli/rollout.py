@@ -37,6 +37,12 @@ def rollout(
             "yoshida-8 for solar]"
         ),
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="A learned force, or a dynamics model, in place of exact physics: a file, or the name of one that comes with the package."
+        ),
+    ] = None,
     dt: Annotated[
         str | None,
         typer.Option(
@@ -91,6 +97,8 @@ def rollout(
 
     - `mcegnn rollout solar --without Moon --integrator wisdom-holman --dt "4 day" --time "4000 year" -o long.h5md`
 
+    - `mcegnn rollout charged --model charged-mcegnn --time 5 -o learned.h5md`
+
     - `mcegnn rollout --resume swarm.h5md --steps 1000`
     """
     from mcegnn.cli.job import Job, describe, refuse_too_large
@@ -106,13 +114,13 @@ def rollout(
     with mistakes():
         if resume is not None:
             _refuse_choices(
-                system, {**options, "dt": dt, "every": every, "integrator": integrator, "output": output, "force": force or None}
+                system, {**options, "dt": dt, "every": every, "integrator": integrator, "model": model, "output": output, "force": force or None}
             )
             job = _resumed(resume, times)
         elif system is None:
             raise ValueError("name a system (charged or solar), or a run to --resume")
         else:
-            config, path, warnings = _asked(system, integrator, times, options, output, force)
+            config, path, warnings = _asked(system, integrator, model, times, options, output, force)
             for warning in warnings if not quiet else ():
                 typer.echo(f"warning: {warning}", err=True)
             if dry_run:
@@ -136,12 +144,14 @@ def _refuse_choices(system: str | None, choices: dict[str, Any]) -> None:
 
 
 def _asked(
-    system: str, integrator: str | None, times: "Times", options: dict[str, Any], output: Path | None, force: bool
+    system: str, integrator: str | None, model: str | None, times: "Times", options: dict[str, Any], output: Path | None, force: bool
 ) -> tuple["Configuration", Path, list[str]]:
     """The configuration asked for, the file to write, and warnings."""
-    from mcegnn.cli.plan import configuration
+    from mcegnn.cli.plan import configuration, with_model
 
     config, warnings = configuration(system, integrator, times, options)
+    if model is not None:
+        config = with_model(config, model, times, integrator)
     config.flow()
     path = output or Path(f"{system}.h5md")
     if path.is_dir():

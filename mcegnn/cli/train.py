@@ -1,0 +1,197 @@
+"""`mcegnn train`: a preset or a configuration file in, a trained model out."""
+
+import csv
+import json
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mcegnn.cli.messages import Mistake, mistakes, refuse_unwritable, table, told
+
+if TYPE_CHECKING:
+    from mcegnn.training.options import TrainingOptions
+    from mcegnn.training.trainer import Trainer
+
+BEST, LAST, METRICS = "best.safetensors", "last.checkpoint", "metrics.csv"
+
+
+@told
+def train(
+    preset: Annotated[str | None, typer.Argument(help="The name of a preset, or a TOML file.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="The folder to make. [default: the preset's name]")] = None,
+    change: Annotated[list[str] | None, typer.Option("--set", help="Change a key, such as lr=1e-3; may be given again.")] = None,
+    start: Annotated[str | None, typer.Option("--from", help="Start from the weights of this model (a name or a file).")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with the run of this folder, to the same bits.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads. [default: all cores]")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the folder's run where there is one.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and show the configuration, and do nothing.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+) -> None:
+    """Train a model. The folder gets the best weights (best.safetensors), the metrics (metrics.csv) and a checkpoint to resume from.
+
+    Examples:
+
+    - `mcegnn train charged-force -o law`
+
+    - `mcegnn train charged-mcegnn --set model.hyperparameters.n_channels=5 --set seed=1 -o five`
+
+    - `mcegnn train --resume law`
+    """
+    if threads is not None and threads < 1:
+        raise Mistake(f"--threads must be at least 1, not {threads}")
+    with mistakes():
+        if resume is not None:
+            if preset or change or start or output:
+                raise ValueError("--resume takes everything from the run's folder; leave out the preset, --set, --from and --output")
+            folder, options, saved = _resumed(resume)
+        else:
+            if preset is None:
+                from mcegnn.training.options import presets
+
+                raise ValueError(f"name a preset ({', '.join(presets())}), a TOML file, or a folder to --resume")
+            from mcegnn.training.options import read
+
+            folder, options, saved = output or Path(Path(preset).stem), read(preset, change or ()), None
+            if dry_run:
+                typer.echo(json.dumps(options.model_dump(), indent=2))
+                return
+            _prepare(folder, force)
+        trainer, record = _trainer(options, start, threads)
+        if saved is not None:
+            trainer.restore(*saved)
+    if dry_run:
+        typer.echo(f"{folder}: {trainer.update:,} of {options.total:,} updates are done")
+        return
+    record["command"] = shlex.join(["mcegnn", *sys.argv[1:]])
+    _run(trainer, record, folder, quiet)
+
+
+def _resumed(folder: Path) -> tuple[Path, "TrainingOptions", tuple[Any, Any]]:
+    from mcegnn.training.options import parse
+    from mcegnn.training.trainer import checkpoint
+
+    tensors, header = checkpoint(folder / LAST)
+    return folder, parse(header["options"]), (tensors, header)
+
+
+def _prepare(folder: Path, force: bool) -> None:
+    """Make the folder; FileExistsError where it holds a run already."""
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; name a folder with -o")
+    if not folder.parent.is_dir():
+        raise ValueError(f"there is no folder {folder.parent}; make it first or name another with -o")
+    for name in (BEST, LAST, METRICS):
+        if (folder / name).exists() and not force:
+            raise FileExistsError(17, "File exists", str(folder / name))
+    folder.mkdir(exist_ok=True)
+    for name in (BEST, LAST, METRICS):
+        (folder / name).unlink(missing_ok=True)
+        refuse_unwritable(folder / name)
+
+
+def _trainer(options: "TrainingOptions", start: str | None, threads: int | None) -> tuple["Trainer", dict[str, Any]]:
+    """A trainer with its data, and what the model's file will say of it."""
+    import torch
+
+    from mcegnn.datasets.named import digest, split
+    from mcegnn.models.store import Stored, load
+    from mcegnn.training.trainer import Trainer
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    if options.device != "cpu" and not torch.cuda.is_available():
+        raise ValueError(f"device {options.device!r} is not there; use device=cpu")
+    samples = split(options.data.name, options.data.n_train, options.data.without)
+    torch.manual_seed(options.seed)
+    stored = Stored.make(options.model.kind, options.model.hyperparameters)
+    if start is not None:
+        other = load(start)
+        if other.kind != stored.kind or other.hyperparameters != stored.hyperparameters:
+            raise ValueError(f"{start} is another model: {other.kind} {other.hyperparameters}, not {stored.kind} {stored.hyperparameters}")
+        stored.model.load_state_dict(other.model.state_dict())
+    record = {"options": options.model_dump(), "data": digest(samples.train)}
+    return Trainer(stored, samples, options), record
+
+
+def _run(trainer: "Trainer", record: dict[str, Any], folder: Path, quiet: bool) -> None:
+    """Train, keep the best and the last after each validation, and say at the end how the best does on the test samples."""
+    from mcegnn.models.store import Stored, save
+    from mcegnn.training.trainer import NotFinite
+
+    options = trainer.options
+
+    def keep() -> None:
+        trainer.save(folder / LAST)
+        best = Stored(trainer.best, options.model.kind, dict(options.model.hyperparameters), {**record, "validation": trainer.best_error})
+        save(best, folder / BEST)
+
+    metrics = _metrics(folder / METRICS, trainer.update)
+    try:
+        with _shown(options.total, trainer.update, quiet) as show:
+            for progress in trainer.run():
+                keep()
+                with open(folder / METRICS, "w", newline="", encoding="utf-8") as file:
+                    metrics.append({name: str(value) for name, value in vars(progress).items()})
+                    writer = csv.DictWriter(file, list(metrics[0]))
+                    writer.writeheader()
+                    writer.writerows(metrics)
+                show(progress)
+    except KeyboardInterrupt:
+        typer.echo(f"stopped; go on from the last validation with: mcegnn train --resume {folder}", err=True)
+        raise typer.Exit(130) from None
+    except NotFinite as error:
+        typer.echo(f"mcegnn: {error}; {folder / BEST} and {folder / LAST} are those of the last validation", err=True)
+        raise typer.Exit(3) from None
+    if not quiet:
+        import numpy as np
+
+        from mcegnn.training.scoring import errors as errors_of
+
+        errors = errors_of(trainer.best, trainer.split.test, options.task)
+        rows = [
+            ("updates", f"{trainer.update:,} in {trainer.seconds / 60:.1f} minutes"),
+            (f"validation, {options.task.error}", f"{trainer.best_error:.3g}"),
+            (f"test, {options.task.error}", f"mean {errors.mean():.3g}, median {np.median(errors):.3g} of {len(errors):,} samples"),
+            ("model", str(folder / BEST)),
+        ]
+        table("Trained", rows)
+
+
+def _metrics(path: Path, update: int) -> list[dict[str, str]]:
+    """The rows a resumed run goes on from."""
+    if not path.is_file():
+        return []
+    with open(path, newline="", encoding="utf-8") as file:
+        return [row for row in csv.DictReader(file) if int(row["update"]) <= update]
+
+
+@contextmanager
+def _shown(total: int, done: int, quiet: bool) -> Iterator[Any]:
+    """Validation errors and the time left on standard error: a bar in a terminal, a line now and then elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if quiet:
+        yield lambda progress: None
+    elif not console.is_terminal:
+        last = [-30.0]
+
+        def line(progress: Any) -> None:
+            if progress.seconds - last[0] >= 30.0 or progress.update == total:
+                last[0] = progress.seconds
+                left = progress.seconds / progress.update * (total - progress.update) / 60.0
+                text = f"{progress.update:,} of {total:,} updates, validation {progress.error:.3g} (best {progress.best:.3g})"
+                typer.echo(f"{text}, about {left:.1f} minutes left", err=True)
+
+        yield line
+    else:
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task("first validation to come", total=total, completed=done)
+            yield lambda p: bar.update(task, completed=p.update, description=f"validation {p.error:.3g} (best {p.best:.3g})")

@@ -1,0 +1,98 @@
+"""`LearnedForce`: a central force between pairs whose dependence on the distance, and whose masses if need be, are learned."""
+
+from copy import deepcopy
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from systems.pair_table import PairTable
+from systems.system import Evaluation, System
+from systems.units import BY_NAME
+
+FIRST, LAST, N_KNOTS = 1e-5, 1e4, 16_384  # radii of the table that rollouts use
+
+
+class LearnedForce(nn.Module):
+    """F_i = sum_j c_i c_j w(r_ij) (x_i - x_j) with c the charges or the masses, w(r) = s exp(u(log r)), u a perceptron, s its sign and size.
+
+    Nothing of the law is put in: s starts at zero and u where its random weights put it. ``n_masses`` makes the masses parameters,
+    one a particle, the first being the unit; `dressed` gives a system these masses. Lengths are those of ``units``.
+    ``limit`` clips each component of a particle's force, as the charged benchmark does. Torch systems are differentiated through;
+    NumPy systems, and compiled rollouts, use a table of the law (`systems.pair_table`).
+    """
+
+    def __init__(
+        self, n_features: int = 32, n_layers: int = 2, *, coupling: Literal["charges", "masses"] = "charges", n_masses: int = 0,
+        units: str = "reduced", limit: float = float("inf"),
+    ) -> None:  # fmt: skip
+        super().__init__()
+        if coupling not in ("charges", "masses") or (n_masses and coupling == "charges"):
+            raise ValueError(f"pairs couple by charges or masses, and only masses are learned; not {coupling!r} with {n_masses} masses")
+        widths = [1, *[n_features] * n_layers]
+        hidden = [m for a, b in zip(widths[:-1], widths[1:], strict=True) for m in (nn.Linear(a, b), nn.SiLU())]
+        self.exponent = nn.Sequential(*hidden, nn.Linear(n_features, 1))
+        self.size = nn.Parameter(torch.zeros(()))
+        self.log_masses = nn.Parameter(torch.zeros(max(0, n_masses - 1)))
+        self.coupling, self.limit, self.units = coupling, limit, BY_NAME[units]
+
+    @property
+    def masses(self) -> Tensor | None:
+        """The learned masses [n_masses], the first being one; None where masses are not learned."""
+        return torch.cat([self.log_masses.new_ones(1), self.log_masses.exp()]) if len(self.log_masses) else None
+
+    def law(self, r2: Tensor) -> Tensor:
+        """w at squared distances [...]."""
+        return self.size * self.exponent(0.5 * r2.log().unsqueeze(-1)).squeeze(-1).exp()
+
+    def forces(self, x: Tensor, couplings: Tensor) -> Tensor:
+        """Positions [..., n, 3] and couplings [..., n] -> forces [..., n, 3], not clipped."""
+        i, j, ends = _pairs(x.shape[-2], x.dtype, x.device)
+        d = x.index_select(-2, i) - x.index_select(-2, j)
+        w = couplings.index_select(-1, i) * couplings.index_select(-1, j) * self.law(d.square().sum(-1))
+        return ends @ (w.unsqueeze(-1) * d)
+
+    def dressed(self, system: System) -> System:
+        """The system with the learned masses and its own velocities; itself where masses are not learned. ValueError where counts differ."""
+        masses = self.masses
+        if masses is None:
+            return system
+        if len(masses) != system.n_particles:
+            raise ValueError(f"the model has learned the masses of {len(masses)} bodies; the system has {system.n_particles}")
+        kind: Any = masses if isinstance(system.positions, Tensor) else masses.detach().double().numpy()
+        return System(
+            system.positions, system.velocities * kind[:, None], kind, system.species, system.charges, system.cell, system.pbc, system.units
+        )
+
+    def forward(self, system: System) -> Evaluation:
+        """Forces on a torch system, with their graph; the energy is the `tabulated` law's to give."""
+        evaluation = self.unclipped(system)
+        return evaluation._replace(forces=evaluation.forces.clamp(-self.limit, self.limit), potential=self)
+
+    def unclipped(self, system: System) -> Evaluation:
+        """The same without the limit, whose gradient tells nothing where it acts."""
+        return Evaluation(None, self.forces(system.positions, getattr(system, self.coupling)))
+
+    def tabulated(self) -> PairTable:
+        """The law as it is now, in numbers, for NumPy systems and compiled rollouts: between 1e-5 and 1e4 units of length."""
+        exact = deepcopy(self).double()
+
+        @torch.no_grad()
+        def law(radii: np.ndarray) -> np.ndarray:
+            return np.asarray(exact.law(torch.from_numpy(radii).square()).numpy())
+
+        return PairTable.of(law, FIRST, LAST, N_KNOTS, coupling=self.coupling, limit=self.limit)
+
+
+_PAIRS: dict[tuple[int, torch.dtype, torch.device], tuple[Tensor, Tensor, Tensor]] = {}
+
+
+def _pairs(n: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """i, j [n (n - 1) / 2] of each pair once, and what a pair's force does to each particle, [n, pairs] of +1, -1 and 0."""
+    key = (n, dtype, device)
+    if key not in _PAIRS:
+        i, j = torch.triu_indices(n, n, 1, device=device)
+        which = torch.arange(n, device=device).unsqueeze(1)
+        _PAIRS[key] = (i, j, (which == i).to(dtype) - (which == j).to(dtype))
+    return _PAIRS[key]

@@ -1,0 +1,96 @@
+"""Models on disk: weights as safetensors with a JSON header that names a class of the table below; nothing is ever unpickled."""
+
+import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from mcegnn.models.dynamics import DirectDynamics
+from mcegnn.models.force import LearnedForce
+
+FORMAT = 1
+CLASSES: dict[str, type[nn.Module]] = {"DirectDynamics": DirectDynamics, "LearnedForce": LearnedForce}
+_LARGEST_HEADER = 10_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A model, the class and hyper-parameters it is made of, and whatever is recorded of how it came about."""
+
+    model: nn.Module
+    kind: str
+    hyperparameters: dict[str, Any]
+    record: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def make(cls, kind: str, hyperparameters: Mapping[str, Any], record: Mapping[str, Any] | None = None) -> "Stored":
+        """A model with fresh weights; ValueError, naming the nearest, where there is no such class or hyper-parameter."""
+        if kind not in CLASSES:
+            raise ValueError(f"there is no model {kind!r}; did you mean {nearest(kind, CLASSES)}?")
+        try:
+            model = CLASSES[kind](**hyperparameters)
+        except (TypeError, KeyError) as error:
+            raise ValueError(f"{kind} does not take these hyper-parameters: {error}") from None
+        return cls(model, kind, dict(hyperparameters), dict(record or {}))
+
+
+def nearest(name: str, known: Any) -> str:
+    """The known name that looks most like ``name``."""
+    return difflib.get_close_matches(str(name), list(known), 1, cutoff=0.0)[0]
+
+
+def save(stored: Stored, path: str | Path) -> None:
+    """Write ``path``: weights in the precision they have, hyper-parameters, record and the package's version."""
+    from safetensors.torch import save_file
+
+    header = {
+        "format": FORMAT, "class": stored.kind, "hyperparameters": stored.hyperparameters, "record": stored.record,
+        "version": version("mcegnn"),
+    }  # fmt: skip
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in stored.model.state_dict().items()}
+    save_file(weights, str(path), {"mcegnn": json.dumps(header)})
+
+
+def shipped() -> list[str]:
+    """Names of the models that come with the package."""
+    return sorted(path.name.removesuffix(".safetensors") for path in files("mcegnn.pretrained").iterdir() if path.name.endswith(".safetensors"))
+
+
+def locate(name: str | Path) -> Path:
+    """The file of a shipped model or of a path. FileNotFoundError, with the nearest name, where there is neither."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    if str(name) in shipped():
+        return Path(str(files("mcegnn.pretrained") / f"{name}.safetensors"))
+    if path.is_dir():
+        raise FileNotFoundError(f"{name} is a folder; name the model file in it, such as {path / 'best.safetensors'}")
+    raise FileNotFoundError(f"there is no model {name}; did you mean {nearest(str(name), shipped())}, which comes with the package?")
+
+
+def load(name: str | Path) -> Stored:
+    """The model of a name or path, ready to be used. ValueError where the file is no whole model of ours."""
+    from safetensors import SafetensorError, safe_open
+
+    path = locate(name)
+    open(path, "rb").close()  # safetensors calls a file that may not be read a missing one
+    try:
+        with safe_open(str(path), "pt") as file:
+            header = json.loads((file.metadata() or {})["mcegnn"])
+            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (a handle, not a dict)
+        if header["format"] != FORMAT:
+            raise ValueError(f"its format is {header['format']!r}, this version reads {FORMAT}")
+        stored = Stored.make(header["class"], header["hyperparameters"], header["record"])
+        stored.model.to(next(iter(weights.values())).dtype)
+        stored.model.load_state_dict(weights)
+    except (SafetensorError, KeyError, TypeError, AttributeError, ValueError, RuntimeError, StopIteration) as error:
+        raise ValueError(f"{path} is not a model of ours, or a damaged one ({' '.join(str(error).split())[:200]})") from None
+    stored.model.eval().requires_grad_(False)
+    return stored

@@ -1,0 +1,169 @@
+"""What a training run is made of, checked before anything starts: from a TOML file or a preset, changed by ``key=value``."""
+
+import tomllib
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mcegnn.models.store import nearest
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataOptions(_Strict):
+    """Which samples: the name of a data set, how many of its training samples (None: all that are official), bodies to leave out."""
+
+    name: str
+    n_train: Count | None = None
+    without: tuple[str, ...] = ()
+
+
+class ModelOptions(_Strict):
+    """The class of `mcegnn.models.store` and its hyper-parameters."""
+
+    kind: str
+    hyperparameters: dict[str, Any] = {}
+
+
+class StageOptions(_Strict):
+    """Part of an unrolled training: ``substeps`` from coarse to fine, each sample integrated with the first that is good to ``tolerance``
+    (a mean squared distance from the fine scheme), with the force's clip or without. ``saturation`` is where errors stop to count.
+    ``share`` of the training samples take part: those that free flight, positions + velocities * interval, predicts best.
+    """
+
+    n_updates: Count
+    batch: Count
+    lr: Positive
+    substeps: Annotated[tuple[Count, ...], Field(min_length=1)]
+    tolerance: Positive = 1e-6
+    saturation: Positive = 1e-1
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    clip: bool = True
+
+
+class TaskOptions(_Strict):
+    """``one-shot``: the model predicts the end itself. ``unrolled``: a learned force is trained through ``integrator``.
+
+    ``error`` names a function of `mcegnn.losses`. ``scheme`` and ``n_steps`` are what an unrolled model is validated and tested with;
+    ``lag`` is by how much the data's velocities lie before its positions.
+    """
+
+    kind: Literal["one-shot", "unrolled"]
+    error: Literal["mean-square", "displacement"] = "mean-square"
+    velocity_weight: Annotated[float, Field(ge=0)] = 0.1
+    integrator: str = "velocity-verlet"
+    scheme: str = "symplectic-euler"
+    n_steps: Count = 1000
+    lag: Annotated[float, Field(ge=0)] = 0.0
+    stages: tuple[StageOptions, ...] = ()
+
+    @model_validator(mode="after")
+    def _staged(self) -> "TaskOptions":
+        if (self.kind == "unrolled") != bool(self.stages):
+            raise ValueError("an unrolled task has stages, a one-shot task has none")
+        return self
+
+
+class TrainingOptions(_Strict):
+    """The whole run. Counts are of updates (optimizer steps); ``patience`` is how many validations may pass without a new best (0: any).
+
+    ``ema`` is the decay of the averaged weights that are validated and kept (0: none). Unrolled tasks take ``n_updates`` and ``batch``
+    from their stages.
+    """
+
+    data: DataOptions
+    model: ModelOptions
+    task: TaskOptions
+    n_updates: Count = 1000
+    batch: Count = 100
+    lr: Positive = 1e-3
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup: Annotated[int, Field(ge=0)] = 100
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    clip: Positive = 1.0
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    validate_every: Count = 100
+    patience: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0)] = 0
+    precision: Literal["float32", "float64"] = "float32"
+    device: str = "cpu"
+
+    @property
+    def total(self) -> int:
+        """Updates in all."""
+        return sum(stage.n_updates for stage in self.task.stages) or self.n_updates
+
+
+def presets() -> list[str]:
+    """Names of the training runs that come with the package."""
+    return sorted(path.name.removesuffix(".toml") for path in files("mcegnn.presets").iterdir() if path.name.endswith(".toml"))
+
+
+def read(name: str, changes: Sequence[str] = ()) -> TrainingOptions:
+    """The options of a preset or of a TOML file, with ``changes`` such as "lr=1e-3" or "model.hyperparameters.n_channels=5".
+
+    Raises FileNotFoundError, with the nearest preset, where there is neither, and ValueError where a key or a value is wrong.
+    """
+    path = Path(name)
+    if path.suffix == ".toml" or path.is_file():
+        if not path.is_file():
+            raise FileNotFoundError(f"there is no configuration {name}")
+        text = path.read_text(encoding="utf-8")
+    elif name in presets():
+        text = (files("mcegnn.presets") / f"{name}.toml").read_text(encoding="utf-8")
+    else:
+        raise FileNotFoundError(f"there is no preset {name!r}; did you mean {nearest(name, presets())}? (known: {', '.join(presets())})")
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{name} is no TOML file: {error}") from None
+    for change in changes:
+        _set(values, change)
+    return parse(values)
+
+
+def parse(values: dict[str, Any]) -> TrainingOptions:
+    """Checked options; ValueError names the first key that is wrong, and the nearest that is right."""
+    try:
+        return TrainingOptions.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            known = _fields(first["loc"][:-1])
+            raise ValueError(f"there is no key {where!r}; did you mean {nearest(str(first['loc'][-1]), known)}?") from None
+        given = "" if first["type"] == "missing" else f" (given: {first['input']!r})"
+        raise ValueError(f"{where or 'the configuration'}: {first['msg']}{given}"[:300]) from None
+
+
+def _fields(location: Sequence[str | int]) -> list[str]:
+    """Names of the fields at a place in the options."""
+    tables: dict[str, type[BaseModel]] = {"data": DataOptions, "model": ModelOptions, "task": TaskOptions, "stages": StageOptions}
+    inner = next((tables[str(part)] for part in reversed(location) if str(part) in tables), TrainingOptions)
+    return list(inner.model_fields)
+
+
+def _set(values: dict[str, Any], change: str) -> None:
+    """Put one ``key=value`` into nested values; the value is read as TOML, and as text where it is none."""
+    key, equals, text = change.partition("=")
+    if not equals or not key.strip():
+        raise ValueError(f"--set takes key=value, such as lr=1e-3, not {change!r}")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    *outer, last = key.strip().split(".")
+    inner = values
+    for name in outer:
+        inner = inner.setdefault(name, {})
+        if not isinstance(inner, dict):
+            raise ValueError(f"--set {change}: {name} holds a value, not further keys")
+    inner[last] = value

@@ -1,0 +1,49 @@
+"""Errors of a trained model on samples, whichever kind of model it is."""
+
+from typing import Any
+
+import numpy as np
+
+from integrators.ensembles import integrator
+from integrators.state import State
+from mcegnn.datasets.split import Samples
+from mcegnn.losses import ERRORS
+from mcegnn.models.dynamics import DirectDynamics
+from mcegnn.models.force import LearnedForce
+from mcegnn.training.options import TaskOptions
+from systems.system import System
+from trajectories.rollout import rollout
+
+_BLOCK = 500  # samples predicted at once
+
+
+def forecast(model: Any, samples: Samples, options: TaskOptions) -> System:
+    """Where the samples are after the interval according to the model: its own step, or its law through the task's scheme, compiled."""
+    if isinstance(model, LearnedForce):
+        flow, n = integrator(options.scheme)(model.tabulated()), options.n_steps
+        *_, end = rollout(flow, State(model.dressed(samples.before)), samples.interval / n, n, n)
+        return end.system
+    assert isinstance(model, DirectDynamics)
+    blocks = [samples.take(slice(first, first + _BLOCK)).before for first in range(0, len(samples), _BLOCK)]
+    ends = [model(State(block), model.interval).system for block in blocks]
+    first = samples.before
+    return System(
+        np.concatenate([e.positions for e in ends]), np.concatenate([e.momenta for e in ends]), first.masses, first.species, first.charges,
+        first.cell, first.pbc, first.units,
+    )  # fmt: skip
+
+
+def errors(model: Any, samples: Samples, options: TaskOptions) -> np.ndarray:
+    """The task's error of the forecast, sample by sample; infinite where the forecast is not finite."""
+    end = forecast(model, samples, options)
+    found = ERRORS[options.error](end.positions, samples.after.positions, samples.before.positions)
+    return np.where(np.isfinite(found), found, np.inf)
+
+
+def floors(samples: Samples, options: TaskOptions) -> dict[str, float]:
+    """Mean errors of what needs no model: to stand still, and to fly on straight."""
+    x, flight = samples.before.positions, samples.before.positions + samples.interval * samples.before.velocities
+    return {
+        name: float(ERRORS[options.error](guess, samples.after.positions, x).mean())
+        for name, guess in (("stand_still", x), ("linear", flight))
+    }

@@ -1,0 +1,177 @@
+"""Tasks: what a model is asked to do with samples, as gradients for the trainer."""
+
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from integrators.ensembles import integrator
+from integrators.flows import Kick
+from integrators.state import State
+from mcegnn.datasets.split import Samples
+from mcegnn.graph import complete
+from mcegnn.losses import ERRORS, saturated
+from mcegnn.models.dynamics import DirectDynamics
+from mcegnn.models.force import LearnedForce
+from mcegnn.training.options import StageOptions, TaskOptions
+from mcegnn.training.scoring import forecast
+from trajectories.rollout import rollout
+
+_RESOLVE_EVERY = 25  # updates after which samples are given their substeps anew
+
+
+class Task(Protocol):
+    """What the trainer needs: the gradients of a batch."""
+
+    def batch(self, update: int) -> tuple[np.ndarray, int]:
+        """The samples that may be in this update's batch, and how many of them are."""
+
+    def lr(self, update: int) -> float | None:
+        """The learning rate before warm-up and schedule, where it is the task's to say."""
+
+    def accumulate(self, model: Any, which: np.ndarray, update: int) -> float:
+        """Add the loss's gradients over these samples to the model's; returns the loss."""
+
+    def state(self) -> dict[str, np.ndarray]:
+        """What a resumed run needs beside the weights."""
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Take up such a state."""
+
+
+def make(options: TaskOptions, train: Samples, batch: int) -> "OneShot | Unrolled":
+    """The task of these options."""
+    return OneShot(train, options, batch) if options.kind == "one-shot" else Unrolled(train, options)
+
+
+class OneShot:
+    """The model says where the particles are after the interval; the loss is the error, and that of velocities in the same units."""
+
+    def __init__(self, train: Samples, options: TaskOptions, batch: int) -> None:
+        self.options, self._train, self._batch = options, train, batch
+        self._tensors: dict[tuple[torch.dtype, torch.device], tuple[Tensor, ...]] = {}
+
+    def batch(self, update: int) -> tuple[np.ndarray, int]:
+        """Any samples, always as many."""
+        return np.arange(len(self._train)), self._batch
+
+    def lr(self, update: int) -> float | None:
+        """The trainer's."""
+        return None
+
+    def accumulate(self, model: DirectDynamics, which: np.ndarray, update: int) -> float:
+        """Backward through the network, once."""
+        weight = next(model.parameters())
+        key = (weight.dtype, weight.device)
+        if key not in self._tensors:
+            self._tensors[key] = self._nodes_first(model, self._train, weight)
+        x, v, label, true_x, true_v = (part[:, which] for part in self._tensors[key])
+        graph = complete(len(x)).to(weight.device)
+        predicted_x, predicted_v = model.predict(x, v, label, graph)
+        ends = (part.transpose(0, 1) for part in (predicted_x, true_x, x))
+        loss = ERRORS[self.options.error](*ends).mean()
+        if self.options.velocity_weight:
+            # in units of the interval's displacement, and saturated: a close encounter's velocity is anything
+            wrong = (predicted_v - true_v).square().mean(-1) * model.interval**2 / model.length**2
+            loss = loss + self.options.velocity_weight * saturated(wrong, 1.0).mean()
+        loss.backward()
+        return float(loss.detach())
+
+    @staticmethod
+    def _nodes_first(model: DirectDynamics, samples: Samples, weight: Tensor) -> tuple[Tensor, ...]:
+        arrays = (
+            samples.before.positions, samples.before.velocities, model.labels(samples.before), samples.after.positions,
+            samples.after.velocities,
+        )  # fmt: skip
+        return tuple(torch.as_tensor(np.ascontiguousarray(np.swapaxes(a, 0, 1))).to(weight) for a in arrays)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Nothing."""
+        return {}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Nothing."""
+
+
+class Unrolled:
+    """A learned force moves the particles through an integrator of ours, and the loss is backpropagated through all its substeps.
+
+    Coarse substeps are cheap but wrong where particles come close. So each sample is given the coarsest substeps that, under the law as
+    it is now, end where the fine scheme ends, and left out while none does.
+    """
+
+    def __init__(self, train: Samples, options: TaskOptions) -> None:
+        self.options, self._train = options, train
+        self._substeps = np.full(len(train), options.stages[0].substeps[0])
+        flight = train.before.positions + train.interval * train.before.velocities
+        self._by_deflection = np.argsort(ERRORS[options.error](flight, train.after.positions, train.before.positions), kind="stable")
+        self._ends = np.cumsum([stage.n_updates for stage in options.stages])
+
+    def _stage(self, update: int) -> tuple[StageOptions, int]:
+        """The stage of an update, and how far into it that is."""
+        k = int(np.searchsorted(self._ends, update, side="right"))
+        return self.options.stages[k], update - (int(self._ends[k - 1]) if k else 0)
+
+    def batch(self, update: int) -> tuple[np.ndarray, int]:
+        """The stage's share of samples, those that free flight predicts best, and its number."""
+        stage, _ = self._stage(update)
+        return self._by_deflection[: max(1, round(stage.share * len(self._train)))], stage.batch
+
+    def lr(self, update: int) -> float | None:
+        """The stage's."""
+        return self._stage(update)[0].lr
+
+    def accumulate(self, model: LearnedForce, which: np.ndarray, update: int) -> float:
+        """Backward through the integrator, one number of substeps after the other."""
+        stage, into = self._stage(update)
+        if into % _RESOLVE_EVERY == 0:
+            self._substeps = self._resolved(model, stage) if len(stage.substeps) > 1 else np.full(len(self._train), stage.substeps[0])
+        loss = 0.0
+        for n in stage.substeps:
+            some = which[self._substeps[which] == n]
+            if len(some):
+                part = self._train.take(some)
+                end = self._end(model, part, n, stage.clip)
+                start, true = (torch.as_tensor(s.positions).to(end) for s in (part.before, part.after))
+                share = saturated(ERRORS[self.options.error](end, true, start), stage.saturation).sum() / len(which)
+                share.backward()
+                loss += float(share.detach())
+        return loss
+
+    def _end(self, model: LearnedForce, samples: Samples, n: int, clip: bool) -> Tensor:
+        """Positions after the interval in ``n`` substeps, with their graph."""
+        weight = model.size
+        system = model.dressed(samples.before.map(lambda a: torch.as_tensor(a).to(weight) if a.dtype.kind == "f" else torch.as_tensor(a)))
+        force = model if clip else model.unclipped
+        state = State(system)
+        if self.options.lag:
+            state = Kick(force)(state, self.options.lag)
+        flow, dt = integrator(self.options.integrator)(force), samples.interval / n
+        for _ in range(n):
+            state = flow(state, dt)
+        return state.system.positions
+
+    def _resolved(self, model: LearnedForce, stage: StageOptions) -> np.ndarray:
+        """The first of the stage's substeps that ends within its tolerance of the fine scheme, for each sample."""
+        law = model.tabulated()
+        fine = forecast(model, self._train, self.options).positions
+        start = State(model.dressed(self._train.before))
+        if self.options.lag:
+            start = replace(Kick(law)(start, self.options.lag), evaluation=None)
+        # the fine scheme resolves everything; what coarser ones do not would teach the law to make up for their errors
+        finest = stage.substeps[-1]
+        found = np.full(len(self._train), finest if finest >= self.options.n_steps else 0)
+        for n in [n for n in stage.substeps[::-1] if n < self.options.n_steps]:
+            *_, end = rollout(integrator(self.options.integrator)(law), start, self._train.interval / n, n, n)
+            found[((end.system.positions - fine) ** 2).mean((1, 2)) < stage.tolerance] = n
+        return found
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Each sample's substeps."""
+        return {"substeps": self._substeps}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Take up the substeps."""
+        self._substeps = state["substeps"]

@@ -1,0 +1,152 @@
+"""The one training loop: a `Trainer` takes updates, validates, keeps the best weights, and can be stopped and resumed to the same bits."""
+
+import copy
+import json
+import math
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mcegnn.datasets.split import Split
+from mcegnn.models.store import Stored
+from mcegnn.training import scoring, tasks
+from mcegnn.training.options import TrainingOptions
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is after a validation: updates done, mean loss since the last, mean and median validation error, the best mean."""
+
+    update: int
+    loss: float
+    error: float
+    median: float
+    best: float
+    lr: float
+    seconds: float
+
+
+class NotFinite(RuntimeError):
+    """The loss or a gradient is NaN or infinite; the weights before it are kept."""
+
+
+class Trainer:
+    """Trains a model on a split; ``model`` are the weights that learn, ``average`` those that are validated, ``best`` the best of these."""
+
+    def __init__(self, stored: Stored, split: Split, options: TrainingOptions) -> None:
+        self.options, self.split = options, split
+        dtype, device = getattr(torch, options.precision), torch.device(options.device)
+        self.model: Any = stored.model.to(device, dtype).train().requires_grad_(True)
+        self.average: Any = copy.deepcopy(self.model)
+        self.best: Any = copy.deepcopy(self.model)
+        self.task = tasks.make(options.task, split.train, options.batch)
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), options.lr, betas=(0.9, 0.99 if options.task.stages else 0.999), weight_decay=options.weight_decay
+        )
+        self.update, self.best_error, self.since_best, self.seconds = 0, math.inf, 0, 0.0
+
+    def run(self) -> Iterator[Progress]:
+        """Train to the end, yielding after each validation. Raises `NotFinite`."""
+        losses: list[float] = []
+        began = time.monotonic()
+        while self.update < self.options.total and not (self.options.patience and self.since_best >= self.options.patience):
+            losses.append(self._step())
+            if self.update % self.options.validate_every == 0 or self.update == self.options.total:
+                errors = scoring.errors(self.average, self.split.validation, self.options.task)
+                self.since_best += 1
+                if errors.mean() < self.best_error:
+                    self.best_error, self.since_best = float(errors.mean()), 0
+                    self.best.load_state_dict(self.average.state_dict())
+                now = time.monotonic()
+                self.seconds, began = self.seconds + now - began, now
+                yield Progress(
+                    self.update, float(np.mean(losses)), float(errors.mean()), float(np.median(errors)), self.best_error,
+                    self._lr(self.update - 1), self.seconds,
+                )  # fmt: skip
+                losses.clear()
+
+    def _step(self) -> float:
+        """One update of the weights and of their average."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._lr(self.update)
+        self.optimizer.zero_grad()
+        loss = self.task.accumulate(self.model, self._batch(), self.update)
+        norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip))
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise NotFinite(f"the loss is {loss:g} and its gradient {norm:g} at update {self.update + 1}; use a smaller lr")
+        self.optimizer.step()
+        self.update += 1
+        decay = min(self.options.ema, self.update / (self.update + 9.0)) if self.options.ema else 0.0
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1.0 - decay)
+        return loss
+
+    def _lr(self, update: int) -> float:
+        """Warm-up, then the schedule."""
+        warm = min(1.0, (update + 1) / max(1, self.options.warmup))
+        share = update / self.options.total
+        return (self.task.lr(update) or self.options.lr) * warm * (0.5 * (1.0 + math.cos(math.pi * share)) if self.options.schedule == "cosine" else 1.0)
+
+    def _batch(self) -> np.ndarray:
+        """The update's samples: each epoch is a permutation of its own, known from seed and epoch alone."""
+        samples, size = self.task.batch(self.update)
+        size = min(size, len(samples))
+        epoch, at = divmod(self.update, len(samples) // size)
+        order = np.random.Generator(np.random.Philox(key=np.array([self.options.seed, epoch], dtype=np.uint64))).permutation(samples)
+        return np.asarray(order[at * size : (at + 1) * size])
+
+    def save(self, path: Path) -> None:
+        """Write all that a resume needs; under a temporary name first, so that there is always a whole checkpoint."""
+        from safetensors.torch import save
+
+        tensors = {f"{name}.{key}": value for name in ("model", "average", "best") for key, value in getattr(self, name).state_dict().items()}
+        for k, moments in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{k}.{key}": value for key, value in moments.items()}
+        tensors |= {f"task.{key}": torch.as_tensor(value) for key, value in self.task.state().items()}
+        header = {
+            "options": self.options.model_dump(), "update": self.update, "best_error": self.best_error, "since_best": self.since_best,
+            "seconds": self.seconds,
+        }  # fmt: skip
+        temporary = path.with_name(path.name + ".tmp")
+        with open(temporary, "wb") as file:
+            file.write(save({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, {"mcegnn": json.dumps(header)}))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+
+    def restore(self, tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any]) -> None:
+        """Go on where `save` was called."""
+
+        def part(name: str) -> dict[str, torch.Tensor]:
+            return {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
+
+        for name in ("model", "average", "best"):
+            getattr(self, name).load_state_dict(part(name))
+        state = self.optimizer.state_dict()
+        for key, value in part("optimizer").items():
+            k, moment = key.split(".")
+            state["state"].setdefault(int(k), {})[moment] = value
+        self.optimizer.load_state_dict(state)
+        self.task.restore({key: value.numpy() for key, value in part("task").items()})
+        self.update, self.best_error, self.since_best = header["update"], header["best_error"], header["since_best"]
+        self.seconds = header["seconds"]
+
+
+def checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """The tensors and the header of a checkpoint; FileNotFoundError or ValueError where there is none or it is not whole."""
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no checkpoint {path} to go on from")
+    try:
+        with safe_open(str(path), "pt") as file:
+            header = json.loads((file.metadata() or {})["mcegnn"])
+            return {key: file.get_tensor(key) for key in file.keys()}, header  # noqa: SIM118 (a handle, not a dict)
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise ValueError(f"{path} is not a checkpoint of a training, or a damaged one ({error})") from None
