@@ -31,7 +31,9 @@ def model(name: str, system: str) -> tuple[Any, str]:
         raise ValueError(f"the model {name} is in {found.units.name} units; a {system} system is in {_UNITS[system]} units")
     kind = found.inputs if is_dynamics(found) else found.coupling
     if kind != _LABELS[system]:
-        raise ValueError(f"the model {name} tells particles apart by their {kind}; those of a {system} system differ by their {_LABELS[system]}")
+        raise ValueError(
+            f"the model {name} tells particles apart by their {kind}; those of a {system} system differ by their {_LABELS[system]}"
+        )
     return found, digest
 
 

@@ -28,7 +28,12 @@ class PairTable:
 
     def __post_init__(self) -> None:
         steps = np.diff(np.log(self.radii)) if len(self.radii) > 3 and np.min(self.radii) > 0 else np.array([])
-        if not len(steps) or np.min(steps) <= 0 or np.ptp(steps) > 1e-9 * abs(steps[0]) * len(steps) or self.values.shape != self.radii.shape:
+        if (
+            not len(steps)
+            or np.min(steps) <= 0
+            or np.ptp(steps) > 1e-9 * abs(steps[0]) * len(steps)
+            or self.values.shape != self.radii.shape
+        ):
             raise ValueError("a pair table needs four or more positive radii that grow by one factor, and a value at each")
 
     @classmethod

@@ -49,3 +49,42 @@ def distance_to_jpl(reader: H5MDReader, epoch: float, parents: list[str], which:
     times, x = times[inside], np.einsum("bn,fna->fba", weights, x[inside]) / ASTRONOMICAL.convert(1.0, "km")
     true, _ = ephemeris.states(epoch, times, tuple(names))
     return JPLDistance(names, times, np.linalg.norm(x - true, axis=-1))
+
+
+@dataclass(frozen=True, eq=False)
+class ForecastError:
+    """How far a run is from its reference: root mean square over particles of their distance, [frames, n_systems], at ``times``."""
+
+    times: np.ndarray
+    errors: np.ndarray
+
+    def valid_time(self, tolerance: float) -> np.ndarray:
+        """For each system [n_systems] the last time before its error first exceeds ``tolerance``; ValueError unless that is positive."""
+        if not tolerance > 0:
+            raise ValueError(f"a tolerance must be positive, not {tolerance}")
+        wrong = ~(self.errors <= tolerance)  # what is not finite is wrong
+        first = np.where(wrong.any(0), wrong.argmax(0), len(self.times))
+        return np.where(first > 0, self.times[np.maximum(first - 1, 0)], self.times[0])
+
+
+def forecast_error(run: H5MDReader, reference: H5MDReader) -> ForecastError:
+    """The run against the reference at the times that both have a frame of.
+
+    Raises ValueError where the two are not of the same systems, or have no time in common after the start.
+    """
+    if (run.n_systems or 1, run.n_particles) != (reference.n_systems or 1, reference.n_particles):
+        shapes = (f"{r.n_particles} particles x {r.n_systems or 1} systems" for r in (run, reference))
+        raise ValueError(f"the runs are not of the same systems: {' and '.join(shapes)}")
+    times, others = run.times, reference.times
+    nearest = np.abs(others[None, :] - times[:, None]).argmin(1)
+    spacing = np.diff(times).min() if len(times) > 1 else 0.0
+    same = np.flatnonzero(np.abs(others[nearest] - times) <= 1e-6 * max(spacing, 1e-300))
+    if not len(same) or times[same[-1]] == times[0]:
+        raise ValueError(f"{run.path} and {reference.path} have no frame at the same time but the first; choose --every to fit")
+    errors = np.empty((len(same), run.n_systems or 1))
+    for row, k in enumerate(same):
+        distance = run.frames("position", int(k)) - reference.frames("position", int(nearest[k]))
+        errors[row] = np.sqrt((distance**2).sum(-1).mean(-1))
+    if errors[0].max() > 1e-6 * np.sqrt((reference.frames("position", int(nearest[same[0]])) ** 2).sum(-1).mean()):
+        raise ValueError(f"{run.path} and {reference.path} do not start from the same positions; give both the same --seed or bodies")
+    return ForecastError(times[same], errors)

@@ -12,6 +12,10 @@ from mcegnn.cli.messages import mistakes, table, told
 @told
 def analyse(
     run: Annotated[Path, typer.Argument(help="A trajectory written by mcegnn rollout.")],
+    against: Annotated[Path | None, typer.Option(help="Another run of the same systems, such as the exact one, to compare with.")] = None,
+    tolerance: Annotated[
+        float | None, typer.Option(help="How far from it is still right, in the run's unit of length. [default: 0.1]")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
     figure: Annotated[Path | None, typer.Option(help="Draw the trajectory into this PNG, SVG or PDF file.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the figure where it exists.")] = False,
@@ -21,6 +25,8 @@ def analyse(
     Examples:
 
     - `mcegnn analyse planets.h5md --figure planets.png`
+
+    - `mcegnn analyse learned.h5md --against exact.h5md --tolerance 0.1`
 
     - `mcegnn analyse planets.h5md --json`
     """
@@ -42,8 +48,9 @@ def analyse(
             if not len(reader):
                 raise ValueError(f"{run} holds no frames yet")
             drifts = conservation(reader)
+            compared = _compared(reader, against, tolerance)
         if as_json:
-            typer.echo(json.dumps(_summary(reader, drifts)))
+            typer.echo(json.dumps(_summary(reader, drifts) | compared))
         else:
             unit = reader.units.time
             rows = [
@@ -53,6 +60,9 @@ def analyse(
                 *conserved_rows(drifts, _configuration(reader).get("relativity", False)),
             ]
             table(str(run), rows)
+            if compared:
+                shown = ((name.replace("_", " "), f"{value:.4g}") for name, value in compared["against"].items())
+                table(f"Against {against}", list(shown))
             distances = jpl_rows(reader)
             if distances:
                 table("Distance to JPL DE440, km", distances, header=("body", "at the start", "mean", "largest", "at the end"))
@@ -63,6 +73,31 @@ def analyse(
                 draw_trajectory(reader, figure)
             if not as_json:
                 typer.echo(f"drew {figure}")
+
+
+def _compared(reader: Any, against: Path | None, tolerance: float | None) -> dict[str, dict[str, float]]:
+    """How far the run is from another; nothing where there is no other."""
+    if against is None:
+        if tolerance is not None:
+            raise ValueError("--tolerance goes with --against RUN")
+        return {}
+    import numpy as np
+
+    from trajectories.forecast import forecast_error
+    from trajectories.h5md import H5MDReader
+
+    limit = 0.1 if tolerance is None else tolerance
+    with H5MDReader(against) as reference:
+        error = forecast_error(reader, reference)
+    valid = error.valid_time(limit)
+    last = error.errors[-1]
+    return {
+        "against": {
+            "frames_compared": len(error.times), "last_time": float(error.times[-1]), "median_error_at_the_end": float(np.median(last)),
+            "mean_error_at_the_end": float(last.mean()), "largest_error_at_the_end": float(last.max()), "tolerance": limit,
+            "median_valid_time": float(np.median(valid)), "shortest_valid_time": float(valid.min()),
+        }
+    }  # fmt: skip
 
 
 def _summary(reader: Any, drifts: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ def evaluate(
     validation: Annotated[bool, typer.Option("--validation", help="The validation samples in place of the test samples.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """Score a model on the official test samples: mean, median and quantiles of the task's error, beside standing still and flying straight.
+    """Score a model on the official test samples: the task's error, beside that of standing still and of flying straight.
 
     Examples:
 
@@ -48,4 +48,6 @@ def evaluate(
     if as_json:
         typer.echo(json.dumps(result))
     else:
-        table(f"{model} on {data}", [(name.replace("_", " "), f"{v:.4g}" if isinstance(v, float) else str(v)) for name, v in result.items()])
+        table(
+            f"{model} on {data}", [(name.replace("_", " "), f"{v:.4g}" if isinstance(v, float) else str(v)) for name, v in result.items()]
+        )

@@ -114,7 +114,8 @@ def rollout(
     with mistakes():
         if resume is not None:
             _refuse_choices(
-                system, {**options, "dt": dt, "every": every, "integrator": integrator, "model": model, "output": output, "force": force or None}
+                system,
+                {**options, "dt": dt, "every": every, "integrator": integrator, "model": model, "output": output, "force": force or None},
             )
             job = _resumed(resume, times)
         elif system is None:

@@ -1,6 +1,8 @@
 """`LearnedForce`: a central force between pairs whose dependence on the distance, and whose masses if need be, are learned."""
 
+import math
 from copy import deepcopy
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -11,31 +13,32 @@ from systems.pair_table import PairTable
 from systems.system import Evaluation, System
 from systems.units import BY_NAME
 
+_FIRST_MASS = 1e-4  # where all learned masses start, the first being one
 FIRST, LAST, N_KNOTS = 1e-5, 1e4, 16_384  # radii of the table that rollouts use
 
 
 class LearnedForce(nn.Module):
-    """F_i = sum_j c_i c_j w(r_ij) (x_i - x_j) with c the charges or the masses, w(r) = s exp(u(log r)), u a perceptron, s its sign and size.
+    """F_i = sum_j c_i c_j w(r_ij) (x_i - x_j) with c the charges or the masses, and w(r) = s exp(u(log r)) / time^2.
 
-    Nothing of the law is put in: s starts at zero and u where its random weights put it. ``n_masses`` makes the masses parameters,
-    one a particle, the first being the unit; `dressed` gives a system these masses. Lengths are those of ``units``.
-    ``limit`` clips each component of a particle's force, as the charged benchmark does. Torch systems are differentiated through;
-    NumPy systems, and compiled rollouts, use a table of the law (`systems.pair_table`).
+    u is a perceptron and s its sign and size. Nothing of the law is put in: s starts at zero, and u where its random weights put it;
+    ``time`` is a unit that makes forces of order one. ``n_masses`` makes the masses parameters, one a particle, the first being the
+    unit; `dressed` gives a system these masses. Lengths are those of ``units``. ``limit`` clips each component of a particle's force,
+    as the charged benchmark does. Torch systems are differentiated through; rollouts use the `tabulated` law.
     """
 
     def __init__(
         self, n_features: int = 32, n_layers: int = 2, *, coupling: Literal["charges", "masses"] = "charges", n_masses: int = 0,
-        units: str = "reduced", limit: float = float("inf"),
+        units: str = "reduced", time: float = 1.0, limit: float = float("inf"),
     ) -> None:  # fmt: skip
         super().__init__()
         if coupling not in ("charges", "masses") or (n_masses and coupling == "charges"):
             raise ValueError(f"pairs couple by charges or masses, and only masses are learned; not {coupling!r} with {n_masses} masses")
         widths = [1, *[n_features] * n_layers]
-        hidden = [m for a, b in zip(widths[:-1], widths[1:], strict=True) for m in (nn.Linear(a, b), nn.SiLU())]
+        hidden = [m for a, b in pairwise(widths) for m in (nn.Linear(a, b), nn.SiLU())]
         self.exponent = nn.Sequential(*hidden, nn.Linear(n_features, 1))
         self.size = nn.Parameter(torch.zeros(()))
-        self.log_masses = nn.Parameter(torch.zeros(max(0, n_masses - 1)))
-        self.coupling, self.limit, self.units = coupling, limit, BY_NAME[units]
+        self.log_masses = nn.Parameter(torch.full((max(0, n_masses - 1),), math.log(_FIRST_MASS)))
+        self.coupling, self.limit, self.units, self.time = coupling, limit, BY_NAME[units], time
 
     @property
     def masses(self) -> Tensor | None:
@@ -44,7 +47,7 @@ class LearnedForce(nn.Module):
 
     def law(self, r2: Tensor) -> Tensor:
         """w at squared distances [...]."""
-        return self.size * self.exponent(0.5 * r2.log().unsqueeze(-1)).squeeze(-1).exp()
+        return self.size / self.time**2 * self.exponent(0.5 * r2.log().unsqueeze(-1)).squeeze(-1).exp()
 
     def forces(self, x: Tensor, couplings: Tensor) -> Tensor:
         """Positions [..., n, 3] and couplings [..., n] -> forces [..., n, 3], not clipped."""
@@ -54,7 +57,7 @@ class LearnedForce(nn.Module):
         return ends @ (w.unsqueeze(-1) * d)
 
     def dressed(self, system: System) -> System:
-        """The system with the learned masses and its own velocities; itself where masses are not learned. ValueError where counts differ."""
+        """The system with its velocities and the learned masses; itself where none are learned. ValueError where counts differ."""
         masses = self.masses
         if masses is None:
             return system

@@ -1,5 +1,8 @@
 """MC-EGNN: the multichannel E(n)-equivariant graph network, of which EGNN is the one-channel case."""
 
+from itertools import pairwise
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -27,9 +30,9 @@ class MCEGNN(nn.Module):
         self.n_out = n_out
         self.embedding = nn.Linear(n_node_features, n_features)
         widths = [1, *[n_channels] * (n_layers - 1), n_out]
-        self.layers = nn.ModuleList(
+        self.layers: Any = nn.ModuleList(
             EquivariantConvolution(n_features, n_in, n_next, n_edge_features, clamp=clamp, normalize=normalize)
-            for n_in, n_next in zip(widths[:-1], widths[1:], strict=True)
+            for n_in, n_next in pairwise(widths)
         )
 
     def forward(self, h: Tensor, x: Tensor, v: Tensor, a: Tensor, graph: Graph) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from mcegnn.models.dynamics import DirectDynamics
@@ -60,7 +59,9 @@ def save(stored: Stored, path: str | Path) -> None:
 
 def shipped() -> list[str]:
     """Names of the models that come with the package."""
-    return sorted(path.name.removesuffix(".safetensors") for path in files("mcegnn.pretrained").iterdir() if path.name.endswith(".safetensors"))
+    return sorted(
+        path.name.removesuffix(".safetensors") for path in files("mcegnn.pretrained").iterdir() if path.name.endswith(".safetensors")
+    )
 
 
 def locate(name: str | Path) -> Path:

@@ -1,7 +1,7 @@
 """The multichannel equivariant convolution of MC-EGNN (Levy, Kaba, Gonzales, Miret and Ravanbakhsh 2023, arXiv 2309.03139)."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -47,13 +47,14 @@ class EquivariantConvolution(nn.Module):
         self.clamp = CLAMPS[clamp]
         self.edge = nn.Linear(2 * n_features + n_in + n_edge_features, n_features)
         self.message = nn.Linear(n_features, n_features)
-        self.mix = nn.Sequential(nn.Linear(n_features, n_features), nn.SiLU(), nn.Linear(n_features, n_in * n_out, bias=False))
+        mixing = nn.Linear(n_features, n_in * n_out, bias=False)
+        nn.init.xavier_uniform_(mixing.weight, gain=1e-3)
+        self.mix = nn.Sequential(nn.Linear(n_features, n_features), nn.SiLU(), mixing)
         self.drift = perceptron(n_features, n_features, n_in * n_out)
         self.update = perceptron(2 * n_features, n_features, n_features)
-        nn.init.xavier_uniform_(self.mix[-1].weight, gain=1e-3)
 
     def forward(self, h: Tensor, x: Tensor, v: Tensor, a: Tensor, graph: Graph) -> tuple[Tensor, Tensor]:
-        """Features h [n, ..., F], vectors x [n_in, 3, n, ...], velocities v [3, n, ...], edge inputs a [edges, ..., |a|] -> h, x updated."""
+        """h [n, ..., F], vectors x [n_in, 3, n, ...], velocities v [3, n, ...], edge inputs a [edges, ..., |a|] -> h and x updated."""
         offset = graph.pairs(x, -x, dim=2)
         r2 = offset.square().sum(1)
         m = self._messages(h, torch.cat([r2.movedim(0, -1), a], -1), graph)
@@ -81,6 +82,7 @@ class EquivariantConvolution(nn.Module):
 
     def _drift(self, h: Tensor) -> Tensor:
         """sum_c phi_v(h)_ck [n, ..., n_out]: the velocity is one channel, so the rows of B only ever act by their sum."""
-        hidden, out = self.drift[1](self.drift[0](h)), self.drift[2]
+        out: Any = self.drift[2]
+        hidden = self.drift[1](self.drift[0](h))
         shape = (self.n_in, self.n_out)
         return functional.linear(hidden, out.weight.unflatten(0, shape).sum(0), out.bias.unflatten(0, shape).sum(0))

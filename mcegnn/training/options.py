@@ -53,7 +53,8 @@ class TaskOptions(_Strict):
     """``one-shot``: the model predicts the end itself. ``unrolled``: a learned force is trained through ``integrator``.
 
     ``error`` names a function of `mcegnn.losses`. ``scheme`` and ``n_steps`` are what an unrolled model is validated and tested with;
-    ``lag`` is by how much the data's velocities lie before its positions.
+    ``lag`` is by how much the data's velocities lie before its positions; ``saturate`` whether errors stop to count sample by sample,
+    or particle by particle.
     """
 
     kind: Literal["one-shot", "unrolled"]
@@ -63,6 +64,7 @@ class TaskOptions(_Strict):
     scheme: str = "symplectic-euler"
     n_steps: Count = 1000
     lag: Annotated[float, Field(ge=0)] = 0.0
+    saturate: Literal["samples", "particles"] = "samples"
     stages: tuple[StageOptions, ...] = ()
 
     @model_validator(mode="after")

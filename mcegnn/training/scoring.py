@@ -36,7 +36,7 @@ def forecast(model: Any, samples: Samples, options: TaskOptions) -> System:
 def errors(model: Any, samples: Samples, options: TaskOptions) -> np.ndarray:
     """The task's error of the forecast, sample by sample; infinite where the forecast is not finite."""
     end = forecast(model, samples, options)
-    found = ERRORS[options.error](end.positions, samples.after.positions, samples.before.positions)
+    found = ERRORS[options.error](end.positions, samples.after.positions, samples.before.positions).mean(-1)
     return np.where(np.isfinite(found), found, np.inf)
 
 

@@ -106,7 +106,8 @@ class Unrolled:
         self.options, self._train = options, train
         self._substeps = np.full(len(train), options.stages[0].substeps[0])
         flight = train.before.positions + train.interval * train.before.velocities
-        self._by_deflection = np.argsort(ERRORS[options.error](flight, train.after.positions, train.before.positions), kind="stable")
+        missed = ERRORS[options.error](flight, train.after.positions, train.before.positions).mean(-1)
+        self._by_deflection = np.argsort(missed, kind="stable")
         self._ends = np.cumsum([stage.n_updates for stage in options.stages])
 
     def _stage(self, update: int) -> tuple[StageOptions, int]:
@@ -135,7 +136,9 @@ class Unrolled:
                 part = self._train.take(some)
                 end = self._end(model, part, n, stage.clip)
                 start, true = (torch.as_tensor(s.positions).to(end) for s in (part.before, part.after))
-                share = saturated(ERRORS[self.options.error](end, true, start), stage.saturation).sum() / len(which)
+                errors = ERRORS[self.options.error](end, true, start)
+                errors = errors if self.options.saturate == "particles" else errors.mean(-1, keepdim=True)
+                share = saturated(errors, stage.saturation).mean(-1).sum() / len(which)
                 share.backward()
                 loss += float(share.detach())
         return loss

@@ -91,7 +91,11 @@ class Trainer:
         """Warm-up, then the schedule."""
         warm = min(1.0, (update + 1) / max(1, self.options.warmup))
         share = update / self.options.total
-        return (self.task.lr(update) or self.options.lr) * warm * (0.5 * (1.0 + math.cos(math.pi * share)) if self.options.schedule == "cosine" else 1.0)
+        return (
+            (self.task.lr(update) or self.options.lr)
+            * warm
+            * (0.5 * (1.0 + math.cos(math.pi * share)) if self.options.schedule == "cosine" else 1.0)
+        )
 
     def _batch(self) -> np.ndarray:
         """The update's samples: each epoch is a permutation of its own, known from seed and epoch alone."""
@@ -105,7 +109,9 @@ class Trainer:
         """Write all that a resume needs; under a temporary name first, so that there is always a whole checkpoint."""
         from safetensors.torch import save
 
-        tensors = {f"{name}.{key}": value for name in ("model", "average", "best") for key, value in getattr(self, name).state_dict().items()}
+        tensors = {
+            f"{name}.{key}": value for name in ("model", "average", "best") for key, value in getattr(self, name).state_dict().items()
+        }
         for k, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{k}.{key}": value for key, value in moments.items()}
         tensors |= {f"task.{key}": torch.as_tensor(value) for key, value in self.task.state().items()}
