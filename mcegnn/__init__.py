@@ -23,6 +23,7 @@ _PUBLIC = {
     "H5MDWriter": "trajectories.h5md",
     "H5MDReader": "trajectories.h5md",
     "universe": "trajectories.h5md",
+    "load": "mcegnn.learned",
 }
 __all__ = ["__version__", *_PUBLIC]
 

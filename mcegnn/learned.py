@@ -20,9 +20,19 @@ def _loaded(path: str, digest: str) -> Any:
     return load(path).model
 
 
+def load(name: str) -> Any:
+    """The model of a shipped name or of a file: a `DirectDynamics` is a flow; a `LearnedForce` gives a potential by ``tabulated()``.
+
+    FileNotFoundError, with the nearest name, where there is none; ValueError where the file is no whole model of ours.
+    """
+    from mcegnn.models.store import load as stored
+
+    return stored(name).model
+
+
 def model(name: str, system: str) -> tuple[Any, str]:
     """The model of a name or path and its file's digest. ValueError where it is made for other units or particles than ``system``'s."""
-    from mcegnn.models.store import locate
+    from mcegnn.names import locate
 
     path = locate(name)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]

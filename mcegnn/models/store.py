@@ -1,11 +1,9 @@
 """Models on disk: weights as safetensors with a JSON header that names a class of the table below; nothing is ever unpickled."""
 
-import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ from torch import nn
 
 from mcegnn.models.dynamics import DirectDynamics
 from mcegnn.models.force import LearnedForce
+from mcegnn.names import locate, nearest
 
 FORMAT = 1
 CLASSES: dict[str, type[nn.Module]] = {"DirectDynamics": DirectDynamics, "LearnedForce": LearnedForce}
@@ -40,11 +39,6 @@ class Stored:
         return cls(model, kind, dict(hyperparameters), dict(record or {}))
 
 
-def nearest(name: str, known: Any) -> str:
-    """The known name that looks most like ``name``."""
-    return difflib.get_close_matches(str(name), list(known), 1, cutoff=0.0)[0]
-
-
 def save(stored: Stored, path: str | Path) -> None:
     """Write ``path``: weights in the precision they have, hyper-parameters, record and the package's version."""
     from safetensors.torch import save_file
@@ -55,25 +49,6 @@ def save(stored: Stored, path: str | Path) -> None:
     }  # fmt: skip
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in stored.model.state_dict().items()}
     save_file(weights, str(path), {"mcegnn": json.dumps(header)})
-
-
-def shipped() -> list[str]:
-    """Names of the models that come with the package."""
-    return sorted(
-        path.name.removesuffix(".safetensors") for path in files("mcegnn.pretrained").iterdir() if path.name.endswith(".safetensors")
-    )
-
-
-def locate(name: str | Path) -> Path:
-    """The file of a shipped model or of a path. FileNotFoundError, with the nearest name, where there is neither."""
-    path = Path(name)
-    if path.is_file():
-        return path
-    if str(name) in shipped():
-        return Path(str(files("mcegnn.pretrained") / f"{name}.safetensors"))
-    if path.is_dir():
-        raise FileNotFoundError(f"{name} is a folder; name the model file in it, such as {path / 'best.safetensors'}")
-    raise FileNotFoundError(f"there is no model {name}; did you mean {nearest(str(name), shipped())}, which comes with the package?")
 
 
 def load(name: str | Path) -> Stored:

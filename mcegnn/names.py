@@ -1,0 +1,31 @@
+"""Names: the models that come with the package, where they lie, and the known name that a mistyped one is nearest to."""
+
+import difflib
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+
+def nearest(name: str, known: Any) -> str:
+    """The known name that looks most like ``name``."""
+    return difflib.get_close_matches(str(name), list(known), 1, cutoff=0.0)[0]
+
+
+def shipped() -> list[str]:
+    """Names of the models that come with the package."""
+    return sorted(
+        path.name.removesuffix(".safetensors") for path in files("mcegnn.pretrained").iterdir() if path.name.endswith(".safetensors")
+    )
+
+
+def locate(name: str | Path) -> Path:
+    """The file of a shipped model or of a path. FileNotFoundError, with the nearest name, where there is neither."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    if str(name) in shipped():
+        return Path(str(files("mcegnn.pretrained") / f"{name}.safetensors"))
+    if path.is_dir():
+        raise FileNotFoundError(f"{name} is a folder; name the model file in it, such as {path / 'best.safetensors'}")
+    near = f"; did you mean {nearest(str(name), shipped())}, which comes with the package?" if shipped() else ""
+    raise FileNotFoundError(f"there is no model {name}{near}")
