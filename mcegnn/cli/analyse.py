@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mcegnn.cli.messages import mistakes, table, told
+from mcegnn.cli.messages import mistakes, refuse_figure, table, told
 
 
 @told
@@ -34,14 +34,8 @@ def analyse(
     from trajectories.h5md import H5MDReader
 
     with mistakes():
-        if figure is not None and figure.exists() and not force:
-            raise FileExistsError(17, "File exists", str(figure))
-        if figure is not None and figure.suffix.lower() not in (".png", ".svg", ".pdf"):
-            raise ValueError(f"cannot draw {figure}: a figure's name ends in .png, .svg or .pdf")
-        if figure is not None and figure.is_dir():
-            raise ValueError(f"{figure} is a folder; name a file to draw")
-        if figure is not None and not figure.parent.is_dir():
-            raise ValueError(f"there is no folder {figure.parent}")
+        if figure is not None:
+            refuse_figure(figure, force)
         reader = H5MDReader(run)
     with reader:
         with mistakes():

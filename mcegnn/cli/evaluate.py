@@ -2,11 +2,12 @@
 
 import json
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mcegnn.cli.messages import mistakes, table, told
+from mcegnn.cli.messages import mistakes, refuse_figure, table, told
 
 
 @told
@@ -15,19 +16,23 @@ def evaluate(
     data: Annotated[str, typer.Argument(help="charged, solar, solar-de440 or solar:BODIES.csv.")],
     without: Annotated[list[str] | None, typer.Option(help="Leave a body of a solar data set out; may be given again.")] = None,
     validation: Annotated[bool, typer.Option("--validation", help="The validation samples in place of the test samples.")] = False,
+    figure: Annotated[Path | None, typer.Option(help="Draw the law of a learned force into this PNG, SVG or PDF file.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the figure where it exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Score a model on the official test samples: the task's error, beside that of standing still and of flying straight.
 
     Examples:
 
-    - `mcegnn evaluate charged-force charged`
+    - `mcegnn evaluate charged-force charged --figure law.png`
 
     - `mcegnn evaluate charged-mcegnn charged --json`
     """
     import numpy as np
 
     with mistakes():
+        if figure is not None:
+            refuse_figure(figure, force)
         from mcegnn.datasets.named import split
         from mcegnn.models.store import load
         from mcegnn.training.options import parse
@@ -39,7 +44,14 @@ def evaluate(
         chosen = samples.validation if validation else samples.test
         began = time.perf_counter()
         found = errors(stored.model, chosen, options)
-    seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - began
+        if figure is not None:
+            from mcegnn.figures import draw_law
+            from mcegnn.models.force import LearnedForce
+
+            if not isinstance(stored.model, LearnedForce):
+                raise ValueError(f"{model} is no learned force, so it has no law to draw; leave out --figure")
+            draw_law(stored.model, samples.train, figure)
     q50, q90, q99 = (float(q) for q in np.quantile(found, (0.5, 0.9, 0.99)))
     result = {
         "error": options.error, "mse" if options.error == "mean-square" else "displacement": float(found.mean()), "median": q50, "q90": q90,

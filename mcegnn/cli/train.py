@@ -28,6 +28,9 @@ def train(
     start: Annotated[str | None, typer.Option("--from", help="Start from the weights of this model (a name or a file).")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run of this folder, to the same bits.")] = None,
     threads: Annotated[int | None, typer.Option(help="Threads. [default: all cores]")] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write the metrics for TensorBoard too; needs the extra 'tensorboard'.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the folder's run where there is one.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and show the configuration, and do nothing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
@@ -68,7 +71,9 @@ def train(
         typer.echo(f"{folder}: {trainer.update:,} of {options.total:,} updates are done")
         return
     record["command"] = shlex.join(["mcegnn", *sys.argv[1:]])
-    _run(trainer, record, folder, quiet)
+    with mistakes():
+        watch = _tensorboard(folder) if tensorboard else None
+    _run(trainer, record, folder, quiet, watch)
 
 
 def _resumed(folder: Path) -> tuple[Path, "TrainingOptions", tuple[Any, Any]]:
@@ -118,7 +123,16 @@ def _trainer(options: "TrainingOptions", start: str | None, threads: int | None)
     return Trainer(stored, samples, options), record
 
 
-def _run(trainer: "Trainer", record: dict[str, Any], folder: Path, quiet: bool) -> None:
+def _tensorboard(folder: Path) -> Any:
+    """A writer of TensorBoard's event files; RuntimeError, with the way out, where the extra is missing."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise RuntimeError("the extra 'tensorboard' is not installed; install it with: pip install 'mcegnn[tensorboard]'") from None
+    return SummaryWriter(str(folder / "tensorboard"))
+
+
+def _run(trainer: "Trainer", record: dict[str, Any], folder: Path, quiet: bool, watch: Any) -> None:
     """Train, keep the best and the last after each validation, and say at the end how the best does on the test samples."""
     from mcegnn.models.store import Stored, save
     from mcegnn.training.trainer import NotFinite
@@ -140,6 +154,9 @@ def _run(trainer: "Trainer", record: dict[str, Any], folder: Path, quiet: bool) 
                     writer = csv.DictWriter(file, list(metrics[0]))
                     writer.writeheader()
                     writer.writerows(metrics)
+                if watch is not None:
+                    for name in ("loss", "error", "median", "lr"):
+                        watch.add_scalar(name, getattr(progress, name), progress.update)
                 show(progress)
     except KeyboardInterrupt:
         typer.echo(f"stopped; go on from the last validation with: mcegnn train --resume {folder}", err=True)

@@ -1,0 +1,271 @@
+"""Options of a training: what is wrong is told in one sentence before anything starts."""
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from mcegnn.models.store import Stored
+from mcegnn.training.options import TrainingOptions, parse, presets, read
+
+SMALLEST = """
+[data]
+name = "charged"
+[model]
+kind = "DirectDynamics"
+[task]
+kind = "one-shot"
+"""
+
+
+@pytest.mark.parametrize("name", presets())
+def test_presets(name: str) -> None:
+    options = read(name)
+    assert Stored.make(options.model.kind, options.model.hyperparameters).kind == options.model.kind
+    assert (options.task.kind == "unrolled") == (options.model.kind == "LearnedForce")
+    assert options.total == (sum(stage.n_updates for stage in options.task.stages) or options.n_updates)
+    assert read(name) == options
+    # what a checkpoint keeps is read back as it was
+    assert parse(options.model_dump()) == options
+
+
+def test_the_presets_are_there() -> None:
+    assert {"charged-egnn", "charged-mcegnn", "charged-force"} <= set(presets())
+
+
+@pytest.mark.parametrize(
+    ("change", "get", "value"),
+    [
+        ("lr=0.25", lambda o: o.lr, 0.25),
+        ("lr = 5e-4 ", lambda o: o.lr, 5e-4),
+        ("n_updates=7", lambda o: o.n_updates, 7),
+        ("schedule=constant", lambda o: o.schedule, "constant"),
+        ('schedule="constant"', lambda o: o.schedule, "constant"),
+        ("data.n_train=20", lambda o: o.data.n_train, 20),
+        ("data.name=solar:my bodies.csv", lambda o: o.data.name, "solar:my bodies.csv"),
+        ('data.without=["Moon", "Pluto"]', lambda o: o.data.without, ("Moon", "Pluto")),
+        ("model.hyperparameters.n_channels=5", lambda o: o.model.hyperparameters["n_channels"], 5),
+        ("model.hyperparameters.normalize=true", lambda o: o.model.hyperparameters["normalize"], True),
+        ("model.hyperparameters.limit=inf", lambda o: o.model.hyperparameters["limit"], float("inf")),
+        ("task.velocity_weight=0", lambda o: o.task.velocity_weight, 0.0),
+        ("task.lag=1_000.5", lambda o: o.task.lag, 1000.5),
+    ],
+)  # fmt: skip
+def test_set(change: str, get: Callable[[TrainingOptions], Any], value: Any) -> None:
+    before, after = read("charged-mcegnn"), read("charged-mcegnn", [change])
+    assert get(after) == value
+    assert type(get(after)) is type(value)
+    # what hyper-parameters were there before, still are
+    assert set(before.model.hyperparameters) <= set(after.model.hyperparameters)
+    assert before != after
+
+
+def test_the_last_set_counts() -> None:
+    options = read("charged-mcegnn", ["lr=1.0", "seed=3", "lr=2.0"])
+    assert (options.lr, options.seed) == (2.0, 3)
+
+
+def test_stages_by_set() -> None:
+    """A list of tables is replaced as a whole."""
+    stage = "{n_updates=3, batch=4, lr=1e-2, substeps=[5]}"
+    options = read("charged-force", [f"task.stages=[{stage}, {stage}]"])
+    assert options.total == 6
+    assert options.task.stages[1].substeps == (5,)
+
+
+def test_a_file(tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(SMALLEST)
+    options = read(str(tmp_path / "small.toml"), ["batch=5"])
+    assert options.batch == 5
+    assert options.data.n_train is None
+    assert options.total == 1000
+    (tmp_path / "small").write_text(SMALLEST)
+    assert read(str(tmp_path / "small")) == read(str(tmp_path / "small.toml"))
+
+
+STAGE = "{n_updates=3, batch=4, lr=1e-2, substeps=[5], %s}"
+MISTAKES = {
+    "unknown key": ("n_update=3", "there is no key 'n_update'; did you mean n_updates?"),
+    "unknown key of data": ("data.ntrain=3", "there is no key 'data.ntrain'; did you mean n_train?"),
+    "unknown key of the model": ("model.knd=3", "there is no key 'model.knd'; did you mean kind?"),
+    "unknown key of the task": ("task.velocity_wieght=3", "there is no key 'task.velocity_wieght'; did you mean velocity_weight?"),
+    "unknown key of a stage": (f"task.stages=[{STAGE % 'tolernace=1'}]", "did you mean tolerance?"),
+    "unknown table": ("modle.kind=x", "there is no key 'modle'; did you mean model?"),
+    "text for a number": ("lr=fast", "lr: "),
+    "half an update": ("n_updates=2.5", "n_updates: "),
+    "a list for a number": ("seed=[1]", "seed: "),
+    "a date for a number": ("lr=2020-01-01", "lr: "),
+    "a number for a name": ("data.name=3", "data.name: "),
+    "a number for a table": ("data=3", "data: "),
+    "hyper-parameters that are none": ("model.hyperparameters=3", "model.hyperparameters: "),
+    "no updates": ("n_updates=0", "n_updates: "),
+    "no validation": ("validate_every=0", "validate_every: "),
+    "no samples": ("data.n_train=0", "data.n_train: "),
+    "empty batch": ("batch=0", "batch: "),
+    "negative patience": ("patience=-1", "patience: "),
+    "negative warm-up": ("warmup=-1", "warmup: "),
+    "negative seed": ("seed=-1", "seed: "),
+    "a seed beyond 64 bits": ("seed=18446744073709551616", "seed: "),
+    "rate of zero": ("lr=0", "lr: "),
+    "average of nothing": ("ema=1.0", "ema: "),
+    "unknown schedule": ("schedule=linear", "schedule: "),
+    "unknown precision": ("precision=float16", "precision: "),
+    "unknown task": ("task.kind=oneshot", "task.kind: "),
+    "unknown error": ("task.error=mse", "task.error: "),
+    "stages of a one-shot task": (f"task.stages=[{STAGE % 'clip=true'}]", "an unrolled task has stages, a one-shot task has none"),
+    "an unrolled task without stages": ("task.kind=unrolled", "an unrolled task has stages, a one-shot task has none"),
+    "share of nothing": (f"task.stages=[{STAGE % 'share=0.0'}]", "share: "),
+    "more than all": (f"task.stages=[{STAGE % 'share=1.5'}]", "share: "),
+    "no equals sign": ("lr", "--set takes key=value, such as lr=1e-3, not 'lr'"),
+    "nothing": ("", "--set takes key=value"),
+    "no key": ("=3", "--set takes key=value"),
+    "keys of a number": ("lr.fast=3", "--set lr.fast=3: lr holds a value, not further keys"),
+    "a key of no name": ("data..name=3", "data."),
+}  # fmt: skip
+
+
+def assert_one_sentence(told: pytest.ExceptionInfo[Exception]) -> None:
+    text = str(told.value)
+    assert text
+    assert "\n" not in text
+    assert len(text) <= 400
+    assert "pydantic" not in text
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_refuses(mistake: str) -> None:
+    change, words = MISTAKES[mistake]
+    with pytest.raises(ValueError) as told:  # noqa: PT011 (its words are below)
+        read("charged-mcegnn", [change])
+    assert words in str(told.value)
+    assert_one_sentence(told)
+
+
+FLOATS = ("lr", "weight_decay", "clip", "ema", "task.velocity_weight", "task.lag")
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "-1.0", "-1e-300"])
+@pytest.mark.parametrize("key", FLOATS)
+def test_numbers_that_are_none(key: str, value: str) -> None:
+    """An infinite weight or lag would be found out only by a loss that is not finite."""
+    with pytest.raises(ValueError, match=f"^{key}: ") as told:
+        read("charged-mcegnn", [f"{key}={value}"])
+    assert_one_sentence(told)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-1.0", "0.0"])
+@pytest.mark.parametrize("key", ["lr", "tolerance", "saturation"])
+def test_numbers_of_a_stage(key: str, value: str) -> None:
+    stage = STAGE.replace("lr=1e-2, ", "" if key == "lr" else "lr=1e-2, ") % f"{key}={value}"
+    with pytest.raises(ValueError, match=rf"^task\.stages\.0\.{key}: ") as told:
+        read("charged-force", [f"task.stages=[{stage}]"])
+    assert_one_sentence(told)
+
+
+@pytest.mark.parametrize("key", ["data", "model", "task", "data.name", "model.kind", "task.kind"])
+def test_a_missing_key(key: str) -> None:
+    values = tomllib.loads(SMALLEST)
+    *outer, last = key.split(".")
+    del (values[outer[0]] if outer else values)[last]
+    with pytest.raises(ValueError, match=f"^{key}: .*required") as told:
+        parse(values)
+    assert_one_sentence(told)
+
+
+@pytest.mark.parametrize("key", ["n_updates", "batch", "lr", "substeps"])
+def test_a_missing_key_of_a_stage(key: str) -> None:
+    values = {"n_updates": "3", "batch": "4", "lr": "1e-2", "substeps": "[5]"}
+    stage = ", ".join(f"{name}={value}" for name, value in values.items() if name != key)
+    with pytest.raises(ValueError, match=rf"^task\.stages\.0\.{key}: "):
+        read("charged-force", [f"task.stages=[{{{stage}}}]"])
+
+
+def test_a_stage_without_substeps() -> None:
+    with pytest.raises(ValueError, match=r"^task\.stages\.0\.substeps: "):
+        read("charged-force", ["task.stages=[{n_updates=3, batch=4, lr=1e-2, substeps=[]}]"])
+    with pytest.raises(ValueError, match=r"^task\.stages\.0\.substeps\.1: "):
+        read("charged-force", ["task.stages=[{n_updates=3, batch=4, lr=1e-2, substeps=[5, 0]}]"])
+
+
+@pytest.mark.parametrize("content", [b"lr = ", b"lr = 1\nlr = 2", b"[data", b"\0", b"name", b"\xff\xfe", b"lr = 1e-3 \xe9"])
+def test_no_toml(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "broken.toml").write_bytes(content)
+    with pytest.raises(ValueError, match=r"broken\.toml is no TOML file") as told:
+        read(str(tmp_path / "broken.toml"))
+    assert_one_sentence(told)
+
+
+def test_an_empty_file(tmp_path: Path) -> None:
+    (tmp_path / "empty.toml").write_text("")
+    with pytest.raises(ValueError, match=r"^data: .*required"):
+        read(str(tmp_path / "empty.toml"))
+
+
+@pytest.mark.parametrize(("name", "near"), [("charged-egn", "charged-egnn"), ("chargedforce", "charged-force"), ("", "charged")])
+def test_an_unknown_preset(name: str, near: str) -> None:
+    with pytest.raises(FileNotFoundError, match=f"there is no preset '{name}'; did you mean {near}") as told:
+        read(name)
+    assert_one_sentence(told)
+    assert all(known in str(told.value) for known in presets())
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"there is no configuration .*mine\.toml"):
+        read(str(tmp_path / "mine.toml"))
+    with pytest.raises(FileNotFoundError, match="there is no"):
+        read(str(tmp_path))
+
+
+def complaint(change: str) -> str:
+    """What is said against a change; nothing where it is taken. Anything but ValueError is raised."""
+    try:
+        read("charged-force", [change])
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+KEYS = ["lr", "n_updates", "data", "data.name", "data.without", "model.hyperparameters", "task.stages", "task", "seed", "task.stages.0.lr"]
+
+
+@given(st.text())
+@example("lr=" + "9" * 5000)
+@example("data.without=1\nlr = 2")
+@example("\n=\n")
+@settings(max_examples=150, deadline=None)
+def test_any_text(change: str) -> None:
+    assert "\n" not in complaint(change)
+
+
+@given(st.sampled_from(KEYS) | st.text(), st.text() | st.floats().map(repr) | st.integers().map(str) | st.dates().map(str))
+@settings(max_examples=250, deadline=None)
+def test_any_key_and_value(key: str, value: str) -> None:
+    assert "\n" not in complaint(f"{key}={value}")
+
+
+def test_brackets_without_end() -> None:
+    """Deeper than a parser that calls itself can go."""
+    assert complaint("data.without=" + "[" * 3000)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text() | st.sampled_from(KEYS), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["data", "model", "task", "lr", "seed"]) | st.text(), VALUES, max_size=5))
+@settings(max_examples=100, deadline=None)
+def test_any_table(values: dict[str, Any]) -> None:
+    """Checkpoints come from disk, so that anything may be in them."""
+    said = ""
+    try:
+        parse(values)
+    except ValueError as error:
+        said = str(error)
+    assert "\n" not in said
