@@ -73,9 +73,10 @@ class Graph:
 @cache
 def complete(n_nodes: int) -> Graph:
     """Every node with every other: n (n - 1) edges, sorted by receiver."""
-    i, j = torch.meshgrid(torch.arange(n_nodes), torch.arange(n_nodes), indexing="ij")
-    off = i != j
-    return Graph(i[off], j[off], n_nodes, n_nodes - 1 if n_nodes > 1 else None)
+    with torch.inference_mode(False):  # what is kept must serve training too
+        i, j = torch.meshgrid(torch.arange(n_nodes), torch.arange(n_nodes), indexing="ij")
+        off = i != j
+        return Graph(i[off], j[off], n_nodes, n_nodes - 1 if n_nodes > 1 else None)
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,6 +27,10 @@ class PairTable:
     limit: float = np.inf
 
     def __post_init__(self) -> None:
+        if self.coupling not in ("charges", "masses"):
+            raise ValueError(f"pairs couple by 'charges' or 'masses', not by {self.coupling!r}")
+        if not np.isfinite(self.values).all():
+            raise ValueError("a pair table needs finite values")
         steps = np.diff(np.log(self.radii)) if len(self.radii) > 3 and np.min(self.radii) > 0 else np.array([])
         if (
             not len(steps)

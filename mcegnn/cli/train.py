@@ -164,6 +164,9 @@ def _run(trainer: "Trainer", record: dict[str, Any], folder: Path, quiet: bool, 
     except NotFinite as error:
         typer.echo(f"mcegnn: {error}; {folder / BEST} and {folder / LAST} are those of the last validation", err=True)
         raise typer.Exit(3) from None
+    finally:
+        if watch is not None:
+            watch.close()
     if not quiet:
         import numpy as np
 

@@ -49,7 +49,9 @@ class DirectDynamics(nn.Module):
             nodes, edges = speed.unsqueeze(-1), torch.stack([graph.receivers(labels) * graph.senders(labels), r2], -1)
         else:
             weight = labels.log()
-            nodes, edges = torch.stack([speed, weight - weight.mean(0)], -1), torch.stack([r2, r2.clamp(min=1e-30).log()], -1)
+            # the mean over a particle's own system: on a complete graph it hears of all others
+            mean = (graph.sum(graph.senders(weight)) + weight) / (graph.sum(torch.ones_like(graph.senders(weight))) + 1.0)
+            nodes, edges = torch.stack([speed, weight - mean], -1), torch.stack([r2, r2.clamp(min=1e-30).log()], -1)
         _, vectors = self.network(nodes, x, v, edges, graph)
         return vectors[..., 0, :] * self.length, vectors[..., 1, :] * (self.length / self.interval)
 

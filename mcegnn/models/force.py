@@ -31,6 +31,8 @@ class LearnedForce(nn.Module):
         units: str = "reduced", time: float = 1.0, limit: float = float("inf"),
     ) -> None:  # fmt: skip
         super().__init__()
+        if n_masses < 0 or n_masses == 1:
+            raise ValueError(f"n_masses is 0, for masses that are given, or at least 2, not {n_masses}")
         if coupling not in ("charges", "masses") or (n_masses and coupling == "charges"):
             raise ValueError(f"pairs couple by charges or masses, and only masses are learned; not {coupling!r} with {n_masses} masses")
         widths = [1, *[n_features] * n_layers]
@@ -95,7 +97,8 @@ def _pairs(n: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Te
     """i, j [n (n - 1) / 2] of each pair once, and what a pair's force does to each particle, [n, pairs] of +1, -1 and 0."""
     key = (n, dtype, device)
     if key not in _PAIRS:
-        i, j = torch.triu_indices(n, n, 1, device=device)
-        which = torch.arange(n, device=device).unsqueeze(1)
-        _PAIRS[key] = (i, j, (which == i).to(dtype) - (which == j).to(dtype))
+        with torch.inference_mode(False):  # what is kept must serve training too
+            i, j = torch.triu_indices(n, n, 1, device=device)
+            which = torch.arange(n, device=device).unsqueeze(1)
+            _PAIRS[key] = (i, j, (which == i).to(dtype) - (which == j).to(dtype))
     return _PAIRS[key]

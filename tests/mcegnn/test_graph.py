@@ -196,3 +196,13 @@ def test_a_graph_moves_whole(graph: Graph) -> None:
     moved = graph.to(torch.device("meta"))
     assert (moved.i.device.type, moved.j.device.type) == ("meta", "meta")
     assert (moved.n_nodes, moved.degree, len(moved.i)) == (graph.n_nodes, graph.degree, len(graph.i))
+
+
+def test_what_is_kept_serves_training_after_inference() -> None:
+    """The complete graph is made once; where that happened must not matter."""
+    with torch.inference_mode():
+        graph = complete(13)
+    x = torch.ones(13, 2, requires_grad=True)
+    graph.sum(graph.senders(x) * graph.receivers(x)).sum().backward()
+    assert x.grad is not None
+    torch.testing.assert_close(x.grad, torch.full((13, 2), 24.0))

@@ -8,11 +8,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
 from integrators.ensembles import integrator, velocity_verlet
 from integrators.state import State
 from mcegnn.models.force import LearnedForce
+from systems.potentials import Coulomb
 from systems.system import System
 from trajectories.rollout import rollout
 
@@ -48,6 +49,18 @@ def tensors(system: System, dtype: torch.dtype = torch.float64) -> System:
 
 def couplings(model: LearnedForce, system: System) -> Any:
     return getattr(system, model.coupling)
+
+
+def test_an_exponent_of_minus_three_log_r_is_coulombs_law() -> None:
+    """The law is s exp(u(log r)): with u = -3 log r and s = 1, charges repel each other as they do."""
+    model, system = learned(1), scattered(1, 5, 2)
+    model.exponent = nn.Sequential(nn.Linear(1, 1, dtype=torch.float64))
+    with torch.no_grad():
+        for p, value in ((model.exponent[0].weight, -3.0), (model.exponent[0].bias, 0.0), (model.size, 1.0)):
+            p.fill_(value)
+        forces = model(tensors(system)).forces.numpy()
+    expected = Coulomb()(system).forces
+    np.testing.assert_allclose(forces, expected, rtol=0, atol=1e-13 * abs(expected).max())
 
 
 @few

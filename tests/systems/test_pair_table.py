@@ -280,3 +280,12 @@ def test_a_periodic_system_is_refused(scatter: Any, pbc: tuple[bool, bool, bool]
         table()(system)
     with pytest.raises(ValueError, match="a pair table acts in free space"):
         list(rollout(velocity_verlet(table()), State(system), 0.1, 1))
+
+
+@pytest.mark.parametrize(
+    ("values", "coupling", "message"),
+    [(np.ones(8), "charge", "charges' or 'masses', not by 'charge'"), (np.full(8, np.nan), "charges", "needs finite values")],
+)
+def test_what_a_table_cannot_be_made_of(values: np.ndarray, coupling: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        PairTable(np.geomspace(0.1, 10.0, 8), values, coupling)
