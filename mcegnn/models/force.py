@@ -31,10 +31,10 @@ class LearnedForce(nn.Module):
         units: str = "reduced", time: float = 1.0, limit: float = float("inf"),
     ) -> None:  # fmt: skip
         super().__init__()
-        if n_masses < 0 or n_masses == 1:
-            raise ValueError(f"n_masses is 0, for masses that are given, or at least 2, not {n_masses}")
         if coupling not in ("charges", "masses") or (n_masses and coupling == "charges"):
             raise ValueError(f"pairs couple by charges or masses, and only masses are learned; not {coupling!r} with {n_masses} masses")
+        if n_masses < 0 or n_masses == 1:
+            raise ValueError(f"n_masses is 0, for masses that are given, or at least 2, not {n_masses}")
         widths = [1, *[n_features] * n_layers]
         hidden = [m for a, b in pairwise(widths) for m in (nn.Linear(a, b), nn.SiLU())]
         self.exponent = nn.Sequential(*hidden, nn.Linear(n_features, 1))

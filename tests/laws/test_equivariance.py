@@ -294,9 +294,10 @@ def test_predicted_ensembles(inputs: str, dtype: torch.dtype, seed: int) -> None
 @few
 @given(seed=seeds)
 @DTYPES
-def test_predicted_systems_of_different_sizes(dtype: torch.dtype, seed: int) -> None:
-    stream, model, sizes = np.random.default_rng(seed), dynamics(seed, "charges", dtype), (3, 5, 2)
-    systems = [(stream.normal(size=(n, 3)), stream.normal(size=(n, 3)), stream.normal(size=n)) for n in sizes]
+@pytest.mark.parametrize("inputs", ["charges", "masses"])
+def test_predicted_systems_of_different_sizes(inputs: Any, dtype: torch.dtype, seed: int) -> None:
+    stream, model, sizes = np.random.default_rng(seed), dynamics(seed, inputs, dtype), (3, 5, 2)
+    systems = [(stream.normal(size=(n, 3)), stream.normal(size=(n, 3)), stream.uniform(0.1, 2.0, n)) for n in sizes]
     alone = [prediction(model, dtype, complete(len(system[0])))(*system) for system in systems]
     x, v, labels = (np.concatenate(parts) for parts in zip(*systems, strict=True))
     together = prediction(model, dtype, collate([complete(n) for n in sizes]).graph)(x, v, labels)
