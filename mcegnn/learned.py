@@ -47,6 +47,13 @@ def model(name: str, system: str) -> tuple[Any, str]:
     return found, digest
 
 
+def refuse_number(model: Any, n_particles: int) -> None:
+    """ValueError where the model has learned the masses of another number of bodies."""
+    masses = None if is_dynamics(model) else model.masses
+    if masses is not None and len(masses) != n_particles:
+        raise ValueError(f"the model has learned the masses of {len(masses)} bodies; the system has {n_particles}")
+
+
 def is_dynamics(model: Any) -> bool:
     """Whether the model is a flow itself, not a force."""
     from mcegnn.models.dynamics import DirectDynamics

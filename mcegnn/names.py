@@ -6,6 +6,13 @@ from pathlib import Path
 from typing import Any
 
 
+def refuse_not_positive(**values: float) -> None:
+    """ValueError, naming the first of the values that is no positive number."""
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+            raise ValueError(f"{name} must be a positive number, not {value!r}")
+
+
 def nearest(name: str, known: Any) -> str:
     """The known name that looks most like ``name``."""
     return difflib.get_close_matches(str(name), list(known), 1, cutoff=0.0)[0]

@@ -36,12 +36,15 @@ def evaluate(
         from mcegnn.datasets.named import split
         from mcegnn.models.store import load
         from mcegnn.training.options import parse
-        from mcegnn.training.scoring import errors, floors
+        from mcegnn.training.scoring import errors, floors, refuse_unfit
 
         stored = load(model)
+        if "options" not in stored.record:
+            raise ValueError(f"{model} does not say what it was trained for; train it with mcegnn train")
         options = parse(stored.record["options"]).task
         samples = split(data, without=without or ())
         chosen = samples.validation if validation else samples.test
+        refuse_unfit(stored.model, chosen)
         began = time.perf_counter()
         found = errors(stored.model, chosen, options)
         seconds = time.perf_counter() - began

@@ -57,6 +57,7 @@ def with_model(config: Configuration, name: str, times: Times, integrator: str |
     from mcegnn import learned
 
     model, digest = learned.model(name, config.system)
+    learned.refuse_number(model, config.n_particles)
     config = replace(config, model=name, model_digest=digest)
     if not learned.is_dynamics(model):
         if config.integrator == "wisdom-holman":

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shlex
 import sys
 from collections.abc import Iterator
@@ -60,19 +61,19 @@ def train(
             from mcegnn.training.options import read
 
             folder, options, saved = output or Path(Path(preset).stem), read(preset, change or ()), None
-            if dry_run:
-                typer.echo(json.dumps(options.model_dump(), indent=2))
-                return
-            _prepare(folder, force)
+            _refuse_folder(folder, force)
         trainer, record = _trainer(options, start, threads)
         if saved is not None:
             trainer.restore(*saved)
-    if dry_run:
-        typer.echo(f"{folder}: {trainer.update:,} of {options.total:,} updates are done")
-        return
-    record["command"] = shlex.join(["mcegnn", *sys.argv[1:]])
-    with mistakes():
+        if dry_run:
+            done = f"{folder}: {trainer.update:,} of {options.total:,} updates are done"
+            typer.echo(json.dumps(options.model_dump(), indent=2) if saved is None else done)
+            return
+        # only now, when everything else is known to be sound, is anything made or overwritten
+        if saved is None:
+            _prepare(folder)
         watch = _tensorboard(folder) if tensorboard else None
+    record["command"] = shlex.join(["mcegnn", *sys.argv[1:]])
     _run(trainer, record, folder, quiet, watch)
 
 
@@ -84,8 +85,8 @@ def _resumed(folder: Path) -> tuple[Path, "TrainingOptions", tuple[Any, Any]]:
     return folder, parse(header["options"]), (tensors, header)
 
 
-def _prepare(folder: Path, force: bool) -> None:
-    """Make the folder; FileExistsError where it holds a run already."""
+def _refuse_folder(folder: Path, force: bool) -> None:
+    """ValueError where the folder cannot be made, FileExistsError where it holds a run already."""
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; name a folder with -o")
     if not folder.parent.is_dir():
@@ -93,6 +94,10 @@ def _prepare(folder: Path, force: bool) -> None:
     for name in (BEST, LAST, METRICS):
         if (folder / name).exists() and not force:
             raise FileExistsError(17, "File exists", str(folder / name))
+
+
+def _prepare(folder: Path) -> None:
+    """Make the folder, without an earlier run's files."""
     folder.mkdir(exist_ok=True)
     for name in (BEST, LAST, METRICS):
         (folder / name).unlink(missing_ok=True)
@@ -148,12 +153,9 @@ def _run(trainer: "Trainer", record: dict[str, Any], folder: Path, quiet: bool, 
     try:
         with _shown(options.total, trainer.update, quiet) as show:
             for progress in trainer.run():
+                metrics.append({name: str(value) for name, value in vars(progress).items()})
+                _write(metrics, folder / METRICS)
                 keep()
-                with open(folder / METRICS, "w", newline="", encoding="utf-8") as file:
-                    metrics.append({name: str(value) for name, value in vars(progress).items()})
-                    writer = csv.DictWriter(file, list(metrics[0]))
-                    writer.writeheader()
-                    writer.writerows(metrics)
                 if watch is not None:
                     for name in ("loss", "error", "median", "lr"):
                         watch.add_scalar(name, getattr(progress, name), progress.update)
@@ -180,6 +182,16 @@ def _run(trainer: "Trainer", record: dict[str, Any], folder: Path, quiet: bool, 
             ("model", str(folder / BEST)),
         ]
         table("Trained", rows)
+
+
+def _write(metrics: list[dict[str, str]], path: Path) -> None:
+    """All rows under a temporary name, which then takes the place of the old: a stop in between loses none."""
+    temporary = path.with_name(path.name + ".tmp")
+    with open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(metrics[0]))
+        writer.writeheader()
+        writer.writerows(metrics)
+    os.replace(temporary, path)
 
 
 def _metrics(path: Path, update: int) -> list[dict[str, str]]:

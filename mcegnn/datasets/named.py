@@ -26,7 +26,7 @@ def split(name: str, n_train: int | None = None, without: Sequence[str] = ()) ->
     made = _solar(name, without)
     if n_train is None:
         return made
-    if n_train > len(made.train):
+    if not 1 <= n_train <= len(made.train):
         raise ValueError(f"{name} has {len(made.train)} training samples, not {n_train}")
     # spread over the year: the first days alone would show nothing of slow planets
     return Split(made.train.take(np.linspace(0, len(made.train) - 1, n_train).astype(int)), made.validation, made.test)

@@ -1,5 +1,6 @@
 """`DirectDynamics`: a dynamics model, which says where particles are a fixed time later in one stroke; a `Flow` like any other."""
 
+import math
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from integrators.state import State
 from mcegnn.graph import Graph, complete
 from mcegnn.models.mcegnn import MCEGNN
+from mcegnn.names import refuse_not_positive
 from mcegnn.nn.convolution import ClampName
 from systems.system import Potential, System
 from systems.units import BY_NAME
@@ -33,6 +35,9 @@ class DirectDynamics(nn.Module):
         super().__init__()
         if inputs not in _N_INPUTS:
             raise ValueError(f"inputs are 'charges' or 'masses', not {inputs!r}")
+        refuse_not_positive(interval=interval, length=length)
+        if not math.isfinite(interval) or not math.isfinite(length):
+            raise ValueError(f"interval and length must be finite, not {interval} and {length}")
         self.interval, self.units, self.length, self.inputs = interval, BY_NAME[units], length, inputs
         n_node, n_edge = _N_INPUTS[inputs]
         self.network = MCEGNN(
@@ -60,7 +65,7 @@ class DirectDynamics(nn.Module):
         if self.inputs == "charges":
             return system.charges
         shape = tuple(system.positions.shape[:-1])
-        return system.masses.expand(shape) if isinstance(system.masses, Tensor) else np.broadcast_to(system.masses, shape)
+        return system.masses.expand(shape) if isinstance(system.masses, Tensor) else np.broadcast_to(system.masses, shape).copy()
 
     @torch.no_grad()
     def forward(self, state: State, dt: float) -> State:

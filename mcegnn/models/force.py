@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mcegnn.names import refuse_not_positive
 from systems.pair_table import PairTable
 from systems.system import Evaluation, System
 from systems.units import BY_NAME
@@ -35,6 +36,7 @@ class LearnedForce(nn.Module):
             raise ValueError(f"pairs couple by charges or masses, and only masses are learned; not {coupling!r} with {n_masses} masses")
         if n_masses < 0 or n_masses == 1:
             raise ValueError(f"n_masses is 0, for masses that are given, or at least 2, not {n_masses}")
+        refuse_not_positive(limit=limit, time=time)
         widths = [1, *[n_features] * n_layers]
         hidden = [m for a, b in pairwise(widths) for m in (nn.Linear(a, b), nn.SiLU())]
         self.exponent = nn.Sequential(*hidden, nn.Linear(n_features, 1))

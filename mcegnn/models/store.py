@@ -64,6 +64,12 @@ def load(name: str | Path) -> Stored:
         if header["format"] != FORMAT:
             raise ValueError(f"its format is {header['format']!r}, this version reads {FORMAT}")
         stored = Stored.make(header["class"], header["hyperparameters"], header["record"])
+        kinds = {str(tensor.dtype) for tensor in weights.values()}
+        if kinds not in ({"torch.float32"}, {"torch.float64"}):
+            raise ValueError(f"its weights are {', '.join(sorted(kinds))}")
+        for key, own in stored.model.state_dict().items():
+            if key in weights and weights[key].shape != own.shape:
+                raise ValueError(f"{key} is {tuple(weights[key].shape)}, not {tuple(own.shape)}")
         stored.model.to(next(iter(weights.values())).dtype)
         stored.model.load_state_dict(weights)
     except (SafetensorError, KeyError, TypeError, AttributeError, ValueError, RuntimeError, StopIteration) as error:

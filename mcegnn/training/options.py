@@ -8,9 +8,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from integrators.ensembles import integrator, wisdom_holman
 from mcegnn.names import nearest
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -59,11 +61,11 @@ class TaskOptions(_Strict):
 
     kind: Literal["one-shot", "unrolled"]
     error: Literal["mean-square", "displacement"] = "mean-square"
-    velocity_weight: Annotated[float, Field(ge=0)] = 0.1
+    velocity_weight: NotNegative = 0.1
     integrator: str = "velocity-verlet"
     scheme: str = "symplectic-euler"
     n_steps: Count = 1000
-    lag: Annotated[float, Field(ge=0)] = 0.0
+    lag: NotNegative = 0.0
     saturate: Literal["samples", "particles"] = "samples"
     stages: tuple[StageOptions, ...] = ()
 
@@ -71,6 +73,9 @@ class TaskOptions(_Strict):
     def _staged(self) -> "TaskOptions":
         if (self.kind == "unrolled") != bool(self.stages):
             raise ValueError("an unrolled task has stages, a one-shot task has none")
+        for name in (self.integrator, self.scheme):
+            if integrator(name) is wisdom_holman:
+                raise ValueError("wisdom-holman needs gravity itself; take another integrator for a learned force")
         return self
 
 
@@ -89,14 +94,21 @@ class TrainingOptions(_Strict):
     lr: Positive = 1e-3
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup: Annotated[int, Field(ge=0)] = 100
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    weight_decay: NotNegative = 0.0
     clip: Positive = 1.0
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
     validate_every: Count = 100
     patience: Annotated[int, Field(ge=0)] = 0
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     precision: Literal["float32", "float64"] = "float32"
     device: str = "cpu"
+
+    @model_validator(mode="after")
+    def _matched(self) -> "TrainingOptions":
+        wanted = "DirectDynamics" if self.task.kind == "one-shot" else "LearnedForce"
+        if self.model.kind in ("DirectDynamics", "LearnedForce") and self.model.kind != wanted:
+            raise ValueError(f"a task that is {self.task.kind} trains a {wanted}, not a {self.model.kind}")
+        return self
 
     @property
     def total(self) -> int:
@@ -118,7 +130,10 @@ def read(name: str, changes: Sequence[str] = ()) -> TrainingOptions:
     if path.suffix == ".toml" or path.is_file():
         if not path.is_file():
             raise FileNotFoundError(f"there is no configuration {name}")
-        text = path.read_text(encoding="utf-8")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise ValueError(f"{name} is no TOML file: it is not text") from None
     elif name in presets():
         text = (files("mcegnn.presets") / f"{name}.toml").read_text(encoding="utf-8")
     else:
@@ -162,6 +177,8 @@ def _set(values: dict[str, Any], change: str) -> None:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text.strip()
+    except RecursionError:
+        raise ValueError(f"--set {key} nests too deeply") from None
     *outer, last = key.strip().split(".")
     inner = values
     for name in outer:

@@ -33,6 +33,22 @@ def forecast(model: Any, samples: Samples, options: TaskOptions) -> System:
     )  # fmt: skip
 
 
+def refuse_unfit(model: Any, samples: Samples) -> None:
+    """ValueError where the model is not made for samples like these: units, interval, what tells particles apart, their number."""
+    system = samples.before
+    if model.units != system.units:
+        raise ValueError(f"the model is in {model.units.name} units, the data in {system.units.name} units")
+    label = model.inputs if isinstance(model, DirectDynamics) else model.coupling
+    same = not system.charges.any() if label == "charges" else len(system.masses) > 1 and np.ptp(system.masses) == 0.0
+    if same:
+        other = "charges" if label == "masses" else "masses"
+        raise ValueError(f"the model tells particles apart by their {label}, which are all the same in the data; try the {other}")
+    if isinstance(model, DirectDynamics) and abs(model.interval - samples.interval) > 1e-9 * samples.interval:
+        raise ValueError(f"the model's interval is {model.interval:g}, the data's {samples.interval:g} {system.units.time}".rstrip())
+    if isinstance(model, LearnedForce):
+        model.dressed(system)
+
+
 def errors(model: Any, samples: Samples, options: TaskOptions) -> np.ndarray:
     """The task's error of the forecast, sample by sample; infinite where the forecast is not finite."""
     end = forecast(model, samples, options)

@@ -40,6 +40,7 @@ class Trainer:
     """Trains a model on a split; ``model`` are the weights that learn, ``average`` those that are validated, ``best`` the best of these."""
 
     def __init__(self, stored: Stored, split: Split, options: TrainingOptions) -> None:
+        scoring.refuse_unfit(stored.model, split.train)
         self.options, self.split = options, split
         dtype, device = getattr(torch, options.precision), torch.device(options.device)
         self.model: Any = stored.model.to(device, dtype).train().requires_grad_(True)
@@ -153,6 +154,8 @@ def checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     try:
         with safe_open(str(path), "pt") as file:
             header = json.loads((file.metadata() or {})["mcegnn"])
+            for name in ("options", "update", "best_error", "since_best", "seconds"):
+                header[name]
             return {key: file.get_tensor(key) for key in file.keys()}, header  # noqa: SIM118 (a handle, not a dict)
-    except (SafetensorError, KeyError, ValueError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is not a checkpoint of a training, or a damaged one ({error})") from None
