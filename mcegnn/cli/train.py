@@ -23,7 +23,9 @@ BEST, LAST, METRICS = "best.safetensors", "last.checkpoint", "metrics.csv"
 
 @told
 def train(
-    preset: Annotated[str | None, typer.Argument(help="The name of a preset, or a TOML file.")] = None,
+    preset: Annotated[
+        str | None, typer.Argument(help="charged-egnn, charged-mcegnn, charged-force, solar-mcegnn, solar-force, or a TOML file.")
+    ] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="The folder to make. [default: the preset's name]")] = None,
     change: Annotated[list[str] | None, typer.Option("--set", help="Change a key, such as lr=1e-3; may be given again.")] = None,
     start: Annotated[str | None, typer.Option("--from", help="Start from the weights of this model (a name or a file).")] = None,

@@ -17,7 +17,7 @@ from systems import ephemeris
 from systems.solar import J2000, j2000
 from systems.system import System
 from systems.units import ASTRONOMICAL
-from trajectories.forecast import displacement_error, distance_to_jpl
+from trajectories.forecast import displacement_error, distance_to_jpl, forecast_error
 from trajectories.h5md import H5MDReader
 from trajectories.rollout import rollout
 
@@ -134,3 +134,65 @@ def test_without_the_extra(record: Callable[..., Path], make_case: Callable[[str
     path = record([make_case("planets").state], names=NAMES)
     with H5MDReader(path) as reader, pytest.raises(RuntimeError, match=r"pip install 'mcegnn\[ephemeris\]'"):
         distance_to_jpl(reader, J2000, parents(list(NAMES)))
+
+
+@pytest.fixture
+def runs(record: Callable[..., Path], tmp_path: Path) -> Callable[..., tuple[H5MDReader, H5MDReader]]:
+    """A run of two systems of three particles that leaves its reference by ``errors`` [frames, 2] in x, particle by particle alike."""
+
+    def make(errors: np.ndarray, times: Any = None, others: Any = None, n: int = 3) -> tuple[H5MDReader, H5MDReader]:
+        readers = []
+        for k, at in enumerate((times, others)):
+            at = np.arange(len(errors)) * 0.5 if at is None else np.asarray(at, dtype=float)
+            states = []
+            for frame, t in enumerate(at):
+                x = np.broadcast_to(np.arange(3.0 * (n if k else 3)).reshape(-1, 3), (2, n if k else 3, 3)).copy()
+                if k == 0:
+                    x[..., 0] += errors[frame][:, None]
+                states.append(State(System.create(x), float(t), frame))
+            path = record(states)
+            readers.append(H5MDReader(path.rename(tmp_path / f"run{k}.h5md")))
+        return readers[0], readers[1]
+
+    return make
+
+
+ERRORS = np.array([[0.0, 0.0], [0.05, 0.2], [0.2, 0.05], [0.05, np.inf]])
+
+
+def test_forecast_error_and_valid_time(runs: Callable[..., tuple[H5MDReader, H5MDReader]]) -> None:
+    run, reference = runs(np.where(np.isfinite(ERRORS), ERRORS, 9.0))
+    with run, reference:
+        found = forecast_error(run, reference)
+    np.testing.assert_allclose(found.errors[:3], ERRORS[:3], atol=1e-15)
+    np.testing.assert_array_equal(found.times, [0.0, 0.5, 1.0, 1.5])
+    # the last time before the first excess: coming back later does not count
+    np.testing.assert_array_equal(found.valid_time(0.1), [0.5, 0.0])
+    np.testing.assert_array_equal(found.valid_time(0.3), [1.5, 1.0])
+    for tolerance in (0.0, -1.0, np.nan):
+        with pytest.raises(ValueError, match="tolerance must be positive"):
+            found.valid_time(tolerance)
+
+
+def test_frames_are_matched_by_time(runs: Callable[..., tuple[H5MDReader, H5MDReader]]) -> None:
+    """A model of long steps against a reference with a frame every tenth of them."""
+    errors = np.array([[0.0, 0.0], [0.1, 0.2], [0.3, 0.4]])
+    run, reference = runs(errors, [0.0, 1.0, 2.0], np.arange(21) * 0.1)
+    with run, reference:
+        found = forecast_error(run, reference)
+    np.testing.assert_allclose(found.errors, errors, atol=1e-15)
+    run, reference = runs(errors, [0.0, 1.0, 2.0], [0.0, 0.7, 1.0, 1.4])
+    with run, reference:
+        np.testing.assert_allclose(forecast_error(run, reference).times, [0.0, 1.0])
+
+
+def test_runs_that_cannot_be_compared(runs: Callable[..., tuple[H5MDReader, H5MDReader]]) -> None:
+    run, reference = runs(np.zeros((3, 2)), [0.0, 1.0, 2.0], [0.0, 0.3, 0.6])
+    with run, reference, pytest.raises(ValueError, match="no frame at the same time but the first"):
+        forecast_error(run, reference)
+    run, reference = runs(np.zeros((3, 2)), n=4)
+    with run, reference, pytest.raises(ValueError, match=r"not of the same systems: 3 particles x 2 systems and 4 particles x 2 systems"):
+        forecast_error(run, reference)
+    run, reference = runs(np.full((3, 2), 0.5))
+    with run, reference, pytest.raises(ValueError, match="do not start from the same positions"):
+        forecast_error(run, reference)

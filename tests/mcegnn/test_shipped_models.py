@@ -1,0 +1,68 @@
+"""The models that come with the package: small, with the command that made them, and as good as the README says."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mcegnn.datasets.charged import charged
+from mcegnn.datasets.split import Samples
+from mcegnn.models.store import load
+from mcegnn.names import locate, shipped
+from mcegnn.training.options import parse, presets
+from mcegnn.training.scoring import errors
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def test_samples() -> Samples:
+    return charged(n_train=1).test
+
+
+def score(name: str, samples: Samples) -> np.ndarray:
+    stored = load(name)
+    return errors(stored.model, samples, parse(stored.record["options"]).task)
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_a_shipped_model_says_what_made_it(name: str) -> None:
+    stored = load(name)
+    assert locate(name).stat().st_size <= 1_000_000
+    assert stored.record["command"].startswith("mcegnn train ")
+    assert name in presets()
+    parse(stored.record["options"])
+
+
+def test_help_names_every_preset(succeed: Run) -> None:
+    told = " ".join(succeed("train", "--help").out.split())
+    for name in presets():
+        assert name in told
+
+
+def test_learned_force_on_the_official_test_samples(test_samples: Samples) -> None:
+    found = score("charged-force", test_samples)
+    assert found.mean() < 2.0e-3
+    assert np.median(found) < 1e-5
+
+
+def test_several_channels_beat_one(test_samples: Samples) -> None:
+    one, several = score("charged-egnn", test_samples), score("charged-mcegnn", test_samples)
+    assert load("charged-egnn").hyperparameters["n_channels"] == 1 < load("charged-mcegnn").hyperparameters["n_channels"]
+    assert one.mean() < 7.8e-3
+    assert several.mean() < one.mean()
+    assert np.median(several) < np.median(one)
+
+
+def test_the_learned_law_moves_more_particles_than_it_was_trained_on(succeed: Run) -> None:
+    """Twenty particles in place of five: the rollout of the learned force stays near the exact one for a while."""
+    common = ("rollout", "charged", "--particles", 20, "--systems", 10, "--seed", 3, "--steps", 1000, "--every", 100, "--quiet")
+    succeed(*common, "-o", "exact.h5md")
+    succeed(*common, "--model", "charged-force", "-o", "law.h5md")
+    against = json.loads(succeed("analyse", "law.h5md", "--against", "exact.h5md", "--json").out)["against"]
+    assert against["frames_compared"] == 11
+    assert against["median_error_at_the_end"] < 0.1
+    assert Path("law.h5md").is_file()
