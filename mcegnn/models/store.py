@@ -41,14 +41,16 @@ class Stored:
 
 def save(stored: Stored, path: str | Path) -> None:
     """Write ``path``: weights in the precision they have, hyper-parameters, record and the package's version."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save as pack
 
     header = {
         "format": FORMAT, "class": stored.kind, "hyperparameters": stored.hyperparameters, "record": stored.record,
         "version": version("mcegnn"),
     }  # fmt: skip
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in stored.model.state_dict().items()}
-    save_file(weights, str(path), {"mcegnn": json.dumps(header)})
+    temporary = Path(f"{path}.tmp")
+    temporary.write_bytes(pack(weights, {"mcegnn": json.dumps(header)}))
+    temporary.replace(path)  # a stop in between leaves the old model whole
 
 
 def load(name: str | Path) -> Stored:
