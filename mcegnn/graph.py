@@ -43,6 +43,13 @@ class Graph:
         sent = senders.index_select(dim, self.j).unflatten(dim, (self.n_nodes, self.degree))
         return (receivers.unsqueeze(dim + 1) + sent).flatten(dim, dim + 1)
 
+    def differences(self, nodes: Tensor, dim: int = 0) -> Tensor:
+        """nodes_i - nodes_j of each edge, as `pairs`."""
+        if self.degree is None:
+            return nodes.index_select(dim, self.i) - nodes.index_select(dim, self.j)
+        sent = nodes.index_select(dim, self.j).unflatten(dim, (self.n_nodes, self.degree))
+        return (nodes.unsqueeze(dim + 1) - sent).flatten(dim, dim + 1)
+
     def receivers(self, nodes: Tensor, dim: int = 0) -> Tensor:
         """What each edge's receiver has."""
         return nodes.index_select(dim, self.i)

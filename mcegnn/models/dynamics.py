@@ -48,7 +48,7 @@ class DirectDynamics(nn.Module):
     def predict(self, x: Tensor, v: Tensor, labels: Tensor, graph: Graph) -> tuple[Tensor, Tensor]:
         """Positions and velocities [n, ..., 3] and charges or masses [n, ...] -> positions and velocities one interval later."""
         x, v = x / self.length, v * (self.interval / self.length)
-        r2 = graph.pairs(x, -x).square().sum(-1)
+        r2 = graph.differences(x).square().sum(-1)
         speed = torch.linalg.vector_norm(v, dim=-1)
         if self.inputs == "charges":
             nodes, edges = speed.unsqueeze(-1), torch.stack([graph.receivers(labels) * graph.senders(labels), r2], -1)

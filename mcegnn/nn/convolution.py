@@ -14,6 +14,9 @@ ClampName = Literal["norm", "components"]
 
 def clamp_norm(vectors: Tensor, limit: float) -> Tensor:
     """Vectors [channels, 3, ...] shortened to at most ``limit``: keeps rotation symmetry."""
+    # most batches need nothing, and one look costs less than the clamp and its gradient
+    if not vectors.numel() or bool(vectors.detach().abs().amax() <= limit * 3**-0.5):
+        return vectors
     return vectors * (limit * vectors.square().sum(1, keepdim=True).clamp(min=limit * limit).rsqrt())
 
 
@@ -55,13 +58,14 @@ class EquivariantConvolution(nn.Module):
 
     def forward(self, h: Tensor, x: Tensor, v: Tensor, a: Tensor, graph: Graph) -> tuple[Tensor, Tensor]:
         """h [n, ..., F], vectors x [n_in, 3, n, ...], velocities v [3, n, ...], edge inputs a [edges, ..., |a|] -> h and x updated."""
-        offset = graph.pairs(x, -x, dim=2)
+        offset = graph.differences(x, dim=2)
         r2 = offset.square().sum(1)
         m = self._messages(h, torch.cat([r2.movedim(0, -1), a], -1), graph)
         if self.normalize:
             offset = offset / (r2.clamp(min=1e-16).sqrt() + 1.0).unsqueeze(1)
         mix = self.mix(m).movedim(-1, 0).contiguous().unflatten(0, (self.n_in, self.n_out))
-        moves = graph.mean(self.clamp((offset.unsqueeze(1) * mix.unsqueeze(2)).sum(0), self.limit), dim=2)
+        moved = (offset.unsqueeze(1) * mix.unsqueeze(2)).sum(0) if self.n_in > 1 else offset * mix[0].unsqueeze(1)
+        moves = graph.mean(self.clamp(moved, self.limit), dim=2)
         x = self.base(x) + moves + self._drift(h).movedim(-1, 0).unsqueeze(1) * v
         return h + self.update(torch.cat([h, graph.sum(m)], -1)), x
 

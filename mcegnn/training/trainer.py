@@ -48,8 +48,9 @@ class Trainer:
         self.best: Any = copy.deepcopy(self.model)
         self.task = tasks.make(options.task, split.train, options.batch)
         self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), options.lr, betas=(0.9, 0.99 if options.task.stages else 0.999), weight_decay=options.weight_decay
-        )
+            self.model.parameters(), options.lr, betas=(0.9, 0.99 if options.task.stages else 0.999), fused=True,
+            weight_decay=options.weight_decay,
+        )  # fmt: skip
         self.update, self.best_error, self.since_best, self.seconds = 0, math.inf, 0, 0.0
 
     def run(self) -> Iterator[Progress]:
