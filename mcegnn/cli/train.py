@@ -44,7 +44,7 @@ def train(
 
     - `mcegnn train charged-force -o law`
 
-    - `mcegnn train charged-mcegnn --set model.hyperparameters.n_channels=5 --set seed=1 -o five`
+    - `mcegnn train charged-mcegnn --set model.hyperparameters.n_channels=10 --set seed=1 -o ten`
 
     - `mcegnn train --resume law`
     """
