@@ -48,7 +48,7 @@ def test_the_presets_are_there() -> None:
         ("data.n_train=20", lambda o: o.data.n_train, 20),
         ("data.name=solar:my bodies.csv", lambda o: o.data.name, "solar:my bodies.csv"),
         ('data.without=["Moon", "Pluto"]', lambda o: o.data.without, ("Moon", "Pluto")),
-        ("model.hyperparameters.n_channels=5", lambda o: o.model.hyperparameters["n_channels"], 5),
+        ("model.hyperparameters.n_channels=7", lambda o: o.model.hyperparameters["n_channels"], 7),
         ("model.hyperparameters.normalize=true", lambda o: o.model.hyperparameters["normalize"], True),
         ("model.hyperparameters.limit=inf", lambda o: o.model.hyperparameters["limit"], float("inf")),
         ("task.velocity_weight=0", lambda o: o.task.velocity_weight, 0.0),

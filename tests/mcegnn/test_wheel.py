@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 REPO = Path(__file__).parents[2]
 PACKAGES = ("systems", "integrators", "trajectories", "mcegnn")
-NOT_SOURCES = (".venv", ".git", "__pycache__", "build", "dist", "*.egg-info", "demo", ".*_cache", ".hypothesis", ".coverage")
+NOT_SOURCES = (".venv", ".git", "__pycache__", "build", "dist", "*.egg-info", "demo", "learned", ".*_cache", ".hypothesis", ".coverage")
 
 DEMO = (
     ("rollout", "charged", "--systems", "100", "-o", "charged.h5md"),
@@ -87,10 +87,24 @@ def test_holds_the_packages_and_nothing_else(wheel: Path) -> None:
         names = archive.namelist()
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == set(PACKAGES)
     assert "systems/data/j2000.csv" in names
+    data = [p.relative_to(REPO) for folder in ("presets", "pretrained") for p in (REPO / "mcegnn" / folder).iterdir() if p.is_file()]
+    assert {str(path) for path in data} <= set(names)
     sources = [path.relative_to(REPO) for package in PACKAGES for path in (REPO / package).rglob("*.py")]
     assert {str(path) for path in sources} <= set(names)
     assert all(f"{package}/py.typed" in names for package in PACKAGES)
     assert not [name for name in names if "__pycache__" in name or name.endswith((".nbi", ".nbc"))]
+
+
+def test_models_come_with_it(installed: Installed, tmp_path: Path) -> None:
+    """Learned forces and dynamics roll out right after the install, and a training starts."""
+    small = ("--systems", "3", "--quiet")
+    run([], installed, tmp_path, "rollout", "charged", "--model", "charged-force", "--steps", "200", *small, "-o", "law.h5md")
+    run([], installed, tmp_path, "rollout", "charged", "--model", "charged-mcegnn", "--time", "2", *small, "-o", "stroke.h5md")
+    changes = ("--set", "data.n_train=20", "--set", "n_updates=2", "--set", "batch=4", "--quiet")
+    run([], installed, tmp_path, "train", "charged-egnn", "-o", "net", *changes)
+    frames = [json.loads(run([], installed, tmp_path, "analyse", name, "--json").stdout)["frames"] for name in ("law.h5md", "stroke.h5md")]
+    assert frames == [3, 3]
+    assert (tmp_path / "net" / "best.safetensors").is_file()
 
 
 def test_the_demo_away_from_the_checkout(installed: Installed, tmp_path: Path) -> None:
