@@ -6,7 +6,6 @@ import numpy as np
 
 from mcegnn.datasets.split import Samples
 from mcegnn.models.force import LearnedForce
-from systems.units import BY_NAME
 
 
 def pair_distances(samples: Samples) -> np.ndarray:
@@ -28,7 +27,7 @@ def draw_law(model: LearnedForce, samples: Samples, path: str | Path) -> None:
     r = np.geomspace(distances.min() / 3, distances.max() * 3, 400)
     table = model.tabulated()
     learned = np.interp(np.log(r), np.log(table.radii), table.values) * r
-    units = BY_NAME[model.units.name]
+    units = model.units
     exact = (units.coulomb if model.coupling == "charges" else -units.gravitation) / r**2
     from matplotlib.figure import Figure
 

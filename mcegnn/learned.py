@@ -13,13 +13,6 @@ _UNITS = {"charged": "reduced", "solar": "astronomical"}
 _LABELS = {"charged": "charges", "solar": "masses"}
 
 
-@cache
-def _loaded(path: str, digest: str) -> Any:
-    from mcegnn.models.store import load
-
-    return load(path).model
-
-
 def load(name: str) -> Any:
     """The model of a shipped name or of a file: a `DirectDynamics` is a flow; a `LearnedForce` gives a potential by ``tabulated()``.
 
@@ -28,6 +21,11 @@ def load(name: str) -> Any:
     from mcegnn.models.store import load as stored
 
     return stored(name).model
+
+
+@cache
+def _loaded(path: str, digest: str) -> Any:
+    return load(path)
 
 
 def model(name: str, system: str) -> tuple[Any, str]:
@@ -45,13 +43,6 @@ def model(name: str, system: str) -> tuple[Any, str]:
             f"the model {name} tells particles apart by their {kind}; those of a {system} system differ by their {_LABELS[system]}"
         )
     return found, digest
-
-
-def refuse_number(model: Any, n_particles: int) -> None:
-    """ValueError where the model has learned the masses of another number of bodies."""
-    masses = None if is_dynamics(model) else model.masses
-    if masses is not None and len(masses) != n_particles:
-        raise ValueError(f"the model has learned the masses of {len(masses)} bodies; the system has {n_particles}")
 
 
 def is_dynamics(model: Any) -> bool:

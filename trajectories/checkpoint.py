@@ -1,7 +1,6 @@
 """Checkpoints: all that a bit-exact resume needs, beside the run's file as ``run.h5md.checkpoint`` (safetensors with a JSON header)."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from integrators.kepler import DemocraticHeliocentric
 from integrators.state import Coordinates, State
 from systems.system import System
 from systems.units import BY_NAME
+from trajectories.whole import write_whole
 
 _FORMAT = 1
 _ARRAYS = ("positions", "momenta", "masses", "species", "charges", "cell")
@@ -33,13 +33,8 @@ def path_of(run: str | Path) -> Path:
     return Path(f"{run}.checkpoint")
 
 
-def temporary_of(run: str | Path) -> Path:
-    """The name under which a checkpoint is written before it takes the place of the last."""
-    return Path(f"{run}.checkpoint.tmp")
-
-
 def save(run: str | Path, checkpoint: Checkpoint) -> None:
-    """Write the checkpoint of ``run``: under a temporary name, synced to disk, then renamed, so that there is always a whole one."""
+    """Write the checkpoint of ``run``: there is always a whole one."""
     from safetensors.numpy import save as pack
 
     state = checkpoint.state
@@ -55,13 +50,7 @@ def save(run: str | Path, checkpoint: Checkpoint) -> None:
         "configuration": checkpoint.configuration,
     }
     tensors = _arrays("system", state.system) | ({} if state.coordinates is None else _arrays("coordinates", state.coordinates.system))
-    target = path_of(run)
-    temporary = temporary_of(run)
-    with open(temporary, "wb") as file:
-        file.write(pack(tensors, {"mcegnn": json.dumps(header)}))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, target)
+    write_whole(path_of(run), pack(tensors, {"mcegnn": json.dumps(header)}))
 
 
 def load(run: str | Path) -> Checkpoint:

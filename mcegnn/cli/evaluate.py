@@ -34,6 +34,7 @@ def evaluate(
         if figure is not None:
             refuse_figure(figure, force)
         from mcegnn.datasets.named import split
+        from mcegnn.models.force import LearnedForce
         from mcegnn.models.store import load
         from mcegnn.training.options import parse
         from mcegnn.training.scoring import errors, floors, refuse_unfit
@@ -42,6 +43,8 @@ def evaluate(
         if "options" not in stored.record:
             raise ValueError(f"{model} does not say what it was trained for; train it with mcegnn train")
         options = parse(stored.record["options"]).task
+        if figure is not None and not isinstance(stored.model, LearnedForce):
+            raise ValueError(f"{model} is no learned force, so it has no law to draw; leave out --figure")
         samples = split(data, without=without or ())
         chosen = samples.validation if validation else samples.test
         refuse_unfit(stored.model, chosen)
@@ -50,10 +53,8 @@ def evaluate(
         seconds = time.perf_counter() - began
         if figure is not None:
             from mcegnn.figures import draw_law
-            from mcegnn.models.force import LearnedForce
 
-            if not isinstance(stored.model, LearnedForce):
-                raise ValueError(f"{model} is no learned force, so it has no law to draw; leave out --figure")
+            assert isinstance(stored.model, LearnedForce)
             draw_law(stored.model, samples.train, figure)
     q50, q90, q99 = (float(q) for q in np.quantile(found, (0.5, 0.9, 0.99)))
     result = {

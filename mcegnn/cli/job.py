@@ -25,6 +25,7 @@ from trajectories import checkpoint
 from trajectories.checkpoint import Checkpoint
 from trajectories.h5md import H5MDWriter
 from trajectories.rollout import advance
+from trajectories.whole import temporary_of
 
 _RECORDED = ("mcegnn", "numpy", "numba", "h5py")
 TIMING = "timing"  # entries of the provenance that begin with it hold how long a part of the run took
@@ -87,7 +88,7 @@ class Job:
         """Roll out to the end; Ctrl-C and SIGTERM end at the last state with everything written, and say how to go on."""
         with mistakes():
             refuse_unwritable(self.path)
-            refuse_unwritable(checkpoint.temporary_of(self.path))
+            refuse_unwritable(temporary_of(checkpoint.path_of(self.path)))
             states = advance(
                 self.flow,
                 self.state,

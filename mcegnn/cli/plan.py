@@ -57,9 +57,9 @@ def with_model(config: Configuration, name: str, times: Times, integrator: str |
     from mcegnn import learned
 
     model, digest = learned.model(name, config.system)
-    learned.refuse_number(model, config.n_particles)
     config = replace(config, model=name, model_digest=digest)
     if not learned.is_dynamics(model):
+        model.refuse_number(config.n_particles)
         if config.integrator == "wisdom-holman":
             raise ValueError("wisdom-holman needs gravity itself; take another --integrator with a learned force")
         return config

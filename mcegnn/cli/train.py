@@ -1,8 +1,8 @@
 """`mcegnn train`: a preset or a configuration file in, a trained model out."""
 
 import csv
+import io
 import json
-import os
 import shlex
 import sys
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mcegnn.cli.messages import Mistake, mistakes, refuse_unwritable, table, told
+from trajectories.whole import write_whole
 
 if TYPE_CHECKING:
     from mcegnn.training.options import TrainingOptions
@@ -187,13 +188,12 @@ def _run(trainer: "Trainer", record: dict[str, Any], folder: Path, quiet: bool, 
 
 
 def _write(metrics: list[dict[str, str]], path: Path) -> None:
-    """All rows under a temporary name, which then takes the place of the old: a stop in between loses none."""
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(metrics[0]))
-        writer.writeheader()
-        writer.writerows(metrics)
-    os.replace(temporary, path)
+    """All rows anew; a stop in between loses none."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(metrics[0]))
+    writer.writeheader()
+    writer.writerows(metrics)
+    write_whole(path, text.getvalue().encode())
 
 
 def _metrics(path: Path, update: int) -> list[dict[str, str]]:

@@ -53,7 +53,7 @@ def _solar(name: str, without: Sequence[str]) -> Split:
 
 
 def digest(samples: Samples) -> str:
-    """A short hash of the samples' numbers, which a model's file keeps: to nine digits, so that it is the same on every machine."""
+    """A short hash of the samples' numbers, which a model's file keeps: to seven digits, so that it is the same on every machine."""
     found = hashlib.sha256()
     for system in (samples.before, samples.after):
         found.update(np.array([f"{value:.6e}" for value in system.positions[:8].ravel()]).tobytes())

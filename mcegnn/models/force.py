@@ -60,13 +60,18 @@ class LearnedForce(nn.Module):
         w = couplings.index_select(-1, i) * couplings.index_select(-1, j) * self.law(d.square().sum(-1))
         return ends @ (w.unsqueeze(-1) * d)
 
+    def refuse_number(self, n_particles: int) -> None:
+        """ValueError where masses are learned, and of another number of bodies."""
+        masses = self.masses
+        if masses is not None and len(masses) != n_particles:
+            raise ValueError(f"the model has learned the masses of {len(masses)} bodies; the system has {n_particles}")
+
     def dressed(self, system: System) -> System:
         """The system with its velocities and the learned masses; itself where none are learned. ValueError where counts differ."""
         masses = self.masses
         if masses is None:
             return system
-        if len(masses) != system.n_particles:
-            raise ValueError(f"the model has learned the masses of {len(masses)} bodies; the system has {system.n_particles}")
+        self.refuse_number(system.n_particles)
         kind: Any = masses if isinstance(system.positions, Tensor) else masses.detach().double().numpy()
         return System(
             system.positions, system.velocities * kind[:, None], kind, system.species, system.charges, system.cell, system.pbc, system.units

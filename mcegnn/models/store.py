@@ -12,10 +12,10 @@ from torch import nn
 from mcegnn.models.dynamics import DirectDynamics
 from mcegnn.models.force import LearnedForce
 from mcegnn.names import locate, nearest
+from trajectories.whole import write_whole
 
 FORMAT = 1
 CLASSES: dict[str, type[nn.Module]] = {"DirectDynamics": DirectDynamics, "LearnedForce": LearnedForce}
-_LARGEST_HEADER = 10_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +48,7 @@ def save(stored: Stored, path: str | Path) -> None:
         "version": version("mcegnn"),
     }  # fmt: skip
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in stored.model.state_dict().items()}
-    temporary = Path(f"{path}.tmp")
-    temporary.write_bytes(pack(weights, {"mcegnn": json.dumps(header)}))
-    temporary.replace(path)  # a stop in between leaves the old model whole
+    write_whole(path, pack(weights, {"mcegnn": json.dumps(header)}))
 
 
 def load(name: str | Path) -> Stored:

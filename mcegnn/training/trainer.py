@@ -3,7 +3,6 @@
 import copy
 import json
 import math
-import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from mcegnn.datasets.split import Split
 from mcegnn.models.store import Stored
 from mcegnn.training import scoring, tasks
 from mcegnn.training.options import TrainingOptions
+from trajectories.whole import write_whole
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Trainer:
         return np.asarray(order[at * size : (at + 1) * size])
 
     def save(self, path: Path) -> None:
-        """Write all that a resume needs; under a temporary name first, so that there is always a whole checkpoint."""
+        """Write all that a resume needs; there is always a whole checkpoint."""
         from safetensors.torch import save
 
         tensors = {
@@ -121,12 +121,8 @@ class Trainer:
             "options": self.options.model_dump(), "update": self.update, "best_error": self.best_error, "since_best": self.since_best,
             "seconds": self.seconds,
         }  # fmt: skip
-        temporary = path.with_name(path.name + ".tmp")
-        with open(temporary, "wb") as file:
-            file.write(save({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, {"mcegnn": json.dumps(header)}))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        kept = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+        write_whole(path, save(kept, {"mcegnn": json.dumps(header)}))
 
     def restore(self, tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any]) -> None:
         """Go on where `save` was called."""
