@@ -20,7 +20,7 @@ _PUBLIC = {
     "yoshida": "integrators.ensembles",
     "wisdom_holman": "integrators.ensembles",
     "rollout": "trajectories.rollout",
-    "H5MDWriter": "trajectories.h5md",
+    "H5MDWriter": "trajectories.writer",
     "H5MDReader": "trajectories.h5md",
     "universe": "trajectories.h5md",
     "load": "mcegnn.learned",

@@ -1,6 +1,7 @@
 """The layout of our H5MD files: which group holds what, chunk sizes, hard links; `trajectories.h5md` writes and reads through it."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -167,3 +168,9 @@ def whole_frames(file: h5py.File) -> int:
         if name not in file:
             raise KeyError(f"it has no {name}")
     return min(len(dataset) for dataset in series(file))
+
+
+def refuse_locked(path: str | Path, error: OSError) -> None:
+    """HDF5 locks a file that is written; it says so in its own words."""
+    if "unable to lock file" in str(error):
+        raise ValueError(f"{path} is being written by another run; wait for its end, or stop it") from None

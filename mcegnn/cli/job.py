@@ -8,7 +8,6 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -20,17 +19,17 @@ import typer
 
 from integrators.state import Flow, State
 from mcegnn.cli.messages import mistakes, refuse_unwritable, size, table
+from mcegnn.cli.progress import Report, progress
 from mcegnn.simulation import Configuration
 from trajectories import checkpoint
 from trajectories.checkpoint import Checkpoint
-from trajectories.h5md import H5MDWriter
 from trajectories.rollout import advance
 from trajectories.whole import temporary_of
+from trajectories.writer import H5MDWriter
 
 _RECORDED = ("mcegnn", "numpy", "numba", "h5py")
 TIMING = "timing"  # entries of the provenance that begin with it hold how long a part of the run took
 _CHECKPOINT_SECONDS = 60.0
-_LINE_SECONDS = 30.0
 
 
 def estimated_bytes(config: Configuration) -> float:
@@ -106,7 +105,7 @@ class Job:
                 writer.write(first)
                 self._save(writer, first)
             try:
-                with _progress(self.n_steps, quiet) as report:
+                with progress(self.n_steps, "steps", quiet=quiet) as report:
                     speed = self._loop(states, writer, report)
                 writer.record({f"{TIMING} from step {self.state.step}": json.dumps(self._timing(speed))})
             except KeyboardInterrupt as stop:
@@ -124,7 +123,7 @@ class Job:
         if not quiet:
             self._summary(speed)
 
-    def _loop(self, states: Iterator[State], writer: H5MDWriter, report: Any) -> tuple[float, float]:
+    def _loop(self, states: Iterator[State], writer: H5MDWriter, report: Report) -> tuple[float, float]:
         """Write frames and checkpoints until the states end; returns seconds in all, and steps a second without the start."""
         began = saved = time.monotonic()
         now, started = self.state, (0, began)
@@ -140,7 +139,7 @@ class Job:
                 if writer.due or time.monotonic() - saved > _CHECKPOINT_SECONDS:
                     self._save(writer, now)
                     saved = time.monotonic()
-                report(now.step - self.state.step)
+                report(now.step - self.state.step, "rolling out")
         finally:
             if now is not self.state:
                 self._save(writer, now)
@@ -213,42 +212,3 @@ class _Terminated(KeyboardInterrupt):
 
 def _terminate(*_: Any) -> None:
     raise _Terminated
-
-
-@contextmanager
-def _progress(n_steps: int, quiet: bool) -> Iterator[Any]:
-    """What is reported is shown on standard error: in a terminal as a bar with speed and time left, elsewhere as a line now and then."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    if quiet:
-        yield lambda done: None
-    elif not console.is_terminal:
-        yield _lines(n_steps)
-    else:
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.completed:,.0f} steps"),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=console, transient=True) as progress:
-            task = progress.add_task("starting", total=n_steps)
-            yield lambda done: progress.update(task, completed=done, description="rolling out")
-
-
-def _lines(n_steps: int) -> Any:
-    """A reporter for log files: a line every half minute."""
-    began = last = time.monotonic()
-
-    def report(done: int) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last > _LINE_SECONDS:
-            last = now
-            left = (now - began) * (n_steps - done) / max(done, 1)
-            typer.echo(f"{done:,} of {n_steps:,} steps, about {left / 60:.1f} minutes left", err=True)
-
-    return report

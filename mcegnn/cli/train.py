@@ -5,14 +5,13 @@ import io
 import json
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mcegnn.cli.messages import Mistake, mistakes, refuse_unwritable, table, told
+from mcegnn.cli.progress import progress
 from trajectories.whole import write_whole
 
 if TYPE_CHECKING:
@@ -154,15 +153,15 @@ def _run(trainer: "Trainer", record: dict[str, Any], folder: Path, quiet: bool, 
 
     metrics = _metrics(folder / METRICS, trainer.update)
     try:
-        with _shown(options.total, trainer.update, quiet) as show:
-            for progress in trainer.run():
-                metrics.append({name: str(value) for name, value in vars(progress).items()})
+        with progress(options.total, "updates", done=trainer.update, quiet=quiet) as report:
+            for now in trainer.run():
+                metrics.append({name: str(value) for name, value in vars(now).items()})
                 _write(metrics, folder / METRICS)
                 keep()
                 if watch is not None:
                     for name in ("loss", "error", "median", "lr"):
-                        watch.add_scalar(name, getattr(progress, name), progress.update)
-                show(progress)
+                        watch.add_scalar(name, getattr(now, name), now.update)
+                report(now.update, f"validation {now.error:.3g} (best {now.best:.3g})")
     except KeyboardInterrupt:
         typer.echo(f"stopped; go on from the last validation with: mcegnn train --resume {folder}", err=True)
         raise typer.Exit(130) from None
@@ -202,30 +201,3 @@ def _metrics(path: Path, update: int) -> list[dict[str, str]]:
         return []
     with open(path, newline="", encoding="utf-8") as file:
         return [row for row in csv.DictReader(file) if int(row["update"]) <= update]
-
-
-@contextmanager
-def _shown(total: int, done: int, quiet: bool) -> Iterator[Any]:
-    """Validation errors and the time left on standard error: a bar in a terminal, a line now and then elsewhere."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    if quiet:
-        yield lambda progress: None
-    elif not console.is_terminal:
-        last = [-30.0]
-
-        def line(progress: Any) -> None:
-            if progress.seconds - last[0] >= 30.0 or progress.update == total:
-                last[0] = progress.seconds
-                left = progress.seconds / progress.update * (total - progress.update) / 60.0
-                text = f"{progress.update:,} of {total:,} updates, validation {progress.error:.3g} (best {progress.best:.3g})"
-                typer.echo(f"{text}, about {left:.1f} minutes left", err=True)
-
-        yield line
-    else:
-        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console, transient=True) as bar:
-            task = bar.add_task("first validation to come", total=total, completed=done)
-            yield lambda p: bar.update(task, completed=p.update, description=f"validation {p.error:.3g} (best {p.best:.3g})")

@@ -16,8 +16,8 @@ from integrators.state import State
 from systems.potentials import Coulomb
 from systems.solar import j2000
 from systems.system import System
-from trajectories.h5md import H5MDWriter
 from trajectories.rollout import advance, rollout
+from trajectories.writer import H5MDWriter
 
 
 def gas(n: int) -> System:

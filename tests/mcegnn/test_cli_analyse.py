@@ -210,7 +210,7 @@ def test_refuses_a_folder_as_dcd(shell: Run, charged: Path) -> None:
 
 @pytest.mark.parametrize("command", [("analyse",), ("convert",)])
 def test_refuses_a_run_without_frames(refuse: Run, charged: Path, command: tuple[str, ...]) -> None:
-    from trajectories.h5md import H5MDWriter
+    from trajectories.writer import H5MDWriter
 
     H5MDWriter.append(charged, 0).close()
     refuse("holds no frames yet", *command, charged, *(["a.xyz"] if command == ("convert",) else []))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import mcegnn.cli.job
+import mcegnn.cli.progress
 from systems.solar import j2000
 from trajectories.h5md import H5MDReader
 
@@ -94,10 +94,11 @@ def test_the_file_tells_of_its_resumes(shell: Run, succeed: Run) -> None:
 
 def test_lines_in_a_log_file(cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Standard error that is no terminal gets a line now and then, with what is done and what is left; --quiet none."""
-    monkeypatch.setattr(mcegnn.cli.job, "_LINE_SECONDS", -1.0)
+    for name in ("_FIRST_SECONDS", "_LINE_SECONDS"):
+        monkeypatch.setattr(mcegnn.cli.progress, name, -1.0)
     arguments = ("rollout", "charged", "--systems", 2, "--steps", 300, "--every", 100)
     lines = cli(*arguments).err.splitlines()
-    assert [line.split(" of ")[0] for line in lines] == ["100", "200", "300"]
-    assert all(re.fullmatch(r"\d+ of 300 steps, about \d+\.\d minutes left", line) for line in lines)
+    assert [line.split(" of ")[0] for line in lines] == [f"rolling out: {done}" for done in (100, 200, 300)]
+    assert all(re.fullmatch(r"rolling out: \d+ of 300 steps, about \d+\.\d minutes left", line) for line in lines)
     assert lines[-1].endswith("about 0.0 minutes left")
     assert cli(*arguments, "--force", "--quiet").err == ""

@@ -13,7 +13,8 @@ import pytest
 
 import systems.charged
 from trajectories import checkpoint
-from trajectories.h5md import H5MDReader, H5MDWriter
+from trajectories.h5md import H5MDReader
+from trajectories.writer import H5MDWriter
 
 Run = Callable[..., Any]
 

@@ -16,7 +16,7 @@ from systems.potentials import Coulomb
 from systems.solar import j2000
 from systems.system import Evaluation, System
 from systems.units import ASTRONOMICAL
-from trajectories.h5md import H5MDWriter
+from trajectories.writer import H5MDWriter
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import trajectories.h5md
+import trajectories.writer
 from integrators.state import State
 from systems.units import ASTRONOMICAL, METAL, REDUCED
-from trajectories.h5md import GROUP, OBSERVABLES, H5MDReader, H5MDWriter
+from trajectories.h5md import GROUP, OBSERVABLES, H5MDReader
+from trajectories.writer import H5MDWriter
 
 EPS = np.finfo(float).eps
 
@@ -159,7 +160,7 @@ def test_only_flushed_frames_count(tmp_path: Path, random_state: Callable[..., S
 
 def test_due_after_a_second_or_a_full_buffer(tmp_path: Path, random_state: Callable[..., State], monkeypatch: pytest.MonkeyPatch) -> None:
     clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr(trajectories.h5md, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(trajectories.writer, "time", SimpleNamespace(monotonic=lambda: clock.now))
     state = random_state(np.random.default_rng(1), 2)
     with H5MDWriter(tmp_path / "run.h5md", state.system) as writer:
         writer.write(state)
@@ -171,7 +172,7 @@ def test_due_after_a_second_or_a_full_buffer(tmp_path: Path, random_state: Calla
         writer.flush()
         assert not writer.due
         # positions, velocities and forces of one frame
-        monkeypatch.setattr(trajectories.h5md, "_BUFFER_BYTES", 2 * 3 * state.system.positions.nbytes)
+        monkeypatch.setattr(trajectories.writer, "_BUFFER_BYTES", 2 * 3 * state.system.positions.nbytes)
         for expected in (False, False, True):
             writer.write(state)
             assert writer.due is expected

@@ -12,8 +12,9 @@ import pytest
 from integrators.state import State
 from systems.system import System
 from systems.units import ASTRONOMICAL, METAL
-from trajectories.h5md import H5MDReader, H5MDWriter, universe
+from trajectories.h5md import H5MDReader, universe
 from trajectories.rollout import rollout
+from trajectories.writer import H5MDWriter
 
 ELEMENTS = ("position", "velocity", "force", "species", "mass", "charge")
 

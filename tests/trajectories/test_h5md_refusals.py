@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from integrators.state import State
-from trajectories.h5md import GROUP, H5MDReader, H5MDWriter
+from trajectories.h5md import GROUP, H5MDReader
+from trajectories.writer import H5MDWriter
 
 
 @pytest.fixture

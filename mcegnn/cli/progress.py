@@ -1,0 +1,45 @@
+"""How far a long command is: on standard error, in a terminal as a bar with the time left, elsewhere as a line now and then."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import typer
+
+_LINE_SECONDS, _FIRST_SECONDS = 30.0, 2.0
+Report = Callable[[int, str], None]
+
+
+@contextmanager
+def progress(total: int, what: str, *, done: int = 0, quiet: bool = False) -> Iterator[Report]:
+    """Yields a function to report with: how many of ``total`` are done, and a word to show. ``what`` is counted, such as "steps"."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if quiet:
+        yield lambda now, text: None
+    elif not console.is_terminal:
+        yield _lines(total, what, done)
+    else:
+        count = TextColumn("{task.completed:,.0f} " + what)
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), count, TimeRemainingColumn())
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task("starting", total=total, completed=done)
+            yield lambda now, text: bar.update(task, completed=now, description=text)
+
+
+def _lines(total: int, what: str, done: int) -> Report:
+    """A reporter for log files. The time left follows from the speed since the line before: later parts of a run may be slower."""
+    seen, last = time.monotonic(), done
+    wait = _FIRST_SECONDS
+
+    def report(now: int, text: str) -> None:
+        nonlocal seen, last, wait
+        taken = time.monotonic() - seen
+        if taken > wait:
+            left = taken * (total - now) / max(now - last, 1)
+            typer.echo(f"{text}: {now:,} of {total:,} {what}, about {left / 60:.1f} minutes left", err=True)
+            seen, last, wait = seen + taken, now, _LINE_SECONDS
+
+    return report
