@@ -1,6 +1,7 @@
 """`LearnedForce`: a central force between pairs whose dependence on the distance, and whose masses if need be, are learned."""
 
 import math
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from itertools import pairwise
 from typing import Any, Literal
@@ -8,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mcegnn.names import refuse_not_positive
 from systems.pair_table import PairTable
@@ -16,6 +18,7 @@ from systems.units import BY_NAME
 
 _FIRST_MASS = 1e-4  # where all learned masses start, the first being one
 FIRST, LAST, N_KNOTS = 1e-5, 1e4, 16_384  # radii of the table that rollouts use
+_LARGEST = 1e100  # of the table's values
 
 
 class LearnedForce(nn.Module):
@@ -53,11 +56,28 @@ class LearnedForce(nn.Module):
         """w at squared distances [...]."""
         return self.size / self.time**2 * self.exponent(0.5 * r2.log().unsqueeze(-1)).squeeze(-1).exp()
 
-    def forces(self, x: Tensor, couplings: Tensor) -> Tensor:
-        """Positions [..., n, 3] and couplings [..., n] -> forces [..., n, 3], not clipped."""
+    def law_to_first_order(self, layer: Mapping[str, Tensor]) -> Callable[[Tensor], Tensor]:
+        """`law` with another last layer (weight, bias), for derivatives in forward mode of r2 and of that layer.
+
+        Where many tangents would pass all layers, they meet the slope and the hidden values, which are computed once.
+        """
+
+        def law(r2: Tensor) -> Tensor:
+            at = 0.5 * r2.log().unsqueeze(-1)
+            fixed = at.detach()
+            moved: Any = torch.func.jvp(self.exponent[:-1], (fixed,), (torch.ones_like(fixed),))
+            hidden, slope = moved
+            weight, bias = layer["weight"], layer["bias"]
+            exponent = functional.linear(hidden, weight, bias) + (slope @ weight.detach().t()) * (at - fixed)
+            return self.size / self.time**2 * exponent.squeeze(-1).exp()
+
+        return law
+
+    def forces(self, x: Tensor, couplings: Tensor, law: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """Positions [..., n, 3] and couplings [..., n] -> forces [..., n, 3], not clipped; ``law`` in place of the model's own."""
         i, j, ends = _pairs(x.shape[-2], x.dtype, x.device)
         d = x.index_select(-2, i) - x.index_select(-2, j)
-        w = couplings.index_select(-1, i) * couplings.index_select(-1, j) * self.law(d.square().sum(-1))
+        w = couplings.index_select(-1, i) * couplings.index_select(-1, j) * (law or self.law)(d.square().sum(-1))
         return ends @ (w.unsqueeze(-1) * d)
 
     def refuse_number(self, n_particles: int) -> None:
@@ -66,9 +86,9 @@ class LearnedForce(nn.Module):
         if masses is not None and len(masses) != n_particles:
             raise ValueError(f"the model has learned the masses of {len(masses)} bodies; the system has {n_particles}")
 
-    def dressed(self, system: System) -> System:
-        """The system with its velocities and the learned masses; itself where none are learned. ValueError where counts differ."""
-        masses = self.masses
+    def dressed(self, system: System, masses: Tensor | None = None) -> System:
+        """The system with its velocities and the learned masses, or these; itself where none are. ValueError where counts differ."""
+        masses = self.masses if masses is None else masses
         if masses is None:
             return system
         self.refuse_number(system.n_particles)
@@ -92,7 +112,8 @@ class LearnedForce(nn.Module):
 
         @torch.no_grad()
         def law(radii: np.ndarray) -> np.ndarray:
-            return np.asarray(exact.law(torch.from_numpy(radii).square()).numpy())
+            # far from all data the law may be anything, but a number
+            return np.asarray(exact.law(torch.from_numpy(radii).square()).clamp(-_LARGEST, _LARGEST).numpy())
 
         return PairTable.of(law, FIRST, LAST, N_KNOTS, coupling=self.coupling, limit=self.limit)
 

@@ -51,12 +51,24 @@ class StageOptions(_Strict):
     clip: bool = True
 
 
+class RefinementOptions(_Strict):
+    """The end of an unrolled training: at most ``n_updates`` steps of least squares (Levenberg and Marquardt), all on the same ``batch``
+    samples, which are spread evenly over the training samples, through ``substeps`` steps of ``integrator``, without the force's clip.
+    """
+
+    n_updates: Count
+    batch: Count
+    integrator: str = "yoshida-8"
+    substeps: Count
+    damping: Positive = 1e-3
+
+
 class TaskOptions(_Strict):
     """``one-shot``: the model predicts the end itself. ``unrolled``: a learned force is trained through ``integrator``.
 
     ``error`` names a function of `mcegnn.losses`. ``scheme`` and ``n_steps`` are what an unrolled model is validated and tested with;
     ``lag`` is by how much the data's velocities lie before its positions; ``saturate`` whether errors stop to count sample by sample,
-    or particle by particle.
+    or particle by particle. ``refinement`` follows the stages.
     """
 
     kind: Literal["one-shot", "unrolled"]
@@ -68,12 +80,15 @@ class TaskOptions(_Strict):
     lag: NotNegative = 0.0
     saturate: Literal["samples", "particles"] = "samples"
     stages: tuple[StageOptions, ...] = ()
+    refinement: RefinementOptions | None = None
 
     @model_validator(mode="after")
     def _staged(self) -> "TaskOptions":
         if (self.kind == "unrolled") != bool(self.stages):
             raise ValueError("an unrolled task has stages, a one-shot task has none")
-        for name in (self.integrator, self.scheme):
+        if self.refinement and not self.stages:
+            raise ValueError("only an unrolled task is refined")
+        for name in (self.integrator, self.scheme, *([self.refinement.integrator] if self.refinement else [])):
             if integrator(name) is wisdom_holman:
                 raise ValueError("wisdom-holman needs gravity itself; take another integrator for a learned force")
         return self
@@ -111,9 +126,14 @@ class TrainingOptions(_Strict):
         return self
 
     @property
-    def total(self) -> int:
-        """Updates in all."""
+    def n_gradient(self) -> int:
+        """Updates by gradient descent."""
         return sum(stage.n_updates for stage in self.task.stages) or self.n_updates
+
+    @property
+    def total(self) -> int:
+        """Updates in all, those of the refinement included."""
+        return self.n_gradient + (self.task.refinement.n_updates if self.task.refinement else 0)
 
 
 def presets() -> list[str]:
@@ -163,7 +183,13 @@ def parse(values: dict[str, Any]) -> TrainingOptions:
 
 def _fields(location: Sequence[str | int]) -> list[str]:
     """Names of the fields at a place in the options."""
-    tables: dict[str, type[BaseModel]] = {"data": DataOptions, "model": ModelOptions, "task": TaskOptions, "stages": StageOptions}
+    tables: dict[str, type[BaseModel]] = {
+        "data": DataOptions,
+        "model": ModelOptions,
+        "task": TaskOptions,
+        "stages": StageOptions,
+        "refinement": RefinementOptions,
+    }
     inner = next((tables[str(part)] for part in reversed(location) if str(part) in tables), TrainingOptions)
     return list(inner.model_fields)
 

@@ -17,6 +17,7 @@ from mcegnn.models.dynamics import DirectDynamics
 from mcegnn.models.force import LearnedForce
 from mcegnn.training.options import StageOptions, TaskOptions
 from mcegnn.training.scoring import forecast
+from mcegnn.training.unrolling import positions_after, tensors
 from trajectories.rollout import rollout
 
 _RESOLVE_EVERY = 25  # updates after which samples are given their substeps anew
@@ -134,7 +135,9 @@ class Unrolled:
             some = which[self._substeps[which] == n]
             if len(some):
                 part = self._train.take(some)
-                end = self._end(model, part, n, stage.clip)
+                # the gradient of the force's limit is zero where it acts
+                force, system = model if stage.clip else model.unclipped, model.dressed(tensors(part.before, model.size))
+                end = positions_after(part.interval, system, force, self.options.integrator, n, self.options.lag)
                 start, true = (torch.as_tensor(s.positions).to(end) for s in (part.before, part.after))
                 errors = ERRORS[self.options.error](end, true, start)
                 errors = errors if self.options.saturate == "particles" else errors.mean(-1, keepdim=True)
@@ -142,19 +145,6 @@ class Unrolled:
                 share.backward()
                 loss += float(share.detach())
         return loss
-
-    def _end(self, model: LearnedForce, samples: Samples, n: int, clip: bool) -> Tensor:
-        """Positions after the interval in ``n`` substeps, with their graph."""
-        weight = model.size
-        system = model.dressed(samples.before.map(lambda a: torch.as_tensor(a).to(weight) if a.dtype.kind == "f" else torch.as_tensor(a)))
-        force = model if clip else model.unclipped
-        state = State(system)
-        if self.options.lag:
-            state = Kick(force)(state, self.options.lag)
-        flow, dt = integrator(self.options.integrator)(force), samples.interval / n
-        for _ in range(n):
-            state = flow(state, dt)
-        return state.system.positions
 
     def _resolved(self, model: LearnedForce, stage: StageOptions) -> np.ndarray:
         """The first of the stage's substeps that ends within its tolerance of the fine scheme, for each sample."""

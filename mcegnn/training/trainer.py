@@ -16,6 +16,7 @@ from mcegnn.datasets.split import Split
 from mcegnn.models.store import Stored
 from mcegnn.training import scoring, tasks
 from mcegnn.training.options import TrainingOptions
+from mcegnn.training.refinement import Refinement
 from trajectories.whole import write_whole
 
 
@@ -47,6 +48,8 @@ class Trainer:
         self.average: Any = copy.deepcopy(self.model)
         self.best: Any = copy.deepcopy(self.model)
         self.task = tasks.make(options.task, split.train, options.batch)
+        task = options.task
+        self.refinement = Refinement(split.train, task, task.refinement) if task.refinement else None
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), options.lr, betas=(0.9, 0.99 if options.task.stages else 0.999), fused=True,
             weight_decay=options.weight_decay,
@@ -57,9 +60,10 @@ class Trainer:
         """Train to the end, yielding after each validation. Raises `NotFinite`."""
         losses: list[float] = []
         began = time.monotonic()
-        while self.update < self.options.total and not (self.options.patience and self.since_best >= self.options.patience):
-            losses.append(self._step())
-            if self.update % self.options.validate_every == 0 or self.update == self.options.total:
+        while not self._over:
+            refinement = self.refinement if self.update >= self.options.n_gradient else None
+            losses.append(self._refine(refinement) if refinement else self._step())
+            if refinement or self.update % self.options.validate_every == 0 or self.update == self.options.total:
                 errors = scoring.errors(self.average, self.split.validation, self.options.task)
                 self.since_best += 1
                 if errors.mean() < self.best_error:
@@ -69,7 +73,7 @@ class Trainer:
                 self.seconds, began = self.seconds + now - began, now
                 yield Progress(
                     self.update, float(np.mean(losses)), float(errors.mean()), float(np.median(errors)), self.best_error,
-                    self._lr(self.update - 1), self.seconds,
+                    0.0 if refinement else self._lr(self.update - 1), self.seconds,
                 )  # fmt: skip
                 losses.clear()
 
@@ -89,10 +93,25 @@ class Trainer:
             torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1.0 - decay)
         return loss
 
+    def _refine(self, refinement: Refinement) -> float:
+        """One step of least squares, from the best weights on; nothing is averaged any more."""
+        if self.update == self.options.n_gradient:
+            self.model.load_state_dict(self.best.state_dict())
+        loss = refinement.step(self.model)
+        self.average.load_state_dict(self.model.state_dict())
+        self.update += 1
+        return loss
+
+    @property
+    def _over(self) -> bool:
+        """Whether nothing is left to do."""
+        stalled = self.options.patience and self.since_best >= self.options.patience
+        return bool(self.update >= self.options.total or stalled or (self.refinement and self.refinement.converged))
+
     def _lr(self, update: int) -> float:
         """Warm-up, then the schedule."""
         warm = min(1.0, (update + 1) / max(1, self.options.warmup))
-        share = update / self.options.total
+        share = update / self.options.n_gradient
         return (
             (self.task.lr(update) or self.options.lr)
             * warm
@@ -117,6 +136,8 @@ class Trainer:
         for k, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{k}.{key}": value for key, value in moments.items()}
         tensors |= {f"task.{key}": torch.as_tensor(value) for key, value in self.task.state().items()}
+        if self.refinement:
+            tensors |= {f"refinement.{key}": value for key, value in self.refinement.state().items()}
         header = {
             "options": self.options.model_dump(), "update": self.update, "best_error": self.best_error, "since_best": self.since_best,
             "seconds": self.seconds,
@@ -138,6 +159,8 @@ class Trainer:
             state["state"].setdefault(int(k), {})[moment] = value
         self.optimizer.load_state_dict(state)
         self.task.restore({key: value.numpy() for key, value in part("task").items()})
+        if self.refinement:
+            self.refinement.restore(part("refinement"))
         self.update, self.best_error, self.since_best = header["update"], header["best_error"], header["since_best"]
         self.seconds = header["seconds"]
 

@@ -297,3 +297,35 @@ def test_gradients_by_where_the_particles_start() -> None:
             [slope(lambda y: loss(torch.from_numpy(y)).numpy(), system.positions.numpy(), (i, a)) for a in range(3)] for i in range(4)
         ]
     np.testing.assert_allclose(x.grad, expected, rtol=0, atol=1e-7)
+
+
+@few
+@given(seed=seeds)
+def test_the_law_to_first_order_is_the_law(seed: int) -> None:
+    """Its value, and its derivative along any change of the distances and of the last layer."""
+    model, stream = learned(seed), torch.Generator().manual_seed(seed)
+    last = dict(model.exponent[-1].named_parameters())
+    r2 = torch.rand(20, generator=stream, dtype=torch.float64) + 0.1
+    tangents = [torch.randn(p.shape, generator=stream, dtype=torch.float64) for p in (r2, last["weight"], last["bias"])]
+
+    def whole(r2: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        names = {f"exponent.{len(model.exponent) - 1}.{name}": value for name, value in (("weight", weight), ("bias", bias))}
+        return torch.func.functional_call(_Law(model), {f"model.{name}": value for name, value in names.items()}, (r2,))
+
+    def split(r2: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return model.law_to_first_order({"weight": weight, "bias": bias})(r2)
+
+    at = (r2, last["weight"].detach(), last["bias"].detach())
+    for expected, found in zip(*(torch.func.jvp(law, at, tuple(tangents)) for law in (whole, split)), strict=True):
+        np.testing.assert_allclose(found.detach(), expected.detach(), rtol=1e-12, atol=1e-13)
+
+
+class _Law(nn.Module):
+    """The law as a module's forward."""
+
+    def __init__(self, model: LearnedForce) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, r2: Tensor) -> Tensor:
+        return self.model.law(r2)

@@ -39,7 +39,11 @@ UNROLLED: dict[str, Any] = {
     },
     "warmup": 5, "clip": 0.1, "ema": 0.9, "validate_every": 1,
 }  # fmt: skip
-TASKS = {"one-shot": ONE_SHOT, "unrolled": UNROLLED}
+REFINED: dict[str, Any] = {
+    **UNROLLED, "precision": "float64",
+    "task": {**UNROLLED["task"], "refinement": {"n_updates": 6, "batch": 12, "integrator": "velocity-verlet", "substeps": 10}},
+}  # fmt: skip
+TASKS = {"one-shot": ONE_SHOT, "unrolled": UNROLLED, "refined": REFINED}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -85,6 +89,7 @@ def whole(trainer: Trainer) -> dict[str, Any]:
         **{name: bits(getattr(trainer, name)) for name in ("model", "average", "best")},
         "optimizer": {(k, name): value.numpy().tobytes() for k, of in moments.items() for name, value in of.items()},
         "task": {name: value.tobytes() for name, value in trainer.task.state().items()},
+        "refinement": {name: value.numpy().tobytes() for name, value in trainer.refinement.state().items()} if trainer.refinement else {},
         "counts": (trainer.update, trainer.best_error, trainer.since_best),
     }
 
@@ -97,7 +102,7 @@ def told(rows: list[Progress]) -> list[Progress]:
 def test_loss_falls(values: dict[str, Any], split: Split) -> None:
     """To less than half, with enough updates for these few samples."""
     changes: dict[str, Any] = {"n_updates": 150, "warmup": 5, "lr": 1e-2, "validate_every": 10}
-    if values is UNROLLED:
+    if values is not ONE_SHOT:
         stage = {**STAGE, "n_updates": 60, "lr": 3e-2, "batch": 24, "share": 0.5, "saturation": 1e-1, "clip": False}
         changes = {"task": {**UNROLLED["task"], "stages": [stage]}, "warmup": 5, "validate_every": 10}
     rows = list(trainer_of(values, split, **changes).run())
@@ -112,7 +117,7 @@ def test_goes_on_to_the_same_bits(values: dict[str, Any], split: Split, tmp_path
     stopped, first = trainer_of(values, split), []
     for row in stopped.run():
         first.append(row)
-        if row.update == 10:
+        if row.update == (17 if values is REFINED else 10):
             stopped.save(tmp_path / "run.checkpoint")
             break
     again = trainer_of(values, split, weights=1)
