@@ -1,8 +1,10 @@
 """Pictures of what was learned."""
 
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from mcegnn.datasets.split import Samples
 from mcegnn.models.force import LearnedForce
@@ -18,15 +20,15 @@ def pair_distances(samples: Samples) -> np.ndarray:
 
 
 def draw_law(model: LearnedForce, samples: Samples, path: str | Path) -> None:
-    """The learned force between two unit charges or masses against distance, beside the exact law, and the ratio of the two.
+    """The learned force between two unit charges or masses against distance, beside the exact law, and by how much it is off.
 
     The grey band holds all but the nearest and the farthest thousandth of the samples' pairs.
     """
     distances = pair_distances(samples)
     nearest, farthest = np.quantile(distances, [0.001, 0.999])
     r = np.geomspace(distances.min() / 3, distances.max() * 3, 400)
-    table = model.tabulated()
-    learned = np.interp(np.log(r), np.log(table.radii), table.values) * r
+    with torch.no_grad():
+        learned = deepcopy(model).double().law(torch.from_numpy(r).square()).numpy() * r
     units = model.units
     exact = (units.coulomb if model.coupling == "charges" else -units.gravitation) / r**2
     from matplotlib.figure import Figure
@@ -40,7 +42,6 @@ def draw_law(model: LearnedForce, samples: Samples, path: str | Path) -> None:
     above.loglog(r, np.abs(learned), color="C0", linewidth=1.2, label="learned")
     above.set_ylabel("size of the force")
     above.legend()
-    below.semilogx(r, learned / exact, color="C0", linewidth=1.2)
-    below.axhline(1.0, color="0.5", linewidth=1)
-    below.set(xlabel=f"distance, {units.length}" if units.length else "distance", ylabel=f"learned / {what}", ylim=(0.5, 1.5))
+    below.loglog(r, np.abs(learned / exact - 1.0), color="C0", linewidth=1.2)
+    below.set(xlabel=f"distance, {units.length}" if units.length else "distance", ylabel=f"relative difference\nfrom {what}")
     figure.savefig(path, dpi=150)

