@@ -1,0 +1,157 @@
+"""Which particles are near which: `neighbor_pairs` says what that means, `NeighborList` finds them fast."""
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from systems.cell import complete, heights, volume
+from systems.system import System
+
+_ALONG = 4  # bins a cutoff in the direction in which they lie behind one another: a shorter run to look through
+_PARALLEL = 4096  # particles below which threads cost more than they bring
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Pairs nearer than a cutoff, sorted by centre: those of particle k are ``starts[k]`` to ``starts[k + 1]``.
+
+    ``j`` int32 [n_pairs] are the neighbours, ``shift`` int8 [n_pairs, 3] (int32 where particles are hundreds of cells apart) the lattice
+    vectors to add: r_ij = x[j] - x[i] + shift @ cell. ``starts`` is int64 [n_particles + 1].
+    """
+
+    i: np.ndarray
+    j: np.ndarray
+    shift: np.ndarray
+    starts: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.j)
+
+    def offsets(self, positions: Any, cell: Any | None) -> Any:
+        """r_ij [n_pairs, 3] from centre to neighbour, for positions [n, 3] and cell [3, 3]."""
+        d = positions[self.j] - positions[self.i]
+        return d if cell is None else d + self.shift @ cell
+
+
+@dataclass(frozen=True)
+class _Box:
+    """A cell as a cell list sees it: never without vectors, with the extent of the particles where it is not periodic."""
+
+    cell: np.ndarray
+    inverse: np.ndarray
+    pbc: np.ndarray
+    heights: np.ndarray
+
+    @classmethod
+    def of(cls, system: System) -> "_Box":
+        pbc = np.array(system.pbc, dtype=bool)
+        given = np.zeros((3, 3)) if system.cell is None else np.asarray(system.cell, dtype=float)
+        if (pbc & ~given.any(-1)).any():
+            raise ValueError("a periodic direction needs a lattice vector")
+        cell = complete(given)
+        if not volume(cell) > 1e-12 * np.prod(np.linalg.norm(cell, axis=-1)):
+            raise ValueError("the cell has no volume")
+        return cls(cell, np.linalg.inv(cell), pbc, heights(cell))
+
+
+def _refuse(system: System, cutoff: float) -> None:
+    if system.positions.ndim != 2:
+        raise ValueError(f"neighbours are found for one system at a time; positions have shape {tuple(system.positions.shape)}")
+    if not (cutoff > 0 and math.isfinite(cutoff)):
+        raise ValueError(f"the cutoff must be a positive number, not {cutoff}")
+
+
+def neighbor_pairs(system: System, cutoff: float) -> Pairs:
+    """All pairs nearer than ``cutoff``, from all images of all particles: the definition, at a cost of n^2.
+
+    Each pair is there from both sides. A particle is a neighbour of its own images, not of itself.
+    """
+    _refuse(system, cutoff)
+    box, x = _Box.of(system), np.asarray(system.positions)
+    outside = np.where(box.pbc, np.floor(x @ box.inverse), 0.0)
+    inside = x - outside @ box.cell
+    far = [range(-k, k + 1) if periodic else range(1) for k, periodic in zip(_images(box, cutoff), box.pbc, strict=True)]
+    found = []
+    for shift in np.stack(np.meshgrid(*far, indexing="ij"), -1).reshape(-1, 3):
+        near = ((inside[None, :] - inside[:, None] + shift @ box.cell) ** 2).sum(-1) < cutoff**2
+        i, j = np.nonzero(near & ~np.eye(len(x), dtype=bool) if not shift.any() else near)
+        found.append(np.column_stack([i, j, np.broadcast_to(shift, (len(i), 3)) + outside[i] - outside[j]]))
+    pairs = np.concatenate(found).astype(int)
+    pairs = pairs[np.lexsort(pairs.T[::-1])]
+    i, j, shift = pairs[:, 0], pairs[:, 1], pairs[:, 2:]
+    starts = np.concatenate([[0], np.bincount(i, minlength=len(x)).cumsum()])
+    kind = np.int8 if not shift.size or abs(shift).max() < 128 else np.int32
+    return Pairs(i.astype(np.int32), j.astype(np.int32), shift.astype(kind), starts)
+
+
+def halved(pairs: Pairs) -> Pairs:
+    """One of each two mirror pairs: the centre has the smaller number, or, of a particle and its image, the shift's first component that
+    is not zero is positive.
+    """
+    first = np.take_along_axis(pairs.shift, (pairs.shift != 0).argmax(-1)[:, None], -1)[:, 0]
+    keep = (pairs.i < pairs.j) | ((pairs.i == pairs.j) & (first > 0))
+    starts = np.concatenate([[0], np.cumsum(keep)])[pairs.starts]
+    return Pairs(pairs.i[keep], pairs.j[keep], pairs.shift[keep], starts)
+
+
+def _images(box: _Box, cutoff: float) -> list[int]:
+    """How many cells away a neighbour's cell can be, for particles that are inside the cell."""
+    return [math.ceil(cutoff / height) for height in box.heights]
+
+
+def cell_list(system: System, cutoff: float, threads: int = 1) -> Pairs:
+    """The same pairs as `neighbor_pairs`, at a cost of n, in any order for each centre."""
+    from systems import _cell_list
+
+    kernels: Any = _cell_list
+    _refuse(system, cutoff)
+    box, x = _Box.of(system), np.ascontiguousarray(system.positions, dtype=float)
+    n = len(x)
+    fractional = x @ box.inverse
+    low = fractional.min(0) if n else np.zeros(3)
+    spans = np.where(box.pbc, 1.0, np.maximum(fractional.max(0) - low, 1e-9) if n else 1.0)
+    n_bins, reach = _bins(spans * box.heights, cutoff, n, box.pbc)
+    bins, outside = kernels.bins_of(fractional, n_bins, low, spans, box.pbc)
+    order, start = kernels.in_order(bins, int(np.prod(n_bins)))
+    moved = bool(outside.any())
+    ordered = np.ascontiguousarray((x - outside @ box.cell if moved else x)[order].T)
+
+    expected = n * min(4.2 * cutoff**3 * n / float(np.prod(spans * box.heights)), 1e4) if n else 0.0
+    n_parts = min(8 * threads, max(1, n // 256)) if threads > 1 and n >= _PARALLEL else 1
+    edges = np.linspace(0, n, n_parts + 1).astype(int)
+
+    def part(k: int) -> Any:
+        room = int(1.2 * expected / n_parts)
+        fixed = (ordered, order, start, bins, n_bins, reach, box.pbc, box.cell, cutoff**2, room)
+        return kernels.pairs_of(edges[k], edges[k + 1], *fixed)
+
+    with ThreadPoolExecutor(threads if n_parts > 1 else 1) as pool:
+        run = pool.map if n_parts > 1 else map
+        parts = list(run(part, range(n_parts)))
+        counts = np.empty(n, np.int64)
+        counts[order] = np.concatenate([np.diff(ends, prepend=0) for ends, _, _ in parts])
+        starts = np.zeros(n + 1, np.int64)
+        np.cumsum(counts, out=starts[1:])
+        n_pairs = int(starts[-1])
+        i, j = np.empty((2, n_pairs), np.int32)
+        widest = int(max(_images(box, cutoff))) + (int(np.ptp(outside, axis=0).max()) if moved else 0)
+        shift = np.zeros((n_pairs, 3), np.int8 if widest < 128 else np.int32)
+        list(run(lambda k: kernels.put(edges[k], order, *parts[k], starts, i, j, shift), range(n_parts)))
+    if moved:
+        kernels.unwrap(i, j, shift, outside)
+    return Pairs(i, j, shift, starts)
+
+
+def _bins(lengths: np.ndarray, cutoff: float, n: int, pbc: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bins along each direction, and how many of them a particle's neighbours can lie away."""
+    finest = np.array([1.0, 1.0, _ALONG])
+    n_bins = np.maximum(1.0, np.floor(lengths * finest / (cutoff * (1.0 + 1e-9))))
+    # not many more bins than particles: a few particles may be in a very large box
+    while n_bins.prod() > 8 * n + 64:
+        n_bins = np.maximum(1.0, np.floor(n_bins / 2))
+    reach = np.ceil(cutoff * (1.0 + 1e-9) / (lengths / n_bins))
+    # without images, nobody is farther away than the last bin
+    return n_bins.astype(np.int64), np.where(pbc, reach, np.minimum(reach, n_bins)).astype(np.int64)

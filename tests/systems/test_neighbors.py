@@ -1,0 +1,153 @@
+"""Neighbours: the cell list against the brute force that defines them, ASE's and vesin's, in cells of every kind."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.neighborlist import neighbor_list
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from systems.cell import heights
+from systems.neighbors import Pairs, cell_list, halved, neighbor_pairs
+from systems.system import System
+
+
+def box(positions: Any, cell: Any = None, pbc: Any = (False, False, False)) -> System:
+    system = System.create(np.asarray(positions, dtype=float).reshape(-1, 3))
+    return replace(system, cell=None if cell is None else np.asarray(cell, dtype=float), pbc=tuple(bool(p) for p in pbc))
+
+
+def random_system(seed: int, farthest: float = 30.0) -> tuple[System, float]:
+    """Triclinic, thin, tiny or large cells, any mix of periodic directions, particles inside or far outside, some on top of others."""
+    stream = np.random.default_rng(seed)
+    n = int(stream.choice([1, 2, 3, 10, 60]))
+    lengths = 10.0 ** stream.uniform(-0.3, 1.2, 3)
+    cell = np.diag(lengths)
+    if stream.random() < 0.8:
+        cell = cell + stream.uniform(-0.9, 0.9, (3, 3)) * lengths * stream.choice([0.1, 0.5, 1.0])
+    if abs(np.linalg.det(cell)) < 0.05 * np.prod(np.linalg.norm(cell, axis=-1)):
+        cell = np.diag(lengths)
+    pbc = stream.random(3) < 0.6
+    spread = min(float(stream.choice([1.0, 1.0, 3.0, 30.0])), farthest)
+    x = (stream.random((n, 3)) * spread - (spread - 1.0) / 2) @ cell
+    if n > 2 and stream.random() < 0.3:
+        x[1] = x[0]
+    # up to three cells away, which is 7^3 images for the brute force
+    return box(x, cell, pbc), min(float(10.0 ** stream.uniform(-0.5, 0.8)), 2.93 * heights(cell).min())
+
+
+def as_set(pairs: Pairs) -> set[tuple[int, ...]]:
+    return set(zip(pairs.i.tolist(), pairs.j.tolist(), *pairs.shift.T.tolist(), strict=True))
+
+
+def sound(pairs: Pairs, n: int) -> None:
+    """Sorted by centre, with matching starts and the types that are promised, no pair twice."""
+    assert (np.diff(pairs.i) >= 0).all()
+    np.testing.assert_array_equal(np.bincount(pairs.i, minlength=n), np.diff(pairs.starts))
+    assert (pairs.starts[0], pairs.starts[-1]) == (0, len(pairs))
+    assert pairs.i.dtype == pairs.j.dtype == np.int32
+    assert pairs.shift.dtype == (np.int8 if not len(pairs) or abs(pairs.shift.astype(int)).max() < 100 else pairs.shift.dtype)
+    assert len(as_set(pairs)) == len(pairs)
+
+
+@settings(deadline=None, max_examples=700)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_the_cell_list_is_the_definition_and_ases(seed: int) -> None:
+    system, cutoff = random_system(seed)
+    n = system.n_particles
+    found, defined = cell_list(system, cutoff), neighbor_pairs(system, cutoff)
+    sound(found, n)
+    sound(defined, n)
+    assert as_set(found) == as_set(defined)
+    i, j, shift = neighbor_list("ijS", Atoms(f"H{n}", system.positions, cell=system.cell, pbc=system.pbc), cutoff)
+    assert as_set(found) == set(zip(i.tolist(), j.tolist(), *shift.T.tolist(), strict=True))
+    r = np.linalg.norm(found.offsets(system.positions, system.cell), axis=-1)
+    assert (r < cutoff * (1 + 1e-9)).all()
+
+
+@settings(deadline=None, max_examples=100)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_vesin_finds_the_same(seed: int) -> None:
+    vesin = pytest.importorskip("vesin", reason="vesin, an oracle, is not installed")
+    system, cutoff = random_system(seed, farthest=1.0)
+    options = {"points": system.positions, "box": system.cell, "periodic": list(system.pbc), "quantities": "ijS"}
+    i, j, shift = vesin.NeighborList(cutoff=cutoff, full_list=True).compute(**options)
+    assert as_set(cell_list(system, cutoff)) == set(zip(i.tolist(), j.tolist(), *shift.T.tolist(), strict=True))
+
+
+@settings(deadline=None, max_examples=100)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_half_of_the_pairs(seed: int) -> None:
+    """One of each two mirror pairs, and with their mirror images, all."""
+    system, cutoff = random_system(seed)
+    whole, half = cell_list(system, cutoff), halved(cell_list(system, cutoff))
+    sound(half, system.n_particles)
+    assert 2 * len(half) == len(whole)
+    mirrored = {(j, i, -a, -b, -c) for i, j, a, b, c in as_set(half)}
+    assert as_set(half) | mirrored == as_set(whole)
+    assert (half.i <= half.j).all()
+
+
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_few_particles(n: int) -> None:
+    x = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])[:n]
+    if n:
+        alone = box(x)
+        assert len(cell_list(alone, 2.0)) == len(neighbor_pairs(alone, 2.0)) == (2 if n == 2 else 0)
+    crowded = box(x if n else np.zeros((1, 3)), np.eye(3) * 1.5, (True, True, True))
+    assert as_set(cell_list(crowded, 4.0)) == as_set(neighbor_pairs(crowded, 4.0))
+
+
+def test_many_images() -> None:
+    """A cutoff of 20.9 cells: one particle sees 4 / 3 pi 20.9^3 of its images, to the surface's share."""
+    alone = box([[0.2, 0.3, 0.4]], np.eye(3), (True, True, True))
+    pairs = cell_list(alone, 20.9)
+    assert len(pairs) == pytest.approx(4 / 3 * np.pi * 20.9**3, rel=0.01)
+    assert as_set(pairs) == as_set(neighbor_pairs(alone, 20.9))
+
+
+def test_far_outside_the_cell() -> None:
+    """Shifts that a byte cannot hold are held by more."""
+    system = box([[0.1, 0.1, 0.1], [400.2, 0.1, 0.1]], np.eye(3), (True, True, True))
+    found = cell_list(system, 0.5)
+    assert as_set(found) == {(0, 1, -400, 0, 0), (1, 0, 400, 0, 0)}
+    np.testing.assert_allclose(found.offsets(system.positions, system.cell), [[0.1, 0, 0], [-0.1, 0, 0]], atol=1e-12)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_the_order_does_not_depend_on_threads(threads: int) -> None:
+    stream = np.random.default_rng(0)
+    system = box(stream.random((5000, 3)) * 20, np.eye(3) * 20, (True, True, False))
+    one, more = cell_list(system, 1.5), cell_list(system, 1.5, threads=threads)
+    for name in ("i", "j", "shift", "starts"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(more, name))
+
+
+def test_a_dense_clump_in_a_large_box() -> None:
+    """Far more neighbours than the mean density says: room is made on the way; and few bins for much empty space."""
+    stream = np.random.default_rng(1)
+    x = np.concatenate([stream.random((600, 3)), [[900.0, 900.0, 900.0]]])
+    system = box(x, np.eye(3) * 1000, (True, True, True))
+    pairs = cell_list(system, 2.0)
+    assert len(pairs) == 600 * 599
+    assert as_set(pairs) == as_set(neighbor_pairs(system, 2.0))
+
+
+@pytest.mark.parametrize(
+    ("system", "cutoff", "told"),
+    [
+        (box([[0, 0, 0]]), 0.0, "the cutoff must be a positive number, not 0.0"),
+        (box([[0, 0, 0]]), float("nan"), "the cutoff must be a positive number, not nan"),
+        (box([[0, 0, 0]], np.diag([1.0, 1.0, 0.0]), (True, True, True)), 1.0, "a periodic direction needs a lattice vector"),
+        (box([[0, 0, 0]], [[1, 0, 0], [2, 0, 0], [0, 0, 1]], (True, True, True)), 1.0, "the cell has no volume"),
+        (box([[0, 0, 0]], None, (True, False, False)), 1.0, "a periodic direction needs a lattice vector"),
+        (System.create(np.zeros((2, 1, 3))), 1.0, "one system at a time"),
+    ],
+)
+def test_refusals(system: System, cutoff: float, told: str) -> None:
+    for find in (cell_list, neighbor_pairs):
+        with pytest.raises(ValueError, match=told):
+            find(system, cutoff)
