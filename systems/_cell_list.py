@@ -10,7 +10,7 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True)
-def bins_of(fractional, n_bins, low, spans, pbc):  # type: ignore[no-untyped-def]
+def bins_of(fractional, n_bins, low, spans, pbc):
     """Bin [n] of fractional coordinates [n, 3], and how many cells each particle lies outside along periodic directions, [n, 3]."""
     n = fractional.shape[0]
     bins, outside = np.empty(n, np.int64), np.zeros((n, 3), np.int32)
@@ -30,7 +30,7 @@ def bins_of(fractional, n_bins, low, spans, pbc):  # type: ignore[no-untyped-def
 
 
 @njit(cache=True, nogil=True)
-def in_order(bins, n_bins):  # type: ignore[no-untyped-def]
+def in_order(bins, n_bins):
     """Particles sorted by bin (a stable counting sort) [n], and where each bin starts among them [n_bins + 1]."""
     start = np.zeros(n_bins + 1, np.int64)
     for b in bins:
@@ -45,7 +45,7 @@ def in_order(bins, n_bins):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _near(x, order, lower, upper, px, py, pz, cutoff2, found, c):  # type: ignore[no-untyped-def]
+def _near(x, order, lower, upper, px, py, pz, cutoff2, found, c):
     """Write a run's particles that are near a point to found[c:]; returns where they end."""
     # every candidate is written, and the next overwrites those that are too far: no branch to mispredict
     for m in range(np.uint64(lower), np.uint64(upper)):
@@ -56,7 +56,7 @@ def _near(x, order, lower, upper, px, py, pz, cutoff2, found, c):  # type: ignor
 
 
 @njit(cache=True, nogil=True)
-def _fill(k, last, x, order, start, bins, n_bins, reach, pbc, cell, cutoff2, found, ends, shifted, c, n_shifted):  # type: ignore[no-untyped-def]
+def _fill(k, last, x, order, start, bins, n_bins, reach, pbc, cell, cutoff2, found, ends, shifted, c, n_shifted):
     """Look through the bins of the sorted particles k to ``last``; returns the first that found no room, with what is filled so far."""
     n0, n1, n2 = n_bins
     reach0, reach1, reach2 = reach
@@ -105,7 +105,7 @@ def _fill(k, last, x, order, start, bins, n_bins, reach, pbc, cell, cutoff2, fou
 
 
 @njit(cache=True, nogil=True)
-def pairs_of(first, last, x, order, start, bins, n_bins, reach, pbc, cell, cutoff2, n_expected):  # type: ignore[no-untyped-def]
+def pairs_of(first, last, x, order, start, bins, n_bins, reach, pbc, cell, cutoff2, n_expected):
     """Neighbours of the sorted particles ``first`` to ``last``, whose sorted positions are x [3, n].
 
     Returns where those of each end, their numbers [pairs], and of runs that are shifted: where they start and end among the pairs and by
@@ -123,7 +123,7 @@ def pairs_of(first, last, x, order, start, bins, n_bins, reach, pbc, cell, cutof
 
 
 @njit(cache=True, nogil=True)
-def put(first, order, ends, found, shifted, starts, i, j, shift):  # type: ignore[no-untyped-def]
+def put(first, order, ends, found, shifted, starts, i, j, shift):
     """Copy a part's pairs to where the whole list has them: centres in the particles' own order."""
     at = run = 0
     for k in range(len(ends)):
@@ -140,7 +140,7 @@ def put(first, order, ends, found, shifted, starts, i, j, shift):  # type: ignor
 
 
 @njit(cache=True, nogil=True)
-def unwrap(i, j, shift, outside):  # type: ignore[no-untyped-def]
+def unwrap(i, j, shift, outside):
     """Shifts between particles where they are, from those between their images inside the cell."""
     for p in range(len(i)):
         for a in range(3):

@@ -155,3 +155,50 @@ def _bins(lengths: np.ndarray, cutoff: float, n: int, pbc: np.ndarray) -> tuple[
     reach = np.ceil(cutoff * (1.0 + 1e-9) / (lengths / n_bins))
     # without images, nobody is farther away than the last bin
     return n_bins.astype(np.int64), np.where(pbc, reach, np.minimum(reach, n_bins)).astype(np.int64)
+
+
+class NeighborList:
+    """Pairs nearer than ``cutoff``, found anew only when some could be missing: called with a system, it gives its `Pairs`.
+
+    The pairs are those nearer than cutoff + skin at the positions and in the cell of `reference`. They hold every pair nearer than the
+    cutoff as long as the cell's least stretch times (cutoff + skin), less twice the largest displacement beyond what the cell's strain
+    brings, is at least the cutoff; then they are found anew. So with a skin there are pairs beyond the cutoff among them. ``n_built``
+    counts. Raises ValueError for a cutoff that is not positive, a negative skin, a cell without volume, or an ensemble.
+    """
+
+    def __init__(self, cutoff: float, skin: float = 0.0, threads: int = 1) -> None:
+        if not (cutoff > 0 and math.isfinite(cutoff)):
+            raise ValueError(f"the cutoff must be a positive number, not {cutoff}")
+        if not (skin >= 0 and math.isfinite(skin)):
+            raise ValueError(f"the skin must not be negative, not {skin}")
+        self.cutoff, self.skin, self.threads, self.n_built = cutoff, skin, threads, 0
+        self.reference: System | None = None
+        self._pairs: Pairs | None = None
+
+    def __call__(self, system: System) -> Pairs:
+        if self._pairs is None or not self._holds(system):
+            self._pairs, self.reference = cell_list(system, self.cutoff + self.skin, self.threads), system
+            self.n_built += 1
+        return self._pairs
+
+    def restore(self, reference: System) -> None:
+        """Find the pairs of this system, as a run that is resumed has to: the order of sums depends on it."""
+        self._pairs = None
+        self(reference)
+
+    def _holds(self, system: System) -> bool:
+        """Whether no pair nearer than the cutoff can be missing."""
+        old = self.reference
+        assert old is not None
+        if system.positions.shape != old.positions.shape or system.pbc != old.pbc or (system.cell is None) != (old.cell is None):
+            return False
+        if system.positions is old.positions and system.cell is old.cell:
+            return True
+        cell, before = system.cell, old.cell
+        if cell is None or before is None or np.array_equal(cell, before):
+            carried, stretch = old.positions, 1.0
+        else:
+            strain = np.linalg.solve(complete(before), complete(cell))
+            carried, stretch = old.positions @ strain, float(np.linalg.svd(strain, compute_uv=False)[-1])
+        moved = float(((system.positions - carried) ** 2).sum(-1).max(initial=0.0)) ** 0.5
+        return stretch * (self.cutoff + self.skin) - 2.0 * moved >= self.cutoff
