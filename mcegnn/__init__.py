@@ -13,7 +13,11 @@ _PUBLIC = {
     "Gravity": "systems.potentials",
     "Springs": "systems.potentials",
     "Sum": "systems.potentials",
+    "LennardJones": "systems.lennard_jones",
     "KernelFunction": "systems.kernel",
+    "NeighborList": "systems.neighbors",
+    "from_atoms": "systems.molecules",
+    "to_atoms": "systems.molecules",
     "State": "integrators.state",
     "symplectic_euler": "integrators.ensembles",
     "velocity_verlet": "integrators.ensembles",
@@ -23,6 +27,8 @@ _PUBLIC = {
     "H5MDWriter": "trajectories.writer",
     "H5MDReader": "trajectories.h5md",
     "universe": "trajectories.h5md",
+    "PotentialCalculator": "mcegnn.interfaces.ase",
+    "CalculatorPotential": "mcegnn.interfaces.ase",
     "load": "mcegnn.learned",
 }
 __all__ = ["__version__", *_PUBLIC]

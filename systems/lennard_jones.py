@@ -49,7 +49,7 @@ class LennardJones:
         self._lists.append(NeighborList(self.cutoff, self.skin, self.threads))  # refuses what it cannot look for
 
     def __call__(self, system: System) -> Evaluation:
-        copies = [system] if system.n_systems is None else [_copy(system, k) for k in range(system.n_systems)]
+        copies = [system] if system.n_systems is None else [system.copy_of(k) for k in range(system.n_systems)]
         while len(self._lists) < len(copies):
             self._lists.append(NeighborList(self.cutoff, self.skin, self.threads))
         one = self._fast if isinstance(system.positions, np.ndarray) else self._differentiable
@@ -106,9 +106,3 @@ class LennardJones:
         t = namespace(r2).clip((self.cutoff**2 - r2) / width, 0.0, 1.0)
         switch = t**2 * (3.0 - 2.0 * t)
         return u * switch, w * switch - u * 12.0 * t * (1.0 - t) / width
-
-
-def _copy(system: System, k: int) -> System:
-    """One system of an ensemble."""
-    cell = system.cell if system.cell is None or system.cell.ndim == 2 else system.cell[k]
-    return System(system.positions[k], system.momenta[k], system.masses, system.species, system.charges[k], cell, system.pbc, system.units)

@@ -53,6 +53,11 @@ class System:
         copies = "" if self.n_systems is None else f" x {self.n_systems} systems"
         return f"System({self.n_particles} particles{copies}, {self.units.name} units)"
 
+    def copy_of(self, k: int) -> "System":
+        """System ``k`` of an ensemble."""
+        cell = self.cell if self.cell is None or self.cell.ndim == 2 else self.cell[k]
+        return replace(self, positions=self.positions[k], momenta=self.momenta[k], charges=self.charges[k], cell=cell)
+
     def map(self, convert: Callable[[Array], Array]) -> "System":
         """The same system with ``convert`` applied to every array: ``system.map(torch.as_tensor)`` makes it one of tensors."""
         names = ("positions", "momenta", "masses", "species", "charges")

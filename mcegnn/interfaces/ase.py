@@ -1,0 +1,90 @@
+"""ASE: our potentials as its calculators, its calculators as our potentials. Energies eV, lengths Angstrom, stress eV/Angstrom^3."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
+from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
+
+from systems.molecules import from_atoms, to_atoms
+from systems.system import Evaluation, Potential, System
+from systems.units import METAL
+
+
+class PotentialCalculator(Calculator):
+    """Any `Potential` in metal units as an ASE calculator: energy, free_energy, forces, and stress and energies where it has them."""
+
+    implemented_properties = ["energy", "free_energy", "forces", "stress", "energies"]  # noqa: RUF012 (as ASE has it)
+    discard_results_on_any_change = True
+
+    def __init__(self, potential: Potential) -> None:
+        super().__init__()
+        self.potential = potential
+
+    def calculate(self, atoms: Any = None, properties: Sequence[str] = ("energy",), system_changes: Sequence[str] = all_changes) -> None:
+        """Fill ``results``; PropertyNotImplementedError where something is asked that the potential does not say."""
+        super().calculate(atoms, properties, system_changes)
+        evaluation = self.potential(from_atoms(self.atoms))
+        if evaluation.energy is None:
+            raise PropertyNotImplementedError(f"{type(self.potential).__name__} is a field without an energy")
+        energy, forces = float(evaluation.energy), np.asarray(evaluation.forces)
+        self.results = {"energy": energy, "free_energy": energy, "forces": forces}
+        if evaluation.stress is not None:
+            self.results["stress"] = full_3x3_to_voigt_6_stress(np.asarray(evaluation.stress))
+        if evaluation.energies is not None:
+            self.results["energies"] = np.asarray(evaluation.energies)
+        for name in properties:
+            if name not in self.results:
+                why = "; stress needs a cell that is periodic in all directions" if name == "stress" else ""
+                raise PropertyNotImplementedError(f"{type(self.potential).__name__} gives no {name} for these atoms{why}")
+
+
+class CalculatorPotential:
+    """Any ASE calculator as a `Potential` of systems in metal units; systems of an ensemble are calculated one after the other.
+
+    ``stress`` asks for the stress too. Raises ValueError for a calculator without forces (or stress, where it is asked), and for
+    systems in other units.
+    """
+
+    def __init__(self, calculator: Any, stress: bool = False) -> None:
+        wanted = ("energy", "forces", "stress") if stress else ("energy", "forces")
+        lacking = [name for name in wanted if name not in calculator.implemented_properties]
+        if lacking:
+            raise ValueError(f"the calculator {type(calculator).__name__} gives no {' and no '.join(lacking)}")
+        self.calculator, self._wanted = calculator, list(wanted)
+        self._atoms: Any = None
+        self._last: System | None = None
+
+    def __call__(self, system: System) -> Evaluation:
+        if system.units is not METAL:
+            raise ValueError(f"ASE's calculators take metal units; the system is in {system.units.name} units")
+        if system.n_systems is None:
+            return Evaluation(*self._one(system), potential=self)
+        energy, forces, stress = zip(*(self._one(system.copy_of(k)) for k in range(system.n_systems)), strict=True)
+        return Evaluation(np.array(energy), np.stack(forces), np.stack(stress) if "stress" in self._wanted else None, potential=self)
+
+    def _one(self, system: System) -> tuple[np.float64, np.ndarray, np.ndarray | None]:
+        """Energy, forces and stress of a single system."""
+        # at once, not through get_property: this potential is only asked about what has changed
+        changes = self._place(system)
+        self.calculator.calculate(self._atoms, self._wanted, changes)
+        results = self.calculator.results
+        stress = voigt_6_to_full_3x3_stress(results["stress"]) if "stress" in self._wanted else None
+        return np.float64(results["energy"]), np.array(results["forces"], dtype=float), stress
+
+    def _place(self, system: System) -> Sequence[str]:
+        """Make the atoms those of the system; returns what has changed since the last call, in ASE's words."""
+        last, self._last = self._last, system
+        if (
+            last is None
+            or any(getattr(system, name) is not getattr(last, name) for name in ("masses", "species"))
+            or system.pbc != last.pbc
+        ):
+            self._atoms = to_atoms(system)
+            return all_changes
+        self._atoms.arrays["positions"][:] = system.positions
+        if system.cell is last.cell:
+            return ["positions"]
+        self._atoms.cell[:] = system.cell
+        return ["positions", "cell"]
