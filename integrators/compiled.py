@@ -88,6 +88,8 @@ def advance(
     pool = _Pool(program, inside, dt, min(threads or available_cores(), len(x)))
     start, done, rate = state.step, 0, 0.0
     per_frame = 2 * x.nbytes
+    # what other flows remember stays with the state
+    kept: dict[str, Any] = {name: getattr(state, name) for name in ("origin", "random", "thermostat", "barostat")}
     while done < n_steps:
         slice_steps = max(1, int(rate * SLICE_SECONDS)) if rate else max(1, 20_000 // x.size)
         slice_steps = min(slice_steps, n_steps - done, max(1, SLICE_BYTES // per_frame) * every)
@@ -99,11 +101,11 @@ def advance(
         rate = slice_steps / max(time.perf_counter() - began, 1e-9)
         for frame, evaluated in enumerate(_frames(program, inside, frames.reshape(2, n_frames, *shape))):
             step = start + done + until + frame * every
-            yield replace(evaluated, origin=state.origin).at(step, dt)
+            yield replace(evaluated, **kept).at(step, dt)
         done += slice_steps
         if (phase + done) % every:
             here = _outside(program, replace(inside, positions=x.copy().reshape(shape), momenta=p.copy().reshape(shape)))
-            yield replace(here, origin=state.origin).at(start + done, dt)
+            yield replace(here, **kept).at(start + done, dt)
 
 
 class _Pool:

@@ -5,11 +5,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from integrators.composition import WEIGHTS, Composition, Scheme, Sequential, Strang
+import numpy as np
+
+from integrators.composition import Composition, Scheme, Sequential, Strang
 from integrators.flows import Drift, Kick
 from integrators.kepler import DemocraticHeliocentric, InCoordinates, Jump, KeplerDrift
 from integrators.relativity import PostNewtonian
 from integrators.state import Flow
+from integrators.thermostats import NoseHooverChain, OrnsteinUhlenbeck, Ramp
+from integrators.weights import WEIGHTS
 from systems.potentials import Gravity
 from systems.system import Potential
 
@@ -51,6 +55,20 @@ def yoshida_6(potential: Potential, *, relativity: Relativity = None) -> Scheme:
 def yoshida_8(potential: Potential, *, relativity: Relativity = None) -> Scheme:
     """Order 8, fifteen force calls a step."""
     return yoshida(potential, 8, relativity=relativity)
+
+
+def langevin_baoab(potential: Potential, temperature: float | Ramp, friction: float, frozen: np.ndarray | None = None) -> Scheme:
+    """Constant temperature: half a kick, half a drift, friction and noise, and back (Leimkuhler and Matthews 2013, BAOAB).
+
+    ``temperature`` in kelvin (kB T in reduced units), ``friction`` per unit of time. In a harmonic well positions have the exact variance
+    at any time step that is stable. The state needs random numbers: State(system, random=Random(seed)).
+    """
+    return Strang(Kick(potential), Drift(), OrnsteinUhlenbeck(temperature, friction, frozen))
+
+
+def nose_hoover(potential: Potential, temperature: float | Ramp, period: float, n_degrees: int | None = None) -> Scheme:
+    """Constant temperature without random numbers: a chain of thermostats about velocity Verlet (Martyna et al. 1996)."""
+    return Strang(NoseHooverChain(temperature, period, n_degrees), Kick(potential), Drift())
 
 
 def wisdom_holman(gravity: Potential, *, star: int = 0, relativity: Relativity = None) -> InCoordinates:

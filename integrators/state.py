@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
+from integrators.random import Random
+from systems.arrays import Array
 from systems.system import Evaluation, Potential, System
 
 
@@ -25,6 +27,8 @@ class State:
     ``evaluation`` is what a potential said of this system (None where positions have changed since). ``coordinates`` holds the
     system in the variables of a flow that works in others than inertial ones (`integrators.kepler`), until another flow moves it;
     ``system`` is always inertial. ``origin`` is the time of step zero, kept so that a resumed run has the same times to the bit.
+    ``random`` is where the run stands in its random numbers, for flows that draw some; ``thermostat`` and ``barostat`` are what those
+    flows remember.
     """
 
     system: System
@@ -33,6 +37,9 @@ class State:
     evaluation: Evaluation | None = None
     coordinates: Coordinates | None = None
     origin: float | None = None
+    random: Random | None = None
+    thermostat: Array | None = None
+    barostat: Array | None = None
 
     def at(self, step: int, dt: float) -> "State":
         """The state labelled as the one of ``step``: time = origin + step * dt."""

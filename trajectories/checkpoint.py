@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 
 from integrators.kepler import DemocraticHeliocentric
+from integrators.random import Random
 from integrators.state import Coordinates, State
 from systems.system import System
 from systems.units import BY_NAME
 from trajectories.whole import write_whole
 
 _FORMAT = 1
+_MEMORIES = ("thermostat", "barostat")
 _ARRAYS = ("positions", "momenta", "masses", "species", "charges", "cell")
 
 
@@ -44,12 +46,15 @@ def save(run: str | Path, checkpoint: Checkpoint) -> None:
         "step": state.step,
         "origin": state.origin,
         "star": None if state.coordinates is None else state.coordinates.chart.star,
+        "random": None if state.random is None else [state.random.seed, state.random.count],
         "units": state.system.units.name,
         "pbc": list(state.system.pbc),
         "n_frames": checkpoint.n_frames,
         "configuration": checkpoint.configuration,
     }
     tensors = _arrays("system", state.system) | ({} if state.coordinates is None else _arrays("coordinates", state.coordinates.system))
+    memories = {name: getattr(state, name) for name in _MEMORIES}
+    tensors |= {name: np.ascontiguousarray(array) for name, array in memories.items() if array is not None}
     write_whole(path_of(run), pack(tensors, {"mcegnn": json.dumps(header)}))
 
 
@@ -68,7 +73,11 @@ def load(run: str | Path) -> Checkpoint:
         _refuse(header)
         system = _system("system", tensors, header)
         coordinates = _coordinates(system, tensors, header)
-        state = State(system, float(header["time"]), header["step"], coordinates=coordinates, origin=header["origin"])
+        random = None if header["random"] is None else Random(*header["random"])
+        memories: dict[str, Any] = {name: tensors.get(name) for name in _MEMORIES}
+        state = State(
+            system, float(header["time"]), header["step"], coordinates=coordinates, origin=header["origin"], random=random, **memories
+        )
         return Checkpoint(state, header["n_frames"], header["configuration"])
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{target} is not a checkpoint of ours, or a damaged one ({error})") from None
@@ -83,7 +92,7 @@ def _coordinates(inertial: System, tensors: Mapping[str, np.ndarray], header: Ma
 def _refuse(header: Mapping[str, Any]) -> None:
     """ValueError where an entry of the header is not of its kind."""
     kinds = {"format": int, "time": (int, float), "step": int, "n_frames": int, "configuration": dict, "units": str, "pbc": list}
-    kinds |= {"origin": (int, float, NoneType), "star": (int, NoneType)}
+    kinds |= {"origin": (int, float, NoneType), "star": (int, NoneType), "random": (list, NoneType)}
     for name, kind in kinds.items():
         if not isinstance(header[name], kind):  # type: ignore[arg-type]
             raise ValueError(f"{name} is {header[name]!r}")

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import expm
 
-from integrators.composition import WEIGHTS, Composition, Scheme, Sequential, Strang, kick_potentials
+from integrators.composition import Composition, Scheme, Sequential, Strang, kick_potentials
 from integrators.ensembles import INTEGRATORS, integrator, symplectic_euler, velocity_verlet, wisdom_holman, yoshida
 from integrators.flows import Drift, Kick
 from integrators.relativity import PostNewtonian
 from integrators.state import State
+from integrators.weights import WEIGHTS
 from systems.potentials import Coulomb, Gravity, Oblateness, Sum
 from systems.system import Evaluation, System
 from trajectories.rollout import rollout

@@ -16,6 +16,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from integrators.kepler import DemocraticHeliocentric
+from integrators.random import Random
 from integrators.state import Coordinates, State
 from systems.system import System
 from systems.units import ASTRONOMICAL, METAL, REDUCED
@@ -50,9 +51,14 @@ def test_round_trip(tmp_path: Path, random_state: Callable[..., State], seed: in
     if inside:
         other = replace(state.system, positions=state.system.positions * 3, momenta=state.system.momenta - 1)
         state = replace(state, coordinates=Coordinates(DemocraticHeliocentric(seed % n), other, state.system), origin=time / 3)
+    if seed % 2:
+        state = replace(state, random=Random(2**64 - 1 - seed, step), thermostat=stream.normal(size=(2, 3)), barostat=stream.normal(size=9))
     checkpoint.save(tmp_path / "run.h5md", Checkpoint(state, n_frames, configuration))
     back = checkpoint.load(tmp_path / "run.h5md")
     assert_same_system(back.state.system, state.system)
+    assert back.state.random == state.random
+    for name in ("thermostat", "barostat"):
+        np.testing.assert_array_equal(getattr(back.state, name), getattr(state, name))
     assert back.state.origin == state.origin
     assert (back.state.coordinates is None) == (state.coordinates is None)
     if back.state.coordinates is not None and state.coordinates is not None:

@@ -1,0 +1,150 @@
+"""Flows that hold a temperature: `OrnsteinUhlenbeck` with random numbers, `NoseHooverChain` without; and ramps of what they hold."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from integrators.state import State
+from integrators.weights import WEIGHTS
+from systems.arrays import Array, like, namespace
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """A quantity that goes straight from ``first`` to ``last`` in ``duration``, from the run's start on, and stays there."""
+
+    first: float
+    last: float
+    duration: float
+
+    def at(self, time: float) -> float:
+        """The quantity at a time."""
+        return self.first + (self.last - self.first) * min(max(time / self.duration, 0.0), 1.0)
+
+
+def _now(quantity: float | Ramp, time: float) -> float:
+    return quantity.at(time) if isinstance(quantity, Ramp) else quantity
+
+
+def refuse_negative(what: str, quantity: float | Ramp) -> None:
+    """ValueError where a temperature or the like is anywhere below zero or not finite."""
+    for value in (quantity.first, quantity.last) if isinstance(quantity, Ramp) else (quantity,):
+        if not (value >= 0 and math.isfinite(value)):
+            raise ValueError(f"the {what} must not be negative, not {value}")
+    if isinstance(quantity, Ramp) and not quantity.duration > 0:
+        raise ValueError(f"a ramp of the {what} must take a positive time, not {quantity.duration}")
+
+
+@dataclass(frozen=True)
+class OrnsteinUhlenbeck:
+    """Friction and noise, exactly: p <- c p + sqrt((1 - c^2) m kB T) times normal numbers, c = exp(-friction dt).
+
+    ``temperature`` is in kelvin (kB T in reduced units), a number or a `Ramp`; ``friction`` is per unit of time. Momentum is not
+    conserved, so all 3 n degrees of freedom have the temperature. Particles of which ``frozen`` [n_particles] is true are left
+    alone. Raises ValueError for a negative temperature or friction, and where the state has no random numbers.
+    """
+
+    temperature: float | Ramp
+    friction: float
+    frozen: np.ndarray | None = None
+    potential = None
+
+    def __post_init__(self) -> None:
+        refuse_negative("temperature", self.temperature)
+        refuse_negative("friction", self.friction)
+
+    def __call__(self, state: State, dt: float) -> State:
+        if state.random is None:
+            raise ValueError("a thermostat needs random numbers: start from State(system, random=Random(seed))")
+        system = state.system
+        x = system.positions
+        drawn, after = state.random.normals(tuple(x.shape))
+        kept = math.exp(-self.friction * dt)
+        spread = (1.0 - kept**2) * system.units.boltzmann * _now(self.temperature, state.time)
+        noise = like(drawn, x).to(x) if namespace(x) is not np else drawn
+        momenta = kept * system.momenta + (spread * system.masses[:, None]) ** 0.5 * noise
+        if self.frozen is not None:
+            momenta = namespace(x).where(like(self.frozen[:, None], x), system.momenta, momenta)
+        return replace(state, system=replace(system, momenta=momenta), random=after, coordinates=None)
+
+
+@dataclass(frozen=True)
+class NoseHooverChain:
+    """A chain of thermostats, which samples constant temperature without random numbers (Martyna, Klein and Tuckerman 1992).
+
+    ``temperature`` in kelvin (kB T in reduced units), a number or a `Ramp`; ``period`` is that of the first thermostat's swing, which
+    makes the masses n_degrees kB T (period / 2 pi)^2 and, of the others, kB T (period / 2 pi)^2. ``n_degrees`` is 3 n - 3 unless given:
+    forces between particles keep the total momentum, which has to be zero then. The state remembers the chain's positions and velocities,
+    ``thermostat`` [..., 2, length]; ``energy`` is what is conserved beside the particles' own. Raises ValueError for a temperature or a
+    period that is not positive, and where no degree of freedom is left.
+    """
+
+    temperature: float | Ramp
+    period: float
+    n_degrees: int | None = None
+    length: int = 3
+    potential = None
+
+    def __post_init__(self) -> None:
+        refuse_negative("temperature", self.temperature)
+        if not (self.period > 0 and math.isfinite(self.period)) or self.length < 1 or _now(self.temperature, 0.0) == 0:
+            raise ValueError(
+                f"a chain needs a positive temperature, period and length, not {self.temperature}, {self.period}, {self.length}"
+            )
+
+    def __call__(self, state: State, dt: float) -> State:
+        system = state.system
+        heat, masses = self._heat_and_masses(state)
+        chain = self.chain(state)
+        xi, v = [chain[..., 0, k] for k in range(self.length)], [chain[..., 1, k] for k in range(self.length)]
+        twice = (system.momenta**2 / system.masses[:, None]).sum((-1, -2))
+        exp, degrees = namespace(twice).exp, self._degrees(state)
+        scale: Any = 1.0
+
+        def pull(k: int) -> Any:
+            return (twice - degrees * heat if k == 0 else masses[k - 1] * v[k - 1] ** 2 - heat) / masses[k]
+
+        def swing(k: int, h: float) -> None:
+            slowed = exp(-0.25 * h * v[k + 1]) if k + 1 < self.length else 1.0
+            v[k] = (v[k] * slowed + 0.5 * h * pull(k)) * slowed
+
+        # the chain's own motion by Yoshida's fourth order: its error adds nothing to that of the step (Martyna et al. 1996)
+        for weight in WEIGHTS[4]:
+            h = weight * dt
+            for k in reversed(range(self.length)):
+                swing(k, h)
+            scale, twice = scale * exp(-h * v[0]), twice * exp(-2.0 * h * v[0])
+            xi = [x + h * u for x, u in zip(xi, v, strict=True)]
+            for k in range(self.length):
+                swing(k, h)
+        momenta = system.momenta * scale[..., None, None]
+        stack = namespace(twice).stack
+        moved = stack([stack(xi, -1), stack(v, -1)], -2)
+        return replace(state, system=replace(system, momenta=momenta), thermostat=moved, coordinates=None)
+
+    def chain(self, state: State) -> Array:
+        """The chain's positions and velocities, [..., 2, length]: the state's, or at rest."""
+        if state.thermostat is not None:
+            return state.thermostat
+        shape = (*state.system.positions.shape[:-2], 2, self.length)
+        return like(np.zeros(shape), state.system.positions)
+
+    def energy(self, state: State) -> Array:
+        """The chain's energy [...]; with the particles' kinetic and potential energy it is conserved, at a constant temperature."""
+        heat, masses = self._heat_and_masses(state)
+        chain = self.chain(state)
+        kinetic = sum(0.5 * masses[k] * chain[..., 1, k] ** 2 for k in range(self.length))
+        return kinetic + heat * (self._degrees(state) * chain[..., 0, 0] + chain[..., 0, 1:].sum(-1))
+
+    def _degrees(self, state: State) -> int:
+        degrees = 3 * state.system.n_particles - 3 if self.n_degrees is None else self.n_degrees
+        if degrees < 1:
+            raise ValueError(f"a thermostat needs a degree of freedom; {state.system.n_particles} particles have {degrees}")
+        return degrees
+
+    def _heat_and_masses(self, state: State) -> tuple[float, list[float]]:
+        heat = state.system.units.boltzmann * _now(self.temperature, state.time)
+        one = heat * (self.period / (2.0 * math.pi)) ** 2
+        return heat, [self._degrees(state) * one] + [one] * (self.length - 1)
