@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from integrators.barostats import CellKick, CellKinetic, CellNoise, Piston, Stretch
 from integrators.composition import Composition, Scheme, Sequential, Strang
 from integrators.flows import Drift, Kick
 from integrators.kepler import DemocraticHeliocentric, InCoordinates, Jump, KeplerDrift
@@ -69,6 +70,15 @@ def langevin_baoab(potential: Potential, temperature: float | Ramp, friction: fl
 def nose_hoover(potential: Potential, temperature: float | Ramp, period: float, n_degrees: int | None = None) -> Scheme:
     """Constant temperature without random numbers: a chain of thermostats about velocity Verlet (Martyna et al. 1996)."""
     return Strang(NoseHooverChain(temperature, period, n_degrees), Kick(potential), Drift())
+
+
+def npt(potential: Potential, piston: Piston, friction: float) -> Scheme:
+    """Constant pressure and temperature: Martyna, Tobias and Klein's moving cell with friction and noise on particles and cell.
+
+    ``friction`` is the particles', per unit of time. The potential has to give a stress, the state random numbers.
+    """
+    noise = OrnsteinUhlenbeck(piston.temperature, friction)
+    return Strang(CellKick(potential, piston), CellKinetic(piston), Stretch(piston), Drift(), CellNoise(piston), noise)
 
 
 def wisdom_holman(gravity: Potential, *, star: int = 0, relativity: Relativity = None) -> InCoordinates:

@@ -24,7 +24,8 @@ class Ramp:
         return self.first + (self.last - self.first) * min(max(time / self.duration, 0.0), 1.0)
 
 
-def _now(quantity: float | Ramp, time: float) -> float:
+def now(quantity: float | Ramp, time: float) -> float:
+    """The quantity at a time, if it changes."""
     return quantity.at(time) if isinstance(quantity, Ramp) else quantity
 
 
@@ -62,7 +63,7 @@ class OrnsteinUhlenbeck:
         x = system.positions
         drawn, after = state.random.normals(tuple(x.shape))
         kept = math.exp(-self.friction * dt)
-        spread = (1.0 - kept**2) * system.units.boltzmann * _now(self.temperature, state.time)
+        spread = (1.0 - kept**2) * system.units.boltzmann * now(self.temperature, state.time)
         noise = like(drawn, x).to(x) if namespace(x) is not np else drawn
         momenta = kept * system.momenta + (spread * system.masses[:, None]) ** 0.5 * noise
         if self.frozen is not None:
@@ -89,7 +90,7 @@ class NoseHooverChain:
 
     def __post_init__(self) -> None:
         refuse_negative("temperature", self.temperature)
-        if not (self.period > 0 and math.isfinite(self.period)) or self.length < 1 or _now(self.temperature, 0.0) == 0:
+        if not (self.period > 0 and math.isfinite(self.period)) or self.length < 1 or now(self.temperature, 0.0) == 0:
             raise ValueError(
                 f"a chain needs a positive temperature, period and length, not {self.temperature}, {self.period}, {self.length}"
             )
@@ -145,6 +146,6 @@ class NoseHooverChain:
         return degrees
 
     def _heat_and_masses(self, state: State) -> tuple[float, list[float]]:
-        heat = state.system.units.boltzmann * _now(self.temperature, state.time)
+        heat = state.system.units.boltzmann * now(self.temperature, state.time)
         one = heat * (self.period / (2.0 * math.pi)) ** 2
         return heat, [self._degrees(state) * one] + [one] * (self.length - 1)
