@@ -1,16 +1,17 @@
 """Which particles are near which: `neighbor_pairs` says what that means, `NeighborList` finds them fast."""
 
 import math
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from systems.cell import complete, heights, volume
+from systems.cell import complete, volume
 from systems.system import System
 
-_ALONG = 4  # bins a cutoff in the direction in which they lie behind one another: a shorter run to look through
+_ALONG = 2  # bins a cutoff in the direction in which they lie behind one another: a shorter run to look through
 _PARALLEL = 4096  # particles below which threads cost more than they bring
 
 
@@ -51,10 +52,11 @@ class _Box:
         given = np.zeros((3, 3)) if system.cell is None else np.asarray(system.cell, dtype=float)
         if (pbc & ~given.any(-1)).any():
             raise ValueError("a periodic direction needs a lattice vector")
-        cell = complete(given)
-        if not volume(cell) > 1e-12 * np.prod(np.linalg.norm(cell, axis=-1)):
+        cell = given if given.any(-1).all() else complete(given)
+        if not volume(cell) > 1e-12 * np.prod((cell**2).sum(-1)) ** 0.5:
             raise ValueError("the cell has no volume")
-        return cls(cell, np.linalg.inv(cell), pbc, heights(cell))
+        inverse = np.linalg.inv(cell)
+        return cls(cell, inverse, pbc, (inverse**2).sum(0) ** -0.5)
 
 
 def _refuse(system: System, cutoff: float) -> None:
@@ -111,38 +113,43 @@ def cell_list(system: System, cutoff: float, threads: int = 1) -> Pairs:
     box, x = _Box.of(system), np.ascontiguousarray(system.positions, dtype=float)
     n = len(x)
     fractional = x @ box.inverse
-    low = fractional.min(0) if n else np.zeros(3)
-    spans = np.where(box.pbc, 1.0, np.maximum(fractional.max(0) - low, 1e-9) if n else 1.0)
+    low, high = (np.zeros(3), np.ones(3)) if box.pbc.all() or not n else kernels.extent(fractional)
+    spans = np.where(box.pbc, 1.0, np.maximum(high - low, 1e-9))
     n_bins, reach = _bins(spans * box.heights, cutoff, n, box.pbc)
-    bins, outside = kernels.bins_of(fractional, n_bins, low, spans, box.pbc)
-    order, start = kernels.in_order(bins, int(np.prod(n_bins)))
-    moved = bool(outside.any())
-    ordered = np.ascontiguousarray((x - outside @ box.cell if moved else x)[order].T)
+    bins, outside, most = kernels.bins_of(fractional, n_bins, low, spans, box.pbc)
+    order, start = kernels.in_order(bins, int(n_bins.prod()))
+    ordered = (x - outside @ box.cell if most else x).T.take(order, 1)
 
     expected = n * min(4.2 * cutoff**3 * n / float(np.prod(spans * box.heights)), 1e4) if n else 0.0
     n_parts = min(8 * threads, max(1, n // 256)) if threads > 1 and n >= _PARALLEL else 1
-    edges = np.linspace(0, n, n_parts + 1).astype(int)
+    edges = [n * k // n_parts for k in range(n_parts + 1)]
 
     def part(k: int) -> Any:
         room = int(1.2 * expected / n_parts)
-        fixed = (ordered, order, start, bins, n_bins, reach, box.pbc, box.cell, cutoff**2, room)
-        return kernels.pairs_of(edges[k], edges[k + 1], *fixed)
+        return kernels.pairs_of(edges[k], edges[k + 1], ordered, order, start, bins, n_bins, reach, box.pbc, box.cell, cutoff**2, room)
 
-    with ThreadPoolExecutor(threads if n_parts > 1 else 1) as pool:
-        run = pool.map if n_parts > 1 else map
-        parts = list(run(part, range(n_parts)))
-        counts = np.empty(n, np.int64)
-        counts[order] = np.concatenate([np.diff(ends, prepend=0) for ends, _, _ in parts])
-        starts = np.zeros(n + 1, np.int64)
-        np.cumsum(counts, out=starts[1:])
-        n_pairs = int(starts[-1])
-        i, j = np.empty((2, n_pairs), np.int32)
-        widest = int(max(_images(box, cutoff))) + (int(np.ptp(outside, axis=0).max()) if moved else 0)
-        shift = np.zeros((n_pairs, 3), np.int8 if widest < 128 else np.int32)
-        list(run(lambda k: kernels.put(edges[k], order, *parts[k], starts, i, j, shift), range(n_parts)))
-    if moved:
-        kernels.unwrap(i, j, shift, outside)
+    def put(k: int) -> None:
+        kernels.put(edges[k], order, *parts[k], starts, i, j, shift)
+
+    parts = _shared(part, n_parts, threads)
+    counts = np.empty(n, np.int64)
+    counts[order] = np.concatenate([np.diff(ends, prepend=0) for ends, _, _ in parts])
+    starts = np.zeros(n + 1, np.int64)
+    np.cumsum(counts, out=starts[1:])
+    i, j = np.empty((2, starts[-1]), np.int32)
+    shift = np.zeros((len(j), 3), np.int8 if max(_images(box, cutoff)) + 2 * most < 128 else np.int32)
+    _shared(put, n_parts, threads)
+    if most:
+        kernels.unwrap(starts, j, shift, outside)
     return Pairs(i, j, shift, starts)
+
+
+def _shared(work: Callable[[int], Any], n_parts: int, threads: int) -> list[Any]:
+    """The work on each part, shared out among threads: the kernels hold no lock."""
+    if n_parts == 1:
+        return [work(0)]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work, range(n_parts)))
 
 
 def _bins(lengths: np.ndarray, cutoff: float, n: int, pbc: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
