@@ -30,7 +30,7 @@ class Piston:
     ``period`` is the time scale of the cell, which makes its mass W = (n + 1) kB T period^2, and ``friction`` that of its motion
     (1 / period where it is not given). ``flexible`` lets angles and ratios of lengths change, else the cell keeps its shape.
 
-    Raises ValueError for a negative temperature or friction, a period that is not positive, and a pressure that is not finite.
+    Raises ValueError for a temperature or a period that is not positive, a negative friction, and a pressure that is not finite.
     """
 
     temperature: float | Ramp
@@ -40,7 +40,7 @@ class Piston:
     flexible: bool = False
 
     def __post_init__(self) -> None:
-        refuse_negative("temperature", self.temperature)
+        refuse_negative("temperature", self.temperature, zero=False)
         if self.friction is not None:
             refuse_negative("friction", self.friction)
         ends = (self.pressure.first, self.pressure.last) if isinstance(self.pressure, Ramp) else (self.pressure,)
@@ -87,8 +87,8 @@ class CellKick:
     def __call__(self, state: State, dt: float) -> State:
         evaluation = state.evaluation
         if evaluation is None or evaluation.potential is not self.potential:
-            refuse_open(state.system)
             evaluation = self.potential(state.system)._replace(potential=self.potential)
+        refuse_open(state.system)
         if evaluation.stress is None:
             raise ValueError(f"constant pressure needs a stress, which {type(self.potential).__name__} does not give")
         system = state.system
@@ -138,6 +138,8 @@ class CellNoise:
 
     def __call__(self, state: State, dt: float) -> State:
         piston, v = self.piston, self.piston.rate(state)
+        if dt < 0:
+            raise ValueError("friction and noise cannot run backwards in time")
         random: Random | None = state.random
         if random is None:
             raise ValueError("constant pressure needs random numbers: start from State(system, random=Random(seed))")

@@ -15,7 +15,7 @@ from integrators.relativity import PostNewtonian
 from integrators.state import Flow
 from integrators.thermostats import NoseHooverChain, OrnsteinUhlenbeck, Ramp
 from integrators.weights import WEIGHTS
-from systems.potentials import Gravity
+from systems.potentials import Frozen, Gravity
 from systems.system import Potential
 
 Relativity = PostNewtonian | None
@@ -61,14 +61,21 @@ def yoshida_8(potential: Potential, *, relativity: Relativity = None) -> Scheme:
 def langevin_baoab(potential: Potential, temperature: float | Ramp, friction: float, frozen: np.ndarray | None = None) -> Scheme:
     """Constant temperature: half a kick, half a drift, friction and noise, and back (Leimkuhler and Matthews 2013, BAOAB).
 
-    ``temperature`` in kelvin (kB T in reduced units), ``friction`` per unit of time. In a harmonic well positions have the exact variance
-    at any time step that is stable. The state needs random numbers: State(system, random=Random(seed)).
+    ``temperature`` in kelvin (kB T in reduced units), ``friction`` per unit of time (0.01 / ase.units.fs, say, in metal units, where a
+    time step is 2 * ase.units.fs). In a harmonic well positions have the exact variance
+    at any time step that is stable. Particles of which ``frozen`` [n_particles] is true feel no force and lose their momenta. The state
+    needs random numbers: State(system, random=Random(seed)).
     """
-    return Strang(Kick(potential), Drift(), OrnsteinUhlenbeck(temperature, friction, frozen))
+    acting = potential if frozen is None else Frozen(potential, frozen)
+    return Strang(Kick(acting), Drift(), OrnsteinUhlenbeck(temperature, friction, frozen))
 
 
 def nose_hoover(potential: Potential, temperature: float | Ramp, period: float, n_degrees: int | None = None) -> Scheme:
-    """Constant temperature without random numbers: a chain of thermostats about velocity Verlet (Martyna et al. 1996)."""
+    """Constant temperature without random numbers: a chain of thermostats about velocity Verlet (Martyna et al. 1996).
+
+    ``temperature`` in kelvin (kB T in reduced units), ``period`` in the units' time (`ase.units.fs` in metal units): `NoseHooverChain`.
+    It cannot heat what is at rest: start from `maxwell_boltzmann` velocities.
+    """
     return Strang(NoseHooverChain(temperature, period, n_degrees), Kick(potential), Drift())
 
 

@@ -13,15 +13,16 @@ from systems.arrays import Array, like, namespace
 
 @dataclass(frozen=True)
 class Ramp:
-    """A quantity that goes straight from ``first`` to ``last`` in ``duration``, from the run's start on, and stays there."""
+    """A quantity that is ``first`` until the time ``begin``, goes straight to ``last`` in ``duration``, and stays there."""
 
     first: float
     last: float
     duration: float
+    begin: float = 0.0
 
     def at(self, time: float) -> float:
         """The quantity at a time."""
-        return self.first + (self.last - self.first) * min(max(time / self.duration, 0.0), 1.0)
+        return self.first + (self.last - self.first) * min(max((time - self.begin) / self.duration, 0.0), 1.0)
 
 
 def now(quantity: float | Ramp, time: float) -> float:
@@ -29,11 +30,11 @@ def now(quantity: float | Ramp, time: float) -> float:
     return quantity.at(time) if isinstance(quantity, Ramp) else quantity
 
 
-def refuse_negative(what: str, quantity: float | Ramp) -> None:
-    """ValueError where a temperature or the like is anywhere below zero or not finite."""
+def refuse_negative(what: str, quantity: float | Ramp, *, zero: bool = True) -> None:
+    """ValueError where a temperature or the like is anywhere below zero (or zero, unless it may be) or not finite."""
     for value in (quantity.first, quantity.last) if isinstance(quantity, Ramp) else (quantity,):
-        if not (value >= 0 and math.isfinite(value)):
-            raise ValueError(f"the {what} must not be negative, not {value}")
+        if not (value >= 0 and math.isfinite(value) and (zero or value > 0)):
+            raise ValueError(f"the {what} must {'not be negative' if zero else 'be positive'}, not {value}")
     if isinstance(quantity, Ramp) and not quantity.duration > 0:
         raise ValueError(f"a ramp of the {what} must take a positive time, not {quantity.duration}")
 
@@ -43,8 +44,8 @@ class OrnsteinUhlenbeck:
     """Friction and noise, exactly: p <- c p + sqrt((1 - c^2) m kB T) times normal numbers, c = exp(-friction dt).
 
     ``temperature`` is in kelvin (kB T in reduced units), a number or a `Ramp`; ``friction`` is per unit of time. Momentum is not
-    conserved, so all 3 n degrees of freedom have the temperature. Particles of which ``frozen`` [n_particles] is true are left
-    alone. Raises ValueError for a negative temperature or friction, and where the state has no random numbers.
+    conserved, so all 3 n degrees of freedom have the temperature. The momenta of particles of which ``frozen`` [n_particles] is
+    true become zero. Raises ValueError for a negative temperature or friction, and where the state has no random numbers.
     """
 
     temperature: float | Ramp
@@ -57,6 +58,8 @@ class OrnsteinUhlenbeck:
         refuse_negative("friction", self.friction)
 
     def __call__(self, state: State, dt: float) -> State:
+        if dt < 0 and self.friction > 0:
+            raise ValueError("friction and noise cannot run backwards in time")
         if state.random is None:
             raise ValueError("a thermostat needs random numbers: start from State(system, random=Random(seed))")
         system = state.system
@@ -67,7 +70,7 @@ class OrnsteinUhlenbeck:
         noise = like(drawn, x).to(x) if namespace(x) is not np else drawn
         momenta = kept * system.momenta + (spread * system.masses[:, None]) ** 0.5 * noise
         if self.frozen is not None:
-            momenta = namespace(x).where(like(self.frozen[:, None], x), system.momenta, momenta)
+            momenta = namespace(x).where(like(self.frozen[:, None], x), 0.0 * momenta, momenta)
         return replace(state, system=replace(system, momenta=momenta), random=after, coordinates=None)
 
 
@@ -75,11 +78,11 @@ class OrnsteinUhlenbeck:
 class NoseHooverChain:
     """A chain of thermostats, which samples constant temperature without random numbers (Martyna, Klein and Tuckerman 1992).
 
-    ``temperature`` in kelvin (kB T in reduced units), a number or a `Ramp`; ``period`` is that of the first thermostat's swing, which
-    makes the masses n_degrees kB T (period / 2 pi)^2 and, of the others, kB T (period / 2 pi)^2. ``n_degrees`` is 3 n - 3 unless given:
-    forces between particles keep the total momentum, which has to be zero then. The state remembers the chain's positions and velocities,
-    ``thermostat`` [..., 2, length]; ``energy`` is what is conserved beside the particles' own. Raises ValueError for a temperature or a
-    period that is not positive, and where no degree of freedom is left.
+    ``temperature`` in kelvin (kB T in reduced units), a number or a `Ramp`; ``period``, about the time in which the temperature swings,
+    sets the masses: n_degrees kB T (period / 2 pi)^2 of the first and kB T (period / 2 pi)^2 of the others. ``n_degrees`` is 3 n - 3
+    unless given: forces between particles keep the total momentum, which has to be zero then. The state remembers the chain's positions
+    and velocities, ``thermostat`` [..., 2, length]; ``energy`` is what is conserved beside the particles' own. Raises ValueError for a
+    temperature or a period that is not positive, for a chain of another length, and where no degree of freedom is left.
     """
 
     temperature: float | Ramp
@@ -89,11 +92,9 @@ class NoseHooverChain:
     potential = None
 
     def __post_init__(self) -> None:
-        refuse_negative("temperature", self.temperature)
-        if not (self.period > 0 and math.isfinite(self.period)) or self.length < 1 or now(self.temperature, 0.0) == 0:
-            raise ValueError(
-                f"a chain needs a positive temperature, period and length, not {self.temperature}, {self.period}, {self.length}"
-            )
+        refuse_negative("temperature", self.temperature, zero=False)
+        if not (self.period > 0 and math.isfinite(self.period)) or self.length < 1:
+            raise ValueError(f"a chain needs a positive period and length, not {self.period} and {self.length}")
 
     def __call__(self, state: State, dt: float) -> State:
         system = state.system
@@ -128,6 +129,8 @@ class NoseHooverChain:
     def chain(self, state: State) -> Array:
         """The chain's positions and velocities, [..., 2, length]: the state's, or at rest."""
         if state.thermostat is not None:
+            if state.thermostat.shape[-1] != self.length:
+                raise ValueError(f"the state remembers a chain of {state.thermostat.shape[-1]}, not of {self.length}")
             return state.thermostat
         shape = (*state.system.positions.shape[:-2], 2, self.length)
         return like(np.zeros(shape), state.system.positions)

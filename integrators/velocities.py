@@ -3,7 +3,10 @@
 from dataclasses import replace
 
 from integrators.random import Random
+from systems.arrays import like
 from systems.system import System
+
+_OWN = 2**62  # draws that no run comes to
 
 
 def maxwell_boltzmann(system: System, temperature: float, random: Random, at_rest: bool = True) -> System:
@@ -14,8 +17,9 @@ def maxwell_boltzmann(system: System, temperature: float, random: Random, at_res
     """
     if not temperature >= 0:
         raise ValueError(f"the temperature must not be negative, not {temperature}")
-    drawn, _ = random.normals(tuple(system.positions.shape))
-    mass = system.masses[:, None]
+    # draws of their own, so that the same Random can move the particles afterwards
+    drawn, _ = replace(random, count=random.count + _OWN).normals(tuple(system.positions.shape))
+    drawn, mass = like(drawn, system.positions), system.masses[:, None]
     momenta = drawn * (system.units.boltzmann * temperature * mass) ** 0.5
     if at_rest:
         momenta = momenta - mass * momenta.sum(-2, keepdims=True) / mass.sum()

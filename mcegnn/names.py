@@ -25,6 +25,11 @@ def shipped() -> list[str]:
     )
 
 
+def presets() -> list[str]:
+    """Names of the training runs that come with the package."""
+    return sorted(path.name.removesuffix(".toml") for path in files("mcegnn.presets").iterdir() if path.name.endswith(".toml"))
+
+
 def locate(name: str | Path) -> Path:
     """The file of a shipped model or of a path. FileNotFoundError, with the nearest name, where there is neither."""
     path = Path(name)
@@ -34,5 +39,6 @@ def locate(name: str | Path) -> Path:
         return Path(str(files("mcegnn.pretrained") / f"{name}.safetensors"))
     if path.is_dir():
         raise FileNotFoundError(f"{name} is a folder; name the model file in it, such as {path / 'best.safetensors'}")
-    near = f"; did you mean {nearest(str(name), shipped())}, which comes with the package?" if shipped() else ""
+    a_name = shipped() and not path.suffix and path.name == str(name)  # not a path
+    near = f"; did you mean {nearest(str(name), shipped())}, which comes with the package?" if a_name else ""
     raise FileNotFoundError(f"there is no model {name}{near}")

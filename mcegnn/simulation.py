@@ -17,7 +17,10 @@ DEFAULT_INTEGRATOR = {"charged": "symplectic-euler", "solar": "yoshida-8"}
 
 @dataclass(frozen=True)
 class Configuration:
-    """A rollout of ``system`` "charged" or "solar": times in the system's units, counts, and the choices of its physics."""
+    """A rollout of ``system`` "charged" or "solar": times in the system's units, counts, and the choices of its physics.
+
+    ``integrator`` is empty where ``model`` is a dynamics model, which needs none.
+    """
 
     system: str
     integrator: str
@@ -96,7 +99,7 @@ class Configuration:
         from systems.potentials import Coulomb
 
         # the clip belongs to the benchmark's own scheme
-        return benchmark_coulomb() if self.integrator == DEFAULT_INTEGRATOR["charged"] else Coulomb()
+        return benchmark_coulomb() if self.integrator in ("", DEFAULT_INTEGRATOR["charged"]) else Coulomb()
 
     def _learned(self) -> Any:
         """The model, as it was when the run began."""

@@ -13,6 +13,8 @@ from systems.units import METAL
 def from_atoms(atoms: Any) -> System:
     """The system of an ``ase.Atoms``, in metal units, which are ASE's own; its calculator and its constraints are left behind.
 
+    So times are in ASE's unit, 10.18 fs: a step of two femtoseconds is 2 * ase.units.fs.
+
     Charges are the initial charges. Raises ValueError where there are no atoms, or a number is not finite.
     """
     if len(atoms) == 0:

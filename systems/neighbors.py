@@ -12,6 +12,7 @@ from systems.cell import complete, volume
 from systems.system import System
 
 _ALONG = 2  # bins a cutoff in the direction in which they lie behind one another: a shorter run to look through
+_FARTHEST = 2.0**30  # cells, so that differences are counted in 32 bits
 _PARALLEL = 4096  # particles below which threads cost more than they bring
 
 
@@ -64,6 +65,14 @@ def _refuse(system: System, cutoff: float) -> None:
         raise ValueError(f"neighbours are found for one system at a time; positions have shape {tuple(system.positions.shape)}")
     if not (cutoff > 0 and math.isfinite(cutoff)):
         raise ValueError(f"the cutoff must be a positive number, not {cutoff}")
+    if not np.isfinite(system.positions).all():
+        particle = int(np.argwhere(~np.isfinite(system.positions))[0, 0])
+        raise ValueError(f"particle {particle} has no finite position, so it has no neighbours")
+
+
+def _refuse_far(cells: float) -> None:
+    if cells > _FARTHEST:
+        raise ValueError(f"a particle is {cells:.3g} cells away from the cell, where its images can no longer be counted")
 
 
 def neighbor_pairs(system: System, cutoff: float) -> Pairs:
@@ -74,6 +83,7 @@ def neighbor_pairs(system: System, cutoff: float) -> Pairs:
     _refuse(system, cutoff)
     box, x = _Box.of(system), np.asarray(system.positions)
     outside = np.where(box.pbc, np.floor(x @ box.inverse), 0.0)
+    _refuse_far(np.abs(outside).max(initial=0.0))
     inside = x - outside @ box.cell
     far = [range(-k, k + 1) if periodic else range(1) for k, periodic in zip(_images(box, cutoff), box.pbc, strict=True)]
     found = []
@@ -113,6 +123,7 @@ def cell_list(system: System, cutoff: float, threads: int = 1) -> Pairs:
     box, x = _Box.of(system), np.ascontiguousarray(system.positions, dtype=float)
     n = len(x)
     fractional = x @ box.inverse
+    _refuse_far(np.abs(fractional[:, box.pbc]).max(initial=0.0))
     low, high = (np.zeros(3), np.ones(3)) if box.pbc.all() or not n else kernels.extent(fractional)
     spans = np.where(box.pbc, 1.0, np.maximum(high - low, 1e-9))
     n_bins, reach = _bins(spans * box.heights, cutoff, n, box.pbc)
@@ -184,7 +195,9 @@ class NeighborList:
 
     def __call__(self, system: System) -> Pairs:
         if self._pairs is None or not self._holds(system):
-            self._pairs, self.reference = cell_list(system, self.cutoff + self.skin, self.threads), system
+            self._pairs = cell_list(system, self.cutoff + self.skin, self.threads)
+            # a copy: who changes an array in place would move the reference too
+            self.reference = system.map(np.copy)
             self.n_built += 1
         return self._pairs
 
@@ -199,8 +212,6 @@ class NeighborList:
         assert old is not None
         if system.positions.shape != old.positions.shape or system.pbc != old.pbc or (system.cell is None) != (old.cell is None):
             return False
-        if system.positions is old.positions and system.cell is old.cell:
-            return True
         cell, before = system.cell, old.cell
         if cell is None or before is None or np.array_equal(cell, before):
             carried, stretch = old.positions, 1.0

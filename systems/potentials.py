@@ -204,6 +204,19 @@ class Sum:
         return reduce(_joined, [potential.parameters(system) for potential in self.potentials])  # type: ignore[attr-defined]
 
 
+@dataclass(frozen=True, eq=False)
+class Frozen:
+    """A potential whose forces do not act on the particles of which ``which`` [n_particles] is true: at rest, they stay where they are."""
+
+    potential: Potential
+    which: np.ndarray
+
+    def __call__(self, system: System) -> Evaluation:
+        evaluation = self.potential(system)
+        free = mask(~np.asarray(self.which, dtype=bool), system.positions)
+        return evaluation._replace(forces=evaluation.forces * free[:, None], potential=self)
+
+
 def _joined(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.concatenate([[len(first)], first, second])
 

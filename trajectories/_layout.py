@@ -14,6 +14,7 @@ from systems.units import METAL, Units
 
 GROUP = "particles/trajectory"
 OBSERVABLES = "observables/trajectory"
+CELLS = "cells"  # observable [frames, n_systems, 3, 3] of an ensemble whose systems have cells of their own
 _CHUNK_BYTES = 2**16
 _TEXT = h5py.string_dtype()
 _CONSTANT = ("species", "mass", "charge", "box")  # what never changes within a run
@@ -84,7 +85,7 @@ def columns(states: Sequence[State]) -> dict[str, np.ndarray]:
         return np.broadcast_to(copies, (n, flat))
 
     scale = {name: factor for name, (factor, _) in file_units(first.units).items()}
-    cell = np.zeros((3, 3)) if first.cell is None else np.asarray(first.cell)
+    cells = np.stack([np.zeros((3, 3)) if s.system.cell is None else np.asarray(s.system.cell, dtype=float) for s in states])
     columns = {
         f"{GROUP}/position/step": np.array([s.step for s in states]),
         f"{GROUP}/position/time": np.array([s.time for s in states]) * scale.get("time", 1.0),
@@ -93,10 +94,12 @@ def columns(states: Sequence[State]) -> dict[str, np.ndarray]:
         f"{GROUP}/species/value": constant(np.asarray(first.species, dtype=np.int32)),
         f"{GROUP}/mass/value": constant(np.asarray(first.masses)),
         f"{GROUP}/charge/value": constant(np.asarray(first.charges)),
-        f"{GROUP}/box/edges/value": np.broadcast_to(cell, (n, 3, 3)),
+        f"{GROUP}/box/edges/value": cells if cells.ndim == 3 else np.zeros((n, 3, 3)),
         f"{GROUP}/box/pbc/value": np.broadcast_to(np.array(first.pbc), (n, 3)),
         f"{OBSERVABLES}/kinetic_energy/value": np.stack([np.asarray(kinetic_energy(s.system)) for s in states]),
     }
+    if cells.ndim == 4:  # H5MD has one box a frame; the systems' own stand beside it
+        columns[f"{OBSERVABLES}/{CELLS}/value"] = cells
     forces = _of_all([s.evaluation and s.evaluation.forces for s in states], "forces")
     if forces:
         columns[f"{GROUP}/force/value"] = stack(forces) * scale.get("force", 1.0)

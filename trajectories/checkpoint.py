@@ -46,7 +46,7 @@ def save(run: str | Path, checkpoint: Checkpoint) -> None:
         "step": state.step,
         "origin": state.origin,
         "star": None if state.coordinates is None else state.coordinates.chart.star,
-        "random": None if state.random is None else [state.random.seed, state.random.count],
+        "random": None if state.random is None else [int(state.random.seed), int(state.random.count)],
         "units": state.system.units.name,
         "pbc": list(state.system.pbc),
         "n_frames": checkpoint.n_frames,

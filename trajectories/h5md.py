@@ -17,7 +17,7 @@ import numpy as np
 from integrators.state import State
 from systems.system import Evaluation, System
 from systems.units import BY_NAME, METAL
-from trajectories._layout import GROUP, OBSERVABLES, file_units, refuse_locked, whole_frames
+from trajectories._layout import CELLS, GROUP, OBSERVABLES, file_units, refuse_locked, whole_frames
 
 
 class H5MDReader:
@@ -56,7 +56,8 @@ class H5MDReader:
         if not -len(self) <= k < len(self):
             raise IndexError(f"frame {k} of {len(self)}")
         k %= len(self)
-        system = replace(self._system, positions=self.frames("position", k), momenta=self.frames("velocity", k) * self.masses[:, None])
+        moved = {"positions": self.frames("position", k), "momenta": self.frames("velocity", k) * self.masses[:, None]}
+        system = replace(self._system, **moved, cell=self._cell(k))
         forces, energy = self.frames("force", k) if "force" in self._file[GROUP] else None, self.observable("potential_energy", k)
         evaluation = None if forces is None else Evaluation(energy, forces)
         time, step = self._file[f"{GROUP}/position/time"][k] / self._scale("time"), self._file[f"{GROUP}/position/step"][k]
@@ -121,10 +122,16 @@ class H5MDReader:
         flat = self._file[f"{GROUP}/charge/value"][0]
         charges = flat if self.n_systems is None else flat.reshape(self.n_systems, self.n_particles)
         species = self._file[f"{GROUP}/species/value"][0, : self.n_particles]
-        cell, pbc = self._file[f"{GROUP}/box/edges/value"][0], self._file[f"{GROUP}/box/pbc/value"][0]
+        pbc = self._file[f"{GROUP}/box/pbc/value"][0]
         x = np.zeros((*charges.shape, 3))
         periodic = (bool(pbc[0]), bool(pbc[1]), bool(pbc[2]))
-        return System(x, x, self.masses, species, charges, cell if cell.any() else None, periodic, self.units)
+        return System(x, x, self.masses, species, charges, self._cell(0), periodic, self.units)
+
+    def _cell(self, k: int) -> np.ndarray | None:
+        """Of frame k: [3, 3], or [n_systems, 3, 3] where systems have their own."""
+        own = self.observable(CELLS, k)
+        cell = np.asarray(self._file[f"{GROUP}/box/edges/value"][k]) if own is None else own
+        return cell if cell.any() else None
 
 
 def universe(path: str | Path) -> Any:

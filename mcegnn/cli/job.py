@@ -45,7 +45,7 @@ def describe(config: Configuration, path: Path, n_steps: int) -> None:
     rows = [
         ("system", f"{config.system}, {config.n_particles} particles{many}"),
         *([("model", config.model)] if config.model else []),
-        ("integrator", config.integrator + (" with relativity" if config.relativity else "")),
+        *([("integrator", config.integrator + (" with relativity" if config.relativity else ""))] if config.integrator else []),
         *([("start", f"Julian day {config.epoch} TDB")] if config.system == "solar" else []),
         ("time step", f"{config.dt:.6g}{units}"),
         ("steps", f"{n_steps:,}, to time {config.n_steps * config.dt:.6g}{units}"),

@@ -62,6 +62,9 @@ def told(command: Callable[..., None]) -> Callable[..., None]:
         except Mistake as mistake:
             typer.echo(f"mcegnn: {' '.join(str(mistake).split())}", err=True)  # some libraries' errors run over lines
             raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            typer.echo("stopped before anything was done", err=True)
+            raise typer.Exit(130) from None
 
     return guarded
 

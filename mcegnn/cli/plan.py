@@ -49,10 +49,11 @@ def configuration(system: str, integrator: str | None, times: Times, options: Ma
     return build(chosen, times, {name: value for name, value in options.items() if value is not None})
 
 
-def with_model(config: Configuration, name: str, times: Times, integrator: str | None) -> Configuration:
+def with_model(config: Configuration, name: str, times: Times, options: Mapping[str, Any]) -> Configuration:
     """The configuration with a model in place of the exact force, or of force and integrator.
 
-    Raises ValueError where the model does not fit the system, or an option does not go with a dynamics model.
+    Raises ValueError where the model does not fit the system, or one of ``options``, which are of forces and integrators, is given with a
+    dynamics model.
     """
     from mcegnn import learned
 
@@ -63,8 +64,9 @@ def with_model(config: Configuration, name: str, times: Times, integrator: str |
         if config.integrator == "wisdom-holman":
             raise ValueError("wisdom-holman needs gravity itself; take another --integrator with a learned force")
         return config
-    if integrator is not None:
-        raise ValueError(f"{name} is a dynamics model, which moves the particles itself; leave out --integrator")
+    for option, value in options.items():
+        if value is not None:
+            raise ValueError(f"{name} is a dynamics model, which moves the particles itself; leave out --{option}")
     units = REDUCED if config.system == "charged" else ASTRONOMICAL
     interval = float(model.interval)
     if times.dt is not None and abs(duration(times.dt, units, "--dt") - interval) > 1e-9 * interval:
@@ -74,7 +76,7 @@ def with_model(config: Configuration, name: str, times: Times, integrator: str |
         n_steps, _ = _steps(times, interval, span)
     else:
         n_steps = max(1, round(config.n_steps * config.dt / interval))
-    return replace(config, dt=interval, n_steps=n_steps, every=_every(times, n_steps, 1))
+    return replace(config, integrator="", dt=interval, n_steps=n_steps, every=_every(times, n_steps, 1))
 
 
 def _charged(integrator: str, times: Times, options: Mapping[str, Any]) -> tuple[Configuration, list[str]]:

@@ -87,7 +87,7 @@ def rollout(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
-    """Move a system under exact physics and keep its frames in an H5MD file.
+    """Move a system under exact physics, or under a learned model, and keep its frames in an H5MD file.
 
     Examples:
 
@@ -152,7 +152,9 @@ def _asked(
 
     config, warnings = configuration(system, integrator, times, options)
     if model is not None:
-        config = with_model(config, model, times, integrator)
+        physics = {"integrator": integrator, "relativity": options["relativity"]}
+        physics["no-j2" if options["j2"] is False else "j2"] = options["j2"]
+        config = with_model(config, model, times, physics)
     config.flow()
     path = output or Path(f"{system}.h5md")
     if path.is_dir():

@@ -57,7 +57,7 @@ def train(
             folder, options, saved = _resumed(resume)
         else:
             if preset is None:
-                from mcegnn.training.options import presets
+                from mcegnn.names import presets
 
                 raise ValueError(f"name a preset ({', '.join(presets())}), a TOML file, or a folder to --resume")
             from mcegnn.training.options import read
@@ -163,10 +163,12 @@ def _run(trainer: "Trainer", record: dict[str, Any], folder: Path, quiet: bool, 
                         watch.add_scalar(name, getattr(now, name), now.update)
                 report(now.update, f"validation {now.error:.3g} (best {now.best:.3g})")
     except KeyboardInterrupt:
-        typer.echo(f"stopped; go on from the last validation with: mcegnn train --resume {folder}", err=True)
+        go_on = f"go on from the last validation with: mcegnn train --resume {folder}"
+        typer.echo(f"stopped; {go_on}" if (folder / LAST).is_file() else "stopped before the first validation; nothing is kept", err=True)
         raise typer.Exit(130) from None
     except NotFinite as error:
-        typer.echo(f"mcegnn: {error}; {folder / BEST} and {folder / LAST} are those of the last validation", err=True)
+        kept = f"{folder / BEST} and {folder / LAST} are those of the last validation"
+        typer.echo(f"mcegnn: {error}; {kept if (folder / LAST).is_file() else 'nothing was validated before'}", err=True)
         raise typer.Exit(3) from None
     finally:
         if watch is not None:

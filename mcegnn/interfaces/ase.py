@@ -55,6 +55,7 @@ class CalculatorPotential:
         self.calculator, self._wanted = calculator, list(wanted)
         self._atoms: Any = None
         self._last: System | None = None
+        self._seen: Any = None
 
     def __call__(self, system: System) -> Evaluation:
         if system.units is not METAL:
@@ -68,23 +69,30 @@ class CalculatorPotential:
         """Energy, forces and stress of a single system."""
         # at once, not through get_property: this potential is only asked about what has changed
         changes = self._place(system)
-        self.calculator.calculate(self._atoms, self._wanted, changes)
+        known, self._last = self._last is not None, None  # nothing is known of a calculator that fails
+        # what it knows is of no use where somebody else has asked it since
+        same = known and self._seen is getattr(self.calculator, "atoms", None)
+        self.calculator.calculate(self._atoms, self._wanted, changes if same else all_changes)
+        self._last, self._seen = system, getattr(self.calculator, "atoms", None)
         results = self.calculator.results
         stress = voigt_6_to_full_3x3_stress(results["stress"]) if "stress" in self._wanted else None
         return np.float64(results["energy"]), np.array(results["forces"], dtype=float), stress
 
     def _place(self, system: System) -> Sequence[str]:
         """Make the atoms those of the system; returns what has changed since the last call, in ASE's words."""
-        last, self._last = self._last, system
-        if (
-            last is None
-            or any(getattr(system, name) is not getattr(last, name) for name in ("masses", "species"))
-            or system.pbc != last.pbc
-        ):
+        last = self._last
+        if last is None or not _alike(system, last):
             self._atoms = to_atoms(system)
             return all_changes
         self._atoms.arrays["positions"][:] = system.positions
-        if system.cell is last.cell:
+        if system.cell is last.cell or system.cell is None:
             return ["positions"]
         self._atoms.cell[:] = system.cell
         return ["positions", "cell"]
+
+
+def _alike(one: System, other: System) -> bool:
+    """Whether systems differ by positions, momenta and the shape of their cell alone."""
+    pairs = ((getattr(one, name), getattr(other, name)) for name in ("masses", "species", "charges"))
+    same = all(a is b or np.array_equal(a, b) for a, b in pairs)
+    return same and one.pbc == other.pbc and (one.cell is None) == (other.cell is None)

@@ -1,5 +1,6 @@
 """Models on disk: weights as safetensors with a JSON header that names a class of the table below; nothing is ever unpickled."""
 
+import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -32,6 +33,10 @@ class Stored:
         """A model with fresh weights; ValueError, naming the nearest, where there is no such class or hyper-parameter."""
         if kind not in CLASSES:
             raise ValueError(f"there is no model {kind!r}; did you mean {nearest(kind, CLASSES)}?")
+        known = [name for name in inspect.signature(CLASSES[kind].__init__).parameters if name != "self"]
+        for name in hyperparameters:
+            if name not in known:
+                raise ValueError(f"{kind} has no hyper-parameter {name!r}; did you mean {nearest(name, known)}?")
         try:
             model = CLASSES[kind](**hyperparameters)
         except (TypeError, KeyError) as error:

@@ -35,6 +35,8 @@ def step(residuals: Callable[[Tensor], Tensor], at: Tensor, damping: float) -> t
     hessian = jacobian @ jacobian.T
     scale = hessian.diagonal() + _LEAST * hessian.diagonal().max()
     before = sum_of_squares(at)
+    if not scale.isfinite().all() or not (scale > 0).all():
+        return at, before, math.inf
     while damping <= _MOST:
         moved = at - torch.linalg.solve(hessian + damping * scale.diag(), gradient)
         after = sum_of_squares(moved)

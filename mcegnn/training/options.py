@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from integrators.ensembles import integrator, wisdom_holman
-from mcegnn.names import nearest
+from mcegnn.names import nearest, presets
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -136,11 +136,6 @@ class TrainingOptions(_Strict):
         return self.n_gradient + (self.task.refinement.n_updates if self.task.refinement else 0)
 
 
-def presets() -> list[str]:
-    """Names of the training runs that come with the package."""
-    return sorted(path.name.removesuffix(".toml") for path in files("mcegnn.presets").iterdir() if path.name.endswith(".toml"))
-
-
 def read(name: str, changes: Sequence[str] = ()) -> TrainingOptions:
     """The options of a preset or of a TOML file, with ``changes`` such as "lr=1e-3" or "model.hyperparameters.n_channels=5".
 
@@ -164,7 +159,11 @@ def read(name: str, changes: Sequence[str] = ()) -> TrainingOptions:
         raise ValueError(f"{name} is no TOML file: {error}") from None
     for change in changes:
         _set(values, change)
-    return parse(values)
+    options = parse(values)
+    for key in ("n_updates", "batch", "lr"):
+        if key in values and options.task.stages:
+            raise ValueError(f"an unrolled task has {key} in its stages; set task.stages")
+    return options
 
 
 def parse(values: dict[str, Any]) -> TrainingOptions:
@@ -177,8 +176,10 @@ def parse(values: dict[str, Any]) -> TrainingOptions:
         if first["type"] == "extra_forbidden":
             known = _fields(first["loc"][:-1])
             raise ValueError(f"there is no key {where!r}; did you mean {nearest(str(first['loc'][-1]), known)}?") from None
-        given = "" if first["type"] == "missing" else f" (given: {first['input']!r})"
-        raise ValueError(f"{where or 'the configuration'}: {first['msg']}{given}"[:300]) from None
+        simple = first["type"] != "missing" and not isinstance(first["input"], dict)
+        given = f" (given: {first['input']!r})" if simple else ""
+        message = first["msg"].removeprefix("Value error, ").replace("valid tuple", "list, such as [1, 2]")
+        raise ValueError(f"{where or 'the configuration'}: {message}{given}"[:300]) from None
 
 
 def _fields(location: Sequence[str | int]) -> list[str]:
@@ -207,6 +208,8 @@ def _set(values: dict[str, Any], change: str) -> None:
         raise ValueError(f"--set {key} nests too deeply") from None
     *outer, last = key.strip().split(".")
     inner = values
+    if value == "none":  # TOML has no word for it
+        value = None
     for name in outer:
         inner = inner.setdefault(name, {})
         if not isinstance(inner, dict):

@@ -63,7 +63,9 @@ class Refinement:
             end = positions_after(self._samples.interval, dressed, force, o.integrator, o.substeps, self._task.lag)
             return ((end - true) / scales).flatten()
 
-        if self._at is None:
+        if self._at is not None:
+            self._at = self._at.to(model.size)  # a resumed run brings it on the CPU
+        else:
             self._at = torch.cat([p.flatten() for p in (*last.values(), *masses)])
         self._at, error, self.damping = least_squares.step(residuals, self._at, self.damping)
         layer, light = parts(self._at)

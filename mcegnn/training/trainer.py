@@ -61,9 +61,12 @@ class Trainer:
         losses: list[float] = []
         began = time.monotonic()
         while not self._over:
+            if self.refinement and self._stalled and self.update < self.options.n_gradient:
+                self.update = self.options.n_gradient
             refinement = self.refinement if self.update >= self.options.n_gradient else None
             losses.append(self._refine(refinement) if refinement else self._step())
-            if refinement or self.update % self.options.validate_every == 0 or self.update == self.options.total:
+            ends = (self.options.n_gradient, self.options.total)
+            if refinement or self.update % self.options.validate_every == 0 or self.update in ends:
                 errors = scoring.errors(self.average, self.split.validation, self.options.task)
                 self.since_best += 1
                 if errors.mean() < self.best_error:
@@ -98,6 +101,8 @@ class Trainer:
         if self.update == self.options.n_gradient:
             self.model.load_state_dict(self.best.state_dict())
         loss = refinement.step(self.model)
+        if not math.isfinite(loss):
+            raise NotFinite(f"the error is {loss:g} at update {self.update + 1}, where the refinement began")
         self.average.load_state_dict(self.model.state_dict())
         self.update += 1
         return loss
@@ -105,8 +110,14 @@ class Trainer:
     @property
     def _over(self) -> bool:
         """Whether nothing is left to do."""
-        stalled = self.options.patience and self.since_best >= self.options.patience
-        return bool(self.update >= self.options.total or stalled or (self.refinement and self.refinement.converged))
+        if self.refinement is None:
+            return self.update >= self.options.total or self._stalled
+        return self.update >= self.options.total or self.refinement.converged
+
+    @property
+    def _stalled(self) -> bool:
+        """Whether validations have long not been better: gradient descent ends, and a refinement begins."""
+        return bool(self.options.patience and self.since_best >= self.options.patience)
 
     def _lr(self, update: int) -> float:
         """Warm-up, then the schedule."""

@@ -153,11 +153,16 @@ def test_a_pressure_that_rises() -> None:
 @pytest.mark.parametrize(
     ("make", "told"),
     [
-        (lambda: Piston(-1.0, 1.0, 1.0), "the temperature must not be negative"),
+        (lambda: Piston(0.0, 1.0, 1.0), "the temperature must be positive, not 0.0"),
+        (lambda: npt(nothing, Piston(1.0, 1.0, 1.0), 1.0)(gas(1, 2), -0.1), "cannot run backwards in time"),
+        (
+            lambda: list(rollout(npt(LennardJones(), Piston(1.0, 1.0, 1.0), 1.0), State(System.create([[0.0, 0, 0]])), 0.1, 1)),
+            "periodic in all",
+        ),
         (lambda: Piston(1.0, float("inf"), 1.0), "the pressure must be finite"),
         (lambda: Piston(1.0, 1.0, 0.0), "the period of the cell must be positive, not 0.0"),
         (lambda: Piston(1.0, 1.0, 1.0, friction=-1.0), "the friction must not be negative"),
-        (lambda: _step(System.create([[0.0, 0, 0]])), "needs a cell that is periodic in all directions"),
+        (lambda: _step(replace(System.create([[0.0, 0, 0]]), cell=np.eye(3))), "needs a cell that is periodic in all directions"),
         (lambda: _step(replace(gas(1, 2).system, pbc=(True, True, False))), "needs a cell that is periodic in all directions"),
         (lambda: npt(_Stressless(), Piston(1.0, 1.0, 1.0), 1.0)(gas(1, 2), 0.1), "needs a stress, which _Stressless does not give"),
         (lambda: _step(gas(1, 2).system), "constant pressure needs random numbers"),

@@ -12,7 +12,7 @@ from integrators.ensembles import nose_hoover
 from integrators.flows import Drift, Kick
 from integrators.random import Random
 from integrators.state import State
-from integrators.thermostats import NoseHooverChain
+from integrators.thermostats import NoseHooverChain, Ramp
 from integrators.velocities import maxwell_boltzmann
 from systems.observables import kinetic_energy, temperature
 from systems.potentials import Springs
@@ -126,10 +126,11 @@ def test_the_temperature_is_reached() -> None:
 @pytest.mark.parametrize(
     ("make", "told"),
     [
-        (lambda: NoseHooverChain(0.0, 1.0), "a chain needs a positive temperature, period and length"),
-        (lambda: NoseHooverChain(-1.0, 1.0), "the temperature must not be negative"),
-        (lambda: NoseHooverChain(1.0, 0.0), "a chain needs a positive temperature, period and length"),
-        (lambda: NoseHooverChain(1.0, 1.0, length=0), "a chain needs a positive temperature, period and length"),
+        (lambda: NoseHooverChain(0.0, 1.0), "the temperature must be positive, not 0.0"),
+        (lambda: NoseHooverChain(Ramp(1.0, 0.0, 1.0), 1.0), "the temperature must be positive, not 0.0"),
+        (lambda: NoseHooverChain(1.0, 0.0), "a chain needs a positive period and length, not 0.0 and 3"),
+        (lambda: NoseHooverChain(1.0, 1.0, length=0), "a chain needs a positive period and length, not 1.0 and 0"),
+        (lambda: NoseHooverChain(1.0, 1.0)(State(cluster(), thermostat=np.zeros((2, 5))), 0.1), "a chain of 5, not of 3"),
         (lambda: NoseHooverChain(1.0, 1.0)(State(System.create([[0.0, 0, 0]])), 0.1), "needs a degree of freedom; 1 particles have 0"),
     ],
 )

@@ -115,8 +115,9 @@ def test_tensors_take_the_same_numbers() -> None:
 
 
 def test_frozen_particles_stay() -> None:
+    """Whatever pulls at them: here springs to a particle that moves."""
     frozen = np.array([True, False, True])
-    flow = langevin_baoab(lambda s: Evaluation(s.positions.sum((-1, -2)) * 0, s.positions * 0), 1.0, 1.0, frozen)
+    flow = langevin_baoab(Springs([[0, 1], [1, 2]], 5.0, 1.0), 1.0, 1.0, frozen)
     start = System.create(np.arange(9.0).reshape(3, 3))
     *_, last = rollout(flow, State(start, random=Random(0)), 0.1, 10)
     np.testing.assert_array_equal(last.system.positions[frozen], start.positions[frozen])
@@ -133,6 +134,18 @@ def test_a_ramp_is_followed() -> None:
     assert seen[5.0] == pytest.approx(2.0 - 0.2 * 0.1, abs=0.05)
     assert seen[15.0] == pytest.approx(3.0, abs=0.06)
     assert (ramp.at(-1.0), ramp.at(99.0)) == (1.0, 3.0)
+    assert Ramp(1.0, 3.0, 10.0, begin=100.0).at(105.0) == 2.0
+
+
+def test_start_and_noise_are_independent() -> None:
+    """The same Random may draw the velocities and then move the particles."""
+    system = System.create(np.zeros((500, 4, 3)))
+    start = State(maxwell_boltzmann(system, 1.0, Random(3), at_rest=False), random=Random(3))
+    after = OrnsteinUhlenbeck(1.0, np.log(2.0) / 2)(start, 1.0)
+    noise = after.system.momenta - np.sqrt(0.5) * start.system.momenta
+    assert abs(np.corrcoef(noise.ravel(), start.system.momenta.ravel())[0, 1]) < 5 / np.sqrt(noise.size)
+    tensors = maxwell_boltzmann(system.map(torch.as_tensor), 1.0, Random(3), at_rest=False)
+    np.testing.assert_allclose(tensors.momenta, start.system.momenta, rtol=1e-15)
 
 
 def test_velocities_to_start_from() -> None:
@@ -154,6 +167,7 @@ def test_velocities_to_start_from() -> None:
         (lambda: OrnsteinUhlenbeck(1.0, float("nan")), "the friction must not be negative, not nan"),
         (lambda: OrnsteinUhlenbeck(Ramp(1.0, -1.0, 1.0), 1.0), "the temperature must not be negative, not -1.0"),
         (lambda: OrnsteinUhlenbeck(Ramp(1.0, 1.0, 0.0), 1.0), "a ramp of the temperature must take a positive time"),
+        (lambda: OrnsteinUhlenbeck(1.0, 1.0)(State(System.create([[0.0, 0, 0]]), random=Random(0)), -0.1), "cannot run backwards in time"),
         (lambda: OrnsteinUhlenbeck(1.0, 1.0)(State(System.create([[0.0, 0, 0]])), 0.1), "a thermostat needs random numbers"),
         (lambda: maxwell_boltzmann(System.create([[0.0, 0, 0]]), -1.0, Random(0)), "the temperature must not be negative"),
     ],

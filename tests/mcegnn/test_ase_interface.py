@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -135,6 +136,30 @@ def test_a_potential_may_be_asked_about_anything_next() -> None:
         assert found.energy == pytest.approx(wanted.energy, rel=1e-12)
         np.testing.assert_allclose(found.stress, wanted.stress, atol=1e-12)
     assert fresh is not potential
+
+
+def test_charges_and_lost_cells_are_noticed() -> None:
+    class Charges(EMT):  # type: ignore[misc]
+        def calculate(self, atoms: Any, properties: Any, changes: Any) -> None:
+            self.atoms = atoms.copy()
+            assert np.isfinite(atoms.cell[:]).all()
+            self.results = {"energy": float(np.prod(atoms.get_initial_charges())), "forces": np.zeros((2, 3))}
+
+    potential = CalculatorPotential(Charges())
+    one = System.create([[[0.0, 0, 0], [1.0, 0, 0]]] * 2, charges=[[1.0, 1.0], [1.0, -1.0]], units=METAL)
+    np.testing.assert_array_equal(potential(one).energy, [1.0, -1.0])
+    for cell in (np.eye(3), None, 2 * np.eye(3)):
+        assert potential(replace(one.copy_of(1), cell=cell)).energy == -1.0
+
+
+def test_a_calculator_may_serve_others_in_between() -> None:
+    calculator = EMT()
+    copper, gold = CalculatorPotential(calculator), bulk("Au", cubic=True)
+    system = from_atoms(bulk("Cu", cubic=True))
+    before = copper(system).energy
+    gold.calc = calculator
+    gold.get_potential_energy()
+    assert copper(replace(system, positions=system.positions + 0.0)).energy == pytest.approx(before, rel=1e-12)
 
 
 @pytest.mark.parametrize(

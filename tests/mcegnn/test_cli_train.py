@@ -4,6 +4,7 @@ import csv
 import functools
 import json
 import pickle
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,14 +16,16 @@ import torch
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
+import mcegnn.cli.progress
 from integrators.ensembles import symplectic_euler
 from integrators.state import State
 from mcegnn.cli.app import app
 from mcegnn.datasets import named
 from mcegnn.models import store
 from mcegnn.models.store import Stored
+from mcegnn.names import presets
 from mcegnn.training import scoring
-from mcegnn.training.options import parse, presets
+from mcegnn.training.options import parse
 from mcegnn.training.trainer import Progress, Trainer, checkpoint
 from systems.charged import charged_systems
 from trajectories.h5md import H5MDReader
@@ -148,10 +151,13 @@ def test_training_again_gives_the_same_bits(succeed: Run, trained: dict[str, Pat
     assert bits(here / "other/best.safetensors") != bits(trained[kind] / "best.safetensors")
 
 
-def test_what_it_says(cli: Run, here: Path) -> None:
+def test_what_it_says(cli: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines as it goes on, where that takes a while, and a table at the end."""
+    for name in ("_FIRST_SECONDS", "_LINE_SECONDS"):
+        monkeypatch.setattr(mcegnn.cli.progress, name, -1.0)
     outcome = cli("train", "dynamics.toml")
     assert outcome.code == 0
-    assert outcome.err.startswith("2 of 6 updates, validation ")
+    assert re.match(r"validation \S+ \(best \S+\): 2 of 6 updates, about \d+\.\d minutes left\n", outcome.err)
     assert "6 of 6 updates" in outcome.err
     errors = scoring.errors(store.load("dynamics/best.safetensors").model, _split("charged", 20, ()).test, parse(
         store.load("dynamics/best.safetensors").record["options"]
@@ -372,7 +378,8 @@ def test_from_another_model(succeed: Run, trained: dict[str, Path], here: Path, 
     """A rate next to nothing leaves the weights where they began: at the other model's."""
     other = trained[kind] / "best.safetensors"
     rate = ("--set", "lr=1e-30") if kind == "dynamics" else ("--set", "task.stages=[{n_updates=1, batch=5, lr=1e-30, substeps=[5]}]")
-    succeed("train", f"{kind}.toml", "--from", other, *rate, "--set", "n_updates=1", "-o", "run", "--quiet")
+    short = ("--set", "n_updates=1") if kind == "dynamics" else ()
+    succeed("train", f"{kind}.toml", "--from", other, *rate, *short, "-o", "run", "--quiet")
     assert bits(here / "run/best.safetensors") == bits(other)
 
 
@@ -397,7 +404,7 @@ TABLE = {
     "more samples than there are": ("1 to 10000 training samples, not 10001", *SET, "data.n_train=10001"),
     "charges without the Moon": ("only solar data sets can be without a body", *SET, 'data.without=["Moon"]'),
     "unknown model": ("there is no model 'DirectDynamic'; did you mean DirectDynamics?", *SET, "model.kind=DirectDynamic"),
-    "unknown hyper-parameter": ("DirectDynamics does not take these hyper-parameters", *SET, "model.hyperparameters.chanels=3"),
+    "unknown hyper-parameter": ("has no hyper-parameter 'chanels'; did you mean n_channels?", *SET, "model.hyperparameters.chanels=3"),
     "no features": ("n_features must be at least 1, not 0", *SET, "model.hyperparameters.n_features=0"),
     "no such device": ("device 'abacus' is not there; use device=cpu", *SET, "device=abacus"),
     "a seed beyond 64 bits": ("seed", *SET, "seed=18446744073709551616"),

@@ -75,6 +75,13 @@ def test_where_no_step_is_better_all_stays() -> None:
     assert (value, damping) == (4.0, math.inf)
 
 
+def test_where_nothing_changes_anything_all_stays() -> None:
+    at = torch.tensor([1.0, 2.0], dtype=torch.float64)
+    found, value, damping = step(lambda p: p * 0 + 1, at, 1e-3)
+    assert found is at
+    assert (value, damping) == (2.0, math.inf)
+
+
 def test_steps_to_where_nothing_is_finite_are_not_taken() -> None:
     """A full step from here would lead to the logarithm of a negative number."""
     at = torch.tensor([20.0], dtype=torch.float64)

@@ -101,6 +101,18 @@ def test_what_is_below_zero_is_given_as_almost_nothing(split: Split) -> None:
     assert float(model.masses[-1].detach()) == pytest.approx(1e-12, rel=1e-9)
 
 
+def test_gradient_descent_is_not_lost(split: Split) -> None:
+    """What was learned before the refinement is validated, whatever validate_every is; and patience ends the stages, not the run."""
+    kind, hyperparameters = VALUES["model"]["kind"], VALUES["model"]["hyperparameters"]
+    stages = [{"n_updates": 5, "batch": 4, "lr": 1e-3, "substeps": [4]}]
+    task = {**VALUES["task"], "stages": stages, "refinement": {**VALUES["task"]["refinement"], "n_updates": 1}}
+    rows = list(Trainer(Stored(student(), kind, hyperparameters), split, parse({**VALUES, "task": task, "validate_every": 100})).run())
+    assert [row.update for row in rows] == [5, 6]
+    hasty = Trainer(Stored(student(), kind, hyperparameters), split, parse({**VALUES, "task": task, "patience": 1, "ema": 0.0, "lr": 1.0}))
+    hasty.best_error = 0.0
+    assert [(row.update, row.lr > 0) for row in hasty.run()] == [(1, True), (6, False)]
+
+
 def test_a_run_ends_where_no_step_is_better(split: Split) -> None:
     """Long before its updates are used up; the refinement begins from the best weights before it."""
     kind, hyperparameters = VALUES["model"]["kind"], VALUES["model"]["hyperparameters"]

@@ -14,8 +14,8 @@ from mcegnn.datasets.named import split
 from mcegnn.datasets.split import Samples
 from mcegnn.models.force import LearnedForce
 from mcegnn.models.store import load
-from mcegnn.names import locate, shipped
-from mcegnn.training.options import parse, presets
+from mcegnn.names import locate, presets, shipped
+from mcegnn.training.options import parse
 from mcegnn.training.scoring import errors
 from systems.units import ASTRONOMICAL
 
@@ -100,3 +100,32 @@ def test_the_learned_law_moves_more_particles_than_it_was_trained_on(succeed: Ru
     assert against["frames_compared"] == 11
     assert against["median_error_at_the_end"] < 0.1
     assert Path("law.h5md").is_file()
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_every_shipped_model_moves_its_system(name: str, succeed: Run) -> None:
+    """By name, with no network and nothing but the package; a dynamics model has no integrator to tell of."""
+    system = "solar" if name.startswith("solar") else "charged"
+    succeed("rollout", system, "--model", name, "--steps", 4, "--every", 2, "-o", "run.h5md", "--quiet")
+    out = succeed("info", "run.h5md").out
+    assert name in out
+    assert ("integrator" in out) == (load(name).kind == "LearnedForce")
+
+
+@pytest.mark.parametrize(("option", "told"), [("--relativity", "--relativity"), ("--j2", "--j2"), ("--no-j2", "--no-j2")])
+@pytest.mark.skipif("solar-mcegnn" not in shipped(), reason="no dynamics model of planets is shipped")
+def test_physics_does_not_go_with_a_dynamics_model(option: str, told: str, refuse: Run) -> None:
+    refuse(f"leave out {told}", "rollout", "solar", "--model", "solar-mcegnn", "--steps", "2", option)
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ("did you mean charged-force?", "charged-forse"),
+        ("there is no model none.safetensors", "none.safetensors"),
+        ("there is no file none.h5md", "none.h5md"),
+        ("is a folder; name a run or a model file in it", "."),
+    ],
+)
+def test_info_of_what_is_not_there(words: str, name: str, refuse: Run) -> None:
+    refuse(words, "info", name)

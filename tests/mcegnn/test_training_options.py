@@ -10,7 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mcegnn.models.store import Stored
-from mcegnn.training.options import TrainingOptions, parse, presets, read
+from mcegnn.names import presets
+from mcegnn.training.options import TrainingOptions, parse, read
 
 SMALLEST = """
 [data]
@@ -27,7 +28,8 @@ def test_presets(name: str) -> None:
     options = read(name)
     assert Stored.make(options.model.kind, options.model.hyperparameters).kind == options.model.kind
     assert (options.task.kind == "unrolled") == (options.model.kind == "LearnedForce")
-    assert options.total == (sum(stage.n_updates for stage in options.task.stages) or options.n_updates)
+    refined = options.task.refinement.n_updates if options.task.refinement else 0
+    assert options.total - refined == (sum(stage.n_updates for stage in options.task.stages) or options.n_updates)
     assert read(name) == options
     # what a checkpoint keeps is read back as it was
     assert parse(options.model_dump()) == options
@@ -75,6 +77,19 @@ def test_stages_by_set() -> None:
     options = read("charged-force", [f"task.stages=[{stage}, {stage}]"])
     assert options.total == 6
     assert options.task.stages[1].substeps == (5,)
+
+
+def test_without_a_refinement() -> None:
+    """TOML has no word for nothing; --set takes none."""
+    assert read("solar-force").task.refinement is not None
+    assert read("solar-force", ["task.refinement=none"]).task.refinement is None
+    assert read("solar-force", ["task.refinement.batch=7"]).task.refinement.batch == 7  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("key", ["n_updates", "batch", "lr"])
+def test_what_the_stages_say_is_not_said_twice(key: str) -> None:
+    with pytest.raises(ValueError, match=f"an unrolled task has {key} in its stages; set task.stages"):
+        read("charged-force", [f"{key}=3"])
 
 
 def test_a_file(tmp_path: Path) -> None:

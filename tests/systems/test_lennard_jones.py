@@ -120,6 +120,18 @@ def test_the_list_is_kept_until_a_pair_could_be_missing() -> None:
         assert near.n_built == n
 
 
+@pytest.mark.parametrize("kind", ["NumPy", "torch"])
+def test_arrays_may_be_changed_in_place(kind: str) -> None:
+    """The list's reference is its own: a pair that comes near in place is found."""
+    system = System.create([[0.0, 0, 0], [6.0, 0, 0]])
+    system = system if kind == "NumPy" else tensors(system)
+    potential = LennardJones()
+    assert float(potential(system).energy) == 0.0
+    system.positions[1, 0] = 1.2
+    assert float(potential(system).energy) == pytest.approx(float(LennardJones()(system).energy))
+    assert float(potential(system).energy) < -0.5
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_skin_never_misses_a_pair(seed: int) -> None:
     """Through a walk of positions and of the cell."""

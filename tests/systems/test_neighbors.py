@@ -94,10 +94,11 @@ def test_half_of_the_pairs(seed: int) -> None:
 @pytest.mark.parametrize("n", [0, 1, 2])
 def test_few_particles(n: int) -> None:
     x = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])[:n]
-    if n:
-        alone = box(x)
-        assert len(cell_list(alone, 2.0)) == len(neighbor_pairs(alone, 2.0)) == (2 if n == 2 else 0)
-    crowded = box(x if n else np.zeros((1, 3)), np.eye(3) * 1.5, (True, True, True))
+    whole = box([[0.0, 0, 0]])
+    alone = replace(whole, positions=x)
+    assert len(cell_list(alone, 2.0)) == len(neighbor_pairs(alone, 2.0)) == (2 if n == 2 else 0)
+    assert len(cell_list(alone, 2.0).starts) == n + 1
+    crowded = replace(alone, cell=np.eye(3) * 1.5, pbc=(True, True, True))
     assert as_set(cell_list(crowded, 4.0)) == as_set(neighbor_pairs(crowded, 4.0))
 
 
@@ -145,6 +146,8 @@ def test_a_dense_clump_in_a_large_box() -> None:
         (box([[0, 0, 0]], [[1, 0, 0], [2, 0, 0], [0, 0, 1]], (True, True, True)), 1.0, "the cell has no volume"),
         (box([[0, 0, 0]], None, (True, False, False)), 1.0, "a periodic direction needs a lattice vector"),
         (System.create(np.zeros((2, 1, 3))), 1.0, "one system at a time"),
+        (replace(box([[0, 0, 0]]), positions=np.array([[0.0, 0, 0], [0, np.nan, 0]])), 1.0, "particle 1 has no finite position"),
+        (box([[0, 0, 0], [3e9, 0, 0]], np.eye(3), (True, True, True)), 1.0, "a particle is 3e\\+09 cells away"),
     ],
 )
 def test_refusals(system: System, cutoff: float, told: str) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import trajectories.writer
 from integrators.state import State
+from systems.system import System
 from systems.units import ASTRONOMICAL, METAL, REDUCED
 from trajectories.h5md import GROUP, OBSERVABLES, H5MDReader
 from trajectories.writer import H5MDWriter
@@ -176,3 +177,21 @@ def test_due_after_a_second_or_a_full_buffer(tmp_path: Path, random_state: Calla
         for expected in (False, False, True):
             writer.write(state)
             assert writer.due is expected
+
+
+@pytest.mark.parametrize("copies", [None, 2, 5])
+def test_a_cell_that_moves(tmp_path: Path, copies: int | None) -> None:
+    """Every frame has its own, however frames are flushed; systems of an ensemble have theirs."""
+    stream = np.random.default_rng(0)
+    shape = (3, 3) if copies is None else (copies, 3, 3)
+    x = np.zeros((4, 3)) if copies is None else np.zeros((copies, 4, 3))
+    system = replace(System.create(x), pbc=(True, True, True))
+    states = [State(replace(system, cell=np.eye(3) * 4 + stream.random(shape)), step=k) for k in range(5)]
+    with H5MDWriter(tmp_path / "run.h5md", states[0].system) as writer:
+        for k, state in enumerate(states):
+            writer.write(state)
+            if k == 1:
+                writer.flush()
+    with H5MDReader(tmp_path / "run.h5md") as reader:
+        for k, state in enumerate(states):
+            np.testing.assert_array_equal(reader[k].system.cell, state.system.cell)
