@@ -179,3 +179,16 @@ def unwrap(starts, j, shift, outside):
             if moved[i] | moved[j[p]]:
                 for a in range(3):
                     shift[p, a] += outside[i, a] - outside[j[p], a]
+
+
+@njit(cache=True, nogil=True)
+def sort(starts, j, shift):
+    """Put each centre's pairs in the order of neighbour and shift, in place, by insertion: there are few, and runs are in order already."""
+    for i in range(len(starts) - 1):
+        for p in range(starts[i] + 1, starts[i + 1]):
+            n, a, b, c = j[p], shift[p, 0], shift[p, 1], shift[p, 2]
+            q = p
+            while q > starts[i] and (j[q - 1], shift[q - 1, 0], shift[q - 1, 1], shift[q - 1, 2]) > (n, a, b, c):
+                j[q], shift[q, 0], shift[q, 1], shift[q, 2] = j[q - 1], shift[q - 1, 0], shift[q - 1, 1], shift[q - 1, 2]
+                q -= 1
+            j[q], shift[q, 0], shift[q, 1], shift[q, 2] = n, a, b, c

@@ -2,16 +2,20 @@
 
 A kernel fills energies [n] and forces [n, 3] of the particles ``first`` to ``last`` and virial [3, 3], the sum over their pairs of
 half of offset times force; so threads may share the particles, and a particle's numbers do not depend on how.
+
+Sums are taken in the order of the list, without the pairs beyond the cutoff. With a list that is in order, numbers do not depend on when
+it was made, so that a run that is resumed, with a list of its own, has the same bits.
 """
 
 import math
+from functools import partial
 
 from systems.kernel import jit
 
 FORCE_SHIFT, SWITCH, SHIFT = range(3)
 
 
-@jit
+@partial(jit, reorder=False)
 def lennard_jones(first, last, x, cell, starts, j, shift, parameters, energies, forces, virial):
     """parameters: epsilon, sigma, cutoff, where switching begins, the truncation's number."""
     epsilon, sigma, cutoff, onset, kind = parameters[0], parameters[1], parameters[2], parameters[3], int(parameters[4])

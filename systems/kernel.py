@@ -36,16 +36,19 @@ def _sources(folder: str) -> str:
     return digest.hexdigest()[:12]
 
 
-def jit(function: Callable[..., Any]) -> Any:
+def jit(function: Callable[..., Any], *, reorder: bool = True) -> Any:
     """Compile a function of the packages with numba, without the interpreter's lock, kept on disk where any folder can be written.
+
+    Without ``reorder`` sums are taken in the order in which they are written.
 
     numba looks at the file of the function alone, not at those of the functions it calls; so the copy on disk is named after them all.
     """
+    options = _OPTIONS if reorder else {**_OPTIONS, "fastmath": FASTMATH - {"reassoc"}}
     function.__qualname__ += f"_{_sources(str(Path(function.__code__.co_filename).parent))}"
     try:
-        return njit(function, cache=True, **_OPTIONS)
+        return njit(function, cache=True, **options)
     except RuntimeError:  # no place for the cache: read-only packages and no home
-        return njit(function, **_OPTIONS)
+        return njit(function, **options)
 
 
 @cache

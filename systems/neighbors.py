@@ -175,12 +175,21 @@ def _bins(lengths: np.ndarray, cutoff: float, n: int, pbc: np.ndarray) -> tuple[
     return n_bins.astype(np.int64), np.where(pbc, reach, np.minimum(reach, n_bins)).astype(np.int64)
 
 
+def _in_order(pairs: Pairs) -> None:
+    """Each centre's pairs by neighbour and shift, whatever the bins they were found in."""
+    from systems import _cell_list
+
+    sort: Any = _cell_list.sort
+    sort(pairs.starts, pairs.j, pairs.shift)
+
+
 class NeighborList:
     """Pairs nearer than ``cutoff``, found anew only when some could be missing: called with a system, it gives its `Pairs`.
 
     The pairs are those nearer than cutoff + skin at the positions and in the cell of `reference`. They hold every pair nearer than the
     cutoff as long as the cell's least stretch times (cutoff + skin), less twice the largest displacement beyond what the cell's strain
-    brings, is at least the cutoff; then they are found anew. So with a skin there are pairs beyond the cutoff among them. ``n_built``
+    brings, is at least the cutoff; then they are found anew. So with a skin there are pairs beyond the cutoff among them;
+    those within it stand in an order, by neighbour and shift, that does not depend on when they were found. ``n_built``
     counts. Raises ValueError for a cutoff that is not positive, a negative skin, a cell without volume, or an ensemble.
     """
 
@@ -196,15 +205,11 @@ class NeighborList:
     def __call__(self, system: System) -> Pairs:
         if self._pairs is None or not self._holds(system):
             self._pairs = cell_list(system, self.cutoff + self.skin, self.threads)
+            _in_order(self._pairs)
             # a copy: who changes an array in place would move the reference too
             self.reference = system.map(np.copy)
             self.n_built += 1
         return self._pairs
-
-    def restore(self, reference: System) -> None:
-        """Find the pairs of this system, as a run that is resumed has to: the order of sums depends on it."""
-        self._pairs = None
-        self(reference)
 
     def _holds(self, system: System) -> bool:
         """Whether no pair nearer than the cutoff can be missing."""

@@ -144,6 +144,19 @@ def test_tensors_ensembles_and_stops_change_nothing() -> None:
     np.testing.assert_allclose(alone.system.cell, straight.system.cell[0], rtol=1e-12)
 
 
+def test_a_resumed_crystal_has_the_same_bits() -> None:
+    """With a neighbour list of its own."""
+
+    def scheme() -> Any:
+        return npt(LennardJones(cutoff=2.0, skin=0.2), Piston(0.3, 0.7, 0.5, flexible=True), 1.0)
+
+    *_, straight = rollout(scheme(), crystal(), 0.01, 300)
+    *_, half = rollout(scheme(), crystal(), 0.01, 137)
+    *_, resumed = rollout(scheme(), replace(half, evaluation=None), 0.01, 163)
+    for name in ("positions", "momenta", "cell"):
+        np.testing.assert_array_equal(getattr(resumed.system, name), getattr(straight.system, name))
+
+
 def test_a_pressure_that_rises() -> None:
     scheme = npt(nothing, Piston(1.0, Ramp(1.0, 4.0, 20.0), period=0.3), 2.0)
     *_, last = rollout(scheme, gas(300, 12), 0.05, 600)

@@ -132,6 +132,18 @@ def test_arrays_may_be_changed_in_place(kind: str) -> None:
     assert float(potential(system).energy) < -0.5
 
 
+def test_bits_do_not_depend_on_the_list() -> None:
+    """One that was made long ago, for other positions, gives the same numbers as one that is new."""
+    stream, system = np.random.default_rng(0), crystal(0, repeat=3)
+    old = LennardJones(**ARGON)
+    for _ in range(40):
+        system = replace(system, positions=system.positions + stream.normal(0, 0.03, system.positions.shape))
+        one, other = old(system), LennardJones(**ARGON)(system)
+        for name in ("energy", "forces", "stress", "energies"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+    assert 1 < old._lists[0].n_built < 40
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_skin_never_misses_a_pair(seed: int) -> None:
     """Through a walk of positions and of the cell."""
