@@ -20,6 +20,7 @@ import typer
 from integrators.state import Flow, State
 from mcegnn.cli.messages import mistakes, refuse_unwritable, size, table
 from mcegnn.cli.progress import Report, progress
+from mcegnn.cli.rows import TIMING, conserved_rows, jpl_rows, took
 from mcegnn.simulation import Configuration
 from trajectories import checkpoint
 from trajectories.checkpoint import Checkpoint
@@ -28,7 +29,6 @@ from trajectories.whole import temporary_of
 from trajectories.writer import H5MDWriter
 
 _RECORDED = ("mcegnn", "numpy", "numba", "h5py")
-TIMING = "timing"  # entries of the provenance that begin with it hold how long a part of the run took
 _CHECKPOINT_SECONDS = 60.0
 
 
@@ -179,7 +179,6 @@ class Job:
         }
 
     def _summary(self, speed: tuple[float, float]) -> None:
-        from mcegnn.cli.analyse import conserved_rows, jpl_rows, took
         from trajectories.conservation import conservation
         from trajectories.h5md import H5MDReader
 

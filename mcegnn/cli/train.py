@@ -174,18 +174,24 @@ def _run(trainer: "Trainer", record: dict[str, Any], folder: Path, quiet: bool, 
         if watch is not None:
             watch.close()
     if not quiet:
-        import numpy as np
+        _summary(trainer, folder)
 
-        from mcegnn.training.scoring import errors as errors_of
 
-        errors = errors_of(trainer.best, trainer.split.test, options.task)
-        rows = [
-            ("updates", f"{trainer.update:,} in {trainer.seconds / 60:.1f} minutes"),
-            (f"validation, {options.task.error}", f"{trainer.best_error:.3g}"),
-            (f"test, {options.task.error}", f"mean {errors.mean():.3g}, median {np.median(errors):.3g} of {len(errors):,} samples"),
-            ("model", str(folder / BEST)),
-        ]
-        table("Trained", rows)
+def _summary(trainer: "Trainer", folder: Path) -> None:
+    """How the best weights do on the test samples, which nobody has looked at before."""
+    import numpy as np
+
+    from mcegnn.training.scoring import errors as errors_of
+
+    options = trainer.options
+    errors = errors_of(trainer.best, trainer.split.test, options.task)
+    rows = [
+        ("updates", f"{trainer.update:,} in {trainer.seconds / 60:.1f} minutes"),
+        (f"validation, {options.task.error}", f"{trainer.best_error:.3g}"),
+        (f"test, {options.task.error}", f"mean {errors.mean():.3g}, median {np.median(errors):.3g} of {len(errors):,} samples"),
+        ("model", str(folder / BEST)),
+    ]
+    table("Trained", rows)
 
 
 def _write(metrics: list[dict[str, str]], path: Path) -> None:
