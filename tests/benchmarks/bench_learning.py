@@ -67,6 +67,50 @@ def _ten(work) -> None:  # type: ignore[no-untyped-def]
         work()
 
 
+def together() -> list[Row]:
+    """Updates of four models as one, batched over the models by vmap, against one after the other: the same losses and gradients."""
+    from torch.func import functional_call, stack_module_state, vmap
+
+    from mcegnn.nn import convolution
+
+    rows = []
+    graph = complete(5)
+    # the clamp's look at its numbers is no operation that can be batched
+    look, convolution.CLAMPS["norm"] = convolution.CLAMPS["norm"], _clamp_without_a_look
+    for threads, batch in ((1, 100), (2, 100), (1, 10)):
+        torch.set_num_threads(threads)
+        x, v, q, y = torch.randn(5, batch, 3), torch.randn(5, batch, 3), torch.randn(5, batch), torch.randn(5, batch, 3)
+        edges = torch.stack([q[graph.i] * q[graph.j], (x[graph.i] - x[graph.j]).square().sum(-1)], -1)
+        inputs = (v.norm(dim=-1, keepdim=True), x, v, edges, graph)
+        nets = [MCEGNN(64, 3, 4) for _ in range(4)]
+        parameters = {name: value.detach().requires_grad_() for name, value in stack_module_state(nets)[0].items()}
+        optimizers = [torch.optim.Adam(net.parameters(), 5e-4, fused=True) for net in nets]
+        stacked = torch.optim.Adam(parameters.values(), 5e-4, fused=True)
+
+        def loss(values: dict[str, torch.Tensor], net: MCEGNN = nets[0], data=inputs, true: torch.Tensor = y) -> torch.Tensor:  # type: ignore[no-untyped-def]
+            return (functional_call(net, values, data)[1].squeeze(-2) - true).square().mean()
+
+        def at_once(loss=loss, parameters=parameters, stacked=stacked) -> None:  # type: ignore[no-untyped-def]
+            _learn(stacked, vmap(loss)(parameters).sum())
+
+        def in_turn(loss=loss, nets=nets, optimizers=optimizers) -> None:  # type: ignore[no-untyped-def]
+            for net, optimizer in zip(nets, optimizers, strict=True):
+                _learn(optimizer, loss(dict(net.named_parameters()), net))
+
+        for work in (at_once, in_turn):
+            work()
+        measured = ratio(in_turn, at_once, repeats=9)
+        rows.append(
+            Row(f"four models as one, batch {batch}, {threads} threads, time over that of one after the other", shown(measured), "")
+        )
+    convolution.CLAMPS["norm"] = look
+    return rows
+
+
+def _clamp_without_a_look(vectors: torch.Tensor, limit: float) -> torch.Tensor:
+    return vectors * (limit * vectors.square().sum(1, keepdim=True).clamp(min=limit * limit).rsqrt())
+
+
 def trained(name: str, preset: str, *changes: str, threads: int = 1) -> tuple[Stored, float]:
     """The best model of a run of ``mcegnn train``, made where it is not there yet, and the minutes it took."""
     folder = RUNS / name

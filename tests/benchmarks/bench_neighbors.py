@@ -20,7 +20,7 @@ CUTOFF = 5.0
 
 def silicon(repeat: int) -> Atoms:
     """8 repeat^3 atoms, moved by 0.05 Angstrom or so."""
-    atoms = bulk("Si", "diamond", a=5.43, cubic=True) * (repeat,) * 3
+    atoms = bulk("Si", "diamond", a=5.43, cubic=True).repeat(repeat)
     atoms.rattle(0.05, seed=1)
     return atoms
 

