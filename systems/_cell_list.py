@@ -11,12 +11,15 @@ from numba import njit
 
 @njit(cache=True, nogil=True)
 def extent(fractional):
-    """Lowest and highest fractional coordinates, [3] each."""
+    """Lowest and highest fractional coordinates, [3] each, and the first particle that has one that is not finite, -1 for none."""
     low, high = np.full(3, np.inf), np.full(3, -np.inf)
     for i in range(len(fractional)):
         for a in range(3):
-            low[a], high[a] = min(low[a], fractional[i, a]), max(high[a], fractional[i, a])
-    return low, high
+            f = fractional[i, a]
+            if not np.isfinite(f):
+                return low, high, i
+            low[a], high[a] = min(low[a], f), max(high[a], f)
+    return low, high, -1
 
 
 @njit(cache=True, nogil=True)
@@ -93,7 +96,7 @@ def _runs_from(b, start, n_bins, reach, pbc, cell, runs, shifts, moves):
 
 
 @njit(cache=True, nogil=True)
-def _fill(k, last, x, order, start, bins, n_bins, reach, pbc, cell, cutoff2, found, ends, shifted, c, n_shifted):
+def _fill(k, first, last, x, order, start, bins, n_bins, reach, pbc, cell, cutoff2, found, ends, shifted, c, n_shifted):
     """Look through the bins of the sorted particles k to ``last``.
 
     Returns the first that found no room, what is filled so far, and how much room it wants among the pairs and among the shifted runs.
@@ -120,7 +123,7 @@ def _fill(k, last, x, order, start, bins, n_bins, reach, pbc, cell, cutoff2, fou
                 shifted[n_shifted, 0], shifted[n_shifted, 1] = before, c
                 shifted[n_shifted, 2], shifted[n_shifted, 3], shifted[n_shifted, 4] = shifts[r, 0], shifts[r, 1], shifts[r, 2]
                 n_shifted += 1
-        ends[k] = c
+        ends[k - first] = c
         k += 1
     return k, c, n_shifted, c, n_shifted
 
@@ -132,14 +135,14 @@ def pairs_of(first, last, x, order, start, bins, n_bins, reach, pbc, cell, cutof
     Returns where those of each end, their places in that order [pairs], and of runs that are shifted: where they start and end among the
     pairs, and by how many lattice vectors, [runs, 5].
     """
-    ends, found, shifted = np.empty(last, np.int64), np.empty(n_expected + 64, np.int32), np.empty((256, 5), np.int64)
+    ends, found, shifted = np.empty(last - first, np.int64), np.empty(n_expected + 64, np.int32), np.empty((256, 5), np.int64)
     k, c, n_shifted = first, 0, 0
     while True:
         k, c, n_shifted, room, shifted_room = _fill(
-            k, last, x, order, start, bins, n_bins, reach, pbc, cell, cutoff2, found, ends, shifted, c, n_shifted
+            k, first, last, x, order, start, bins, n_bins, reach, pbc, cell, cutoff2, found, ends, shifted, c, n_shifted
         )
         if k == last:
-            return ends[first:], found[:c], shifted[:n_shifted]
+            return ends, found[:c], shifted[:n_shifted]
         if room > len(found):
             larger = np.empty(2 * room, np.int32)
             larger[:c] = found[:c]
@@ -168,13 +171,9 @@ def put(first, order, ends, found, shifted, starts, i, j, shift):
 
 
 @njit(cache=True, nogil=True)
-def unwrap(starts, j, shift, outside):
-    """Shifts between particles where they are, from those between their images inside the cell."""
-    n = len(starts) - 1
-    moved = np.zeros(n, np.uint8)
-    for i in range(n):
-        moved[i] = outside[i, 0] != 0 or outside[i, 1] != 0 or outside[i, 2] != 0
-    for i in range(n):
+def unwrap(first, last, starts, j, shift, outside, moved):
+    """Shifts between particles where they are, from those between their images inside the cell; ``moved`` says who is not inside."""
+    for i in range(first, last):
         for p in range(starts[i], starts[i + 1]):
             if moved[i] | moved[j[p]]:
                 for a in range(3):

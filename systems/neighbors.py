@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -65,14 +66,22 @@ def _refuse(system: System, cutoff: float) -> None:
         raise ValueError(f"neighbours are found for one system at a time; positions have shape {tuple(system.positions.shape)}")
     if not (cutoff > 0 and math.isfinite(cutoff)):
         raise ValueError(f"the cutoff must be a positive number, not {cutoff}")
-    if not np.isfinite(system.positions).all():
-        particle = int(np.argwhere(~np.isfinite(system.positions))[0, 0])
-        raise ValueError(f"particle {particle} has no finite position, so it has no neighbours")
 
 
-def _refuse_far(cells: float) -> None:
+def _extent(fractional: np.ndarray, pbc: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest fractional coordinates; ValueError where one is not finite, or too far from a periodic cell."""
+    from systems import _cell_list
+
+    kernels: Any = _cell_list
+    if not len(fractional):
+        return np.zeros(3), np.ones(3)
+    low, high, broken = kernels.extent(fractional)
+    if broken >= 0:
+        raise ValueError(f"particle {broken} has no finite position, so it has no neighbours")
+    cells = float(np.maximum(-low, high)[pbc].max(initial=0.0))
     if cells > _FARTHEST:
         raise ValueError(f"a particle is {cells:.3g} cells away from the cell, where its images can no longer be counted")
+    return low, high
 
 
 def neighbor_pairs(system: System, cutoff: float) -> Pairs:
@@ -82,8 +91,9 @@ def neighbor_pairs(system: System, cutoff: float) -> Pairs:
     """
     _refuse(system, cutoff)
     box, x = _Box.of(system), np.asarray(system.positions)
-    outside = np.where(box.pbc, np.floor(x @ box.inverse), 0.0)
-    _refuse_far(np.abs(outside).max(initial=0.0))
+    fractional = x @ box.inverse
+    _extent(fractional, box.pbc)
+    outside = np.where(box.pbc, np.floor(fractional), 0.0)
     inside = x - outside @ box.cell
     far = [range(-k, k + 1) if periodic else range(1) for k, periodic in zip(_images(box, cutoff), box.pbc, strict=True)]
     found = []
@@ -123,8 +133,7 @@ def cell_list(system: System, cutoff: float, threads: int = 1) -> Pairs:
     box, x = _Box.of(system), np.ascontiguousarray(system.positions, dtype=float)
     n = len(x)
     fractional = x @ box.inverse
-    _refuse_far(np.abs(fractional[:, box.pbc]).max(initial=0.0))
-    low, high = (np.zeros(3), np.ones(3)) if box.pbc.all() or not n else kernels.extent(fractional)
+    low, high = _extent(fractional, box.pbc)
     spans = np.where(box.pbc, 1.0, np.maximum(high - low, 1e-9))
     n_bins, reach = _bins(spans * box.heights, cutoff, n, box.pbc)
     bins, outside, most = kernels.bins_of(fractional, n_bins, low, spans, box.pbc)
@@ -151,7 +160,8 @@ def cell_list(system: System, cutoff: float, threads: int = 1) -> Pairs:
     shift = np.zeros((len(j), 3), np.int8 if max(_images(box, cutoff)) + 2 * most < 128 else np.int32)
     _shared(put, n_parts, threads)
     if most:
-        kernels.unwrap(starts, j, shift, outside)
+        moved = outside.any(-1)
+        _shared(lambda k: kernels.unwrap(edges[k], edges[k + 1], starts, j, shift, outside, moved), n_parts, threads)
     return Pairs(i, j, shift, starts)
 
 
@@ -159,8 +169,13 @@ def _shared(work: Callable[[int], Any], n_parts: int, threads: int) -> list[Any]
     """The work on each part, shared out among threads: the kernels hold no lock."""
     if n_parts == 1:
         return [work(0)]
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(work, range(n_parts)))
+    return list(_pool(threads).map(work, range(n_parts)))
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Threads are kept: to start them takes as long as a list of a thousand particles."""
+    return ThreadPoolExecutor(threads)
 
 
 def _bins(lengths: np.ndarray, cutoff: float, n: int, pbc: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
