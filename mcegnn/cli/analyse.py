@@ -18,7 +18,7 @@ def analyse(
         float | None, typer.Option(help="How far from it is still right, in the run's unit of length. [default: 0.1]")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
-    figure: Annotated[Path | None, typer.Option(help="Draw the trajectory into this PNG, SVG or PDF file.")] = None,
+    figure: Annotated[Path | None, typer.Option(help="Draw this run's trajectory into this PNG, SVG or PDF file.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the figure where it exists.")] = False,
 ) -> None:
     """Say how well a run did: drifts of energy, momentum and angular momentum; for planets the distance to JPL DE440.
