@@ -16,9 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from integrators.random import Random
 from integrators.state import State
-from integrators.thermostats import Ramp, now, refuse_negative
+from integrators.thermostats import Ramp, ends, now, numbers_of, refuse_negative
 from systems.arrays import Array, like, namespace
 from systems.system import Potential, System
 
@@ -43,8 +42,7 @@ class Piston:
         refuse_negative("temperature", self.temperature, zero=False)
         if self.friction is not None:
             refuse_negative("friction", self.friction)
-        ends = (self.pressure.first, self.pressure.last) if isinstance(self.pressure, Ramp) else (self.pressure,)
-        if not all(math.isfinite(end) for end in ends):
+        if not all(math.isfinite(end) for end in ends(self.pressure)):
             raise ValueError(f"the pressure must be finite, not {self.pressure}")
         if not (self.period > 0 and math.isfinite(self.period)):
             raise ValueError(f"the period of the cell must be positive, not {self.period}")
@@ -140,10 +138,7 @@ class CellNoise:
         piston, v = self.piston, self.piston.rate(state)
         if dt < 0:
             raise ValueError("friction and noise cannot run backwards in time")
-        random: Random | None = state.random
-        if random is None:
-            raise ValueError("constant pressure needs random numbers: start from State(system, random=Random(seed))")
-        drawn, after = random.normals(tuple(v.shape))
+        drawn, after = numbers_of(state, "constant pressure").normals(tuple(v.shape))
         kept = math.exp(-dt * (1.0 / piston.period if piston.friction is None else piston.friction))
         # each of six independent strains has kT / W; off the diagonal, two entries are one strain, so each has half
         noise = (drawn + drawn.swapaxes(-1, -2)) / 2.0

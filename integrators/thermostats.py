@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from integrators.random import Random
 from integrators.state import State
 from integrators.weights import WEIGHTS
 from systems.arrays import Array, like, namespace
@@ -30,9 +31,21 @@ def now(quantity: float | Ramp, time: float) -> float:
     return quantity.at(time) if isinstance(quantity, Ramp) else quantity
 
 
+def ends(quantity: float | Ramp) -> tuple[float, ...]:
+    """The values between which the quantity always is."""
+    return (quantity.first, quantity.last) if isinstance(quantity, Ramp) else (quantity,)
+
+
+def numbers_of(state: State, what: str) -> Random:
+    """The state's random numbers; ValueError, saying what needs them, where there are none."""
+    if state.random is None:
+        raise ValueError(f"{what} needs random numbers: start from State(system, random=Random(seed))")
+    return state.random
+
+
 def refuse_negative(what: str, quantity: float | Ramp, *, zero: bool = True) -> None:
     """ValueError where a temperature or the like is anywhere below zero (or zero, unless it may be) or not finite."""
-    for value in (quantity.first, quantity.last) if isinstance(quantity, Ramp) else (quantity,):
+    for value in ends(quantity):
         if not (value >= 0 and math.isfinite(value) and (zero or value > 0)):
             raise ValueError(f"the {what} must {'not be negative' if zero else 'be positive'}, not {value}")
     if isinstance(quantity, Ramp) and not quantity.duration > 0:
@@ -60,11 +73,9 @@ class OrnsteinUhlenbeck:
     def __call__(self, state: State, dt: float) -> State:
         if dt < 0 and self.friction > 0:
             raise ValueError("friction and noise cannot run backwards in time")
-        if state.random is None:
-            raise ValueError("a thermostat needs random numbers: start from State(system, random=Random(seed))")
         system = state.system
         x = system.positions
-        drawn, after = state.random.normals(tuple(x.shape))
+        drawn, after = numbers_of(state, "a thermostat").normals(tuple(x.shape))
         kept = math.exp(-self.friction * dt)
         spread = (1.0 - kept**2) * system.units.boltzmann * now(self.temperature, state.time)
         noise = like(drawn, x).to(x) if namespace(x) is not np else drawn

@@ -13,6 +13,7 @@ from functools import partial
 from systems.kernel import jit
 
 FORCE_SHIFT, SWITCH, SHIFT = range(3)
+TRUNCATIONS = {"force-shift": FORCE_SHIFT, "switch": SWITCH, "shift": SHIFT}
 
 
 @partial(jit, reorder=False)

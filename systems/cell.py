@@ -10,6 +10,8 @@ PERIODIC: PBC = (True, True, True)
 
 def complete(cell: Array) -> Array:
     """Cells [..., 3, 3] with each lattice vector that is zero replaced by a unit vector at right angles to the others."""
+    if np.any(cell, axis=-1).all():  # whole already, as most are; ASE would look longer
+        return np.asarray(cell, dtype=float)
     from ase.geometry import complete_cell
 
     flat = np.asarray(cell, dtype=float).reshape(-1, 3, 3)

@@ -1,7 +1,7 @@
 """`LennardJones` between near particles, in free space or in a periodic cell."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -11,7 +11,6 @@ from systems.neighbors import NeighborList
 from systems.system import Evaluation, System
 
 Truncation = Literal["force-shift", "switch", "shift"]
-_KINDS: dict[str, int] = {"force-shift": 0, "switch": 1, "shift": 2}
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +38,8 @@ class LennardJones:
     def __post_init__(self) -> None:
         if not (self.epsilon > 0 and self.sigma > 0):
             raise ValueError(f"epsilon and sigma must be positive, not {self.epsilon} and {self.sigma}")
-        if self.truncation not in _KINDS:
-            raise ValueError(f"truncation is one of {', '.join(_KINDS)}, not {self.truncation!r}")
+        if self.truncation not in get_args(Truncation):
+            raise ValueError(f"truncation is one of {', '.join(get_args(Truncation))}, not {self.truncation!r}")
         for name, default in (("cutoff", 2.5 * self.sigma), ("onset", 0.9 * (self.cutoff or 2.5 * self.sigma))):
             object.__setattr__(self, name, getattr(self, name) or default)
         object.__setattr__(self, "skin", 0.3 * self.sigma if self.skin == -1.0 else self.skin)
@@ -69,7 +68,7 @@ class LennardJones:
         pairs, n = neighbors(system), system.n_particles
         energies, forces, virial = np.empty(n), np.empty((n, 3)), np.zeros((3, 3))
         cell = np.zeros((3, 3)) if system.cell is None else np.ascontiguousarray(system.cell, dtype=float)
-        parameters = np.array([self.epsilon, self.sigma, self.cutoff, self.onset, _KINDS[self.truncation]])
+        parameters = np.array([self.epsilon, self.sigma, self.cutoff, self.onset, _pair_kernels.TRUNCATIONS[self.truncation]])
         x = np.ascontiguousarray(system.positions, dtype=float)
         kernel(0, n, x, cell, pairs.starts, pairs.j, pairs.shift, parameters, energies, forces, virial)
         stress = -virial / volume(cell) if all(system.pbc) else None

@@ -54,7 +54,7 @@ class _Box:
         given = np.zeros((3, 3)) if system.cell is None else np.asarray(system.cell, dtype=float)
         if (pbc & ~given.any(-1)).any():
             raise ValueError("a periodic direction needs a lattice vector")
-        cell = given if given.any(-1).all() else complete(given)
+        cell = complete(given)
         if not volume(cell) > 1e-12 * np.prod((cell**2).sum(-1)) ** 0.5:
             raise ValueError("the cell has no volume")
         inverse = np.linalg.inv(cell)
@@ -64,6 +64,10 @@ class _Box:
 def _refuse(system: System, cutoff: float) -> None:
     if system.positions.ndim != 2:
         raise ValueError(f"neighbours are found for one system at a time; positions have shape {tuple(system.positions.shape)}")
+    _refuse_cutoff(cutoff)
+
+
+def _refuse_cutoff(cutoff: float) -> None:
     if not (cutoff > 0 and math.isfinite(cutoff)):
         raise ValueError(f"the cutoff must be a positive number, not {cutoff}")
 
@@ -209,8 +213,7 @@ class NeighborList:
     """
 
     def __init__(self, cutoff: float, skin: float = 0.0, threads: int = 1) -> None:
-        if not (cutoff > 0 and math.isfinite(cutoff)):
-            raise ValueError(f"the cutoff must be a positive number, not {cutoff}")
+        _refuse_cutoff(cutoff)
         if not (skin >= 0 and math.isfinite(skin)):
             raise ValueError(f"the skin must not be negative, not {skin}")
         self.cutoff, self.skin, self.threads, self.n_built = cutoff, skin, threads, 0

@@ -91,6 +91,7 @@ def configuration_of(reader: Any) -> dict[str, Any]:
 
 
 def jpl_distance(reader: Any, which: slice = slice(None)) -> Any:
+    """The distances of the run's planets to JPL DE440's, of some frames; None, saying why, where they cannot be had."""
     configuration = configuration_of(reader)
     if configuration.get("system") != "solar":
         return None

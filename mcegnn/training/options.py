@@ -213,5 +213,5 @@ def _set(values: dict[str, Any], change: str) -> None:
     for name in outer:
         inner = inner.setdefault(name, {})
         if not isinstance(inner, dict):
-            raise ValueError(f"--set {change}: {name} holds a value, not further keys")
+            raise ValueError(f"--set {' '.join(change.split())}: {name} holds a value, not further keys")
     inner[last] = value

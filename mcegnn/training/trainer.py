@@ -47,11 +47,11 @@ class Trainer:
         self.model: Any = stored.model.to(device, dtype).train().requires_grad_(True)
         self.average: Any = copy.deepcopy(self.model)
         self.best: Any = copy.deepcopy(self.model)
-        self.task = tasks.make(options.task, split.train, options.batch)
         task = options.task
+        self.task = tasks.make(task, split.train, options.batch)
         self.refinement = Refinement(split.train, task, task.refinement) if task.refinement else None
         self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), options.lr, betas=(0.9, 0.99 if options.task.stages else 0.999), fused=True,
+            self.model.parameters(), options.lr, betas=(0.9, 0.99 if task.stages else 0.999), fused=True,
             weight_decay=options.weight_decay,
         )  # fmt: skip
         self.update, self.best_error, self.since_best, self.seconds = 0, math.inf, 0, 0.0
