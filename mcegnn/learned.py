@@ -9,7 +9,7 @@ from typing import Any
 
 from systems.system import Potential, System
 
-_UNITS = {"charged": "reduced", "solar": "astronomical"}
+_UNITS = {"charged": "reduced", "solar": "astronomical", "atoms": "metal"}
 _LABELS = {"charged": "charges", "solar": "masses"}
 
 
@@ -36,9 +36,10 @@ def model(name: str, system: str) -> tuple[Any, str]:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
     found = _loaded(str(path), digest)
     if found.units.name != _UNITS[system]:
-        raise ValueError(f"the model {name} is in {found.units.name} units; a {system} system is in {_UNITS[system]} units")
+        whose = "a file's atoms are" if system == "atoms" else f"a {system} system is"
+        raise ValueError(f"the model {name} is in {found.units.name} units; {whose} in {_UNITS[system]} units")
     kind = found.inputs if is_dynamics(found) else found.coupling
-    if kind != _LABELS[system]:
+    if kind != _LABELS.get(system, kind):
         raise ValueError(
             f"the model {name} tells particles apart by their {kind}; those of a {system} system differ by their {_LABELS[system]}"
         )

@@ -7,7 +7,7 @@ import numpy as np
 
 from systems.arrays import Array, like, namespace
 from systems.cell import volume
-from systems.neighbors import NeighborList
+from systems.neighbors import NeighborList, refuse_cutoff
 from systems.system import Evaluation, System
 
 Truncation = Literal["force-shift", "switch", "shift"]
@@ -42,6 +42,7 @@ class LennardJones:
             raise ValueError(f"truncation is one of {', '.join(get_args(Truncation))}, not {self.truncation!r}")
         for name, default in (("cutoff", 2.5 * self.sigma), ("onset", 0.9 * (self.cutoff or 2.5 * self.sigma))):
             object.__setattr__(self, name, getattr(self, name) or default)
+        refuse_cutoff(self.cutoff)
         object.__setattr__(self, "skin", 0.3 * self.sigma if self.skin == -1.0 else self.skin)
         if not 0 < self.onset < self.cutoff:
             raise ValueError(f"the onset of switching must lie between zero and the cutoff {self.cutoff}, not at {self.onset}")

@@ -1,5 +1,6 @@
 """Anything ASE can read or build as a `System`, and back; nothing more."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,3 +39,55 @@ def to_atoms(system: System) -> Any:
         numbers=system.species, positions=system.positions, momenta=system.momenta, masses=system.masses,
         charges=system.charges if system.charges.any() else None, cell=system.cell, pbc=system.pbc,
     )  # fmt: skip
+
+
+def read(name: str) -> tuple[System, np.ndarray]:
+    """The system of a file that ASE can read, its last structure or that of ``FILE@INDEX``, and its frozen atoms, as `frozen` has them.
+
+    FileNotFoundError where there is no file, ValueError where ASE makes no atoms of it.
+    """
+    found = _structures(name, None)
+    if len(found) != 1:
+        raise ValueError(f"{name} holds {len(found)} structures; name one, such as {name.rpartition('@')[0] or name}@0")
+    try:
+        return from_atoms(found[0]), frozen(found[0])
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def read_all(name: str) -> list[System]:
+    """All structures of a file that ASE can read, or those of ``FILE@INDEX``; errors as of `read`."""
+    try:
+        return [from_atoms(atoms) for atoms in _structures(name, ":")]
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def _structures(name: str, which: str | None) -> list[Any]:
+    from ase import Atoms
+    from ase.io import read as ase_read
+
+    path = Path(name) if Path(name).exists() else Path(name.rpartition("@")[0] or name)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {path}")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name a file of atoms in it")
+    open(path, "rb").close()  # a file that may not be read says so itself
+    try:
+        found = ase_read(name, index=which if path == Path(name) else None)
+    except Exception as error:  # each of ASE's readers fails in its own way
+        said = " ".join(str(error).split()) or "it makes nothing of its contents"
+        raise ValueError(f"ASE cannot read atoms from {name}: {said} ({type(error).__name__})") from None
+    return [found] if isinstance(found, Atoms) else list(found)
+
+
+def frozen(atoms: Any) -> np.ndarray:
+    """Which atoms [n_atoms] of an ``ase.Atoms`` its FixAtoms hold; ValueError for any other constraint, which would not be honoured."""
+    from ase.constraints import FixAtoms
+
+    held = np.zeros(len(atoms), dtype=bool)
+    for constraint in atoms.constraints:
+        if not isinstance(constraint, FixAtoms):
+            raise ValueError(f"its constraint {type(constraint).__name__} is not honoured; only FixAtoms is, so take it off")
+        held[constraint.index] = True
+    return held

@@ -64,10 +64,11 @@ class _Box:
 def _refuse(system: System, cutoff: float) -> None:
     if system.positions.ndim != 2:
         raise ValueError(f"neighbours are found for one system at a time; positions have shape {tuple(system.positions.shape)}")
-    _refuse_cutoff(cutoff)
+    refuse_cutoff(cutoff)
 
 
-def _refuse_cutoff(cutoff: float) -> None:
+def refuse_cutoff(cutoff: float) -> None:
+    """ValueError where the cutoff is not a positive number."""
     if not (cutoff > 0 and math.isfinite(cutoff)):
         raise ValueError(f"the cutoff must be a positive number, not {cutoff}")
 
@@ -213,7 +214,7 @@ class NeighborList:
     """
 
     def __init__(self, cutoff: float, skin: float = 0.0, threads: int = 1) -> None:
-        _refuse_cutoff(cutoff)
+        refuse_cutoff(cutoff)
         if not (skin >= 0 and math.isfinite(skin)):
             raise ValueError(f"the skin must not be negative, not {skin}")
         self.cutoff, self.skin, self.threads, self.n_built = cutoff, skin, threads, 0

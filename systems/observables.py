@@ -1,4 +1,4 @@
-"""Observables of a system: kinetic energy, temperature, momentum, angular momentum; they broadcast over ensembles."""
+"""Observables of a system: kinetic energy, temperature, pressure, momentum, angular momentum; they broadcast over ensembles."""
 
 from systems.arrays import Array, namespace
 from systems.system import System
@@ -13,6 +13,12 @@ def temperature(system: System, n_degrees: int | None = None) -> Array:
     """Kinetic temperature 2 K / (n_degrees kB), [...]; n_degrees is 3 n_particles unless given (3 n - 3 at zero momentum)."""
     n_degrees = 3 * system.n_particles if n_degrees is None else n_degrees
     return 2.0 * kinetic_energy(system) / (n_degrees * system.units.boltzmann)
+
+
+def pressure(system: System, stress: Array) -> Array:
+    """(2 K / V - trace of the stress [..., 3, 3]) / 3, [...], of a system in a cell that is periodic in all directions."""
+    volume = abs(namespace(system.cell).linalg.det(system.cell))
+    return (2.0 * kinetic_energy(system) / volume - stress[..., 0, 0] - stress[..., 1, 1] - stress[..., 2, 2]) / 3.0
 
 
 def momentum(system: System) -> Array:

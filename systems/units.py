@@ -19,6 +19,8 @@ _SI = {
     },
     "length": {"Angstrom": 1e-10, "nm": 1e-9, "m": 1.0, "km": 1e3, "au": _ASTRONOMICAL_UNIT},
 }  # fmt: skip
+_PASCALS = {"bar": 1e5, "kbar": 1e8, "Pa": 1.0, "kPa": 1e3, "MPa": 1e6, "GPa": 1e9, "atm": 101325.0}
+PASCALS = _ELECTRON_VOLT / 1e-30  # in one eV/Angstrom^3
 _PLURALS = {"seconds": "s", "minutes": "min", "hours": "h", "days": "day", "years": "year", "centuries": "century"}
 
 
@@ -71,7 +73,9 @@ ASTRONOMICAL = Units(
 )  # fmt: skip
 BY_NAME = {units.name: units for units in (REDUCED, METAL, ASTRONOMICAL)}
 
-_QUANTITY = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?nan|[+-]?inf)\s*([A-Za-z]*)\s*", re.IGNORECASE)
+_QUANTITY = re.compile(
+    r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?nan|[+-]?inf)\s*((?:(?:1?/)?[A-Za-z]+(?:\^?-1)?)?)\s*", re.IGNORECASE
+)
 
 
 def duration(text: str, units: Units, what: str) -> float:
@@ -79,11 +83,8 @@ def duration(text: str, units: Units, what: str) -> float:
 
     A bare number is taken in reduced units only. Raises ValueError, in one sentence, for anything else.
     """
-    match = _QUANTITY.fullmatch(text)
     example = "0.001" if units.seconds is None else f'"0.5 {"day" if units is ASTRONOMICAL else "fs"}"'
-    if match is None:
-        raise ValueError(f"{what} {text!r} is not a quantity; write {what} {example}")
-    value, unit = float(match[1]), match[2]
+    value, unit = _number(text, what, example)
     unit = _PLURALS.get(unit, unit)
     if not (math.isfinite(value) and value > 0):
         raise ValueError(f"{what} must be positive and finite, not {text!r}; write {what} {example}")
@@ -102,3 +103,39 @@ def duration(text: str, units: Units, what: str) -> float:
             f"{what} {text!r} is too {'short' if converted == 0 else 'long'} to be held in {units.time}s; write {what} {example}"
         )
     return converted
+
+
+def temperature(text: str, what: str) -> float:
+    """Kelvin of a quantity such as "300 K"; ValueError, in one sentence, without a unit, below zero, or for anything else."""
+    return _sized(text, what, '"300 K"', "temperature", {"K": 1.0, "mK": 1e-3, "kelvin": 1.0})
+
+
+def pressure(text: str, what: str) -> float:
+    """eV/Angstrom^3 of a quantity such as "1 bar"; ValueError, in one sentence, without a unit, below zero, or for anything else."""
+    return _sized(text, what, '"1 bar"', "pressure", {unit: pascals / PASCALS for unit, pascals in _PASCALS.items()})
+
+
+def rate(text: str, units: Units, what: str) -> float:
+    """A rate such as "1 /ps" (or 1/ps, ps-1, ps^-1) per unit of time; ValueError, in one sentence, for anything else."""
+    written = {unit: 1.0 / units.convert(1.0, unit) for unit in _SI["time"]}
+    forms = ("/{}", "1/{}", "{}-1", "{}^-1")
+    return _sized(text, what, '"1 /ps"', "rate", {form.format(unit): size for form in forms for unit, size in written.items()}, show=4)
+
+
+def _sized(text: str, what: str, example: str, kind: str, sizes: dict[str, float], show: int = 100) -> float:
+    """A quantity that is not negative, by the sizes of the units it may be in."""
+    value, unit = _number(text, what, example)
+    if not (math.isfinite(value * max(sizes.values())) and value >= 0):
+        raise ValueError(f"{what} must be finite and not below zero, not {text!r}; write {what} {example}")
+    if not unit:
+        raise ValueError(f"{what} {text!r} has no unit; write {what} {example}")
+    if unit not in sizes:
+        raise ValueError(f"{what} {text!r}: {unit!r} is not a unit of {kind}; known are {', '.join(list(sizes)[:show])}")
+    return value * sizes[unit]
+
+
+def _number(text: str, what: str, example: str) -> tuple[float, str]:
+    match = _QUANTITY.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{what} {text!r} is not a quantity; write {what} {example}")
+    return float(match[1]), match[2]

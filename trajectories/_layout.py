@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 
 from integrators.state import State
-from systems.observables import kinetic_energy
+from systems.observables import kinetic_energy, pressure
 from systems.system import System
 from systems.units import METAL, Units
 
@@ -106,6 +106,10 @@ def columns(states: Sequence[State]) -> dict[str, np.ndarray]:
     energies = _of_all([s.evaluation and s.evaluation.energy for s in states], "a potential energy")
     if energies:
         columns[f"{OBSERVABLES}/potential_energy/value"] = np.stack([np.asarray(energy) for energy in energies])
+    stresses = _of_all([s.evaluation and s.evaluation.stress for s in states], "a stress")
+    if stresses:
+        pressures = [pressure(s.system, stress) for s, stress in zip(states, stresses, strict=True)]
+        columns[f"{OBSERVABLES}/pressure/value"] = np.stack([np.asarray(p) for p in pressures])
     return columns
 
 

@@ -91,6 +91,23 @@ class H5MDReader:
         """[n_particles]."""
         return np.asarray(self._file[f"{GROUP}/mass/value"][0, : self.n_particles])
 
+    @cached_property
+    def species(self) -> np.ndarray:
+        """[n_particles]; 0 where there are none."""
+        return np.asarray(self._file[f"{GROUP}/species/value"][0, : self.n_particles])
+
+    @cached_property
+    def pbc(self) -> tuple[bool, bool, bool]:
+        """The periodic directions."""
+        first, second, third = self._file[f"{GROUP}/box/pbc/value"][0]
+        return bool(first), bool(second), bool(third)
+
+    @property
+    def cells(self) -> np.ndarray:
+        """[frames, (n_systems,) 3, 3]; zero where there is no cell."""
+        own = self.observable(CELLS)
+        return np.asarray(self._file[f"{GROUP}/box/edges/value"][: len(self)]) if own is None else own
+
     @property
     def steps(self) -> np.ndarray:
         """[frames]."""
@@ -121,11 +138,8 @@ class H5MDReader:
     def _system(self) -> System:
         flat = self._file[f"{GROUP}/charge/value"][0]
         charges = flat if self.n_systems is None else flat.reshape(self.n_systems, self.n_particles)
-        species = self._file[f"{GROUP}/species/value"][0, : self.n_particles]
-        pbc = self._file[f"{GROUP}/box/pbc/value"][0]
         x = np.zeros((*charges.shape, 3))
-        periodic = (bool(pbc[0]), bool(pbc[1]), bool(pbc[2]))
-        return System(x, x, self.masses, species, charges, self._cell(0), periodic, self.units)
+        return System(x, x, self.masses, self.species, charges, self._cell(0), self.pbc, self.units)
 
     def _cell(self, k: int) -> np.ndarray | None:
         """Of frame k: [3, 3], or [n_systems, 3, 3] where systems have their own."""
@@ -135,14 +149,14 @@ class H5MDReader:
 
 
 def universe(path: str | Path) -> Any:
-    """The run as an MDAnalysis Universe (float32): particles' names, masses and charges; systems of an ensemble are its residues.
+    """The run as an MDAnalysis Universe (float32): particles' names, elements, masses and charges; an ensemble's systems are its residues.
 
     Molecular runs have MDAnalysis' units; reduced and astronomical ones keep their own.
     """
     import MDAnalysis
 
     with H5MDReader(path) as reader:
-        n_systems, n, names = reader.n_systems or 1, reader.n_particles, reader.names
+        n_systems, n, names, species = reader.n_systems or 1, reader.n_particles, reader.names, reader.species
         charges, masses = np.ravel(reader._system.charges), np.tile(reader.masses, n_systems)
         convert, times = reader.units is METAL, reader.times
         spacing = float(times[1] - times[0]) * reader._scale("time") if len(times) > 1 else 1.0
@@ -150,6 +164,11 @@ def universe(path: str | Path) -> Any:
     u = MDAnalysis.Universe.empty(n_systems * n, n_systems, atom_resindex=residues, trajectory=False)
     u.add_TopologyAttr("masses", masses)
     u.add_TopologyAttr("charges", charges)
+    if species.any():
+        from ase.data import chemical_symbols
+
+        u.add_TopologyAttr("elements", [chemical_symbols[k] for k in species] * n_systems)
+        names = names or [chemical_symbols[k] for k in species]
     u.add_TopologyAttr("names", (names or [str(k) for k in range(n)]) * n_systems)
     u.add_TopologyAttr("resids", np.arange(1, n_systems + 1))
     u.load_new(str(path), format="H5MD", convert_units=convert, dt=spacing)

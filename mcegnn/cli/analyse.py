@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from mcegnn.cli.messages import mistakes, refuse_figure, table, told
-from mcegnn.cli.rows import against_rows, configuration_of, conserved_rows, jpl_distance, jpl_rows, timing_rows, timings
+from mcegnn.cli.rows import against_rows, conserved, conserved_rows, jpl_distance, jpl_rows, matter_rows, time_of, timing_rows, timings
 
 
 @told
@@ -47,12 +47,12 @@ def analyse(
         if as_json:
             typer.echo(json.dumps(_summary(reader, drifts) | compared))
         else:
-            unit = reader.units.time
             rows = [
-                ("frames", f"{len(reader):,}, time {drifts.times[0]:g} to {drifts.times[-1]:g} {unit}"),
+                ("frames", f"{len(reader):,}, time {drifts.times[0]:g} to {time_of(reader.units, float(drifts.times[-1]))}"),
                 ("particles", f"{reader.n_particles}" + (f" x {reader.n_systems} systems" if reader.n_systems else "")),
                 *timing_rows(reader),
-                *conserved_rows(drifts, configuration_of(reader).get("relativity", False)),
+                *conserved_rows(drifts, reader),
+                *matter_rows(reader),
             ]
             table(str(run), rows)
             if compared:
@@ -97,11 +97,7 @@ def _compared(reader: Any, against: Path | None, tolerance: float | None) -> dic
 def _summary(reader: Any, drifts: Any) -> dict[str, Any]:
     import numpy as np
 
-    largest = {
-        name: np.abs(getattr(drifts, name)).max(0)
-        for name in ("energy", "momentum", "angular_momentum")
-        if getattr(drifts, name) is not None
-    }
+    largest = {name: np.abs(values).max(0) for name, values in conserved(drifts, reader).items()}
     summary: dict[str, Any] = {
         "frames": len(reader),
         "n_systems": reader.n_systems,

@@ -71,9 +71,8 @@ def _model(name: str) -> list[tuple[str, str]]:
 def _choices(configuration: str) -> list[tuple[str, str]]:
     """The run's physics, without the bodies' numbers."""
     choices = json.loads(configuration)
-    other = ("epoch", "relativity", "oblate") if choices.get("system") == "charged" else ()
-    hidden = ("bodies", "n_particles", "n_systems", "seed", *other)
-    shown = {name: value for name, value in choices.items() if name not in hidden and value != ""}
+    hidden = ("bodies", "n_particles", "n_systems", "seed", "frozen")
+    shown = {name: value for name, value in choices.items() if name not in hidden and value not in ("", [], False)}
     return [(name.replace("_", " "), str(value)) for name, value in shown.items()]
 
 

@@ -8,7 +8,8 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -20,8 +21,8 @@ import typer
 from integrators.state import Flow, State
 from mcegnn.cli.messages import mistakes, refuse_unwritable, size, table
 from mcegnn.cli.progress import Report, progress
-from mcegnn.cli.rows import TIMING, conserved_rows, jpl_rows, took
-from mcegnn.simulation import Configuration
+from mcegnn.cli.rows import TIMING, conserved_rows, jpl_rows, matter_rows, took
+from mcegnn.simulation import AtomsRun, Configuration
 from trajectories import checkpoint
 from trajectories.checkpoint import Checkpoint
 from trajectories.rollout import advance
@@ -30,6 +31,7 @@ from trajectories.writer import H5MDWriter
 
 _RECORDED = ("mcegnn", "numpy", "numba", "h5py")
 _CHECKPOINT_SECONDS = 60.0
+_MOST_RELAXING = 1000
 
 
 def estimated_bytes(config: Configuration) -> float:
@@ -39,16 +41,16 @@ def estimated_bytes(config: Configuration) -> float:
 
 def describe(config: Configuration, path: Path, n_steps: int) -> None:
     """Print what would be done."""
-    units = "" if config.system == "charged" else " days"
     free = shutil.disk_usage(path.parent).free
-    many = f" x {config.n_systems:,} systems, seed {config.seed}" if config.system == "charged" else ""
+    many = f" x {config.n_systems:,} systems" if config.n_systems > 1 else ""
+    seed = f", seed {config.seed}" if config.seeded else ""
+    what = config.file if isinstance(config, AtomsRun) else config.system
     rows = [
-        ("system", f"{config.system}, {config.n_particles} particles{many}"),
+        ("system", f"{what}, {config.n_particles:,} particles{many}{seed}"),
         *([("model", config.model)] if config.model else []),
-        *([("integrator", config.integrator + (" with relativity" if config.relativity else ""))] if config.integrator else []),
-        *([("start", f"Julian day {config.epoch} TDB")] if config.system == "solar" else []),
-        ("time step", f"{config.dt:.6g}{units}"),
-        ("steps", f"{n_steps:,}, to time {config.n_steps * config.dt:.6g}{units}"),
+        *config.rows(),
+        ("time step", config.time(config.dt)),
+        ("steps", f"{n_steps:,}, to time {config.time(config.n_steps * config.dt)}"),
         ("frames", f"{config.n_steps // config.every + 1:,}, steps from one to the next: {config.every:,}"),
         ("file", f"{path}, about {size(estimated_bytes(config))} ({size(free)} free)"),
     ]
@@ -61,6 +63,25 @@ def refuse_too_large(config: Configuration, path: Path) -> None:
     free = shutil.disk_usage(path.parent).free + (path.stat().st_size if path.exists() else 0)
     if estimated_bytes(config) > free:
         raise ValueError(f"the file would need about {size(estimated_bytes(config))}, and {size(free)} are free; use a larger --every")
+
+
+def relaxed_start(config: Configuration, flow: Flow, quiet: bool) -> State:
+    """The initial state, its positions relaxed under the flow's forces where that is asked."""
+    state = config.start()
+    if not isinstance(config, AtomsRun) or not config.relax:
+        return state
+    from mcegnn.interfaces.ase import relaxed
+
+    assert flow.potential is not None
+    system = state.system
+    one = system if system.n_systems is None else system.copy_of(0)
+    with progress(_MOST_RELAXING, "steps", quiet=quiet) as report, words():
+        found, force, n_steps = relaxed(one, flow.potential, config.relax, _MOST_RELAXING, lambda k, f: report(k, f"force {f:.3f} eV/A"))
+    if not quiet:
+        reached = "" if force <= config.relax else f", not below {config.relax} eV/Angstrom: the run begins from there"
+        typer.echo(f"relaxed in {n_steps} steps: the largest force is {force:.3f} eV/Angstrom{reached}", err=True)
+    positions = np.broadcast_to(found.positions, system.positions.shape).copy()
+    return replace(state, system=replace(system, positions=positions))
 
 
 @dataclass(eq=False)
@@ -88,15 +109,8 @@ class Job:
         with mistakes():
             refuse_unwritable(self.path)
             refuse_unwritable(temporary_of(checkpoint.path_of(self.path)))
-            states = advance(
-                self.flow,
-                self.state,
-                self.config.dt,
-                self.n_steps,
-                self.config.every,
-                threads=threads,
-                phase=self.state.step % self.config.every,
-            )
+            phase = self.state.step % self.config.every
+            states = _told(advance(self.flow, self.state, self.config.dt, self.n_steps, self.config.every, threads=threads, phase=phase))
             first = next(states)
             writer = self._writer()
         signal.signal(signal.SIGTERM, _terminate)
@@ -113,6 +127,10 @@ class Job:
                 raise typer.Exit(143 if isinstance(stop, _Terminated) else 130) from None
             except typer.Exit:  # a RuntimeError too: the run has said itself why it ended
                 raise
+            except Failed as error:
+                left = f"{writer.n_written} frames are kept; go on with: {self._resume_command}"
+                typer.echo(f"mcegnn: the forces failed after step {self._now.step} ({error}); {left}", err=True)
+                raise typer.Exit(3) from None
             except (OSError, RuntimeError) as error:
                 left = f"{writer.n_written} frames are kept; make room and go on with: {self._resume_command}"
                 typer.echo(
@@ -127,13 +145,14 @@ class Job:
         """Write frames and checkpoints until the states end; returns seconds in all, and steps a second without the start."""
         began = saved = time.monotonic()
         now, started = self.state, (0, began)
+        self._now = now
         try:
             for state in states:
                 _refuse_broken(state, self.config.names)
                 # written first: a stop in between must not leave a checkpoint that stands beyond a frame that is missing
                 if state.step % self.config.every == 0:
                     writer.write(state)
-                now = state
+                self._now = now = state
                 if started[0] == 0:  # loading or compiling the driver is over with the first slice
                     started = (now.step, time.monotonic())
                 if writer.due or time.monotonic() - saved > _CHECKPOINT_SECONDS:
@@ -174,7 +193,7 @@ class Job:
             "version": version("mcegnn"),
             "versions": json.dumps({name: version(name) for name in _RECORDED} | {"python": platform.python_version()}),
             "processor": platform.processor() or platform.machine(),
-            "seed": str(self.config.seed) if self.config.system == "charged" else "",
+            "seed": str(self.config.seed) if self.config.seeded else "",
             "configuration": json.dumps(self.config.to_json()),
         }
 
@@ -188,7 +207,8 @@ class Job:
             ("time", took(timing)),
         ]
         with H5MDReader(self.path) as reader:
-            rows += conserved_rows(conservation(reader), self.config.relativity)
+            rows += conserved_rows(conservation(reader), reader)
+            rows += matter_rows(reader)
             rows += jpl_rows(reader, last_only=True)
             rows.append(("file", f"{self.path}, {len(reader):,} frames, {size(self.path.stat().st_size)}"))
         table("Rolled out", rows)
@@ -203,6 +223,26 @@ def _refuse_broken(state: State, names: list[str]) -> None:
     where = f"particle {names[particle] if names else particle}" + (f" of system {system[0]}" if system else "")
     typer.echo(f"mcegnn: {where} has no finite position at step {state.step}; the time step is probably too long", err=True)
     raise typer.Exit(3)
+
+
+class Failed(RuntimeError):
+    """What moves the particles, perhaps foreign code, has failed."""
+
+
+@contextmanager
+def words() -> Iterator[None]:
+    """Whatever error the forces end in, perhaps of foreign code, becomes a `Failed` in words, so that it is not taken for the writer's."""
+    try:
+        yield
+    except Exception as error:
+        kind = "" if isinstance(error, ValueError | RuntimeError) and str(error) else f"{type(error).__name__}: "
+        raise Failed(f"{kind}{' '.join(str(error).split())}") from None
+
+
+def _told(states: Iterator[State]) -> Iterator[State]:
+    """The states, whose making may fail in words."""
+    with words():
+        yield from states
 
 
 class _Terminated(KeyboardInterrupt):

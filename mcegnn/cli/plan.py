@@ -3,53 +3,70 @@
 import difflib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mcegnn.simulation import DEFAULT_INTEGRATOR, Configuration
+from mcegnn.cli.plan_atoms import atoms_run
+from mcegnn.cli.times import FRAMES, Times, every_of, steps_of
+from mcegnn.simulation import ChargedRun, Configuration, SolarRun
 from systems.units import ASTRONOMICAL, REDUCED, duration
 
-SYSTEMS = tuple(DEFAULT_INTEGRATOR)
+SYSTEMS = ("charged", "solar")
 _OPTIONS = {
-    "charged": ("particles", "systems", "seed"),
-    "solar": ("epoch", "bodies", "without", "relativity", "j2"),
-}
-_TRIES = 100_000
-_MOST_STEPS = 10**15  # beyond 2^53 a step's time is no longer told from the next one's
-_FRAMES = 500  # about so many frames are kept unless --every says otherwise
-
-
-@dataclass(frozen=True)
-class Times:
-    """The options that say how far a run goes, as typed."""
-
-    dt: str | None
-    time: str | None
-    steps: int | None
-    every: int | None
+    "charged": ("particles", "systems", "seed", "model"),
+    "solar": ("epoch", "bodies", "without", "relativity", "j2", "model"),
+    "a file": (
+        "calculator", "potential", "model", "ensemble", "temperature", "pressure", "friction", "period", "flexible", "relax", "systems",
+        "seed",
+    ),
+}  # fmt: skip
 
 
 def configuration(system: str, integrator: str | None, times: Times, options: Mapping[str, Any]) -> tuple[Configuration, list[str]]:
-    """The configuration asked for, and warnings; ValueError or RuntimeError, in one sentence, where it cannot be.
+    """The configuration asked for, and warnings; ValueError, RuntimeError or OSError, in one sentence, where it cannot be.
 
-    ``options`` are those of one system only, None where they were not given.
+    ``system`` is "charged", "solar" or a file of atoms; ``options`` are those of one of them only, None where they were not given.
     """
-    if system not in SYSTEMS:
-        near = difflib.get_close_matches(system, SYSTEMS, 1, cutoff=0.0)[0]
-        raise ValueError(f"unknown system {system!r}; did you mean {near}? (known: {', '.join(SYSTEMS)})")
+    kind = system if system in SYSTEMS else "a file"
+    if kind == "a file":
+        _refuse_no_file(system)
     for name, value in options.items():
-        if value is not None and name not in _OPTIONS[system]:
-            raise ValueError(f"--{name} does not go with {system}; it takes {', '.join('--' + o for o in _OPTIONS[system])}")
-    from integrators.ensembles import integrator as named
+        if value is not None and name not in _OPTIONS[kind]:
+            raise ValueError(f"--{name} does not go with {kind}; it takes {', '.join('--' + o for o in _OPTIONS[kind])}")
+    given = {name: value for name, value in options.items() if value is not None}
+    config: Configuration
+    if kind == "a file":
+        config, warnings = atoms_run(system, integrator, times, given)
+    else:
+        from integrators.ensembles import integrator as named
 
-    chosen = DEFAULT_INTEGRATOR[system] if integrator is None else integrator
-    named(chosen)
-    build = _charged if system == "charged" else _solar
-    return build(chosen, times, {name: value for name, value in options.items() if value is not None})
+        chosen = (ChargedRun if kind == "charged" else SolarRun).usual_integrator if integrator is None else integrator
+        named(chosen)
+        config, warnings = (_charged if kind == "charged" else _solar)(chosen, times, given)
+    if "model" in given:
+        physics = {"integrator": integrator, "relativity": options.get("relativity")}
+        physics["no-j2" if options.get("j2") is False else "j2"] = options.get("j2")
+        config = _with_model(config, given["model"], times, physics)
+    return config, warnings
 
 
-def with_model(config: Configuration, name: str, times: Times, options: Mapping[str, Any]) -> Configuration:
+def _refuse_no_file(name: str) -> None:
+    """ValueError for what is neither a system nor a file, with the nearest system where it is a mere word."""
+    path = Path(name)
+    if path.suffix == ".h5md" and path.exists():
+        raise ValueError(
+            f"{name} is a run: go on with it by --resume {name}, or convert its frames first (mcegnn convert {name} start.xyz)"
+        )
+    if (name and path.exists()) or Path(name.rpartition("@")[0] or name).is_file():
+        return
+    if path.suffix or path.name != name:
+        raise FileNotFoundError(f"there is no file {name}; what moves is charged, solar, or a file of atoms")
+    near = difflib.get_close_matches(name, SYSTEMS, 1, cutoff=0.0)[0]
+    raise ValueError(f"unknown system {name!r}; did you mean {near}? (known: {', '.join(SYSTEMS)}, or a file of atoms)")
+
+
+def _with_model(config: Configuration, name: str, times: Times, options: Mapping[str, Any]) -> Configuration:
     """The configuration with a model in place of the exact force, or of force and integrator.
 
     Raises ValueError where the model does not fit the system, or one of ``options``, which are of forces and integrators, is given with a
@@ -67,16 +84,16 @@ def with_model(config: Configuration, name: str, times: Times, options: Mapping[
     for option, value in options.items():
         if value is not None:
             raise ValueError(f"{name} is a dynamics model, which moves the particles itself; leave out --{option}")
-    units = REDUCED if config.system == "charged" else ASTRONOMICAL
+    units = config.units
     interval = float(model.interval)
     if times.dt is not None and abs(duration(times.dt, units, "--dt") - interval) > 1e-9 * interval:
         raise ValueError(f"{name} predicts steps of {interval:g} {units.time}".rstrip() + f" only; leave out --dt {times.dt}")
     if times.steps is not None or times.time is not None:
         span = None if times.time is None else duration(times.time, units, "--time")
-        n_steps, _ = _steps(times, interval, span)
+        n_steps, _ = steps_of(times, interval, span)
     else:
         n_steps = max(1, round(config.n_steps * config.dt / interval))
-    return replace(config, integrator="", dt=interval, n_steps=n_steps, every=_every(times, n_steps, 1))
+    return replace(config, integrator="", dt=interval, n_steps=n_steps, every=every_of(times, n_steps, 1))
 
 
 def _charged(integrator: str, times: Times, options: Mapping[str, Any]) -> tuple[Configuration, list[str]]:
@@ -92,10 +109,10 @@ def _charged(integrator: str, times: Times, options: Mapping[str, Any]) -> tuple
     if times.steps is None and times.time is None:
         n_steps = N_STEPS
     else:
-        n_steps, dt = _steps(times, dt, None if times.time is None else duration(times.time, REDUCED, "--time"))
-    every = _every(times, n_steps, STEPS_PER_FRAME)
-    return Configuration(
-        "charged", integrator, dt, n_steps, every, n_particles=n_particles, n_systems=n_systems, seed=seed
+        n_steps, dt = steps_of(times, dt, None if times.time is None else duration(times.time, REDUCED, "--time"))
+    every = every_of(times, n_steps, STEPS_PER_FRAME)
+    return ChargedRun(
+        integrator=integrator, dt=dt, n_steps=n_steps, every=every, n_particles=n_particles, n_systems=n_systems, seed=seed
     ), []  # fmt: skip
 
 
@@ -115,14 +132,14 @@ def _solar(integrator: str, times: Times, options: Mapping[str, Any]) -> tuple[C
     span = None if times.time is None else duration(times.time, ASTRONOMICAL, "--time")
     if span is None and times.steps is None:
         span = ASTRONOMICAL.convert(10.0, "year")
-    n_steps, dt = _steps(times, dt, span, flexible=given_dt is None)
+    n_steps, dt = steps_of(times, dt, span, flexible=given_dt is None)
     if given_dt is None and span is not None and (times.every is None or times.every > 0):
         # the step is ours to choose, so it is made to divide the time into whole frames
-        every = times.every or max(1, round(n_steps / _FRAMES))
+        every = times.every or max(1, round(n_steps / FRAMES))
         n_steps = math.ceil(n_steps / every) * every
         dt = span / n_steps
     else:
-        every = _every(times, n_steps, max(1, n_steps // _FRAMES))
+        every = every_of(times, n_steps, max(1, n_steps // FRAMES))
     limit, body = bodies.longest_safe_step()
     warnings = []
     if dt > limit:
@@ -130,65 +147,20 @@ def _solar(integrator: str, times: Times, options: Mapping[str, Any]) -> tuple[C
             f"the time step of {dt:.3g} days is longer than a twentieth of {body}'s period ({limit * 20:.3g} days): its orbit "
             f'will be wrong; use --dt "{limit / 2.5:.2g} day"'
         )
-    config = Configuration(
-        "solar", integrator, dt, n_steps, every, epoch=epoch, relativity=bool(options.get("relativity")),
-        oblate=options.get("j2", True) is not False, bodies=bodies.bodies, n_particles=len(bodies.bodies), n_systems=1,
+    config = SolarRun(
+        integrator=integrator, dt=dt, n_steps=n_steps, every=every, epoch=epoch, relativity=bool(options.get("relativity")),
+        oblate=options.get("j2", True) is not False, bodies=bodies.bodies, n_particles=len(bodies.bodies),
     )  # fmt: skip
     return config, warnings
-
-
-def _steps(times: Times, dt: float, span: float | None, *, flexible: bool = False) -> tuple[int, float]:
-    """How many steps of which length: from --steps, or from --time, whose end a step must hit."""
-    n_steps, dt = _counted(times, dt, span, flexible)
-    if n_steps > _MOST_STEPS:
-        raise ValueError(
-            f"those are more steps than anyone can wait for; the most is {_MOST_STEPS:.0g}, so use a longer --dt or fewer --steps"
-        )
-    return n_steps, dt
-
-
-def _counted(times: Times, dt: float, span: float | None, flexible: bool) -> tuple[int, float]:
-    if times.steps is not None and times.time is not None:
-        raise ValueError("give --steps or --time, not both")
-    if times.steps is not None:
-        if times.steps < 1:
-            raise ValueError(f"--steps must be at least 1, not {times.steps}")
-        return times.steps, dt
-    assert span is not None
-    if span / dt > _MOST_STEPS:
-        return _MOST_STEPS + 1, dt
-    if flexible:
-        n_steps = max(1, math.ceil(span / dt - 1e-9))
-        return n_steps, span / n_steps
-    n_steps = round(span / dt)
-    if n_steps < 1 or abs(n_steps * dt - span) > 1e-6 * dt:
-        raise ValueError(f"--time is not a whole number of time steps ({span / dt:.6g}); use --steps {max(1, n_steps)} in place of --time")
-    return n_steps, dt
 
 
 def further_steps(times: Times, config: Configuration) -> int:
     """The steps that --resume adds to what was asked before; none without --steps and --time."""
     if times.steps is None and times.time is None:
         return 0
-    units = REDUCED if config.system == "charged" else ASTRONOMICAL
-    span = None if times.time is None else duration(times.time, units, "--time")
-    n_steps, _ = _steps(times, config.dt, span)
+    span = None if times.time is None else duration(times.time, config.units, "--time")
+    n_steps, _ = steps_of(times, config.dt, span)
     if n_steps % config.every:
         near = max(1, round(n_steps / config.every)) * config.every
         raise ValueError(f"{n_steps} more steps are not a whole multiple of the run's --every {config.every}; use --steps {near}")
     return n_steps
-
-
-def _every(times: Times, n_steps: int, usual: int) -> int:
-    """--every where it is given and divides the steps, else the largest divisor of the steps up to the usual number."""
-    if times.every is None:
-        every = next(d for d in (*range(usual, max(1, usual - _TRIES), -1), 1) if n_steps % d == 0)
-        if n_steps // every > 100 * max(_FRAMES, n_steps // usual):
-            raise ValueError(f"{n_steps} steps do not divide into frames; use --steps {round(n_steps / usual) * usual} or give --every")
-        return every
-    if times.every < 1:
-        raise ValueError(f"--every must be at least 1, not {times.every}")
-    if n_steps % times.every:
-        near = max(times.every, round(n_steps / times.every) * times.every)
-        raise ValueError(f"{n_steps} steps are not a whole multiple of --every {times.every}; use --steps {near} or another --every")
-    return times.every

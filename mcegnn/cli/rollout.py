@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mcegnn.cli import atoms_options as atoms
 from mcegnn.cli.messages import Mistake, mistakes, told
 
 if TYPE_CHECKING:
     from mcegnn.cli.job import Job
-    from mcegnn.cli.plan import Times
-    from mcegnn.simulation import Configuration
+    from mcegnn.cli.times import Times
 
 _CHARGED, _SOLAR, _TIME, _FILE = "Charged particles", "Solar system", "Time", "Output"
 
 
 @told
 def rollout(
-    system: Annotated[str | None, typer.Argument(help="What moves: charged or solar.")] = None,
+    system: Annotated[
+        str | None,
+        typer.Argument(help="What moves: charged, solar, or a file of atoms that ASE can read (FILE@INDEX for one of several structures)."),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="The H5MD file to write. [default: SYSTEM.h5md]", rich_help_panel=_FILE)
     ] = None,
@@ -33,8 +36,8 @@ def rollout(
     integrator: Annotated[
         str | None,
         typer.Option(
-            help="symplectic-euler, velocity-verlet, yoshida-4, -6, -8 or wisdom-holman. [default: symplectic-euler for charged, "
-            "yoshida-8 for solar]"
+            help="symplectic-euler, velocity-verlet, yoshida-4, -6, -8 or wisdom-holman; for atoms also langevin-baoab, nose-hoover "
+            "or npt. [default: symplectic-euler for charged, yoshida-8 for solar, velocity-verlet for atoms]"
         ),
     ] = None,
     model: Annotated[
@@ -46,27 +49,31 @@ def rollout(
     dt: Annotated[
         str | None,
         typer.Option(
-            help='Time step: a bare number for charged, "0.5 day" for solar. [default: 0.001; shortest period / 50, at most half a day]',
+            help='Time step: a bare number for charged, "0.5 day" for solar, "0.5 fs" for atoms. [default: 0.001; shortest period / 50, '
+            "at most half a day; 0.5 fs with hydrogen, else 1 fs]",
             rich_help_panel=_TIME,
         ),
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Number of steps. [default: 5000 for charged]", rich_help_panel=_TIME)] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Number of steps. [default: 5000 for charged, 1000 for atoms]", rich_help_panel=_TIME)
+    ] = None,
     span: Annotated[
         str | None, typer.Option("--time", help='Time to cover, such as "10 year". [default for solar]', rich_help_panel=_TIME)
     ] = None,
     every: Annotated[
         int | None,
-        typer.Option(help="Keep a frame every K steps. [default: 100 for charged, about 500 frames for solar]", rich_help_panel=_TIME),
+        typer.Option(help="Keep a frame every K steps. [default: 100 for charged, else about 500 frames]", rich_help_panel=_TIME),
     ] = None,
     particles: Annotated[
         int | None, typer.Option("-n", "--particles", help="Particles in each system. [default: 5]", rich_help_panel=_CHARGED)
     ] = None,
     systems: Annotated[
-        int | None, typer.Option(help="Independent systems, rolled out together. [default: 100]", rich_help_panel=_CHARGED)
+        int | None,
+        typer.Option(
+            help="Independent systems, rolled out together. [default: 100 for charged, 1 for atoms, each with its own velocities]"
+        ),
     ] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Seed of the initial conditions; 43 is the benchmark's. [default: 0]", rich_help_panel=_CHARGED)
-    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of what is drawn: the charged benchmark's is 43. [default: 0]")] = None,
     epoch: Annotated[
         str | None,
         typer.Option(
@@ -83,6 +90,15 @@ def rollout(
     j2: Annotated[
         bool | None, typer.Option("--j2/--no-j2", help="Oblateness of the bodies that have one. [default: j2]", rich_help_panel=_SOLAR)
     ] = None,
+    calculator: atoms.Calculator = None,
+    potential: atoms.Potential = None,
+    ensemble: atoms.Ensemble = None,
+    temperature: atoms.Temperature = None,
+    pressure: atoms.Pressure = None,
+    friction: atoms.Friction = None,
+    period: atoms.Period = None,
+    flexible: atoms.Flexible = None,
+    relax: atoms.Relax = None,
     threads: Annotated[int | None, typer.Option(help="Threads for many systems. [default: all cores]")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
@@ -99,36 +115,44 @@ def rollout(
 
     - `mcegnn rollout charged --model charged-mcegnn --time 5 -o learned.h5md`
 
+    - `mcegnn rollout ethanol.xyz --calculator tblite --temperature "300 K" --time "1 ps"`
+
+    - `mcegnn rollout argon.xyz --potential mcegnn:LennardJones:epsilon=0.0104,sigma=3.4 --ensemble npt --temperature "80 K"
+    --pressure "1 bar"`
+
     - `mcegnn rollout --resume swarm.h5md --steps 1000`
     """
-    from mcegnn.cli.job import Job, describe, refuse_too_large
-    from mcegnn.cli.plan import Times
+    from mcegnn.cli.job import Job, describe, refuse_too_large, relaxed_start
+    from mcegnn.cli.plan import configuration
+    from mcegnn.cli.times import Times
 
     times = Times(dt, span, steps, every)
     options = {
         "particles": particles, "systems": systems, "seed": seed, "epoch": epoch, "bodies": bodies, "without": without or None,
-        "relativity": relativity, "j2": j2,
+        "relativity": relativity, "j2": j2, "model": model, "calculator": calculator, "potential": potential, "ensemble": ensemble,
+        "temperature": temperature, "pressure": pressure, "friction": friction, "period": period, "flexible": flexible, "relax": relax,
     }  # fmt: skip
     if threads is not None and threads < 1:
         raise Mistake(f"--threads must be at least 1, not {threads}")
     with mistakes():
         if resume is not None:
             _refuse_choices(
-                system,
-                {**options, "dt": dt, "every": every, "integrator": integrator, "model": model, "output": output, "force": force or None},
+                system, {**options, "dt": dt, "every": every, "integrator": integrator, "output": output, "force": force or None}
             )
             job = _resumed(resume, times)
         elif system is None:
-            raise ValueError("name a system (charged or solar), or a run to --resume")
+            raise ValueError("name a system (charged, solar, or a file of atoms), or a run to --resume")
         else:
-            config, path, warnings = _asked(system, integrator, model, times, options, output, force)
+            config, warnings = configuration(system, integrator, times, options)
+            path = _output(system, output, force)
+            flow = config.flow()
             for warning in warnings if not quiet else ():
                 typer.echo(f"warning: {warning}", err=True)
             if dry_run:
                 describe(config, path, config.n_steps)
                 return
             refuse_too_large(config, path)
-            job = Job(config, config.start(), config.flow(), path, fresh=True)
+            job = Job(config, relaxed_start(config, flow, quiet), flow, path, fresh=True)
     if dry_run:
         describe(job.config, job.path, job.n_steps)
     elif job.n_steps > 0:
@@ -144,19 +168,12 @@ def _refuse_choices(system: str | None, choices: dict[str, Any]) -> None:
         raise ValueError(f"--resume takes its system and physics from the run; leave out {', '.join(given or [str(system)])}")
 
 
-def _asked(
-    system: str, integrator: str | None, model: str | None, times: "Times", options: dict[str, Any], output: Path | None, force: bool
-) -> tuple["Configuration", Path, list[str]]:
-    """The configuration asked for, the file to write, and warnings."""
-    from mcegnn.cli.plan import configuration, with_model
+def _output(system: str, output: Path | None, force: bool) -> Path:
+    """The file to write; an error where it cannot be, or must not without --force."""
+    from mcegnn.cli.plan import SYSTEMS
+    from mcegnn.cli.plan_atoms import file_of
 
-    config, warnings = configuration(system, integrator, times, options)
-    if model is not None:
-        physics = {"integrator": integrator, "relativity": options["relativity"]}
-        physics["no-j2" if options["j2"] is False else "j2"] = options["j2"]
-        config = with_model(config, model, times, physics)
-    config.flow()
-    path = output or Path(f"{system}.h5md")
+    path = output or (Path(f"{system}.h5md") if system in SYSTEMS else file_of(system))
     if path.is_dir():
         raise ValueError(f"{path} is a folder; name a file to write with -o")
     if path.exists() and not path.is_file():
@@ -165,20 +182,20 @@ def _asked(
         raise ValueError(f"there is no folder {path.parent}; make it first or name another file with -o")
     if path.exists() and not force:
         raise FileExistsError(17, "File exists", str(path))
-    return config, path, warnings
+    return path
 
 
 def _resumed(path: Path, times: "Times") -> "Job":
     from mcegnn.cli.job import Job
     from mcegnn.cli.plan import further_steps
-    from mcegnn.simulation import Configuration
+    from mcegnn.simulation import configuration_from
     from trajectories import checkpoint
     from trajectories.h5md import H5MDReader
 
     with H5MDReader(path) as reader:
         held, recorded = len(reader), json.loads(reader.provenance.get("configuration", "{}"))
     saved = checkpoint.load(path)
-    config = Configuration.from_json(saved.configuration)
+    config = configuration_from(saved.configuration)
     same = all(recorded.get(name) == value for name, value in json.loads(json.dumps(config.to_json())).items() if name != "n_steps")
     if not same:
         raise ValueError(f"the checkpoint of {path} is another run's: their configurations differ")

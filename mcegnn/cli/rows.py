@@ -8,16 +8,23 @@ import typer
 TIMING = "timing"  # entries of the provenance that begin with it hold how long a part of the run took
 
 
+def time_of(units: Any, value: float) -> str:
+    """A time of a run in words: picoseconds in metal units, whose own unit of time nobody knows."""
+    if units.name == "metal":
+        return f"{value / units.convert(1.0, 'ps'):.6g} ps"
+    return f"{value:.6g} {units.time}".rstrip()
+
+
 def against_rows(found: dict[str, float], units: Any, n_systems: int | None) -> list[tuple[str, ...]]:
     """What `_compared` found, with units; of many systems median and extremes."""
-    length, time = (f" {unit}" if unit else "" for unit in (units.length, units.time))
+    length = f" {units.length}" if units.length else ""
     many = n_systems is not None and n_systems > 1
-    error, valid = f"{found['median_error_at_the_end']:.4g}{length}", f"{found['median_valid_time']:.6g}{time}"
+    error, valid = f"{found['median_error_at_the_end']:.4g}{length}", time_of(units, found["median_valid_time"])
     if many:
         error += f" (median; mean {found['mean_error_at_the_end']:.4g}, largest {found['largest_error_at_the_end']:.4g})"
-        valid += f" (median; shortest {found['shortest_valid_time']:.6g})"
+        valid += f" (median; shortest {time_of(units, found['shortest_valid_time'])})"
     return [
-        ("compared", f"{found['frames_compared']:,} frames at the same times, the last at {found['last_time']:.6g}{time}"),
+        ("compared", f"{found['frames_compared']:,} frames at the same times, the last at {time_of(units, found['last_time'])}"),
         ("error of positions at the end", error),
         (f"within {found['tolerance']:g}{length} for", valid),
     ]
@@ -42,18 +49,39 @@ def timings(reader: Any) -> list[dict[str, float]]:
     return sorted(found, key=lambda timing: timing["first"])
 
 
-def conserved_rows(drifts: Any, relativity: bool = False) -> list[tuple[str, ...]]:
+def run_of(reader: Any) -> Any:
+    """The run's configuration; None for a file written from Python."""
+    from mcegnn.simulation import configuration_from
+
+    try:
+        return configuration_from(configuration_of(reader))
+    except ValueError:
+        return None
+
+
+def conserved(drifts: Any, reader: Any) -> dict[str, Any]:
+    """The relative changes [frames, n_systems] of the quantities that the run should conserve, by name.
+
+    A thermostat conserves none, frozen atoms no momentum, a periodic cell no angular momentum.
+    """
+    run = run_of(reader)
+    if getattr(run, "holds_temperature", False):
+        return {}
+    changed = {"momentum", "angular_momentum"} if getattr(run, "frozen", ()) else {"angular_momentum"} if any(reader.pbc) else set()
+    found = {name: getattr(drifts, name) for name in ("energy", "momentum", "angular_momentum") if name not in changed}
+    return {name: values for name, values in found.items() if values is not None}
+
+
+def conserved_rows(drifts: Any, reader: Any) -> list[tuple[str, ...]]:
     """A row for each conserved quantity: the largest relative change over the run, over systems median and worst.
 
     With relativity the Newtonian quantities are not conserved to better than (v / c)^2, about 1e-9 for the planets.
     """
     import numpy as np
 
+    relativity = configuration_of(reader).get("relativity")
     rows: list[tuple[str, ...]] = []
-    for name in ("energy", "momentum", "angular_momentum"):
-        values = getattr(drifts, name)
-        if values is None:
-            continue
+    for name, values in conserved(drifts, reader).items():
         largest = np.abs(values).max(0)
         worst = int(largest.argmax())
         text = (
@@ -62,6 +90,41 @@ def conserved_rows(drifts: Any, relativity: bool = False) -> list[tuple[str, ...
         newtonian = "Newtonian " if relativity and name != "momentum" else ""
         rows.append((f"relative drift of {newtonian}{name.replace('_', ' ')}", text))
     return rows
+
+
+def matter_rows(reader: Any) -> list[tuple[str, ...]]:
+    """Of a run in metal units: energy an atom, temperature, pressure and volume; means are over the second half and over systems."""
+    import numpy as np
+
+    from systems.units import PASCALS
+
+    kinetic = reader.observable("kinetic_energy")
+    if reader.units.name != "metal" or kinetic is None:
+        return []
+    run, half = run_of(reader), len(reader) // 2
+    rows: list[tuple[str, ...]] = []
+    potential = reader.observable("potential_energy")
+    if potential is not None and not getattr(run, "holds_temperature", False):
+        total = (potential + kinetic).reshape(len(reader), -1)
+        change = 1000.0 * abs(total - total[0]).max() / reader.n_particles
+        rows.append(("largest change of energy", f"{change:.3g} meV an atom"))
+    kelvin = 2.0 * kinetic / (getattr(run, "n_degrees", 3 * reader.n_particles) * reader.units.boltzmann)
+    held = getattr(run, "holds_temperature", False)
+    rows.append(("temperature", _mean(kelvin, half, "K", run.temperature if held else (), 1.0)))
+    pressure = reader.observable("pressure")
+    if pressure is not None:
+        rows.append(("pressure", _mean(pressure * PASCALS / 1e5, half, "bar", getattr(run, "pressure", ()), PASCALS / 1e5)))
+    if getattr(run, "integrator", "") == "npt":
+        rows.append(("volume", _mean(abs(np.linalg.det(reader.cells)), half, "Angstrom^3", (), 1.0)))
+    return rows
+
+
+def _mean(values: Any, half: int, unit: str, asked: Any, scale: float) -> str:
+    """The mean over the second half in words, or first and last for what was ramped."""
+    if asked and len(asked) == 2:
+        return f"{values[0].mean():.4g} at the start, {values[-1].mean():.4g} {unit} at the end (asked {scale * asked[1]:.4g})"
+    held = f" (asked {scale * asked[0]:.4g})" if asked else ""
+    return f"{values[half:].mean():.5g} {unit}, mean of the second half{held}"
 
 
 def jpl_rows(reader: Any, *, last_only: bool = False) -> list[tuple[str, ...]]:

@@ -1,6 +1,8 @@
 """ASE: our potentials as its calculators, its calculators as our potentials. Energies eV, lengths Angstrom, stress eV/Angstrom^3."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -89,6 +91,25 @@ class CalculatorPotential:
             return ["positions"]
         self._atoms.cell[:] = system.cell
         return ["positions", "cell"]
+
+
+def relaxed(
+    system: System, potential: Potential, force_limit: float, most: int = 1000, report: Callable[[int, float], None] | None = None
+) -> tuple[System, float, int]:
+    """The system with its positions relaxed by ASE's FIRE in its cell, the largest force left, and the steps taken, ``most`` at the most.
+
+    It is done where no particle's force is above ``force_limit`` (eV / Angstrom). ``report`` is told step and force.
+    """
+    from ase.optimize import FIRE
+
+    atoms = to_atoms(system)
+    atoms.calc = PotentialCalculator(potential)
+    force, steps = math.inf, 0
+    for steps, _ in enumerate(FIRE(atoms, logfile=None).irun(fmax=force_limit, steps=most)):
+        force = float(np.linalg.norm(atoms.get_forces(), axis=-1).max())
+        if report is not None:
+            report(steps, force)
+    return replace(system, positions=atoms.get_positions()), force, steps
 
 
 def _alike(one: System, other: System) -> bool:

@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import ase.io
 import h5py
 import numpy as np
 import pytest
+from ase import Atoms
+from ase.build import bulk, molecule
+from ase.constraints import FixAtoms, FixBondLength
 from typer.testing import CliRunner
 
 from mcegnn.cli.app import app
@@ -185,3 +189,57 @@ def equal(contents: Callable[[Path], dict[str, Any]]) -> Callable[[Path, Path], 
         return all(_same(np.asarray(first[name]), np.asarray(second[name])) for name in first)
 
     return compare
+
+
+def argon(n: int = 3) -> Atoms:
+    """A crystal that is a little out of order; cutoffs are longer than half the cell."""
+    atoms = bulk("Ar", "fcc", 5.26, cubic=True).repeat(n)
+    atoms.rattle(0.02, seed=1)
+    return atoms
+
+
+def copper(moving: bool = True) -> Atoms:
+    """A slab of which the lowest layer is held."""
+    atoms = bulk("Cu", "fcc", 3.61, cubic=True).repeat((2, 2, 2))
+    atoms.set_pbc((True, True, False))
+    if moving:
+        atoms.set_momenta(np.random.default_rng(3).normal(0.0, 1.3, (len(atoms), 3)))  # sqrt(m kB 300 K)
+    return atoms
+
+
+@pytest.fixture
+def structures(tmp_path: Path) -> Path:
+    """Structures to roll out, in the folder of the test."""
+    ase.io.write(tmp_path / "argon.xyz", argon())
+    ase.io.write(tmp_path / "copper.traj", copper())
+    ase.io.write(tmp_path / "ethanol.xyz", molecule("CH3CH2OH"))
+    held = copper(moving=False)
+    held.set_constraint(FixAtoms(mask=held.positions[:, 2] < 1.0))
+    ase.io.write(tmp_path / "held.traj", held)
+    return tmp_path
+
+
+@pytest.fixture
+def bad_structures(structures: Path) -> Path:
+    """Files that something is wrong with."""
+    (structures / "folder").mkdir()
+    (structures / "text.xyz").write_text("once upon a time\n")
+    (structures / "no-atoms.xyz").write_text("0\n\n")
+    (structures / "run.h5md").write_text("")
+    ase.io.write(structures / "several.xyz", [molecule("H2O"), molecule("H2O")])
+    water = molecule("H2O")
+    water.set_constraint(FixBondLength(0, 1))
+    ase.io.write(structures / "bond.traj", water)
+    solid = copper()
+    solid.set_constraint(FixAtoms(indices=range(len(solid))))
+    ase.io.write(structures / "solid.traj", solid)
+    held = bulk("Cu", "fcc", 3.61, cubic=True)
+    held.set_constraint(FixAtoms(indices=[0]))
+    ase.io.write(structures / "frozen3d.traj", held)
+    ase.io.write(structures / "flat.traj", Atoms("Cu", cell=[[1, 0, 0], [2, 0, 0], [0, 0, 1]], pbc=True))
+    ase.io.write(structures / "atom.xyz", Atoms("Cu"))
+    (structures / "without.py").write_text(
+        "from ase.calculators.calculator import Calculator\n\n\nclass NoStress(Calculator):\n"
+        "    implemented_properties = ['energy', 'forces']\n\n\nclass NoForces(Calculator):\n    implemented_properties = ['energy']\n"
+    )
+    return structures

@@ -48,8 +48,8 @@ SOLAR, CHARGED = ("rollout", "solar"), ("rollout", "charged")
 TABLE = {
     "unknown system": ("unknown system 'chraged'; did you mean charged?", "rollout", "chraged"),
     "unknown system, far off": ("known: charged, solar", "rollout", "zzz"),
-    "a file as system": ("known: charged, solar", "rollout", "run.h5md"),
-    "no system": ("name a system (charged or solar)", "rollout"),
+    "a file as system": ("there is no file run.h5md; what moves is charged, solar, or a file of atoms", "rollout", "run.h5md"),
+    "no system": ("name a system (charged, solar, or a file of atoms)", "rollout"),
     "empty system": ("unknown system ''", "rollout", ""),
     "unknown integrator": ("unknown integrator 'yoshida8'; did you mean yoshida-8?", *SOLAR, "--integrator", "yoshida8"),
     "empty integrator": ("unknown integrator ''", *CHARGED, "--integrator", ""),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from systems.units import ASTRONOMICAL, BY_NAME, METAL, REDUCED, duration
+from systems.units import ASTRONOMICAL, BY_NAME, METAL, REDUCED, duration, pressure, rate, temperature
 
 # Both sides are a handful of products of rounded constants: a few units in the last place.
 ROUNDING = 1e-15 * 8
@@ -132,3 +132,37 @@ def test_any_text_is_read_or_refused_in_one_line(text: str) -> None:
     assume(not re.fullmatch(r"\s*[+]?[\d.]+(e[+-]?\d+)?\s*", text, re.IGNORECASE))
     with pytest.raises(ValueError, match=r"\A--dt .*\Z"):
         duration(text, REDUCED, "--dt")
+
+
+FS = ase.units.fs
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1 bar", ase.units.bar), ("2.5 GPa", 2.5 * ase.units.GPa), ("1e5Pa", ase.units.bar), ("0 kbar", 0.0), ("1 atm", 1.01325 * ase.units.bar)],
+)  # fmt: skip
+def test_pressures_are_ases(text: str, value: float) -> None:
+    assert pressure(text, "--pressure") == pytest.approx(value, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1 /ps", 1e-3 / FS), ("1 1/ps", 1e-3 / FS), ("0.01 fs-1", 0.01 / FS), ("2ns^-1", 2e-6 / FS)],
+)  # fmt: skip
+def test_rates_are_ases(text: str, value: float) -> None:
+    assert rate(text, METAL, "--friction") == pytest.approx(value, rel=1e-9)
+
+
+@pytest.mark.parametrize("text", ["300", "300 C", "-1 K", "nan K", "inf K", "", "K", "300 K K", "3e400 K"])
+def test_a_temperature_that_is_none(text: str) -> None:
+    assert temperature("300 K", "T") == temperature("300K", "T") == 300.0
+    with pytest.raises(ValueError, match=r'write T "300 K"|is not a unit of temperature'):
+        temperature(text, "T")
+
+
+@pytest.mark.parametrize("text", ["1", "1 ps", "1 /K", "1 psi", "1 /", "-2 /ps"])
+def test_a_rate_or_pressure_that_is_none(text: str) -> None:
+    with pytest.raises(ValueError, match="F"):
+        rate(text, METAL, "F")
+    with pytest.raises(ValueError, match="P"):
+        pressure(text, "P")

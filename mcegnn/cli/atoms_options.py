@@ -1,0 +1,33 @@
+"""The options of a file's atoms, for each command that moves them."""
+
+from typing import Annotated
+
+import typer
+
+PANEL = "Atoms of a file"
+
+
+def _option(flag: str, text: str) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(flag, help=text, rich_help_panel=PANEL)
+    return option
+
+
+Calculator = Annotated[
+    str | None,
+    _option("--calculator", "An ASE calculator, with options: emt, tblite:method=GFN2-xTB, mace.calculators.mace_mp:model=small."),
+]
+Potential = Annotated[
+    str | None, _option("--potential", "A potential of ours or one's own: mcegnn:LennardJones:epsilon=0.0104,sigma=3.4, or module:factory.")
+]
+Ensemble = Annotated[str | None, _option("--ensemble", "nve, nvt (Langevin) or npt. [default: nve]")]
+Temperature = Annotated[
+    str | None, _option("--temperature", '"300 K", or "10 K to 300 K" over the whole run; in nve velocities are drawn from it.')
+]
+Pressure = Annotated[str | None, _option("--pressure", 'Of npt: "1 bar", or "1 bar to 2 GPa" over the whole run.')]
+Friction = Annotated[str | None, _option("--friction", 'Of nvt and npt: "1 /ps". [default: 1 /ps]')]
+Period = Annotated[
+    str | None,
+    _option("--period", 'Of the cell in npt or of a nose-hoover chain: "500 fs". [default: 1 ps of the cell, 100 fs of a chain]'),
+]
+Flexible = Annotated[bool | None, _option("--flexible", "Of npt: all of the cell moves, angles too, not only its volume.")]
+Relax = Annotated[bool | None, _option("--relax", "Relax positions before the run, until no force is above 0.05 eV/Angstrom.")]

@@ -1,0 +1,180 @@
+"""`mcegnn label`: structures with the energies and forces of a calculator, as a training set."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mcegnn.cli import atoms_options as atoms
+from mcegnn.cli.messages import Mistake, mistakes, refuse_unwritable, size, table, told
+
+if TYPE_CHECKING:
+    from systems.system import System
+
+
+@told
+def label(
+    file: Annotated[str, typer.Argument(help="A file of atoms that ASE can read.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The extended XYZ file to write. [default: FILE-labelled.xyz]")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file where it exists.")] = False,
+    calculator: atoms.Calculator = None,
+    potential: atoms.Potential = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of dynamics from the file's last structure. [default: none]")] = None,
+    every: Annotated[int | None, typer.Option(help="Label a structure every K steps. [default: 10]")] = None,
+    dt: Annotated[str | None, typer.Option(help='Time step. [default: "0.5 fs" with hydrogen, else "1 fs"]')] = None,
+    systems: Annotated[int | None, typer.Option(help="Replicas, each with its own velocities. [default: 1]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of velocities and noise. [default: 0]")] = None,
+    ensemble: Annotated[str | None, typer.Option(help="nve, nvt (Langevin) or npt. [default: nvt]")] = None,
+    temperature: atoms.Temperature = None,
+    pressure: atoms.Pressure = None,
+    friction: atoms.Friction = None,
+    period: atoms.Period = None,
+    flexible: atoms.Flexible = None,
+    relax: atoms.Relax = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+) -> None:
+    """Write a training set: structures along a calculator's own dynamics, or those of a file, with energy, forces and stress.
+
+    Examples:
+
+    - `mcegnn label ethanol.xyz --calculator tblite --steps 20000 --every 20 --temperature "500 K" -o train.xyz`
+
+    - `mcegnn label structures.xyz --calculator tblite -o labelled.xyz`
+    """
+    options = {
+        "calculator": calculator, "potential": potential, "systems": systems, "seed": seed, "temperature": temperature,
+        "pressure": pressure, "friction": friction, "period": period, "flexible": flexible, "relax": relax, "ensemble": ensemble,
+    }  # fmt: skip
+    from mcegnn.cli.plan_atoms import refuse_forces
+
+    path = output or Path(f"{Path(file).stem}-labelled.xyz")
+    with mistakes():
+        _refuse(file, path, force)
+        refuse_forces(file, options)
+        if steps is None:
+            moving = [name for name, value in {**options, "every": every, "dt": dt}.items() if value is not None and name not in _FORCES]
+            if moving:
+                raise ValueError(
+                    f"--{moving[0]} is of dynamics: add --steps N, or leave it out to label the structures of {file} as they are"
+                )
+            total, structures = _those_of(file)
+        else:
+            total, structures = _along(file, steps, every, dt, options, quiet)
+        potential_of = _labels(calculator, potential)
+    _write(path, total, structures, potential_of, quiet)
+
+
+_FORCES = ("calculator", "potential")
+
+
+def _refuse(file: str, path: Path, force: bool) -> None:
+    if not Path(file.rpartition("@")[0] or file).exists() and not Path(file).exists():
+        raise FileNotFoundError(f"there is no file {file}")
+    if path.suffix not in (".xyz", ".extxyz"):
+        raise ValueError(f"cannot write {path}: a training set is extended XYZ, so its name ends in .xyz or .extxyz")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name a file to write with -o")
+    if not path.parent.is_dir():
+        raise ValueError(f"there is no folder {path.parent}; make it first or name another file with -o")
+    if path.exists() and path.samefile(Path(file.rpartition("@")[0] or file)):
+        raise ValueError(f"{path} is the file that is read; name another with -o")
+    if path.exists() and not force:
+        raise FileExistsError(17, "File exists", str(path))
+    refuse_unwritable(path)
+
+
+def _labels(calculator: str | None, potential: str | None) -> Any:
+    """The forces of the labels: another copy than the one that moves the atoms, of all of them, with a stress where there is one."""
+    from mcegnn.interfaces import named
+    from mcegnn.interfaces.ase import CalculatorPotential
+
+    if calculator is None:
+        assert potential is not None
+        made = named.potential(potential)
+        return lambda system: made(system)
+    found = named.calculator(calculator)
+    has_stress = "stress" in found.implemented_properties
+    plain, stressed = CalculatorPotential(found), CalculatorPotential(found, stress=True) if has_stress else None
+    return lambda system: (stressed if stressed is not None and all(system.pbc) else plain)(system)
+
+
+def _those_of(file: str) -> tuple[int, Iterator[tuple[int, "System"]]]:
+    """How many structures a file has, and each with its number."""
+    from systems.molecules import read_all
+
+    found = read_all(file)
+    return len(found), enumerate(found)
+
+
+def _along(
+    file: str, steps: int, every: int | None, dt: str | None, options: dict[str, Any], quiet: bool
+) -> tuple[int, Iterator[tuple[int, "System"]]]:
+    """How many structures dynamics will give, and each with its step."""
+    from mcegnn.cli.job import relaxed_start, words
+    from mcegnn.cli.plan_atoms import atoms_run
+    from mcegnn.cli.times import Times
+    from trajectories.rollout import rollout
+
+    spaced = every if every is not None else (10 if steps % 10 == 0 else None)
+    given = {name: value for name, value in {**options, "ensemble": options["ensemble"] or "nvt"}.items() if value is not None}
+    config, warnings = atoms_run(file, None, Times(dt, None, steps, spaced), given)
+    flow = config.flow()
+    for warning in warnings if not quiet else ():
+        typer.echo(f"warning: {warning}", err=True)
+    state = relaxed_start(config, flow, quiet)
+
+    def structures() -> Iterator[tuple[int, "System"]]:
+        with words():
+            for now in rollout(flow, state, config.dt, config.n_steps, config.every):
+                copies = [now.system] if now.system.n_systems is None else [now.system.copy_of(k) for k in range(config.n_systems)]
+                yield from ((now.step, copy) for copy in copies)
+
+    return (config.n_steps // config.every + 1) * config.n_systems, structures()
+
+
+def _write(path: Path, total: int, structures: Iterator[tuple[int, "System"]], evaluate: Any, quiet: bool) -> None:
+    """Label and write one structure after the other; what is written stays where the rest fails."""
+    from ase.io.extxyz import write_extxyz
+
+    from mcegnn.cli.job import Failed, words
+    from mcegnn.cli.progress import progress
+
+    began, n_written = time.monotonic(), 0
+    try:
+        with open(path, "w") as file, progress(total, "structures", quiet=quiet) as report:
+            for step, system in structures:
+                with words():
+                    atoms = _labelled(step, system, evaluate(system))
+                write_extxyz(file, atoms)
+                file.flush()
+                n_written += 1
+                report(n_written, "labelling")
+    except Failed as error:
+        if not n_written:
+            path.unlink()
+            raise Mistake(str(error)) from None
+        typer.echo(f"mcegnn: the forces failed after {n_written} structures ({error}); those are kept in {path}", err=True)
+        raise typer.Exit(3) from None
+    except OSError as error:
+        raise Mistake(f"writing {path} failed ({error.strerror}) after {n_written} structures") from None
+    if not quiet:
+        rows = [("structures", f"{n_written:,}"), ("time", f"{time.monotonic() - began:.1f} s"),
+                ("file", f"{path}, {size(path.stat().st_size)}")]  # fmt: skip
+        table("Labelled", rows)
+
+
+def _labelled(step: int, system: "System", evaluation: Any) -> Any:
+    from ase import Atoms
+    from ase.calculators.singlepoint import SinglePointCalculator
+    from ase.stress import full_3x3_to_voigt_6_stress
+
+    atoms = Atoms(numbers=system.species, positions=system.positions, cell=system.cell, pbc=system.pbc, info={"step": step})
+    results = {"energy": float(evaluation.energy), "forces": evaluation.forces}
+    if evaluation.stress is not None:
+        results["stress"] = full_3x3_to_voigt_6_stress(evaluation.stress)
+    atoms.calc = SinglePointCalculator(atoms, **results)
+    return atoms

@@ -1,0 +1,138 @@
+"""From options to the configuration of a rollout of a file's atoms: every option is checked here, before anything runs or is written."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mcegnn.cli.times import FRAMES, Times, every_of, steps_of
+from mcegnn.names import nearest
+from mcegnn.simulation.atoms import BY_ENSEMBLE, INTEGRATORS, THERMOSTATS, AtomsRun
+from systems.system import System
+from systems.units import METAL, duration, pressure, rate, temperature
+
+_FORCES = ("calculator", "model", "potential")
+_HYDROGEN = 4.0  # u: what is lighter vibrates fast
+_STEPS = 1000
+
+
+def atoms_run(file: str, integrator: str | None, times: Times, options: Mapping[str, Any]) -> tuple[AtomsRun, list[str]]:
+    """The configuration asked for, and warnings; ValueError or RuntimeError, in one sentence, where it cannot be."""
+    from systems.molecules import read
+
+    chosen = _integrator(integrator, options)
+    refuse_forces(file, options)
+    system, frozen = read(file)
+    light = bool((system.masses[~frozen] < _HYDROGEN).any())
+    fs = METAL.convert(1.0, "fs")
+    dt = (0.5 if light else 1.0) * fs if times.dt is None else duration(times.dt, METAL, "--dt")
+    if times.steps is None and times.time is None:
+        n_steps = _STEPS
+    else:
+        n_steps, dt = steps_of(times, dt, None if times.time is None else duration(times.time, METAL, "--time"))
+    held = _held(chosen, options)
+    n_systems, seed = options.get("systems", 1), options.get("seed", 0)
+    if n_systems < 1:
+        raise ValueError(f"--systems must be at least 1, not {n_systems}")
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"--seed must be between 0 and 4294967295, not {seed}")
+    _refuse_cell(file, system, chosen)
+    if frozen.all():
+        raise ValueError(f"all atoms of {file} are frozen, so nothing would move")
+    if chosen == "npt" and frozen.any():
+        raise ValueError(f"{file} has frozen atoms, which do not go with a cell that moves; take --ensemble nvt")
+    ramped = 2 in (len(held["temperature"]), len(held["pressure"]))
+    config = AtomsRun(
+        integrator=chosen, dt=dt, n_steps=n_steps, every=every_of(times, n_steps, max(1, n_steps // FRAMES)),
+        n_particles=system.n_particles, n_systems=n_systems, seed=seed, file=file, frozen=tuple(np.flatnonzero(frozen).tolist()),
+        calculator=options.get("calculator", ""), potential=options.get("potential", ""),
+        ramp=n_steps * dt if ramped else 0.0, flexible=bool(options.get("flexible")), relax=0.05 if options.get("relax") else 0.0,
+        draw=_drawn(file, system, chosen, n_systems, held["temperature"]), **held,
+    )  # fmt: skip
+    if config.n_particles * 3 == len(config.frozen) * 3 + 3 and chosen == "nose-hoover":
+        raise ValueError("nose-hoover cannot hold the temperature of a single atom; take --ensemble nvt, which is Langevin's")
+    long = light and dt > 1.5 * fs
+    faster = 'hydrogen vibrates in 9 fs, so a time step above 1 fs moves it wrongly; use --dt "0.5 fs"'
+    return config, [faster] if long else []
+
+
+def refuse_forces(file: str, options: Mapping[str, Any]) -> None:
+    """ValueError unless exactly one of the options names forces."""
+    if len(given := [name for name in _FORCES if options.get(name) is not None]) != 1:
+        what = "give only one of" if given else "something has to move its atoms: give one of"
+        raise ValueError(f'{file}: {what} --calculator NAME (such as "tblite"), --model MODEL and --potential MODULE:FACTORY')
+
+
+def _integrator(integrator: str | None, options: Mapping[str, Any]) -> str:
+    """The integrator of --ensemble or of --integrator."""
+    ensemble = options.get("ensemble")
+    if ensemble is not None and integrator is not None:
+        raise ValueError(
+            "--ensemble names an integrator already (nve velocity-verlet, nvt langevin-baoab, npt npt); leave out --integrator"
+        )
+    if ensemble is not None and ensemble not in BY_ENSEMBLE:
+        raise ValueError(f"--ensemble is one of {', '.join(BY_ENSEMBLE)}, not {ensemble!r}")
+    chosen = integrator if integrator is not None else BY_ENSEMBLE[ensemble or "nve"]
+    if chosen not in INTEGRATORS:
+        raise ValueError(
+            f"{chosen!r} does not move a file's atoms; did you mean {nearest(chosen, INTEGRATORS)}? (known: {', '.join(INTEGRATORS)})"
+        )
+    return chosen
+
+
+def _held(integrator: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Temperature and pressure, and how they are held; ValueError for an option that the integrator does not take, or that it lacks."""
+    kelvin = _ramp(options.get("temperature"), "--temperature", temperature)
+    outside = _ramp(options.get("pressure"), "--pressure", pressure)
+    takes = {"pressure": ("npt",), "flexible": ("npt",), "friction": ("langevin-baoab", "npt"), "period": ("nose-hoover", "npt")}
+    for name, those in takes.items():
+        if options.get(name) is not None and integrator not in those:
+            where = " or ".join(
+                {"npt": "--ensemble npt", "langevin-baoab": "--ensemble nvt"}.get(one, f"--integrator {one}") for one in those
+            )
+            raise ValueError(f"--{name} goes with {where}, not with {integrator}")
+    if integrator in THERMOSTATS and not kelvin:
+        raise ValueError(f'{integrator} holds a temperature: give --temperature "300 K"')
+    if integrator in ("nose-hoover", "npt") and not all(kelvin):
+        raise ValueError(f"{integrator} holds a temperature above zero, not {options['temperature']!r}")
+    if integrator not in THERMOSTATS and len(kelvin) > 1:
+        raise ValueError(f"{integrator} holds no temperature, so none can be ramped; add --ensemble nvt")
+    if integrator == "npt" and not outside:
+        raise ValueError('npt holds a pressure: give --pressure "1 bar"')
+    ps = METAL.convert(1.0, "ps")
+    period = (1.0 if integrator == "npt" else 0.1) * ps if options.get("period") is None else duration(options["period"], METAL, "--period")
+    friction = 1.0 / ps if options.get("friction") is None else rate(options["friction"], METAL, "--friction")
+    return {"temperature": kelvin, "pressure": outside, "period": period, "friction": friction}
+
+
+def _ramp(text: str | None, what: str, read: Callable[[str, str], float]) -> tuple[float, ...]:
+    """None, one, or the two numbers of "10 K to 300 K"."""
+    return () if text is None else tuple(read(part, what) for part in text.split(" to ", 1))
+
+
+def _drawn(file: str, system: System, integrator: str, n_systems: int, kelvin: tuple[float, ...]) -> bool:
+    """Whether velocities are drawn: where the file has none, in nve where a temperature is given, and for replicas, each its own."""
+    moving = bool(system.momenta.any())
+    draw = not moving or n_systems > 1 or (integrator not in THERMOSTATS and bool(kelvin))
+    if draw and not kelvin:
+        why = "has no velocities" if not moving else f"has velocities for one system, not for {n_systems}"
+        raise ValueError(f'{file} {why}; give --temperature "300 K" to draw them')
+    return draw
+
+
+def _refuse_cell(file: str, system: System, integrator: str) -> None:
+    """ValueError where periodic directions have no extent, or the cell that is to move is open."""
+    if integrator == "npt" and not all(system.pbc):
+        raise ValueError(f"npt needs a cell that is periodic in all directions; that of {file} is not")
+    if any(system.pbc):
+        vectors = (np.zeros((3, 3)) if system.cell is None else system.cell)[list(system.pbc)]
+        sizes = np.linalg.norm(vectors, axis=-1)
+        extent = np.linalg.det(vectors @ vectors.T) ** 0.5 if sizes.all() else 0.0
+        if not extent > 1e-6 * sizes.prod():
+            raise ValueError(f"the cell of {file} has no volume along its periodic directions; give it lattice vectors, or take pbc off")
+
+
+def file_of(system: str) -> Path:
+    """Where the frames go unless -o says otherwise: beside where one works, named after the file."""
+    return Path(Path(system.rpartition("@")[0] or system).with_suffix(".h5md").name)

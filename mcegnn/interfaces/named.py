@@ -1,0 +1,114 @@
+"""Calculators and potentials by name, as the command line takes them: NAME, or NAME:key=value,key=value."""
+
+import ast
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+from mcegnn.names import nearest
+from systems.system import Potential
+
+# ASE finds only what it carries by name; these bring their own class. tblite prints a table each call unless told not to
+_CLASSES = {"tblite": "tblite.ase.TBLite", "xtb": "tblite.ase.TBLite"}
+_QUIET = {"tblite.ase.TBLite": {"verbosity": 0}}
+_INSTALL = {"tblite": "pip install mcegnn[xtb]"}
+
+
+def split(text: str) -> tuple[str, dict[str, Any]]:
+    """Name and options of "name:key=value,key=value"; values are Python's literals, else text. ValueError where it is not so."""
+    name, _, rest = text.partition(":")
+    options: dict[str, Any] = {}
+    for part in rest.split(",") if rest else ():
+        key, equals, value = part.partition("=")
+        if not (key.strip().isidentifier() and equals and value.strip()):
+            raise ValueError(f"{text!r}: options are written NAME:key=value,key=value; {part!r} is none")
+        options[key.strip()] = _literal(value.strip())
+    return name.strip(), options
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def calculator(text: str) -> Any:
+    """The ASE calculator of a name ("emt", "lj", "tblite", or a class such as "mace.calculators.mace_mp") with its options.
+
+    ValueError or RuntimeError, in one sentence, where there is none, it is not installed, or it does not take the options.
+    """
+    name, options = split(text)
+    path = _CLASSES.get(name, name)
+    try:
+        make = _attribute(path) if "." in path else _of_ase(name)
+    except ModuleNotFoundError as error:
+        missing = (error.name or path).partition(".")[0]
+        how = _INSTALL.get(missing, f"pip install the package that brings {missing}")
+        raise RuntimeError(f"the calculator {name} needs {missing}, which is not installed: {how}") from None
+    try:
+        return make(**{**_QUIET.get(path, {}), **options})
+    except Exception as error:  # a foreign constructor may raise anything
+        raise ValueError(f"the calculator {name} cannot be made with {options or 'no options'}: {_said(error)}") from None
+
+
+def calculator_potential(text: str, stress: bool) -> Potential:
+    """That calculator as a `Potential`. ValueError also where it lacks forces, or the stress that is asked for."""
+    from mcegnn.interfaces.ase import CalculatorPotential
+
+    return CalculatorPotential(calculator(text), stress=stress)
+
+
+def potential(text: str) -> Potential:
+    """What ``module:factory`` or ``module:factory:key=value,...`` makes: one's own potential. ValueError where it cannot be had."""
+    module, _, rest = text.partition(":")
+    name, options = split(rest)
+    if not (module and name):
+        raise ValueError(f"a potential is written module:factory, not {text!r}, such as mcegnn:LennardJones:epsilon=0.0104,sigma=3.4")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # one's own module lies where one works
+    try:
+        make = _attribute(f"{module}.{name}")
+    except ModuleNotFoundError as error:
+        raise ValueError(f"there is no module {error.name} for the potential {text!r}; run from the folder it is in") from None
+    try:
+        made = make(**options)
+    except Exception as error:
+        raise ValueError(f"{module}:{name} cannot be called with {options or 'no options'}: {_said(error)}") from None
+    if not callable(made):
+        raise ValueError(f"{module}:{name} made a {type(made).__name__}, which is no potential: it cannot be called with a System")
+    return made
+
+
+def _attribute(path: str) -> Any:
+    """The object of a dotted path; ValueError where the module has no such thing, or fails on import."""
+    module, _, name = path.rpartition(".")
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError:
+        raise
+    except Exception as error:
+        raise ValueError(f"importing {module} failed: {_said(error)}") from None
+    if not hasattr(found, name):
+        raise ValueError(f"{module} has no {name}; did you mean {nearest(name, dir(found))}?")
+    return getattr(found, name)
+
+
+def _of_ase(name: str) -> Any:
+    from ase.calculators.calculator import get_calculator_class, names
+
+    try:
+        return get_calculator_class(name)
+    except ModuleNotFoundError as error:
+        if error.name == f"ase.calculators.{name}":
+            raise ValueError(f"ASE knows no calculator {name!r}; did you mean {nearest(name, {*names, *_CLASSES})}?") from None
+        raise
+    except (AttributeError, ValueError):
+        raise ValueError(f"ASE has no calculator class of the name {name!r}; give its class, such as tblite.ase.TBLite") from None
+
+
+def _said(error: Exception) -> str:
+    """An error in words."""
+    words = " ".join(str(error).split())
+    return words if isinstance(error, ValueError) and words else f"{type(error).__name__}: {words}".removesuffix(": ")

@@ -1,0 +1,157 @@
+"""Rollouts of the atoms of a file: molecules and materials under a calculator, a potential or a learned force."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from integrators.random import Random
+from integrators.state import Flow, State
+from integrators.thermostats import Ramp
+from mcegnn.simulation.configuration import Configuration
+from systems.observables import momentum
+from systems.system import Potential, System
+from systems.units import METAL, PASCALS, Units
+
+INTEGRATORS = ("velocity-verlet", "langevin-baoab", "nose-hoover", "npt", "yoshida-4", "yoshida-6", "yoshida-8", "symplectic-euler")
+THERMOSTATS = ("langevin-baoab", "nose-hoover", "npt")
+BY_ENSEMBLE = {"nve": "velocity-verlet", "nvt": "langevin-baoab", "npt": "npt"}
+_TUPLES = ("temperature", "pressure", "frozen")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtomsRun(Configuration):
+    """Atoms of ``file`` in metal units, moved by one of ``calculator``, ``potential`` and ``model``, each a name with options.
+
+    ``temperature`` (kelvin) and ``pressure`` (eV / Angstrom^3) are none, one, or two numbers, first and last of a `Ramp` that takes the
+    time ``ramp``. ``friction`` is the particles', ``period`` that of a Nose-Hoover chain or of the cell. ``relax``, where it is not zero,
+    is the largest force (eV / Angstrom) that is left before the run; ``draw`` says whether velocities are drawn or the file's.
+    """
+
+    system: ClassVar[str] = "atoms"
+    units: ClassVar[Units] = METAL
+
+    file: str = ""
+    calculator: str = ""
+    potential: str = ""
+    temperature: tuple[float, ...] = ()
+    pressure: tuple[float, ...] = ()
+    ramp: float = 0.0
+    friction: float = 0.0
+    period: float = 0.0
+    flexible: bool = False
+    frozen: tuple[int, ...] = ()
+    relax: float = 0.0
+    draw: bool = False
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> Self:
+        """As any configuration, with tuples where JSON has lists."""
+        plain: dict[str, Any] = {name: tuple(value) if name in _TUPLES else value for name, value in values.items()}
+        return cls(**plain)
+
+    def refuse_unsound(self) -> None:
+        """Counts, times, and the name of the integrator."""
+        super().refuse_unsound()
+        if self.integrator not in INTEGRATORS:
+            raise ValueError(f"integrator {self.integrator!r}")
+
+    def time(self, value: float) -> str:
+        """In femto- or picoseconds."""
+        fs = value / METAL.convert(1.0, "fs")
+        return f"{fs:.6g} fs" if fs < 1000 else f"{fs / 1000:.6g} ps"
+
+    @property
+    def by(self) -> str:
+        """What moves the atoms, as it was named."""
+        return self.calculator or self.potential or self.model
+
+    @property
+    def holds_temperature(self) -> bool:
+        """Whether a thermostat acts, so that energy is not conserved."""
+        return self.integrator in THERMOSTATS
+
+    @property
+    def n_degrees(self) -> int:
+        """Degrees of freedom that have the temperature: without the total momentum where nothing changes it."""
+        free = 3 * (self.n_particles - len(self.frozen))
+        return free if self.frozen or self.integrator in ("langevin-baoab", "npt") or free <= 3 else free - 3
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Forces, integrator, temperature and pressure."""
+        atmosphere = 1e5 / PASCALS
+        held = [
+            *([("temperature", " to ".join(f"{kelvin:g} K" for kelvin in self.temperature))] if self.temperature else []),
+            *([("pressure", " to ".join(f"{p / atmosphere:g} bar" for p in self.pressure))] if self.pressure else []),
+        ]
+        kept = [("frozen", f"{len(self.frozen)} atoms")] if self.frozen else []
+        eased = [("relaxed before", f"until no force is above {self.relax:g} eV/Angstrom")] if self.relax else []
+        return [("forces", self.by), *super().rows(), *held, *kept, *eased]
+
+    def start(self) -> State:
+        """The file's atoms, with the file's velocities or drawn ones; frozen atoms are at rest. Nothing is relaxed yet."""
+        from integrators.velocities import maxwell_boltzmann
+        from systems.molecules import read
+
+        system, _ = read(self.file)
+        if self.n_systems > 1:
+            count, n = self.n_systems, system.n_particles
+            cell = None if system.cell is None else np.broadcast_to(system.cell, (count, 3, 3)).copy()
+            arrays: dict[str, Any] = {
+                name: np.broadcast_to(getattr(system, name), (count, n, 3)).copy() for name in ("positions", "momenta")
+            }
+            system = replace(system, **arrays, charges=np.broadcast_to(system.charges, (count, n)).copy(), cell=cell)
+        random = Random(self.seed)
+        if self.draw:
+            at_rest = not self.frozen and system.n_particles > 1
+            system = maxwell_boltzmann(system, self.temperature[0], random, at_rest=at_rest)
+        elif self.integrator == "nose-hoover" and not self.frozen:
+            system = replace(system, momenta=system.momenta - system.masses[:, None] * _drift(system))
+        system.momenta[..., list(self.frozen), :] = 0.0
+        return State(system, random=random)
+
+    def flow(self) -> Flow:
+        """The integrator with the forces."""
+        from integrators import ensembles
+        from integrators.barostats import Piston
+        from systems.potentials import Frozen
+
+        force, frozen = self._force, self._is_frozen
+        temperature, pressure = (self._held(values) for values in (self.temperature, self.pressure))
+        if self.integrator == "langevin-baoab":
+            return ensembles.langevin_baoab(force, temperature, self.friction, frozen)
+        if self.integrator == "npt":
+            piston = Piston(temperature, pressure, self.period, flexible=self.flexible)
+            return ensembles.npt(force, piston, self.friction)
+        acting = force if frozen is None else Frozen(force, frozen)
+        if self.integrator == "nose-hoover":
+            return ensembles.nose_hoover(acting, temperature, self.period, self.n_degrees)
+        flow: Flow = ensembles.integrator(self.integrator)(acting)
+        return flow
+
+    def _held(self, values: tuple[float, ...]) -> float | Ramp:
+        return Ramp(values[0], values[1], self.ramp) if len(values) == 2 else sum(values)
+
+    @cached_property
+    def _force(self) -> Potential:
+        """What moves the atoms; made once."""
+        from mcegnn import learned
+        from mcegnn.interfaces import named
+
+        if self.calculator:
+            return named.calculator_potential(self.calculator, stress=self.integrator == "npt")
+        return named.potential(self.potential) if self.potential else learned.law(self.learned)
+
+    @property
+    def _is_frozen(self) -> np.ndarray | None:
+        """[n_particles], or None where no atom is."""
+        if not self.frozen:
+            return None
+        return np.isin(np.arange(self.n_particles), self.frozen)
+
+
+def _drift(system: System) -> Any:
+    """The velocity of the centre of mass, [..., 1, 3]."""
+    return momentum(system)[..., None, :] / system.masses.sum()

@@ -1,0 +1,42 @@
+"""Rollouts of the charged N-body benchmark's systems."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from integrators.state import Flow, State
+from mcegnn import learned
+from mcegnn.simulation.configuration import Configuration
+from systems.system import Potential
+from systems.units import REDUCED, Units
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChargedRun(Configuration):
+    """Many systems of charged particles, drawn from a seed."""
+
+    system: ClassVar[str] = "charged"
+    units: ClassVar[Units] = REDUCED
+    usual_integrator: ClassVar[str] = "symplectic-euler"
+
+    def start(self) -> State:
+        """Drawn from the seed."""
+        from systems.charged import charged_systems
+
+        system = charged_systems(self.n_systems, self.seed, self.n_particles)
+        return State(learned.dressed(self.learned, system) if self.model else system)
+
+    def flow(self) -> Flow:
+        """Under Coulomb's law, a learned one, or a dynamics model."""
+        from integrators.ensembles import integrator
+
+        if self.model and learned.is_dynamics(self.learned):
+            return learned.watched(self.learned, self._exact())
+        flow: Flow = integrator(self.integrator)(learned.law(self.learned) if self.model else self._exact())
+        return flow
+
+    def _exact(self) -> Potential:
+        from systems.charged import benchmark_coulomb
+        from systems.potentials import Coulomb
+
+        # the clip belongs to the benchmark's own scheme
+        return benchmark_coulomb() if self.integrator in ("", self.usual_integrator) else Coulomb()

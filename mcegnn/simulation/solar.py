@@ -1,0 +1,79 @@
+"""Rollouts of the solar system, or of any bodies under their gravity."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from integrators.relativity import PostNewtonian
+from integrators.state import Flow, State
+from mcegnn import learned
+from mcegnn.simulation.configuration import Configuration
+from systems.solar import Body, SolarSystem
+from systems.units import ASTRONOMICAL, Units
+
+
+@dataclass(frozen=True, kw_only=True)
+class SolarRun(Configuration):
+    """Bodies at an epoch (Julian day, TDB), with or without relativity and oblateness."""
+
+    system: ClassVar[str] = "solar"
+    units: ClassVar[Units] = ASTRONOMICAL
+    usual_integrator: ClassVar[str] = "yoshida-8"
+
+    epoch: float = 0.0
+    relativity: bool = False
+    oblate: bool = True
+    bodies: tuple[Body, ...] = ()
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> Self:
+        """As any configuration, with the bodies as bodies."""
+        rows: list[dict[str, Any]] = [{k: tuple(v) if isinstance(v, list) else v for k, v in body.items()} for body in values["bodies"]]
+        return cls(**{**values, "bodies": tuple(Body(**row) for row in rows)})
+
+    @property
+    def solar(self) -> SolarSystem:
+        """The bodies as a solar system."""
+        return SolarSystem(self.bodies, self.epoch)
+
+    @property
+    def names(self) -> list[str]:
+        """The bodies' names."""
+        return [body.name for body in self.bodies]
+
+    @property
+    def seeded(self) -> bool:
+        """Nothing is drawn."""
+        return False
+
+    def time(self, value: float) -> str:
+        """In days."""
+        return f"{value:.6g} days"
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Integrator and epoch."""
+        integrator = self.integrator + (" with relativity" if self.relativity else "")
+        return [*([("integrator", integrator)] if self.integrator else []), ("start", f"Julian day {self.epoch} TDB")]
+
+    def start(self) -> State:
+        """Where the bodies are at the epoch."""
+        system = self.solar.system
+        return State(learned.dressed(self.learned, system) if self.model else system)
+
+    def flow(self) -> Flow:
+        """Under gravity, a learned law, or a dynamics model."""
+        from integrators.ensembles import integrator
+
+        solar = self.solar
+        exact = solar.gravity(oblate=self.oblate)
+        if self.model and learned.is_dynamics(self.learned):
+            return learned.watched(self.learned, exact)
+        about = {"star": solar.star} if self.integrator == "wisdom-holman" else {}
+        potential = learned.law(self.learned) if self.model else exact
+        flow: Flow = integrator(self.integrator)(potential, relativity=self._relativity(solar), **about)
+        return flow
+
+    def _relativity(self, solar: SolarSystem) -> PostNewtonian | None:
+        if not self.relativity:
+            return None
+        return PostNewtonian(solar.star, ASTRONOMICAL.gravitation, ASTRONOMICAL.speed_of_light)

@@ -1,0 +1,207 @@
+"""`mcegnn rollout FILE` and `mcegnn label`: atoms of a file under calculators and potentials, as a user would run them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ase.io
+import ase.units
+import numpy as np
+import pytest
+from ase.calculators.emt import EMT
+from ase.md.verlet import VelocityVerlet
+
+from integrators.ensembles import velocity_verlet
+from integrators.state import State
+from systems.lennard_jones import LennardJones
+from systems.observables import kinetic_energy, pressure
+from trajectories import checkpoint
+from trajectories.h5md import H5MDReader, universe
+from trajectories.rollout import rollout
+
+Run = Callable[..., Any]
+ARGON = ("--potential", "mcegnn:LennardJones:epsilon=0.0104,sigma=3.4")
+WARM = ("--temperature", "40 K")
+NPT = ("--ensemble", "npt", "--pressure", "1 bar")
+
+
+def test_the_files_velocities_move_it_as_ase_does(structures: Path, succeed: Run) -> None:
+    succeed("rollout", "copper.traj", "--calculator", "emt", "--dt", "2 fs", "--steps", 50, "--every", 10)
+    atoms = ase.io.read(structures / "copper.traj")
+    atoms.calc = EMT()
+    VelocityVerlet(atoms, 2 * ase.units.fs).run(50)
+    with H5MDReader(structures / "copper.h5md") as reader:
+        assert len(reader) == 6
+        np.testing.assert_allclose(reader[-1].system.positions, atoms.positions, atol=1e-12)
+        np.testing.assert_allclose(reader[-1].system.velocities, atoms.get_velocities(), atol=1e-12)
+        assert reader.observable("potential_energy", -1) == pytest.approx(atoms.get_potential_energy(), rel=1e-12)
+
+
+def test_python_gives_the_same_run(structures: Path, succeed: Run) -> None:
+    outcome = succeed("rollout", "argon.xyz", *ARGON, *WARM, "--dt", "4 fs", "--steps", 40, "--every", 20)
+    with H5MDReader(structures / "argon.h5md") as reader:
+        start, end = reader[0], reader[-1]
+    *_, again = rollout(velocity_verlet(LennardJones(0.0104, 3.4)), State(start.system), 4 * ase.units.fs, 40)
+    # the file keeps velocities, so the start's momenta are rounded
+    np.testing.assert_allclose(again.system.positions, end.system.positions, atol=1e-12)
+    assert "largest change of energy" in outcome.out
+    assert "angular" not in outcome.out  # a periodic cell does not conserve it
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--ensemble", "nve"), ("--ensemble", "nvt"), ("--integrator", "nose-hoover"), NPT, (*NPT, "--flexible"),
+     ("--ensemble", "nvt", "--temperature", "10 K to 80 K"), ("--ensemble", "nvt", "--systems", 3), (*NPT, "--systems", 2)],
+    ids=lambda options: " ".join(map(str, options)),
+)  # fmt: skip
+def test_two_halves_are_the_whole(succeed: Run, equal: Run, structures: Path, options: tuple[Any, ...]) -> None:
+    warm = () if "--temperature" in options else WARM
+    run = ("rollout", "argon.xyz", *ARGON, *warm, *options, "--dt", "5 fs", "--every", 10)
+    succeed(*run, "--steps", 60, "-o", "whole.h5md")
+    succeed(*run, "--steps", 60, "-o", "run.h5md", "--quiet")
+    # as if it had been stopped at the checkpoint of step 30 after writing further frames
+    succeed(*run, "--steps", 30, "-o", "half.h5md")
+    if warm:
+        half = checkpoint.load("half.h5md")
+        config = {**half.configuration, "n_steps": 60}
+        checkpoint.save("half.h5md", checkpoint.Checkpoint(half.state, half.n_frames, config))
+        succeed("rollout", "--resume", "half.h5md")
+        assert equal(Path("half.h5md"), Path("whole.h5md"))
+    assert equal(Path("run.h5md"), Path("whole.h5md"))
+
+
+def test_a_ramp_goes_on_where_it_was(succeed: Run, structures: Path, equal: Run) -> None:
+    run = ("rollout", "argon.xyz", *ARGON, "--ensemble", "nvt", "--temperature", "10 K to 80 K", "--dt", "5 fs", "--every", 10)
+    succeed(*run, "--steps", 40, "-o", "whole.h5md")
+    succeed("rollout", "--resume", "whole.h5md", "--steps", 20)
+    held = checkpoint.load("whole.h5md").configuration
+    assert held["ramp"] == pytest.approx(40 * 5 * ase.units.fs)  # it has ended: what comes later is at 80 K
+    assert held["n_steps"] == 60
+
+
+def test_an_interrupted_langevin_run_goes_on(succeed: Run, cli: Run, structures: Path, equal: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    import mcegnn.cli.job
+
+    run = ("rollout", "argon.xyz", *ARGON, "--ensemble", "nvt", *WARM, "--dt", "5 fs", "--every", 10, "--steps", 60)
+    succeed(*run, "-o", "whole.h5md")
+    advance = mcegnn.cli.job.advance
+
+    def interrupted(*arguments: Any, **more: Any) -> Any:
+        for state in advance(*arguments, **more):
+            if state.step >= 34:
+                raise KeyboardInterrupt
+            yield state
+
+    monkeypatch.setattr(mcegnn.cli.job, "advance", interrupted)
+    assert cli(*run, "-o", "run.h5md").code == 130
+    monkeypatch.setattr(mcegnn.cli.job, "advance", advance)
+    succeed("rollout", "--resume", "run.h5md")
+    assert equal(Path("run.h5md"), Path("whole.h5md"))
+
+
+def test_npt_through_the_command_line(structures: Path, succeed: Run) -> None:
+    outcome = succeed("rollout", "argon.xyz", *ARGON, *WARM, *NPT, "--dt", "5 fs", "--steps", 200, "--every", 10)
+    assert "relative drift" not in outcome.out  # a thermostat conserves nothing
+    for words in ("temperature", "(asked 40)", "pressure", "(asked 1)", "volume"):
+        assert words in outcome.out
+    with H5MDReader(structures / "argon.h5md") as reader:
+        volumes = np.linalg.det(reader.cells)
+        assert np.ptp(volumes) > 0
+        lengths = np.linalg.norm(reader.cells, axis=-1)
+        np.testing.assert_allclose(lengths, lengths[:, :1] * np.ones(3), rtol=1e-12)  # isotropic
+        last = reader[-1].system
+        stress = LennardJones(0.0104, 3.4)(last).stress
+        assert stress is not None
+        assert reader.observable("pressure", -1) == pytest.approx(pressure(last, stress), rel=1e-9)
+    summary = json.loads(succeed("analyse", "argon.h5md", "--json").out)
+    assert "energy_drift" not in summary
+    assert "resume" not in succeed("analyse", "argon.h5md").out
+    u = universe(structures / "argon.h5md")
+    assert set(u.atoms.elements) == {"Ar"}
+    assert u.dimensions[0] == pytest.approx(np.linalg.norm(lengths[0, 0]), rel=1e-3)
+
+
+def test_replicas_have_their_own_velocities(structures: Path, succeed: Run) -> None:
+    succeed("rollout", "argon.xyz", *ARGON, *WARM, "--systems", 3, "--steps", 10, "--seed", 7)
+    succeed("rollout", "argon.xyz", *ARGON, *WARM, "--systems", 3, "--steps", 10, "--seed", 7, "-o", "again.h5md")
+    with H5MDReader(structures / "argon.h5md") as reader, H5MDReader(structures / "again.h5md") as again:
+        assert reader.n_systems == 3
+        v = reader.frames("velocity", 0)
+        assert not np.allclose(v[0], v[1])
+        np.testing.assert_array_equal(reader.frames("position"), again.frames("position"))
+        np.testing.assert_array_equal(reader.frames("position", 0)[0], reader.frames("position", 0)[2])
+        np.testing.assert_allclose((reader.masses[:, None] * v).sum(1), 0.0, atol=1e-12)  # centre of mass at rest
+
+
+@pytest.mark.parametrize("options", [("--ensemble", "nve"), ("--ensemble", "nvt"), ("--integrator", "nose-hoover")], ids=" ".join)
+def test_frozen_atoms_stay(structures: Path, succeed: Run, options: tuple[str, ...]) -> None:
+    succeed("rollout", "held.traj", "--calculator", "emt", "--temperature", "300 K", *options, "--steps", 20, "-o", "held.h5md")
+    start = ase.io.read(structures / "held.traj")
+    with H5MDReader(structures / "held.h5md") as reader:
+        low = start.positions[:, 2] < 1.0
+        assert low.any()
+        for frame in (0, -1):
+            assert not reader.frames("velocity", frame)[low].any()
+            np.testing.assert_array_equal(reader.frames("position", frame)[low], start.positions[low])
+        assert (reader.frames("position", -1)[~low] != start.positions[~low]).all()
+
+
+def test_relax_before_the_run(structures: Path, cli: Run) -> None:
+    outcome = cli("rollout", "ethanol.xyz", "--calculator", "tblite", "--temperature", "0 K", "--relax", "--steps", 1)
+    assert outcome.code == 0
+    assert "relaxed in" in outcome.err
+    with H5MDReader(structures / "ethanol.h5md") as reader:
+        assert np.linalg.norm(reader.frames("force", 0), axis=-1).max() < 0.05
+    held = cli("rollout", "held.traj", "--calculator", "emt", "--temperature", "0 K", "--relax", "--steps", 1, "-o", "held.h5md")
+    assert held.code == 0
+    start = ase.io.read(structures / "held.traj")
+    with H5MDReader(structures / "held.h5md") as reader:
+        low = start.positions[:, 2] < 1.0
+        np.testing.assert_array_equal(reader.frames("position", 0)[low], start.positions[low])
+
+
+def test_temperature_of_a_start_is_what_was_asked(structures: Path, succeed: Run) -> None:
+    ase.io.write(structures / "large.xyz", ase.io.read(structures / "argon.xyz").repeat(2))
+    succeed("rollout", "large.xyz", *ARGON, "--temperature", "77 K", "--steps", 1)
+    with H5MDReader(structures / "large.h5md") as reader:
+        system = reader[0].system
+    degrees = 3 * system.n_particles - 3
+    kelvin = 2 * kinetic_energy(system) / degrees / system.units.boltzmann
+    assert abs(kelvin / 77 - 1) < 4 * (2 / degrees) ** 0.5
+
+
+def test_dry_run_says_what_would_be(structures: Path, succeed: Run) -> None:
+    out = succeed("rollout", "argon.xyz", *ARGON, *WARM, *NPT, "--time", "1 ps", "--dry-run").out
+    for words in ("argon.xyz, 108 particles, seed 0", "mcegnn:LennardJones", "40 K", "1 bar", "1 fs", "1,000, to time 1 ps", "argon.h5md"):
+        assert words in out
+    assert not (structures / "argon.h5md").exists()
+
+
+def test_a_frame_of_several(structures: Path, succeed: Run) -> None:
+    frames = [ase.io.read(structures / "argon.xyz") for _ in range(2)]
+    frames[0].positions[0, 0] += 0.3
+    ase.io.write(structures / "two.xyz", frames)
+    for which, index in (("two.xyz", -1), ("two.xyz@0", 0)):
+        succeed("rollout", which, *ARGON, *WARM, "--steps", 1, "-o", "two.h5md", "--force")
+        with H5MDReader(structures / "two.h5md") as reader:
+            np.testing.assert_allclose(reader.frames("position", 0), frames[index].positions, atol=1e-8)
+
+
+def test_a_calculator_that_fails_on_the_way(structures: Path, cli: Run) -> None:
+    Path("breaking.py").write_text(
+        "from mcegnn import LennardJones\n\n\nclass Breaking:\n    def __init__(self, after):\n"
+        "        self.inner, self.left = LennardJones(0.0104, 3.4), after\n\n    def __call__(self, system):\n"
+        "        self.left -= 1\n        if not self.left:\n            raise KeyError('no such atom')\n        return self.inner(system)\n"
+    )
+    run = ("rollout", "argon.xyz", *WARM, "--steps", 20, "--every", 5)
+    outcome = cli(*run, "--potential", "breaking:Breaking:after=13")
+    assert outcome.code == 3
+    assert "the forces failed after step 11 (KeyError: 'no such atom')" in outcome.err
+    assert outcome.err.count("\n") == 1
+    with H5MDReader("argon.h5md") as reader:
+        np.testing.assert_array_equal(reader.steps, [0, 5, 10])
+    assert checkpoint.load("argon.h5md").state.step == 11
+    at_once = cli(*run, "--potential", "breaking:Breaking:after=1", "-o", "other.h5md")
+    assert (at_once.code, at_once.out) == (2, "")
+    assert not Path("other.h5md").exists()
