@@ -16,25 +16,27 @@ from torch import Tensor
 class Graph:
     """Edges from sender j to receiver i [n_edges] among ``n_nodes`` nodes; `of` and `complete` sort them by receiver.
 
-    ``degree`` is the number of edges that end at each node, where it is the same for all: sums then need no scattering.
+    ``degree`` is the number of edges that end at each node, where it is the same for all: sums then need no scattering. ``shifts``, int64
+    [n_edges, 3], are there where nodes have periodic images: the lattice vectors to add, r_ij = x[j] - x[i] + shifts @ cell.
     """
 
     i: Tensor
     j: Tensor
     n_nodes: int
     degree: int | None = None
+    shifts: Tensor | None = None
 
     @classmethod
-    def of(cls, i: Tensor, j: Tensor, n_nodes: int) -> "Graph":
+    def of(cls, i: Tensor, j: Tensor, n_nodes: int, shifts: Tensor | None = None) -> "Graph":
         """The graph of these edges. Raises ValueError where they do not fit together or name a node that is not there."""
         if i.ndim != 1 or i.shape != j.shape:
             raise ValueError(f"edges are two lists of the same length, not {tuple(i.shape)} and {tuple(j.shape)}")
         if len(i) and not 0 <= int(torch.minimum(i, j).min()) <= int(torch.maximum(i, j).max()) < n_nodes:
             raise ValueError(f"edges name nodes outside 0 ... {n_nodes - 1}")
+        if shifts is not None and shifts.shape != (len(i), 3):
+            raise ValueError(f"shifts of {len(i)} edges have shape {(len(i), 3)}, not {tuple(shifts.shape)}")
         order = torch.argsort(i, stable=True)
-        counts = torch.bincount(i, minlength=n_nodes)
-        regular = n_nodes > 0 and bool((counts == counts[0]).all()) and int(counts[0]) > 0
-        return cls(i[order], j[order], n_nodes, int(counts[0]) if regular else None)
+        return cls(i[order], j[order], n_nodes, regular_degree(i, n_nodes), None if shifts is None else shifts[order])
 
     def pairs(self, receivers: Tensor, senders: Tensor, dim: int = 0) -> Tensor:
         """receivers_i + senders_j of each edge; the node axis, which becomes the edge axis, is ``dim``."""
@@ -44,7 +46,9 @@ class Graph:
         return (receivers.unsqueeze(dim + 1) + sent).flatten(dim, dim + 1)
 
     def differences(self, nodes: Tensor, dim: int = 0) -> Tensor:
-        """nodes_i - nodes_j of each edge, as `pairs`."""
+        """nodes_i - nodes_j of each edge, as `pairs`. ValueError where there are shifts, which need a cell."""
+        if self.shifts is not None:
+            raise ValueError("differences between periodic images need the cell: subtract senders and shifts @ cell from receivers")
         if self.degree is None:
             return nodes.index_select(dim, self.i) - nodes.index_select(dim, self.j)
         sent = nodes.index_select(dim, self.j).unflatten(dim, (self.n_nodes, self.degree))
@@ -74,7 +78,17 @@ class Graph:
 
     def to(self, device: torch.device) -> "Graph":
         """The same graph on another device."""
-        return self if self.i.device == device else Graph(self.i.to(device), self.j.to(device), self.n_nodes, self.degree)
+        if self.i.device == device:
+            return self
+        shifts = None if self.shifts is None else self.shifts.to(device)
+        return Graph(self.i.to(device), self.j.to(device), self.n_nodes, self.degree, shifts)
+
+
+def regular_degree(i: Tensor, n_nodes: int) -> int | None:
+    """How many edges end at each node, for edges with receivers i [n_edges]; None where nodes differ or there are no edges."""
+    counts = torch.bincount(i, minlength=n_nodes)
+    regular = n_nodes > 0 and bool((counts == counts[0]).all()) and int(counts[0]) > 0
+    return int(counts[0]) if regular else None
 
 
 @cache
@@ -104,5 +118,8 @@ def collate(graphs: Sequence[Graph]) -> Batch:
     i = torch.cat([graph.i + at for graph, at in zip(graphs, first, strict=True)])
     j = torch.cat([graph.j + at for graph, at in zip(graphs, first, strict=True)])
     degrees = {graph.degree for graph in graphs}
-    merged = Graph(i, j, int(sizes.sum()), degrees.pop() if len(degrees) == 1 else None)
+    shifts = None
+    if any(graph.shifts is not None for graph in graphs):
+        shifts = torch.cat([graph.i.new_zeros(len(graph.i), 3) if graph.shifts is None else graph.shifts for graph in graphs])
+    merged = Graph(i, j, int(sizes.sum()), degrees.pop() if len(degrees) == 1 else None, shifts)
     return Batch(merged, torch.repeat_interleave(torch.arange(len(graphs)), sizes), len(graphs))
