@@ -191,3 +191,22 @@ def sort(starts, j, shift):
                 j[q], shift[q, 0], shift[q, 1], shift[q, 2] = j[q - 1], shift[q - 1, 0], shift[q - 1, 1], shift[q - 1, 2]
                 q -= 1
             j[q], shift[q, 0], shift[q, 1], shift[q, 2] = n, a, b, c
+
+
+@njit(cache=True, nogil=True)
+def images(shift, low, n_grid):
+    """A number for each pair's shift, [n_pairs], in the order in which they are met, and the shifts so numbered [n_images, 3]."""
+    number, image, n_images = np.full(n_grid[0] * n_grid[1] * n_grid[2], -1, np.int32), np.empty(len(shift), np.int32), 0
+    for p in range(len(shift)):
+        at = ((shift[p, 0] - low[0]) * n_grid[1] + shift[p, 1] - low[1]) * n_grid[2] + shift[p, 2] - low[2]
+        if number[at] < 0:
+            number[at] = n_images
+            n_images += 1
+        image[p] = number[at]
+    shifts = np.empty((n_images, 3))
+    for at in range(len(number)):
+        if number[at] >= 0:
+            shifts[number[at], 0] = at // (n_grid[1] * n_grid[2]) + low[0]
+            shifts[number[at], 1] = at // n_grid[2] % n_grid[1] + low[1]
+            shifts[number[at], 2] = at % n_grid[2] + low[2]
+    return image, shifts

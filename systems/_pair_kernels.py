@@ -1,75 +1,132 @@
-"""numba kernels of potentials that act between near particles, on a neighbour list that names each pair from both sides.
+"""Pair kernels of potentials that act between near particles (`systems.pair_kernel` says what they take).
 
-A kernel fills energies [n] and forces [n, 3] of the particles ``first`` to ``last`` and virial [3, 3], the sum over their pairs of
-half of offset times force; so threads may share the particles, and a particle's numbers do not depend on how.
-
-Sums are taken in the order of the list, without the pairs beyond the cutoff. With a list that is in order, numbers do not depend on when
-it was made, so that a run that is resumed, with a list of its own, has the same bits.
+For each centre the list is walked without a branch: an offset within the cutoff is kept, one beyond it is overwritten by the next. A loop
+over the kept ones alone follows, which the compiler vectorises, and whose sums it may take in any order: what it adds up depends on the
+near pairs and on nothing else. So, with a list that is in order, numbers do not depend on when it was made or on who asks for what, and
+a run that is resumed, with a list of its own, has the same bits.
 """
 
 import math
 from functools import partial
 
+import numpy as np
+
 from systems.kernel import jit
 
+FORCES, ENERGIES, VIRIAL = range(3)
 FORCE_SHIFT, SWITCH, SHIFT = range(3)
 TRUNCATIONS = {"force-shift": FORCE_SHIFT, "switch": SWITCH, "shift": SHIFT}
+_U = np.uint64  # an index without a sign is not tested for being negative
+
+
+@jit
+def longest(first, last, starts):
+    """The most pairs that one centre has."""
+    most = 0
+    for k in range(first, last):
+        most = max(most, starts[k + 1] - starts[k])
+    return most
 
 
 @partial(jit, reorder=False)
-def lennard_jones(first, last, x, cell, starts, j, shift, parameters, energies, forces, virial):
+def near(k, x, table, starts, j, image, cutoff2, dx, dy, dz, d2):
+    """Offsets from particle k to its neighbours within the cutoff, and their squared lengths; returns how many."""
+    xk, yk, zk = x[k, 0], x[k, 1], x[k, 2]
+    m = _U(0)
+    for p in range(_U(starts[k]), _U(starts[k + 1])):
+        n, c = _U(j[p]), _U(image[p])
+        ox, oy, oz = x[n, 0] - xk + table[c, 0], x[n, 1] - yk + table[c, 1], x[n, 2] - zk + table[c, 2]
+        r2 = ox * ox + oy * oy + oz * oz
+        dx[m], dy[m], dz[m], d2[m] = ox, oy, oz, r2
+        m += _U(r2 < cutoff2)
+    return m
+
+
+@jit
+def law(r2, c12, c6, at_cutoff, slope, kind, cutoff2, per_width):
+    """u and u' / r of Lennard-Jones."""
+    inverse = 1.0 / r2
+    i6 = inverse * inverse * inverse
+    u, w = i6 * (c12 * i6 - c6), i6 * (6.0 * c6 - 12.0 * c12 * i6) * inverse
+    if kind == FORCE_SHIFT:
+        r = math.sqrt(r2)
+        u -= at_cutoff + r * slope
+        w -= slope * r * inverse
+    elif kind == SHIFT:
+        u -= at_cutoff
+    else:
+        t = min((cutoff2 - r2) * per_width, 1.0)
+        switch = t * t * (3.0 - 2.0 * t)
+        w = w * switch - u * (12.0 * t * (1.0 - t) * per_width)
+        u *= switch
+    return u, w
+
+
+@jit
+def forces_of(m, dx, dy, dz, d2, constants, kind):
+    """The force on a centre from its near pairs."""
+    c12, c6, at_cutoff, slope, cutoff2, per_width = constants
+    fx = fy = fz = 0.0
+    for q in range(m):
+        _, w = law(d2[q], c12, c6, at_cutoff, slope, kind, cutoff2, per_width)
+        fx += w * dx[q]
+        fy += w * dy[q]
+        fz += w * dz[q]
+    return fx, fy, fz
+
+
+@jit
+def energy_of(m, d2, constants, kind):
+    """The energy of a centre's near pairs."""
+    c12, c6, at_cutoff, slope, cutoff2, per_width = constants
+    energy = 0.0
+    for q in range(m):
+        u, _ = law(d2[q], c12, c6, at_cutoff, slope, kind, cutoff2, per_width)
+        energy += u
+    return energy
+
+
+@jit
+def virial_of(m, dx, dy, dz, d2, constants, kind):
+    """Sums of -w d d over a centre's near pairs: xx, xy, xz, yy, yz, zz."""
+    c12, c6, at_cutoff, slope, cutoff2, per_width = constants
+    xx = xy = xz = yy = yz = zz = 0.0
+    for q in range(m):
+        _, w = law(d2[q], c12, c6, at_cutoff, slope, kind, cutoff2, per_width)
+        wx, wy = w * dx[q], w * dy[q]
+        xx -= wx * dx[q]
+        xy -= wx * dy[q]
+        xz -= wx * dz[q]
+        yy -= wy * dy[q]
+        yz -= wy * dz[q]
+        zz -= w * dz[q] * dz[q]
+    return xx, xy, xz, yy, yz, zz
+
+
+@partial(jit, reorder=False)
+def lennard_jones(first, last, x, table, starts, j, image, parameters, want, energies, forces, virial):
     """parameters: epsilon, sigma, cutoff, where switching begins, the truncation's number."""
     epsilon, sigma, cutoff, onset, kind = parameters[0], parameters[1], parameters[2], parameters[3], int(parameters[4])
-    cutoff2, sigma2 = cutoff * cutoff, sigma * sigma
-    c6 = (sigma2 / cutoff2) ** 3
+    cutoff2, s6, c6 = cutoff * cutoff, sigma**6, (sigma / cutoff) ** 6
     at_cutoff, slope = 4.0 * epsilon * (c6 * c6 - c6), -24.0 * epsilon * (2.0 * c6 * c6 - c6) / cutoff
-    width = cutoff2 - onset * onset
+    if kind == FORCE_SHIFT:
+        at_cutoff -= cutoff * slope
+    constants = (4.0 * epsilon * s6 * s6, 4.0 * epsilon * s6, at_cutoff, slope, cutoff2, 1.0 / (cutoff2 - onset * onset))
+    room = longest(first, last, starts) + 1
+    dx, dy, dz, d2 = np.empty(room), np.empty(room), np.empty(room), np.empty(room)
     for k in range(first, last):
-        xk, yk, zk = x[k, 0], x[k, 1], x[k, 2]
-        energy = fx = fy = fz = 0.0
-        v00 = v01 = v02 = v11 = v12 = v22 = 0.0
-        for p in range(starts[k], starts[k + 1]):
-            n = j[p]
-            dx, dy, dz = x[n, 0] - xk, x[n, 1] - yk, x[n, 2] - zk
-            s0, s1, s2 = shift[p, 0], shift[p, 1], shift[p, 2]
-            if s0 != 0 or s1 != 0 or s2 != 0:
-                dx += s0 * cell[0, 0] + s1 * cell[1, 0] + s2 * cell[2, 0]
-                dy += s0 * cell[0, 1] + s1 * cell[1, 1] + s2 * cell[2, 1]
-                dz += s0 * cell[0, 2] + s1 * cell[1, 2] + s2 * cell[2, 2]
-            r2 = dx * dx + dy * dy + dz * dz
-            if r2 >= cutoff2:
-                continue
-            inverse = 1.0 / r2
-            i6 = (sigma2 * inverse) ** 3
-            u, w = 4.0 * epsilon * (i6 * i6 - i6), -24.0 * epsilon * (2.0 * i6 * i6 - i6) * inverse  # w = u' / r
-            if kind == FORCE_SHIFT:
-                r = math.sqrt(r2)
-                u -= at_cutoff + (r - cutoff) * slope
-                w -= slope / r
-            elif kind == SHIFT:
-                u -= at_cutoff
-            elif r2 > onset * onset:
-                t = (cutoff2 - r2) / width
-                w = w * t * t * (3.0 - 2.0 * t) - u * 12.0 * t * (1.0 - t) / width
-                u *= t * t * (3.0 - 2.0 * t)
-            energy += u
-            fx += w * dx
-            fy += w * dy
-            fz += w * dz
-            v00 -= w * dx * dx
-            v01 -= w * dx * dy
-            v02 -= w * dx * dz
-            v11 -= w * dy * dy
-            v12 -= w * dy * dz
-            v22 -= w * dz * dz
-        energies[k] = 0.5 * energy
-        forces[k, 0], forces[k, 1], forces[k, 2] = fx, fy, fz
-        virial[0, 0] += 0.5 * v00
-        virial[1, 1] += 0.5 * v11
-        virial[2, 2] += 0.5 * v22
-        virial[0, 1] += 0.5 * v01
-        virial[0, 2] += 0.5 * v02
-        virial[1, 2] += 0.5 * v12
-        virial[1, 0] += 0.5 * v01
-        virial[2, 0] += 0.5 * v02
-        virial[2, 1] += 0.5 * v12
+        m = near(k, x, table, starts, j, image, cutoff2, dx, dy, dz, d2)
+        forces[k, 0], forces[k, 1], forces[k, 2] = forces_of(m, dx, dy, dz, d2, constants, kind)
+        if want == FORCES:
+            continue
+        energies[k] = 0.5 * energy_of(m, d2, constants, kind)
+        if want == VIRIAL:
+            xx, xy, xz, yy, yz, zz = virial_of(m, dx, dy, dz, d2, constants, kind)
+            virial[0, 0] += 0.5 * xx
+            virial[0, 1] += 0.5 * xy
+            virial[0, 2] += 0.5 * xz
+            virial[1, 1] += 0.5 * yy
+            virial[1, 2] += 0.5 * yz
+            virial[2, 2] += 0.5 * zz
+    if want == VIRIAL:
+        virial[1, 0], virial[2, 0], virial[2, 1] = virial[0, 1], virial[0, 2], virial[1, 2]

@@ -50,10 +50,8 @@ class LennardJones:
 
     def __call__(self, system: System) -> Evaluation:
         copies = [system] if system.n_systems is None else [system.copy_of(k) for k in range(system.n_systems)]
-        while len(self._lists) < len(copies):
-            self._lists.append(NeighborList(self.cutoff, self.skin, self.threads))
         one = self._fast if isinstance(system.positions, np.ndarray) else self._differentiable
-        found = [one(copy, pairs) for copy, pairs in zip(copies, self._lists, strict=False)]
+        found = [one(copy, self.neighbors(k)) for k, copy in enumerate(copies)]
         if system.n_systems is None:
             return found[0]
         stack = namespace(system.positions).stack
@@ -61,19 +59,33 @@ class LennardJones:
         stress = None if found[0].stress is None else stack([e.stress for e in found])
         return Evaluation(energy, forces, stress, energies, potential=self)
 
-    def _fast(self, system: System, neighbors: NeighborList) -> Evaluation:
-        """By the compiled kernel."""
+    @property
+    def pair_kernel(self) -> Any:
+        """The compiled kernel."""
         from systems import _pair_kernels
 
-        kernel: Any = _pair_kernels.lennard_jones
-        pairs, n = neighbors(system), system.n_particles
-        energies, forces, virial = np.empty(n), np.empty((n, 3)), np.zeros((3, 3))
-        cell = np.zeros((3, 3)) if system.cell is None else np.ascontiguousarray(system.cell, dtype=float)
-        parameters = np.array([self.epsilon, self.sigma, self.cutoff, self.onset, _pair_kernels.TRUNCATIONS[self.truncation]])
-        x = np.ascontiguousarray(system.positions, dtype=float)
-        kernel(0, n, x, cell, pairs.starts, pairs.j, pairs.shift, parameters, energies, forces, virial)
-        stress = -virial / volume(cell) if all(system.pbc) else None
-        return Evaluation(np.float64(energies.sum()), forces, stress, energies, potential=self)
+        return _pair_kernels.lennard_jones
+
+    def parameters(self, system: System) -> np.ndarray:
+        """The kernel's parameters."""
+        kind = float(get_args(Truncation).index(self.truncation))
+        return np.array([self.epsilon, self.sigma, self.cutoff, self.onset, kind])
+
+    def neighbors(self, k: int = 0) -> NeighborList:
+        """The list of system k of an ensemble, or of a single one."""
+        while len(self._lists) <= k:
+            self._lists.append(NeighborList(self.cutoff, self.skin, self.threads))
+        return self._lists[k]
+
+    def _fast(self, system: System, neighbors: NeighborList) -> Evaluation:
+        """By the compiled kernel."""
+        from systems.pair_kernel import VIRIAL, PairForces
+
+        pairs, rooms = neighbors(system), PairForces(self.pair_kernel, self.parameters(system), system.n_particles, self.threads)
+        table = pairs.images @ (np.zeros((3, 3)) if system.cell is None else np.asarray(system.cell, dtype=float))
+        rooms(np.ascontiguousarray(system.positions, dtype=float), pairs, table, VIRIAL)
+        stress = -rooms.virial / volume(system.cell) if all(system.pbc) else None
+        return Evaluation(np.float64(rooms.energies.sum()), rooms.forces, stress, rooms.energies, potential=self)
 
     def _differentiable(self, system: System, neighbors: NeighborList) -> Evaluation:
         """By array operations that keep their graph; the list is of the numbers alone."""

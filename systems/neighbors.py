@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from systems.system import System
 
 _ALONG = 2  # bins a cutoff in the direction in which they lie behind one another: a shorter run to look through
 _FARTHEST = 2.0**30  # cells, so that differences are counted in 32 bits
+_MOST_IMAGES = 2**22  # beyond so many possible shifts the different ones are found by sorting
 _PARALLEL = 4096  # particles below which threads cost more than they bring
 
 
@@ -32,6 +33,30 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self.j)
+
+    @cached_property
+    def _images(self) -> tuple[np.ndarray, np.ndarray]:
+        from systems import _cell_list
+
+        kernels: Any = _cell_list
+        if not len(self):
+            return np.zeros(0, np.int32), np.zeros((1, 3))
+        low, high = self.shift.min(0).astype(np.int64), self.shift.max(0).astype(np.int64)
+        n_grid = high - low + 1
+        if n_grid.prod() <= _MOST_IMAGES:
+            return kernels.images(self.shift, low, n_grid)  # type: ignore[no-any-return]
+        shifts, image = np.unique(self.shift, axis=0, return_inverse=True)
+        return image.ravel().astype(np.int32), shifts.astype(float)
+
+    @property
+    def image(self) -> np.ndarray:
+        """int32 [n_pairs]: which of ``images`` each pair's shift is."""
+        return self._images[0]
+
+    @property
+    def images(self) -> np.ndarray:
+        """The different shifts there are, [n_images, 3], as numbers: images @ cell are the offsets."""
+        return self._images[1]
 
     def offsets(self, positions: Any, cell: Any | None) -> Any:
         """r_ij [n_pairs, 3] from centre to neighbour, for positions [n, 3] and cell [3, 3]."""
