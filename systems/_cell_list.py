@@ -1,15 +1,17 @@
 """numba kernels behind `NeighborList`: a cell list whose bins are runs of particles in memory.
 
 Particles are put in order of their bins, the third direction fastest, so that all bins a particle reaches along that direction are one
-run of neighbours in memory: the inner loop goes over runs. A run beyond a face of the cell is the run at the opposite face, seen from a
-point that is shifted by lattice vectors; no particle is copied.
+run of neighbours in memory. A run beyond a face of the cell is the run at the opposite face, moved by lattice vectors. The particles of a
+bin look through one copy of the runs that it reaches. What they find is turned round once: as the particles are gone through in order,
+each puts itself into its neighbours' lists, which so come out in order too, without sorting.
 """
 
 import numpy as np
-from numba import njit
+
+from systems.kernel import jit
 
 
-@njit(cache=True, nogil=True)
+@jit
 def extent(fractional):
     """Lowest and highest fractional coordinates, [3] each, and the first particle that has one that is not finite, -1 for none."""
     low, high = np.full(3, np.inf), np.full(3, -np.inf)
@@ -22,7 +24,7 @@ def extent(fractional):
     return low, high, -1
 
 
-@njit(cache=True, nogil=True)
+@jit
 def bins_of(fractional, n_bins, low, spans, pbc):
     """Bin [n] of fractional coordinates [n, 3]; how many cells each particle lies outside along periodic directions, [n, 3], the most."""
     n = fractional.shape[0]
@@ -44,7 +46,7 @@ def bins_of(fractional, n_bins, low, spans, pbc):
     return bins, outside, most
 
 
-@njit(cache=True, nogil=True)
+@jit
 def in_order(bins, n_bins):
     """Particles sorted by bin (a stable counting sort) [n], and where each bin starts among them [n_bins + 1]."""
     start = np.zeros(n_bins + 1, np.int64)
@@ -59,7 +61,7 @@ def in_order(bins, n_bins):
     return order, start
 
 
-@njit(cache=True, nogil=True)
+@jit
 def _runs_from(b, start, n_bins, reach, pbc, cell, runs, shifts, moves):
     """The runs of particles that a particle of bin b may be near to: from where to where, by which lattice vectors, and how far that is.
 
@@ -95,118 +97,127 @@ def _runs_from(b, start, n_bins, reach, pbc, cell, runs, shifts, moves):
     return n_runs, total
 
 
-@njit(cache=True, nogil=True)
-def _fill(k, first, last, x, order, start, bins, n_bins, reach, pbc, cell, cutoff2, found, ends, shifted, c, n_shifted):
-    """Look through the bins of the sorted particles k to ``last``.
+@jit
+def squares(n, x, y, z, px, py, pz, d2):
+    """Squared distances of a point to n others that lie one behind another in memory: a loop that the compiler vectorises."""
+    for q in range(n):
+        dx, dy, dz = x[q] - px, y[q] - py, z[q] - pz
+        d2[q] = dx * dx + dy * dy + dz * dz
 
-    Returns the first that found no room, what is filled so far, and how much room it wants among the pairs and among the shifted runs.
+
+@jit
+def compact(n, key, d2, limit, found, c):
+    """Keep the keys of those that are near: each is written, and the next overwrites one that is too far. No branch to mispredict."""
+    m = np.uint64(c)
+    for q in range(np.uint64(n)):
+        found[m] = key[q]
+        m += np.uint64(d2[q] < limit)
+    return np.int64(m)
+
+
+@jit
+def search(first, last, x, order, start, n_bins, reach, pbc, cell, cutoff2, far, found, c, begin, count):
+    """Pairs of the particles in the bins ``first`` to ``last``, whose sorted positions are x [3, n].
+
+    Each is a key, neighbour + (code of the shift << 32), in ``found`` from c on; begin and count [n] say where those of each particle are.
+    The code is that of shifts up to ``far`` in each direction. Returns where the keys end, -1 if the room did not suffice.
     """
     most = (2 * reach[0] + 1) * (2 * reach[1] + 1) * ((2 * reach[2] + 1) // n_bins[2] + 2)
     runs, shifts, moves = np.empty((most, 2), np.int64), np.empty((most, 3), np.int64), np.empty((most, 3))
-    bin_, n_runs, total = -1, 0, 0
-    while k < last:
-        if bins[order[k]] != bin_:
-            bin_ = bins[order[k]]
-            n_runs, total = _runs_from(bin_, start, n_bins, reach, pbc, cell, runs, shifts, moves)
-        if c + total > len(found) or n_shifted + n_runs > len(shifted):
-            return k, c, n_shifted, c + total, n_shifted + n_runs
+    room, width = 1024, 2 * far + 1
+    lx, ly, lz, d2, key = np.empty(room), np.empty(room), np.empty(room), np.empty(room), np.empty(room, np.int64)
+    for b in range(first, last):
+        n_in = start[b + 1] - start[b]
+        if n_in == 0:
+            continue
+        n_runs, total = _runs_from(b, start, n_bins, reach, pbc, cell, runs, shifts, moves)
+        if total > room:
+            room = 2 * total
+            lx, ly, lz, d2, key = np.empty(room), np.empty(room), np.empty(room), np.empty(room), np.empty(room, np.int64)
+        at, itself = 0, 0
         for r in range(n_runs):
-            px, py, pz = x[0, k] - moves[r, 0], x[1, k] - moves[r, 1], x[2, k] - moves[r, 2]
+            code = ((shifts[r, 0] + far) * width + shifts[r, 1] + far) * width + shifts[r, 2] + far
             here = shifts[r, 0] == 0 and shifts[r, 1] == 0 and shifts[r, 2] == 0
-            itself, before = k if here else -1, c
-            # every candidate is written, and the next overwrites those that are too far: no branch to mispredict
-            for m in range(np.uint64(runs[r, 0]), np.uint64(runs[r, 1])):
-                dx, dy, dz = x[0, m] - px, x[1, m] - py, x[2, m] - pz
-                found[np.uint64(c)] = m
-                c += np.int64((dx * dx + dy * dy + dz * dz < cutoff2) & (np.int64(m) != itself))
-            if c > before and not here:
-                shifted[n_shifted, 0], shifted[n_shifted, 1] = before, c
-                shifted[n_shifted, 2], shifted[n_shifted, 3], shifted[n_shifted, 4] = shifts[r, 0], shifts[r, 1], shifts[r, 2]
-                n_shifted += 1
-        ends[k - first] = c
-        k += 1
-    return k, c, n_shifted, c, n_shifted
+            if here and runs[r, 0] <= start[b] and start[b] < runs[r, 1]:
+                itself = at + start[b] - runs[r, 0]
+            for m in range(runs[r, 0], runs[r, 1]):
+                lx[at], ly[at], lz[at] = x[0, m] + moves[r, 0], x[1, m] + moves[r, 1], x[2, m] + moves[r, 2]
+                key[at] = order[m] + (code << 32)
+                at += 1
+        for h in range(n_in):
+            if c + at + 1 > len(found):
+                return np.int64(-1)
+            k = start[b] + h
+            squares(at, lx, ly, lz, x[0, k], x[1, k], x[2, k], d2)
+            d2[itself + h] = np.inf
+            begin[order[k]] = c
+            c = compact(at, key, d2, cutoff2, found, c)
+            count[order[k]] = c - begin[order[k]]
+    return np.int64(c)
 
 
-@njit(cache=True, nogil=True)
-def pairs_of(first, last, x, order, start, bins, n_bins, reach, pbc, cell, cutoff2, n_expected):
-    """Neighbours of the sorted particles ``first`` to ``last``, whose sorted positions are x [3, n].
+@jit
+def transpose(first, last, found, begin, count, last_code, starts, j, image):
+    """Lists of the particles ``first`` to ``last`` in order of neighbour: each particle in turn is put into its neighbours' lists.
 
-    Returns where those of each end, their places in that order [pairs], and of runs that are shifted: where they start and end among the
-    pairs, and by how many lattice vectors, [runs, 5].
+    A pair seen from the other side has the opposite shift, whose code is ``last_code`` less the pair's.
     """
-    ends, found, shifted = np.empty(last - first, np.int64), np.empty(n_expected + 64, np.int32), np.empty((256, 5), np.int64)
-    k, c, n_shifted = first, 0, 0
-    while True:
-        k, c, n_shifted, room, shifted_room = _fill(
-            k, first, last, x, order, start, bins, n_bins, reach, pbc, cell, cutoff2, found, ends, shifted, c, n_shifted
-        )
-        if k == last:
-            return ends, found[:c], shifted[:n_shifted]
-        if room > len(found):
-            larger = np.empty(2 * room, np.int32)
-            larger[:c] = found[:c]
-            found = larger
-        if shifted_room > len(shifted):
-            more = np.empty((2 * shifted_room, 5), np.int64)
-            more[:n_shifted] = shifted[:n_shifted]
-            shifted = more
+    at = starts[first:last].copy()
+    for i in range(len(count)):
+        for q in range(np.uint64(begin[i]), np.uint64(begin[i] + count[i])):
+            k = (found[q] & 0xFFFFFFFF) - first
+            if k >= 0 and k < last - first:
+                to = np.uint64(at[np.uint64(k)])
+                at[np.uint64(k)] += 1
+                j[to] = i
+                image[to] = last_code - (found[q] >> 32)
 
 
-@njit(cache=True, nogil=True)
-def put(first, order, ends, found, shifted, starts, i, j, shift):
-    """Copy a part's pairs to where the whole list has them: centres in the particles' own order."""
-    at = run = 0
-    for k in range(len(ends)):
-        centre, end = order[first + k], ends[k]
-        to = starts[centre]
-        for p in range(end - at):
-            i[to + p] = centre
-            j[to + p] = order[found[at + p]]
-        while run < len(shifted) and shifted[run, 0] < end:
-            for p in range(shifted[run, 0] - at, shifted[run, 1] - at):
-                shift[to + p, 0], shift[to + p, 1], shift[to + p, 2] = shifted[run, 2], shifted[run, 3], shifted[run, 4]
-            run += 1
-        at = end
-
-
-@njit(cache=True, nogil=True)
-def unwrap(first, last, starts, j, shift, outside, moved):
-    """Shifts between particles where they are, from those between their images inside the cell; ``moved`` says who is not inside."""
-    for i in range(first, last):
-        for p in range(starts[i], starts[i + 1]):
-            if moved[i] | moved[j[p]]:
-                for a in range(3):
-                    shift[p, a] += outside[i, a] - outside[j[p], a]
-
-
-@njit(cache=True, nogil=True)
-def sort(starts, j, shift):
-    """Put each centre's pairs in the order of neighbour and shift, in place, by insertion: there are few, and runs are in order already."""
+@jit
+def ties(starts, j, image):
+    """Images of one and the same neighbour by their code, which is the order of their shifts."""
     for i in range(len(starts) - 1):
         for p in range(starts[i] + 1, starts[i + 1]):
-            n, a, b, c = j[p], shift[p, 0], shift[p, 1], shift[p, 2]
+            n, code = j[p], image[p]
             q = p
-            while q > starts[i] and (j[q - 1], shift[q - 1, 0], shift[q - 1, 1], shift[q - 1, 2]) > (n, a, b, c):
-                j[q], shift[q, 0], shift[q, 1], shift[q, 2] = j[q - 1], shift[q - 1, 0], shift[q - 1, 1], shift[q - 1, 2]
+            while q > starts[i] and j[q - 1] == n and image[q - 1] > code:
+                image[q] = image[q - 1]
                 q -= 1
-            j[q], shift[q, 0], shift[q, 1], shift[q, 2] = n, a, b, c
+            image[q] = code
 
 
-@njit(cache=True, nogil=True)
-def images(shift, low, n_grid):
-    """A number for each pair's shift, [n_pairs], in the order in which they are met, and the shifts so numbered [n_images, 3]."""
-    number, image, n_images = np.full(n_grid[0] * n_grid[1] * n_grid[2], -1, np.int32), np.empty(len(shift), np.int32), 0
-    for p in range(len(shift)):
-        at = ((shift[p, 0] - low[0]) * n_grid[1] + shift[p, 1] - low[1]) * n_grid[2] + shift[p, 2] - low[2]
-        if number[at] < 0:
-            number[at] = n_images
-            n_images += 1
-        image[p] = number[at]
-    shifts = np.empty((n_images, 3))
+@jit
+def widest(starts, j, image, shifts, outside):
+    """Lowest and highest shift, [3] each, between particles that lie ``outside`` [n, 3] cells from where ``shifts`` are of."""
+    low, high = np.full(3, 2**62), np.full(3, -(2**62))
+    for i in range(len(starts) - 1):
+        for p in range(starts[i], starts[i + 1]):
+            for a in range(3):
+                s = shifts[image[p], a] + outside[i, a] - outside[j[p], a]
+                low[a], high[a] = min(low[a], s), max(high[a], s)
+    return low, high
+
+
+@jit
+def unwrap(starts, j, image, shifts, outside, low, n_grid):
+    """Number the shifts between particles where they are anew, in place of those between their images inside the cell.
+
+    Returns the shifts so numbered, [n_images, 3]; ``low`` and ``n_grid`` [3] say which there can be.
+    """
+    number, n_images = np.full(n_grid[0] * n_grid[1] * n_grid[2], -1, np.int32), 0
+    for i in range(len(starts) - 1):
+        for p in range(starts[i], starts[i + 1]):
+            at = 0
+            for a in range(3):
+                at = at * n_grid[a] + shifts[image[p], a] + outside[i, a] - outside[j[p], a] - low[a]
+            if number[at] < 0:
+                number[at] = n_images
+                n_images += 1
+            image[p] = number[at]
+    numbered = np.empty((n_images, 3), np.int64)
     for at in range(len(number)):
         if number[at] >= 0:
-            shifts[number[at], 0] = at // (n_grid[1] * n_grid[2]) + low[0]
-            shifts[number[at], 1] = at // n_grid[2] % n_grid[1] + low[1]
-            shifts[number[at], 2] = at % n_grid[2] + low[2]
-    return image, shifts
+            numbered[number[at], 0] = at // (n_grid[1] * n_grid[2]) + low[0]
+            numbered[number[at], 1] = at // n_grid[2] % n_grid[1] + low[1]
+            numbered[number[at], 2] = at % n_grid[2] + low[2]
+    return numbered

@@ -15,53 +15,47 @@ from systems.system import System
 _ALONG = 2  # bins a cutoff in the direction in which they lie behind one another: a shorter run to look through
 _FARTHEST = 2.0**30  # cells, so that differences are counted in 32 bits
 _MOST_IMAGES = 2**22  # beyond so many possible shifts the different ones are found by sorting
-_PARALLEL = 4096  # particles below which threads cost more than they bring
+PARALLEL = 4096  # particles below which threads cost more than they bring
 
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Pairs nearer than a cutoff, sorted by centre: those of particle k are ``starts[k]`` to ``starts[k + 1]``.
+    """Pairs nearer than a cutoff, by centre, neighbour and shift: those of particle k are ``starts[k]`` to ``starts[k + 1]``.
 
-    ``j`` int32 [n_pairs] are the neighbours, ``shift`` int8 [n_pairs, 3] (int32 where particles are hundreds of cells apart) the lattice
-    vectors to add: r_ij = x[j] - x[i] + shift @ cell. ``starts`` is int64 [n_particles + 1].
+    ``starts`` is int64 [n_particles + 1], ``j`` int32 [n_pairs] the neighbours, and ``image`` int32 [n_pairs] says which of the ``images``
+    [n_images, 3] is the pair's shift, the lattice vectors to add: r_ij = x[j] - x[i] + shift @ cell.
     """
 
-    i: np.ndarray
-    j: np.ndarray
-    shift: np.ndarray
     starts: np.ndarray
+    j: np.ndarray
+    image: np.ndarray
+    images: np.ndarray
 
     def __len__(self) -> int:
         return len(self.j)
 
     @cached_property
-    def _images(self) -> tuple[np.ndarray, np.ndarray]:
-        from systems import _cell_list
+    def i(self) -> np.ndarray:
+        """The centres, int32 [n_pairs]."""
+        return np.repeat(np.arange(len(self.starts) - 1, dtype=np.int32), np.diff(self.starts))
 
-        kernels: Any = _cell_list
-        if not len(self):
-            return np.zeros(0, np.int32), np.zeros((1, 3))
-        low, high = self.shift.min(0).astype(np.int64), self.shift.max(0).astype(np.int64)
-        n_grid = high - low + 1
-        if n_grid.prod() <= _MOST_IMAGES:
-            return kernels.images(self.shift, low, n_grid)  # type: ignore[no-any-return]
-        shifts, image = np.unique(self.shift, axis=0, return_inverse=True)
-        return image.ravel().astype(np.int32), shifts.astype(float)
-
-    @property
-    def image(self) -> np.ndarray:
-        """int32 [n_pairs]: which of ``images`` each pair's shift is."""
-        return self._images[0]
-
-    @property
-    def images(self) -> np.ndarray:
-        """The different shifts there are, [n_images, 3], as numbers: images @ cell are the offsets."""
-        return self._images[1]
+    @cached_property
+    def shift(self) -> np.ndarray:
+        """Of each pair, int8 [n_pairs, 3]; int32 where particles are hundreds of cells apart."""
+        wide = self.images.size and abs(self.images).max() > 127
+        return self.images.astype(np.int32 if wide else np.int8).take(self.image, 0)
 
     def offsets(self, positions: Any, cell: Any | None) -> Any:
         """r_ij [n_pairs, 3] from centre to neighbour, for positions [n, 3] and cell [3, 3]."""
         d = positions[self.j] - positions[self.i]
         return d if cell is None else d + self.shift @ cell
+
+
+def _of_shifts(i: np.ndarray, j: np.ndarray, shift: np.ndarray, n: int) -> Pairs:
+    """Of pairs that are in order."""
+    images, image = np.unique(shift, axis=0, return_inverse=True) if len(shift) else (np.zeros((1, 3), int), np.zeros(0, int))
+    starts = np.concatenate([[0], np.bincount(i, minlength=n).cumsum()])
+    return Pairs(starts, j.astype(np.int32), image.ravel().astype(np.int32), images.astype(np.int64))
 
 
 @dataclass(frozen=True)
@@ -133,10 +127,7 @@ def neighbor_pairs(system: System, cutoff: float) -> Pairs:
         found.append(np.column_stack([i, j, np.broadcast_to(shift, (len(i), 3)) + outside[i] - outside[j]]))
     pairs = np.concatenate(found).astype(int)
     pairs = pairs[np.lexsort(pairs.T[::-1])]
-    i, j, shift = pairs[:, 0], pairs[:, 1], pairs[:, 2:]
-    starts = np.concatenate([[0], np.bincount(i, minlength=len(x)).cumsum()])
-    kind = np.int8 if not shift.size or abs(shift).max() < 128 else np.int32
-    return Pairs(i.astype(np.int32), j.astype(np.int32), shift.astype(kind), starts)
+    return _of_shifts(pairs[:, 0], pairs[:, 1], pairs[:, 2:], len(x))
 
 
 def halved(pairs: Pairs) -> Pairs:
@@ -146,7 +137,7 @@ def halved(pairs: Pairs) -> Pairs:
     first = np.take_along_axis(pairs.shift, (pairs.shift != 0).argmax(-1)[:, None], -1)[:, 0]
     keep = (pairs.i < pairs.j) | ((pairs.i == pairs.j) & (first > 0))
     starts = np.concatenate([[0], np.cumsum(keep)])[pairs.starts]
-    return Pairs(pairs.i[keep], pairs.j[keep], pairs.shift[keep], starts)
+    return Pairs(starts, pairs.j[keep], pairs.image[keep], pairs.images)
 
 
 def _images(box: _Box, cutoff: float) -> list[int]:
@@ -155,51 +146,92 @@ def _images(box: _Box, cutoff: float) -> list[int]:
 
 
 def cell_list(system: System, cutoff: float, threads: int = 1) -> Pairs:
-    """The same pairs as `neighbor_pairs`, at a cost of n, in any order for each centre."""
+    """The same pairs as `neighbor_pairs`, at a cost of n."""
+    return _Search(threads)(system, cutoff)
+
+
+class _Search:
+    """A cell list that keeps its largest room for the next time: memory that is new has to be zeroed by the system first."""
+
+    def __init__(self, threads: int = 1) -> None:
+        self.threads = threads
+        self._room = np.empty(0, np.int64)
+
+    def __call__(self, system: System, cutoff: float) -> Pairs:
+        from systems import _cell_list
+
+        kernels: Any = _cell_list
+        _refuse(system, cutoff)
+        box, x = _Box.of(system), np.ascontiguousarray(system.positions, dtype=float)
+        n = len(x)
+        fractional = x @ box.inverse
+        low, high = _extent(fractional, box.pbc)
+        spans = np.where(box.pbc, 1.0, np.maximum(high - low, 1e-9))
+        n_bins, reach = _bins(spans * box.heights, cutoff, n, box.pbc)
+        bins, outside, most = kernels.bins_of(fractional, n_bins, low, spans, box.pbc)
+        order, start = kernels.in_order(bins, int(n_bins.prod()))
+        ordered = (x - outside @ box.cell if most else x).T.take(order, 1)
+
+        threads = self.threads if n >= PARALLEL else 1
+        far = max(_images(box, cutoff)) + 1
+        begin, count = np.empty(n, np.int64), np.empty(n, np.int64)
+        # bins with about as many particles for each thread
+        edges = np.searchsorted(start, np.linspace(0, n, threads + 1)).astype(int)
+        edges[0], edges[-1] = 0, len(start) - 1
+        expected = int(1.2 * n * min(4.2 * cutoff**3 * n / float(np.prod(spans * box.heights)), 1e4) / threads) + 4096
+
+        def searched(k: int) -> Any:
+            where = self._room[k * share : (k + 1) * share]
+            return kernels.search(
+                edges[k], edges[k + 1], ordered, order, start, n_bins, reach, box.pbc, box.cell, cutoff**2, far, where, 0, begin, count
+            )
+
+        share = max(expected, len(self._room) // threads)
+        while True:
+            if len(self._room) < share * threads:
+                self._room = np.empty(share * threads, np.int64)
+            if min(shared(searched, threads)) >= 0:
+                break
+            share *= 2
+        for k in range(1, threads):
+            begin[order[start[edges[k]] : start[edges[k + 1]]]] += k * share
+
+        starts = np.concatenate([[0], np.cumsum(count)])  # as many from one side as from the other
+        j, image = np.empty((2, starts[-1]), np.int32)
+        images = _shifts_up_to(far)
+        rows = np.searchsorted(starts, np.linspace(0, starts[-1], threads + 1)).astype(int)
+        rows[0], rows[-1] = 0, n
+        shared(lambda k: kernels.transpose(rows[k], rows[k + 1], self._room, begin, count, len(images) - 1, starts, j, image), threads)
+        if (box.heights[box.pbc] < 2.0 * cutoff * (1.0 + 1e-9)).any():  # else no neighbour is there twice
+            kernels.ties(starts, j, image)
+        return Pairs(starts, j, image, images) if not most else _unwrapped(starts, j, image, images, outside)
+
+
+def _shifts_up_to(far: int) -> np.ndarray:
+    """[n_images, 3], in the order of their codes."""
+    one = np.arange(-far, far + 1)
+    return np.stack(np.meshgrid(one, one, one, indexing="ij"), -1).reshape(-1, 3)
+
+
+def _unwrapped(starts: np.ndarray, j: np.ndarray, image: np.ndarray, images: np.ndarray, outside: np.ndarray) -> Pairs:
+    """Pairs of particles where they are, from those of their images inside the cell."""
     from systems import _cell_list
 
     kernels: Any = _cell_list
-    _refuse(system, cutoff)
-    box, x = _Box.of(system), np.ascontiguousarray(system.positions, dtype=float)
-    n = len(x)
-    fractional = x @ box.inverse
-    low, high = _extent(fractional, box.pbc)
-    spans = np.where(box.pbc, 1.0, np.maximum(high - low, 1e-9))
-    n_bins, reach = _bins(spans * box.heights, cutoff, n, box.pbc)
-    bins, outside, most = kernels.bins_of(fractional, n_bins, low, spans, box.pbc)
-    order, start = kernels.in_order(bins, int(n_bins.prod()))
-    ordered = (x - outside @ box.cell if most else x).T.take(order, 1)
-
-    expected = n * min(4.2 * cutoff**3 * n / float(np.prod(spans * box.heights)), 1e4) if n else 0.0
-    n_parts = min(8 * threads, max(1, n // 256)) if threads > 1 and n >= _PARALLEL else 1
-    edges = [n * k // n_parts for k in range(n_parts + 1)]
-
-    def part(k: int) -> Any:
-        room = int(1.2 * expected / n_parts)
-        return kernels.pairs_of(edges[k], edges[k + 1], ordered, order, start, bins, n_bins, reach, box.pbc, box.cell, cutoff**2, room)
-
-    def put(k: int) -> None:
-        kernels.put(edges[k], order, *parts[k], starts, i, j, shift)
-
-    parts = _shared(part, n_parts, threads)
-    counts = np.empty(n, np.int64)
-    counts[order] = np.concatenate([np.diff(ends, prepend=0) for ends, _, _ in parts])
-    starts = np.zeros(n + 1, np.int64)
-    np.cumsum(counts, out=starts[1:])
-    i, j = np.empty((2, starts[-1]), np.int32)
-    shift = np.zeros((len(j), 3), np.int8 if max(_images(box, cutoff)) + 2 * most < 128 else np.int32)
-    _shared(put, n_parts, threads)
-    if most:
-        moved = outside.any(-1)
-        _shared(lambda k: kernels.unwrap(edges[k], edges[k + 1], starts, j, shift, outside, moved), n_parts, threads)
-    return Pairs(i, j, shift, starts)
+    if not len(j):
+        return Pairs(starts, j, image, images)
+    low, high = kernels.widest(starts, j, image, images, outside)
+    if (high - low + 1.0).prod() <= _MOST_IMAGES:
+        return Pairs(starts, j, image, kernels.unwrap(starts, j, image, images, outside, low, high - low + 1))
+    i = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    return _of_shifts(i, j, images[image] + outside[i] - outside[j], len(starts) - 1)
 
 
-def _shared(work: Callable[[int], Any], n_parts: int, threads: int) -> list[Any]:
-    """The work on each part, shared out among threads: the kernels hold no lock."""
-    if n_parts == 1:
+def shared(work: Callable[[int], Any], threads: int) -> list[Any]:
+    """The work of each thread: the kernels hold no lock."""
+    if threads == 1:
         return [work(0)]
-    return list(_pool(threads).map(work, range(n_parts)))
+    return list(_pool(threads).map(work, range(threads)))
 
 
 @cache
@@ -220,14 +252,6 @@ def _bins(lengths: np.ndarray, cutoff: float, n: int, pbc: np.ndarray) -> tuple[
     return n_bins.astype(np.int64), np.where(pbc, reach, np.minimum(reach, n_bins)).astype(np.int64)
 
 
-def _in_order(pairs: Pairs) -> None:
-    """Each centre's pairs by neighbour and shift, whatever the bins they were found in."""
-    from systems import _cell_list
-
-    sort: Any = _cell_list.sort
-    sort(pairs.starts, pairs.j, pairs.shift)
-
-
 class NeighborList:
     """Pairs nearer than ``cutoff``, found anew only when some could be missing: called with a system, it gives its `Pairs`.
 
@@ -242,14 +266,23 @@ class NeighborList:
         refuse_cutoff(cutoff)
         if not (skin >= 0 and math.isfinite(skin)):
             raise ValueError(f"the skin must not be negative, not {skin}")
-        self.cutoff, self.skin, self.threads, self.n_built = cutoff, skin, threads, 0
+        self.cutoff, self.skin, self.n_built = cutoff, skin, 0
         self.reference: System | None = None
         self._pairs: Pairs | None = None
+        self._search = _Search(threads)
+
+    @property
+    def threads(self) -> int:
+        """Of the search, for large systems; nothing depends on it but its time."""
+        return self._search.threads
+
+    @threads.setter
+    def threads(self, threads: int) -> None:
+        self._search.threads = threads
 
     def __call__(self, system: System) -> Pairs:
         if self._pairs is None or not self._holds(system):
-            self._pairs = cell_list(system, self.cutoff + self.skin, self.threads)
-            _in_order(self._pairs)
+            self._pairs = self._search(system, self.cutoff + self.skin)
             # a copy: who changes an array in place would move the reference too
             self.reference = system.map(np.copy)
             self.n_built += 1

@@ -8,14 +8,12 @@ a function pointer.
 """
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numba import float64, int32, int64, types
 
-from systems.neighbors import NeighborList, Pairs
+from systems.neighbors import PARALLEL, NeighborList, Pairs, shared
 from systems.system import Evaluation, System
 
 PAIR_SIGNATURE = types.void(
@@ -25,7 +23,6 @@ PAIR_SIGNATURE = types.void(
 PAIR_KERNEL = types.FunctionType(PAIR_SIGNATURE)
 FORCES, ENERGIES, VIRIAL = range(3)
 _PART = 1024  # centres whose virial is one sum: fixed, so that bits do not depend on the number of threads
-PARALLEL = 4096  # particles below which threads cost more than they bring
 
 
 @runtime_checkable
@@ -53,12 +50,6 @@ def parts_of(n: int) -> np.ndarray:
     return np.append(np.arange(0, n, _PART), n)
 
 
-@cache
-def pool_of(threads: int) -> ThreadPoolExecutor:
-    """Threads are kept: to start them takes as long as a list of a thousand particles."""
-    return ThreadPoolExecutor(threads)
-
-
 class PairForces:
     """Room for what a pair kernel says of n particles: energies [n], forces [n, 3], virial [3, 3], which are overwritten by each call."""
 
@@ -68,7 +59,7 @@ class PairForces:
         self.edges = parts_of(n)
         self.virials = np.zeros((len(self.edges) - 1, 3, 3))
         self.threads = threads if n >= PARALLEL else 1
-        self._shares = np.linspace(0, len(self.edges) - 1, 4 * self.threads + 1 if self.threads > 1 else 2).astype(int)
+        self._shares = np.linspace(0, len(self.edges) - 1, self.threads + 1).astype(int)
 
     def __call__(self, x: np.ndarray, pairs: Pairs, table: np.ndarray, want: int) -> None:
         """Fill the rooms, on several threads where that pays."""
@@ -81,12 +72,7 @@ class PairForces:
                     self.energies, self.forces, self.virials[part],
                 )  # fmt: skip
 
-        shares = range(len(self._shares) - 1)
-        if self.threads == 1:
-            for k in shares:
-                share(k)
-        else:
-            list(pool_of(self.threads).map(share, shares))
+        shared(share, self.threads)
 
     @property
     def virial(self) -> np.ndarray:

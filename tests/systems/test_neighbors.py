@@ -48,7 +48,7 @@ def sound(pairs: Pairs, n: int) -> None:
     assert (np.diff(pairs.i) >= 0).all()
     np.testing.assert_array_equal(np.bincount(pairs.i, minlength=n), np.diff(pairs.starts))
     assert (pairs.starts[0], pairs.starts[-1]) == (0, len(pairs))
-    assert pairs.i.dtype == pairs.j.dtype == np.int32
+    assert pairs.i.dtype == pairs.j.dtype == pairs.image.dtype == np.int32
     assert pairs.shift.dtype == (np.int8 if not len(pairs) or abs(pairs.shift.astype(int)).max() < 100 else pairs.shift.dtype)
     assert len(as_set(pairs)) == len(pairs)
 
@@ -62,8 +62,12 @@ def test_the_cell_list_is_the_definition_and_ases(seed: int) -> None:
     sound(found, n)
     sound(defined, n)
     assert as_set(found) == as_set(defined)
-    i, j, shift = neighbor_list("ijS", Atoms(f"H{n}", system.positions, cell=system.cell, pbc=system.pbc), cutoff)
-    assert as_set(found) == set(zip(i.tolist(), j.tolist(), *shift.T.tolist(), strict=True))
+    # ASE looks 3 Angstrom far however short the cutoff is, and in a thin cell takes tens of gigabytes for it
+    if n**2 * np.prod(2 * np.ceil(3.0 / heights(system.cell)) + 1, where=system.pbc) < 1e7:
+        i, j, shift = neighbor_list("ijS", Atoms(f"H{n}", system.positions, cell=system.cell, pbc=system.pbc), cutoff)
+        assert as_set(found) == set(zip(i.tolist(), j.tolist(), *shift.T.tolist(), strict=True))
+    order = np.lexsort([*found.shift.T[::-1], found.j, found.i])
+    np.testing.assert_array_equal(order, np.arange(len(found)))  # by centre, neighbour and shift
     r = np.linalg.norm(found.offsets(system.positions, system.cell), axis=-1)
     assert (r < cutoff * (1 + 1e-9)).all()
 
