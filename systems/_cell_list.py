@@ -116,11 +116,12 @@ def compact(n, key, d2, limit, found, c):
 
 
 @jit
-def search(first, last, x, order, start, n_bins, reach, pbc, cell, cutoff2, far, found, c, begin, count):
+def search(first, last, x, order, start, n_bins, reach, pbc, cell, cutoff2, far, outside, found, c, begin, count):
     """Pairs of the particles in the bins ``first`` to ``last``, whose sorted positions are x [3, n].
 
     Each is a key, neighbour + (code of the shift << 32), in ``found`` from c on; begin and count [n] say where those of each particle are.
-    The code is that of shifts up to ``far`` in each direction. Returns where the keys end, -1 if the room did not suffice.
+    The code is that of shifts up to ``far`` in each direction, between particles where they are: ``outside`` [n, 3], which may be empty,
+    says how many cells that is from x. Codes add up as shifts do. Returns where the keys end, -1 if the room did not suffice.
     """
     most = (2 * reach[0] + 1) * (2 * reach[1] + 1) * ((2 * reach[2] + 1) // n_bins[2] + 2)
     runs, shifts, moves = np.empty((most, 2), np.int64), np.empty((most, 3), np.int64), np.empty((most, 3))
@@ -144,15 +145,23 @@ def search(first, last, x, order, start, n_bins, reach, pbc, cell, cutoff2, far,
                 lx[at], ly[at], lz[at] = x[0, m] + moves[r, 0], x[1, m] + moves[r, 1], x[2, m] + moves[r, 2]
                 key[at] = order[m] + (code << 32)
                 at += 1
+        if len(outside):
+            for q in range(at):
+                m = key[q] & 0xFFFFFFFF
+                key[q] -= ((outside[m, 0] * width + outside[m, 1]) * width + outside[m, 2]) << 32
         for h in range(n_in):
             if c + at + 1 > len(found):
                 return np.int64(-1)
             k = start[b] + h
             squares(at, lx, ly, lz, x[0, k], x[1, k], x[2, k], d2)
             d2[itself + h] = np.inf
-            begin[order[k]] = c
-            c = compact(at, key, d2, cutoff2, found, c)
-            count[order[k]] = c - begin[order[k]]
+            i, end = order[k], compact(at, key, d2, cutoff2, found, c)
+            if len(outside):
+                own = ((outside[i, 0] * width + outside[i, 1]) * width + outside[i, 2]) << 32
+                for q in range(c, end):
+                    found[q] += own
+            begin[i], count[i] = c, end - c
+            c = end
     return np.int64(c)
 
 
@@ -187,37 +196,24 @@ def ties(starts, j, image):
 
 
 @jit
-def widest(starts, j, image, shifts, outside):
-    """Lowest and highest shift, [3] each, between particles that lie ``outside`` [n, 3] cells from where ``shifts`` are of."""
-    low, high = np.full(3, 2**62), np.full(3, -(2**62))
-    for i in range(len(starts) - 1):
-        for p in range(starts[i], starts[i + 1]):
-            for a in range(3):
-                s = shifts[image[p], a] + outside[i, a] - outside[j[p], a]
-                low[a], high[a] = min(low[a], s), max(high[a], s)
-    return low, high
+def numbered(image, images):
+    """Number the shifts that there are anew, in ``image`` [n_pairs] in place; returns them, a choice of ``images`` [n, 3]."""
+    number, n_images = np.full(len(images), -1, np.int32), 0
+    for p in range(len(image)):
+        if number[image[p]] < 0:
+            number[image[p]] = n_images
+            n_images += 1
+        image[p] = number[image[p]]
+    found = np.empty((n_images, 3), images.dtype)
+    for code in range(len(images)):
+        if number[code] >= 0:
+            found[number[code]] = images[code]
+    return found
 
 
 @jit
-def unwrap(starts, j, image, shifts, outside, low, n_grid):
-    """Number the shifts between particles where they are anew, in place of those between their images inside the cell.
-
-    Returns the shifts so numbered, [n_images, 3]; ``low`` and ``n_grid`` [3] say which there can be.
-    """
-    number, n_images = np.full(n_grid[0] * n_grid[1] * n_grid[2], -1, np.int32), 0
-    for i in range(len(starts) - 1):
-        for p in range(starts[i], starts[i + 1]):
-            at = 0
-            for a in range(3):
-                at = at * n_grid[a] + shifts[image[p], a] + outside[i, a] - outside[j[p], a] - low[a]
-            if number[at] < 0:
-                number[at] = n_images
-                n_images += 1
-            image[p] = number[at]
-    numbered = np.empty((n_images, 3), np.int64)
-    for at in range(len(number)):
-        if number[at] >= 0:
-            numbered[number[at], 0] = at // (n_grid[1] * n_grid[2]) + low[0]
-            numbered[number[at], 1] = at // n_grid[2] % n_grid[1] + low[1]
-            numbered[number[at], 2] = at % n_grid[2] + low[2]
-    return numbered
+def spread(image, images, shift):
+    """The shift of each pair, [n_pairs, 3]."""
+    for p in range(len(image)):
+        code = np.uint64(image[p])
+        shift[p, 0], shift[p, 1], shift[p, 2] = images[code, 0], images[code, 1], images[code, 2]

@@ -14,7 +14,8 @@ from systems.system import System
 
 _ALONG = 2  # bins a cutoff in the direction in which they lie behind one another: a shorter run to look through
 _FARTHEST = 2.0**30  # cells, so that differences are counted in 32 bits
-_MOST_IMAGES = 2**22  # beyond so many possible shifts the different ones are found by sorting
+_MOST_CODES = 2**22  # beyond so many possible shifts those that there are are found by sorting
+_FEW_CODES = 11**3  # beyond so many, offsets fall out of the nearest cache, unless those that there are are numbered anew
 PARALLEL = 4096  # particles below which threads cost more than they bring
 
 
@@ -42,8 +43,13 @@ class Pairs:
     @cached_property
     def shift(self) -> np.ndarray:
         """Of each pair, int8 [n_pairs, 3]; int32 where particles are hundreds of cells apart."""
+        from systems import _cell_list
+
+        kernels: Any = _cell_list
         wide = self.images.size and abs(self.images).max() > 127
-        return self.images.astype(np.int32 if wide else np.int8).take(self.image, 0)
+        shift = np.empty((len(self), 3), np.int32 if wide else np.int8)
+        kernels.spread(self.image, self.images, shift)
+        return shift
 
     def offsets(self, positions: Any, cell: Any | None) -> Any:
         """r_ij [n_pairs, 3] from centre to neighbour, for positions [n, 3] and cell [3, 3]."""
@@ -173,7 +179,11 @@ class _Search:
         ordered = (x - outside @ box.cell if most else x).T.take(order, 1)
 
         threads = self.threads if n >= PARALLEL else 1
-        far = max(_images(box, cutoff)) + 1
+        # codes of shifts between particles where they are, if they are not too far apart for that
+        far, apart = max(_images(box, cutoff)), int(np.ptp(outside, axis=0).max()) if most else 0
+        direct = (2 * (far + apart) + 1) ** 3 <= _MOST_CODES
+        far += apart if direct else 0
+        moved = outside.astype(np.int64) if most and direct else np.zeros((0, 3), np.int64)
         begin, count = np.empty(n, np.int64), np.empty(n, np.int64)
         # bins with about as many particles for each thread
         edges = np.searchsorted(start, np.linspace(0, n, threads + 1)).astype(int)
@@ -183,7 +193,22 @@ class _Search:
         def searched(k: int) -> Any:
             where = self._room[k * share : (k + 1) * share]
             return kernels.search(
-                edges[k], edges[k + 1], ordered, order, start, n_bins, reach, box.pbc, box.cell, cutoff**2, far, where, 0, begin, count
+                edges[k],
+                edges[k + 1],
+                ordered,
+                order,
+                start,
+                n_bins,
+                reach,
+                box.pbc,
+                box.cell,
+                cutoff**2,
+                far,
+                moved,
+                where,
+                0,
+                begin,
+                count,
             )
 
         share = max(expected, len(self._room) // threads)
@@ -204,27 +229,16 @@ class _Search:
         shared(lambda k: kernels.transpose(rows[k], rows[k + 1], self._room, begin, count, len(images) - 1, starts, j, image), threads)
         if (box.heights[box.pbc] < 2.0 * cutoff * (1.0 + 1e-9)).any():  # else no neighbour is there twice
             kernels.ties(starts, j, image)
-        return Pairs(starts, j, image, images) if not most else _unwrapped(starts, j, image, images, outside)
+        if not direct:
+            i = np.repeat(np.arange(n), count)
+            return _of_shifts(i, j, images[image] + outside[i] - outside[j], n)
+        return Pairs(starts, j, image, images if len(images) <= _FEW_CODES else kernels.numbered(image, images))
 
 
 def _shifts_up_to(far: int) -> np.ndarray:
     """[n_images, 3], in the order of their codes."""
     one = np.arange(-far, far + 1)
     return np.stack(np.meshgrid(one, one, one, indexing="ij"), -1).reshape(-1, 3)
-
-
-def _unwrapped(starts: np.ndarray, j: np.ndarray, image: np.ndarray, images: np.ndarray, outside: np.ndarray) -> Pairs:
-    """Pairs of particles where they are, from those of their images inside the cell."""
-    from systems import _cell_list
-
-    kernels: Any = _cell_list
-    if not len(j):
-        return Pairs(starts, j, image, images)
-    low, high = kernels.widest(starts, j, image, images, outside)
-    if (high - low + 1.0).prod() <= _MOST_IMAGES:
-        return Pairs(starts, j, image, kernels.unwrap(starts, j, image, images, outside, low, high - low + 1))
-    i = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-    return _of_shifts(i, j, images[image] + outside[i] - outside[j], len(starts) - 1)
 
 
 def shared(work: Callable[[int], Any], threads: int) -> list[Any]:
