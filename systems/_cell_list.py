@@ -6,12 +6,17 @@ bin look through one copy of the runs that it reaches. What they find is turned 
 each puts itself into its neighbours' lists, which so come out in order too, without sorting.
 """
 
+from functools import partial
+
 import numpy as np
 
 from systems.kernel import jit
 
+# whether a pair is nearer than the cutoff does not depend on who asks: in a lattice many are just as far
+exact = partial(jit, exact=True)
 
-@jit
+
+@exact
 def extent(fractional):
     """Lowest and highest fractional coordinates, [3] each, and the first particle that has one that is not finite, -1 for none."""
     low, high = np.full(3, np.inf), np.full(3, -np.inf)
@@ -24,7 +29,7 @@ def extent(fractional):
     return low, high, -1
 
 
-@jit
+@exact
 def bins_of(fractional, n_bins, low, spans, pbc):
     """Bin [n] of fractional coordinates [n, 3]; how many cells each particle lies outside along periodic directions, [n, 3], the most."""
     n = fractional.shape[0]
@@ -46,7 +51,7 @@ def bins_of(fractional, n_bins, low, spans, pbc):
     return bins, outside, most
 
 
-@jit
+@exact
 def in_order(bins, n_bins):
     """Particles sorted by bin (a stable counting sort) [n], and where each bin starts among them [n_bins + 1]."""
     start = np.zeros(n_bins + 1, np.int64)
@@ -61,7 +66,7 @@ def in_order(bins, n_bins):
     return order, start
 
 
-@jit
+@exact
 def _runs_from(b, start, n_bins, reach, pbc, cell, runs, shifts, moves):
     """The runs of particles that a particle of bin b may be near to: from where to where, by which lattice vectors, and how far that is.
 
@@ -97,7 +102,7 @@ def _runs_from(b, start, n_bins, reach, pbc, cell, runs, shifts, moves):
     return n_runs, total
 
 
-@jit
+@exact
 def squares(n, x, y, z, px, py, pz, d2):
     """Squared distances of a point to n others that lie one behind another in memory: a loop that the compiler vectorises."""
     for q in range(n):
@@ -105,7 +110,7 @@ def squares(n, x, y, z, px, py, pz, d2):
         d2[q] = dx * dx + dy * dy + dz * dz
 
 
-@jit
+@exact
 def compact(n, key, d2, limit, found, c):
     """Keep the keys of those that are near: each is written, and the next overwrites one that is too far. No branch to mispredict."""
     m = np.uint64(c)
@@ -115,7 +120,7 @@ def compact(n, key, d2, limit, found, c):
     return np.int64(m)
 
 
-@jit
+@exact
 def search(first, last, x, order, start, n_bins, reach, pbc, cell, cutoff2, far, outside, found, c, begin, count):
     """Pairs of the particles in the bins ``first`` to ``last``, whose sorted positions are x [3, n].
 
@@ -165,7 +170,7 @@ def search(first, last, x, order, start, n_bins, reach, pbc, cell, cutoff2, far,
     return np.int64(c)
 
 
-@jit
+@exact
 def transpose(first, last, found, begin, count, last_code, starts, j, image):
     """Lists of the particles ``first`` to ``last`` in order of neighbour: each particle in turn is put into its neighbours' lists.
 
@@ -182,7 +187,7 @@ def transpose(first, last, found, begin, count, last_code, starts, j, image):
                 image[to] = last_code - (found[q] >> 32)
 
 
-@jit
+@exact
 def ties(starts, j, image):
     """Images of one and the same neighbour by their code, which is the order of their shifts."""
     for i in range(len(starts) - 1):
@@ -195,7 +200,7 @@ def ties(starts, j, image):
             image[q] = code
 
 
-@jit
+@exact
 def numbered(image, images):
     """Number the shifts that there are anew, in ``image`` [n_pairs] in place; returns them, a choice of ``images`` [n, 3]."""
     number, n_images = np.full(len(images), -1, np.int32), 0
@@ -211,7 +216,7 @@ def numbered(image, images):
     return found
 
 
-@jit
+@exact
 def spread(image, images, shift):
     """The shift of each pair, [n_pairs, 3]."""
     for p in range(len(image)):

@@ -36,14 +36,14 @@ def _sources(folder: str) -> str:
     return digest.hexdigest()[:12]
 
 
-def jit(function: Callable[..., Any], *, reorder: bool = True) -> Any:
+def jit(function: Callable[..., Any], *, reorder: bool = True, exact: bool = False) -> Any:
     """Compile a function of the packages with numba, without the interpreter's lock, kept on disk where any folder can be written.
 
-    Without ``reorder`` sums are taken in the order in which they are written.
+    Without ``reorder`` sums are taken in the order in which they are written; ``exact`` rounds every operation as NumPy does.
 
     numba looks at the file of the function alone, not at those of the functions it calls; so the copy on disk is named after them all.
     """
-    options = _OPTIONS if reorder else {**_OPTIONS, "fastmath": FASTMATH - {"reassoc"}}
+    options = {**_OPTIONS, "fastmath": set() if exact else FASTMATH if reorder else FASTMATH - {"reassoc"}}
     function.__qualname__ += f"_{_sources(str(Path(function.__code__.co_filename).parent))}"
     try:
         return njit(function, cache=True, **options)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -180,7 +181,7 @@ class _Search:
 
         threads = self.threads if n >= PARALLEL else 1
         # codes of shifts between particles where they are, if they are not too far apart for that
-        far, apart = max(_images(box, cutoff)), int(np.ptp(outside, axis=0).max()) if most else 0
+        far, apart = max(compress(_images(box, cutoff), box.pbc), default=0), int(np.ptp(outside, axis=0).max()) if most else 0
         direct = (2 * (far + apart) + 1) ** 3 <= _MOST_CODES
         far += apart if direct else 0
         moved = outside.astype(np.int64) if most and direct else np.zeros((0, 3), np.int64)
