@@ -3,12 +3,13 @@
 import math
 
 import numpy as np
-from numba import float64, int64
+from numba import float64, int64, uint64
 
+from integrators._heat import chain, noise
 from integrators._kepler import kepler_coefficients
 from systems.kernel import KERNEL, jit
 
-DRIFT, KICK, JUMP, KEPLER, POST_NEWTONIAN, POST_NEWTONIAN_HELIOCENTRIC = range(6)
+DRIFT, KICK, JUMP, KEPLER, POST_NEWTONIAN, POST_NEWTONIAN_HELIOCENTRIC, NOISE, CHAIN = range(8)
 
 
 @jit
@@ -98,11 +99,14 @@ def post_newtonian(x, p, start, masses, star, mu, c2, sweeps, heliocentric, h):
 
 @jit
 def run(
-    first, last, positions, momenta, masses, charges, kernel, parameters, operations, durations, constants, n_steps, until, every, frames
-):
+    first, last, positions, momenta, masses, charges, kernel, parameters, still, stopped, operations, durations, constants, settings, dt,
+    time, seed, memory, step, draws, n_steps, until, every, frames,
+):  # fmt: skip
     """Advance systems first ... last - 1 by ``n_steps`` in place; after ``until`` steps and then every ``every`` a frame is kept.
 
-    positions, momenta [n_systems, n, 3]; frames [2, n_frames, n_systems, n, 3] of positions and momenta.
+    positions, momenta [n_systems, n, 3]; frames [2, n_frames, n_systems, n, 3] of positions and momenta. ``still`` and ``stopped`` are
+    numbers of particles that feel no force and get no momentum from noise; settings [n_operations, SETTINGS]; ``time`` is that of step 0,
+    ``step`` the one begun with, ``draws`` the random draws made before it; memory [n_systems, 2, length] is the thermostats'.
     """
     star, mu, gm, c2, sweeps = int(constants[0]), constants[1], constants[2], constants[3], int(constants[4])
     n = positions.shape[1]
@@ -116,8 +120,8 @@ def run(
         for a in range(3):
             for i in range(n):
                 x[a, i], p[a, i] = positions[s, i, a], momenta[s, i, a]
-        fresh, frame, left = False, 0, until
-        for _ in range(n_steps):
+        fresh, frame, left, draw = False, 0, until, draws
+        for taken in range(n_steps):
             for k in range(len(operations)):
                 operation, h = operations[k], durations[k]
                 if operation == KICK:
@@ -126,6 +130,8 @@ def run(
                             f1[i] = 0.0
                         kernel(x, masses, charge, parameters, forces)
                         fresh = True
+                        for i in still:
+                            forces[0, i] = forces[1, i] = forces[2, i] = 0.0
                     for i in range(size):
                         p1[i] += h * f1[i]
                     continue
@@ -136,6 +142,13 @@ def run(
                     kepler(x, p, masses, star, mu, h)
                 elif operation == JUMP:
                     jump(x, p, masses, star, h)
+                elif operation == NOISE:
+                    noise(p, masses, settings[k], h, time + (step + taken) * dt, seed, draw, s, stopped)
+                    draw += 1
+                    continue
+                elif operation == CHAIN:
+                    chain(p, masses, settings[k], h, time + (step + taken) * dt, memory[s])
+                    continue
                 else:
                     post_newtonian(x, p, spare, masses, star, gm, c2, sweeps, operation == POST_NEWTONIAN_HELIOCENTRIC, h)
                     continue
@@ -152,6 +165,7 @@ def run(
 
 
 RUN = (
-    int64, int64, float64[:, :, ::1], float64[:, :, ::1], float64[::1], float64[:, ::1], KERNEL, float64[::1], int64[::1], float64[::1],
-    float64[::1], int64, int64, int64, float64[:, :, :, :, ::1],
+    int64, int64, float64[:, :, ::1], float64[:, :, ::1], float64[::1], float64[:, ::1], KERNEL, float64[::1], int64[::1], int64[::1],
+    int64[::1], float64[::1], float64[::1], float64[:, ::1], float64, float64, uint64, float64[:, :, ::1], int64, int64, int64, int64,
+    int64, float64[:, :, :, :, ::1],
 )  # fmt: skip

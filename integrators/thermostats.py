@@ -10,6 +10,7 @@ from integrators.random import Random
 from integrators.state import State
 from integrators.weights import WEIGHTS
 from systems.arrays import Array, like, namespace
+from systems.system import System
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class NoseHooverChain:
         chain = self.chain(state)
         xi, v = [chain[..., 0, k] for k in range(self.length)], [chain[..., 1, k] for k in range(self.length)]
         twice = (system.momenta**2 / system.masses[:, None]).sum((-1, -2))
-        exp, degrees = namespace(twice).exp, self._degrees(state)
+        exp, degrees = namespace(twice).exp, self.degrees(state.system)
         scale: Any = 1.0
 
         def pull(k: int) -> Any:
@@ -151,15 +152,16 @@ class NoseHooverChain:
         heat, masses = self._heat_and_masses(state)
         chain = self.chain(state)
         kinetic = sum(0.5 * masses[k] * chain[..., 1, k] ** 2 for k in range(self.length))
-        return kinetic + heat * (self._degrees(state) * chain[..., 0, 0] + chain[..., 0, 1:].sum(-1))
+        return kinetic + heat * (self.degrees(state.system) * chain[..., 0, 0] + chain[..., 0, 1:].sum(-1))
 
-    def _degrees(self, state: State) -> int:
-        degrees = 3 * state.system.n_particles - 3 if self.n_degrees is None else self.n_degrees
+    def degrees(self, system: System) -> int:
+        """Degrees of freedom that have the temperature; ValueError where there are none."""
+        degrees = 3 * system.n_particles - 3 if self.n_degrees is None else self.n_degrees
         if degrees < 1:
-            raise ValueError(f"a thermostat needs a degree of freedom; {state.system.n_particles} particles have {degrees}")
+            raise ValueError(f"a thermostat needs a degree of freedom; {system.n_particles} particles have {degrees}")
         return degrees
 
     def _heat_and_masses(self, state: State) -> tuple[float, list[float]]:
         heat = state.system.units.boltzmann * now(self.temperature, state.time)
         one = heat * (self.period / (2.0 * math.pi)) ** 2
-        return heat, [self._degrees(state) * one] + [one] * (self.length - 1)
+        return heat, [self.degrees(state.system) * one] + [one] * (self.length - 1)

@@ -297,10 +297,15 @@ class NeighborList:
 
     def __call__(self, system: System) -> Pairs:
         if self._pairs is None or not self._holds(system):
-            self._pairs = self._search(system, self.cutoff + self.skin)
-            # a copy: who changes an array in place would move the reference too
-            self.reference = system.map(np.copy)
-            self.n_built += 1
+            return self.renewed(system)
+        return self._pairs
+
+    def renewed(self, system: System) -> Pairs:
+        """The pairs, found anew."""
+        self._pairs = self._search(system, self.cutoff + self.skin)
+        # a copy: who changes an array in place would move the reference too
+        self.reference = system.map(np.copy)
+        self.n_built += 1
         return self._pairs
 
     def _holds(self, system: System) -> bool:

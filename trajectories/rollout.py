@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from integrators import compiled
-from integrators.compiled import compile_flow
+from integrators.program import compile_flow
 from integrators.state import Flow, State
 from systems.system import Evaluation, System, all_finite, check, coincident
 

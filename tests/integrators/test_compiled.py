@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from integrators.compiled import compile_flow
 from integrators.composition import Scheme, Sequential, Strang
 from integrators.ensembles import INTEGRATORS, symplectic_euler, velocity_verlet, wisdom_holman
 from integrators.flows import Drift, Kick
 from integrators.kepler import InCoordinates
+from integrators.program import compile_flow
 from integrators.relativity import PostNewtonian
 from integrators.state import State
 from systems.charged import benchmark_coulomb, charged_systems

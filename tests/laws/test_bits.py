@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from integrators.compiled import compile_flow
 from integrators.ensembles import INTEGRATORS
 from integrators.kepler import InCoordinates
+from integrators.program import compile_flow
 from integrators.relativity import PostNewtonian
 from integrators.state import State
 from systems.charged import benchmark_coulomb, charged_systems

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from integrators.compiled import compile_flow
 from integrators.ensembles import INTEGRATORS
+from integrators.program import compile_flow
 from integrators.relativity import PostNewtonian
 from integrators.state import State
 from systems.potentials import Gravity
