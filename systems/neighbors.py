@@ -17,7 +17,7 @@ _ALONG = 2  # bins a cutoff in the direction in which they lie behind one anothe
 _FARTHEST = 2.0**30  # cells, so that differences are counted in 32 bits
 _MOST_CODES = 2**22  # beyond so many possible shifts those that there are are found by sorting
 _FEW_CODES = 11**3  # beyond so many, offsets fall out of the nearest cache, unless those that there are are numbered anew
-PARALLEL = 4096  # particles below which threads cost more than they bring
+PARALLEL = 3000  # particles below which threads cost more than they bring
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,7 +246,8 @@ def shared(work: Callable[[int], Any], threads: int) -> list[Any]:
     """The work of each thread: the kernels hold no lock."""
     if threads == 1:
         return [work(0)]
-    return list(_pool(threads).map(work, range(threads)))
+    others = [_pool(threads - 1).submit(work, k) for k in range(1, threads)]
+    return [work(0), *(other.result() for other in others)]  # whoever asks does not sit idle
 
 
 @cache

@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numba import float64, int32, int64, types
 
+from systems.kernel import jit, settle
 from systems.neighbors import PARALLEL, NeighborList, Pairs, shared
 from systems.system import Evaluation, System
 
@@ -22,7 +23,7 @@ PAIR_SIGNATURE = types.void(
 )  # fmt: skip
 PAIR_KERNEL = types.FunctionType(PAIR_SIGNATURE)
 FORCES, ENERGIES, VIRIAL = range(3)
-_PART = 1024  # centres whose virial is one sum: fixed, so that bits do not depend on the number of threads
+_PART = 256  # centres whose virial is one sum: fixed, so that bits do not depend on the number of threads
 
 
 @runtime_checkable
@@ -50,6 +51,16 @@ def parts_of(n: int) -> np.ndarray:
     return np.append(np.arange(0, n, _PART), n)
 
 
+@jit
+def _over_parts(kernel, first, last, edges, x, table, starts, j, image, parameters, want, energies, forces, virials):  # type: ignore[no-untyped-def]
+    for part in range(first, last):
+        virials[part] = 0.0
+        kernel(edges[part], edges[part + 1], x, table, starts, j, image, parameters, want, energies, forces, virials[part])
+
+
+_OVER_PARTS = (PAIR_KERNEL, int64, int64, int64[::1], *PAIR_SIGNATURE.args[2:-1], float64[:, :, ::1])
+
+
 class PairForces:
     """Room for what a pair kernel says of n particles: energies [n], forces [n, 3], virial [3, 3], which are overwritten by each call."""
 
@@ -58,6 +69,7 @@ class PairForces:
         self.energies, self.forces = np.zeros(n), np.zeros((n, 3))
         self.edges = parts_of(n)
         self.virials = np.zeros((len(self.edges) - 1, 3, 3))
+        self._run = settle(_over_parts, _OVER_PARTS)
         self.threads = threads if n >= PARALLEL else 1
         self._shares = np.linspace(0, len(self.edges) - 1, self.threads + 1).astype(int)
 
@@ -65,12 +77,10 @@ class PairForces:
         """Fill the rooms, on several threads where that pays."""
 
         def share(k: int) -> None:
-            for part in range(self._shares[k], self._shares[k + 1]):
-                self.virials[part] = 0.0
-                self.kernel(
-                    self.edges[part], self.edges[part + 1], x, table, pairs.starts, pairs.j, pairs.image, self.parameters, want,
-                    self.energies, self.forces, self.virials[part],
-                )  # fmt: skip
+            self._run(
+                self.kernel, self._shares[k], self._shares[k + 1], self.edges, x, table, pairs.starts, pairs.j, pairs.image,
+                self.parameters, want, self.energies, self.forces, self.virials,
+            )  # fmt: skip
 
         shared(share, self.threads)
 
