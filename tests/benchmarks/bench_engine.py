@@ -22,6 +22,7 @@ from integrators.random import Random
 from integrators.state import Flow, State
 from integrators.velocities import maxwell_boltzmann
 from systems.lennard_jones import LennardJones
+from systems.observables import kinetic_energy
 from systems.system import System
 from trajectories.rollout import rollout
 
@@ -163,3 +164,19 @@ def interpreted(start: State, flow: Flow) -> Callable[[int], None]:
             state = flow(state, DT).at(state.step + 1, DT)
 
     return run
+
+
+def million() -> list[Row]:
+    """A million steps of liquid argon at constant energy: no trend, by the slope over means of blocks."""
+    start, n_steps, every, energies = liquid(4), 1_000_000, 100, []
+    *_, start = rollout(langevin_baoab(LennardJones(), 0.8, 1.0), start, DT, 2000, 2000)
+    for state in rollout(velocity_verlet(LennardJones()), replace(start, evaluation=None), DT, n_steps, every):
+        assert state.evaluation is not None
+        energies.append(float(state.evaluation.energy) + float(kinetic_energy(state.system)))
+    means = np.array(energies[1:]).reshape(50, -1).mean(1)
+    at = np.linspace(-0.5, 0.5, 50)
+    slope = float((at * means).sum() / (at**2).sum())
+    error = float(((means - means.mean() - slope * at) ** 2).sum() / 48 / (at**2).sum()) ** 0.5
+    size = 1.5 * 0.8 * start.system.n_particles
+    what = f"{start.system.n_particles} atoms, {n_steps:,} steps of {DT} (10 fs): trend of the energy over the whole run, of the kinetic energy"
+    return [Row(what, f"{slope / size:.1e} +- {error / size:.1e}", "within its error")]

@@ -26,7 +26,7 @@ BENCHMARKS = {
     "step": bench_learning.step, "together": bench_learning.together, "channels": bench_learning.channels,
     "force": bench_learning.force, "rollouts": bench_learning.rollouts, "solar-task": bench_solar_task.measure,
     "neighbors": bench_neighbors.measure, "ase": bench_ase.measure,
-    "engine": bench_engine.measure,
+    "engine": bench_engine.measure, "argon": bench_engine.million,
 }  # fmt: skip
 PACKAGES = (
     "mcegnn",
