@@ -11,7 +11,7 @@ from integrators.program import Program
 from integrators.random import Random
 from integrators.state import State
 from integrators.thermostats import numbers_of
-from systems.neighbors import shared
+from systems.cell_list import shared
 from systems.pair_kernel import FORCES as ONLY_FORCES
 from systems.pair_kernel import VIRIAL, PairForces
 from systems.system import System

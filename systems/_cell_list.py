@@ -125,12 +125,12 @@ def search(first, last, x, order, start, n_bins, reach, pbc, cell, cutoff2, far,
     """Pairs of the particles in the bins ``first`` to ``last``, whose sorted positions are x [3, n].
 
     Each is a key, neighbour + (code of the shift << 32), in ``found`` from c on; begin and count [n] say where those of each particle are.
-    The code is that of shifts up to ``far`` in each direction, between particles where they are: ``outside`` [n, 3], which may be empty,
+    The code is that of shifts up to ``far`` [3] in each direction, between particles where they are: ``outside`` [n, 3], or empty,
     says how many cells that is from x. Codes add up as shifts do. Returns where the keys end, -1 if the room did not suffice.
     """
     most = (2 * reach[0] + 1) * (2 * reach[1] + 1) * ((2 * reach[2] + 1) // n_bins[2] + 2)
     runs, shifts, moves = np.empty((most, 2), np.int64), np.empty((most, 3), np.int64), np.empty((most, 3))
-    room, width = 1024, 2 * far + 1
+    room, w1, w2 = 1024, 2 * far[1] + 1, 2 * far[2] + 1
     lx, ly, lz, d2, key = np.empty(room), np.empty(room), np.empty(room), np.empty(room), np.empty(room, np.int64)
     for b in range(first, last):
         n_in = start[b + 1] - start[b]
@@ -142,7 +142,7 @@ def search(first, last, x, order, start, n_bins, reach, pbc, cell, cutoff2, far,
             lx, ly, lz, d2, key = np.empty(room), np.empty(room), np.empty(room), np.empty(room), np.empty(room, np.int64)
         at, itself = 0, 0
         for r in range(n_runs):
-            code = ((shifts[r, 0] + far) * width + shifts[r, 1] + far) * width + shifts[r, 2] + far
+            code = ((shifts[r, 0] + far[0]) * w1 + shifts[r, 1] + far[1]) * w2 + shifts[r, 2] + far[2]
             here = shifts[r, 0] == 0 and shifts[r, 1] == 0 and shifts[r, 2] == 0
             if here and runs[r, 0] <= start[b] and start[b] < runs[r, 1]:
                 itself = at + start[b] - runs[r, 0]
@@ -153,7 +153,7 @@ def search(first, last, x, order, start, n_bins, reach, pbc, cell, cutoff2, far,
         if len(outside):
             for q in range(at):
                 m = key[q] & 0xFFFFFFFF
-                key[q] -= ((outside[m, 0] * width + outside[m, 1]) * width + outside[m, 2]) << 32
+                key[q] -= ((outside[m, 0] * w1 + outside[m, 1]) * w2 + outside[m, 2]) << 32
         for h in range(n_in):
             if c + at + 1 > len(found):
                 return np.int64(-1)
@@ -162,7 +162,7 @@ def search(first, last, x, order, start, n_bins, reach, pbc, cell, cutoff2, far,
             d2[itself + h] = np.inf
             i, end = order[k], compact(at, key, d2, cutoff2, found, c)
             if len(outside):
-                own = ((outside[i, 0] * width + outside[i, 1]) * width + outside[i, 2]) << 32
+                own = ((outside[i, 0] * w1 + outside[i, 1]) * w2 + outside[i, 2]) << 32
                 for q in range(c, end):
                     found[q] += own
             begin[i], count[i] = c, end - c

@@ -6,8 +6,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from systems.arrays import Array, like, namespace
+from systems.box import refuse_cutoff
 from systems.cell import volume
-from systems.neighbors import NeighborList, refuse_cutoff
+from systems.neighbors import NeighborList
 from systems.system import Evaluation, System
 
 Truncation = Literal["force-shift", "switch", "shift"]

@@ -13,8 +13,10 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numba import float64, int32, int64, types
 
+from systems.cell_list import PARALLEL, shared
 from systems.kernel import jit, settle
-from systems.neighbors import PARALLEL, NeighborList, Pairs, shared
+from systems.neighbors import NeighborList
+from systems.pairs import Pairs
 from systems.system import Evaluation, System
 
 PAIR_SIGNATURE = types.void(

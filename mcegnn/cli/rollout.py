@@ -24,7 +24,13 @@ def rollout(
         typer.Argument(help="What moves: charged, solar, or a file of atoms that ASE can read (FILE@INDEX for one of several structures)."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The H5MD file to write. [default: SYSTEM.h5md]", rich_help_panel=_FILE)
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="The H5MD file to write. [default: SYSTEM.h5md, or FILE with .h5md for its ending]",
+            rich_help_panel=_FILE,
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file where it exists.", rich_help_panel=_FILE)] = False,
     resume: Annotated[
@@ -99,7 +105,7 @@ def rollout(
     period: atoms.Period = None,
     flexible: atoms.Flexible = None,
     relax: atoms.Relax = None,
-    threads: Annotated[int | None, typer.Option(help="Threads for many systems. [default: all cores]")] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads, for many systems or a large one. [default: all cores]")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
 ) -> None:

@@ -16,9 +16,9 @@ from integrators.random import Random
 from integrators.state import Flow, State
 from integrators.thermostats import Ramp
 from integrators.velocities import maxwell_boltzmann
+from systems.cell_list import PARALLEL
 from systems.charged import charged_systems
 from systems.lennard_jones import LennardJones
-from systems.neighbors import PARALLEL
 from systems.potentials import Coulomb, Frozen, Springs
 from systems.system import System
 from trajectories.rollout import advance, rollout
