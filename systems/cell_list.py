@@ -25,7 +25,7 @@ def cell_list(system: System, cutoff: float, threads: int = 1) -> Pairs:
 
 @dataclass(frozen=True, eq=False)
 class _Bins:
-    """Particles sorted into bins: who comes where, where each bin starts, positions [3, n] inside the cell, and how far outside they are."""
+    """Particles sorted into bins: who comes where, where each bin starts, positions [3, n] inside the cell, and how far out they are."""
 
     box: Box
     n_bins: np.ndarray

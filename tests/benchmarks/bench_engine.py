@@ -168,9 +168,9 @@ def interpreted(start: State, flow: Flow) -> Callable[[int], None]:
 
 def million() -> list[Row]:
     """A million steps of liquid argon at constant energy: no trend, by the slope over means of blocks."""
-    start, n_steps, every, energies = liquid(4), 1_000_000, 100, []
-    *_, start = rollout(langevin_baoab(LennardJones(), 0.8, 1.0), start, DT, 2000, 2000)
-    for state in rollout(velocity_verlet(LennardJones()), replace(start, evaluation=None), DT, n_steps, every):
+    start, n_steps, every, dt, energies = liquid(4), 1_000_000, 100, 0.0025, []
+    *_, start = rollout(langevin_baoab(LennardJones(), 0.8, 1.0), start, dt, 4000, 4000)
+    for state in rollout(velocity_verlet(LennardJones()), replace(start, evaluation=None), dt, n_steps, every):
         assert state.evaluation is not None
         energies.append(float(state.evaluation.energy) + float(kinetic_energy(state.system)))
     means = np.array(energies[1:]).reshape(50, -1).mean(1)
@@ -178,5 +178,5 @@ def million() -> list[Row]:
     slope = float((at * means).sum() / (at**2).sum())
     error = float(((means - means.mean() - slope * at) ** 2).sum() / 48 / (at**2).sum()) ** 0.5
     size = 1.5 * 0.8 * start.system.n_particles
-    what = f"{start.system.n_particles} atoms, {n_steps:,} steps of 10 fs: trend of the energy over the whole run, over the kinetic energy"
+    what = f"{start.system.n_particles} atoms, {n_steps:,} steps of 5 fs: trend of the energy over the whole run, over the kinetic energy"
     return [Row(what, f"{slope / size:.1e} +- {error / size:.1e}", "within its error")]
