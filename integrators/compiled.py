@@ -15,6 +15,7 @@ from integrators.program import Program
 from integrators.random import Random
 from integrators.state import Coordinates, State
 from integrators.thermostats import numbers_of
+from systems.potentials import Frozen
 from systems.system import Evaluation, KernelPotential, System
 
 SLICE_SECONDS = 0.1  # so that progress, Ctrl-C and checkpoints stay alive
@@ -34,6 +35,8 @@ def advance(
     ``phase`` is how many steps the last frame lies behind the state. Systems of an ensemble are shared out among threads; each is
     advanced by one thread alone, so its bits depend on neither threads nor slices.
     """
+    if dt < 0 and program.noisy:
+        raise ValueError("friction and noise cannot run backwards in time")
     if program.listed:
         from integrators import listed
 
@@ -136,6 +139,8 @@ def _evaluate(program: Program, system: System) -> Evaluation:
     from systems.kernel import evaluate
 
     full: Any = program.full
+    if isinstance(full, Frozen) and isinstance(full.potential, KernelPotential):
+        return full.held(evaluate(full.potential, system))
     return evaluate(full, system) if isinstance(full, KernelPotential) else full(system)._replace(potential=full)
 
 

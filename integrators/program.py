@@ -41,6 +41,11 @@ class Program:
         return sum(isinstance(flow, OrnsteinUhlenbeck | CellNoise) for flow in self.flows)
 
     @property
+    def noisy(self) -> bool:
+        """Whether friction and noise act, which have no way back."""
+        return any(isinstance(flow, CellNoise) or (isinstance(flow, OrnsteinUhlenbeck) and flow.friction > 0) for flow in self.flows)
+
+    @property
     def chained(self) -> bool:
         """Whether a thermostat remembers something."""
         return any(isinstance(flow, NoseHooverChain) for flow in self.flows)

@@ -103,10 +103,14 @@ def _runs_from(b, start, n_bins, reach, pbc, cell, runs, shifts, moves):
 
 
 @exact
-def squares(n, x, y, z, px, py, pz, d2):
-    """Squared distances of a point to n others that lie one behind another in memory: a loop that the compiler vectorises."""
+def squares(n, near, px, py, pz, d2):
+    """Squared distances of a point to n others that lie one behind another in memory: a loop that the compiler vectorises.
+
+    near is [6, n]: positions, and how far they are moved by lattice vectors. Move comes last, so that a pair is as far from one side as
+    it is from the other, to the bit: each list is made from the other side's.
+    """
     for q in range(n):
-        dx, dy, dz = x[q] - px, y[q] - py, z[q] - pz
+        dx, dy, dz = near[0, q] - px + near[3, q], near[1, q] - py + near[4, q], near[2, q] - pz + near[5, q]
         d2[q] = dx * dx + dy * dy + dz * dz
 
 
@@ -131,7 +135,7 @@ def search(first, last, x, order, start, n_bins, reach, pbc, cell, cutoff2, far,
     most = (2 * reach[0] + 1) * (2 * reach[1] + 1) * ((2 * reach[2] + 1) // n_bins[2] + 2)
     runs, shifts, moves = np.empty((most, 2), np.int64), np.empty((most, 3), np.int64), np.empty((most, 3))
     room, w1, w2 = 1024, 2 * far[1] + 1, 2 * far[2] + 1
-    lx, ly, lz, d2, key = np.empty(room), np.empty(room), np.empty(room), np.empty(room), np.empty(room, np.int64)
+    near, d2, key = np.empty((6, room)), np.empty(room), np.empty(room, np.int64)
     for b in range(first, last):
         n_in = start[b + 1] - start[b]
         if n_in == 0:
@@ -139,7 +143,7 @@ def search(first, last, x, order, start, n_bins, reach, pbc, cell, cutoff2, far,
         n_runs, total = _runs_from(b, start, n_bins, reach, pbc, cell, runs, shifts, moves)
         if total > room:
             room = 2 * total
-            lx, ly, lz, d2, key = np.empty(room), np.empty(room), np.empty(room), np.empty(room), np.empty(room, np.int64)
+            near, d2, key = np.empty((6, room)), np.empty(room), np.empty(room, np.int64)
         at, itself = 0, 0
         for r in range(n_runs):
             code = ((shifts[r, 0] + far[0]) * w1 + shifts[r, 1] + far[1]) * w2 + shifts[r, 2] + far[2]
@@ -147,7 +151,8 @@ def search(first, last, x, order, start, n_bins, reach, pbc, cell, cutoff2, far,
             if here and runs[r, 0] <= start[b] and start[b] < runs[r, 1]:
                 itself = at + start[b] - runs[r, 0]
             for m in range(runs[r, 0], runs[r, 1]):
-                lx[at], ly[at], lz[at] = x[0, m] + moves[r, 0], x[1, m] + moves[r, 1], x[2, m] + moves[r, 2]
+                near[0, at], near[1, at], near[2, at] = x[0, m], x[1, m], x[2, m]
+                near[3, at], near[4, at], near[5, at] = moves[r, 0], moves[r, 1], moves[r, 2]
                 key[at] = order[m] + (code << 32)
                 at += 1
         if len(outside):
@@ -158,7 +163,7 @@ def search(first, last, x, order, start, n_bins, reach, pbc, cell, cutoff2, far,
             if c + at + 1 > len(found):
                 return np.int64(-1)
             k = start[b] + h
-            squares(at, lx, ly, lz, x[0, k], x[1, k], x[2, k], d2)
+            squares(at, near, x[0, k], x[1, k], x[2, k], d2)
             d2[itself + h] = np.inf
             i, end = order[k], compact(at, key, d2, cutoff2, found, c)
             if len(outside):
@@ -174,6 +179,8 @@ def search(first, last, x, order, start, n_bins, reach, pbc, cell, cutoff2, far,
 def transpose(first, last, found, begin, count, last_code, starts, j, image):
     """Lists of the particles ``first`` to ``last`` in order of neighbour: each particle in turn is put into its neighbours' lists.
 
+    Returns whether every list came out as long as it has to be; none is ever written beyond its end.
+
     A pair seen from the other side has the opposite shift, whose code is ``last_code`` less the pair's.
     """
     at = starts[first:last].copy()
@@ -183,8 +190,10 @@ def transpose(first, last, found, begin, count, last_code, starts, j, image):
             if k >= 0 and k < last - first:
                 to = np.uint64(at[np.uint64(k)])
                 at[np.uint64(k)] += 1
-                j[to] = i
-                image[to] = last_code - (found[q] >> 32)
+                if to < np.uint64(starts[np.uint64(k + first + 1)]):
+                    j[to] = i
+                    image[to] = last_code - (found[q] >> 32)
+    return np.array_equal(at, starts[first + 1 : last + 1])
 
 
 @exact

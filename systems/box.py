@@ -62,6 +62,8 @@ def extent(fractional: np.ndarray, pbc: np.ndarray) -> tuple[np.ndarray, np.ndar
     low, high, broken = kernels.extent(fractional)
     if broken >= 0:
         raise ValueError(f"particle {broken} has no finite position, so it has no neighbours")
+    if max(abs(low).max(), abs(high).max()) > 1e300:
+        raise ValueError("particles are too far from one another for a number to say how far")
     cells = float(np.maximum(-low, high)[pbc].max(initial=0.0))
     if cells > _FARTHEST:
         raise ValueError(f"a particle is {cells:.3g} cells away from the cell, where its images can no longer be counted")

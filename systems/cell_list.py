@@ -14,6 +14,7 @@ from systems.system import System
 
 PARALLEL = 3000  # particles below which threads cost more than they bring
 _ALONG = 2  # bins a cutoff in the direction in which they lie behind one another: a shorter run to look through
+_MOST_NEIGHBORS = 3e5
 _MOST_CODES = 2**22  # beyond so many possible shifts those that there are are found by sorting
 _FEW_CODES = 11**3  # beyond so many, offsets fall out of the nearest cache, unless those that there are are numbered anew
 
@@ -65,6 +66,11 @@ class Search:
         refuse(system, cutoff)
         bins = _Bins.of(system, cutoff)
         n, threads = system.n_particles, self.threads if system.n_particles >= PARALLEL else 1
+        if bins.box.pbc.all() and (around := 4.2 * cutoff**3 * bins.density) > _MOST_NEIGHBORS:
+            raise ValueError(
+                f"each particle would have about {around:.1g} neighbours nearer than {cutoff:g}: the cutoff is too long, or the cell has "
+                "collapsed, as with too long a time step"
+            )
         far, outside = bins.box.images_within(cutoff), bins.outside
         apart = np.ptp(outside, axis=0) if len(outside) else np.zeros(3, np.int64)
         # shifts between particles where they are have codes, if they are not too far apart for that
@@ -129,7 +135,9 @@ class Search:
         j, image = np.empty((2, starts[-1]), np.int32)
         rows = np.searchsorted(starts, np.linspace(0, starts[-1], threads + 1)).astype(int)
         rows[0], rows[-1] = 0, len(count)
-        shared(lambda k: kernels.transpose(rows[k], rows[k + 1], self._room, begin, count, n_codes - 1, starts, j, image), threads)
+        whole = shared(lambda k: kernels.transpose(rows[k], rows[k + 1], self._room, begin, count, n_codes - 1, starts, j, image), threads)
+        if not all(whole):
+            raise RuntimeError("a pair is near from one side and not from the other; one list must not serve two threads at a time")
         return starts, j, image
 
 

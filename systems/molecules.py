@@ -73,8 +73,12 @@ def _structures(name: str, which: str | None) -> list[Any]:
     if path.is_dir():
         raise ValueError(f"{path} is a folder; name a file of atoms in it")
     open(path, "rb").close()  # a file that may not be read says so itself
+    if "@" in path.name:
+        raise ValueError(f"ASE takes what follows the @ in {path.name} for the number of a structure; rename the file")
     try:
         found = ase_read(name, index=which if path == Path(name) else None)
+    except (StopIteration, IndexError):
+        raise ValueError(f"{name}: ASE finds no such structure in {path}") from None
     except Exception as error:  # each of ASE's readers fails in its own way
         said = " ".join(str(error).split()) or "it makes nothing of its contents"
         raise ValueError(f"ASE cannot read atoms from {name}: {said} ({type(error).__name__})") from None

@@ -212,8 +212,11 @@ class Frozen:
     which: np.ndarray
 
     def __call__(self, system: System) -> Evaluation:
-        evaluation = self.potential(system)
-        free = mask(~np.asarray(self.which, dtype=bool), system.positions)
+        return self.held(self.potential(system))
+
+    def held(self, evaluation: Evaluation) -> Evaluation:
+        """The potential's evaluation without the forces on those particles."""
+        free = mask(~np.asarray(self.which, dtype=bool), evaluation.forces)
         return evaluation._replace(forces=evaluation.forces * free[:, None], potential=self)
 
 

@@ -107,7 +107,7 @@ def columns(states: Sequence[State]) -> dict[str, np.ndarray]:
     if energies:
         columns[f"{OBSERVABLES}/potential_energy/value"] = np.stack([np.asarray(energy) for energy in energies])
     stresses = _of_all([s.evaluation and s.evaluation.stress for s in states], "a stress")
-    if stresses:
+    if stresses and first.cell is not None and all(first.pbc):  # else there is no volume, whatever the potential says
         pressures = [pressure(s.system, stress) for s, stress in zip(states, stresses, strict=True)]
         columns[f"{OBSERVABLES}/pressure/value"] = np.stack([np.asarray(p) for p in pressures])
     return columns

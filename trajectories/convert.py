@@ -7,60 +7,94 @@ from typing import Any
 
 import numpy as np
 
+from systems.units import METAL
 from trajectories.h5md import H5MDReader, universe
 
 
-def _atoms(reader: H5MDReader) -> Iterator[Any]:
-    """Every frame as ase.Atoms, systems one after the other; names and the frame's time go along."""
-    from ase import Atoms
+def refuse_together(reader: H5MDReader, system: int | None) -> None:
+    """ValueError where a system is named that is not there, or none of several that are structures of their own."""
+    n = reader.n_systems
+    if system is not None and not (n is not None and 0 <= system < n):
+        there = "a single system" if n is None else f"systems 0 to {n - 1}"
+        raise ValueError(f"there is no system {system}: {reader.path} holds {there}")
+    if system is None and n is not None and reader.units is METAL:
+        raise ValueError(f"{reader.path} holds {n} systems, each a structure of its own; name one with --system K (0 to {n - 1})")
 
-    names = reader.names
+
+def _atoms(reader: H5MDReader, which: int | None) -> Iterator[Any]:
+    """Every frame as ase.Atoms, one system or all one after the other; names, time, and in metal units energy and forces go along."""
+    from ase import Atoms
+    from ase.calculators.singlepoint import SinglePointCalculator
+    from ase.constraints import FixAtoms
+
+    names, frozen = reader.names, reader.frozen
     for k in range(len(reader)):
         state = reader[k]
-        system = state.system
+        system = state.system if which is None else state.system.copy_of(which)
         copies = system.n_systems or 1
+        info = {"time": state.time, "step": state.step}
+        if reader.units is METAL:
+            info["time_fs"] = state.time / METAL.convert(1.0, "fs")
         atoms = Atoms(
             numbers=np.tile(system.species, copies), positions=system.positions.reshape(-1, 3), masses=np.tile(system.masses, copies),
-            cell=system.cell, pbc=system.pbc, info={"time": state.time, "step": state.step},
+            cell=system.cell, pbc=system.pbc, info=info,
         )  # fmt: skip
         atoms.set_momenta(system.momenta.reshape(-1, 3))
         atoms.set_initial_charges(np.ravel(system.charges))
         if names:
             atoms.arrays["names"] = np.array(names * copies)
+        if frozen:
+            atoms.set_constraint(FixAtoms(frozen))
+        known = state.evaluation
+        if known is not None and known.energy is not None and reader.units is METAL:
+            energy, forces = (known.energy, known.forces) if which is None else (known.energy[which], known.forces[which])
+            atoms.calc = SinglePointCalculator(atoms, energy=float(energy), forces=forces)
         yield atoms
 
 
-def _write_xyz(reader: H5MDReader, path: Path) -> None:
+def _write_xyz(reader: H5MDReader, path: Path, which: int | None) -> None:
     """Extended XYZ with every digit: ASE's own writer keeps eight decimals, which are none of a planet's momentum."""
-    columns = "species:S:1:pos:R:3:momenta:R:3:masses:R:1:initial_charges:R:1" + (":names:S:1" if reader.names else "")
     with open(path, "w", encoding="utf-8") as file:
-        for atoms in _atoms(reader):
+        for atoms in _atoms(reader, which):
+            columns = "species:S:1:pos:R:3:momenta:R:3:masses:R:1:initial_charges:R:1"
+            numbers = [atoms.positions, atoms.get_momenta(), atoms.get_masses(), atoms.get_initial_charges()]
+            said = {key: repr(value) for key, value in atoms.info.items()}
+            if atoms.calc is not None:
+                columns += ":forces:R:3"
+                numbers.append(atoms.calc.results["forces"])
+                said["energy"] = repr(float(atoms.calc.results["energy"]))
+            texts = [np.array(["_".join(str(name).split()) for name in atoms.arrays["names"]])] if "names" in atoms.arrays else []
+            columns += ":names:S:1" if texts else ""
+            if atoms.constraints:
+                columns += ":move_mask:L:1"
+                texts.append(np.where(np.isin(np.arange(len(atoms)), atoms.constraints[0].index), "F", "T"))
             lattice = "" if atoms.cell.rank < 3 else f'Lattice="{" ".join(repr(float(v)) for v in atoms.cell[:].ravel())}" '
             pbc = " ".join("T" if p else "F" for p in atoms.pbc)
-            file.write(f'{len(atoms)}\n{lattice}Properties={columns} time={atoms.info["time"]!r} step={atoms.info["step"]} pbc="{pbc}"\n')
-            numbers = np.column_stack([atoms.positions, atoms.get_momenta(), atoms.get_masses(), atoms.get_initial_charges()]).tolist()
-            names = atoms.arrays.get("names", [""] * len(atoms))
-            for symbol, row, name in zip(atoms.get_chemical_symbols(), numbers, names, strict=True):
-                file.write(" ".join([symbol, *map(repr, row), "_".join(str(name).split())]).rstrip() + "\n")
+            pairs = " ".join(f"{key}={value}" for key, value in said.items())
+            file.write(f'{len(atoms)}\n{lattice}Properties={columns} {pairs} pbc="{pbc}"\n')
+            rows = np.column_stack(numbers).tolist()
+            for k, (symbol, row) in enumerate(zip(atoms.get_chemical_symbols(), rows, strict=True)):
+                file.write(" ".join([symbol, *map(repr, row), *(str(text[k]) for text in texts)]) + "\n")
 
 
-def _write_traj(reader: H5MDReader, path: Path) -> None:
+def _write_traj(reader: H5MDReader, path: Path, which: int | None) -> None:
     from ase.io.trajectory import Trajectory
 
     with Trajectory(path, "w") as trajectory:
-        for atoms in _atoms(reader):
+        for atoms in _atoms(reader, which):
             atoms.arrays.pop("names", None)  # the format holds numbers only
             trajectory.write(atoms)
 
 
-def _write_dcd(reader: H5MDReader, path: Path) -> None:
+def _write_dcd(reader: H5MDReader, path: Path, which: int | None) -> None:
     import MDAnalysis
 
     u = universe(reader.path)
-    with warnings.catch_warnings(), MDAnalysis.Writer(str(path), u.atoms.n_atoms, convert_units=False, dt=u.trajectory.dt) as writer:
+    chosen = u.atoms if which is None else u.residues[which].atoms
+    with warnings.catch_warnings(), MDAnalysis.Writer(str(path), chosen.n_atoms, convert_units=False, dt=u.trajectory.dt) as writer:
         warnings.filterwarnings("ignore", "No dimensions set")  # as it should be: there is no box
         for _ in u.trajectory:
-            writer.write(u.atoms)
+            writer.write(chosen)
 
 
-FORMATS: dict[str, Callable[[H5MDReader, Path], None]] = {".xyz": _write_xyz, ".traj": _write_traj, ".dcd": _write_dcd}
+FORMATS: dict[str, Callable[[H5MDReader, Path, int | None], None]] = {".xyz": _write_xyz, ".traj": _write_traj, ".dcd": _write_dcd}

@@ -1,10 +1,11 @@
-"""Pictures of rollouts: orbits seen from above the ecliptic, or the paths of a few systems of charged particles."""
+"""Pictures of rollouts: orbits seen from above the ecliptic, paths of some charged particles, temperature and energy of atoms."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from systems.units import METAL, PASCALS
 from trajectories.h5md import H5MDReader
 
 _PANELS = 6
@@ -13,16 +14,44 @@ _OBLIQUITY = np.radians(23.4392911)  # of the ecliptic at J2000; runs are in the
 
 
 def draw_trajectory(reader: H5MDReader, path: str | Path) -> None:
-    """Draw a run into a PNG, SVG or PDF file: a run with named bodies as orbits, an ensemble as up to six small panels."""
+    """Draw a run into a PNG, SVG or PDF file: bodies as orbits, charges in six panels, atoms by temperature, energy, pressure."""
     # a figure of its own, not pyplot's: no global state and no screen
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9.0, 5.4), layout="constrained")
-    if reader.names:
+    if reader.units is METAL:
+        _matter(figure, reader)
+    elif reader.names:
         _orbits(figure, reader)
     else:
         _swarm(figure, reader)
     figure.savefig(path, dpi=150)
+
+
+def _matter(figure: Any, reader: H5MDReader) -> None:
+    """Temperature, energy an atom, and pressure where there is one, of each system against time."""
+    picoseconds = reader.times / METAL.convert(1.0, "ps")
+    shape = (len(reader), -1)
+    kinetic, potential = reader.observable("kinetic_energy"), reader.observable("potential_energy")
+    assert kinetic is not None
+    kinetic = kinetic.reshape(shape)
+    free = 3 * (reader.n_particles - len(reader.frozen))
+    rows = [("temperature, K", 2.0 * kinetic / (free * METAL.boltzmann))]
+    if potential is not None:
+        total = potential.reshape(shape) + kinetic
+        rows.append(("energy, meV an atom,\nfrom the start", 1000.0 * (total - total[0]) / reader.n_particles))
+    pressure = reader.observable("pressure")
+    if pressure is not None:
+        rows.append(("pressure, kbar", pressure.reshape(shape) * PASCALS / 1e8))
+    panels = np.ravel(figure.subplots(len(rows), 1, sharex=True))
+    for axis, (name, values) in zip(panels, rows, strict=True):
+        for k in range(min(_PANELS, values.shape[1])):
+            axis.plot(picoseconds, values[:, k], lw=0.9)
+        axis.set_ylabel(name)
+        axis.grid(alpha=0.3)
+    panels[-1].set_xlabel("time, ps")
+    many = f", {_shown(kinetic.shape[1])}" if kinetic.shape[1] > 1 else ""
+    figure.suptitle(f"{reader.n_particles:,} atoms over {picoseconds[-1] - picoseconds[0]:.4g} ps{many}")
 
 
 def _orbits(figure: Any, reader: H5MDReader) -> None:

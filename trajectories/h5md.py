@@ -6,6 +6,7 @@ stand under ``parameters/units``. Molecular runs are kept in Angstrom, ps and kJ
 ``time`` dataset by hard links.
 """
 
+import json
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -95,6 +96,12 @@ class H5MDReader:
     def species(self) -> np.ndarray:
         """[n_particles]; 0 where there are none."""
         return np.asarray(self._file[f"{GROUP}/species/value"][0, : self.n_particles])
+
+    @cached_property
+    def frozen(self) -> list[int]:
+        """The particles that were held, as the command line recorded them."""
+        recorded = json.loads(self.provenance.get("configuration", "{}"))
+        return list(recorded.get("frozen", ())) if isinstance(recorded, dict) else []
 
     @cached_property
     def pbc(self) -> tuple[bool, bool, bool]:

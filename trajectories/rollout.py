@@ -33,6 +33,9 @@ def advance(
     _refuse(dt, phase + n_steps, every, threads)
     if not isinstance(state, State):
         raise TypeError(f"a rollout starts from a State, not from a {type(state).__name__}; write State(system)")
+    if not isinstance(state.system, System):
+        kind = type(state.system).__name__
+        raise TypeError(f"a State holds a System, not {kind}; of ase.Atoms, from_atoms(atoms) makes one")
     if (axes := check(state.system).positions.ndim) > 3:
         raise ValueError(f"positions of a rollout are [n_particles, 3] or [n_systems, n_particles, 3]; these have {axes} axes")
     state = state.started(dt)
@@ -57,6 +60,9 @@ def evaluated(flow: Flow, state: State) -> State:
     potential = getattr(flow, "potential", None)  # a flow may be a plain function
     if potential is None or (state.evaluation is not None and state.evaluation.potential is potential):
         return state
+    if not callable(potential):
+        kind = type(potential).__name__
+        raise TypeError(f"a potential is called with a system, which {kind} cannot be; of an ASE calculator, CalculatorPotential makes one")
     evaluation = potential(state.system)
     if not isinstance(evaluation, Evaluation):
         raise TypeError(f"a potential returns an Evaluation(energy, forces), not a {type(evaluation).__name__}")

@@ -7,7 +7,18 @@ from typing import Annotated, Any
 import typer
 
 from mcegnn.cli.messages import mistakes, refuse_figure, table, told
-from mcegnn.cli.rows import against_rows, conserved, conserved_rows, jpl_distance, jpl_rows, matter_rows, time_of, timing_rows, timings
+from mcegnn.cli.rows import (
+    against_rows,
+    conserved,
+    conserved_rows,
+    jpl_distance,
+    jpl_rows,
+    matter,
+    matter_rows,
+    time_of,
+    timing_rows,
+    timings,
+)
 
 
 @told
@@ -103,7 +114,9 @@ def _summary(reader: Any, drifts: Any) -> dict[str, Any]:
         "n_systems": reader.n_systems,
         "n_particles": reader.n_particles,
         "time": float(drifts.times[-1]),
+        "time_unit": reader.units.time,
         "timing": timings(reader),
+        **{name.replace(" ", "_"): found for name, found in matter(reader).items()},
         **{f"{name}_drift": {"median": float(np.median(v)), "largest": float(v.max())} for name, v in largest.items()},
     }
     distance = jpl_distance(reader)

@@ -19,9 +19,12 @@ Calculator = Annotated[
 Potential = Annotated[
     str | None, _option("--potential", "A potential of ours or one's own: mcegnn:LennardJones:epsilon=0.0104,sigma=3.4, or module:factory.")
 ]
-Ensemble = Annotated[str | None, _option("--ensemble", "nve, nvt (Langevin) or npt. [default: nve]")]
+Ensemble = Annotated[str | None, _option("--ensemble", "nve, nvt (Langevin, which moves the centre of mass too) or npt. [default: nve]")]
 Temperature = Annotated[
-    str | None, _option("--temperature", '"300 K", or "10 K to 300 K" over the whole run; in nve velocities are drawn from it.')
+    str | None,
+    _option(
+        "--temperature", '"300 K", or "10 K to 300 K" over the whole run. Velocities are drawn from it in nve, and where the file has none.'
+    ),
 ]
 Pressure = Annotated[str | None, _option("--pressure", 'Of npt: "1 bar", or "1 bar to 2 GPa" over the whole run.')]
 Friction = Annotated[str | None, _option("--friction", 'Of nvt and npt: "1 /ps". [default: 1 /ps]')]

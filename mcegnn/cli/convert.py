@@ -12,13 +12,14 @@ from mcegnn.cli.messages import mistakes, refuse_unwritable, told
 def convert(
     run: Annotated[Path, typer.Argument(help="A trajectory written by mcegnn rollout.")],
     output: Annotated[Path, typer.Argument(help="The file to write: .xyz (extended), .traj (ASE) or .dcd.")],
+    system: Annotated[int | None, typer.Option(help="One of the systems of an ensemble, from 0. [default: all side by side]")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file where it exists.")] = False,
 ) -> None:
-    """Write a run as extended XYZ, ASE trajectory or DCD; numbers keep the run's units.
+    """Write a run as extended XYZ, ASE trajectory or DCD; numbers keep the run's units, which for atoms are ASE's own.
 
     Example: `mcegnn convert planets.h5md planets.xyz`
     """
-    from trajectories.convert import FORMATS
+    from trajectories.convert import FORMATS, refuse_together
     from trajectories.h5md import H5MDReader
 
     with mistakes():
@@ -34,6 +35,7 @@ def convert(
             if not len(reader):
                 raise ValueError(f"{run} holds no frames yet")
             n_frames = len(reader)
+            refuse_together(reader, system)
             refuse_unwritable(output)
-            FORMATS[output.suffix](reader, output)
+            FORMATS[output.suffix](reader, output, system)
     typer.echo(f"wrote {n_frames:,} frames to {output}")

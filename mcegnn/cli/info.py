@@ -4,7 +4,7 @@ import json
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -45,7 +45,7 @@ def _run(path: Path) -> list[tuple[str, str]]:
             ("frames", f"{len(reader):,}"),
             ("particles", f"{reader.n_particles}" + (f" x {reader.n_systems} systems" if reader.n_systems else "")),
             ("units", reader.units.name),
-            *_choices(reader.provenance.get("configuration", "{}")),
+            *_run_rows(reader),
             *((key, text) for key, text in reader.provenance.items() if text and key != "configuration"),
         ]
 
@@ -66,6 +66,17 @@ def _model(name: str) -> list[tuple[str, str]]:
         *([("validation error", f"{stored.record['validation']:.3g}")] if "validation" in stored.record else []),
     ]
     return rows
+
+
+def _run_rows(reader: Any) -> list[tuple[str, str]]:
+    """The run's physics, in the units that people use where they are known."""
+    from mcegnn.cli.rows import run_of
+    from mcegnn.simulation import AtomsRun
+
+    run = run_of(reader)
+    if not isinstance(run, AtomsRun):
+        return _choices(reader.provenance.get("configuration", "{}"))
+    return [("file", run.file), *run.rows(), ("time step", run.time(run.dt)), ("steps", f"{run.n_steps:,}, a frame every {run.every:,}")]
 
 
 def _choices(configuration: str) -> list[tuple[str, str]]:

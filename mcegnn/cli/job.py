@@ -128,8 +128,10 @@ class Job:
             except typer.Exit:  # a RuntimeError too: the run has said itself why it ended
                 raise
             except Failed as error:
-                left = f"{writer.n_written} frames are kept; go on with: {self._resume_command}"
-                typer.echo(f"mcegnn: the forces failed after step {self._now.step} ({error}); {left}", err=True)
+                step = f"the time step of {self.config.time(self.config.dt)}"
+                why = f"if particles have come too close, {step} is too long: start anew with a shorter one"
+                left = f"{writer.n_written} frames are kept; once the cause is mended, go on with: {self._resume_command}"
+                typer.echo(f"mcegnn: the forces failed after step {self._now.step} ({error}); {why}; {left}", err=True)
                 raise typer.Exit(3) from None
             except (OSError, RuntimeError) as error:
                 left = f"{writer.n_written} frames are kept; make room and go on with: {self._resume_command}"

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -65,7 +66,7 @@ def label(
         else:
             total, structures = _along(file, steps, every, dt, options, quiet)
         potential_of = _labels(calculator, potential)
-    _write(path, total, structures, potential_of, quiet)
+    _write(path, total, structures, potential_of, str(calculator or potential), quiet)
 
 
 _FORCES = ("calculator", "potential")
@@ -102,17 +103,17 @@ def _labels(calculator: str | None, potential: str | None) -> Any:
     return lambda system: (stressed if stressed is not None and all(system.pbc) else plain)(system)
 
 
-def _those_of(file: str) -> tuple[int, Iterator[tuple[int, "System"]]]:
+def _those_of(file: str) -> tuple[int, Iterator[tuple[dict[str, int], "System"]]]:
     """How many structures a file has, and each with its number."""
     from systems.molecules import read_all
 
     found = read_all(file)
-    return len(found), enumerate(found)
+    return len(found), (({"structure": k}, one) for k, one in enumerate(found))
 
 
 def _along(
     file: str, steps: int, every: int | None, dt: str | None, options: dict[str, Any], quiet: bool
-) -> tuple[int, Iterator[tuple[int, "System"]]]:
+) -> tuple[int, Iterator[tuple[dict[str, int], "System"]]]:
     """How many structures dynamics will give, and each with its step."""
     from mcegnn.cli.job import relaxed_start, words
     from mcegnn.cli.plan_atoms import atoms_run
@@ -127,16 +128,19 @@ def _along(
         typer.echo(f"warning: {warning}", err=True)
     state = relaxed_start(config, flow, quiet)
 
-    def structures() -> Iterator[tuple[int, "System"]]:
+    def structures() -> Iterator[tuple[dict[str, int], "System"]]:
         with words():
             for now in rollout(flow, state, config.dt, config.n_steps, config.every):
-                copies = [now.system] if now.system.n_systems is None else [now.system.copy_of(k) for k in range(config.n_systems)]
-                yield from ((now.step, copy) for copy in copies)
+                # all replicas begin as one and the same structure
+                n_different = config.n_systems if now.step else 1
+                single = now.system.n_systems is None
+                yield from (({"step": now.step} | ({} if single else {"replica": k}), now.system if single else now.system.copy_of(k))
+                            for k in range(n_different))  # fmt: skip
 
-    return (config.n_steps // config.every + 1) * config.n_systems, structures()
+    return config.n_steps // config.every * config.n_systems + 1, structures()
 
 
-def _write(path: Path, total: int, structures: Iterator[tuple[int, "System"]], evaluate: Any, quiet: bool) -> None:
+def _write(path: Path, total: int, structures: Iterator[tuple[dict[str, int], "System"]], evaluate: Any, by: str, quiet: bool) -> None:
     """Label and write one structure after the other; what is written stays where the rest fails."""
     from ase.io.extxyz import write_extxyz
 
@@ -144,35 +148,44 @@ def _write(path: Path, total: int, structures: Iterator[tuple[int, "System"]], e
     from mcegnn.cli.progress import progress
 
     began, n_written = time.monotonic(), 0
+
+    def labelled() -> Iterator[Any]:
+        for said, system in structures:
+            with words():
+                atoms = _labelled({**said, "labels": by}, system, evaluate(system))
+            yield atoms
+
     try:
+        made = labelled()
+        first = next(made)  # before an old file is overwritten
         with open(path, "w") as file, progress(total, "structures", quiet=quiet) as report:
-            for step, system in structures:
-                with words():
-                    atoms = _labelled(step, system, evaluate(system))
+            for atoms in chain([first], made):
                 write_extxyz(file, atoms)
                 file.flush()
                 n_written += 1
                 report(n_written, "labelling")
     except Failed as error:
         if not n_written:
-            path.unlink()
-            raise Mistake(str(error)) from None
+            raise Mistake(f"{by} gives no forces for these structures: {error}") from None
         typer.echo(f"mcegnn: the forces failed after {n_written} structures ({error}); those are kept in {path}", err=True)
         raise typer.Exit(3) from None
     except OSError as error:
         raise Mistake(f"writing {path} failed ({error.strerror}) after {n_written} structures") from None
+    except KeyboardInterrupt:
+        typer.echo(f"stopped; {path} holds the {n_written} structures that were labelled", err=True)
+        raise typer.Exit(130) from None
     if not quiet:
         rows = [("structures", f"{n_written:,}"), ("time", f"{time.monotonic() - began:.1f} s"),
                 ("file", f"{path}, {size(path.stat().st_size)}")]  # fmt: skip
         table("Labelled", rows)
 
 
-def _labelled(step: int, system: "System", evaluation: Any) -> Any:
+def _labelled(said: dict[str, Any], system: "System", evaluation: Any) -> Any:
     from ase import Atoms
     from ase.calculators.singlepoint import SinglePointCalculator
     from ase.stress import full_3x3_to_voigt_6_stress
 
-    atoms = Atoms(numbers=system.species, positions=system.positions, cell=system.cell, pbc=system.pbc, info={"step": step})
+    atoms = Atoms(numbers=system.species, positions=system.positions, cell=system.cell, pbc=system.pbc, info=said)
     results = {"energy": float(evaluation.energy), "forces": evaluation.forces}
     if evaluation.stress is not None:
         results["stress"] = full_3x3_to_voigt_6_stress(evaluation.stress)

@@ -1,12 +1,14 @@
 """From options to the configuration of a rollout of a file's atoms: every option is checked here, before anything runs or is written."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mcegnn.cli.times import FRAMES, Times, every_of, steps_of
+from mcegnn.interfaces import named
 from mcegnn.names import nearest
 from mcegnn.simulation.atoms import BY_ENSEMBLE, INTEGRATORS, THERMOSTATS, AtomsRun
 from systems.system import System
@@ -52,6 +54,8 @@ def atoms_run(file: str, integrator: str | None, times: Times, options: Mapping[
     )  # fmt: skip
     if config.n_particles * 3 == len(config.frozen) * 3 + 3 and chosen == "nose-hoover":
         raise ValueError("nose-hoover cannot hold the temperature of a single atom; take --ensemble nvt, which is Langevin's")
+    if config.potential:
+        config = replace(config, potential_digest=named.digest(config.force))
     long = light and dt > 1.5 * fs
     faster = 'hydrogen vibrates in 9 fs, so a time step above 1 fs moves it wrongly; use --dt "0.5 fs"'
     return config, [faster] if long else []
@@ -59,9 +63,16 @@ def atoms_run(file: str, integrator: str | None, times: Times, options: Mapping[
 
 def refuse_forces(file: str, options: Mapping[str, Any]) -> None:
     """ValueError unless exactly one of the options names forces."""
+    _refuse_empty(options)
     if len(given := [name for name in _FORCES if options.get(name) is not None]) != 1:
         what = "give only one of" if given else "something has to move its atoms: give one of"
         raise ValueError(f'{file}: {what} --calculator NAME (such as "tblite"), --model MODEL and --potential MODULE:FACTORY')
+
+
+def _refuse_empty(options: Mapping[str, Any]) -> None:
+    for name in _FORCES:
+        if options.get(name) == "":
+            raise ValueError(f"--{name} is empty; name one")
 
 
 def _integrator(integrator: str | None, options: Mapping[str, Any]) -> str:

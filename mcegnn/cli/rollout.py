@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 _CHARGED, _SOLAR, _TIME, _FILE = "Charged particles", "Solar system", "Time", "Output"
 
 
+_FOREIGN = (".xyz", ".extxyz", ".traj", ".dcd", ".pdb", ".cif", ".csv", ".json", ".npz")
+
+
 @told
 def rollout(
     system: Annotated[
         str | None,
-        typer.Argument(help="What moves: charged, solar, or a file of atoms that ASE can read (FILE@INDEX for one of several structures)."),
+        typer.Argument(help="What moves: charged, solar, or a file of atoms that ASE can read (its last structure, or FILE@INDEX)."),
     ] = None,
     output: Annotated[
         Path | None,
@@ -180,8 +183,12 @@ def _output(system: str, output: Path | None, force: bool) -> Path:
     from mcegnn.cli.plan_atoms import file_of
 
     path = output or (Path(f"{system}.h5md") if system in SYSTEMS else file_of(system))
+    if path.suffix.lower() in _FOREIGN:
+        raise ValueError(f"a run is an H5MD file, so {path} would mislead; name it {path.with_suffix('.h5md')} and convert it afterwards")
     if path.is_dir():
         raise ValueError(f"{path} is a folder; name a file to write with -o")
+    if path.exists() and Path(system).exists() and path.samefile(system):
+        raise ValueError(f"{path} is the file that is read; name another with -o")
     if path.exists() and not path.is_file():
         raise ValueError(f"{path} is no ordinary file; name another with -o")
     if not path.parent.is_dir():

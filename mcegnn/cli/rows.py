@@ -92,7 +92,7 @@ def conserved_rows(drifts: Any, reader: Any) -> list[tuple[str, ...]]:
     return rows
 
 
-def matter_rows(reader: Any) -> list[tuple[str, ...]]:
+def matter(reader: Any) -> dict[str, dict[str, Any]]:
     """Of a run in metal units: energy an atom, temperature, pressure and volume; means are over the second half and over systems."""
     import numpy as np
 
@@ -100,31 +100,50 @@ def matter_rows(reader: Any) -> list[tuple[str, ...]]:
 
     kinetic = reader.observable("kinetic_energy")
     if reader.units.name != "metal" or kinetic is None:
-        return []
-    run, half = run_of(reader), len(reader) // 2
-    rows: list[tuple[str, ...]] = []
-    potential = reader.observable("potential_energy")
-    if potential is not None and not getattr(run, "holds_temperature", False):
-        total = (potential + kinetic).reshape(len(reader), -1)
-        change = 1000.0 * abs(total - total[0]).max() / reader.n_particles
-        rows.append(("largest change of energy", f"{change:.3g} meV an atom"))
-    kelvin = 2.0 * kinetic / (getattr(run, "n_degrees", 3 * reader.n_particles) * reader.units.boltzmann)
+        return {}
+    run, bar = run_of(reader), PASCALS / 1e5
     held = getattr(run, "holds_temperature", False)
-    rows.append(("temperature", _mean(kelvin, half, "K", run.temperature if held else (), 1.0)))
+    found: dict[str, dict[str, Any]] = {}
+    potential = reader.observable("potential_energy")
+    if potential is not None and not held:
+        total = (potential + kinetic).reshape(len(reader), -1)
+        found["largest change of energy"] = {
+            "value": 1000.0 * float(abs(total - total[0]).max()) / reader.n_particles,
+            "unit": "meV an atom",
+        }
+    degrees = getattr(run, "n_degrees", 3 * reader.n_particles)
+    kelvin = 2.0 * kinetic / (degrees * reader.units.boltzmann)
+    found["temperature"] = _mean(kelvin, "K", run.temperature if held else ()) | {"degrees_of_freedom": degrees}
     pressure = reader.observable("pressure")
     if pressure is not None:
-        rows.append(("pressure", _mean(pressure * PASCALS / 1e5, half, "bar", getattr(run, "pressure", ()), PASCALS / 1e5)))
+        found["pressure"] = _mean(pressure * bar, "bar", [bar * asked for asked in getattr(run, "pressure", ())])
     if getattr(run, "integrator", "") == "npt":
-        rows.append(("volume", _mean(abs(np.linalg.det(reader.cells)), half, "Angstrom^3", (), 1.0)))
+        found["volume"] = _mean(abs(np.linalg.det(reader.cells)), "Angstrom^3", ())
+    return found
+
+
+def matter_rows(reader: Any) -> list[tuple[str, ...]]:
+    """What `matter` found, in words."""
+    rows: list[tuple[str, ...]] = []
+    for name, found in matter(reader).items():
+        if "value" in found:
+            text = f"{found['value']:.3g} {found['unit']}"
+        elif len(found["asked"]) == 2:
+            text = f"{found['first']:.4g} at the start, {found['last']:.4g} {found['unit']} at the end (asked {found['asked'][1]:.4g})"
+        else:
+            asked = f" (asked {found['asked'][0]:.4g})" if found["asked"] else ""
+            text = f"{found['mean']:.5g} {found['unit']}, mean of the second half{asked}"
+        if "degrees_of_freedom" in found:
+            text += f", {found['degrees_of_freedom']:,} degrees of freedom"
+        rows.append((name, text))
     return rows
 
 
-def _mean(values: Any, half: int, unit: str, asked: Any, scale: float) -> str:
-    """The mean over the second half in words, or first and last for what was ramped."""
-    if asked and len(asked) == 2:
-        return f"{values[0].mean():.4g} at the start, {values[-1].mean():.4g} {unit} at the end (asked {scale * asked[1]:.4g})"
-    held = f" (asked {scale * asked[0]:.4g})" if asked else ""
-    return f"{values[half:].mean():.5g} {unit}, mean of the second half{held}"
+def _mean(values: Any, unit: str, asked: Any) -> dict[str, Any]:
+    """Mean over the second half, first and last, and what was asked."""
+    half = values[len(values) // 2 :]
+    numbers = {"mean": half.mean(), "first": values[0].mean(), "last": values[-1].mean()}
+    return {name: float(number) for name, number in numbers.items()} | {"unit": unit, "asked": list(asked)}
 
 
 def jpl_rows(reader: Any, *, last_only: bool = False) -> list[tuple[str, ...]]:

@@ -1,7 +1,10 @@
 """Calculators and potentials by name, as the command line takes them: NAME, or NAME:key=value,key=value."""
 
 import ast
+import hashlib
 import importlib
+import inspect
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,7 @@ def split(text: str) -> tuple[str, dict[str, Any]]:
     """Name and options of "name:key=value,key=value"; values are Python's literals, else text. ValueError where it is not so."""
     name, _, rest = text.partition(":")
     options: dict[str, Any] = {}
-    for part in rest.split(",") if rest else ():
+    for part in re.split(r",(?![^(\[{]*[)\]}])", rest) if rest else ():  # commas inside brackets belong to a value
         key, equals, value = part.partition("=")
         if not (key.strip().isidentifier() and equals and value.strip()):
             raise ValueError(f"{text!r}: options are written NAME:key=value,key=value; {part!r} is none")
@@ -40,6 +43,8 @@ def calculator(text: str) -> Any:
     ValueError or RuntimeError, in one sentence, where there is none, it is not installed, or it does not take the options.
     """
     name, options = split(text)
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise ValueError(f"{name!r} is no calculator's name; write one such as emt, tblite or mace.calculators.mace_mp")
     path = _CLASSES.get(name, name)
     try:
         make = _attribute(path) if "." in path else _of_ase(name)
@@ -48,9 +53,28 @@ def calculator(text: str) -> Any:
         how = _INSTALL.get(missing, f"pip install the package that brings {missing}")
         raise RuntimeError(f"the calculator {name} needs {missing}, which is not installed: {how}") from None
     try:
-        return make(**{**_QUIET.get(path, {}), **options})
+        made = make(**{**_QUIET.get(path, {}), **options})
     except Exception as error:  # a foreign constructor may raise anything
         raise ValueError(f"the calculator {name} cannot be made with {options or 'no options'}: {_said(error)}") from None
+    _refuse_unknown(name, make, made, options)
+    return made
+
+
+def _refuse_unknown(name: str, make: Any, made: Any, options: dict[str, Any]) -> None:
+    """ValueError for an option that the calculator would take without a word, and never look at."""
+    known = set(getattr(made, "default_parameters", {}))
+    if not known or not inspect.isclass(make):
+        return  # calculators that hand their options on, to a program or to a model, know them only there
+    makers = [vars(kind)["__init__"] for kind in make.__mro__[:-1] if "__init__" in vars(kind)]
+    known |= {key for maker in makers for key in inspect.signature(maker).parameters} - {
+        "self",
+        "args",
+        "kwargs",
+        "parameters",
+    }
+    for key in options:
+        if key not in known:
+            raise ValueError(f"the calculator {name} has no option {key!r}; did you mean {nearest(key, known)}?")
 
 
 def calculator_potential(text: str, stress: bool) -> Potential:
@@ -75,10 +99,27 @@ def potential(text: str) -> Potential:
     try:
         made = make(**options)
     except Exception as error:
-        raise ValueError(f"{module}:{name} cannot be called with {options or 'no options'}: {_said(error)}") from None
+        takes = f"; it takes {_parameters(make)}" if isinstance(error, TypeError) else ""
+        raise ValueError(f"{module}:{name} cannot be called with {options or 'no options'}: {_said(error)}{takes}") from None
     if not callable(made):
         raise ValueError(f"{module}:{name} made a {type(made).__name__}, which is no potential: it cannot be called with a System")
     return made
+
+
+def digest(made: Any) -> str:
+    """Of the file that a potential's class comes from, so that a resumed run notices a change; empty where there is no such file."""
+    try:
+        source = inspect.getsourcefile(made if inspect.isfunction(made) else type(made))
+    except TypeError:
+        return ""
+    return hashlib.sha256(Path(source).read_bytes()).hexdigest()[:16] if source and Path(source).is_file() else ""
+
+
+def _parameters(make: Any) -> str:
+    try:
+        return ", ".join(inspect.signature(make).parameters)
+    except (TypeError, ValueError):
+        return "what its documentation says"
 
 
 def _attribute(path: str) -> Any:

@@ -36,6 +36,7 @@ class AtomsRun(Configuration):
     file: str = ""
     calculator: str = ""
     potential: str = ""
+    potential_digest: str = ""
     temperature: tuple[float, ...] = ()
     pressure: tuple[float, ...] = ()
     ramp: float = 0.0
@@ -87,8 +88,9 @@ class AtomsRun(Configuration):
             *([("pressure", " to ".join(f"{p / atmosphere:g} bar" for p in self.pressure))] if self.pressure else []),
         ]
         kept = [("frozen", f"{len(self.frozen)} atoms")] if self.frozen else []
+        drawn = "drawn from the seed" + (f" at {self.temperature[0]:g} K" if self.temperature else "") if self.draw else "the file's"
         eased = [("relaxed before", f"until no force is above {self.relax:g} eV/Angstrom")] if self.relax else []
-        return [("forces", self.by), *super().rows(), *held, *kept, *eased]
+        return [("forces", self.by), *super().rows(), *held, *kept, *eased, ("velocities", drawn)]
 
     def start(self) -> State:
         """The file's atoms, with the file's velocities or drawn ones; frozen atoms are at rest. Nothing is relaxed yet."""
@@ -118,7 +120,7 @@ class AtomsRun(Configuration):
         from integrators.barostats import Piston
         from systems.potentials import Frozen
 
-        force, frozen = self._force, self._is_frozen
+        force, frozen = self.force, self._is_frozen
         temperature, pressure = (self._held(values) for values in (self.temperature, self.pressure))
         if self.integrator == "langevin-baoab":
             return ensembles.langevin_baoab(force, temperature, self.friction, frozen)
@@ -135,14 +137,19 @@ class AtomsRun(Configuration):
         return Ramp(values[0], values[1], self.ramp) if len(values) == 2 else sum(values)
 
     @cached_property
-    def _force(self) -> Potential:
+    def force(self) -> Potential:
         """What moves the atoms; made once."""
         from mcegnn import learned
         from mcegnn.interfaces import named
 
         if self.calculator:
             return named.calculator_potential(self.calculator, stress=self.integrator == "npt")
-        return named.potential(self.potential) if self.potential else learned.law(self.learned)
+        if not self.potential:
+            return learned.law(self.learned)
+        made = named.potential(self.potential)
+        if self.potential_digest and named.digest(made) != self.potential_digest:
+            raise ValueError(f"the source of the potential {self.potential} has changed since the run began; put it back as it was")
+        return made
 
     @property
     def _is_frozen(self) -> np.ndarray | None:

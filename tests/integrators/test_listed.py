@@ -200,3 +200,10 @@ def test_what_it_does_not_compile() -> None:
 def test_refusals(flow: Callable[[Any], Flow], state: State, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         list(rollout(flow(LennardJones()), state, DT, 10))
+
+
+@pytest.mark.parametrize("name", ["BAOAB", "NPT"])
+def test_noise_does_not_run_backwards(name: str) -> None:
+    start = fluid() if name == "NPT" else replace(State(charged_systems(2, 0, 5)), random=Random(9))
+    with pytest.raises(ValueError, match="cannot run backwards in time"):
+        list(rollout(FLOWS[name](LennardJones() if name == "NPT" else Coulomb()), start, -DT, 10))

@@ -223,6 +223,8 @@ def structures(tmp_path: Path) -> Path:
 def bad_structures(structures: Path) -> Path:
     """Files that something is wrong with."""
     (structures / "folder").mkdir()
+    ase.io.write(structures / "plain", molecule("CH3CH2OH"), format="xyz")
+    (structures / "a@b.xyz").write_bytes((structures / "ethanol.xyz").read_bytes())
     (structures / "text.xyz").write_text("once upon a time\n")
     (structures / "no-atoms.xyz").write_text("0\n\n")
     (structures / "run.h5md").write_text("")

@@ -205,3 +205,56 @@ def test_a_calculator_that_fails_on_the_way(structures: Path, cli: Run) -> None:
     at_once = cli(*run, "--potential", "breaking:Breaking:after=1", "-o", "other.h5md")
     assert (at_once.code, at_once.out) == (2, "")
     assert not Path("other.h5md").exists()
+
+
+def test_convert_replicas_one_by_one(structures: Path, succeed: Run, refuse: Run) -> None:
+    """With energies, forces and frozen atoms."""
+    succeed("rollout", "held.traj", "--calculator", "emt", "--temperature", "300 K", "--systems", 2, "--steps", 4, "-o", "two.h5md")
+    refuse("holds 2 systems, each a structure of its own; name one with --system K (0 to 1)", "convert", "two.h5md", "two.xyz")
+    refuse("there is no system 2", "convert", "two.h5md", "two.xyz", "--system", 2)
+    with H5MDReader("two.h5md") as reader:
+        state = reader[-1]
+    for name in ("one.xyz", "one.traj"):
+        succeed("convert", "two.h5md", name, "--system", 1)
+        last = ase.io.read(name, -1)
+        np.testing.assert_allclose(last.positions, state.system.positions[1], atol=1e-14)
+        np.testing.assert_allclose(last.get_forces(apply_constraint=False), state.evaluation.forces[1], atol=1e-12)
+        assert last.get_potential_energy() == pytest.approx(state.evaluation.energy[1])
+        assert last.info["time_fs"] == pytest.approx(4.0)
+        np.testing.assert_array_equal(last.constraints[0].index, ase.io.read("held.traj").constraints[0].index)
+    succeed("convert", "two.h5md", "one.dcd", "--system", 1)
+
+
+def test_what_is_said_of_atoms(structures: Path, succeed: Run) -> None:
+    succeed("rollout", "argon.xyz", *ARGON, *WARM, *NPT, "--dt", "5 fs", "--steps", 100)
+    summary = json.loads(succeed("analyse", "argon.h5md", "--json").out)
+    assert summary["temperature"]["asked"] == [40.0]
+    assert summary["temperature"]["degrees_of_freedom"] == 3 * 108
+    assert summary["pressure"]["asked"] == pytest.approx([1.0])
+    assert summary["volume"]["unit"] == "Angstrom^3"
+    said = succeed("info", "argon.h5md").out
+    for words in ("40 K", "1 bar", "5 fs", "drawn from the seed at 40 K", "mcegnn:LennardJones"):
+        assert words in said
+    succeed("analyse", "argon.h5md", "--figure", "argon.png")
+    assert (structures / "argon.png").stat().st_size > 10_000
+
+
+def test_a_potential_of_ones_own_that_changes(structures: Path, succeed: Run, cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its source is remembered: a resumed run would not be the same run."""
+    import sys
+
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+    source = (
+        "from mcegnn import Evaluation\nimport numpy as np\n\n\nclass Trap:\n    def __call__(self, system):\n"
+        "        x = system.positions\n        return Evaluation(0.5 * (x**2).sum((-1, -2)), -x, np.zeros((3, 3)))\n"
+    )
+    Path("traps.py").write_text(source)
+    # it says a stress where there is no volume, which is left alone
+    succeed("rollout", "ethanol.xyz", "--potential", "traps:Trap", *WARM, "--steps", 10, "-o", "trap.h5md")
+    succeed("rollout", "--resume", "trap.h5md", "--steps", 10)
+    Path("traps.py").write_text(source.replace("-x", "-x * 1.0"))
+    del sys.modules["traps"]
+    outcome = cli("rollout", "--resume", "trap.h5md", "--steps", 10)
+    assert outcome.code == 2
+    assert "the source of the potential traps:Trap has changed" in outcome.err
+    del sys.modules["traps"]

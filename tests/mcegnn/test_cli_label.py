@@ -46,8 +46,9 @@ def test_label_structures_as_they_are_and_frozen_forces(structures: Path, succee
 def test_label_of_replicas(structures: Path, succeed: Run) -> None:
     succeed("label", "argon.xyz", *ARGON, *WARM, "--steps", 20, "--systems", 2, "-o", "train.xyz")
     frames = ase.io.read(structures / "train.xyz", ":")
-    assert [atoms.info["step"] for atoms in frames] == [0, 0, 10, 10, 20, 20]
-    assert abs(frames[4].positions - frames[5].positions).max() > 1e-3
+    assert [atoms.info["step"] for atoms in frames] == [0, 10, 10, 20, 20]
+    assert [atoms.info.get("replica") for atoms in frames] == [0, 0, 1, 0, 1]
+    assert abs(frames[3].positions - frames[4].positions).max() > 1e-3
 
 
 LABEL = {
@@ -69,3 +70,31 @@ LABEL = {
 def test_label_refuses(case: str, bad_structures: Path, refuse: Run) -> None:
     words, *arguments = LABEL[case]
     refuse(words, "label", *arguments)
+
+
+def test_an_old_file_stays_where_nothing_can_be_labelled(structures: Path, cli: Run) -> None:
+    (structures / "train.xyz").write_text("precious")
+    outcome = cli("label", "argon.xyz", "--calculator", "emt", "-o", "train.xyz", "--force")
+    assert outcome.code == 2
+    assert "emt gives no forces for these structures: NotImplementedError: No EMT-potential for Ar" in outcome.err
+    assert (structures / "train.xyz").read_text() == "precious"
+
+
+def test_interrupted(structures: Path, cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has been labelled stays, and is said to."""
+    import mcegnn.cli.label
+
+    labelled, n = mcegnn.cli.label._labelled, 0
+
+    def interrupted(*arguments: Any) -> Any:
+        nonlocal n
+        n += 1
+        if n == 4:
+            raise KeyboardInterrupt
+        return labelled(*arguments)
+
+    monkeypatch.setattr(mcegnn.cli.label, "_labelled", interrupted)
+    outcome = cli("label", "argon.xyz", *ARGON, *WARM, "--steps", 100, "-o", "train.xyz")
+    assert outcome.code == 130
+    assert "train.xyz holds the 3 structures that were labelled" in outcome.err
+    assert len(ase.io.read(structures / "train.xyz", ":")) == 3

@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.build import bulk
 from ase.neighborlist import neighbor_list
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from systems.cell import heights
+from systems.lennard_jones import LennardJones
 from systems.neighbors import Pairs, cell_list, halved, neighbor_pairs
 from systems.system import System
 
@@ -93,6 +95,42 @@ def test_half_of_the_pairs(seed: int) -> None:
     mirrored = {(j, i, -a, -b, -c) for i, j, a, b, c in as_set(half)}
     assert as_set(half) | mirrored == as_set(whole)
     assert (half.i <= half.j).all()
+
+
+SHELLS = [
+    ("Fe", 2.87, 2, 5.74),
+    ("Fe", 2.87, 3, 5.74),
+    ("Cu", 3.6, 5, 7.2),
+    ("Al", 4.05, 2, 8.1),
+    ("W", 3.16, 4, 4.74),
+    ("Ni", 3.52, 3, 3.52),
+]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(("element", "a", "repeat", "cutoff"), SHELLS)
+def test_a_cutoff_at_a_shell_of_the_lattice(element: str, a: float, repeat: int, cutoff: float, turned: bool) -> None:
+    """Many pairs are exactly that far apart, or would be without rounding: each is near from both of its sides or from none."""
+    atoms = bulk(element, a=a, cubic=True).repeat(repeat)
+    if turned:
+        atoms.rotate(37.0, (1.0, 2.0, 3.0), rotate_cell=True)
+    for moved in (0.0, 0.1, 12.3):
+        system = box(atoms.positions + moved, atoms.cell, (True, True, True))
+        for threads in (1, 2):
+            found = cell_list(system, cutoff, threads)
+            sound(found, len(atoms))
+            assert as_set(found) == {(j, i, -a, -b, -c) for i, j, a, b, c in as_set(found)}
+        if not turned and moved == 0.0 and len(atoms) < 300:
+            assert as_set(found) == as_set(neighbor_pairs(system, cutoff))
+    LennardJones(0.4, 2.3, cutoff=cutoff, skin=0.0)(system)
+
+
+def test_lists_without_end_are_refused() -> None:
+    collapsed = box(np.zeros((50, 3)), np.eye(3) * 0.05, (True, True, True))
+    with pytest.raises(ValueError, match="the cell has collapsed"):
+        cell_list(collapsed, 5.0)
+    with pytest.raises(ValueError, match="too far from one another"):
+        cell_list(box([[-1e308, 0, 0], [1e308, 0, 0]]), 1.0)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2])

@@ -26,7 +26,7 @@ def run(request: pytest.FixtureRequest, make_case: Callable[[str], Any], record:
 def written(run: Path, suffix: str) -> Path:
     path = run.with_suffix(suffix)
     with H5MDReader(run) as reader:
-        FORMATS[suffix](reader, path)
+        FORMATS[suffix](reader, path, None)
     return path
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import integrators.compiled
 from integrators.state import State
+from systems.molecules import from_atoms
 from systems.system import System
 from trajectories.rollout import advance, rollout
 
@@ -273,3 +274,14 @@ def test_shapes_that_do_not_fit_are_refused(make_case: MakeCase, change: Callabl
 def test_no_threads_are_refused(case: Any) -> None:
     with pytest.raises(ValueError, match="threads must be at least 1, not 0"):
         next(rollout(case.flow, case.state, case.dt, 10, threads=0))
+
+
+def test_what_ase_users_try_first() -> None:
+    from ase import Atoms
+    from ase.calculators.emt import EMT
+
+    atoms = Atoms("Cu")
+    with pytest.raises(TypeError, match="of ase.Atoms, from_atoms"):
+        list(rollout(velocity_verlet(EMT()), State(atoms), 0.1, 1))
+    with pytest.raises(TypeError, match="of an ASE calculator, CalculatorPotential makes one"):
+        list(rollout(velocity_verlet(EMT()), State(from_atoms(atoms)), 0.1, 1))
