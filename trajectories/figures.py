@@ -39,7 +39,7 @@ def _matter(figure: Any, reader: H5MDReader) -> None:
     rows = [("temperature, K", 2.0 * kinetic / (free * METAL.boltzmann))]
     if potential is not None:
         total = potential.reshape(shape) + kinetic
-        rows.append(("energy, meV an atom,\nfrom the start", 1000.0 * (total - total[0]) / reader.n_particles))
+        rows.append(("energy change,\nmeV an atom", 1000.0 * (total - total[0]) / reader.n_particles))
     pressure = reader.observable("pressure")
     if pressure is not None:
         rows.append(("pressure, kbar", pressure.reshape(shape) * PASCALS / 1e8))

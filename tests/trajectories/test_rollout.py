@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import integrators.compiled
+from integrators.ensembles import velocity_verlet
 from integrators.state import State
 from systems.molecules import from_atoms
 from systems.system import System
@@ -281,7 +282,7 @@ def test_what_ase_users_try_first() -> None:
     from ase.calculators.emt import EMT
 
     atoms = Atoms("Cu")
-    with pytest.raises(TypeError, match="of ase.Atoms, from_atoms"):
+    with pytest.raises(TypeError, match=r"of ase\.Atoms, from_atoms"):
         list(rollout(velocity_verlet(EMT()), State(atoms), 0.1, 1))
     with pytest.raises(TypeError, match="of an ASE calculator, CalculatorPotential makes one"):
         list(rollout(velocity_verlet(EMT()), State(from_atoms(atoms)), 0.1, 1))
