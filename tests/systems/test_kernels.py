@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from integrators.compiled import compile_flow
 from integrators.ensembles import velocity_verlet
+from integrators.program import compile_flow
 from integrators.state import State
 from systems.kernel import KernelFunction, evaluate
 from systems.potentials import Coulomb, Gravity, Springs, Sum

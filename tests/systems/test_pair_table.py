@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from integrators.compiled import compile_flow
 from integrators.ensembles import INTEGRATORS, velocity_verlet
+from integrators.program import compile_flow
 from integrators.state import State
 from systems.pair_table import PairTable
 from systems.potentials import Coulomb, Gravity, Sum
