@@ -179,20 +179,19 @@ def search(first, last, x, order, start, n_bins, reach, pbc, cell, cutoff2, far,
 def transpose(first, last, found, begin, count, last_code, starts, j, image):
     """Lists of the particles ``first`` to ``last`` in order of neighbour: each particle in turn is put into its neighbours' lists.
 
-    Returns whether every list came out as long as it has to be; none is ever written beyond its end.
+    Returns whether every list came out as long as it has to be; nothing is ever written beyond the last one's end.
 
     A pair seen from the other side has the opposite shift, whose code is ``last_code`` less the pair's.
     """
-    at = starts[first:last].copy()
+    at, end = starts[first:last].copy(), np.uint64(max(len(j), 1) - 1)
     for i in range(len(count)):
         for q in range(np.uint64(begin[i]), np.uint64(begin[i] + count[i])):
             k = (found[q] & 0xFFFFFFFF) - first
             if k >= 0 and k < last - first:
-                to = np.uint64(at[np.uint64(k)])
+                to = min(np.uint64(at[np.uint64(k)]), end)
                 at[np.uint64(k)] += 1
-                if to < np.uint64(starts[np.uint64(k + first + 1)]):
-                    j[to] = i
-                    image[to] = last_code - (found[q] >> 32)
+                j[to] = i
+                image[to] = last_code - (found[q] >> 32)
     return np.array_equal(at, starts[first + 1 : last + 1])
 
 

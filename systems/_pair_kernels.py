@@ -104,7 +104,7 @@ def virial_of(m, dx, dy, dz, d2, constants, kind):
 
 
 @partial(jit, reorder=False)
-def lennard_jones(first, last, x, table, starts, j, image, parameters, want, energies, forces, virial):
+def lennard_jones(first, last, edges, x, table, starts, j, image, parameters, want, energies, forces, virials):
     """parameters: epsilon, sigma, cutoff, where switching begins, the truncation's number."""
     epsilon, sigma, cutoff, onset, kind = parameters[0], parameters[1], parameters[2], parameters[3], int(parameters[4])
     cutoff2, s6, c6 = cutoff * cutoff, sigma**6, (sigma / cutoff) ** 6
@@ -112,21 +112,23 @@ def lennard_jones(first, last, x, table, starts, j, image, parameters, want, ene
     if kind == FORCE_SHIFT:
         at_cutoff -= cutoff * slope
     constants = (4.0 * epsilon * s6 * s6, 4.0 * epsilon * s6, at_cutoff, slope, cutoff2, 1.0 / (cutoff2 - onset * onset))
-    room = longest(first, last, starts) + 1
+    room = longest(edges[first], edges[last], starts) + 1
     dx, dy, dz, d2 = np.empty(room), np.empty(room), np.empty(room), np.empty(room)
-    for k in range(first, last):
-        m = near(k, x, table, starts, j, image, cutoff2, dx, dy, dz, d2)
-        forces[k, 0], forces[k, 1], forces[k, 2] = forces_of(m, dx, dy, dz, d2, constants, kind)
-        if want == FORCES:
-            continue
-        energies[k] = 0.5 * energy_of(m, d2, constants, kind)
-        if want == VIRIAL:
-            xx, xy, xz, yy, yz, zz = virial_of(m, dx, dy, dz, d2, constants, kind)
-            virial[0, 0] += 0.5 * xx
-            virial[0, 1] += 0.5 * xy
-            virial[0, 2] += 0.5 * xz
-            virial[1, 1] += 0.5 * yy
-            virial[1, 2] += 0.5 * yz
-            virial[2, 2] += 0.5 * zz
-    if want == VIRIAL:
+    for part in range(first, last):
+        virial = virials[part]
+        virial[:] = 0.0
+        for k in range(edges[part], edges[part + 1]):
+            m = near(k, x, table, starts, j, image, cutoff2, dx, dy, dz, d2)
+            forces[k, 0], forces[k, 1], forces[k, 2] = forces_of(m, dx, dy, dz, d2, constants, kind)
+            if want == FORCES:
+                continue
+            energies[k] = 0.5 * energy_of(m, d2, constants, kind)
+            if want == VIRIAL:
+                xx, xy, xz, yy, yz, zz = virial_of(m, dx, dy, dz, d2, constants, kind)
+                virial[0, 0] += 0.5 * xx
+                virial[0, 1] += 0.5 * xy
+                virial[0, 2] += 0.5 * xz
+                virial[1, 1] += 0.5 * yy
+                virial[1, 2] += 0.5 * yz
+                virial[2, 2] += 0.5 * zz
         virial[1, 0], virial[2, 0], virial[2, 1] = virial[0, 1], virial[0, 2], virial[1, 2]

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,13 @@ class Box:
     @classmethod
     def of(cls, system: System) -> "Box":
         """That of a system; ValueError where a periodic direction has no lattice vector, or the cell no volume."""
-        pbc = np.array(system.pbc, dtype=bool)
-        given = np.zeros((3, 3)) if system.cell is None else np.asarray(system.cell, dtype=float)
+        given = np.zeros((3, 3)) if system.cell is None else np.ascontiguousarray(system.cell, dtype=float)
+        return cls._of(given.tobytes(), system.pbc)
+
+    @classmethod
+    @lru_cache(64)  # most cells are asked about again and again
+    def _of(cls, numbers: bytes, directions: tuple[bool, bool, bool]) -> "Box":
+        given, pbc = np.frombuffer(numbers).reshape(3, 3), np.array(directions, dtype=bool)
         if (pbc & ~given.any(-1)).any():
             raise ValueError("a periodic direction needs a lattice vector")
         cell = complete(given)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -79,7 +79,7 @@ class Search:
             raise ValueError(
                 f"the cutoff {cutoff} reaches across {_n_codes(far):,.0f} images of the cell; use a shorter one or a larger cell"
             )
-        shifts = _shifts_up_to(far + apart if direct else far)
+        shifts = _shifts_up_to(*(far + apart if direct else far).tolist())
         begin, count = self._searched(bins, cutoff, shifts[-1], outside if direct else outside[:0], threads)
         starts, j, image = self._turned(begin, count, len(shifts), threads)
         periodic = bins.box.heights[bins.box.pbc]
@@ -145,7 +145,8 @@ def _n_codes(far: np.ndarray) -> float:
     return float(np.prod(2.0 * far + 1.0))
 
 
-def _shifts_up_to(far: np.ndarray) -> np.ndarray:
+@lru_cache(16)
+def _shifts_up_to(*far: int) -> np.ndarray:
     """[n_images, 3], in the order of their codes."""
     return np.stack(np.meshgrid(*(np.arange(-k, k + 1) for k in far), indexing="ij"), -1).reshape(-1, 3)
 

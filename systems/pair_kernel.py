@@ -1,10 +1,10 @@
 """Pair kernels: compiled functions that give the forces between near particles, from a neighbour list.
 
-A pair kernel is kernel(first, last, x, table, starts, j, image, parameters, want, energies, forces, virial) for the centres ``first`` to
-``last``: positions x [n, 3], offsets of images table [n_images, 3], the list (starts [n + 1], j and image [n_pairs] int32: r_ij = x[j] -
-x[i] + table[image]), parameters [any]. It fills forces [n, 3] of those centres and, as ``want`` says (`FORCES`, `ENERGIES`, `VIRIAL`),
-energies [n] too, and adds the sum of -u' / r d d to virial [3, 3]. It checks nothing. All are compiled to one signature and handed over as
-a function pointer.
+A pair kernel is kernel(first, last, edges, x, table, starts, j, image, parameters, want, energies, forces, virials) for the parts ``first``
+to ``last``, those centres of part k being edges[k] to edges[k + 1]. It takes positions x [n, 3], offsets of images table [n_images, 3], the
+list (starts [n + 1], j and image [n_pairs] int32: r_ij = x[j] - x[i] + table[image]) and parameters [any]. It fills forces [n, 3] of the
+centres and, as ``want`` says (`FORCES`, `ENERGIES`, `VIRIAL`), energies [n] too, and the sum of -u' / r d d over each part, virials
+[n_parts, 3, 3]. It checks nothing. All are compiled to one signature.
 """
 
 from collections.abc import Callable
@@ -14,16 +14,14 @@ import numpy as np
 from numba import float64, int32, int64, types
 
 from systems.cell_list import PARALLEL, shared
-from systems.kernel import jit, settle
 from systems.neighbors import NeighborList
 from systems.pairs import Pairs
 from systems.system import Evaluation, System
 
 PAIR_SIGNATURE = types.void(
-    int64, int64, float64[:, ::1], float64[:, ::1], int64[::1], int32[::1], int32[::1], float64[::1], int64, float64[::1], float64[:, ::1],
-    float64[:, ::1],
+    int64, int64, int64[::1], float64[:, ::1], float64[:, ::1], int64[::1], int32[::1], int32[::1], float64[::1], int64, float64[::1],
+    float64[:, ::1], float64[:, :, ::1],
 )  # fmt: skip
-PAIR_KERNEL = types.FunctionType(PAIR_SIGNATURE)
 FORCES, ENERGIES, VIRIAL = range(3)
 _PART = 256  # centres whose virial is one sum: fixed, so that bits do not depend on the number of threads
 
@@ -53,16 +51,6 @@ def parts_of(n: int) -> np.ndarray:
     return np.append(np.arange(0, n, _PART), n)
 
 
-@jit
-def _over_parts(kernel, first, last, edges, x, table, starts, j, image, parameters, want, energies, forces, virials):  # type: ignore[no-untyped-def]
-    for part in range(first, last):
-        virials[part] = 0.0
-        kernel(edges[part], edges[part + 1], x, table, starts, j, image, parameters, want, energies, forces, virials[part])
-
-
-_OVER_PARTS = (PAIR_KERNEL, int64, int64, int64[::1], *PAIR_SIGNATURE.args[2:-1], float64[:, :, ::1])
-
-
 class PairForces:
     """Room for what a pair kernel says of n particles: energies [n], forces [n, 3], virial [3, 3], which are overwritten by each call."""
 
@@ -71,7 +59,6 @@ class PairForces:
         self.energies, self.forces = np.zeros(n), np.zeros((n, 3))
         self.edges = parts_of(n)
         self.virials = np.zeros((len(self.edges) - 1, 3, 3))
-        self._run = settle(_over_parts, _OVER_PARTS)
         self.threads = threads if n >= PARALLEL else 1
         self._shares = np.linspace(0, len(self.edges) - 1, self.threads + 1).astype(int)
 
@@ -79,8 +66,8 @@ class PairForces:
         """Fill the rooms, on several threads where that pays."""
 
         def share(k: int) -> None:
-            self._run(
-                self.kernel, self._shares[k], self._shares[k + 1], self.edges, x, table, pairs.starts, pairs.j, pairs.image,
+            self.kernel(
+                self._shares[k], self._shares[k + 1], self.edges, x, table, pairs.starts, pairs.j, pairs.image,
                 self.parameters, want, self.energies, self.forces, self.virials,
             )  # fmt: skip
 
