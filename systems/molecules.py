@@ -1,7 +1,7 @@
 """Anything ASE can read or build as a `System`, and back; nothing more."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -41,8 +41,16 @@ def to_atoms(system: System) -> Any:
     )  # fmt: skip
 
 
-def read(name: str) -> tuple[System, np.ndarray]:
-    """The system of a file that ASE can read, its last structure or that of ``FILE@INDEX``, and its frozen atoms, as `frozen` has them.
+class Structure(NamedTuple):
+    """What a file says: a system, which of its atoms are frozen [n_atoms], and whether it has magnetic moments, which a system has not."""
+
+    system: System
+    frozen: np.ndarray
+    magnetic: bool
+
+
+def read(name: str) -> Structure:
+    """The structure of a file that ASE can read, its last one or that of ``FILE@INDEX``.
 
     FileNotFoundError where there is no file, ValueError where ASE makes no atoms of it.
     """
@@ -50,7 +58,7 @@ def read(name: str) -> tuple[System, np.ndarray]:
     if len(found) != 1:
         raise ValueError(f"{name} holds {len(found)} structures; name one, such as {name.rpartition('@')[0] or name}@0")
     try:
-        return from_atoms(found[0]), frozen(found[0])
+        return Structure(from_atoms(found[0]), frozen(found[0]), bool(found[0].get_initial_magnetic_moments().any()))
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
 

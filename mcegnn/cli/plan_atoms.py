@@ -25,7 +25,7 @@ def atoms_run(file: str, integrator: str | None, times: Times, options: Mapping[
 
     chosen = _integrator(integrator, options)
     refuse_forces(file, options)
-    system, frozen = read(file)
+    system, frozen, magnetic = read(file)
     light = bool((system.masses[~frozen] < _HYDROGEN).any())
     fs = METAL.convert(1.0, "fs")
     dt = (0.5 if light else 1.0) * fs if times.dt is None else duration(times.dt, METAL, "--dt")
@@ -58,7 +58,8 @@ def atoms_run(file: str, integrator: str | None, times: Times, options: Mapping[
         config = replace(config, potential_digest=named.digest(config.force))
     long = light and dt > 1.5 * fs
     faster = 'hydrogen vibrates in 9 fs, so a time step above 1 fs moves it wrongly; use --dt "0.5 fs"'
-    return config, [faster] if long else []
+    moments = f"{file} has initial magnetic moments, which are not handed on: tell the calculator, as in tblite:multiplicity=3"
+    return config, [faster] * long + [moments] * (magnetic and bool(config.calculator))
 
 
 def refuse_forces(file: str, options: Mapping[str, Any]) -> None:

@@ -97,7 +97,7 @@ class AtomsRun(Configuration):
         from integrators.velocities import maxwell_boltzmann
         from systems.molecules import read
 
-        system, _ = read(self.file)
+        system = read(self.file).system
         if self.n_systems > 1:
             count, n = self.n_systems, system.n_particles
             cell = None if system.cell is None else np.broadcast_to(system.cell, (count, 3, 3)).copy()

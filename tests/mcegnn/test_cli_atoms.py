@@ -9,6 +9,7 @@ import ase.io
 import ase.units
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.calculators.emt import EMT
 from ase.md.verlet import VelocityVerlet
 
@@ -258,3 +259,12 @@ def test_a_potential_of_ones_own_that_changes(structures: Path, succeed: Run, cl
     assert outcome.code == 2
     assert "the source of the potential traps:Trap has changed" in outcome.err
     del sys.modules["traps"]
+
+
+def test_what_is_warned_of(structures: Path, cli: Run) -> None:
+    """A step too long for hydrogen, and magnetic moments, which are left behind."""
+    ase.io.write(structures / "oxygen.traj", Atoms("O2", [[0, 0, 0], [0, 0, 1.2]], magmoms=[1, 1]))
+    run = ("--calculator", "emt", "--temperature", "300 K", "--steps", 1)
+    assert "warning: oxygen.traj has initial magnetic moments" in cli("rollout", "oxygen.traj", *run).err
+    assert "warning: hydrogen vibrates in 9 fs" in cli("rollout", "ethanol.xyz", *run, "--dt", "2 fs", "-o", "long.h5md").err
+    assert cli("rollout", "ethanol.xyz", *run).err == ""
