@@ -14,7 +14,10 @@ def _option(flag: str, text: str) -> typer.models.OptionInfo:
 
 Calculator = Annotated[
     str | None,
-    _option("--calculator", "An ASE calculator, with options: emt, tblite:method=GFN2-xTB, mace.calculators.mace_mp:model=small."),
+    _option(
+        "--calculator",
+        "An ASE calculator, with options: emt, tblite:method=GFN2-xTB (accuracy 0.001), mace.calculators.mace_mp:model=small.",
+    ),
 ]
 Potential = Annotated[
     str | None, _option("--potential", "A potential of ours or one's own: mcegnn:LennardJones:epsilon=0.0104,sigma=3.4, or module:factory.")

@@ -12,9 +12,11 @@ from typing import Any
 from mcegnn.names import nearest
 from systems.system import Potential
 
-# ASE finds only what it carries by name; these bring their own class. tblite prints a table each call unless told not to
+# ASE finds only what it carries by name; these bring their own class
 _CLASSES = {"tblite": "tblite.ase.TBLite", "xtb": "tblite.ase.TBLite"}
-_QUIET = {"tblite.ase.TBLite": {"verbosity": 0}}
+# tblite prints a table each call unless told not to. It begins from its last solution: converged a thousand times closer than it would be
+# by itself, for a third more time, a resumed run is the same to 1e-9 Angstrom, and labels do not depend on what was labelled before
+_USUAL = {"tblite.ase.TBLite": {"verbosity": 0, "accuracy": 0.001}}
 _INSTALL = {"tblite": "pip install mcegnn[xtb]"}
 
 
@@ -53,7 +55,7 @@ def calculator(text: str) -> Any:
         how = _INSTALL.get(missing, f"pip install the package that brings {missing}")
         raise RuntimeError(f"the calculator {name} needs {missing}, which is not installed: {how}") from None
     try:
-        made = make(**{**_QUIET.get(path, {}), **options})
+        made = make(**{**_USUAL.get(path, {}), **options})
     except Exception as error:  # a foreign constructor may raise anything
         raise ValueError(f"the calculator {name} cannot be made with {options or 'no options'}: {_said(error)}") from None
     _refuse_unknown(name, make, made, options)
