@@ -102,7 +102,7 @@ def test_an_interrupted_langevin_run_goes_on(succeed: Run, cli: Run, structures:
 
 
 def test_npt_through_the_command_line(structures: Path, succeed: Run) -> None:
-    outcome = succeed("rollout", "argon.xyz", *ARGON, *WARM, *NPT, "--dt", "5 fs", "--steps", 200, "--every", 10)
+    outcome = succeed("rollout", "argon.xyz", *ARGON, *WARM, *NPT, "--dt", "5 fs", "--steps", 100, "--every", 10)
     assert "relative drift" not in outcome.out  # a thermostat conserves nothing
     for words in ("temperature", "(asked 40)", "pressure", "(asked 1)", "volume"):
         assert words in outcome.out
@@ -272,10 +272,10 @@ def test_what_is_warned_of(structures: Path, cli: Run) -> None:
 
 def test_a_resumed_run_of_a_calculator_that_remembers(structures: Path, succeed: Run) -> None:
     """tblite begins from its last solution: the same run to 1e-8 Angstrom."""
-    run = ("rollout", "ethanol.xyz", "--calculator", "tblite", "--ensemble", "nvt", "--temperature", "300 K", "--every", 10)
+    run = ("rollout", "ethanol.xyz", "--calculator", "tblite", "--ensemble", "nvt", "--temperature", "300 K", "--every", 10, "--quiet")
     succeed(*run, "--steps", 160, "-o", "whole.h5md")
     succeed(*run, "--steps", 80, "-o", "run.h5md")
-    succeed("rollout", "--resume", "run.h5md", "--steps", 80)
+    succeed("rollout", "--resume", "run.h5md", "--steps", 80, "--quiet")
     with H5MDReader("whole.h5md") as whole, H5MDReader("run.h5md") as parts:
         assert len(whole) == len(parts) == 17
         np.testing.assert_allclose(parts.frames("position"), whole.frames("position"), rtol=0, atol=1e-8)
