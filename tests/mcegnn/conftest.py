@@ -112,8 +112,10 @@ def launch(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 
 @pytest.fixture
-def succeed(cli: Callable[..., Outcome]) -> Callable[..., Outcome]:
+def succeed(cli: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
     """As ``cli``, for commands that have to succeed without a word on standard error."""
+    # on a slow machine they would say how far they are
+    monkeypatch.setattr("mcegnn.cli.progress._FIRST_SECONDS", 600.0)
 
     def run(*arguments: Any) -> Outcome:
         outcome = cli(*arguments)

@@ -272,10 +272,10 @@ def test_what_is_warned_of(structures: Path, cli: Run) -> None:
 
 def test_a_resumed_run_of_a_calculator_that_remembers(structures: Path, succeed: Run) -> None:
     """tblite begins from its last solution: the same run to 1e-8 Angstrom."""
-    run = ("rollout", "ethanol.xyz", "--calculator", "tblite", "--ensemble", "nvt", "--temperature", "300 K", "--every", 10, "--quiet")
+    run = ("rollout", "ethanol.xyz", "--calculator", "tblite", "--ensemble", "nvt", "--temperature", "300 K", "--every", 10)
     succeed(*run, "--steps", 160, "-o", "whole.h5md")
     succeed(*run, "--steps", 80, "-o", "run.h5md")
-    succeed("rollout", "--resume", "run.h5md", "--steps", 80, "--quiet")
+    succeed("rollout", "--resume", "run.h5md", "--steps", 80)
     with H5MDReader("whole.h5md") as whole, H5MDReader("run.h5md") as parts:
         assert len(whole) == len(parts) == 17
         np.testing.assert_allclose(parts.frames("position"), whole.frames("position"), rtol=0, atol=1e-8)
