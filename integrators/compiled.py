@@ -11,14 +11,12 @@ import numpy as np
 
 from integrators.flows import Drift
 from integrators.kepler import InCoordinates
-from integrators.program import Program
+from integrators.program import SLICE_SECONDS, Program
 from integrators.random import Random
 from integrators.state import Coordinates, State
 from integrators.thermostats import numbers_of
-from systems.potentials import Frozen
-from systems.system import Evaluation, KernelPotential, System
+from systems.system import System
 
-SLICE_SECONDS = 0.1  # so that progress, Ctrl-C and checkpoints stay alive
 SLICE_BYTES = 8 * 2**20  # of kept frames
 
 
@@ -129,21 +127,6 @@ def _outside(program: Program, inside: System) -> State:
     return State(inertial, coordinates=Coordinates(program.chart, inside, inertial))
 
 
-def evaluated(program: Program, state: State) -> State:
-    """The state with the evaluation of the full potential."""
-    return replace(state, evaluation=_evaluate(program, state.system))
-
-
-def _evaluate(program: Program, system: System) -> Evaluation:
-    """By the kernel where the potential has one."""
-    from systems.kernel import evaluate
-
-    full: Any = program.full
-    if isinstance(full, Frozen) and isinstance(full.potential, KernelPotential):
-        return full.held(evaluate(full.potential, system))
-    return evaluate(full, system) if isinstance(full, KernelPotential) else full(system)._replace(potential=full)
-
-
 def _frames(program: Program, inside: System, frames: np.ndarray) -> Iterator[State]:
     """A state with the full potential's evaluation for each kept frame; [2, n_frames, ..., n, 3]."""
     n_frames = frames.shape[1]
@@ -151,7 +134,7 @@ def _frames(program: Program, inside: System, frames: np.ndarray) -> Iterator[St
         return
     charges = np.broadcast_to(inside.charges, (n_frames, *inside.charges.shape))
     block = _outside(program, replace(inside, positions=frames[0], momenta=frames[1], charges=charges))
-    evaluation = _evaluate(program, block.system)
+    evaluation = program.evaluate(block.system)
     assert evaluation.energy is not None
     for k in range(n_frames):
         system = replace(inside, positions=block.system.positions[k], momenta=block.system.momenta[k])

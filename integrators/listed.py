@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from integrators.program import Program
+from integrators.program import SLICE_SECONDS, Program
 from integrators.random import Random
 from integrators.state import State
 from integrators.thermostats import numbers_of
@@ -19,8 +19,6 @@ from systems.system import System
 
 def advance(program: Program, state: State, dt: float, n_steps: int, every: int, threads: int, phase: int) -> Iterator[State]:
     """As `integrators.compiled.advance`. Forces of a single large system are shared out among threads, or the systems of an ensemble."""
-    from integrators.compiled import SLICE_SECONDS, evaluated
-
     n_systems = state.system.n_systems
     singles = [state.system] if n_systems is None else [state.system.copy_of(k) for k in range(n_systems)]
     within = threads if n_systems is None else 1
@@ -41,7 +39,7 @@ def advance(program: Program, state: State, dt: float, n_steps: int, every: int,
         rate = slice_steps / max(time.perf_counter() - began, 1e-9)
         done += slice_steps
         here = _joined(program, state, movers).at(until, dt)
-        yield here if (phase + done) % every else evaluated(program, here)
+        yield here if (phase + done) % every else program.evaluated(here)
 
 
 class _Mover:

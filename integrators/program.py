@@ -1,6 +1,6 @@
 """A scheme table as arrays, which the compiled drivers run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,9 @@ from integrators.relativity import SWEEPS, PostNewtonian
 from integrators.state import Flow, State
 from integrators.thermostats import NoseHooverChain, OrnsteinUhlenbeck, Ramp
 from systems.potentials import Frozen
-from systems.system import KernelPotential, System
+from systems.system import Evaluation, KernelPotential, System
+
+SLICE_SECONDS = 0.1  # between two states at the most, so that progress, Ctrl-C and checkpoints stay alive
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +51,19 @@ class Program:
     def chained(self) -> bool:
         """Whether a thermostat remembers something."""
         return any(isinstance(flow, NoseHooverChain) for flow in self.flows)
+
+    def evaluate(self, system: System) -> Evaluation:
+        """What the full potential says, by its kernel where it has one."""
+        from systems.kernel import evaluate
+
+        full: Any = self.full
+        if isinstance(full, Frozen) and isinstance(full.potential, KernelPotential):
+            return full.held(evaluate(full.potential, system))
+        return evaluate(full, system) if isinstance(full, KernelPotential) else full(system)._replace(potential=full)
+
+    def evaluated(self, state: State) -> State:
+        """The state with the evaluation of the full potential."""
+        return replace(state, evaluation=self.evaluate(state.system))
 
     def settings(self, system: System) -> np.ndarray:
         """What each operation holds, [n_operations, SETTINGS], for a system."""

@@ -41,7 +41,7 @@ def advance(
     state = state.started(dt)
     program = compile_flow(flow) if isinstance(state.system.positions, np.ndarray) else None
     # anew, since the caller may have changed the system and left an old evaluation
-    state = evaluated(flow, replace(state, evaluation=None)) if program is None else compiled.evaluated(program, state)
+    state = evaluated(flow, replace(state, evaluation=None)) if program is None else program.evaluated(state)
     _refuse_singular(state)
     yield state
     if program is not None:
