@@ -104,12 +104,12 @@ class _Pool:
 
     def remembered(self, here: State, done: int) -> State:
         """A state of some steps later with what the flows remember; what others remember stays as it was."""
-        kept: dict[str, Any] = {name: getattr(self._state, name) for name in ("origin", "random", "thermostat", "barostat")}
+        kept: dict[str, Any] = {}
         if self._program.draws:
             kept["random"] = replace(self._random, count=self._random.count + done * self._program.draws)
         if self._program.chained:
             kept["thermostat"] = self._memory.copy().reshape(*here.system.positions.shape[:-2], *self._memory.shape[1:])
-        return replace(here, **kept)
+        return replace(self._state, system=here.system, evaluation=here.evaluation, coordinates=here.coordinates, **kept)
 
 
 def _inside(program: Program, state: State) -> System:

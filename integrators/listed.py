@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from integrators.barostats import refuse_open
 from integrators.program import SLICE_SECONDS, Program
 from integrators.random import Random
 from integrators.state import State
@@ -54,8 +55,6 @@ class _Mover:
         self.cell = np.zeros((3, 3)) if system.cell is None else np.array(system.cell, dtype=float, order="C")
         self._moves = int((program.operations == _listed.STRETCH).any())
         if self._moves:
-            from integrators.barostats import refuse_open
-
             refuse_open(system)
         self._wanted = VIRIAL if (program.operations == _listed.CELL_KICK).any() else ONLY_FORCES
         random = numbers_of(state, "a thermostat") if program.draws else Random()
@@ -113,7 +112,7 @@ def _joined(program: Program, state: State, movers: list[_Mover]) -> State:
     def stack(arrays: list[np.ndarray]) -> np.ndarray:
         return arrays[0].copy() if single else np.stack(arrays)
 
-    kept: dict[str, Any] = {name: getattr(state, name) for name in ("origin", "random", "thermostat", "barostat")}
+    kept: dict[str, Any] = {}
     driver = movers[0]._driver
     if program.draws:
         kept["random"] = replace(numbers_of(state, "a thermostat"), count=int(movers[0].at[driver.DRAWS]))
@@ -123,4 +122,4 @@ def _joined(program: Program, state: State, movers: list[_Mover]) -> State:
     if movers[0]._moves:
         kept["barostat"] = stack([mover.rate for mover in movers])
         system = replace(system, cell=stack([mover.cell for mover in movers]))
-    return State(system, **kept)
+    return replace(state, system=system, evaluation=None, coordinates=None, **kept)

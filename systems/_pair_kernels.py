@@ -12,10 +12,9 @@ from functools import partial
 import numpy as np
 
 from systems.kernel import jit
+from systems.pair_kernel import FORCES, VIRIAL
 
-FORCES, ENERGIES, VIRIAL = range(3)
-FORCE_SHIFT, SWITCH, SHIFT = range(3)
-TRUNCATIONS = {"force-shift": FORCE_SHIFT, "switch": SWITCH, "shift": SHIFT}
+FORCE_SHIFT, SWITCH, SHIFT = range(3)  # in the order of `systems.lennard_jones.Truncation`
 _U = np.uint64  # an index without a sign is not tested for being negative
 
 

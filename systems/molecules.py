@@ -56,7 +56,7 @@ def read(name: str) -> Structure:
     """
     found = _structures(name, None)
     if len(found) != 1:
-        raise ValueError(f"{name} holds {len(found)} structures; name one, such as {name.rpartition('@')[0] or name}@0")
+        raise ValueError(f"{name} holds {len(found)} structures; name one, such as {path_of(name)}@0")
     try:
         return Structure(from_atoms(found[0]), frozen(found[0]), bool(found[0].get_initial_magnetic_moments().any()))
     except ValueError as error:
@@ -71,11 +71,16 @@ def read_all(name: str) -> list[System]:
         raise ValueError(f"{name}: {error}") from None
 
 
+def path_of(name: str) -> Path:
+    """The file of FILE or of FILE@INDEX."""
+    return Path(name) if Path(name).exists() else Path(name.rpartition("@")[0] or name)
+
+
 def _structures(name: str, which: str | None) -> list[Any]:
     from ase import Atoms
     from ase.io import read as ase_read
 
-    path = Path(name) if Path(name).exists() else Path(name.rpartition("@")[0] or name)
+    path = path_of(name)
     if not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
     if path.is_dir():

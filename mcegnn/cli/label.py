@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mcegnn.cli import atoms_options as atoms
-from mcegnn.cli.messages import Mistake, mistakes, refuse_unwritable, size, table, told
+from mcegnn.cli.messages import Mistake, mistakes, refuse_output, refuse_unwritable, size, table, told
 
 if TYPE_CHECKING:
     from systems.system import System
@@ -73,18 +73,13 @@ _FORCES = ("calculator", "potential")
 
 
 def _refuse(file: str, path: Path, force: bool) -> None:
-    if not Path(file.rpartition("@")[0] or file).exists() and not Path(file).exists():
+    from systems.molecules import path_of
+
+    if not path_of(file).exists():
         raise FileNotFoundError(f"there is no file {file}")
     if path.suffix not in (".xyz", ".extxyz"):
         raise ValueError(f"cannot write {path}: a training set is extended XYZ, so its name ends in .xyz or .extxyz")
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder; name a file to write with -o")
-    if not path.parent.is_dir():
-        raise ValueError(f"there is no folder {path.parent}; make it first or name another file with -o")
-    if path.exists() and path.samefile(Path(file.rpartition("@")[0] or file)):
-        raise ValueError(f"{path} is the file that is read; name another with -o")
-    if path.exists() and not force:
-        raise FileExistsError(17, "File exists", str(path))
+    refuse_output(path, force, path_of(file))
     refuse_unwritable(path)
 
 

@@ -40,6 +40,20 @@ def refuse_unwritable(path: Path) -> None:
         path.unlink()
 
 
+def refuse_output(path: Path, force: bool, source: Path | None = None) -> None:
+    """ValueError or OSError where a file cannot be written, or must not be: it is there, or it is ``source``, the one that is read."""
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name a file to write with -o")
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is no ordinary file; name another with -o")
+    if not path.parent.is_dir():
+        raise ValueError(f"there is no folder {path.parent}; make it first or name another file with -o")
+    if source is not None and path.exists() and source.exists() and path.samefile(source):
+        raise ValueError(f"{path} is the file that is read; name another with -o")
+    if path.exists() and not force:
+        raise FileExistsError(17, "File exists", str(path))
+
+
 def refuse_figure(path: Path, force: bool) -> None:
     """ValueError or OSError where a picture cannot be drawn into this file."""
     if path.exists() and not force:

@@ -53,12 +53,14 @@ def configuration(system: str, integrator: str | None, times: Times, options: Ma
 
 def _refuse_no_file(name: str) -> None:
     """ValueError for what is neither a system nor a file, with the nearest system where it is a mere word."""
+    from systems.molecules import path_of
+
     path = Path(name)
     if path.suffix == ".h5md" and path.exists():
         raise ValueError(
             f"{name} is a run: go on with it by --resume {name}, or convert its frames first (mcegnn convert {name} start.xyz)"
         )
-    if (name and path.exists()) or Path(name.rpartition("@")[0] or name).is_file():
+    if (name and path.exists()) or path_of(name).is_file():
         return
     if path.suffix or path.name != name:
         raise FileNotFoundError(f"there is no file {name}; what moves is charged, solar, or a file of atoms")

@@ -11,6 +11,7 @@ from mcegnn.cli.times import FRAMES, Times, every_of, steps_of
 from mcegnn.interfaces import named
 from mcegnn.names import nearest
 from mcegnn.simulation.atoms import BY_ENSEMBLE, INTEGRATORS, THERMOSTATS, AtomsRun
+from systems.molecules import path_of, read
 from systems.system import System
 from systems.units import METAL, duration, pressure, rate, temperature
 
@@ -21,8 +22,6 @@ _STEPS = 1000
 
 def atoms_run(file: str, integrator: str | None, times: Times, options: Mapping[str, Any]) -> tuple[AtomsRun, list[str]]:
     """The configuration asked for, and warnings; ValueError or RuntimeError, in one sentence, where it cannot be."""
-    from systems.molecules import read
-
     chosen = _integrator(integrator, options)
     refuse_forces(file, options)
     system, frozen, magnetic = read(file)
@@ -52,7 +51,7 @@ def atoms_run(file: str, integrator: str | None, times: Times, options: Mapping[
         ramp=n_steps * dt if ramped else 0.0, flexible=bool(options.get("flexible")), relax=0.05 if options.get("relax") else 0.0,
         draw=_drawn(file, system, chosen, n_systems, held["temperature"]), **held,
     )  # fmt: skip
-    if config.n_particles * 3 == len(config.frozen) * 3 + 3 and chosen == "nose-hoover":
+    if config.n_particles - len(config.frozen) == 1 and chosen == "nose-hoover":
         raise ValueError("nose-hoover cannot hold the temperature of a single atom; take --ensemble nvt, which is Langevin's")
     if config.potential:
         config = replace(config, potential_digest=named.digest(config.force))
@@ -147,4 +146,4 @@ def _refuse_cell(file: str, system: System, integrator: str) -> None:
 
 def file_of(system: str) -> Path:
     """Where the frames go unless -o says otherwise: beside where one works, named after the file."""
-    return Path(Path(system.rpartition("@")[0] or system).with_suffix(".h5md").name)
+    return Path(path_of(system).with_suffix(".h5md").name)

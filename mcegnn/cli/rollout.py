@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mcegnn.cli import atoms_options as atoms
-from mcegnn.cli.messages import Mistake, mistakes, told
+from mcegnn.cli.messages import Mistake, mistakes, refuse_output, told
 
 if TYPE_CHECKING:
     from mcegnn.cli.job import Job
     from mcegnn.cli.times import Times
 
 _CHARGED, _SOLAR, _TIME, _FILE = "Charged particles", "Solar system", "Time", "Output"
-
-
 _FOREIGN = (".xyz", ".extxyz", ".traj", ".dcd", ".pdb", ".cif", ".csv", ".json", ".npz")
 
 
@@ -181,20 +179,12 @@ def _output(system: str, output: Path | None, force: bool) -> Path:
     """The file to write; an error where it cannot be, or must not without --force."""
     from mcegnn.cli.plan import SYSTEMS
     from mcegnn.cli.plan_atoms import file_of
+    from systems.molecules import path_of
 
     path = output or (Path(f"{system}.h5md") if system in SYSTEMS else file_of(system))
     if path.suffix.lower() in _FOREIGN:
         raise ValueError(f"a run is an H5MD file, so {path} would mislead; name it {path.with_suffix('.h5md')} and convert it afterwards")
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder; name a file to write with -o")
-    if path.exists() and Path(system).exists() and path.samefile(system):
-        raise ValueError(f"{path} is the file that is read; name another with -o")
-    if path.exists() and not path.is_file():
-        raise ValueError(f"{path} is no ordinary file; name another with -o")
-    if not path.parent.is_dir():
-        raise ValueError(f"there is no folder {path.parent}; make it first or name another file with -o")
-    if path.exists() and not force:
-        raise FileExistsError(17, "File exists", str(path))
+    refuse_output(path, force, None if system in SYSTEMS else path_of(system))
     return path
 
 

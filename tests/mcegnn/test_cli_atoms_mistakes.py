@@ -40,6 +40,7 @@ TABLE = {
     "empty calculator": ("--calculator is empty", "ethanol.xyz", "--calculator", "", *HOT),
     "no name": ("'emt.' is no calculator's name", "ethanol.xyz", "--calculator", "emt.", *HOT),
     "over the file": ("a run is an H5MD file, so ethanol.xyz would mislead", "ethanol.xyz", *EMT_, *HOT, "-o", "ethanol.xyz", "--force"),
+    "over the file, by one of its structures": ("is the file that is read", "plain@0", *EMT_, *HOT, "-o", "plain", "--force"),
     "over the file, by its name": ("is the file that is read", "plain", *EMT_, *HOT, "-o", "plain", "--force"),
     "no such structure": ("ASE finds no such structure in several.xyz", "several.xyz@9", *EMT_, *HOT),
     "an @": ("rename the file", "a@b.xyz", *EMT_, *HOT),
