@@ -4,6 +4,7 @@ torch is imported here only when there is a model.
 """
 
 import hashlib
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -29,7 +30,12 @@ def _loaded(path: str, digest: str) -> Any:
 
 
 def model(name: str, system: str) -> tuple[Any, str]:
-    """The model of a name or path and its file's digest. ValueError where it is made for other units or particles than ``system``'s."""
+    """The model of a name or path and its file's digest; names with commas in between make a committee of potentials.
+
+    ValueError where a model is made for other units or particles than ``system``'s, or where models make no committee.
+    """
+    if "," in name:
+        return _committee(name, system)
     from mcegnn.names import locate
 
     path = locate(name)
@@ -38,12 +44,45 @@ def model(name: str, system: str) -> tuple[Any, str]:
     if found.units.name != _UNITS[system]:
         whose = "a file's atoms are" if system == "atoms" else f"a {system} system is"
         raise ValueError(f"the model {name} is in {found.units.name} units; {whose} in {_UNITS[system]} units")
-    kind = found.inputs if is_dynamics(found) else found.coupling
-    if kind != _LABELS.get(system, kind):
-        raise ValueError(
-            f"the model {name} tells particles apart by their {kind}; those of a {system} system differ by their {_LABELS[system]}"
-        )
+    if system != "atoms":
+        kind = found.inputs if is_dynamics(found) else found.coupling
+        if kind != _LABELS[system]:
+            raise ValueError(
+                f"the model {name} tells particles apart by their {kind}; those of a {system} system differ by their {_LABELS[system]}"
+            )
     return found, digest
+
+
+def _committee(names: str, system: str) -> tuple[Any, str]:
+    """Potentials side by side, and a digest of all files."""
+    parts = [part.strip() for part in names.split(",") if part.strip()]
+    found = [model(part, system) for part in parts]
+    if len({digest for _, digest in found}) < len(found) or len(found) < 2:
+        raise ValueError(f"{names!r}: a committee is of at least two models, all different")
+    return Members(tuple(one for one, _ in found), tuple(parts)), "-".join(digest[:8] for _, digest in found)
+
+
+@dataclass(frozen=True)
+class Members:
+    """Potentials that answer together; ValueError where they do not know the same species, or not all of them crystals."""
+
+    models: tuple[Any, ...]
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        from mcegnn.models.potential import ConservativePotential
+
+        first = self.models[0]
+        for one, name in zip(self.models, self.names, strict=True):
+            if not isinstance(one, ConservativePotential):
+                raise ValueError(f"a committee is made of potentials; {name} is a {type(one).__name__}")
+            for what in ("species", "periodic"):
+                if (a := getattr(first, what)) != (b := getattr(one, what)):
+                    raise ValueError(f"{self.names[0]} and {name} make no committee: their {what} are {a} and {b}")
+
+    def refuse_unfit(self, system: System) -> None:
+        """As each member's."""
+        self.models[0].refuse_unfit(system)
 
 
 def is_dynamics(model: Any) -> bool:
@@ -59,9 +98,15 @@ def dressed(model: Any, system: System) -> System:
 
 
 def law(model: Any) -> Potential:
-    """The learned force with a kernel."""
-    table: Potential = model.tabulated()
-    return table
+    """The learned force with a kernel; a potential, or a committee of such, with its weights frozen."""
+    from mcegnn.models.potential import ConservativePotential
+
+    if isinstance(model, Members):
+        from systems.committee import Committee
+
+        return Committee([law(one) for one in model.models])
+    made: Potential = model if isinstance(model, ConservativePotential) else model.tabulated()
+    return made
 
 
 def watched(model: Any, potential: Potential) -> Any:

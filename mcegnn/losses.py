@@ -1,7 +1,9 @@
-"""Errors of predicted positions, a number for each particle: [..., n_particles, 3] arrays, NumPy or torch, in; [..., n_particles] out."""
+"""Errors of predicted positions, a number for each particle: [..., n_particles, 3] arrays, NumPy or torch, in; [..., n_particles] out;
+and the loss of energies, forces and stresses.
+"""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from trajectories.forecast import displacement_error
 
@@ -14,6 +16,8 @@ def mean_square(predicted: Any, true: Any, start: Any) -> Any:
 # the mean over bodies of "displacement" is the solar task's measure
 ERRORS: dict[str, Callable[[Any, Any, Any], Any]] = {"mean-square": mean_square, "displacement": displacement_error}
 
+_TINY = 1e-12  # (eV / Angstrom)^2: a length has no derivative at zero
+
 # what distances from the truth are divided by before they are squared: [..., n_particles, 1] or a number, of true and start
 SCALES: dict[str, Callable[[Any, Any], Any]] = {
     "mean-square": lambda true, start: 3**0.5,
@@ -24,3 +28,30 @@ SCALES: dict[str, Callable[[Any, Any], Any]] = {
 def saturated(errors: Any, scale: float) -> Any:
     """error / (error + scale): counts small errors fully, and large ones, such as those of chaotic samples, at most as one."""
     return errors / (errors + scale)
+
+
+class Labelled(Protocol):
+    """Energies [n_structures], forces [n_atoms, 3] and stresses [n_structures, 3, 3], NaN where unknown, torch."""
+
+    @property
+    def energies(self) -> Any: ...
+    @property
+    def forces(self) -> Any: ...
+    @property
+    def stresses(self) -> Any: ...
+
+
+def energy_force_loss(said: Labelled, true: Labelled, sizes: Any, scale: float, weights: tuple[float, float, float]) -> Any:
+    """Weighted mean errors of energies per atom, forces and stresses, in units of ``scale`` (eV, eV / Angstrom, eV / Angstrom^3).
+
+    A force's error is its length: less is made of single bad ones than by its square, and it does not depend on the axes. ``sizes`` [n]
+    are numbers of atoms. Stresses that are not known count nothing.
+    """
+    energy, force, stress = weights
+    loss = force * ((said.forces - true.forces).square().sum(-1) + _TINY).sqrt().mean()
+    if energy:
+        loss = loss + energy * ((said.energies - true.energies).abs() / sizes).mean()
+    if stress:
+        off = said.stresses - true.stresses
+        loss = loss + stress * off.where(off.isfinite(), 0.0).abs().mean()
+    return loss / scale

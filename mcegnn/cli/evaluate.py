@@ -3,17 +3,25 @@
 import json
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mcegnn.cli.messages import mistakes, refuse_figure, table, told
 
+if TYPE_CHECKING:
+    from mcegnn.models.store import Stored
+
 
 @told
 def evaluate(
     model: Annotated[str, typer.Argument(help="The name of a shipped model, or a model file.")],
-    data: Annotated[str, typer.Argument(help="charged, solar, solar-de440 or solar:BODIES.csv.")],
+    data: Annotated[
+        str,
+        typer.Argument(
+            help="charged, solar, solar-de440 or solar:BODIES.csv; for a potential rmd17:MOLECULE or a file with energies and forces."
+        ),
+    ],
     without: Annotated[list[str] | None, typer.Option(help="Leave a body of a solar data set out; may be given again.")] = None,
     validation: Annotated[bool, typer.Option("--validation", help="The validation samples in place of the test samples.")] = False,
     figure: Annotated[Path | None, typer.Option(help="Draw the law of a learned force into this PNG, SVG or PDF file.")] = None,
@@ -27,6 +35,8 @@ def evaluate(
     - `mcegnn evaluate charged-force charged --figure law.png`
 
     - `mcegnn evaluate charged-mcegnn charged --json`
+
+    - `mcegnn evaluate ethanol rmd17:ethanol`
     """
     import numpy as np
 
@@ -35,11 +45,15 @@ def evaluate(
             refuse_figure(figure, force)
         from mcegnn.datasets.named import split
         from mcegnn.models.force import LearnedForce
+        from mcegnn.models.potential import ConservativePotential
         from mcegnn.models.store import load
         from mcegnn.training.options import parse
         from mcegnn.training.scoring import errors, floors, refuse_unfit
 
         stored = load(model)
+        if isinstance(stored.model, ConservativePotential):
+            _of_potential(stored, model, data, validation, figure, as_json)
+            return
         if "options" not in stored.record:
             raise ValueError(f"{model} does not say what it was trained for; train it with mcegnn train")
         options = parse(stored.record["options"]).task
@@ -67,3 +81,27 @@ def evaluate(
         table(
             f"{model} on {data}", [(name.replace("_", " "), f"{v:.4g}" if isinstance(v, float) else str(v)) for name, v in result.items()]
         )
+
+
+def _of_potential(stored: "Stored", model: str, data: str, validation: bool, figure: Path | None, as_json: bool) -> None:
+    """Errors of energies and forces: on the test structures of the data the model was trained with, on an official test, or on a file."""
+    from mcegnn.models.potential import ConservativePotential
+    from mcegnn.training.options import parse
+    from mcegnn.training.prediction import measures
+    from mcegnn.training.setup import tested
+
+    assert isinstance(stored.model, ConservativePotential)
+    if figure is not None:
+        raise ValueError(f"{model} is no learned force between pairs, so it has no law to draw; leave out --figure")
+    trained = parse(stored.record["options"]).data if "options" in stored.record else None
+    structures = tested(data, trained, validation)
+    stored.model.kinds(structures.species)
+    began = time.perf_counter()
+    result = measures(stored.model, structures)
+    counts = {"structures": len(structures), "seconds": time.perf_counter() - began}
+    if as_json:
+        typer.echo(json.dumps({**result, **counts}))
+        return
+    units = {"energy": "meV", "force": "meV/Angstrom", "stress": "meV/Angstrom^3"}
+    rows = [(name.replace("_", " "), f"{1e3 * value:.4g} {units[name.partition('_')[0]]}") for name, value in result.items()]
+    table(f"{model} on {data}", [*rows, *((name, f"{value:.4g}") for name, value in counts.items())])

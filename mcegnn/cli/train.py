@@ -16,7 +16,7 @@ from trajectories.whole import write_whole
 
 if TYPE_CHECKING:
     from mcegnn.training.options import TrainingOptions
-    from mcegnn.training.trainer import Trainer
+    from mcegnn.training.trainer import Progress, Trainer
 
 BEST, LAST, METRICS = "best.safetensors", "last.checkpoint", "metrics.csv"
 
@@ -24,10 +24,14 @@ BEST, LAST, METRICS = "best.safetensors", "last.checkpoint", "metrics.csv"
 @told
 def train(
     preset: Annotated[
-        str | None, typer.Argument(help="charged-egnn, charged-mcegnn, charged-force, solar-mcegnn, solar-force, or a TOML file.")
+        str | None,
+        typer.Argument(help="charged-egnn, charged-mcegnn, charged-force, solar-mcegnn, solar-force, rmd17, extxyz, or a TOML file."),
     ] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="The folder to make. [default: the preset's name]")] = None,
     change: Annotated[list[str] | None, typer.Option("--set", help="Change a key, such as lr=1e-3; may be given again.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="The data set, in place of the preset's; for a potential rmd17:MOLECULE or a file.")
+    ] = None,
     start: Annotated[str | None, typer.Option("--from", help="Start from the weights of this model (a name or a file).")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run of this folder, to the same bits.")] = None,
     threads: Annotated[int | None, typer.Option(help="Threads. [default: all cores]")] = None,
@@ -46,14 +50,20 @@ def train(
 
     - `mcegnn train charged-mcegnn --set model.hyperparameters.n_channels=10 --set seed=1 -o ten`
 
+    - `mcegnn train rmd17 --data rmd17:aspirin`
+
+    - `mcegnn train extxyz --data train.xyz --from ethanol -o mine`
+
     - `mcegnn train --resume law`
     """
     if threads is not None and threads < 1:
         raise Mistake(f"--threads must be at least 1, not {threads}")
     with mistakes():
         if resume is not None:
-            if preset or change or start or output:
-                raise ValueError("--resume takes everything from the run's folder; leave out the preset, --set, --from and --output")
+            if preset or change or start or output or data:
+                raise ValueError(
+                    "--resume takes everything from the run's folder; leave out the preset, --data, --set, --from and --output"
+                )
             folder, options, saved = _resumed(resume)
         else:
             if preset is None:
@@ -62,9 +72,10 @@ def train(
                 raise ValueError(f"name a preset ({', '.join(presets())}), a TOML file, or a folder to --resume")
             from mcegnn.training.options import read
 
-            folder, options, saved = output or Path(Path(preset).stem), read(preset, change or ()), None
+            named = [] if data is None else [f"data.name={json.dumps(data)}"]
+            folder, options, saved = output or Path(Path(preset).stem), read(preset, [*(change or ()), *named]), None
             _refuse_folder(folder, force)
-        trainer, record = _trainer(options, start, threads)
+        trainer, record = _trainer(options, start, threads, quiet)
         if saved is not None:
             trainer.restore(*saved)
         if dry_run:
@@ -106,7 +117,7 @@ def _prepare(folder: Path) -> None:
         refuse_unwritable(folder / name)
 
 
-def _trainer(options: "TrainingOptions", start: str | None, threads: int | None) -> tuple["Trainer", dict[str, Any]]:
+def _trainer(options: "TrainingOptions", start: str | None, threads: int | None, quiet: bool) -> tuple["Trainer", dict[str, Any]]:
     """A trainer with its data, and what the model's file will say of it."""
     import torch
 
@@ -118,8 +129,10 @@ def _trainer(options: "TrainingOptions", start: str | None, threads: int | None)
         torch.set_num_threads(threads)
     if options.device != "cpu" and not torch.cuda.is_available():
         raise ValueError(f"device {options.device!r} is not there; use device=cpu")
-    samples = split(options.data.name, options.data.n_train, options.data.without)
     torch.manual_seed(options.seed)
+    if options.task.kind == "energy-forces":
+        return _potential_trainer(options, start, quiet)
+    samples = split(options.data.name, options.data.n_train, options.data.without)
     stored = Stored.make(options.model.kind, options.model.hyperparameters)
     if start is not None:
         other = load(start)
@@ -128,6 +141,26 @@ def _trainer(options: "TrainingOptions", start: str | None, threads: int | None)
         stored.model.load_state_dict(other.model.state_dict())
     record = {"options": options.model_dump(), "data": digest(samples.train)}
     return Trainer(stored, samples, options), record
+
+
+def _potential_trainer(options: "TrainingOptions", start: str | None, quiet: bool) -> tuple["Trainer", dict[str, Any]]:
+    """The same for a potential, after a look at its data."""
+    from mcegnn.datasets import statistics
+    from mcegnn.datasets.structures import digest
+    from mcegnn.models.store import load
+    from mcegnn.training import setup
+    from mcegnn.training.trainer import Trainer
+
+    split = setup.structures(options.data)
+    if not quiet:
+        parts = [("training", split.train), ("validation", split.validation), ("test", split.test)]
+        table(options.data.name, [*statistics.summary(split.train), *((f"{name} structures", f"{len(part):,}") for name, part in parts)])
+    for warning in [*statistics.unit_warnings(split.train), *statistics.outliers(split.train)]:
+        typer.echo(f"warning: {warning}", err=True)
+    stored = setup.potential(options, split.train, None if start is None else load(start))
+    options = options.model_copy(update={"model": options.model.model_copy(update={"hyperparameters": stored.hyperparameters})})
+    record = {"options": options.model_dump(), "data": digest(split.train)}
+    return Trainer(stored, split, options), record
 
 
 def _tensorboard(folder: Path) -> Any:
@@ -155,13 +188,17 @@ def _run(trainer: "Trainer", record: dict[str, Any], folder: Path, quiet: bool, 
     try:
         with progress(options.total, "updates", done=trainer.update, quiet=quiet) as report:
             for now in trainer.run():
-                metrics.append({name: str(value) for name, value in vars(now).items()})
+                row = {**vars(now), **now.parts}
+                metrics.append({name: str(value) for name, value in row.items() if name != "parts"})
                 _write(metrics, folder / METRICS)
                 keep()
                 if watch is not None:
                     for name in ("loss", "error", "median", "lr"):
                         watch.add_scalar(name, getattr(now, name), now.update)
-                report(now.update, f"validation {now.error:.3g} (best {now.best:.3g})")
+                report(now.update, _said(now))
+                for warning in trainer.task.warnings:
+                    typer.echo(f"warning: {warning}", err=True)
+                trainer.task.warnings.clear()
     except KeyboardInterrupt:
         go_on = f"go on from the last validation with: mcegnn train --resume {folder}"
         typer.echo(f"stopped; {go_on}" if (folder / LAST).is_file() else "stopped before the first validation; nothing is kept", err=True)
@@ -181,17 +218,29 @@ def _summary(trainer: "Trainer", folder: Path) -> None:
     """How the best weights do on the test samples, which nobody has looked at before."""
     import numpy as np
 
-    from mcegnn.training.scoring import errors as errors_of
+    task, rows = trainer.options.task, [("updates", f"{trainer.update:,} in {trainer.seconds / 60:.1f} minutes")]
+    if task.kind == "energy-forces":
+        for name, part in (("validation", trainer.split.validation), ("test", trainer.split.test)):
+            parts = trainer.task.errors(trainer.best, part)[1] if len(part) else {}
+            rows += [(f"{name}, {what}", f"{spoken(what, value)} mean absolute error") for what, value in parts.items()]
+    else:
+        errors, _ = trainer.task.errors(trainer.best, trainer.split.test)
+        said = f"mean {errors.mean():.3g}, median {np.median(errors):.3g} of {len(errors):,} samples"
+        rows += [(f"validation, {task.error}", f"{trainer.best_error:.3g}"), (f"test, {task.error}", said)]
+    table("Trained", [*rows, ("model", str(folder / BEST))])
 
-    options = trainer.options
-    errors = errors_of(trainer.best, trainer.split.test, options.task)
-    rows = [
-        ("updates", f"{trainer.update:,} in {trainer.seconds / 60:.1f} minutes"),
-        (f"validation, {options.task.error}", f"{trainer.best_error:.3g}"),
-        (f"test, {options.task.error}", f"mean {errors.mean():.3g}, median {np.median(errors):.3g} of {len(errors):,} samples"),
-        ("model", str(folder / BEST)),
-    ]
-    table("Trained", rows)
+
+def _said(now: "Progress") -> str:
+    """A validation in a few words."""
+    if not now.parts:
+        return f"validation {now.error:.3g} (best {now.best:.3g})"
+    return "validation: " + ", ".join(f"{name} {spoken(name, now.parts[name])}" for name in ("forces", "energy per atom"))
+
+
+def spoken(what: str, value: float) -> str:
+    """An error of energies, forces or stresses with its unit."""
+    unit = {"forces": "meV/A", "stress": "meV/A^3"}.get(what, "meV")
+    return f"{1e3 * value:.4g} {unit}"
 
 
 def _write(metrics: list[dict[str, str]], path: Path) -> None:

@@ -12,11 +12,16 @@ from torch import nn
 
 from mcegnn.models.dynamics import DirectDynamics
 from mcegnn.models.force import LearnedForce
+from mcegnn.models.potential import ConservativePotential
 from mcegnn.names import locate, nearest
 from trajectories.whole import write_whole
 
 FORMAT = 1
-CLASSES: dict[str, type[nn.Module]] = {"DirectDynamics": DirectDynamics, "LearnedForce": LearnedForce}
+CLASSES: dict[str, type[nn.Module]] = {
+    "DirectDynamics": DirectDynamics,
+    "LearnedForce": LearnedForce,
+    "ConservativePotential": ConservativePotential,
+}
 
 
 @dataclass(frozen=True, eq=False)

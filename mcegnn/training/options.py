@@ -21,10 +21,15 @@ class _Strict(BaseModel):
 
 
 class DataOptions(_Strict):
-    """Which samples: the name of a data set, how many of its training samples (None: all that are official), bodies to leave out."""
+    """Which samples: the name of a data set, how many of its training samples (None: all that are official), bodies to leave out.
+
+    Of labelled structures, ``n_validation`` more choose the best weights; where a data set has no official split, ``seed`` cuts it.
+    """
 
     name: str
     n_train: Count | None = None
+    n_validation: Count | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     without: tuple[str, ...] = ()
 
 
@@ -65,13 +70,14 @@ class RefinementOptions(_Strict):
 
 class TaskOptions(_Strict):
     """``one-shot``: the model predicts the end itself. ``unrolled``: a learned force is trained through ``integrator``.
+    ``energy-forces``: a potential is trained on labelled structures, with weights of energies per atom, forces and stresses.
 
     ``error`` names a function of `mcegnn.losses`. ``scheme`` and ``n_steps`` are what an unrolled model is validated and tested with;
     ``lag`` is by how much the data's velocities lie before its positions; ``saturate`` whether errors stop to count sample by sample,
     or particle by particle. ``refinement`` follows the stages.
     """
 
-    kind: Literal["one-shot", "unrolled"]
+    kind: Literal["one-shot", "unrolled", "energy-forces"]
     error: Literal["mean-square", "displacement"] = "mean-square"
     velocity_weight: NotNegative = 0.1
     integrator: str = "velocity-verlet"
@@ -81,11 +87,14 @@ class TaskOptions(_Strict):
     saturate: Literal["samples", "particles"] = "samples"
     stages: tuple[StageOptions, ...] = ()
     refinement: RefinementOptions | None = None
+    energy_weight: NotNegative = 1.0
+    force_weight: Positive = 1.0
+    stress_weight: NotNegative = 1.0
 
     @model_validator(mode="after")
     def _staged(self) -> "TaskOptions":
         if (self.kind == "unrolled") != bool(self.stages):
-            raise ValueError("an unrolled task has stages, a one-shot task has none")
+            raise ValueError("an unrolled task has stages, other tasks have none")
         if self.refinement and not self.stages:
             raise ValueError("only an unrolled task is refined")
         for name in (self.integrator, self.scheme, *([self.refinement.integrator] if self.refinement else [])):
@@ -93,12 +102,20 @@ class TaskOptions(_Strict):
                 raise ValueError("wisdom-holman needs gravity itself; take another integrator for a learned force")
         return self
 
+    @property
+    def weights(self) -> tuple[float, float, float]:
+        """Of energies per atom, forces and stresses."""
+        return self.energy_weight, self.force_weight, self.stress_weight
+
+
+_TRAINS = {"one-shot": "DirectDynamics", "unrolled": "LearnedForce", "energy-forces": "ConservativePotential"}
+
 
 class TrainingOptions(_Strict):
     """The whole run. Counts are of updates (optimizer steps); ``patience`` is how many validations may pass without a new best (0: any).
 
     ``ema`` is the decay of the averaged weights that are validated and kept (0: none). Unrolled tasks take ``n_updates`` and ``batch``
-    from their stages.
+    from their stages. ``compile`` makes C++ of a training step where there is a compiler (energies and forces only).
     """
 
     data: DataOptions
@@ -117,11 +134,12 @@ class TrainingOptions(_Strict):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     precision: Literal["float32", "float64"] = "float32"
     device: str = "cpu"
+    compile: bool = False
 
     @model_validator(mode="after")
     def _matched(self) -> "TrainingOptions":
-        wanted = "DirectDynamics" if self.task.kind == "one-shot" else "LearnedForce"
-        if self.model.kind in ("DirectDynamics", "LearnedForce") and self.model.kind != wanted:
+        wanted = _TRAINS[self.task.kind]
+        if self.model.kind in _TRAINS.values() and self.model.kind != wanted:
             raise ValueError(f"a task that is {self.task.kind} trains a {wanted}, not a {self.model.kind}")
         return self
 

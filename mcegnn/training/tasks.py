@@ -15,8 +15,9 @@ from mcegnn.graph import complete
 from mcegnn.losses import ERRORS, saturated
 from mcegnn.models.dynamics import DirectDynamics
 from mcegnn.models.force import LearnedForce
-from mcegnn.training.options import StageOptions, TaskOptions
-from mcegnn.training.scoring import forecast
+from mcegnn.training import scoring
+from mcegnn.training.energies_forces import EnergiesForces
+from mcegnn.training.options import StageOptions, TaskOptions, TrainingOptions
 from mcegnn.training.unrolling import positions_after, tensors
 from trajectories.rollout import rollout
 
@@ -24,7 +25,9 @@ _RESOLVE_EVERY = 25  # updates after which samples are given their substeps anew
 
 
 class Task(Protocol):
-    """What the trainer needs: the gradients of a batch."""
+    """What the trainer needs: the gradients of a batch. ``warnings`` are for whoever runs it to show, and to clear."""
+
+    warnings: list[str]
 
     def batch(self, update: int) -> tuple[np.ndarray, int]:
         """The samples that may be in this update's batch, and how many of them are."""
@@ -35,6 +38,9 @@ class Task(Protocol):
     def accumulate(self, model: Any, which: np.ndarray, update: int) -> float:
         """Add the loss's gradients over these samples to the model's; returns the loss."""
 
+    def errors(self, model: Any, samples: Any) -> tuple[np.ndarray, dict[str, float]]:
+        """Each sample's error, of which the mean decides what is best, and means of what it is made of, by name."""
+
     def state(self) -> dict[str, np.ndarray]:
         """What a resumed run needs beside the weights."""
 
@@ -42,9 +48,12 @@ class Task(Protocol):
         """Take up such a state."""
 
 
-def make(options: TaskOptions, train: Samples, batch: int) -> "OneShot | Unrolled":
-    """The task of these options."""
-    return OneShot(train, options, batch) if options.kind == "one-shot" else Unrolled(train, options)
+def make(options: TrainingOptions, split: Any, model: Any) -> Task:
+    """The task of these options. ValueError where the model is not made for data like these."""
+    if options.task.kind == "energy-forces":
+        return EnergiesForces(options, split, model)
+    scoring.refuse_unfit(model, split.train)
+    return OneShot(split.train, options.task, options.batch) if options.task.kind == "one-shot" else Unrolled(split.train, options.task)
 
 
 class OneShot:
@@ -52,6 +61,7 @@ class OneShot:
 
     def __init__(self, train: Samples, options: TaskOptions, batch: int) -> None:
         self.options, self._train, self._batch = options, train, batch
+        self.warnings: list[str] = []
         self._tensors: dict[tuple[torch.dtype, torch.device], tuple[Tensor, ...]] = {}
 
     def batch(self, update: int) -> tuple[np.ndarray, int]:
@@ -88,6 +98,10 @@ class OneShot:
         )  # fmt: skip
         return tuple(torch.as_tensor(np.ascontiguousarray(np.swapaxes(a, 0, 1))).to(weight) for a in arrays)
 
+    def errors(self, model: Any, samples: Samples) -> tuple[np.ndarray, dict[str, float]]:
+        """The task's own."""
+        return scoring.errors(model, samples, self.options), {}
+
     def state(self) -> dict[str, np.ndarray]:
         """Nothing."""
         return {}
@@ -105,6 +119,7 @@ class Unrolled:
 
     def __init__(self, train: Samples, options: TaskOptions) -> None:
         self.options, self._train = options, train
+        self.warnings: list[str] = []
         self._substeps = np.full(len(train), options.stages[0].substeps[0])
         flight = train.before.positions + train.interval * train.before.velocities
         missed = ERRORS[options.error](flight, train.after.positions, train.before.positions).mean(-1)
@@ -149,7 +164,7 @@ class Unrolled:
     def _resolved(self, model: LearnedForce, stage: StageOptions) -> np.ndarray:
         """The first of the stage's substeps that ends within its tolerance of the fine scheme, for each sample."""
         law = model.tabulated()
-        fine = forecast(model, self._train, self.options).positions
+        fine = scoring.forecast(model, self._train, self.options).positions
         start = State(model.dressed(self._train.before))
         if self.options.lag:
             start = replace(Kick(law)(start, self.options.lag), evaluation=None)
@@ -160,6 +175,10 @@ class Unrolled:
             *_, end = rollout(integrator(self.options.integrator)(law), start, self._train.interval / n, n, n)
             found[((end.system.positions - fine) ** 2).mean((1, 2)) < stage.tolerance] = n
         return found
+
+    def errors(self, model: Any, samples: Samples) -> tuple[np.ndarray, dict[str, float]]:
+        """The task's own."""
+        return scoring.errors(model, samples, self.options), {}
 
     def state(self) -> dict[str, np.ndarray]:
         """Each sample's substeps."""

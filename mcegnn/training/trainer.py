@@ -5,16 +5,15 @@ import json
 import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from mcegnn.datasets.split import Split
 from mcegnn.models.store import Stored
-from mcegnn.training import scoring, tasks
+from mcegnn.training import tasks
 from mcegnn.training.options import TrainingOptions
 from mcegnn.training.refinement import Refinement
 from trajectories.whole import write_whole
@@ -22,7 +21,10 @@ from trajectories.whole import write_whole
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run is after a validation: updates done, mean loss since the last, mean and median validation error, the best mean."""
+    """Where a run is after a validation: updates done, mean loss since the last, mean and median validation error, the best mean.
+
+    ``parts`` are means of what an error is made of, such as that of forces, where it is made of several.
+    """
 
     update: int
     loss: float
@@ -31,6 +33,7 @@ class Progress:
     best: float
     lr: float
     seconds: float
+    parts: Mapping[str, float] = field(default_factory=dict)
 
 
 class NotFinite(RuntimeError):
@@ -40,15 +43,14 @@ class NotFinite(RuntimeError):
 class Trainer:
     """Trains a model on a split; ``model`` are the weights that learn, ``average`` those that are validated, ``best`` the best of these."""
 
-    def __init__(self, stored: Stored, split: Split, options: TrainingOptions) -> None:
-        scoring.refuse_unfit(stored.model, split.train)
+    def __init__(self, stored: Stored, split: Any, options: TrainingOptions) -> None:
         self.options, self.split = options, split
         dtype, device = getattr(torch, options.precision), torch.device(options.device)
         self.model: Any = stored.model.to(device, dtype).train().requires_grad_(True)
         self.average: Any = copy.deepcopy(self.model)
         self.best: Any = copy.deepcopy(self.model)
         task = options.task
-        self.task = tasks.make(task, split.train, options.batch)
+        self.task = tasks.make(options, split, self.model)
         self.refinement = Refinement(split.train, task, task.refinement) if task.refinement else None
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), options.lr, betas=(0.9, 0.99 if task.stages else 0.999), fused=True,
@@ -67,7 +69,7 @@ class Trainer:
             losses.append(self._refine(refinement) if refinement else self._step())
             ends = (self.options.n_gradient, self.options.total)
             if refinement or self.update % self.options.validate_every == 0 or self.update in ends:
-                errors = scoring.errors(self.average, self.split.validation, self.options.task)
+                errors, parts = self.task.errors(self.average, self.split.validation)
                 self.since_best += 1
                 if errors.mean() < self.best_error:
                     self.best_error, self.since_best = float(errors.mean()), 0
@@ -76,7 +78,7 @@ class Trainer:
                 self.seconds, began = self.seconds + now - began, now
                 yield Progress(
                     self.update, float(np.mean(losses)), float(errors.mean()), float(np.median(errors)), self.best_error,
-                    0.0 if refinement else self._lr(self.update - 1), self.seconds,
+                    0.0 if refinement else self._lr(self.update - 1), self.seconds, parts,
                 )  # fmt: skip
                 losses.clear()
 

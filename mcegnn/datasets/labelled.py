@@ -1,0 +1,227 @@
+"""Labelled structures by name or from files: revised MD17's npz, and whatever ASE reads that has energies and forces.
+
+Revised MD17 (Christensen and von Lilienfeld 2020) has 100,000 frames of each of ten molecules, in kcal/mol and Angstrom. Its authors ask to
+train on 1,000 of them at most: they come from one trajectory, so more of them are like those of the test.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mcegnn.datasets.structures import Structures
+
+SOURCE = "https://figshare.com/articles/dataset/Revised_MD17_dataset_rMD17_/12672038"
+_OWN = ("nuclear_charges", "coords", "energies", "forces")
+_DATABASES = (".db", ".json")
+
+
+class Labelled(NamedTuple):
+    """Structures to train on and, where the data set has an official split, those to test on."""
+
+    structures: Structures
+    test: Structures | None = None
+
+
+def named(name: str) -> Labelled:
+    """The data of ``rmd17:MOLECULE`` (in $MCEGNN_DATA/rmd17 or $MCEGNN_DATA), of ``rmd17:FILE``, of an .npz file of revised MD17, or of
+    any other file that ASE reads.
+
+    FileNotFoundError, with the nearest name, where there is none; ValueError as of `rmd17` and `from_file`.
+    """
+    kind, _, rest = name.partition(":")
+    if kind == "rmd17" and rest and not Path(name).exists():
+        return rmd17(rest if Path(rest).is_file() else _molecule(rest))
+    if Path(name).suffix == ".npz":
+        return rmd17(name)
+    if not Path(name).exists():
+        raise FileNotFoundError(f"there is no file {name}; name a file of labelled structures, or rmd17:MOLECULE such as rmd17:ethanol")
+    return Labelled(from_file(name))
+
+
+def _molecule(name: str) -> Path:
+    """The file of a molecule in the folders of $MCEGNN_DATA, the archive's own among them."""
+    from mcegnn.names import nearest
+
+    given = os.environ.get("MCEGNN_DATA")
+    folders = [Path(given) / part for part in ("rmd17", "rmd17/npz_data", "npz_data", "")] if given else []
+    found = {path.stem.removeprefix("rmd17_"): path for folder in reversed(folders) for path in sorted(folder.glob("*.npz"))}
+    if name in found:
+        return found[name]
+    if found:
+        raise FileNotFoundError(f"there is no molecule {name!r} in {given}; did you mean rmd17:{nearest(name, found)}?")
+    where = f"in {given}" if given else "here"
+    raise FileNotFoundError(f"there is no revised MD17 {where}; fetch it from {SOURCE} and set MCEGNN_DATA to the folder it is in")
+
+
+def rmd17(path: str | Path) -> Labelled:
+    """A molecule of revised MD17, in eV and Angstrom: its own npz (nuclear_charges [n_atoms], coords and forces [n, n_atoms, 3], energies
+    [n], in kcal/mol), or one of its first split (species, and positions_, energies_ and forces_ of train and of test).
+
+    Where index_train_01.csv and index_test_01.csv lie beside the former, or in a folder ``splits`` there or one up, they tell training and
+    test structures. FileNotFoundError where there is no file; ValueError where it is damaged, or its arrays are not those.
+    """
+    path = Path(path)
+    arrays = _arrays(path)
+    if "species" in arrays and "positions_train" in arrays:
+        keys = [("species", f"positions_{part}", f"energies_{part}", f"forces_{part}") for part in ("train", "test")]
+        return Labelled(_frames(path, arrays, keys[0]), _frames(path, arrays, keys[1]))
+    every = _frames(path, arrays, _OWN)
+    for folder in (path.parent, path.parent / "splits", path.parent.parent / "splits"):
+        indices = [folder / f"index_{part}_01.csv" for part in ("train", "test")]
+        if all(index.is_file() for index in indices):
+            train, test = (_indices(index, len(every)) for index in indices)
+            if np.isin(train, test).any():
+                raise ValueError(f"{indices[0]} and {indices[1].name} share frames; fetch both files anew")
+            return Labelled(every.take(train), every.take(test))
+    return Labelled(every)
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    """The numbers of an npz file by name; objects, which could run code, are not loaded."""
+    _refuse_unreadable(path)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {key: array for key, array in file.items() if array.dtype.kind in "iuf"}
+    except Exception as error:  # those of zip, zlib and NumPy, and a plain array, which is no context
+        raise ValueError(f"{path} is damaged, or no npz file of numbers ({type(error).__name__}); fetch it anew from {SOURCE}") from None
+
+
+def _frames(path: Path, arrays: dict[str, np.ndarray], keys: tuple[str, ...]) -> Structures:
+    """Structures of the arrays with these keys: species [n_atoms], positions [n, n_atoms, 3], energies [n], forces as positions."""
+    from ase.units import kcal, mol
+
+    missing = [key for key in keys if key not in arrays]
+    if missing:
+        there = ", ".join(sorted(arrays)) or "none"
+        raise ValueError(f"{path} has no numbers {missing[0]}; revised MD17 has {', '.join(keys)}, and the keys of this file are {there}")
+    species, positions, energies, forces = (arrays[key] for key in keys)
+    shape = (*energies.shape[:1], *species.shape[:1], 3)
+    for key, expected in zip(keys, (shape[1:2], shape, shape[:1], shape), strict=True):
+        if arrays[key].shape != expected or 0 in expected or len(shape) != 3:
+            raise ValueError(f"{path}: {key} has shape {arrays[key].shape}, not {expected}; fetch the file anew from {SOURCE}")
+        if not np.isfinite(arrays[key]).all():
+            k = int(np.argwhere(~np.isfinite(arrays[key]))[0, 0])
+            raise ValueError(f"{path}: {key} are not finite at index {k}; take out what is there")
+    if not (np.isin(species, range(1, 119))).all():
+        raise ValueError(f"{path}: {keys[0]} are atomic numbers, from 1 to 118, not {species.min()} to {species.max()}")
+    x, e, f = (part.astype(float) for part in (positions, energies, forces))
+    return Structures.of_one_molecule(species.astype(np.int64), x, f * (kcal / mol), e * (kcal / mol))
+
+
+def _indices(path: Path, n: int) -> np.ndarray:
+    """The numbers of frames in a csv file, int64; ValueError where one is none of n frames, or is there twice."""
+    try:
+        found = np.array(path.read_text().replace(",", " ").split(), dtype=float)
+    except ValueError:
+        raise ValueError(f"{path} is no list of frames' numbers; fetch it anew from {SOURCE}") from None
+    if not np.isin(found, range(n)).all() or len(np.unique(found)) != len(found) or not len(found):
+        raise ValueError(f"{path} must name some of the frames 0 to {n - 1}, each once; fetch it anew, or take it away")
+    return found.astype(np.int64)
+
+
+def from_file(path: str | Path) -> Structures:
+    """All structures of a file of ASE's: extended XYZ, a database (.db, .json), .traj or others; eV and Angstrom.
+
+    Labels are REF_energy, REF_forces and REF_stress of a structure that has one of these (in a database: among its key-value pairs and
+    data), else what its calculator said: energy (or free_energy), forces and stress. Stress is [3, 3], nine numbers or Voigt's six.
+    FileNotFoundError where there is no file; ValueError where ASE makes nothing of it, a label is missing or a number is not finite.
+    """
+    path = Path(path)
+    _refuse_unreadable(path)
+    if not path.stat().st_size:
+        raise ValueError(f"{path} is empty; name a file of labelled structures")
+    try:
+        found = _of_database(path) if path.suffix in _DATABASES else _of_ase(path)
+    except Exception as error:  # each of ASE's readers fails in its own way
+        said = " ".join(str(error).split()) or "it makes nothing of its contents"
+        raise ValueError(f"ASE cannot read structures from {path}: {said} ({type(error).__name__})") from None
+    if not found:
+        raise ValueError(f"there are no structures in {path}; name a file of labelled structures")
+    return Structures.joined([_structure(atoms, f"structure {k} of {path}") for k, atoms in enumerate(found)])
+
+
+def _refuse_unreadable(path: Path) -> None:
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {path}")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name a file of structures in it")
+    open(path, "rb").close()  # a file that may not be read says so itself
+
+
+def _of_ase(path: Path) -> list[Any]:
+    from ase.io import read
+
+    return list(read(path, index=":", do_not_split_by_at_sign=True))
+
+
+def _of_database(path: Path) -> list[Any]:
+    """The atoms of an ASE database, with its key-value pairs and data as their info."""
+    from ase.db import connect
+
+    if path.suffix == ".db":
+        _refuse_foreign(path)
+    found = []
+    for row in connect(path).select():
+        atoms = row.toatoms()
+        atoms.info.update({**row.key_value_pairs, **row.data})
+        found.append(atoms)
+    return found
+
+
+def _refuse_foreign(path: Path) -> None:
+    """ASE would write its tables into any other SQLite database that it is asked to read."""
+    import sqlite3
+    from contextlib import closing
+
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as file:
+        if not file.execute("SELECT COUNT(*) FROM sqlite_master WHERE name='systems'").fetchone()[0]:
+            raise ValueError("it is a database of something else")
+
+
+def _structure(atoms: Any, where: str) -> Structures:
+    """One structure with its labels; ``where`` begins the sentence of what is wrong with it."""
+    n, given = len(atoms), _labels(atoms)
+    if n == 0:
+        raise ValueError(f"{where} has no atoms; take it out")
+    if not (atoms.numbers > 0).all():
+        raise ValueError(f"{where} has an atom of no element; name the elements of all atoms")
+    for label in ("energy", "forces"):
+        if label not in given:
+            there = sorted({*given, *atoms.info, *atoms.arrays, *getattr(atoms.calc, "results", ())} - {"numbers", "positions"})
+            raise ValueError(f"{where} has no {label}; call it REF_{label} or {label} (its keys are {', '.join(there) or 'none'})")
+    x, cell = atoms.get_positions(), np.array(atoms.cell, dtype=float)
+    energy, forces = (_numbers(given[label], shape, f"{where}: its {label}") for label, shape in (("energy", ()), ("forces", (n, 3))))
+    stress = _stress(given["stress"], f"{where}: its stress") if given.get("stress") is not None else np.full((3, 3), np.nan)
+    for name, part in (("positions", x), ("cell", cell)):
+        _numbers(part, part.shape, f"{where}: its {name}")
+    species = atoms.numbers.astype(np.int64)
+    return Structures(np.array([0, n]), species, x, forces, energy[None], cell[None], np.array(atoms.pbc)[None], stress[None])
+
+
+def _labels(atoms: Any) -> dict[str, Any]:
+    """Energy, forces and stress by name. A structure's REF_ labels are never mixed with its calculator's, which may be another method."""
+    own = {**atoms.info, **atoms.arrays}
+    reference = {label: own[f"REF_{label}"] for label in ("energy", "forces", "stress") if own.get(f"REF_{label}") is not None}
+    results = {label: found for label, found in getattr(atoms.calc, "results", {}).items() if found is not None}
+    if "energy" not in results and "free_energy" in results:
+        results["energy"] = results["free_energy"]
+    return reference or results
+
+
+def _numbers(given: Any, shape: tuple[int, ...], what: str) -> np.ndarray:
+    try:
+        found = np.array(given, dtype=float).reshape(shape)
+    except (TypeError, ValueError):
+        raise ValueError(f"{what} should be {' x '.join(map(str, shape)) or 'one'} numbers, not {str(given)[:40]!r}") from None
+    if not np.isfinite(found).all():
+        raise ValueError(f"{what} must be finite; take the structure out")
+    return found
+
+
+def _stress(given: Any, what: str) -> np.ndarray:
+    """[3, 3] from itself, nine numbers, or xx yy zz yz xz xy."""
+    six = np.size(given) == 6
+    found = _numbers(given, (6,) if six else (3, 3), what)
+    return found[[[0, 5, 4], [5, 1, 3], [4, 3, 2]]] if six else found

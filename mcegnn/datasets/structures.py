@@ -1,0 +1,137 @@
+"""What a model of energies and forces learns from: labelled structures of any sizes, and their split into training, validation and test."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+
+from systems.system import System
+from systems.units import METAL
+
+_MOST_HASHED = 20_000  # atoms: more would take longer than a tenth of a second
+
+
+@dataclass(frozen=True, eq=False)
+class Structures:
+    """Labelled structures, one after the other; structure k has the atoms ``starts[k]`` to ``starts[k + 1]``. eV and Angstrom.
+
+    Shapes, for n structures: starts int64 [n + 1]; species int64 (atomic numbers) [n_atoms], positions and forces float64 [n_atoms, 3];
+    energies float64 [n], cells float64 [n, 3, 3] with zeros where there is none, pbc bool [n, 3], stresses float64 [n, 3, 3] with NaN
+    where unknown.
+    """
+
+    starts: np.ndarray
+    species: np.ndarray
+    positions: np.ndarray
+    forces: np.ndarray
+    energies: np.ndarray
+    cells: np.ndarray
+    pbc: np.ndarray
+    stresses: np.ndarray
+
+    @classmethod
+    def of_one_molecule(cls, species: np.ndarray, positions: np.ndarray, forces: np.ndarray, energies: np.ndarray) -> Self:
+        """Frames of the same atoms in free space: species [n_atoms], positions and forces [n, n_atoms, 3], energies [n]."""
+        n, n_atoms = positions.shape[:2]
+        return cls(
+            np.arange(n + 1) * n_atoms, np.tile(species, n), positions.reshape(-1, 3), forces.reshape(-1, 3), energies,
+            np.zeros((n, 3, 3)), np.zeros((n, 3), dtype=bool), np.full((n, 3, 3), np.nan),
+        )  # fmt: skip
+
+    @classmethod
+    def joined(cls, parts: Sequence["Structures"]) -> Self:
+        """The structures of all parts, in their order; ValueError where there are no parts."""
+        if not parts:
+            raise ValueError("there are no structures to join")
+        ends = np.cumsum(np.concatenate([part.sizes for part in parts]))
+        rest = (np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)[1:])
+        return cls(np.concatenate([[0], ends]).astype(np.int64), *rest)
+
+    def __len__(self) -> int:
+        return len(self.energies)
+
+    def __repr__(self) -> str:
+        return f"Structures({len(self)} structures, {len(self.species)} atoms)"
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Atoms of each structure, int64 [n]."""
+        return np.diff(self.starts)
+
+    @property
+    def elements(self) -> np.ndarray:
+        """The atomic numbers that occur, in increasing order, int64 [n_species]."""
+        return np.unique(self.species)
+
+    def take(self, which: slice | np.ndarray) -> "Structures":
+        """Some of the structures, in the order asked for: a slice, or an array of numbers or of booleans."""
+        chosen = np.arange(len(self))[which]
+        starts = np.concatenate([[0], np.cumsum(self.sizes[chosen])]).astype(np.int64)
+        atoms = np.repeat(self.starts[chosen] - starts[:-1], self.sizes[chosen]) + np.arange(starts[-1])
+        of_atoms = (part[atoms] for part in (self.species, self.positions, self.forces))
+        return Structures(starts, *of_atoms, *(part[chosen] for part in (self.energies, self.cells, self.pbc, self.stresses)))
+
+    def system(self, k: int) -> System:
+        """Structure k at rest, without charges, in metal units; IndexError where there is none."""
+        from ase.data import atomic_masses
+
+        k = range(len(self))[k]
+        atoms = slice(self.starts[k], self.starts[k + 1])
+        x, species = self.positions[atoms].copy(), self.species[atoms].copy()
+        cell = self.cells[k].copy() if self.cells[k].any() else None
+        pbc = (bool(self.pbc[k, 0]), bool(self.pbc[k, 1]), bool(self.pbc[k, 2]))
+        return System(x, np.zeros_like(x), atomic_masses[species], species, np.zeros(len(x)), cell, pbc, METAL)
+
+    def composition(self, species: Sequence[int] | np.ndarray) -> np.ndarray:
+        """How many atoms of each of these species a structure has, int64 [n, n_species]; ValueError where it has others too."""
+        from ase.data import chemical_symbols
+
+        others = np.setdiff1d(self.elements, species)
+        if len(others):
+            known = ", ".join(chemical_symbols[z] for z in species) or "none"
+            raise ValueError(f"the structures hold {', '.join(chemical_symbols[z] for z in others)}; the elements known are {known}")
+        counted = np.concatenate([np.zeros((1, len(species)), int), np.cumsum(self.species[:, None] == np.asarray(species), axis=0)])
+        return counted[self.starts[1:]] - counted[self.starts[:-1]]
+
+
+@dataclass(frozen=True, eq=False)
+class StructureSplit:
+    """Structures to train on, to choose by, and to report; those of the test are looked at once, at the end."""
+
+    train: Structures
+    validation: Structures
+    test: Structures
+
+
+def split(structures: Structures, n_train: int, n_validation: int, seed: int) -> StructureSplit:
+    """A random split by Philox of ``seed``; the rest is the test, which may be empty.
+
+    With one seed, validation structures are the same for every ``n_train``, and more training structures are those of fewer and others.
+    Raises ValueError where there are too few structures, nothing to train on, or a number is negative.
+    """
+    n = len(structures)
+    if n_train < 1 or n_validation < 0:
+        raise ValueError(f"cannot train on {n_train} structures and validate on {n_validation}; give at least 1 and 0")
+    if n_train + n_validation > n:
+        raise ValueError(
+            f"{n_train} structures to train on and {n_validation} to validate on are more than the {n} there are; ask for fewer"
+        )
+    if seed < 0:
+        raise ValueError(f"the seed must not be negative, not {seed}")
+    order = np.random.Generator(np.random.Philox(seed)).permutation(n)
+    validation, train, test = np.split(order, [n_validation, n_validation + n_train])
+    return StructureSplit(structures.take(train), structures.take(validation), structures.take(test))
+
+
+def digest(structures: Structures) -> str:
+    """A short hash of the numbers of all structures, or of a sample of many, to seven digits: the same on every machine."""
+    n = len(structures)
+    step = max(1, -(-len(structures.species) // _MOST_HASHED))
+    some = structures.take(slice(None, None, step))
+    found = hashlib.sha256(np.concatenate([some.sizes, some.species, some.pbc.ravel()]).astype("<i8").tobytes())
+    for numbers in (some.positions, some.forces, some.energies, some.cells, some.stresses):
+        # zero added makes a negative zero positive
+        found.update(" ".join(f"{value:.6e}" for value in (numbers.ravel() + 0.0).tolist()).encode())
+    return f"{n} structures, {found.hexdigest()[:12]}"

@@ -1,0 +1,105 @@
+"""`ConservativePotential`: energies of atoms from their neighbourhoods, forces and stress as their derivatives."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mcegnn.names import refuse_not_positive
+from mcegnn.neighborhood import Neighborhood, collated, places
+from mcegnn.nn.energy import EnergyNetwork, derivative
+from mcegnn.nn.harmonics import MOST
+from mcegnn.nn.repulsion import Repulsion
+from systems.system import Evaluation, System
+from systems.units import METAL
+
+
+class ConservativePotential(nn.Module):
+    """The energy of molecules and materials as a sum over atoms, by MC-EGNN with channels that start at zero (see `Interaction`).
+
+    ``n_channels`` is the number of vector channels, or the numbers of channels of vectors, of tensors of rank two, and of rank three.
+    ``species`` are the atomic numbers it knows, ``reference_energies`` (eV) one number for each of them, which are added in float64;
+    what the network says is in units of ``scale`` (eV). Atoms hear of others within ``cutoff`` (Angstrom) in each of the layers;
+    ``n_neighbors`` is how many of them an atom has on average. ``periodic`` tells whether it was trained on crystals: others are
+    refused periodic systems. ``repulsion`` adds the screened repulsion of nuclei at short range. Raises ValueError for counts below
+    one, species twice, or as many reference energies as do not fit.
+    """
+
+    def __init__(
+        self, species: Sequence[int], n_features: int = 64, n_channels: int | Sequence[int] = (16, 8), n_layers: int = 3, *,
+        n_radial: int = 16, cutoff: float = 6.0, n_neighbors: float = 10.0, scale: float = 1.0, reference_energies: Sequence[float] = (),
+        periodic: bool = False, repulsion: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        counts = {"n_features": n_features, "n_layers": n_layers, "n_radial": n_radial}
+        channels = (n_channels,) if isinstance(n_channels, int) else tuple(n_channels)
+        for name, count in [*counts.items(), *(("n_channels", count) for count in channels)]:
+            if count < 1:
+                raise ValueError(f"{name} must be at least 1, not {count}")
+        if not 1 <= len(channels) <= MOST:
+            raise ValueError(f"n_channels are of vectors and of tensors up to rank {MOST}: one to {MOST} numbers, not {len(channels)}")
+        refuse_not_positive(cutoff=cutoff, n_neighbors=n_neighbors, scale=scale)
+        self.species, self.units, self.cutoff, self.scale = tuple(int(z) for z in species), METAL, float(cutoff), float(scale)
+        self.periodic = periodic
+        if not self.species or len(set(self.species)) < len(self.species) or min(self.species) < 1:
+            raise ValueError(f"species are different atomic numbers, at least one, not {list(species)}")
+        if reference_energies and len(reference_energies) != len(self.species):
+            raise ValueError(f"{len(self.species)} species need as many reference energies, not {len(reference_energies)}")
+        self.reference_energies = np.array(reference_energies or [0.0] * len(self.species), dtype=float)
+        self.network = EnergyNetwork(len(self.species), n_features, channels, n_layers, n_radial, self.cutoff, float(n_neighbors))
+        self.repulsion = Repulsion(self.species) if repulsion else None
+
+    def kinds(self, numbers: np.ndarray) -> np.ndarray:
+        """The place of each atomic number among the model's species. ValueError for one that it does not know."""
+        known = np.array(self.species)
+        order = np.argsort(known)
+        at = order[np.searchsorted(known, numbers, sorter=order).clip(max=len(known) - 1)]
+        strange = np.unique(numbers[known[at] != numbers])
+        if len(strange):
+            from ase.data import chemical_symbols as symbols
+
+            those, these = (", ".join(symbols[z] for z in group) for group in (strange, sorted(known)))
+            raise ValueError(f"the model never saw {those}: it was trained on {these}")
+        return at
+
+    def energies_and_gradient(
+        self, kinds: Tensor, offsets: Tensor, hood: Neighborhood, weights: Mapping[str, Tensor] | None = None, *,
+        differentiable: bool = False,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        """Energies of atoms [n] (eV), without the reference energies, and the derivative of their sum by each offset [n, degree, 3].
+
+        ``kinds`` [n] says which species each atom is, offsets are r_j - r_i [n, degree, 3]; ``weights`` replace the network's own.
+        """
+        with torch.enable_grad():
+            offsets = offsets.detach().requires_grad_(True)
+            inputs = (kinds, offsets, hood)
+            said = self.network(*inputs) if weights is None else torch.func.functional_call(self.network, dict(weights), inputs)
+            energies = said * self.scale
+            if self.repulsion is not None:
+                energies = energies + self.repulsion(kinds, offsets.square().sum(-1).sqrt(), hood)
+            return energies, derivative(energies, offsets, differentiable=differentiable)
+
+    def refuse_unfit(self, system: System) -> None:
+        """ValueError for systems in other units, periodic ones where the model has seen none, and species it does not know."""
+        if system.units is not METAL:
+            raise ValueError(f"this potential is in metal units; the system is in {system.units.name} units")
+        if any(system.pbc) and not self.periodic:
+            raise ValueError("the model was trained on molecules alone, so it does not know periodic systems; set pbc to False")
+        self.kinds(np.asarray(system.species))
+
+    def forward(self, system: System) -> Evaluation:
+        """Energy (eV), forces, stress where the cell is periodic in all directions, and energies of atoms; of a single NumPy system."""
+        self.refuse_unfit(system)
+        weight = next(self.parameters())
+        offsets, hood = collated([places(system, self.cutoff)], self.cutoff, weight.dtype)
+        kinds = self.kinds(np.asarray(system.species))
+        offsets, hood = offsets.to(weight.device), hood.to(weight.device)
+        energies, gradient = self.energies_and_gradient(torch.from_numpy(kinds).to(weight.device), offsets, hood)
+        forces = gradient.sum(1) - hood.returned(gradient)
+        of_atoms = energies.detach().double().cpu().numpy() + self.reference_energies[kinds]
+        stress = None
+        if all(system.pbc) and system.cell is not None:
+            virial = torch.einsum("npa,npb->ab", offsets.double(), gradient.double()).cpu().numpy()
+            stress = 0.5 * (virial + virial.T) / abs(np.linalg.det(system.cell))
+        return Evaluation(np.float64(of_atoms.sum()), forces.double().cpu().numpy(), stress, of_atoms, potential=self)

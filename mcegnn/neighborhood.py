@@ -1,0 +1,123 @@
+"""Neighbourhoods: the near pairs of structures of any sizes as arrays with as many places for each node, so that nothing is scattered.
+
+A graph's sums over senders and their derivatives scatter, which is slow and on many threads without a fixed order. Here each node has
+``degree`` places, some of them empty, and each pair knows the place of its mirror image: the derivative of what is sent along all pairs is
+what comes back along their mirror images, a sum over places.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from systems.neighbors import NeighborList
+from systems.pairs import Pairs
+from systems.system import System
+
+
+class _Sent(torch.autograd.Function):
+    """What each place's sender has: [..., n_nodes, ...] to [..., n_nodes, degree, ...]."""
+
+    @staticmethod
+    def forward(ctx: Any, nodes: Tensor, senders: Tensor, mirror: Tensor, dim: int) -> Tensor:
+        ctx.save_for_backward(senders, mirror)
+        ctx.dim = dim
+        return nodes.index_select(dim, senders.reshape(-1)).unflatten(dim, senders.shape)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+        return _Returned.apply(gradient, *ctx.saved_tensors, ctx.dim), None, None, None
+
+
+class _Returned(torch.autograd.Function):
+    """The sum of what the mirror images of each node's places have: the adjoint of `_Sent`."""
+
+    @staticmethod
+    def forward(ctx: Any, places: Tensor, senders: Tensor, mirror: Tensor, dim: int) -> Tensor:
+        ctx.save_for_backward(senders, mirror)
+        ctx.dim = dim
+        return places.flatten(dim, dim + 1).index_select(dim, mirror).unflatten(dim, senders.shape).sum(dim + 1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+        return _Sent.apply(gradient, *ctx.saved_tensors, ctx.dim), None, None, None
+
+
+@dataclass(frozen=True, eq=False)
+class Neighborhood:
+    """Who is near each node: ``senders`` int64 [n_nodes, degree], empty places naming the node itself.
+
+    ``mirror`` int64 [n_nodes * degree] is the place (row by row) of the pair seen from the other side, for empty places their own.
+    """
+
+    senders: Tensor
+    mirror: Tensor
+
+    def sent(self, nodes: Tensor, dim: int = 0) -> Tensor:
+        """What each place's sender has; the node axis ``dim`` becomes two, nodes and places."""
+        return _Sent.apply(nodes, self.senders, self.mirror, dim)
+
+    def returned(self, places: Tensor, dim: int = 0) -> Tensor:
+        """The sum, at each node, of what the mirror images of its places have; the axes ``dim`` and ``dim`` + 1 become one.
+
+        Empty places are their own mirror images, so they must hold zeros.
+        """
+        return _Returned.apply(places, self.senders, self.mirror, dim)
+
+    def to(self, device: torch.device) -> Self:
+        """The same on another device."""
+        return type(self)(self.senders.to(device), self.mirror.to(device))
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """One structure's near pairs in NumPy: ``senders`` and ``mirror`` [n, degree], ``offsets`` [n, degree, 3] from node to sender.
+
+    Empty places have the offset (cutoff, 0, 0): there nothing acts any more, and nothing is divided by zero.
+    """
+
+    senders: np.ndarray
+    mirror: np.ndarray
+    offsets: np.ndarray
+
+
+def mirror_of(pairs: Pairs) -> np.ndarray:
+    """The index [n_pairs] of each pair's mirror image in a list that is sorted by centre, neighbour and shift."""
+    shift = pairs.shift
+    # the list sorted by neighbour, centre and opposite shift has the mirror images in the list's own order
+    return np.lexsort((-shift[:, 2].astype(int), -shift[:, 1].astype(int), -shift[:, 0].astype(int), pairs.i, pairs.j))
+
+
+def places(system: System, cutoff: float) -> Places:
+    """The pairs of a single system nearer than ``cutoff``, with as many places for each node as the node with most neighbours has."""
+    pairs = NeighborList(cutoff)(system)
+    n, counts = len(pairs.starts) - 1, np.diff(pairs.starts)
+    degree = max(1, int(counts.max(initial=0)))
+    at = pairs.i * np.int64(degree) + np.arange(len(pairs)) - pairs.starts[pairs.i]
+    senders, mirror = np.repeat(np.arange(n), degree), np.arange(n * degree)
+    offsets = np.zeros((n * degree, 3))
+    offsets[:, 0] = cutoff
+    senders[at], mirror[at] = pairs.j, at[mirror_of(pairs)]
+    offsets[at] = pairs.offsets(system.positions, system.cell)
+    shape = (n, degree)
+    return Places(senders.reshape(shape), mirror.reshape(shape), offsets.reshape(*shape, 3))
+
+
+def collated(parts: Sequence[Places], cutoff: float, dtype: torch.dtype) -> tuple[Tensor, Neighborhood]:
+    """Structures side by side as offsets [n_nodes, degree, 3] and a `Neighborhood`, on the degree of the one that has most."""
+    degree = max(part.senders.shape[1] for part in parts)
+    sizes = np.array([len(part.senders) for part in parts])
+    first, n = np.cumsum(sizes) - sizes, int(sizes.sum())
+    senders, mirror = np.repeat(np.arange(n)[:, None], degree, 1), np.arange(n * degree).reshape(n, degree)
+    offsets = np.zeros((n, degree, 3))
+    offsets[..., 0] = cutoff
+    for part, at, size in zip(parts, first, sizes, strict=True):
+        own = part.senders.shape[1]
+        rows = slice(at, at + size)
+        node, place = np.divmod(part.mirror, own)
+        senders[rows, :own], offsets[rows, :own] = part.senders + at, part.offsets
+        mirror[rows, :own] = (node + at) * degree + place
+    return torch.from_numpy(offsets).to(dtype), Neighborhood(torch.from_numpy(senders), torch.from_numpy(mirror.ravel()))

@@ -1,0 +1,81 @@
+"""The layer of energy models: MC-EGNN's convolution with channels that start at zero, radial functions, angles and products.
+
+It is the layer of Levy, Kaba, Gonzales, Miret and Ravanbakhsh 2023 (arXiv 2309.03139), extended where it is too weak for forces:
+
+- its vectors begin at zero in place of the positions, so that translations and periodic images change nothing at all;
+- beside channels of vectors there may be channels of tensors of rank two and three, each as the 2 l + 1 numbers that spherical harmonics
+  have: a vector says on which side of a node its neighbours are, not how they are spread around it;
+- distances enter as a radial basis under an envelope that ends at the cutoff, not as one number;
+- messages hear how the channels lie to the direction and to each other, not |X_i - X_j|^2 alone;
+- the mix of channels W_ij is a gate for each channel of the sender's and of the direction's;
+- features hear products of channels, and sums replace means, so that energies of parts add up.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mcegnn.neighborhood import Neighborhood
+
+
+class Interaction(nn.Module):
+    """Features h and channels X of nodes, updated from their neighbours; Y_ij are the harmonics of the direction, by degree:
+
+        e_ij = [radial_ij, <X_i, Y_ij>, <X_j, Y_ij>, <X_i, X_j>]                  channel by channel, of each degree
+        m_ij = silu(L silu(A h_i + B h_j + C e_ij)) * envelope_ij
+        X_i <- X_i + sum_j (V m_ij Y_ij + G m_ij X_j)                             channel by channel, of each degree
+        h_i <- h_i + U[h_i, sum_j m_ij, <P X_i, Q X_i>]                           U: Linear, SiLU, Linear
+
+    ``n_channels`` says how many there are of each degree. The first layer has no channels yet: ``first`` leaves out all that needs them.
+    """
+
+    def __init__(self, n_features: int, n_channels: Sequence[int], n_radial: int, *, first: bool) -> None:
+        super().__init__()
+        every = sum(n_channels)
+        self.first, self.n_channels = first, tuple(n_channels)
+        self.receiver = nn.Linear(n_features, n_features)
+        self.sender = nn.Linear(n_features, n_features, bias=False)
+        self.edge = nn.Linear(n_radial + (0 if first else 3 * every), n_features, bias=False)
+        nn.init.normal_(self.edge.weight, std=1.0 / math.sqrt(n_radial))
+        self.message = nn.Linear(n_features, n_features)
+        self.gates = nn.Linear(n_features, every if first else 2 * every, bias=False)
+        self.products: Any = nn.ModuleList(nn.Linear(k, 2 * k, bias=False) for k in n_channels)
+        self.update = nn.Sequential(nn.Linear(2 * n_features + every, n_features), nn.SiLU(), nn.Linear(n_features, n_features))
+
+    def forward(
+        self, h: Tensor, x: Sequence[Tensor], y: Sequence[Tensor], radial: Tensor, ends: Tensor, hood: Neighborhood
+    ) -> tuple[Tensor, list[Tensor]]:  # fmt: skip
+        """Features h [n, F], channels x of each degree [2 l + 1, n, K], directions y of each degree [2 l + 1, pairs, 1],
+        radial [pairs, n_radial] and envelope ends [pairs, 1]. A pair is a place of the neighbourhood, pairs = n * degree in all.
+        """
+        shape = hood.senders.shape
+        sent = [hood.sent(part, 1).flatten(1, 2) for part in x]
+        edges = radial if self.first else torch.cat([radial, *self._angles(x, y, sent, shape[1])], -1)
+        each = (self.receiver(h).unsqueeze(1) + hood.sent(self.sender(h))).flatten(0, 1)
+        m = functional.silu(self.message(functional.silu(each + self.edge(edges)))) * ends
+        gates = self.gates(m).split(self.n_channels if self.first else [2 * k for k in self.n_channels], -1)
+        if self.first:
+            moves = [gate * direction for gate, direction in zip(gates, y, strict=True)]
+        else:
+            split = [gate.chunk(2, -1) for gate in gates]
+            moves = [own * direction + mix * other for (own, mix), direction, other in zip(split, y, sent, strict=True)]
+        moved = [move.unflatten(1, shape).sum(2) for move in moves]
+        new = moved if self.first else [part + move for part, move in zip(x, moved, strict=True)]
+        return h + self.update(torch.cat([h, m.unflatten(0, shape).sum(1), *self._products(new)], -1)), new
+
+    def _angles(self, x: Sequence[Tensor], y: Sequence[Tensor], sent: Sequence[Tensor], degree: int) -> list[Tensor]:
+        """<X_i, Y>, <X_j, Y> and <X_i, X_j> of each pair and channel [pairs, K], one degree after the other."""
+        found = []
+        for part, direction, other in zip(x, y, sent, strict=True):
+            own = part.unsqueeze(2).expand(-1, -1, degree, -1).flatten(1, 2)
+            found += [(own * direction).sum(0), (other * direction).sum(0), (own * other).sum(0)]
+        return found
+
+    def _products(self, x: Sequence[Tensor]) -> list[Tensor]:
+        """<P X, Q X> of each node and channel [n, K], one degree after the other."""
+        pairs = [product(part).chunk(2, -1) for product, part in zip(self.products, x, strict=True)]
+        return [(left * right).sum(0) for left, right in pairs]

@@ -1,0 +1,95 @@
+"""The task of a potential: energies, forces and stresses of labelled structures."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mcegnn.datasets.structures import Structures, StructureSplit
+from mcegnn.losses import energy_force_loss
+from mcegnn.models.potential import ConservativePotential
+from mcegnn.training.compilation import Step, compiled
+from mcegnn.training.options import TrainingOptions
+from mcegnn.training.prediction import deviations, predicted
+from mcegnn.training.prepared import Batch, Prepared
+
+
+class EnergiesForces:
+    """Gradients of the loss between a potential's energies, forces and stresses and those of the structures.
+
+    Compiled, a step is one function of weights and batch, of which derivatives are part; that takes about a minute once, a C++ compiler,
+    and batches of always the same shape.
+    """
+
+    def __init__(self, options: TrainingOptions, split: StructureSplit, model: ConservativePotential) -> None:
+        if len(split.train) < options.batch:
+            raise ValueError(f"{len(split.train)} structures to train on are fewer than a batch of {options.batch}; set batch to fewer")
+        if not len(split.validation):
+            raise ValueError("no structures are left to validate on; set data.n_validation")
+        self.options = options
+        weight = next(model.parameters())
+        self._kind = (weight.dtype, weight.device)
+        self._train = Prepared(split.train, model, *self._kind)
+        self._others: dict[int, Prepared] = {}
+        self._step: Step | None = None
+        self._regular = len(set(split.train.sizes.tolist())) == 1
+        self.warnings: list[str] = []
+
+    def batch(self, update: int) -> tuple[np.ndarray, int]:
+        """Any structures, always as many."""
+        return np.arange(len(self._train)), self.options.batch
+
+    def lr(self, update: int) -> float | None:
+        """The trainer's."""
+        return None
+
+    def accumulate(self, model: ConservativePotential, which: np.ndarray, update: int) -> float:
+        """The gradients of a batch, added to those there are."""
+        batch = self._train.batch(which)
+        weights: list[Tensor] = list(model.parameters())
+        if self._step is None:
+            self._step = self._made(model, weights, batch)
+        loss, *gradients = self._step(weights, batch)
+        for weight, gradient in zip(weights, gradients, strict=True):
+            weight.grad = gradient if weight.grad is None else weight.grad + gradient
+        return float(loss)
+
+    def _made(self, model: ConservativePotential, weights: list[Tensor], batch: Batch) -> Step:
+        step = _step(model, self.options)
+        if not self.options.compile or not self._regular or batch.kinds.device.type != "cpu":
+            return step
+        made, why = compiled(step, weights, batch)
+        if why:
+            self.warnings.append(f"training runs uncompiled, some three times slower: {why}")
+        return made
+
+    def errors(self, model: ConservativePotential, structures: Structures) -> tuple[np.ndarray, dict[str, float]]:
+        """Each structure's error as the loss weighs it (eV / Angstrom), and mean absolute errors by what they are of."""
+        key = id(structures)
+        if key not in self._others:
+            self._others[key] = Prepared(structures, model, *self._kind)
+        found = deviations(model, self._others[key])
+        task = self.options.task
+        each = found["forces"] + task.energy_weight * found["energy per atom"]
+        return each, {name: float(values.mean()) for name, values in found.items()}
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Nothing."""
+        return {}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Nothing."""
+
+
+def _step(model: ConservativePotential, options: TrainingOptions) -> Step:
+    """Loss and its gradients as a function of weights and batch alone."""
+    names = [name.removeprefix("network.") for name, _ in model.named_parameters()]
+
+    def step(weights: list[Tensor], batch: Batch) -> list[Tensor]:
+        with torch.enable_grad():
+            own = [weight.detach().requires_grad_(True) for weight in weights]
+            found = predicted(model, batch, dict(zip(names, own, strict=True)), differentiable=True)
+            loss = energy_force_loss(found, batch, batch.sizes, model.scale, options.task.weights)
+            gradients = torch.autograd.grad(loss, own)
+        return [loss.detach(), *(gradient.detach() for gradient in gradients)]
+
+    return step

@@ -1,0 +1,89 @@
+"""What a potential says of labelled structures, and by how much it is off."""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mcegnn.datasets.structures import Structures
+from mcegnn.models.potential import ConservativePotential
+from mcegnn.training.prepared import Batch, Prepared
+
+_PLACES = 40_000  # pairs that are evaluated at once
+
+
+class Predicted(NamedTuple):
+    """Energies [n_structures] (eV, without the reference energies), forces [n_atoms, 3] and stresses [n_structures, 3, 3]."""
+
+    energies: Tensor
+    forces: Tensor
+    stresses: Tensor
+
+
+def predicted(
+    model: ConservativePotential, batch: Batch, weights: Mapping[str, Tensor] | None = None, *, differentiable: bool = False
+) -> Predicted:  # fmt: skip
+    """What the model says of a batch, with these weights of its network; stresses are NaN where there is no volume."""
+    hood, n = batch.hood, len(batch.energies)
+    each, gradient = model.energies_and_gradient(batch.kinds, batch.offsets, hood, weights, differentiable=differentiable)
+    forces = gradient.sum(1) - hood.returned(gradient)
+    virials = (batch.offsets.unsqueeze(-1) * gradient.unsqueeze(-2)).sum(1)
+    sums = (part.new_zeros(n, *part.shape[1:]).index_add(0, batch.owner, part) for part in (each, virials))
+    energies, virial = sums
+    return Predicted(energies, forces, virial / batch.volumes.view(-1, 1, 1))
+
+
+def _said(model: ConservativePotential, prepared: Prepared) -> Iterator[tuple[Batch, Predicted]]:
+    """The structures in blocks, with what the model says of them."""
+    per_structure = int(prepared.structures.sizes.max()) * prepared.degree
+    block = max(1, _PLACES // per_structure)
+    for first in range(0, len(prepared), block):
+        batch = prepared.batch(np.arange(first, min(first + block, len(prepared))))
+        yield batch, Predicted(*(part.detach() for part in predicted(model, batch)))
+
+
+def residuals(model: ConservativePotential, structures: Structures) -> np.ndarray:
+    """By how much each structure's energy is above what the model says [n] (eV)."""
+    weight = next(model.parameters())
+    prepared = Prepared(structures, model, weight.dtype, weight.device)
+    return np.concatenate([(batch.energies - said.energies).double().numpy(force=True) for batch, said in _said(model, prepared)])
+
+
+def deviations(model: ConservativePotential, prepared: Prepared) -> dict[str, np.ndarray]:
+    """Mean absolute errors of each structure [n]: of forces (eV / Angstrom), energy, energy per atom (eV) and, where known, stress."""
+    found: dict[str, list[Tensor]] = {"forces": [], "energy": [], "energy per atom": [], "stress": []}
+    for batch, said in _said(model, prepared):
+        off = (said.forces - batch.forces).abs().mean(1)
+        energy = (said.energies - batch.energies).abs()
+        found["forces"].append(torch.zeros_like(energy).index_add(0, batch.owner, off) / batch.sizes)
+        found["energy"].append(energy)
+        found["energy per atom"].append(energy / batch.sizes)
+        found["stress"].append((said.stresses - batch.stresses).abs().mean((1, 2)))
+    joined = {name: torch.cat(parts).double().numpy(force=True) for name, parts in found.items()}
+    joined["stress"] = joined["stress"][np.isfinite(joined["stress"])]
+    return {name: values for name, values in joined.items() if len(values)}
+
+
+def measures(model: ConservativePotential, structures: Structures) -> dict[str, float]:
+    """Mean absolute and root-mean-square errors over all structures: of energies (eV), energies per atom, components of forces
+    (eV / Angstrom), also by element, and, where the data has them, components of stresses (eV / Angstrom^3).
+    """
+    from ase.data import chemical_symbols
+
+    weight = next(model.parameters())
+    kept: tuple[list[np.ndarray], ...] = ([], [], [])
+    for batch, said in _said(model, Prepared(structures, model, weight.dtype, weight.device)):
+        off = (said.energies - batch.energies, said.forces - batch.forces, said.stresses - batch.stresses)
+        for parts, part in zip(kept, off, strict=True):
+            parts.append(part.double().numpy(force=True))
+    energy, force, stress = (np.concatenate(parts) for parts in kept)
+    known = stress[np.isfinite(stress)]
+    return {
+        "energy_mae": float(abs(energy).mean()), "energy_rmse": float((energy**2).mean() ** 0.5),
+        "energy_per_atom_mae": float(abs(energy / structures.sizes).mean()),
+        "force_mae": float(abs(force).mean()), "force_rmse": float((force**2).mean() ** 0.5),
+        **{f"force_mae_{chemical_symbols[z]}": float(abs(force[structures.species == z]).mean()) for z in structures.elements},
+        **({"stress_mae": float(abs(known).mean())} if len(known) else {}),
+    }  # fmt: skip

@@ -1,0 +1,90 @@
+"""Labelled structures as tensors with their neighbourhoods, from which batches are cut without a loop over atoms."""
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mcegnn.datasets.structures import Structures
+from mcegnn.neighborhood import Neighborhood, places
+
+
+class Batch(NamedTuple):
+    """Structures side by side: kinds and ``owner`` (whose each atom is) [n_atoms], offsets [n_atoms, degree, 3] with `Neighborhood`'s senders
+    and mirror, what they should give (energies [n] without the reference energies, forces [n_atoms, 3], stresses [n, 3, 3], NaN where
+    unknown), and how large they are (``sizes``, ``volumes`` [n]).
+    """
+
+    kinds: Tensor
+    owner: Tensor
+    offsets: Tensor
+    senders: Tensor
+    mirror: Tensor
+    energies: Tensor
+    forces: Tensor
+    stresses: Tensor
+    sizes: Tensor
+    volumes: Tensor
+
+    @property
+    def hood(self) -> Neighborhood:
+        """Who is near whom."""
+        return Neighborhood(self.senders, self.mirror)
+
+
+class Knowing(Protocol):
+    """What is needed of a model: its cutoff, its species and their energies."""
+
+    cutoff: float
+    reference_energies: np.ndarray
+
+    def kinds(self, numbers: np.ndarray) -> np.ndarray: ...
+
+
+class Prepared:
+    """All of the structures, their pairs within the model's cutoff found once; memory is that of all pairs."""
+
+    def __init__(self, structures: Structures, model: Knowing, dtype: torch.dtype, device: torch.device) -> None:
+        parts = [places(structures.system(k), model.cutoff) for k in range(len(structures))]
+        degree = max(part.senders.shape[1] for part in parts)
+        n = int(structures.starts[-1])
+        senders, mirror, offsets = np.zeros((n, degree), int), np.zeros((n, degree), int), np.zeros((n, degree, 3))
+        # within the structure; empty places are their own node's and their own mirror images
+        own = np.arange(n) - np.repeat(structures.starts[:-1], structures.sizes)
+        senders[:], mirror[:] = own[:, None], own[:, None] * degree + np.arange(degree)
+        offsets[..., 0] = model.cutoff
+        for part, first, last in zip(parts, structures.starts[:-1], structures.starts[1:], strict=True):
+            there = part.senders.shape[1]
+            node, place = np.divmod(part.mirror, there)
+            senders[first:last, :there], offsets[first:last, :there] = part.senders, part.offsets
+            mirror[first:last, :there] = node * degree + place
+        kinds = model.kinds(structures.species)
+        reference = np.add.reduceat(model.reference_energies[kinds], structures.starts[:-1])
+        self.structures, self.degree = structures, degree
+        self._starts, self._sizes = torch.from_numpy(structures.starts), torch.from_numpy(structures.sizes)
+        self._kinds, self._senders, self._mirror = (torch.from_numpy(a).to(device) for a in (kinds, senders, mirror))
+        volumes = np.where(structures.pbc.all(1), abs(np.linalg.det(structures.cells)), 1.0)
+        self._floats = tuple(
+            torch.from_numpy(np.asarray(a)).to(device, dtype)
+            for a in (offsets, structures.energies - reference, structures.forces, structures.stresses, volumes)
+        )
+
+    def __len__(self) -> int:
+        return len(self.structures)
+
+    def batch(self, which: np.ndarray) -> Batch:
+        """These structures side by side."""
+        chosen = torch.from_numpy(np.asarray(which))
+        sizes, starts = self._sizes[chosen], self._starts[chosen]
+        first = sizes.cumsum(0) - sizes
+        owner = torch.repeat_interleave(torch.arange(len(chosen)), sizes)
+        at = torch.arange(len(owner)) + (starts - first)[owner]
+        device = self._kinds.device
+        at, owner, first, chosen = (index.to(device) for index in (at, owner, first, chosen))
+        offsets, energies, forces, stresses, volumes = self._floats
+        here = first[owner].unsqueeze(1)
+        return Batch(
+            self._kinds[at], owner, offsets[at], self._senders[at] + here, (self._mirror[at] + here * self.degree).flatten(),
+            energies[chosen], forces[at], stresses[chosen], sizes.to(offsets), volumes[chosen],
+        )  # fmt: skip
