@@ -4,6 +4,7 @@ torch is imported here only when there is a model.
 """
 
 import hashlib
+import math
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -70,11 +71,9 @@ class Members:
     names: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        from mcegnn.models.potential import ConservativePotential
-
         first = self.models[0]
         for one, name in zip(self.models, self.names, strict=True):
-            if not isinstance(one, ConservativePotential):
+            if not is_potential(one):
                 raise ValueError(f"a committee is made of potentials; {name} is a {type(one).__name__}")
             for what in ("species", "periodic"):
                 if (a := getattr(first, what)) != (b := getattr(one, what)):
@@ -83,6 +82,13 @@ class Members:
     def refuse_unfit(self, system: System) -> None:
         """As each member's."""
         self.models[0].refuse_unfit(system)
+
+
+def is_potential(model: Any) -> bool:
+    """Whether the model gives energies of atoms."""
+    from mcegnn.models.potential import ConservativePotential
+
+    return isinstance(model, ConservativePotential)
 
 
 def is_dynamics(model: Any) -> bool:
@@ -97,15 +103,13 @@ def dressed(model: Any, system: System) -> System:
     return system if is_dynamics(model) else model.dressed(system)
 
 
-def law(model: Any) -> Potential:
-    """The learned force with a kernel; a potential, or a committee of such, with its weights frozen."""
-    from mcegnn.models.potential import ConservativePotential
-
+def law(model: Any, *, warn: float = math.inf, stop: float = math.inf) -> Potential:
+    """The learned force with a kernel; a potential, or a committee of such with limits of its uncertainty, with frozen weights."""
     if isinstance(model, Members):
         from systems.committee import Committee
 
-        return Committee([law(one) for one in model.models])
-    made: Potential = model if isinstance(model, ConservativePotential) else model.tabulated()
+        return Committee([law(one) for one in model.models], warn=warn, stop=stop)
+    made: Potential = model.frozen() if is_potential(model) else model.tabulated()
     return made
 
 

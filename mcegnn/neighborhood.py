@@ -28,7 +28,7 @@ class _Sent(torch.autograd.Function):
         return nodes.index_select(dim, senders.reshape(-1)).unflatten(dim, senders.shape)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         return _Returned.apply(gradient, *ctx.saved_tensors, ctx.dim), None, None, None
 
 
@@ -42,7 +42,7 @@ class _Returned(torch.autograd.Function):
         return places.flatten(dim, dim + 1).index_select(dim, mirror).unflatten(dim, senders.shape).sum(dim + 1)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         return _Sent.apply(gradient, *ctx.saved_tensors, ctx.dim), None, None, None
 
 

@@ -74,7 +74,7 @@ ASTRONOMICAL = Units(
 BY_NAME = {units.name: units for units in (REDUCED, METAL, ASTRONOMICAL)}
 
 _QUANTITY = re.compile(
-    r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?nan|[+-]?inf)\s*((?:(?:1?/)?[A-Za-z]+(?:\^?-1)?)?)\s*", re.IGNORECASE
+    r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?nan|[+-]?inf)\s*((?:(?:1?/)?[A-Za-z]+(?:\^?-1|/[A-Za-z]+)?)?)\s*", re.IGNORECASE
 )
 
 
@@ -113,6 +113,12 @@ def temperature(text: str, what: str) -> float:
 def pressure(text: str, what: str) -> float:
     """eV/Angstrom^3 of a quantity such as "1 bar"; ValueError, in one sentence, without a unit, below zero, or for anything else."""
     return _sized(text, what, '"1 bar"', "pressure", {unit: pascals / PASCALS for unit, pascals in _PASCALS.items()})
+
+
+def force(text: str, what: str) -> float:
+    """eV/Angstrom of a quantity such as "0.2 eV/A"; ValueError, in one sentence, without a unit, below zero, or for anything else."""
+    sizes = {f"{energy}/{length}": size for energy, size in (("eV", 1.0), ("meV", 1e-3)) for length in ("A", "Angstrom")}
+    return _sized(text, what, '"0.2 eV/A"', "force", sizes)
 
 
 def rate(text: str, units: Units, what: str) -> float:

@@ -37,3 +37,8 @@ Period = Annotated[
 ]
 Flexible = Annotated[bool | None, _option("--flexible", "Of npt: all of the cell moves, angles too, not only its volume.")]
 Relax = Annotated[bool | None, _option("--relax", "Relax positions before the run, until no force is above 0.05 eV/Angstrom.")]
+WarnAbove = Annotated[
+    str | None,
+    _option("--warn-above", 'Of a committee (--model A,B,C): warn where its models disagree on a force by more than "0.2 eV/A".'),
+]
+StopAbove = Annotated[str | None, _option("--stop-above", "Of a committee: stop there, and keep the frames before.")]

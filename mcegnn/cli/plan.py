@@ -9,7 +9,7 @@ from typing import Any
 
 from mcegnn.cli.plan_atoms import atoms_run
 from mcegnn.cli.times import FRAMES, Times, every_of, steps_of
-from mcegnn.simulation import ChargedRun, Configuration, SolarRun
+from mcegnn.simulation import AtomsRun, ChargedRun, Configuration, SolarRun
 from systems.units import ASTRONOMICAL, REDUCED, duration
 
 SYSTEMS = ("charged", "solar")
@@ -18,7 +18,7 @@ _OPTIONS = {
     "solar": ("epoch", "bodies", "without", "relativity", "j2", "model"),
     "a file": (
         "calculator", "potential", "model", "ensemble", "temperature", "pressure", "friction", "period", "flexible", "relax", "systems",
-        "seed",
+        "seed", "warn-above", "stop-above",
     ),
 }  # fmt: skip
 
@@ -78,6 +78,11 @@ def _with_model(config: Configuration, name: str, times: Times, options: Mapping
 
     model, digest = learned.model(name, config.system)
     config = replace(config, model=name, model_digest=digest)
+    if isinstance(config, AtomsRun):
+        from systems.molecules import read
+
+        model.refuse_unfit(read(config.file).system)
+        return config
     if not learned.is_dynamics(model):
         model.refuse_number(config.n_particles)
         if config.integrator == "wisdom-holman":

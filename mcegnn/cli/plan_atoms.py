@@ -13,7 +13,7 @@ from mcegnn.names import nearest
 from mcegnn.simulation.atoms import BY_ENSEMBLE, INTEGRATORS, THERMOSTATS, AtomsRun
 from systems.molecules import path_of, read
 from systems.system import System
-from systems.units import METAL, duration, pressure, rate, temperature
+from systems.units import METAL, duration, force, pressure, rate, temperature
 
 _FORCES = ("calculator", "model", "potential")
 _HYDROGEN = 4.0  # u: what is lighter vibrates fast
@@ -48,7 +48,7 @@ def atoms_run(file: str, integrator: str | None, times: Times, options: Mapping[
         integrator=chosen, dt=dt, n_steps=n_steps, every=every_of(times, n_steps, max(1, n_steps // FRAMES)),
         n_particles=system.n_particles, n_systems=n_systems, seed=seed, file=file, frozen=tuple(np.flatnonzero(frozen).tolist()),
         calculator=options.get("calculator", ""), potential=options.get("potential", ""),
-        ramp=n_steps * dt if ramped else 0.0, flexible=bool(options.get("flexible")), relax=0.05 if options.get("relax") else 0.0,
+        **_limits(options), ramp=n_steps * dt if ramped else 0.0, flexible=bool(options.get("flexible")), relax=0.05 if options.get("relax") else 0.0,
         draw=_drawn(file, system, chosen, n_systems, held["temperature"]), **held,
     )  # fmt: skip
     if config.n_particles - len(config.frozen) == 1 and chosen == "nose-hoover":
@@ -59,6 +59,19 @@ def atoms_run(file: str, integrator: str | None, times: Times, options: Mapping[
     faster = 'hydrogen vibrates in 9 fs, so a time step above 1 fs moves it wrongly; use --dt "0.5 fs"'
     moments = f"{file} has initial magnetic moments, which are not handed on: tell the calculator, as in tblite:multiplicity=3"
     return config, [faster] * long + [moments] * (magnetic and bool(config.calculator))
+
+
+def _limits(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Of what a committee's models may disagree by; ValueError where there is no committee."""
+    given = {name.replace("-", "_"): force(options[name], f"--{name}") for name in ("warn-above", "stop-above") if options.get(name)}
+    if given and "," not in options.get("model", ""):
+        raise ValueError(
+            f"--{next(iter(given)).replace('_', '-')} is of a committee; name its models with commas in between: --model A,B,C"
+        )
+    for name, limit in given.items():
+        if not limit:
+            raise ValueError(f"--{name.replace('_', '-')} must be above zero; models always disagree a little")
+    return given
 
 
 def refuse_forces(file: str, options: Mapping[str, Any]) -> None:

@@ -106,6 +106,8 @@ def rollout(
     period: atoms.Period = None,
     flexible: atoms.Flexible = None,
     relax: atoms.Relax = None,
+    warn_above: atoms.WarnAbove = None,
+    stop_above: atoms.StopAbove = None,
     threads: Annotated[int | None, typer.Option(help="Threads, for many systems or a large one. [default: all cores]")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
@@ -138,6 +140,7 @@ def rollout(
         "particles": particles, "systems": systems, "seed": seed, "epoch": epoch, "bodies": bodies, "without": without or None,
         "relativity": relativity, "j2": j2, "model": model, "calculator": calculator, "potential": potential, "ensemble": ensemble,
         "temperature": temperature, "pressure": pressure, "friction": friction, "period": period, "flexible": flexible, "relax": relax,
+        "warn-above": warn_above, "stop-above": stop_above,
     }  # fmt: skip
     if threads is not None and threads < 1:
         raise Mistake(f"--threads must be at least 1, not {threads}")

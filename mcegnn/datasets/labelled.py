@@ -99,7 +99,7 @@ def _frames(path: Path, arrays: dict[str, np.ndarray], keys: tuple[str, ...]) ->
     species, positions, energies, forces = (arrays[key] for key in keys)
     shape = (*energies.shape[:1], *species.shape[:1], 3)
     for key, expected in zip(keys, (shape[1:2], shape, shape[:1], shape), strict=True):
-        if arrays[key].shape != expected or 0 in expected or len(shape) != 3:
+        if arrays[key].shape != expected or 0 in expected:
             raise ValueError(f"{path}: {key} has shape {arrays[key].shape}, not {expected}; fetch the file anew from {SOURCE}")
         if not np.isfinite(arrays[key]).all():
             k = int(np.argwhere(~np.isfinite(arrays[key]))[0, 0])

@@ -11,7 +11,7 @@ from mcegnn.neighborhood import Neighborhood, collated, places
 from mcegnn.nn.energy import EnergyNetwork, derivative
 from mcegnn.nn.harmonics import MOST
 from mcegnn.nn.repulsion import Repulsion
-from systems.system import Evaluation, System
+from systems.system import Evaluation, Potential, System
 from systems.units import METAL
 
 
@@ -87,6 +87,10 @@ class ConservativePotential(nn.Module):
         if any(system.pbc) and not self.periodic:
             raise ValueError("the model was trained on molecules alone, so it does not know periodic systems; set pbc to False")
         self.kinds(np.asarray(system.species))
+
+    def frozen(self) -> Potential:
+        """The potential as it is now, made for dynamics."""
+        return self
 
     def forward(self, system: System) -> Evaluation:
         """Energy (eV), forces, stress where the cell is periodic in all directions, and energies of atoms; of a single NumPy system."""

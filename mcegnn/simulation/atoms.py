@@ -27,7 +27,8 @@ class AtomsRun(Configuration):
 
     ``temperature`` (kelvin) and ``pressure`` (eV / Angstrom^3) are none, one, or two numbers, first and last of a `Ramp` that takes the
     time ``ramp``. ``friction`` is the particles', ``period`` that of a Nose-Hoover chain or of the cell. ``relax``, where it is not zero,
-    is the largest force (eV / Angstrom) that is left before the run; ``draw`` says whether velocities are drawn or the file's.
+    is the largest force (eV / Angstrom) that is left before the run; ``draw`` says whether velocities are drawn or the file's. Where they
+    are not zero, ``warn_above`` and ``stop_above`` (eV / Angstrom) limit what the models of a committee may disagree by.
     """
 
     system: ClassVar[str] = "atoms"
@@ -46,6 +47,8 @@ class AtomsRun(Configuration):
     frozen: tuple[int, ...] = ()
     relax: float = 0.0
     draw: bool = False
+    warn_above: float = 0.0
+    stop_above: float = 0.0
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Self:
@@ -145,7 +148,7 @@ class AtomsRun(Configuration):
         if self.calculator:
             return named.calculator_potential(self.calculator, stress=self.integrator == "npt")
         if not self.potential:
-            return learned.law(self.learned)
+            return learned.law(self.learned, warn=self.warn_above or np.inf, stop=self.stop_above or np.inf)
         made = named.potential(self.potential)
         if self.potential_digest and named.digest(made) != self.potential_digest:
             raise ValueError(f"the source of the potential {self.potential} has changed since the run began; put it back as it was")
