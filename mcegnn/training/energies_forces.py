@@ -54,7 +54,7 @@ class EnergiesForces:
         return float(loss)
 
     def _made(self, model: ConservativePotential, weights: list[Tensor], batch: Batch) -> Step:
-        step = _step(model, self.options)
+        step = step_of(model, self.options)
         if not self.options.compile or not self._regular or batch.kinds.device.type != "cpu":
             return step
         made, why = compiled(step, weights, batch)
@@ -80,7 +80,7 @@ class EnergiesForces:
         """Nothing."""
 
 
-def _step(model: ConservativePotential, options: TrainingOptions) -> Step:
+def step_of(model: ConservativePotential, options: TrainingOptions) -> Step:
     """Loss and its gradients as a function of weights and batch alone."""
     names = [name.removeprefix("network.") for name, _ in model.named_parameters()]
 

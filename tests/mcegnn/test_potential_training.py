@@ -1,6 +1,7 @@
 """Training a potential on labelled structures: batches, gradients, fine-tuning, and the commands around it."""
 
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,12 @@ from mcegnn.datasets.structures import Structures, StructureSplit, split
 from mcegnn.models.potential import ConservativePotential
 from mcegnn.models.store import Stored, load
 from mcegnn.training.compilation import compiled
-from mcegnn.training.energies_forces import EnergiesForces, _step
+from mcegnn.training.energies_forces import EnergiesForces, step_of
 from mcegnn.training.options import TrainingOptions, parse
 from mcegnn.training.prediction import measures, predicted
 from mcegnn.training.prepared import Prepared
 from mcegnn.training.setup import potential
 from mcegnn.training.trainer import Trainer
-from tests_commands import invoke  # noqa: F401
 
 CPU = torch.device("cpu")
 SMALL = {"n_features": 8, "n_channels": [3, 2], "n_layers": 2, "n_radial": 5, "cutoff": 4.0}
@@ -60,3 +60,277 @@ def crystals(n: int, seed: int = 0) -> list[Atoms]:
         atoms.positions += 0.1 * stream.normal(size=atoms.positions.shape)
         made.append(labelled(atoms, stress=True))
     return made
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick() -> Iterator[None]:
+    """Tiny models run in one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """A folder with clusters and crystals."""
+    ase.io.write(tmp_path / "clusters.xyz", clusters(30))
+    ase.io.write(tmp_path / "crystals.xyz", crystals(12))
+    return tmp_path
+
+
+def options(**changes: Any) -> TrainingOptions:
+    values: dict[str, Any] = {
+        "data": {"name": "clusters.xyz", "n_train": 20, "n_validation": 5},
+        "model": {"kind": "ConservativePotential", "hyperparameters": SMALL},
+        "task": {"kind": "energy-forces"},
+        "n_updates": 20, "batch": 4, "warmup": 2, "validate_every": 10, "ema": 0.9, "precision": "float64",
+    }  # fmt: skip
+    return parse({**values, **changes})
+
+
+def task(structures: Structures, chosen: TrainingOptions) -> tuple[EnergiesForces, ConservativePotential]:
+    torch.manual_seed(0)
+    model: Any = potential(chosen, structures).model.double()
+    return EnergiesForces(chosen, StructureSplit(structures, structures, structures), model), model
+
+
+def test_a_batch_says_of_each_structure_what_it_says_alone(files: Path) -> None:
+    """Structures of three sizes side by side, with places that some of them leave empty."""
+    structures = from_file(files / "clusters.xyz")
+    _, model = task(structures, options())
+    which = np.array([7, 2, 9, 0])
+    batch = Prepared(structures, model, torch.float64, CPU).batch(which)
+    said = predicted(model, batch)
+    alone = [model(structures.system(k)) for k in which]
+    reference = [model.reference_energies[model.kinds(structures.system(k).species)].sum() for k in which]
+    np.testing.assert_allclose(said.energies.detach().numpy() + np.array(reference), [one.energy for one in alone], rtol=1e-12)
+    np.testing.assert_allclose(said.forces.detach(), np.concatenate([one.forces for one in alone]), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(batch.energies.numpy() + np.array(reference), structures.energies[which], rtol=1e-12)
+    np.testing.assert_array_equal(batch.forces, np.concatenate([structures.take(np.array([k])).forces for k in which]))
+
+
+def test_stresses_of_a_batch_of_crystals(files: Path) -> None:
+    structures = from_file(files / "crystals.xyz")
+    _, model = task(structures, options())
+    batch = Prepared(structures, model, torch.float64, CPU).batch(np.array([3, 1]))
+    said = predicted(model, batch).stresses.detach()
+    for got, k in zip(said, (3, 1), strict=True):
+        stress = model(structures.system(k)).stress
+        np.testing.assert_allclose(got, stress, rtol=0, atol=1e-12 * abs(stress).max())
+
+
+@pytest.mark.parametrize("file", ["clusters.xyz", "crystals.xyz"])
+def test_gradients_are_the_slopes_of_the_loss(files: Path, file: str) -> None:
+    """Of energies, forces and stresses together, by differences, for a few weights of each tensor."""
+    structures = from_file(files / file)
+    work, model = task(structures, options(task={"kind": "energy-forces", "energy_weight": 0.7, "stress_weight": 5.0}))
+    which, weights = np.array([1, 4, 6]), list(model.parameters())
+
+    def loss() -> float:
+        model.zero_grad()
+        return work.accumulate(model, which, 0)
+
+    loss()
+    gradients = [weight.grad.clone() for weight in weights if weight.grad is not None]
+    assert len(gradients) == len(weights)
+    stream = np.random.default_rng(0)
+    for weight, gradient in zip(weights, gradients, strict=True):
+        at, h = tuple(stream.integers(n) for n in weight.shape), 1e-5
+        ends = []
+        for sign in (1, -1):
+            with torch.no_grad():
+                weight[at] += sign * h
+            ends.append(loss())
+            with torch.no_grad():
+                weight[at] -= sign * h
+        np.testing.assert_allclose((ends[0] - ends[1]) / 2 / h, gradient[at], rtol=1e-4, atol=1e-8)
+
+
+def test_gradients_add_up(files: Path) -> None:
+    work, model = task(from_file(files / "clusters.xyz"), options())
+    which = np.array([1, 2])
+    work.accumulate(model, which, 0)
+    once = [weight.grad.clone() for weight in model.parameters() if weight.grad is not None]
+    work.accumulate(model, which, 0)
+    for weight, gradient in zip(model.parameters(), once, strict=True):
+        np.testing.assert_allclose(weight.grad, 2 * gradient, rtol=1e-12)
+
+
+def test_a_compiled_step_is_the_step(files: Path) -> None:
+    """Where there is no compiler it is the step itself, and says so."""
+    structures = from_file(files / "crystals.xyz")
+    chosen = options(task={"kind": "energy-forces", "stress_weight": 1.0})
+    _, model = task(structures, chosen)
+    prepared, step = Prepared(structures, model, torch.float64, CPU), step_of(model, chosen)
+    weights: list[torch.Tensor] = list(model.parameters())
+    made, why = compiled(step, weights, prepared.batch(np.array([0, 1])))
+    assert (made is step) == bool(why)
+    other = prepared.batch(np.array([5, 2]))
+    for got, wanted in zip(made(weights, other), step(weights, other), strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-12 * max(1.0, float(wanted.abs().max())))
+
+
+def test_training_learns(files: Path) -> None:
+    structures = split(from_file(files / "clusters.xyz"), 24, 5, 0)
+    chosen = options(n_updates=150, lr=1e-2, validate_every=150)
+    torch.manual_seed(0)
+    stored = potential(chosen, structures.train)
+    before = measures(stored.model, structures.test) if len(structures.test) else measures(stored.model, structures.validation)
+    trainer = Trainer(stored, structures, chosen)
+    (end,) = trainer.run()
+    after = measures(trainer.best, structures.test)
+    assert after["force_mae"] < 0.5 * before["force_mae"]
+    assert end.parts["forces"] == pytest.approx(measures(trainer.average, structures.validation)["force_mae"], rel=0.2)
+
+
+def test_measures_are_those_of_plain_numpy(files: Path) -> None:
+    structures = from_file(files / "crystals.xyz")
+    _, model = task(structures, options())
+    said = [model(structures.system(k)) for k in range(len(structures))]
+    energy = np.array([one.energy for one in said]) - structures.energies
+    force = np.concatenate([one.forces for one in said]) - structures.forces
+    stress = np.stack([one.stress for one in said]) - structures.stresses
+    found = measures(model, structures)
+    wanted = {
+        "energy_mae": abs(energy).mean(), "energy_rmse": (energy**2).mean() ** 0.5, "energy_per_atom_mae": abs(energy).mean() / 4,
+        "force_mae": abs(force).mean(), "force_rmse": (force**2).mean() ** 0.5, "force_mae_Cu": abs(force).mean(),
+        "stress_mae": abs(stress).mean(),
+    }  # fmt: skip
+    assert found == pytest.approx(wanted, rel=1e-9)
+
+
+def test_what_the_data_decide(files: Path) -> None:
+    structures = from_file(files / "clusters.xyz")
+    made: Any = potential(options(), structures).model
+    assert made.species == (8, 29)
+    assert not made.periodic
+    assert made.scale == pytest.approx((structures.forces**2).mean() ** 0.5)
+    pairs = [np.linalg.norm(x[:, None] - x, axis=-1) < 4.0 for x in (structures.system(k).positions for k in range(len(structures)))]
+    near = sum(p.sum() - len(p) for p in pairs) / structures.starts[-1]
+    assert made.network.n_neighbors == pytest.approx(near)
+    composition = structures.composition([8, 29])
+    left = structures.energies - composition @ made.reference_energies
+    np.testing.assert_allclose(composition.T @ left, 0, atol=1e-8)  # least squares
+    assert potential(options(), from_file(files / "crystals.xyz")).hyperparameters["periodic"]
+
+
+def test_fine_tuning_starts_where_the_other_model_ends(files: Path) -> None:
+    """Data whose energies count from elsewhere: the weights are kept, the reference energies follow."""
+    structures = from_file(files / "clusters.xyz")
+    chosen = options()
+    torch.manual_seed(0)
+    first = potential(chosen, structures)
+    first.model.double()
+    shifted = from_file(files / "clusters.xyz")
+    shifted.energies[:] += shifted.composition([8, 29]) @ np.array([-2000.0, 30.0])
+    other: Any = potential(chosen, shifted, first).model
+    for one, two in zip(first.model.parameters(), other.parameters(), strict=True):
+        np.testing.assert_array_equal(one.detach(), two.detach())
+    before = measures(first.model, structures)["energy_mae"]
+    after = measures(other, shifted)["energy_mae"]
+    assert after <= before * 1.0001 + 1e-9
+
+
+Command = Callable[..., Any]
+
+
+def arguments(*more: str) -> list[str]:
+    small = json.dumps(SMALL).replace(":", " =").replace('"n', "n").replace('" =', " =").replace('"cutoff', "cutoff")
+    return [
+        "train", "extxyz", "--data", "clusters.xyz", "-o", "run", "--set", f"model.hyperparameters={small}", "--set", "n_updates=8",
+        "--set", "validate_every=4", "--set", "warmup=2", "--set", "data.n_train=20", "--set", "data.n_validation=5", *more,
+    ]  # fmt: skip
+
+
+def test_train_evaluate_and_go_on(files: Path, cli: Command) -> None:
+    out = cli(*arguments())
+    assert out.code == 0
+    assert "training structures" in out.out
+    assert "test, forces" in out.out
+    said = json.loads(cli("evaluate", "run/best.safetensors", "clusters.xyz", "--json").out)
+    assert said["structures"] == 5
+    kept = load("run/best.safetensors")
+    assert said["force_mae"] == measures(kept.model, split(from_file("clusters.xyz"), 20, 5, 0).test)["force_mae"]
+    assert kept.hyperparameters["species"] == [8, 29]
+    rows = Path("run/metrics.csv").read_text().splitlines()
+    assert rows[0].startswith("update,loss,error,median,best,lr,seconds,forces,energy")
+    assert len(rows) == 3
+    table = cli("evaluate", "run/best.safetensors", "clusters.xyz")
+    assert f"{1e3 * said['force_mae']:.4g} meV/Angstrom" in table.out
+    tuned = cli("train", "extxyz", "--data", "clusters.xyz", "--from", "run/best.safetensors", "-o", "tuned", "--set", "n_updates=4",
+                "--set", "model.hyperparameters={}", "--set", "data.n_validation=3")  # fmt: skip
+    assert tuned.code == 0, tuned.err
+
+
+def test_a_resumed_training_is_the_same_to_the_bit(files: Path, cli: Command) -> None:
+    assert cli(*arguments()).code == 0
+    whole = load("run/best.safetensors").model.state_dict()
+    assert cli(*arguments("--set", "patience=0", "--force", "--quiet")).code == 0
+    chosen = options()
+    structures = split(from_file("clusters.xyz"), 20, 5, 0)
+    torch.manual_seed(0)
+    one = Trainer(potential(chosen, structures.train), structures, chosen)
+    run = one.run()
+    next(run)
+    one.save(Path("half.checkpoint"))
+    from mcegnn.training.trainer import checkpoint
+
+    other = Trainer(potential(chosen, structures.train), structures, chosen)
+    other.restore(*checkpoint(Path("half.checkpoint")))
+    list(run), list(other.run())
+    for a, b in zip(one.model.parameters(), other.model.parameters(), strict=True):
+        np.testing.assert_array_equal(a.detach(), b.detach())
+    for name, weight in load("run/best.safetensors").model.state_dict().items():
+        np.testing.assert_array_equal(weight, whole[name])
+
+
+def test_data_in_doubt_are_reported_before_training(files: Path, cli: Command) -> None:
+    strange = crystals(12)
+    for atoms in strange:
+        atoms.calc.results["forces"] = atoms.calc.results["forces"] * 100.0
+    ase.io.write("clusters.xyz", strange)
+    out = cli(*arguments("--set", "data.n_train=8", "--set", "data.n_validation=2", "--dry-run"))
+    assert out.code == 0
+    assert "warning: " in out.err
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (["--set", "batch=21"], "20 structures to train on are fewer than a batch of 21; set batch to fewer"),
+        (["--data", "nothing.xyz"], "there is no file nothing.xyz"),
+        (["--from", "charged-force"], "a potential cannot start from a LearnedForce"),
+        (["--set", "data.n_train=400"], "400 structures to train on"),
+        (["--set", "model.kind=LearnedForce"], "a task that is energy-forces trains a ConservativePotential, not a LearnedForce"),
+        (["--set", "model.hyperparameters.cutof=3"], "did you mean cutoff?"),
+        (["--set", "model.hyperparameters.species=[6]"], "the structures hold"),
+    ],
+    ids=lambda value: value[-1] if isinstance(value, list) else "",
+)
+def test_mistakes(files: Path, cli: Command, change: list[str], said: str) -> None:
+    out = cli(*arguments(*change))
+    assert out.code == 2
+    assert said in out.err
+    assert not Path("run").exists()
+
+
+def test_a_model_does_not_start_from_one_that_knows_other_species(files: Path, cli: Command) -> None:
+    assert cli(*arguments("--quiet")).code == 0
+    carbon = labelled(molecule("C2H2"))
+    ase.io.write("carbon.xyz", [carbon] * 20)
+    out = cli(
+        "train", "extxyz", "--data", "carbon.xyz", "--from", "run/best.safetensors", "-o", "tuned", "--set", "model.hyperparameters={}"
+    )
+    assert out.code == 2
+    assert "the model never saw H, C: it was trained on O, Cu" in out.err
+
+
+def test_evaluation_of_data_with_unknown_species(files: Path, cli: Command) -> None:
+    torch.manual_seed(0)
+    from mcegnn.models.store import save
+
+    save(Stored.make("ConservativePotential", {"species": [1], **SMALL}), "hydrogen.safetensors")
+    out = cli("evaluate", "hydrogen.safetensors", "clusters.xyz")
+    assert out.code == 2
+    assert "the model never saw O, Cu: it was trained on H" in out.err
