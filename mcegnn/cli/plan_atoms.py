@@ -48,8 +48,8 @@ def atoms_run(file: str, integrator: str | None, times: Times, options: Mapping[
         integrator=chosen, dt=dt, n_steps=n_steps, every=every_of(times, n_steps, max(1, n_steps // FRAMES)),
         n_particles=system.n_particles, n_systems=n_systems, seed=seed, file=file, frozen=tuple(np.flatnonzero(frozen).tolist()),
         calculator=options.get("calculator", ""), potential=options.get("potential", ""),
-        **_limits(options), ramp=n_steps * dt if ramped else 0.0, flexible=bool(options.get("flexible")), relax=0.05 if options.get("relax") else 0.0,
-        draw=_drawn(file, system, chosen, n_systems, held["temperature"]), **held,
+        ramp=n_steps * dt if ramped else 0.0, flexible=bool(options.get("flexible")), relax=0.05 if options.get("relax") else 0.0,
+        draw=_drawn(file, system, chosen, n_systems, held["temperature"]), **_limits(options), **held,
     )  # fmt: skip
     if config.n_particles - len(config.frozen) == 1 and chosen == "nose-hoover":
         raise ValueError("nose-hoover cannot hold the temperature of a single atom; take --ensemble nvt, which is Langevin's")

@@ -11,9 +11,9 @@ from mcegnn.neighborhood import Neighborhood, places
 
 
 class Batch(NamedTuple):
-    """Structures side by side: kinds and ``owner`` (whose each atom is) [n_atoms], offsets [n_atoms, degree, 3] with `Neighborhood`'s senders
-    and mirror, what they should give (energies [n] without the reference energies, forces [n_atoms, 3], stresses [n, 3, 3], NaN where
-    unknown), and how large they are (``sizes``, ``volumes`` [n]).
+    """Structures side by side: what they are (kinds and ``owner``, whose each atom is, [n_atoms]; offsets [n_atoms, degree, 3] and
+    `Neighborhood`'s senders and mirror), what they should give (energies [n] without the reference energies, forces [n_atoms, 3],
+    stresses [n, 3, 3], NaN where unknown), and how large they are (``sizes``, ``volumes`` [n]).
     """
 
     kinds: Tensor

@@ -153,7 +153,7 @@ def test_the_energy_ends_smoothly_at_the_cutoff(repulsion: bool) -> None:
 def test_atoms_beyond_each_others_cutoff_do_not_hear_of_each_other() -> None:
     model, system = potential(), ethanol(3)
     atoms = Atoms(system.species, system.positions)
-    both = from_atoms(atoms + Atoms(system.species, system.positions + [30.0, 0, 0]))
+    both = from_atoms(atoms + Atoms(system.species, system.positions + np.array([30.0, 0, 0])))
     one, two = model(system), model(both)
     np.testing.assert_allclose(two.energy, 2 * one.energy, rtol=1e-12)
     np.testing.assert_allclose(two.forces, np.tile(one.forces, (2, 1)), rtol=0, atol=1e-12 * abs(one.forces).max())
