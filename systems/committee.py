@@ -13,6 +13,10 @@ class Uncertain(RuntimeError):
     """The members of a committee disagree by more than they may."""
 
 
+class Doubt(UserWarning):
+    """A result that may not be trusted."""
+
+
 class Committee:
     """The mean of several potentials for NumPy systems.
 
@@ -54,7 +58,7 @@ class Committee:
         if spread.max() > self.stop:
             raise Uncertain(f"{said}, more than the {self.stop:g} allowed: they are outside what they were trained on")
         self._warned = True
-        warnings.warn(f"{said}, more than {self.warn:g}: they may be outside what they were trained on", stacklevel=3)
+        warnings.warn(f"{said}, more than {self.warn:g}: they may be outside what they were trained on", Doubt, stacklevel=3)
 
 
 def _mean(values: list[Any]) -> Any:

@@ -106,6 +106,9 @@ def columns(states: Sequence[State]) -> dict[str, np.ndarray]:
     energies = _of_all([s.evaluation and s.evaluation.energy for s in states], "a potential energy")
     if energies:
         columns[f"{OBSERVABLES}/potential_energy/value"] = np.stack([np.asarray(energy) for energy in energies])
+    uncertain = _of_all([s.evaluation and s.evaluation.uncertainty for s in states], "an uncertainty")
+    if uncertain:
+        columns[f"{OBSERVABLES}/uncertainty/value"] = np.stack([np.asarray(one) for one in uncertain])
     stresses = _of_all([s.evaluation and s.evaluation.stress for s in states], "a stress")
     if stresses and first.cell is not None and all(first.pbc):  # else there is no volume, whatever the potential says
         pressures = [pressure(s.system, stress) for s, stress in zip(states, stresses, strict=True)]

@@ -2,6 +2,7 @@
 
 import errno
 import functools
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,12 +68,13 @@ def refuse_figure(path: Path, force: bool) -> None:
 
 
 def told(command: Callable[..., None]) -> Callable[..., None]:
-    """A command whose mistakes end in one sentence on standard error and exit code 2."""
+    """A command whose mistakes end in one sentence on standard error and exit code 2, and whose warnings are a line each."""
 
     @functools.wraps(command)
     def guarded(*args: Any, **kwargs: Any) -> None:
         try:
-            command(*args, **kwargs)
+            with _told_warnings():
+                command(*args, **kwargs)
         except Mistake as mistake:
             typer.echo(f"mcegnn: {' '.join(str(mistake).split())}", err=True)  # some libraries' errors run over lines
             raise typer.Exit(2) from None
@@ -81,6 +83,25 @@ def told(command: Callable[..., None]) -> Callable[..., None]:
             raise typer.Exit(130) from None
 
     return guarded
+
+
+@contextmanager
+def _told_warnings() -> Iterator[None]:
+    """Our own warnings, which are for users, in one line; those of libraries as ever."""
+    from systems.committee import Doubt  # with NumPy, which --help does without
+
+    with warnings.catch_warnings():
+        plain = warnings.showwarning
+
+        def show(message: Any, category: Any, *where: Any, **more: Any) -> None:
+            if category is Doubt:
+                typer.echo(f"warning: {message}", err=True)
+            else:
+                plain(message, category, *where, **more)
+
+        warnings.showwarning = show
+        warnings.simplefilter("always", Doubt)
+        yield
 
 
 def table(title: str, rows: Sequence[tuple[str, ...]], header: Sequence[str] = ()) -> None:

@@ -117,6 +117,9 @@ def matter(reader: Any) -> dict[str, dict[str, Any]]:
     pressure = reader.observable("pressure")
     if pressure is not None:
         found["pressure"] = _mean(pressure * bar, "bar", [bar * asked for asked in getattr(run, "pressure", ())])
+    spread = reader.observable("uncertainty")
+    if spread is not None:
+        found["largest disagreement of the committee"] = {"value": float(spread.max()), "unit": "eV/Angstrom"}
     if getattr(run, "integrator", "") == "npt":
         found["volume"] = _mean(abs(np.linalg.det(reader.cells)), "Angstrom^3", ())
     return found

@@ -9,6 +9,7 @@ import numpy as np
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 
+from systems.copies import one_by_one
 from systems.molecules import from_atoms, to_atoms
 from systems.system import Evaluation, Potential, System
 from systems.units import METAL
@@ -62,12 +63,9 @@ class CalculatorPotential:
     def __call__(self, system: System) -> Evaluation:
         if system.units is not METAL:
             raise ValueError(f"ASE's calculators take metal units; the system is in {system.units.name} units")
-        if system.n_systems is None:
-            return Evaluation(*self._one(system), potential=self)
-        energy, forces, stress = zip(*(self._one(system.copy_of(k)) for k in range(system.n_systems)), strict=True)
-        return Evaluation(np.array(energy), np.stack(forces), np.stack(stress) if "stress" in self._wanted else None, potential=self)
+        return one_by_one(self._one, system)
 
-    def _one(self, system: System) -> tuple[np.float64, np.ndarray, np.ndarray | None]:
+    def _one(self, system: System) -> Evaluation:
         """Energy, forces and stress of a single system."""
         # at once, not through get_property: this potential is only asked about what has changed
         changes = self._place(system)
@@ -78,7 +76,7 @@ class CalculatorPotential:
         self._last, self._seen = system, getattr(self.calculator, "atoms", None)
         results = self.calculator.results
         stress = voigt_6_to_full_3x3_stress(results["stress"]) if "stress" in self._wanted else None
-        return np.float64(results["energy"]), np.array(results["forces"], dtype=float), stress
+        return Evaluation(np.float64(results["energy"]), np.array(results["forces"], dtype=float), stress, potential=self)
 
     def _place(self, system: System) -> Sequence[str]:
         """Make the atoms those of the system; returns what has changed since the last call, in ASE's words."""

@@ -11,6 +11,7 @@ from mcegnn.neighborhood import Neighborhood, collated, places
 from mcegnn.nn.energy import EnergyNetwork, derivative
 from mcegnn.nn.harmonics import MOST
 from mcegnn.nn.repulsion import Repulsion
+from systems.copies import one_by_one
 from systems.system import Evaluation, Potential, System
 from systems.units import METAL
 
@@ -93,8 +94,11 @@ class ConservativePotential(nn.Module):
         return self
 
     def forward(self, system: System) -> Evaluation:
-        """Energy (eV), forces, stress where the cell is periodic in all directions, and energies of atoms; of a single NumPy system."""
+        """Energy (eV), forces, stress where the cell is periodic in all directions, and energies of atoms; of a NumPy system."""
         self.refuse_unfit(system)
+        return one_by_one(self._one, system)
+
+    def _one(self, system: System) -> Evaluation:
         weight = next(self.parameters())
         offsets, hood = collated([places(system, self.cutoff)], self.cutoff, weight.dtype)
         kinds = self.kinds(np.asarray(system.species))
