@@ -108,6 +108,10 @@ class Batch:
     system: Tensor
     n_systems: int
 
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on another device."""
+        return Batch(self.graph.to(device), self.system.to(device), self.n_systems)
+
 
 def collate(graphs: Sequence[Graph]) -> Batch:
     """Graphs side by side; nodes and edges keep their order. ValueError where there are none."""

@@ -16,7 +16,8 @@ _LABELS = {"charged": "charges", "solar": "masses"}
 
 
 def load(name: str) -> Any:
-    """The model of a shipped name or of a file: a `DirectDynamics` is a flow; a `LearnedForce` gives a potential by ``tabulated()``.
+    """The model of a shipped name or of a file: a `DirectDynamics` is a flow; a `LearnedForce` gives a potential by ``tabulated()``;
+    a `PropertyModel` has ``predict(system)``.
 
     FileNotFoundError, with the nearest name, where there is none; ValueError where the file is no whole model of ours.
     """
@@ -42,6 +43,8 @@ def model(name: str, system: str) -> tuple[Any, str]:
     path = locate(name)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
     found = _loaded(str(path), digest)
+    if is_property(found):
+        raise ValueError(f"the model {name} predicts {found.property} of molecules, neither forces nor motion; name another")
     if found.units.name != _UNITS[system]:
         whose = "a file's atoms are" if system == "atoms" else f"a {system} system is"
         raise ValueError(f"the model {name} is in {found.units.name} units; {whose} in {_UNITS[system]} units")
@@ -91,6 +94,13 @@ def is_potential(model: Any) -> bool:
     return isinstance(model, ConservativePotential)
 
 
+def is_property(model: Any) -> bool:
+    """Whether the model gives one number of a whole molecule."""
+    from mcegnn.models.property import PropertyModel
+
+    return isinstance(model, PropertyModel)
+
+
 def is_dynamics(model: Any) -> bool:
     """Whether the model is a flow itself, not a force."""
     from mcegnn.models.dynamics import DirectDynamics
@@ -109,8 +119,13 @@ def law(model: Any, *, warn: float = math.inf, stop: float = math.inf) -> Potent
         from systems.committee import Committee
 
         return Committee([law(one) for one in model.models], warn=warn, stop=stop)
-    made: Potential = model.frozen() if is_potential(model) else model.tabulated()
-    return made
+    if is_potential(model):
+        from integrators.compiled import available_cores
+
+        frozen: Potential = model.frozen(threads=available_cores())
+        return frozen
+    table: Potential = model.tabulated()
+    return table
 
 
 def watched(model: Any, potential: Potential) -> Any:

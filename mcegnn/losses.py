@@ -30,7 +30,7 @@ def saturated(errors: Any, scale: float) -> Any:
     return errors / (errors + scale)
 
 
-class Labelled(Protocol):
+class Labels(Protocol):
     """Energies [n_structures], forces [n_atoms, 3] and stresses [n_structures, 3, 3], NaN where unknown, torch."""
 
     @property
@@ -41,17 +41,18 @@ class Labelled(Protocol):
     def stresses(self) -> Any: ...
 
 
-def energy_force_loss(said: Labelled, true: Labelled, sizes: Any, scale: float, weights: tuple[float, float, float]) -> Any:
+def energy_force_loss(said: Labels, true: Labels, sizes: Any, real: Any, scale: float, weights: tuple[float, float, float]) -> Any:
     """Weighted mean errors of energies per atom, forces and stresses, in units of ``scale`` (eV, eV / Angstrom, eV / Angstrom^3).
 
     A force's error is its length: less is made of single bad ones than by its square, and it does not depend on the axes. ``sizes`` [n]
-    are numbers of atoms. Stresses that are not known count nothing.
+    are numbers of atoms, ``real`` [n_atoms] is zero for atoms that do not count. Nor do stresses that are not known.
     """
     energy, force, stress = weights
-    loss = force * ((said.forces - true.forces).square().sum(-1) + _TINY).sqrt().mean()
+    off = ((said.forces - true.forces).square().sum(-1) + _TINY).sqrt()
+    loss = force * (off * real).sum() / real.sum()
     if energy:
         loss = loss + energy * ((said.energies - true.energies).abs() / sizes).mean()
     if stress:
-        off = said.stresses - true.stresses
-        loss = loss + stress * off.where(off.isfinite(), 0.0).abs().mean()
+        wrong = said.stresses - true.stresses
+        loss = loss + stress * wrong.where(wrong.isfinite(), 0.0).abs().mean()
     return loss / scale

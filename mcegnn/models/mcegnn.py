@@ -14,12 +14,13 @@ class MCEGNN(nn.Module):
     """Layers (1 -> m), (m -> m) ..., (m -> 1) of `EquivariantConvolution` behind a Linear that embeds the node inputs.
 
     ``n_channels`` is m. With ``n_out`` = 2 the last layer gives a second vector for each node, which knows nothing of where the
-    origin is (a velocity). Raises ValueError for counts below one (two layers at least where there are several channels).
+    origin is (a velocity). ``attention`` is each layer's. Raises ValueError for counts below one (two layers at least where there are
+    several channels).
     """
 
     def __init__(
         self, n_features: int = 64, n_channels: int = 3, n_layers: int = 4, *, n_node_features: int = 1, n_edge_features: int = 2,
-        n_out: int = 1, clamp: ClampName = "norm", normalize: bool = False,
+        n_out: int = 1, clamp: ClampName = "norm", normalize: bool = False, attention: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
         for name, count in (("n_features", n_features), ("n_channels", n_channels), ("n_layers", n_layers), ("n_out", n_out)):
@@ -31,7 +32,7 @@ class MCEGNN(nn.Module):
         self.embedding = nn.Linear(n_node_features, n_features)
         widths = [1, *[n_channels] * (n_layers - 1), n_out]
         self.layers: Any = nn.ModuleList(
-            EquivariantConvolution(n_features, n_in, n_next, n_edge_features, clamp=clamp, normalize=normalize)
+            EquivariantConvolution(n_features, n_in, n_next, n_edge_features, clamp=clamp, normalize=normalize, attention=attention)
             for n_in, n_next in pairwise(widths)
         )
 

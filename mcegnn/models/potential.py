@@ -1,18 +1,23 @@
 """`ConservativePotential`: energies of atoms from their neighbourhoods, forces and stress as their derivatives."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mcegnn.models.packing import packed
+from mcegnn.models.species import checked, places_among
 from mcegnn.names import refuse_not_positive
 from mcegnn.neighborhood import Neighborhood, collated, places
 from mcegnn.nn.energy import EnergyNetwork, derivative
 from mcegnn.nn.harmonics import MOST
 from mcegnn.nn.repulsion import Repulsion
 from systems.copies import one_by_one
-from systems.system import Evaluation, Potential, System
+from systems.message_passing import MessagePassing
+from systems.system import Evaluation, System
 from systems.units import METAL
 
 
@@ -41,10 +46,8 @@ class ConservativePotential(nn.Module):
         if not 1 <= len(channels) <= MOST:
             raise ValueError(f"n_channels are of vectors and of tensors up to rank {MOST}: one to {MOST} numbers, not {len(channels)}")
         refuse_not_positive(cutoff=cutoff, n_neighbors=n_neighbors, scale=scale)
-        self.species, self.units, self.cutoff, self.scale = tuple(int(z) for z in species), METAL, float(cutoff), float(scale)
+        self.species, self.units, self.cutoff, self.scale = checked(species), METAL, float(cutoff), float(scale)
         self.periodic = periodic
-        if not self.species or len(set(self.species)) < len(self.species) or min(self.species) < 1:
-            raise ValueError(f"species are different atomic numbers, at least one, not {list(species)}")
         if reference_energies and len(reference_energies) != len(self.species):
             raise ValueError(f"{len(self.species)} species need as many reference energies, not {len(reference_energies)}")
         self.reference_energies = np.array(reference_energies or [0.0] * len(self.species), dtype=float)
@@ -53,16 +56,7 @@ class ConservativePotential(nn.Module):
 
     def kinds(self, numbers: np.ndarray) -> np.ndarray:
         """The place of each atomic number among the model's species. ValueError for one that it does not know."""
-        known = np.array(self.species)
-        order = np.argsort(known)
-        at = order[np.searchsorted(known, numbers, sorter=order).clip(max=len(known) - 1)]
-        strange = np.unique(numbers[known[at] != numbers])
-        if len(strange):
-            from ase.data import chemical_symbols as symbols
-
-            those, these = (", ".join(symbols[z] for z in group) for group in (strange, sorted(known)))
-            raise ValueError(f"the model never saw {those}: it was trained on {these}")
-        return at
+        return places_among(self.species, numbers)
 
     def energies_and_gradient(
         self, kinds: Tensor, offsets: Tensor, hood: Neighborhood, weights: Mapping[str, Tensor] | None = None, *,
@@ -89,16 +83,30 @@ class ConservativePotential(nn.Module):
             raise ValueError("the model was trained on molecules alone, so it does not know periodic systems; set pbc to False")
         self.kinds(np.asarray(system.species))
 
-    def frozen(self) -> Potential:
-        """The potential as it is now, made for dynamics."""
-        return self
+    def frozen(self, threads: int = 1) -> MessagePassing:
+        """The potential as it is now, compiled for dynamics: without torch, in the precision of the weights, on the CPU."""
+        return MessagePassing(packed(self), dtype=str(next(self.parameters()).dtype).removeprefix("torch."), threads=threads)
 
     def forward(self, system: System) -> Evaluation:
-        """Energy (eV), forces, stress where the cell is periodic in all directions, and energies of atoms; of a NumPy system."""
-        self.refuse_unfit(system)
-        return one_by_one(self._one, system)
+        """Energy (eV), forces, stress where the cell is periodic in all directions, and energies of atoms.
 
-    def _one(self, system: System) -> Evaluation:
+        Of NumPy systems, single ones or ensembles, by the `frozen` potential, which is made anew where weights have changed; on other
+        devices than the CPU by `differentiated`. ValueError where the model is not made for the system.
+        """
+        if next(self.parameters()).device.type != "cpu":
+            return self.differentiated(system)
+        kept = _FROZEN.get(self)
+        if kept is None or kept.state != _state(kept.weights):
+            weights = list(self.parameters())
+            kept = _FROZEN[self] = _Kept(weights, _state(weights), self.frozen())
+        return kept.potential(system)._replace(potential=self)
+
+    def differentiated(self, system: System) -> Evaluation:
+        """The same by torch, on whatever device the weights are."""
+        self.refuse_unfit(system)
+        return one_by_one(self._differentiated, system)
+
+    def _differentiated(self, system: System) -> Evaluation:
         weight = next(self.parameters())
         offsets, hood = collated([places(system, self.cutoff)], self.cutoff, weight.dtype)
         kinds = self.kinds(np.asarray(system.species))
@@ -111,3 +119,19 @@ class ConservativePotential(nn.Module):
             virial = torch.einsum("npa,npb->ab", offsets.double(), gradient.double()).cpu().numpy()
             stress = 0.5 * (virial + virial.T) / abs(np.linalg.det(system.cell))
         return Evaluation(np.float64(of_atoms.sum()), forces.double().cpu().numpy(), stress, of_atoms, potential=self)
+
+
+class _Kept(NamedTuple):
+    """A frozen potential, and the weights that it was made of, as they were."""
+
+    weights: list[nn.Parameter]
+    state: list[int]
+    potential: MessagePassing
+
+
+def _state(weights: list[nn.Parameter]) -> list[int]:
+    """What changes where weights change, in place or for others."""
+    return [weights[0].data_ptr(), *(weight._version for weight in weights)]
+
+
+_FROZEN: WeakKeyDictionary[ConservativePotential, _Kept] = WeakKeyDictionary()

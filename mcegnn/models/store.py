@@ -13,6 +13,7 @@ from torch import nn
 from mcegnn.models.dynamics import DirectDynamics
 from mcegnn.models.force import LearnedForce
 from mcegnn.models.potential import ConservativePotential
+from mcegnn.models.property import PropertyModel
 from mcegnn.names import locate, nearest
 from trajectories.whole import write_whole
 
@@ -21,6 +22,7 @@ CLASSES: dict[str, type[nn.Module]] = {
     "DirectDynamics": DirectDynamics,
     "LearnedForce": LearnedForce,
     "ConservativePotential": ConservativePotential,
+    "PropertyModel": PropertyModel,
 }
 
 

@@ -38,12 +38,13 @@ class EquivariantConvolution(nn.Module):
 
     ``n_in`` vector channels come in, ``n_out`` go out: 1 -> m in the first layer, m -> m, m -> 1 (mean over channels) in the last.
     With n_in = n_out = 1 it is the layer of EGNN with velocities (Satorras, Hoogeboom and Welling 2021). ``n_edge_features`` is the
-    size of a_ij; ``clamp`` tells how a message's vector is limited to ``limit``; ``normalize`` divides differences by length + 1.
+    size of a_ij; ``clamp`` tells how a message's vector is limited to ``limit``; ``normalize`` divides differences by length + 1;
+    ``attention`` multiplies each message by a number between zero and one that it decides itself.
     """
 
     def __init__(
         self, n_features: int, n_in: int, n_out: int, n_edge_features: int = 0, *, clamp: ClampName = "norm", limit: float = 100.0,
-        normalize: bool = False,
+        normalize: bool = False, attention: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
         self.n_in, self.n_out, self.limit, self.normalize = n_in, n_out, limit, normalize
@@ -55,6 +56,7 @@ class EquivariantConvolution(nn.Module):
         self.mix = nn.Sequential(nn.Linear(n_features, n_features), nn.SiLU(), mixing)
         self.drift = perceptron(n_features, n_features, n_in * n_out)
         self.update = perceptron(2 * n_features, n_features, n_features)
+        self.gate = nn.Linear(n_features, 1) if attention else None
 
     def forward(self, h: Tensor, x: Tensor, v: Tensor, a: Tensor, graph: Graph) -> tuple[Tensor, Tensor]:
         """h [n, ..., F], vectors x [n_in, 3, n, ...], velocities v [3, n, ...], edge inputs a [edges, ..., |a|] -> h and x updated."""
@@ -74,7 +76,7 @@ class EquivariantConvolution(nn.Module):
         return x if self.n_in == self.n_out else x.mean(0, keepdim=True)
 
     def _messages(self, h: Tensor, edges: Tensor, graph: Graph) -> Tensor:
-        """m_ij = phi_e([h_i, h_j, edges_ij]).
+        """m_ij = phi_e([h_i, h_j, edges_ij]), times sigmoid(phi_a(m_ij)) where there is attention.
 
         The first Linear's shares of h_i and h_j are computed once a node, where [h_i, h_j, ...] put side by side would cost one an edge.
         """
@@ -82,7 +84,8 @@ class EquivariantConvolution(nn.Module):
         receiver, sender, own = self.edge.weight.split([n, n, edges.shape[-1]], 1)
         nodes = graph.pairs(functional.linear(h, receiver, self.edge.bias), functional.linear(h, sender))
         first = torch.addmm(nodes.flatten(0, -2), edges.flatten(0, -2), own.t()).view_as(nodes)
-        return functional.silu(self.message(functional.silu(first)))
+        m = functional.silu(self.message(functional.silu(first)))
+        return m if self.gate is None else m * torch.sigmoid(self.gate(m))
 
     def _drift(self, h: Tensor) -> Tensor:
         """sum_c phi_v(h)_ck [n, ..., n_out]: the velocity is one channel, so the rows of B only ever act by their sum."""

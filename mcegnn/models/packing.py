@@ -1,0 +1,40 @@
+"""A trained potential's weights as the plain arrays that the compiled kernels of `systems.message_passing` take."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor
+
+from systems.message_network import Layer, Network
+
+if TYPE_CHECKING:
+    from mcegnn.models.potential import ConservativePotential
+
+
+def packed(model: "ConservativePotential") -> Network:
+    """A copy of the weights, in float64, and of all else that the energies depend on."""
+    network = model.network
+    readout: Any = network.readout
+    hidden, last = readout[0], readout[2]
+    none = np.zeros((3, len(model.species), len(model.species)))
+    return Network(
+        species=model.species, embedding=_array(network.embedding.weight), frequencies=_array(network.basis.frequencies),
+        layers=tuple(_layer(layer) for layer in network.layers), readout=_array(hidden.weight), readout_bias=_array(hidden.bias),
+        energy=_array(last.weight)[0], energy_bias=float(_array(last.bias)[0]), cutoff=model.cutoff, n_neighbors=network.n_neighbors,
+        scale=model.scale, reference_energies=model.reference_energies,
+        repulsion=none if model.repulsion is None else np.stack(model.repulsion.tables()), periodic=model.periodic,
+    )  # fmt: skip
+
+
+def _layer(layer: Any) -> Layer:
+    hidden, output = layer.update[0], layer.update[2]
+    return Layer(
+        receiver=_array(layer.receiver.weight), receiver_bias=_array(layer.receiver.bias), sender=_array(layer.sender.weight),
+        edge=_array(layer.edge.weight), message=_array(layer.message.weight), message_bias=_array(layer.message.bias),
+        gates=_array(layer.gates.weight), products=tuple(_array(product.weight) for product in layer.products),
+        update=_array(hidden.weight), update_bias=_array(hidden.bias), output=_array(output.weight), output_bias=_array(output.bias),
+    )  # fmt: skip
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().double().cpu().numpy().copy()

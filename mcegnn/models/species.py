@@ -1,0 +1,27 @@
+"""The species a model knows: which they are, and where among them each atom's is."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def checked(species: Sequence[int]) -> tuple[int, ...]:
+    """The atomic numbers; ValueError where there are none, or one is there twice or is none."""
+    found = tuple(int(z) for z in species)
+    if not found or len(set(found)) < len(found) or min(found) < 1:
+        raise ValueError(f"species are different atomic numbers, at least one, not {list(species)}")
+    return found
+
+
+def places_among(species: Sequence[int], numbers: np.ndarray) -> np.ndarray:
+    """The place of each atomic number among the species, int64 of the same shape. ValueError for one that is not among them."""
+    known = np.array(species)
+    order = np.argsort(known)
+    at = order[np.searchsorted(known, numbers, sorter=order).clip(max=len(known) - 1)]
+    strange = np.unique(numbers[known[at] != numbers])
+    if len(strange):
+        from ase.data import chemical_symbols as symbols
+
+        those, these = (", ".join(symbols[z] for z in group) for group in (strange, sorted(known)))
+        raise ValueError(f"the model never saw {those}: it was trained on {these}")
+    return at

@@ -1,0 +1,247 @@
+# mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False
+"""Energies, forces and virial of a network that passes messages: near pairs, the order of the steps, and the forces.
+
+The steps of L layers: 0 finds the near pairs; 1 prepares pairs and nodes; 2 + 2 l passes messages along pairs in layer l, 3 + 2 l updates
+nodes; from 2 + 2 L on it is the way back, nodes before pairs; 2 + 4 L makes forces. The first and the last step are of one thread; within
+the others the parts are independent of each other.
+"""
+
+import math
+from functools import partial
+
+import numpy as np
+
+from systems._lane_math import circular, increase
+from systems._lanes import count, filled, fma, load, moved, number, pointers, put, store
+from systems._message_back import back
+from systems._message_forth import activations, forth
+from systems._message_nodes import conclude, enter, settle, unsettle
+from systems._message_room import BLOCK, NODES
+from systems.kernel import jit
+
+kernel = partial(jit, reorder=False)
+# of the harmonics, and of Ziegler, Biersack and Littmark's screening
+_A, _B, _C, _D = math.sqrt(3.0), math.sqrt(15.0), math.sqrt(5.0 / 8.0), math.sqrt(3.0 / 8.0)
+_WEIGHTS, _EXPONENTS = (0.18175, 0.50986, 0.28022, 0.02817), (3.1998, 0.94229, 0.4029, 0.20162)
+
+
+@kernel
+def envelope(t):
+    """One at zero, zero from t = 1 on, and its derivative."""
+    t5 = t * t * t * t * t
+    return 1.0 - t5 * t * (28.0 - 48.0 * t + 21.0 * t * t), -168.0 * t5 * (1.0 - t) * (1.0 - t)
+
+
+@kernel
+def repel(r, strength, length, end):
+    """Ziegler, Biersack and Littmark's energy of a pair, which ends at ``end``, and its derivative."""
+    screened = slope = 0.0
+    for k in range(4):
+        term = _WEIGHTS[k] * math.exp(-_EXPONENTS[k] * r / length)
+        screened += term
+        slope -= term * _EXPONENTS[k] / length
+    fade, fall = envelope(r / end)
+    pull = strength / r
+    return pull * screened * fade, pull * (slope * fade + screened * (fall / end - fade / r))
+
+
+@kernel
+def halved(starts, j, image, images):
+    """One of each two mirror pairs: the neighbour has the larger number, or the shift is positive in its first number that is not zero."""
+    later = np.zeros(len(images), np.bool_)
+    for c in range(len(images)):
+        a, b, d = images[c, 0], images[c, 1], images[c, 2]
+        later[c] = a > 0 or (a == 0 and (b > 0 or (b == 0 and d > 0)))
+    begin, neighbour, which, m = np.zeros_like(starts), np.empty_like(j), np.empty_like(image), 0
+    for i in range(len(starts) - 1):
+        for p in range(starts[i], starts[i + 1]):
+            if j[p] > i or (j[p] == i and later[image[p]]):
+                neighbour[m], which[m] = j[p], image[p]
+                m += 1
+        begin[i + 1] = m
+    return begin, neighbour[:m].copy(), which[:m].copy()
+
+
+@kernel
+def near(x, table, starts, j, image, w, N, arrays):
+    """The pairs nearer than the cutoff, of a list that has each once, and energies of the repulsion."""
+    room, strengths, lengths, ends = pointers(arrays), w.repulsion[0], w.repulsion[1], w.repulsion[2]
+    m, cutoff2 = 0, N.cutoff * N.cutoff
+    arrays.energies[:] = 0.0
+    for i in range(len(starts) - 1):
+        xi, yi, zi, a = x[i, 0], x[i, 1], x[i, 2], number(room.kinds, i)
+        for p in range(starts[i], starts[i + 1]):
+            k, c = j[p], image[p]
+            dx, dy, dz = x[k, 0] - xi + table[c, 0], x[k, 1] - yi + table[c, 1], x[k, 2] - zi + table[c, 2]
+            r2 = dx * dx + dy * dy + dz * dz
+            if r2 >= cutoff2:
+                continue
+            r, b, slope = math.sqrt(r2), number(room.kinds, k), 0.0
+            if r < ends[a, b]:
+                u, slope = repel(r, strengths[a, b], lengths[a, b], ends[a, b])
+                increase(room.energies, i, 0.5 * u)
+                increase(room.energies, k, 0.5 * u)
+            here = moved(room.offsets, 5 * m)
+            put(here, 0, dx)
+            put(here, 1, dy)
+            put(here, 2, dz)
+            put(here, 3, r)
+            put(here, 4, slope)
+            put(room.pairs, 2 * m, i)
+            put(room.pairs, 2 * m + 1, k)
+            m += 1
+    arrays.counts[0] = m
+
+
+@kernel
+def harmonics(x, y, z, degrees, Y):
+    """The harmonics of a direction (`mcegnn.nn.harmonics`)."""
+    put(Y, 0, x)
+    put(Y, 1, y)
+    put(Y, 2, z)
+    xx, yy, zz = x * x, y * y, z * z
+    if degrees > 1:
+        put(Y, 3, _A * x * y)
+        put(Y, 4, _A * y * z)
+        put(Y, 5, _A * x * z)
+        put(Y, 6, 0.5 * _A * (xx - yy))
+        put(Y, 7, 0.5 * (3.0 * zz - 1.0))
+    if degrees > 2:
+        put(Y, 8, _C * y * (3.0 * xx - yy))
+        put(Y, 9, _B * x * y * z)
+        put(Y, 10, _D * y * (5.0 * zz - 1.0))
+        put(Y, 11, 0.5 * z * (5.0 * zz - 3.0))
+        put(Y, 12, _D * x * (5.0 * zz - 1.0))
+        put(Y, 13, 0.5 * _B * z * (xx - yy))
+        put(Y, 14, _C * x * (xx - 3.0 * yy))
+
+
+@kernel
+def by_direction(x, y, z, degrees, g):
+    """Derivatives by a direction's components from those by its harmonics, but for their part along it."""
+    dx, dy, dz = float(number(g, 0)), float(number(g, 1)), float(number(g, 2))
+    xx, yy, zz = x * x, y * y, z * z
+    if degrees > 1:
+        xy, yz, xz, difference, height = number(g, 3), number(g, 4), number(g, 5), number(g, 6), number(g, 7)
+        dx += _A * (y * xy + z * xz + x * difference)
+        dy += _A * (x * xy + z * yz - y * difference)
+        dz += _A * (y * yz + x * xz) + 3.0 * z * height
+    if degrees > 2:
+        a, b, c, d = number(g, 8), number(g, 9), number(g, 10), number(g, 11)
+        e, f, h = number(g, 12), number(g, 13), number(g, 14)
+        plane, level = 3.0 * _C * (xx - yy), 5.0 * zz - 1.0
+        dx += 6.0 * _C * x * y * a + _B * z * (y * b + x * f) + _D * level * e + plane * h
+        dy += plane * a + _B * z * (x * b - y * f) + _D * level * c - 6.0 * _C * x * y * h
+        dz += _B * (x * y * b + 0.5 * (xx - yy) * f) + 10.0 * _D * z * (y * c + x * e) + 1.5 * level * d
+    return dx, dy, dz
+
+
+@kernel
+def expand(first, last, w, N, room):
+    """Harmonics, radial functions sin(w t) envelope / t sqrt(2) / cutoff, the envelope, and derivatives by the distance."""
+    B, C, cutoff, scale = N.B, N.components, N.cutoff, math.sqrt(2.0) / N.cutoff
+    for e in range(first, last):
+        d, g, basis = moved(room.offsets, 5 * e), moved(room.geometry, (C + 2) * e), moved(room.basis, 2 * B * e)
+        r = number(d, 3)
+        t = r / cutoff
+        end, fall = envelope(t)
+        harmonics(number(d, 0) / r, number(d, 1) / r, number(d, 2) / r, N.degrees, g)
+        put(g, C, end * N.end)
+        put(g, C + 1, fall * N.end / cutoff)
+        for c in range(C + 1):
+            put(room.gradient, (C + 1) * e + c, 0.0)
+        value, slope, turn = filled(basis, scale * end / t), filled(basis, scale * (fall - end / t) / (t * cutoff)), filled(basis, t)
+        rise = filled(basis, math.pi * scale * end / (t * cutoff))
+        for k in range(0, B, count(basis)):
+            frequency = load(w.frequencies, k)
+            sine, cosine = circular(frequency * turn)
+            store(basis, k, sine * value)
+            store(basis, B + k, fma(sine, slope, frequency * cosine * rise))
+
+
+@kernel
+def along_pairs(layer, forward, part, w, N, room):
+    """A part's blocks of pairs."""
+    m, n = number(room.counts, 0), N.nodes
+    blocks, size = (m + BLOCK - 1) // BLOCK, 2 * BLOCK * (3 * N.F + N.E2)
+    sums, scratch = moved(room.sums, part * n * (2 * N.F + N.W)), moved(room.scratch, part * N.scratch)
+    spare, touched = moved(scratch, N.scratch - size), moved(room.touched, part * ((n + NODES - 1) // NODES))
+    for block in range(blocks * part // N.parts, blocks * (part + 1) // N.parts):
+        first = block * BLOCK
+        count_ = min(BLOCK, m - first)
+        for e in range(2 * first, 2 * (first + count_)):
+            put(touched, number(room.pairs, e) // NODES, 1)
+        keeps = block < N.kept
+        slot = moved(room.kept, (block * N.layers + layer) * size) if keeps else spare
+        if forward:
+            forth(layer, first, count_, w, N, room, slot, scratch, sums)
+        else:
+            if not keeps:
+                activations(layer, first, count_, w, N, room, slot, scratch)
+            back(layer, first, count_, w, N, room, slot, scratch, sums)
+
+
+@kernel
+def at_nodes(step, part, w, N, room):
+    """A part's blocks of nodes."""
+    n, layers = N.nodes, N.layers
+    blocks = (n + NODES - 1) // NODES
+    scratch = moved(room.scratch, part * N.scratch)
+    for block in range(blocks * part // N.parts, blocks * (part + 1) // N.parts):
+        first, last = block * NODES, min((block + 1) * NODES, n)
+        if step == 1:
+            enter(first, last, w, N, room)
+        elif step <= 2 * layers + 1:
+            settle((step - 3) // 2, first, last, w, N, room, scratch)
+            if step == 2 * layers + 1:
+                conclude(first, last, w, N, room, scratch)
+        else:
+            unsettle((4 * layers + 1 - step) // 2, first, last, w, N, room, scratch)
+
+
+@kernel
+def pull(N, arrays, forces, virial):
+    """Forces [n, 3] and the sum of d dE/dd [3, 3], from derivatives by harmonics and distances."""
+    room, C = pointers(arrays), N.components
+    forces[:] = 0.0
+    xx = xy = xz = yy = yz = zz = 0.0
+    for e in range(number(room.counts, 0)):
+        d, g = moved(room.offsets, 5 * e), moved(room.gradient, (C + 1) * e)
+        i, j = number(room.pairs, 2 * e), number(room.pairs, 2 * e + 1)
+        dx, dy, dz, inverse = number(d, 0), number(d, 1), number(d, 2), 1.0 / number(d, 3)
+        ux, uy, uz = dx * inverse, dy * inverse, dz * inverse
+        gx, gy, gz = by_direction(ux, uy, uz, N.degrees, g)
+        outward = number(g, C) + number(d, 4) - (ux * gx + uy * gy + uz * gz) * inverse
+        fx, fy, fz = gx * inverse + outward * ux, gy * inverse + outward * uy, gz * inverse + outward * uz
+        forces[i, 0] += fx
+        forces[i, 1] += fy
+        forces[i, 2] += fz
+        forces[j, 0] -= fx
+        forces[j, 1] -= fy
+        forces[j, 2] -= fz
+        xx, yy, zz = xx + dx * fx, yy + dy * fy, zz + dz * fz
+        xy, xz, yz = xy + 0.5 * (dx * fy + dy * fx), xz + 0.5 * (dx * fz + dz * fx), yz + 0.5 * (dy * fz + dz * fy)
+    virial[0, 0], virial[0, 1], virial[0, 2], virial[1, 1], virial[1, 2], virial[2, 2] = xx, xy, xz, yy, yz, zz
+    virial[1, 0], virial[2, 0], virial[2, 1] = xy, xz, yz
+
+
+@kernel
+def steps(begin, end, first, last, x, table, starts, j, image, weights, N, arrays, forces, virial):
+    """The steps ``begin`` to ``end`` of the parts ``first`` to ``last``: of all parts, or one step."""
+    layers, w, room = N.layers, pointers(weights), pointers(arrays)
+    for step in range(begin, end):
+        if step == 0:
+            near(x, table, starts, j, image, weights, N, arrays)
+        elif step == 4 * layers + 2:
+            pull(N, arrays, forces, virial)
+        else:
+            for part in range(first, last):
+                if step == 1:
+                    m = number(room.counts, 0)
+                    expand(m * part // N.parts, m * (part + 1) // N.parts, w, N, room)
+                if step == 1 or (step > 2 * layers + 1) != (step % 2 == 1):
+                    at_nodes(step, part, w, N, room)
+                elif step <= 2 * layers:
+                    along_pairs(step // 2 - 1, True, part, w, N, room)
+                else:
+                    along_pairs((4 * layers + 1 - step) // 2, False, part, w, N, room)
