@@ -78,12 +78,12 @@ def train(
             named = [] if data is None else [f"data.name={json.dumps(data)}"]
             folder, options, saved = output or Path(Path(preset).stem), read(preset, [*(change or ()), *named]), None
             _refuse_folder(folder, force)
-        trainer, record = _trainer(options, start, threads, quiet)
+        trainer, record = _trainer(options, start, threads, quiet or dry_run)
         if saved is not None:
             trainer.restore(*saved)
         if dry_run:
             done = f"{folder}: {trainer.update:,} of {options.total:,} updates are done"
-            typer.echo(json.dumps(options.model_dump(), indent=2) if saved is None else done)
+            typer.echo(json.dumps(trainer.options.model_dump(), indent=2) if saved is None else done)
             return
         # only now, when everything else is known to be sound, is anything made or overwritten
         if saved is None:

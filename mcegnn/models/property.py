@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mcegnn.graph import Batch, collate, complete
+from mcegnn.graph import Batch, Graph, collate, complete
 from mcegnn.models.mcegnn import MCEGNN
 from mcegnn.models.species import checked, places_among
 from mcegnn.names import refuse_not_positive
@@ -18,6 +18,7 @@ from systems.system import System
 from systems.units import METAL
 
 Pooling = Literal["sum", "mean"]
+_RADII = (0.8, 5.0)  # Angstrom, from the shortest bond to where four bonds lead
 
 
 class PropertyModel(nn.Module):
@@ -26,14 +27,16 @@ class PropertyModel(nn.Module):
     Atoms enter at rest, told apart by their species alone, and their vectors move from layer to layer; one channel is EGNN with
     coordinates updated. What a perceptron makes of each atom's features is pooled over the molecule, a sum or a mean; the property, in
     eV, is ``mean`` + ``std`` times that + the ``references`` of its atoms, one number a species, added in float64. ``property`` is its
-    name. Nothing but distances is used of the vectors, so those that leave the last layer are not. Raises ValueError for counts below
-    one, species twice, as many references as do not fit, and numbers that are not finite.
+    name. Nothing but distances is used of the vectors, so those that leave the last layer are not. Beyond the paper, ``n_radial``
+    Gaussians of each pair's distance at the start (0, or at least 2) are inputs of all layers, and inside lengths are in units of
+    ``length`` (Angstrom). Raises ValueError for counts below one, species twice, as many references as do not fit, and numbers that are
+    not finite.
     """
 
     def __init__(
         self, n_features: int = 64, n_channels: int = 3, n_layers: int = 4, *, property: str = "U0",
         species: Sequence[int] = (1, 6, 7, 8, 9), pooling: Pooling = "sum", attention: bool = True, mean: float = 0.0, std: float = 1.0,
-        references: Sequence[float] = (),
+        references: Sequence[float] = (), n_radial: int = 0, length: float = 1.0,
     ) -> None:  # fmt: skip
         super().__init__()
         self.species, self.units = checked(species), METAL
@@ -43,23 +46,34 @@ class PropertyModel(nn.Module):
             raise ValueError(f"attention is true or false, not {attention!r}")
         if references and len(references) != len(self.species):
             raise ValueError(f"{len(self.species)} species need as many references, not {len(references)}")
-        refuse_not_positive(std=std)
+        refuse_not_positive(std=std, length=length)
+        if n_radial < 0 or n_radial == 1:
+            raise ValueError(f"n_radial is 0 or at least 2, not {n_radial}")
         if not all(math.isfinite(value) for value in (mean, std, *references)):
             raise ValueError(f"mean, std and references must be finite, not {mean}, {std} and {list(references)}")
         self.property, self.pooling, self.mean, self.std = property, pooling, float(mean), float(std)
+        self.n_radial, self.length = n_radial, float(length)
         self.references = np.array(references or [0.0] * len(self.species), dtype=float)
         self.network = MCEGNN(
-            n_features, n_channels, n_layers, n_node_features=len(self.species), n_edge_features=0, attention=attention
+            n_features, n_channels, n_layers, n_node_features=len(self.species), n_edge_features=n_radial, attention=attention
         )  # fmt: skip
         self.readout = perceptron(n_features, n_features, 1)
 
     def forward(self, kinds: Tensor, x: Tensor, batch: Batch) -> Tensor:
         """Which of the species atoms are [n_atoms], where they are [n_atoms, 3] (Angstrom) -> (property - base) / std [n_systems]."""
         nodes = functional.one_hot(kinds, len(self.species)).to(x)
-        h, _ = self.network(nodes, x, torch.zeros_like(x), x.new_zeros(len(batch.graph.i), 0), batch.graph)
+        h, _ = self.network(nodes, x / self.length, torch.zeros_like(x), self._radial(x, batch.graph), batch.graph)
         said = self.readout(h).squeeze(-1)
         pooled = said.new_zeros(batch.n_systems).index_add(0, batch.system, said)
         return pooled if self.pooling == "sum" else pooled / torch.bincount(batch.system, minlength=batch.n_systems)
+
+    def _radial(self, x: Tensor, graph: Graph) -> Tensor:
+        """Gaussians of the edges' lengths [n_edges, n_radial], as wide as they are apart."""
+        if not self.n_radial:
+            return x.new_zeros(len(graph.i), 0)
+        r = graph.differences(x).square().sum(-1, keepdim=True).sqrt()
+        centres = torch.linspace(*_RADII, self.n_radial, dtype=x.dtype, device=x.device)
+        return (-0.5 * ((r - centres) * ((self.n_radial - 1) / (_RADII[1] - _RADII[0]))).square()).exp()
 
     def kinds(self, numbers: np.ndarray) -> np.ndarray:
         """The place of each atomic number among the model's species. ValueError for one that it does not know."""

@@ -370,6 +370,8 @@ def test_dry_run_writes_nothing(succeed: Run, here: Path) -> None:
     told = json.loads(succeed("train", "dynamics.toml", "--set", "lr=0.125", "--dry-run").out)
     assert parse(told).lr == told["lr"] == 0.125
     for preset in presets():
+        if preset in ("rmd17", "extxyz"):  # whose data are not the package's
+            continue
         assert json.loads(succeed("train", preset, "--dry-run").out)["model"]["kind"] in store.CLASSES
     assert sorted(here.iterdir()) == before
 
@@ -574,4 +576,4 @@ def test_in_a_shell(shell: Run, here: Path) -> None:
 def test_progress_rows_are_the_metrics() -> None:
     """`metrics` above takes the names of the columns for granted."""
     row = Progress(1, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
-    assert list(vars(replace(row))) == ["update", "loss", "error", "median", "best", "lr", "seconds"]
+    assert list(vars(replace(row))) == ["update", "loss", "error", "median", "best", "lr", "seconds", "parts"]  # parts by their own names

@@ -276,6 +276,15 @@ def test_train_evaluate_and_go_on(files: Path, cli: Command) -> None:
     assert tuned.code == 0, tuned.err
 
 
+def test_a_dry_run_shows_what_the_data_decide(files: Path, cli: Command) -> None:
+    out = cli(*arguments("--dry-run"))
+    assert out.code == 0
+    told = json.loads(out.out)
+    assert told["model"]["hyperparameters"]["species"] == [8, 29]
+    assert parse(told).data.name == "clusters.xyz"
+    assert not Path("run").exists()
+
+
 def test_a_resumed_training_is_the_same_to_the_bit(files: Path, cli: Command) -> None:
     assert cli(*arguments()).code == 0
     whole = load("run/best.safetensors").model.state_dict()

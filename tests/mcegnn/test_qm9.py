@@ -187,11 +187,15 @@ def test_references_leave_what_no_sum_over_atoms_explains() -> None:
 
 
 @pytest.mark.parametrize("pooling", ["sum", "mean"])
-@pytest.mark.parametrize("n_channels", [1, 3])
+@pytest.mark.parametrize(("n_channels", "n_radial"), [(1, 0), (3, 0), (3, 6)])
 @pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_the_property_does_not_depend_on_how_the_molecule_lies(sign: float, n_channels: int, pooling: Any) -> None:
+def test_the_property_does_not_depend_on_how_the_molecule_lies(sign: float, n_channels: int, n_radial: int, pooling: Any) -> None:
     """Turned or mirrored, moved, and its atoms in another order: the same to round-off; the other geometry is another property."""
-    net, stream, every = model(n_channels=n_channels, pooling=pooling), np.random.default_rng(1), molecules(6)
+    net, stream, every = (
+        model(n_channels=n_channels, pooling=pooling, n_radial=n_radial, length=1.0 + n_radial / 6),
+        np.random.default_rng(1),
+        molecules(6),
+    )
     values = []
     for k in range(len(every)):
         system = every.system(k)
@@ -214,6 +218,23 @@ def test_vectors_take_part() -> None:
             layer.mix[2].weight.zero_()
         system = molecules(1).system(0)
         assert abs(net.predict(system)[0] - still.predict(system)[0]) > 1e-3
+
+
+def test_gaussians_of_distances() -> None:
+    """At the first and last centre one of them is one; half way to the next both are exp(-1/8); the length has no part in it."""
+    net, graph = model(n_radial=22, length=7.0), complete(2)
+    for r, expected in ((0.8, {0: 1.0, 1: np.exp(-0.5)}), (5.0, {21: 1.0}), (0.9, {0: np.exp(-0.125), 1: np.exp(-0.125)})):
+        found = net._radial(torch.tensor([[0.0, 0.0, 0.0], [0.0, r, 0.0]], dtype=torch.float64), graph)
+        for k, value in expected.items():
+            np.testing.assert_allclose(found[:, k], value, rtol=1e-12)
+
+
+def test_the_length_is_that_of_the_network() -> None:
+    """All lengths doubled, in units of two: the same."""
+    net, other, system = model(), model(length=2.0), molecules(1).system(0)
+    doubled = replace(system, positions=2.0 * system.positions)
+    assert other.predict(doubled)[0] == pytest.approx(net.predict(system)[0], rel=1e-12)
+    assert abs(other.predict(system)[0] - net.predict(system)[0]) > 1e-3
 
 
 def test_molecules_side_by_side_are_as_each_alone() -> None:
@@ -339,6 +360,8 @@ def test_systems_that_are_no_molecules() -> None:
         ({"std": 0.0}, "std must be a positive number"),
         ({"mean": float("nan")}, "mean, std and references must be finite"),
         ({"attention": "yes"}, "attention is true or false"),
+        ({"n_radial": 1}, "n_radial is 0 or at least 2, not 1"),
+        ({"length": 0.0}, "length must be a positive number"),
         ({"n_layers": 0}, "n_layers must be at least 1"),
     ],
     ids=str,
