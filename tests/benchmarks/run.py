@@ -17,6 +17,7 @@ import bench_neighbors
 import bench_potential
 import bench_qm9
 import bench_rebound
+import bench_rmd17
 import bench_solar
 import bench_solar_task
 from record import Row
@@ -28,6 +29,7 @@ BENCHMARKS = {
     "step": bench_learning.step, "together": bench_learning.together, "channels": bench_learning.channels,
     "force": bench_learning.force, "rollouts": bench_learning.rollouts, "solar-task": bench_solar_task.measure,
     "qm9": bench_qm9.measure,
+    "rmd17": bench_rmd17.molecules, "potential-channels": bench_rmd17.channels,
     "potential": bench_potential.speed, "dynamics": bench_potential.whole, "conserved": bench_potential.conserved,
     "neighbors": bench_neighbors.measure, "ase": bench_ase.measure,
     "engine": bench_engine.measure, "argon": bench_engine.million,
