@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from mcegnn.models.packing import packed
-from mcegnn.models.species import checked, places_among
 from mcegnn.names import refuse_not_positive
 from mcegnn.neighborhood import Neighborhood, collated, places
 from mcegnn.nn.energy import EnergyNetwork, derivative
@@ -17,6 +16,7 @@ from mcegnn.nn.harmonics import MOST
 from mcegnn.nn.repulsion import Repulsion
 from systems.copies import one_by_one
 from systems.message_passing import MessagePassing
+from systems.species import checked, places_among
 from systems.system import Evaluation, System
 from systems.units import METAL
 

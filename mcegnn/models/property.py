@@ -11,9 +11,9 @@ from torch.nn import functional
 
 from mcegnn.graph import Batch, Graph, collate, complete
 from mcegnn.models.mcegnn import MCEGNN
-from mcegnn.models.species import checked, places_among
 from mcegnn.names import refuse_not_positive
 from mcegnn.nn.convolution import perceptron
+from systems.species import checked, places_among
 from systems.system import System
 from systems.units import METAL
 

@@ -229,6 +229,13 @@ def test_gaussians_of_distances() -> None:
             np.testing.assert_allclose(found[:, k], value, rtol=1e-12)
 
 
+def test_gaussians_take_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, system = model(n_radial=6), molecules(1).system(0)
+    one = net.predict(system)[0]
+    monkeypatch.setattr(net, "_radial", lambda x, graph: x.new_zeros(len(graph.i), 6))
+    assert abs(net.predict(system)[0] - one) > 1e-3
+
+
 def test_the_length_is_that_of_the_network() -> None:
     """All lengths doubled, in units of two: the same."""
     net, other, system = model(), model(length=2.0), molecules(1).system(0)
