@@ -66,41 +66,6 @@ class MessagePassing:
     def _admit(self, species: np.ndarray) -> None:
         """Make room for atoms of these species. ValueError for one that the network does not know."""
         kinds = places_among(self.network.species, species)
-        self._references = np.zeros(0)
-
-    def __call__(self, system: System) -> Evaluation:
-        return one_by_one(self._evaluate, system)
-
-    def _evaluate(self, system: System) -> Evaluation:
-        """Of a single system."""
-        self._refuse_unfit(system)
-        n = system.n_particles
-        if len(self._species) != n or not np.array_equal(self._species, system.species):
-            self._admit(np.array(system.species))
-        starts, j, image, images = self._each_once(system)
-        table = images @ np.asarray(system.cell, dtype=float) if any(system.pbc) else np.zeros(images.shape)
-        forces, virial = np.empty((n, 3)), np.empty((3, 3))
-        room = self._fill(np.ascontiguousarray(system.positions, dtype=float), table, starts, j, image, forces, virial)
-        energies = room.energies + self._references
-        stress = virial / volume(system.cell) if all(system.pbc) else None
-        return Evaluation(energies.sum(), forces, stress, energies, potential=self)
-
-    def _refuse_unfit(self, system: System) -> None:
-        """ValueError for other units, and for a periodic system where the network does not know any."""
-        if system.units is not METAL:
-            raise ValueError(f"this potential is in metal units; the system is in {system.units.name} units")
-        if any(system.pbc) and not self.network.periodic:
-            raise ValueError("the model was trained on molecules alone, so it does not know periodic systems; set pbc to False")
-
-    def _admit(self, species: np.ndarray) -> None:
-        """Make room for atoms of these species. ValueError for one that the network does not know."""
-        known = {number: kind for kind, number in enumerate(self.network.species)}
-        if strange := sorted(set(species.tolist()) - set(known)):
-            from ase.data import chemical_symbols
-
-            those, these = (", ".join(chemical_symbols[number] for number in group) for group in (strange, sorted(known)))
-            raise ValueError(f"the model never saw {those}: it was trained on {these}")
-        kinds = np.array([known[number] for number in species.tolist()])
         self._references = (self.network.reference_energies + self.network.scale * self.network.energy_bias)[kinds]
         self._numbers = numbers_of(self.network, self.dtype, len(kinds))
         self._room = room_for(kinds, self._numbers, self.dtype)
