@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import ase.io
 import numpy as np
 import pytest
 import torch
+from ase.build import molecule
 
 from mcegnn.datasets.charged import charged
 from mcegnn.datasets.labelled import named
@@ -120,11 +122,14 @@ def test_the_learned_law_moves_more_particles_than_it_was_trained_on(succeed: Ru
 @pytest.mark.parametrize("name", shipped())
 def test_every_shipped_model_moves_its_system(name: str, succeed: Run) -> None:
     """By name, with no network and nothing but the package; a dynamics model has no integrator to tell of."""
-    system = "solar" if name.startswith("solar") else "charged"
-    succeed("rollout", system, "--model", name, "--steps", 4, "--every", 2, "-o", "run.h5md", "--quiet")
+    system, more = ("solar" if name.startswith("solar") else "charged"), ()
+    if load(name).kind == "ConservativePotential":
+        ase.io.write("molecule.xyz", molecule("CH3CH2OH"))
+        system, more = "molecule.xyz", ("--temperature", "300 K")
+    succeed("rollout", system, "--model", name, *more, "--steps", 4, "--every", 2, "-o", "run.h5md", "--quiet")
     out = succeed("info", "run.h5md").out
     assert name in out
-    assert ("integrator" in out) == (load(name).kind == "LearnedForce")
+    assert ("integrator" in out) == (load(name).kind != "DirectDynamics")
 
 
 @pytest.mark.parametrize(("option", "told"), [("--relativity", "--relativity"), ("--j2", "--j2"), ("--no-j2", "--no-j2")])
