@@ -5,7 +5,6 @@ A graph's sums over senders and their derivatives scatter, which is slow and on 
 what comes back along their mirror images, a sum over places.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -83,6 +82,11 @@ class Places:
     mirror: np.ndarray
     offsets: np.ndarray
 
+    @property
+    def hood(self) -> Neighborhood:
+        """On torch."""
+        return Neighborhood(torch.from_numpy(self.senders), torch.from_numpy(self.mirror.ravel()))
+
 
 def mirror_of(pairs: Pairs) -> np.ndarray:
     """The index [n_pairs] of each pair's mirror image in a list that is sorted by centre, neighbour and shift."""
@@ -104,20 +108,3 @@ def places(system: System, cutoff: float) -> Places:
     offsets[at] = pairs.offsets(system.positions, system.cell)
     shape = (n, degree)
     return Places(senders.reshape(shape), mirror.reshape(shape), offsets.reshape(*shape, 3))
-
-
-def collated(parts: Sequence[Places], cutoff: float, dtype: torch.dtype) -> tuple[Tensor, Neighborhood]:
-    """Structures side by side as offsets [n_nodes, degree, 3] and a `Neighborhood`, on the degree of the one that has most."""
-    degree = max(part.senders.shape[1] for part in parts)
-    sizes = np.array([len(part.senders) for part in parts])
-    first, n = np.cumsum(sizes) - sizes, int(sizes.sum())
-    senders, mirror = np.repeat(np.arange(n)[:, None], degree, 1), np.arange(n * degree).reshape(n, degree)
-    offsets = np.zeros((n, degree, 3))
-    offsets[..., 0] = cutoff
-    for part, at, size in zip(parts, first, sizes, strict=True):
-        own = part.senders.shape[1]
-        rows = slice(at, at + size)
-        node, place = np.divmod(part.mirror, own)
-        senders[rows, :own], offsets[rows, :own] = part.senders + at, part.offsets
-        mirror[rows, :own] = (node + at) * degree + place
-    return torch.from_numpy(offsets).to(dtype), Neighborhood(torch.from_numpy(senders), torch.from_numpy(mirror.ravel()))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mcegnn.datasets.structures import atoms_of
 from systems.system import System
 from systems.units import METAL
 
@@ -39,8 +40,7 @@ class Molecules:
     def take(self, which: slice | np.ndarray) -> "Molecules":
         """Some of the molecules, in the order asked for: a slice, or an array of numbers or of booleans."""
         chosen = np.arange(len(self))[which]
-        starts = np.concatenate([[0], np.cumsum(self.sizes[chosen])]).astype(np.int64)
-        atoms = np.repeat(self.starts[chosen] - starts[:-1], self.sizes[chosen]) + np.arange(starts[-1])
+        starts, atoms = atoms_of(self.starts, chosen)
         properties = {name: values[chosen] for name, values in self.properties.items()}
         return Molecules(starts, self.species[atoms], self.positions[atoms], properties)
 

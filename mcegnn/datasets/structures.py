@@ -13,6 +13,13 @@ from systems.units import METAL
 _MOST_HASHED = 20_000  # atoms: more would take longer than a tenth of a second
 
 
+def atoms_of(starts: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where structures begin that are taken from flat arrays [len(chosen) + 1], and which atoms theirs are; both int64."""
+    sizes = np.diff(starts)[chosen]
+    taken = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    return taken, np.repeat(starts[chosen] - taken[:-1], sizes) + np.arange(taken[-1])
+
+
 @dataclass(frozen=True, eq=False)
 class Structures:
     """Labelled structures, one after the other; structure k has the atoms ``starts[k]`` to ``starts[k + 1]``. eV and Angstrom.
@@ -68,8 +75,7 @@ class Structures:
     def take(self, which: slice | np.ndarray) -> "Structures":
         """Some of the structures, in the order asked for: a slice, or an array of numbers or of booleans."""
         chosen = np.arange(len(self))[which]
-        starts = np.concatenate([[0], np.cumsum(self.sizes[chosen])]).astype(np.int64)
-        atoms = np.repeat(self.starts[chosen] - starts[:-1], self.sizes[chosen]) + np.arange(starts[-1])
+        starts, atoms = atoms_of(self.starts, chosen)
         of_atoms = (part[atoms] for part in (self.species, self.positions, self.forces))
         return Structures(starts, *of_atoms, *(part[chosen] for part in (self.energies, self.cells, self.pbc, self.stresses)))
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mcegnn.models.packing import packed
 from mcegnn.names import refuse_not_positive
-from mcegnn.neighborhood import Neighborhood, collated, places
+from mcegnn.neighborhood import Neighborhood, places
 from mcegnn.nn.energy import EnergyNetwork, derivative
 from mcegnn.nn.harmonics import MOST
 from mcegnn.nn.repulsion import Repulsion
@@ -108,9 +108,9 @@ class ConservativePotential(nn.Module):
 
     def _differentiated(self, system: System) -> Evaluation:
         weight = next(self.parameters())
-        offsets, hood = collated([places(system, self.cutoff)], self.cutoff, weight.dtype)
+        near = places(system, self.cutoff)
         kinds = self.kinds(np.asarray(system.species))
-        offsets, hood = offsets.to(weight.device), hood.to(weight.device)
+        offsets, hood = torch.from_numpy(near.offsets).to(weight), near.hood.to(weight.device)
         energies, gradient = self.energies_and_gradient(torch.from_numpy(kinds).to(weight.device), offsets, hood)
         forces = gradient.sum(1) - hood.returned(gradient)
         of_atoms = energies.detach().double().cpu().numpy() + self.reference_energies[kinds]
