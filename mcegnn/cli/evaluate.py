@@ -54,19 +54,19 @@ def evaluate(
         from mcegnn.training.scoring import errors, floors, refuse_unfit
 
         stored = load(model)
+        if figure is not None and not isinstance(stored.model, LearnedForce):
+            raise ValueError(f"{model} is no learned force, so it has no law to draw; leave out --figure")
         if isinstance(stored.model, PropertyModel):
-            _of_property(stored, model, data, validation, figure, as_json)
+            _of_property(stored, model, data, validation, as_json)
             return
         if data == "qm9":
             raise ValueError(f"{model} is a {stored.kind}; only a PropertyModel predicts properties of qm9's molecules")
         if isinstance(stored.model, ConservativePotential):
-            _of_potential(stored, model, data, validation, figure, as_json)
+            _of_potential(stored, model, data, validation, as_json)
             return
         if "options" not in stored.record:
             raise ValueError(f"{model} does not say what it was trained for; train it with mcegnn train")
         options = parse(stored.record["options"]).task
-        if figure is not None and not isinstance(stored.model, LearnedForce):
-            raise ValueError(f"{model} is no learned force, so it has no law to draw; leave out --figure")
         samples = split(data, without=without or ())
         chosen = samples.validation if validation else samples.test
         refuse_unfit(stored.model, chosen)
@@ -91,7 +91,7 @@ def evaluate(
         )
 
 
-def _of_potential(stored: "Stored", model: str, data: str, validation: bool, figure: Path | None, as_json: bool) -> None:
+def _of_potential(stored: "Stored", model: str, data: str, validation: bool, as_json: bool) -> None:
     """Errors of energies and forces: on the test structures of the data the model was trained with, on an official test, or on a file."""
     from mcegnn.models.potential import ConservativePotential
     from mcegnn.training.options import parse
@@ -99,8 +99,6 @@ def _of_potential(stored: "Stored", model: str, data: str, validation: bool, fig
     from mcegnn.training.setup import tested
 
     assert isinstance(stored.model, ConservativePotential)
-    if figure is not None:
-        raise ValueError(f"{model} is no learned force between pairs, so it has no law to draw; leave out --figure")
     trained = parse(stored.record["options"]).data if "options" in stored.record else None
     structures = tested(data, trained, validation)
     stored.model.kinds(structures.species)
@@ -115,7 +113,7 @@ def _of_potential(stored: "Stored", model: str, data: str, validation: bool, fig
     table(f"{model} on {data}", [*rows, *((name, f"{value:.4g}") for name, value in counts.items())])
 
 
-def _of_property(stored: "Stored", model: str, data: str, validation: bool, figure: Path | None, as_json: bool) -> None:
+def _of_property(stored: "Stored", model: str, data: str, validation: bool, as_json: bool) -> None:
     """Errors of a property on the test of the data the model was trained with."""
     from mcegnn.models.property import PropertyModel
     from mcegnn.training.options import parse
@@ -123,8 +121,6 @@ def _of_property(stored: "Stored", model: str, data: str, validation: bool, figu
     from mcegnn.training.property_setup import tested
 
     assert isinstance(stored.model, PropertyModel)
-    if figure is not None:
-        raise ValueError(f"{model} is no learned force, so it has no law to draw; leave out --figure")
     if "options" not in stored.record:
         raise ValueError(f"{model} does not say what it was trained for; train it with mcegnn train")
     molecules = tested(data, parse(stored.record["options"]).data, validation)
