@@ -8,6 +8,7 @@ from functools import partial
 
 from systems._lane_math import add, clear, copy, increase, silu
 from systems._lanes import count, load, moved, number, put, store, total
+from systems._message_couplings import couple_nodes, uncouple_nodes
 from systems._message_room import NODES
 from systems._tiles import product
 from systems.kernel import jit
@@ -85,7 +86,7 @@ def combine(layer, first, m, w, N, room, heard, width):
 @kernel
 def settle(layer, first, last, w, N, room, scratch):
     """A block of nodes after they have heard: channels, products and features, and what they say in the next layer."""
-    F, m, n, width = N.F, last - first, N.nodes, 2 * N.F + N.K_all
+    F, m, n, width = N.F, last - first, N.nodes, N.heard
     heard, z, value = scratch, moved(scratch, NODES * width), moved(scratch, NODES * (width + F))
     h, x = moved(room.h, first * F), moved(room.x, (layer + 1) * n * N.W)
     before = moved(room.x, layer * n * N.W)
@@ -101,6 +102,9 @@ def settle(layer, first, last, w, N, room, scratch):
     collect_channels(first, last, N, room, x)
     forget(first, N, room)
     combine(layer, first, m, w, N, room, heard, width)
+    if N.C:
+        more = moved(scratch, NODES * (width + 2 * F))
+        couple_nodes(layer, first, m, w, N, room, heard, more, moved(more, NODES * N.components * N.C))
     product(m, width, F, heard, width, moved(w.update, layer * width * F), F, moved(w.update_bias, layer * F), 0, z, F)
     slopes = moved(room.slopes, (layer * n + first) * F)
     for k in range(0, m * F, count(h)):
@@ -139,25 +143,35 @@ def conclude(first, last, w, N, room, scratch):
 
 @kernel
 def uncombine(layer, first, m, w, N, room, by_heard, width, scratch):
-    """Add what comes back through the products to the derivatives by channels of a block of nodes."""
-    by_x, factors, to = room.by_x, moved(room.factors, layer * 2 * N.nodes * N.W), 2 * N.F
+    """Add what comes back through products and couplings to the derivatives by channels of a block of nodes."""
+    by_x, by_factors = room.by_x, scratch
+    factors, to = moved(room.factors, layer * 2 * N.nodes * N.W), 2 * N.F
     for degree in range(N.degrees):
         parts, K = 2 * degree + 3, N.K[degree]
-        here, found = moved(by_x, first * parts * K), moved(factors, 2 * first * parts * K)
+        found = moved(factors, 2 * first * parts * K)
         for row in range(parts * m):
             at = row // parts * width + to
             for k in range(0, K, count(by_x)):
                 share = load(by_heard, at + k)
-                store(scratch, 2 * K * row + k, share * load(found, 2 * K * row + K + k))
-                store(scratch, 2 * K * row + K + k, share * load(found, 2 * K * row + k))
-        product(parts * m, 2 * K, K, scratch, 2 * K, moved(w.products_back, products_at(layer, degree, N)), K, here, K, here, K)
-        by_x, factors, to = moved(by_x, N.nodes * parts * K), moved(factors, 2 * N.nodes * parts * K), to + K
+                store(by_factors, 2 * K * row + k, share * load(found, 2 * K * row + K + k))
+                store(by_factors, 2 * K * row + K + k, share * load(found, 2 * K * row + k))
+        factors, to = moved(factors, 2 * N.nodes * parts * K), to + K
+        by_factors = moved(by_factors, 2 * NODES * parts * K)
+    if N.C:
+        more = moved(scratch, 2 * NODES * N.W)
+        uncouple_nodes(layer, first, m, w, N, room, by_heard, scratch, more, moved(more, NODES * N.components * N.C))
+    by_factors = scratch
+    for degree in range(N.degrees):
+        parts, K = 2 * degree + 3, N.K[degree]
+        here, back = moved(by_x, first * parts * K), moved(w.products_back, products_at(layer, degree, N))
+        product(parts * m, 2 * K, K, by_factors, 2 * K, back, K, here, K, here, K)
+        by_x, by_factors = moved(by_x, N.nodes * parts * K), moved(by_factors, 2 * NODES * parts * K)
 
 
 @kernel
 def unsettle(layer, first, last, w, N, room, scratch):
     """Derivatives by what a block of nodes heard in a layer, given those by what became of them."""
-    F, m, n, width = N.F, last - first, N.nodes, 2 * N.F + N.K_all
+    F, m, n, width = N.F, last - first, N.nodes, N.heard
     by_heard, z, by_factors = scratch, moved(scratch, NODES * width), moved(scratch, NODES * (width + 2 * F))
     by_h = moved(room.by_h, first * F)
     if layer + 1 < N.layers:

@@ -1,9 +1,10 @@
 """What the kernels of message passing read and write: weights as stacked matrices, and room for one system that is used again and again.
 
 Arrays are contiguous; T is float32 or float64. F, B and K_l are the numbers of features, of radial functions, and of channels of degree
-l + 1, filled up with zeros to whole lanes; E is the number of all channels, C that of components of the harmonics, L of layers, S of
-species, P of parts. Channels X lie degree by degree, [nodes, 2 l + 3, K_l] each, W = sum_l (2 l + 3) K_l numbers for each node. What there
-is of channels along pairs lies close together, [E] by degree, [2E] as two numbers for each channel of a degree, filled up as a whole.
+l + 1, C of those that are coupled, filled up with zeros to whole lanes; E is the number of all channels, N that of components of the
+harmonics, L of layers, D of degrees, S of species, P of parts. Channels X lie degree by degree, [nodes, 2 l + 3, K_l] each,
+W = sum_l (2 l + 3) K_l numbers for each node. What there is of channels along pairs lies close together, [E] by degree, [2E] as two numbers
+for each channel of a degree, filled up as a whole.
 """
 
 from typing import NamedTuple
@@ -37,7 +38,11 @@ class Stacked(NamedTuple):
     gates_back: np.ndarray
     products: np.ndarray  # [L, sum of 2 K_l^2]: [K_l, 2 K_l] degree by degree
     products_back: np.ndarray
-    update: np.ndarray  # [L, 2F + sum of K_l, F]
+    coupled: np.ndarray  # [L, sum of C K_l]: [C, K_l] degree by degree; the last layer's is zero
+    coupled_back: np.ndarray
+    triples: np.ndarray  # int64 [t, 3]: components c, a, b, degree after degree, of which c has the product of a and b
+    strengths: np.ndarray  # [t]
+    update: np.ndarray  # [L, 2F + sum of K_l + D C, F]
     update_bias: np.ndarray  # [L, F]
     update_back: np.ndarray
     output: np.ndarray  # [L, F, F]
@@ -55,6 +60,9 @@ class Numbers(NamedTuple):
     """Sizes and constants; capital letters are sizes that are filled up."""
 
     F: int
+    C: int  # channels of each degree that are coupled
+    triples: int
+    heard: int  # what is said at a node in a layer
     B: int
     layers: int
     degrees: int
@@ -62,7 +70,6 @@ class Numbers(NamedTuple):
     K: tuple[int, int, int]
     E: int
     E2: int
-    K_all: int
     W: int
     components: int
     parts: int
@@ -81,9 +88,9 @@ class Room(NamedTuple):
     energies: np.ndarray  # float64 [n]
     pairs: np.ndarray  # int32 [m, 2]
     offsets: np.ndarray  # float64 [m, 5]: r_j - r_i, its length, and the derivative of the repulsion by it
-    geometry: np.ndarray  # T [m, C + 2]: the harmonics, the envelope and its derivative
+    geometry: np.ndarray  # T [m, N + 2]: the harmonics, the envelope and its derivative
     basis: np.ndarray  # T [m, 2B]: radial functions and their derivatives
-    gradient: np.ndarray  # T [m, C + 1]: by the harmonics and by the distance
+    gradient: np.ndarray  # T [m, N + 1]: by the harmonics and by the distance
     h: np.ndarray  # T [n, F]
     sides: np.ndarray  # T [L, n, 2F]
     x: np.ndarray  # T [L + 1, n W], at the beginning of each layer
@@ -103,8 +110,8 @@ def slot_size(F: int, E2: int) -> int:
     return 2 * BLOCK * (3 * F + E2)
 
 
-def scratch_size(F: int, B: int, E: int, E2: int, K_all: int, W: int) -> int:
-    """Numbers that a part works with: of a block of pairs, or of one of nodes; and a slot."""
+def scratch_size(F: int, B: int, E: int, E2: int, heard: int, W: int, coupled: int) -> int:
+    """Numbers that a part works with: of a block of pairs, or of one of nodes, each with ``coupled`` numbers of Z; and a slot."""
     pairs = BLOCK * (6 * F + 3 * E2 + E + B)
-    nodes = NODES * (4 * F + K_all + 2 * W)
+    nodes = NODES * (2 * F + heard + 2 * W + coupled) + 6 * coupled
     return max(pairs, nodes) + slot_size(F, E2)

@@ -8,6 +8,7 @@ import numpy as np
 
 from systems._lanes import BYTES
 from systems._message_room import DEGREES, Stacked
+from systems.harmonics import couplings
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,9 +18,12 @@ class Layer:
     e_ij = [radial_ij, <X_i, Y_ij>, <X_j, Y_ij>, <X_i, X_j>]                  channel by channel, of each degree
     m_ij = silu(L silu(A h_i + a + B h_j + C e_ij) + l) * envelope_ij
     X_i <- X_i + sum_j (V m_ij Y_ij + G m_ij X_j)                             channel by channel, of each degree
-    h_i <- h_i + O silu(U [h_i, sum_j m_ij, <P X_i, Q X_i>] + p) + o
+    Z_i = T(P X_i, Q X_i)                                                     the first c channels of all degrees (`couplings`)
+    h_i <- h_i + O silu(U [h_i, sum_j m_ij, <P X_i, Q X_i>, <P X_i, Z_i>] + p) + o
+    X_i <- X_i + S Z_i
 
-    k_l is the number of channels of a degree, E that of all. The first layer has no channels yet: its C is [F, B], its gates are V alone.
+    k_l is the number of channels of a degree, E that of all, D that of degrees. The first layer has no channels yet: its C is [F, B], its
+    gates are V alone. The last layer has no S, and where nothing is coupled (c = 0) none has.
     """
 
     receiver: np.ndarray  # A [F, F]
@@ -30,7 +34,8 @@ class Layer:
     message_bias: np.ndarray  # l [F]
     gates: np.ndarray  # V over G, degree by degree [2E, F]
     products: tuple[np.ndarray, ...]  # P over Q of each degree [2 k_l, k_l]
-    update: np.ndarray  # U [F, 2F + E]
+    coupled: tuple[np.ndarray, ...]  # S of each degree [k_l, c]
+    update: np.ndarray  # U [F, 2F + E + D c]
     update_bias: np.ndarray  # p [F]
     output: np.ndarray  # O [F, F]
     output_bias: np.ndarray  # o [F]
@@ -66,6 +71,12 @@ class Network:
         """Of each degree."""
         return tuple(product.shape[1] for product in self.layers[0].products)
 
+    @property
+    def n_couplings(self) -> int:
+        """Channels of each degree that are coupled."""
+        layer, F = self.layers[0], self.embedding.shape[1]
+        return (layer.update.shape[1] - 2 * F - sum(self.n_channels)) // len(self.n_channels)
+
 
 def aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """Zeros that begin where a line of the cache does: lanes across two lines take twice as long."""
@@ -86,10 +97,12 @@ def sizes(network: Network, dtype: Any) -> dict[str, Any]:
     k = network.n_channels
     wide = [whole(each, dtype) for each in k]
     padded = [0] * (DEGREES - len(k))
+    F, C = whole(network.embedding.shape[1], dtype), whole(network.n_couplings, dtype)
     return {
-        "F": whole(network.embedding.shape[1], dtype), "B": whole(len(network.frequencies), dtype), "layers": len(network.layers),
+        "F": F, "C": C, "triples": np.count_nonzero(couplings(len(k))), "heard": 2 * F + sum(wide) + len(k) * C,
+        "B": whole(len(network.frequencies), dtype), "layers": len(network.layers),
         "degrees": len(k), "channels": (*k, *padded), "K": (*wide, *padded), "E": whole(sum(k), dtype), "E2": whole(2 * sum(k), dtype),
-        "K_all": sum(wide), "W": sum((2 * degree + 3) * each for degree, each in enumerate(wide)), "components": len(k) * (len(k) + 2),
+        "W": sum((2 * degree + 3) * each for degree, each in enumerate(wide)), "components": len(k) * (len(k) + 2),
         "cutoff": network.cutoff, "end": network.n_neighbors**-0.5,
     }  # fmt: skip
 
@@ -149,6 +162,21 @@ def _products(network: Network, fill: _Filler) -> dict[str, np.ndarray]:
     return {"products": fill.kept(np.stack(forth)), "products_back": fill.kept(np.stack(back))}
 
 
+def _couplings(network: Network, fill: _Filler) -> dict[str, np.ndarray]:
+    """S of all layers and degrees, zero where there is none; and T as a list of its numbers and of their places."""
+    k, c = network.n_channels, network.n_couplings
+    forth, back = [], []
+    for layer in network.layers:
+        filled = [fill(each, [degree], [c]) for each, degree in zip(layer.coupled or [np.zeros((n, c)) for n in k], k, strict=True)]
+        forth.append(np.concatenate([each.T.ravel() for each in filled]))
+        back.append(np.concatenate([each.ravel() for each in filled]))
+    table = couplings(len(k))
+    return {
+        "coupled": fill.kept(np.stack(forth)), "coupled_back": fill.kept(np.stack(back)),
+        "triples": np.ascontiguousarray(np.argwhere(table)), "strengths": fill.kept(table[table != 0.0]),
+    }  # fmt: skip
+
+
 def _ends(network: Network, fill: _Filler, sides: np.ndarray, bias: np.ndarray) -> dict[str, np.ndarray]:
     """What there is once: at the beginning and at the end."""
     F, n = network.embedding.shape[1], len(network.species)
@@ -169,7 +197,7 @@ def _ends(network: Network, fill: _Filler, sides: np.ndarray, bias: np.ndarray) 
 def stacked(network: Network, dtype: Any) -> Stacked:
     """The weights as the kernels want them."""
     fill, layers, k = _Filler(dtype), network.layers, network.n_channels
-    F, B, E = [network.embedding.shape[1]], [len(network.frequencies)], sum(k)
+    F, B, E, c = [network.embedding.shape[1]], [len(network.frequencies)], sum(k), network.n_couplings
     near, even, odd = zip(*(_edges(layer, B[0], k) for layer in layers), strict=True)
     gates = [np.pad(layer.gates, ((0, 2 * E - len(layer.gates)), (0, 0))) for layer in layers]
     sides = [np.concatenate([layer.receiver, layer.sender]) for layer in layers]
@@ -185,7 +213,8 @@ def stacked(network: Network, dtype: Any) -> Stacked:
         **fill.biases("message", [layer.message_bias for layer in layers], F),
         **fill.matrices("gates", gates, [2 * E], F),
         **_products(network, fill),
-        **fill.matrices("update", [layer.update for layer in layers], F, [*F, *F, *k]),
+        **_couplings(network, fill),
+        **fill.matrices("update", [layer.update for layer in layers], F, [*F, *F, *k, *([c] * len(k) if c else [])]),
         **fill.biases("update", [layer.update_bias for layer in layers], F),
         **fill.matrices("output", [layer.output for layer in layers], F, F),
         **fill.biases("output", [layer.output_bias for layer in layers], F),

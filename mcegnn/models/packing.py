@@ -32,6 +32,7 @@ def _layer(layer: Any) -> Layer:
         receiver=_array(layer.receiver.weight), receiver_bias=_array(layer.receiver.bias), sender=_array(layer.sender.weight),
         edge=_array(layer.edge.weight), message=_array(layer.message.weight), message_bias=_array(layer.message.bias),
         gates=_array(layer.gates.weight), products=tuple(_array(product.weight) for product in layer.products),
+        coupled=tuple(_array(linear.weight) for linear in layer.coupled),
         update=_array(hidden.weight), update_bias=_array(hidden.bias), output=_array(output.weight), output_bias=_array(output.bias),
     )  # fmt: skip
 

@@ -12,9 +12,9 @@ from mcegnn.models.packing import packed
 from mcegnn.names import refuse_not_positive
 from mcegnn.neighborhood import Neighborhood, places
 from mcegnn.nn.energy import EnergyNetwork, derivative
-from mcegnn.nn.harmonics import MOST
 from mcegnn.nn.repulsion import Repulsion
 from systems.copies import one_by_one
+from systems.harmonics import MOST
 from systems.message_passing import MessagePassing
 from systems.species import checked, places_among
 from systems.system import Evaluation, System
@@ -24,7 +24,8 @@ from systems.units import METAL
 class ConservativePotential(nn.Module):
     """The energy of molecules and materials as a sum over atoms, by MC-EGNN with channels that start at zero (see `Interaction`).
 
-    ``n_channels`` is the number of vector channels, or the numbers of channels of vectors, of tensors of rank two, and of rank three.
+    ``n_channels`` is the number of vector channels, or the numbers of channels of vectors, of tensors of rank two, and of rank three;
+    the first ``n_couplings`` of each are multiplied with each other to make others.
     ``species`` are the atomic numbers it knows, ``reference_energies`` (eV) one number for each of them, which are added in float64;
     what the network says is in units of ``scale`` (eV). Atoms hear of others within ``cutoff`` (Angstrom) in each of the layers;
     ``n_neighbors`` is how many of them an atom has on average. ``periodic`` tells whether it was trained on crystals: others are
@@ -34,8 +35,8 @@ class ConservativePotential(nn.Module):
 
     def __init__(
         self, species: Sequence[int], n_features: int = 64, n_channels: int | Sequence[int] = (16, 8), n_layers: int = 3, *,
-        n_radial: int = 16, cutoff: float = 6.0, n_neighbors: float = 10.0, scale: float = 1.0, reference_energies: Sequence[float] = (),
-        periodic: bool = False, repulsion: bool = False,
+        n_couplings: int = 0, n_radial: int = 16, cutoff: float = 6.0, n_neighbors: float = 10.0, scale: float = 1.0,
+        reference_energies: Sequence[float] = (), periodic: bool = False, repulsion: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
         counts = {"n_features": n_features, "n_layers": n_layers, "n_radial": n_radial}
@@ -45,13 +46,19 @@ class ConservativePotential(nn.Module):
                 raise ValueError(f"{name} must be at least 1, not {count}")
         if not 1 <= len(channels) <= MOST:
             raise ValueError(f"n_channels are of vectors and of tensors up to rank {MOST}: one to {MOST} numbers, not {len(channels)}")
+        if not 0 <= n_couplings <= min(channels) or (n_couplings and len(channels) == 1):
+            fewest = min(channels) if len(channels) > 1 else 0
+            raise ValueError(f"n_couplings is at most the fewest channels, and 0 with vectors alone: 0 to {fewest}, not {n_couplings}")
         refuse_not_positive(cutoff=cutoff, n_neighbors=n_neighbors, scale=scale)
         self.species, self.units, self.cutoff, self.scale = checked(species), METAL, float(cutoff), float(scale)
         self.periodic = periodic
         if reference_energies and len(reference_energies) != len(self.species):
             raise ValueError(f"{len(self.species)} species need as many reference energies, not {len(reference_energies)}")
         self.reference_energies = np.array(reference_energies or [0.0] * len(self.species), dtype=float)
-        self.network = EnergyNetwork(len(self.species), n_features, channels, n_layers, n_radial, self.cutoff, float(n_neighbors))
+        self.network = EnergyNetwork(
+            len(self.species), n_features, channels, n_layers, n_radial=n_radial, cutoff=self.cutoff, n_neighbors=float(n_neighbors),
+            n_couplings=n_couplings,
+        )  # fmt: skip
         self.repulsion = Repulsion(self.species) if repulsion else None
 
     def kinds(self, numbers: np.ndarray) -> np.ndarray:

@@ -8,7 +8,8 @@ It is the layer of Levy, Kaba, Gonzales, Miret and Ravanbakhsh 2023 (arXiv 2309.
 - distances enter as a radial basis under an envelope that ends at the cutoff, not as one number;
 - messages hear how the channels lie to the direction and to each other, not |X_i - X_j|^2 alone;
 - the mix of channels W_ij is a gate for each channel of the sender's and of the direction's;
-- features hear products of channels, and sums replace means, so that energies of parts add up.
+- features hear products of channels, and sums replace means, so that energies of parts add up;
+- channels of different degrees make others together: two vectors a tensor, a tensor and a vector a vector, which see more atoms at once.
 """
 
 import math
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mcegnn.neighborhood import Neighborhood
+from systems.harmonics import couplings
 
 
 class Interaction(nn.Module):
@@ -28,15 +30,22 @@ class Interaction(nn.Module):
         e_ij = [radial_ij, <X_i, Y_ij>, <X_j, Y_ij>, <X_i, X_j>]                  channel by channel, of each degree
         m_ij = silu(L silu(A h_i + B h_j + C e_ij)) * envelope_ij
         X_i <- X_i + sum_j (V m_ij Y_ij + G m_ij X_j)                             channel by channel, of each degree
-        h_i <- h_i + U[h_i, sum_j m_ij, <P X_i, Q X_i>]                           U: Linear, SiLU, Linear
+        Z_i = T(P X_i, Q X_i)                                                     the first ``n_couplings`` channels of all degrees
+        h_i <- h_i + U[h_i, sum_j m_ij, <P X_i, Q X_i>, <P X_i, Z_i>]             U: Linear, SiLU, Linear
+        X_i <- X_i + O Z_i
 
-    ``n_channels`` says how many there are of each degree. The first layer has no channels yet: ``first`` leaves out all that needs them.
+    T are `systems.harmonics.couplings`. ``n_channels`` says how many channels there are of each degree. The first layer has no channels
+    yet: ``first`` leaves out all that needs them; ``last`` leaves out what becomes of channels in the end.
     """
 
-    def __init__(self, n_features: int, n_channels: Sequence[int], n_radial: int, *, first: bool) -> None:
+    couplings: Tensor
+
+    def __init__(
+        self, n_features: int, n_channels: Sequence[int], n_radial: int, *, n_couplings: int = 0, first: bool, last: bool
+    ) -> None:  # fmt: skip
         super().__init__()
         every = sum(n_channels)
-        self.first, self.n_channels = first, tuple(n_channels)
+        self.first, self.n_channels, self.n_couplings = first, tuple(n_channels), n_couplings
         self.receiver = nn.Linear(n_features, n_features)
         self.sender = nn.Linear(n_features, n_features, bias=False)
         self.edge = nn.Linear(n_radial + (0 if first else 3 * every), n_features, bias=False)
@@ -44,7 +53,12 @@ class Interaction(nn.Module):
         self.message = nn.Linear(n_features, n_features)
         self.gates = nn.Linear(n_features, every if first else 2 * every, bias=False)
         self.products: Any = nn.ModuleList(nn.Linear(k, 2 * k, bias=False) for k in n_channels)
-        self.update = nn.Sequential(nn.Linear(2 * n_features + every, n_features), nn.SiLU(), nn.Linear(n_features, n_features))
+        heard = 2 * n_features + every + n_couplings * len(n_channels)
+        self.update = nn.Sequential(nn.Linear(heard, n_features), nn.SiLU(), nn.Linear(n_features, n_features))
+        self.coupled: Any = nn.ModuleList(nn.Linear(n_couplings, k, bias=False) for k in n_channels if n_couplings and not last)
+        for linear in self.coupled:
+            nn.init.normal_(linear.weight, std=0.3 / math.sqrt(n_couplings))
+        self.register_buffer("couplings", torch.from_numpy(couplings(len(n_channels)).copy()).flatten(1), persistent=False)
 
     def forward(
         self, h: Tensor, x: Sequence[Tensor], y: Sequence[Tensor], radial: Tensor, ends: Tensor, hood: Neighborhood
@@ -65,7 +79,8 @@ class Interaction(nn.Module):
             moves = [own * direction + mix * other for (own, mix), direction, other in zip(split, y, sent, strict=True)]
         moved = [move.unflatten(1, shape).sum(2) for move in moves]
         new = moved if self.first else [part + move for part, move in zip(x, moved, strict=True)]
-        return h + self.update(torch.cat([h, m.unflatten(0, shape).sum(1), *self._products(new)], -1)), new
+        products, new = self._combined(new)
+        return h + self.update(torch.cat([h, m.unflatten(0, shape).sum(1), *products], -1)), new
 
     def _angles(self, x: Sequence[Tensor], y: Sequence[Tensor], sent: Sequence[Tensor], degree: int) -> list[Tensor]:
         """<X_i, Y>, <X_j, Y> and <X_i, X_j> of each pair and channel [pairs, K], one degree after the other."""
@@ -75,7 +90,17 @@ class Interaction(nn.Module):
             found += [(own * direction).sum(0), (other * direction).sum(0), (own * other).sum(0)]
         return found
 
-    def _products(self, x: Sequence[Tensor]) -> list[Tensor]:
-        """<P X, Q X> of each node and channel [n, K], one degree after the other."""
+    def _combined(self, x: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """<P X, Q X> of each node and channel [n, K] and <P X, Z> [n, n_couplings], one degree after the other; and X + O Z."""
         pairs = [product(part).chunk(2, -1) for product, part in zip(self.products, x, strict=True)]
-        return [(left * right).sum(0) for left, right in pairs]
+        products = [(left * right).sum(0) for left, right in pairs]
+        if not self.n_couplings:
+            return products, x
+        sizes, some = [len(part) for part in x], slice(self.n_couplings)
+        left, right = (torch.cat([pair[side][..., some] for pair in pairs]) for side in (0, 1))
+        outer = (left.unsqueeze(1) * right.unsqueeze(0)).flatten(0, 1)
+        z = (self.couplings.to(left) @ outer.flatten(1)).view_as(left)
+        products += [part.sum(0) for part in (left * z).split(sizes)]
+        if self.coupled:
+            x = [part + linear(other) for part, linear, other in zip(x, self.coupled, z.split(sizes), strict=True)]
+        return products, x
