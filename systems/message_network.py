@@ -196,7 +196,7 @@ def _ends(network: Network, fill: _Filler, sides: np.ndarray, bias: np.ndarray) 
 
 def stacked(network: Network, dtype: Any) -> Stacked:
     """The weights as the kernels want them."""
-    fill, layers, k = _Filler(dtype), network.layers, network.n_channels
+    fill, layers, k, own = _Filler(dtype), network.layers, network.n_channels, sizes(network, dtype)
     F, B, E, c = [network.embedding.shape[1]], [len(network.frequencies)], sum(k), network.n_couplings
     near, even, odd = zip(*(_edges(layer, B[0], k) for layer in layers), strict=True)
     gates = [np.pad(layer.gates, ((0, 2 * E - len(layer.gates)), (0, 0))) for layer in layers]
@@ -218,5 +218,5 @@ def stacked(network: Network, dtype: Any) -> Stacked:
         **fill.biases("update", [layer.update_bias for layer in layers], F),
         **fill.matrices("output", [layer.output for layer in layers], F, F),
         **fill.biases("output", [layer.output_bias for layer in layers], F),
-        zeros=aligned((4 * whole(max(*F, E), dtype),), dtype),
+        zeros=aligned((max(own["heard"], own["E2"], own["B"], 2 * max(own["K"])),), dtype),
     )

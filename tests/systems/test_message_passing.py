@@ -50,6 +50,8 @@ CASES = {
     "some coupled": (metal(1), {"n_channels": (9, 20, 5), "n_couplings": 3}),
     "coupled, many": (metal(3), {"n_channels": (16, 8), "n_couplings": 6, "n_layers": 3}),
     "one layer coupled": (ETHANOL, {"n_channels": (3, 4), "n_couplings": 2, "n_layers": 1}),
+    "few features, much heard": (ETHANOL, {"n_features": 16, "n_channels": (4, 3, 2), "n_couplings": 2, "n_layers": 3}),
+    "few features, many radial functions": (ETHANOL, {"n_features": 8, "n_channels": 2, "n_radial": 200}),
     "small": (ETHANOL, {"n_channels": 4, "n_features": 32, "n_radial": 5}),
     "many features": (ETHANOL, {"n_features": 100, "n_channels": (40, 20)}),
     "repulsion": (system(Atoms("CHOMo", [[0, 0, 0], [0.5, 0, 0], [0, 0.9, 0], [0, 0, 2.0]]), 0.02), {"repulsion": True}),
