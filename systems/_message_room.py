@@ -110,8 +110,8 @@ def slot_size(F: int, E2: int) -> int:
     return 2 * BLOCK * (3 * F + E2)
 
 
-def scratch_size(F: int, B: int, E: int, E2: int, heard: int, W: int, coupled: int) -> int:
-    """Numbers that a part works with: of a block of pairs, or of one of nodes, each with ``coupled`` numbers of Z; and a slot."""
-    pairs = BLOCK * (6 * F + 3 * E2 + E + B)
+def scratch_size(F: int, B: int, E: int, E2: int, heard: int, W: int, components: int, C: int) -> int:
+    """Numbers that a part works with: of a block of pairs, or of one of nodes; and a slot."""
+    pairs, coupled = BLOCK * (6 * F + 3 * E2 + E + B), components * C
     nodes = NODES * (2 * F + heard + 2 * W + coupled) + 6 * coupled
     return max(pairs, nodes) + slot_size(F, E2)

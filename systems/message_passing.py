@@ -117,7 +117,7 @@ class MessagePassing:
 def numbers_of(network: Network, dtype: Any, n: int) -> Numbers:
     """The sizes of a network, and of room for n atoms."""
     own = sizes(network, dtype)
-    scratch = scratch_size(*(own[name] for name in ("F", "B", "E", "E2", "heard", "W")), own["components"] * own["C"])
+    scratch = scratch_size(*(own[name] for name in ("F", "B", "E", "E2", "heard", "W", "components", "C")))
     return Numbers(**own, parts=_PARTS if n > _FEW else 1, nodes=n, scratch=scratch, kept=0)
 
 

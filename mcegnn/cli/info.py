@@ -71,14 +71,29 @@ def _model(name: str) -> list[tuple[str, str]]:
     trained_on = stored.record.get("options", {}).get("data", {}).get("name")
     rows = [
         ("class", stored.kind),
-        *((key.replace("_", " "), str(value)) for key, value in stored.hyperparameters.items()),
+        *((key.replace("_", " "), _shown(key, value)) for key, value in stored.hyperparameters.items()),
         ("parameters", f"{sum(p.numel() for p in stored.model.parameters()):,}"),
         *([("learned masses", " ".join(f"{mass:.6g}" for mass in masses.tolist()))] if masses is not None else []),
         *([("trained on", f"{trained_on}, {stored.record.get('data', '')}")] if trained_on else []),
-        *([("command", stored.record["command"])] if "command" in stored.record else []),
+        *_commands(stored.record),
         *([("validation error", f"{stored.record['validation']:.3g}")] if "validation" in stored.record else []),
     ]
     return rows
+
+
+def _shown(name: str, value: Any) -> str:
+    """A hyper-parameter; elements by their symbols."""
+    if name != "species":
+        return str(value)
+    from ase.data import chemical_symbols
+
+    return " ".join(chemical_symbols[number] for number in value)
+
+
+def _commands(record: dict[str, Any]) -> list[tuple[str, str]]:
+    """The command that made a model, and those that made the models which it began from, the last first."""
+    own = [("command", record["command"])] if "command" in record else []
+    return own + ([("began from", text) for _, text in _commands(record["from"])] if "from" in record else [])
 
 
 def _run_rows(reader: Any) -> list[tuple[str, str]]:

@@ -78,9 +78,12 @@ def train(
             named = [] if data is None else [f"data.name={json.dumps(data)}"]
             folder, options, saved = output or Path(Path(preset).stem), read(preset, [*(change or ()), *named]), None
             _refuse_folder(folder, force)
-        trainer, record = _trainer(options, start, threads, quiet or dry_run)
+        other = None if start is None else _load(start)
+        trainer, record = _trainer(options, other, threads, quiet or dry_run)
         if saved is not None:
             trainer.restore(*saved)
+        began = other.record if other is not None else _began(folder) if saved is not None else None
+        record |= {} if began is None else {"from": began}
         if dry_run:
             done = f"{folder}: {trainer.update:,} of {options.total:,} updates are done"
             typer.echo(json.dumps(trainer.options.model_dump(), indent=2) if saved is None else done)
@@ -91,6 +94,18 @@ def train(
         watch = _tensorboard(folder) if tensorboard else None
     record["command"] = shlex.join(["mcegnn", *sys.argv[1:]])
     _run(trainer, record, folder, quiet, watch)
+
+
+def _load(name: str) -> "Stored":
+    from mcegnn.models.store import load
+
+    return load(name)
+
+
+def _began(folder: Path) -> dict[str, Any] | None:
+    """What is known of the model that a run began from, where it did."""
+    found: dict[str, Any] | None = _load(str(folder / BEST)).record.get("from") if (folder / BEST).is_file() else None
+    return found
 
 
 def _resumed(folder: Path) -> tuple[Path, "TrainingOptions", tuple[Any, Any]]:
@@ -120,12 +135,14 @@ def _prepare(folder: Path) -> None:
         refuse_unwritable(folder / name)
 
 
-def _trainer(options: "TrainingOptions", start: str | None, threads: int | None, quiet: bool) -> tuple["Trainer", dict[str, Any]]:
+def _trainer(
+    options: "TrainingOptions", start: "Stored | None", threads: int | None, quiet: bool
+) -> tuple["Trainer", dict[str, Any]]:  # fmt: skip
     """A trainer with its data, and what the model's file will say of it."""
     import torch
 
     from mcegnn.datasets.named import digest, split
-    from mcegnn.models.store import Stored, load
+    from mcegnn.models.store import Stored
     from mcegnn.training.trainer import Trainer
 
     if threads is not None:
@@ -140,19 +157,18 @@ def _trainer(options: "TrainingOptions", start: str | None, threads: int | None,
     samples = split(options.data.name, options.data.n_train, options.data.without)
     stored = Stored.make(options.model.kind, options.model.hyperparameters)
     if start is not None:
-        other = load(start)
-        if other.kind != stored.kind or other.hyperparameters != stored.hyperparameters:
-            raise ValueError(f"{start} is another model: {other.kind} {other.hyperparameters}, not {stored.kind} {stored.hyperparameters}")
-        stored.model.load_state_dict(other.model.state_dict())
+        if start.kind != stored.kind or start.hyperparameters != stored.hyperparameters:
+            given, wanted = (f"{one.kind} {one.hyperparameters}" for one in (start, stored))
+            raise ValueError(f"the model to start from is another model: {given}, not {wanted}")
+        stored.model.load_state_dict(start.model.state_dict())
     record = {"options": options.model_dump(), "data": digest(samples.train)}
     return Trainer(stored, samples, options), record
 
 
-def _potential_trainer(options: "TrainingOptions", start: str | None, quiet: bool) -> tuple["Trainer", dict[str, Any]]:
+def _potential_trainer(options: "TrainingOptions", start: "Stored | None", quiet: bool) -> tuple["Trainer", dict[str, Any]]:
     """The same for a potential, after a look at its data."""
     from mcegnn.datasets import consistency, statistics
     from mcegnn.datasets.structures import digest
-    from mcegnn.models.store import load
     from mcegnn.training import setup
     from mcegnn.training.trainer import Trainer
 
@@ -162,22 +178,21 @@ def _potential_trainer(options: "TrainingOptions", start: str | None, quiet: boo
         table(options.data.name, [*statistics.summary(split.train), *((f"{name} structures", f"{len(part):,}") for name, part in parts)])
     for warning in [*consistency.unit_warnings(split.train), *statistics.outliers(split.train)]:
         typer.echo(f"warning: {warning}", err=True)
-    stored = setup.potential(options, split.train, None if start is None else load(start))
+    stored = setup.potential(options, split.train, start)
     options = _with_decided(options, stored)
     record = {"options": options.model_dump(), "data": digest(split.train)}
     return Trainer(stored, split, options), record
 
 
-def _property_trainer(options: "TrainingOptions", start: str | None) -> tuple["Trainer", dict[str, Any]]:
+def _property_trainer(options: "TrainingOptions", start: "Stored | None") -> tuple["Trainer", dict[str, Any]]:
     """The same for a property of molecules."""
     from mcegnn.datasets.molecules import digest
-    from mcegnn.models.store import load
     from mcegnn.training import property_setup
     from mcegnn.training.trainer import Trainer
 
     property_setup.refuse_unknown(str(options.task.property))
     split = property_setup.molecules(options.data)
-    stored = property_setup.model(options, split.train, None if start is None else load(start))
+    stored = property_setup.model(options, split.train, start)
     options = _with_decided(options, stored)
     record = {"options": options.model_dump(), "data": digest(split.train)}
     return Trainer(stored, split, options), record

@@ -11,4 +11,5 @@ def harmonics(u: Tensor, n_degrees: int) -> list[Tensor]:
 
     The inner product of those of two directions is the Legendre polynomial P_l of the cosine of the angle between them.
     """
-    return [torch.stack(parts) for parts in components(*u.unbind(-1), n_degrees)]
+    x, y, z = u.unbind(-1)
+    return [torch.stack(parts) for parts in components(x, y, z, n_degrees)]

@@ -55,9 +55,10 @@ class Interaction(nn.Module):
         self.products: Any = nn.ModuleList(nn.Linear(k, 2 * k, bias=False) for k in n_channels)
         heard = 2 * n_features + every + n_couplings * len(n_channels)
         self.update = nn.Sequential(nn.Linear(heard, n_features), nn.SiLU(), nn.Linear(n_features, n_features))
-        self.coupled: Any = nn.ModuleList(nn.Linear(n_couplings, k, bias=False) for k in n_channels if n_couplings and not last)
-        for linear in self.coupled:
+        coupled = [nn.Linear(n_couplings, k, bias=False) for k in n_channels if n_couplings and not last]
+        for linear in coupled:
             nn.init.normal_(linear.weight, std=0.3 / math.sqrt(n_couplings))
+        self.coupled: Any = nn.ModuleList(coupled)
         self.register_buffer("couplings", torch.from_numpy(couplings(len(n_channels)).copy()).flatten(1), persistent=False)
 
     def forward(

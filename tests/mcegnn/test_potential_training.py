@@ -274,6 +274,29 @@ def test_train_evaluate_and_go_on(files: Path, cli: Command) -> None:
     tuned = cli("train", "extxyz", "--data", "clusters.xyz", "--from", "run/best.safetensors", "-o", "tuned", "--set", "n_updates=4",
                 "--set", "model.hyperparameters={}", "--set", "data.n_validation=3", "--set", "compile=false")  # fmt: skip
     assert tuned.code == 0, tuned.err
+    assert load("tuned/best.safetensors").record["from"] == kept.record
+    assert "began from" in cli("info", "tuned/best.safetensors").out
+
+
+def test_a_resumed_run_knows_what_it_began_from(files: Path, cli: Command) -> None:
+    """Ended after the first of its validations, as by Ctrl-C."""
+    assert cli(*arguments()).code == 0
+    kept = load("run/best.safetensors").record
+    tune = ("train", "extxyz", "--data", "clusters.xyz", "--from", "run/best.safetensors", "--set", "model.hyperparameters={}", "--set",
+            "data.n_validation=3", "--set", "compile=false", "--set", "validate_every=4", "--set", "n_updates=8")  # fmt: skip
+    validated = Trainer.run
+
+    def first(trainer: Trainer) -> Any:
+        yield next(validated(trainer))
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "run", first)
+        assert cli(*tune, "-o", "tuned").code == 130
+    assert len(Path("tuned/metrics.csv").read_text().splitlines()) == 2
+    assert cli("train", "--resume", "tuned").code == 0
+    assert len(Path("tuned/metrics.csv").read_text().splitlines()) == 3
+    assert load("tuned/best.safetensors").record["from"] == kept
 
 
 def test_a_dry_run_shows_what_the_data_decide(files: Path, cli: Command) -> None:
