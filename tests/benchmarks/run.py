@@ -14,6 +14,7 @@ import bench_cost
 import bench_engine
 import bench_learning
 import bench_neighbors
+import bench_peers
 import bench_potential
 import bench_qm9
 import bench_rebound
@@ -33,6 +34,7 @@ BENCHMARKS = {
     "potential": bench_potential.speed, "dynamics": bench_potential.whole, "conserved": bench_potential.conserved,
     "neighbors": bench_neighbors.measure, "ase": bench_ase.measure,
     "engine": bench_engine.measure, "argon": bench_engine.million,
+    "peers": bench_peers.measure,
 }  # fmt: skip
 PACKAGES = (
     "mcegnn",
