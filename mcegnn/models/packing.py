@@ -1,11 +1,11 @@
-"""A trained potential's weights as the plain arrays that the compiled kernels of `systems.message_passing` take."""
+"""A trained potential's weights as the plain arrays that the compiled kernels of `systems.messages.potential` take."""
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
 
-from systems.message_network import Layer, Network
+from systems.messages.network import Layer, Network
 
 if TYPE_CHECKING:
     from mcegnn.models.potential import ConservativePotential

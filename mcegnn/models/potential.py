@@ -15,7 +15,7 @@ from mcegnn.nn.energy import EnergyNetwork, derivative
 from mcegnn.nn.repulsion import Repulsion
 from systems.copies import one_by_one
 from systems.harmonics import MOST
-from systems.message_passing import MessagePassing
+from systems.messages.potential import MessagePassing
 from systems.species import checked, places_among
 from systems.system import Evaluation, System
 from systems.units import METAL

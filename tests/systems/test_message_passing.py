@@ -11,8 +11,8 @@ from ase.build import bulk, molecule
 
 from mcegnn.models.packing import packed
 from mcegnn.models.potential import ConservativePotential
-from systems import message_passing
-from systems.message_passing import MessagePassing
+from systems.messages import potential as message_passing
+from systems.messages.potential import MessagePassing
 from systems.system import System
 from systems.units import METAL
 

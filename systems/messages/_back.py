@@ -1,13 +1,13 @@
 # mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False
-"""The layers' work along pairs, on the way back: derivatives, from what a slot keeps of the way forth (`systems._message_forth`)."""
+"""The layers' work along pairs, on the way back: derivatives, from what a slot keeps of the way forth (`systems.messages._forth`)."""
 
 from functools import partial
 
-from systems._lane_math import add, increase
-from systems._lanes import count, filled, fma, load, load_first, moved, number, spread, store, store_first, total
-from systems._message_room import BLOCK
-from systems._tiles import product
 from systems.kernel import jit
+from systems.messages._lane_math import add, increase
+from systems.messages._lanes import count, filled, fma, load, load_first, moved, number, spread, store, store_first, total
+from systems.messages._room import BLOCK
+from systems.messages._tiles import product
 
 kernel = partial(jit, reorder=False)
 

@@ -6,12 +6,12 @@ Nodes are worked upon in blocks; what the parts' pairs have added to them is sum
 
 from functools import partial
 
-from systems._lane_math import add, clear, copy, increase, silu
-from systems._lanes import count, load, moved, number, put, store, total
-from systems._message_couplings import couple_nodes, uncouple_nodes
-from systems._message_room import NODES
-from systems._tiles import product
 from systems.kernel import jit
+from systems.messages._couplings import couple_nodes, uncouple_nodes
+from systems.messages._lane_math import add, clear, copy, increase, silu
+from systems.messages._lanes import count, load, moved, number, put, store, total
+from systems.messages._room import NODES
+from systems.messages._tiles import product
 
 kernel = partial(jit, reorder=False)
 

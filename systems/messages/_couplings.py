@@ -1,5 +1,5 @@
 # mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False
-"""Channels of a node coupled with each other, forth and back: Z = T(P X, Q X), <P X, Z>, and X + S Z (`systems.message_network`).
+"""Channels of a node coupled with each other, forth and back: Z = T(P X, Q X), <P X, Z>, and X + S Z (`systems.messages.network`).
 
 Z lies degree by degree as channels do, [nodes of a block, 2 l + 3, C] each. Beyond the channels that are coupled, what is read of P X and
 Q X may be anything: there S and the update's weights are zero, and so are derivatives.
@@ -7,11 +7,11 @@ Q X may be anything: there S and the update's weights are zero, and so are deriv
 
 from functools import partial
 
-from systems._lane_math import add, clear, copy
-from systems._lanes import count, load, moved, number, spread
-from systems._message_room import NODES
-from systems._tiles import product
 from systems.kernel import jit
+from systems.messages._lane_math import add, clear, copy
+from systems.messages._lanes import count, load, moved, number, spread
+from systems.messages._room import NODES
+from systems.messages._tiles import product
 
 kernel = partial(jit, reorder=False)
 

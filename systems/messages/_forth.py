@@ -11,11 +11,11 @@ A slot keeps what the way back needs: silu'(z) [2m, F], s = silu(z') [2m, F], it
 
 from functools import partial
 
-from systems._lane_math import add, clear, silu
-from systems._lanes import count, filled, fma, load, load_first, moved, number, spread, store, store_first
-from systems._message_room import BLOCK
-from systems._tiles import product
 from systems.kernel import jit
+from systems.messages._lane_math import add, clear, silu
+from systems.messages._lanes import count, filled, fma, load, load_first, moved, number, spread, store, store_first
+from systems.messages._room import BLOCK
+from systems.messages._tiles import product
 
 kernel = partial(jit, reorder=False)
 

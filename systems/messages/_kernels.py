@@ -11,13 +11,13 @@ from functools import partial
 
 import numpy as np
 
-from systems._lane_math import circular, increase
-from systems._lanes import count, filled, fma, load, moved, number, pointers, put, store
-from systems._message_back import back
-from systems._message_forth import activations, forth
-from systems._message_nodes import conclude, enter, settle, unsettle
-from systems._message_room import BLOCK, NODES
 from systems.kernel import jit
+from systems.messages._back import back
+from systems.messages._forth import activations, forth
+from systems.messages._lane_math import circular, increase
+from systems.messages._lanes import count, filled, fma, load, moved, number, pointers, put, store
+from systems.messages._nodes import conclude, enter, settle, unsettle
+from systems.messages._room import BLOCK, NODES
 
 kernel = partial(jit, reorder=False)
 # of the harmonics, and of Ziegler, Biersack and Littmark's screening

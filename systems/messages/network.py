@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from systems._lanes import BYTES
-from systems._message_room import DEGREES, Stacked
 from systems.harmonics import couplings
+from systems.messages._lanes import BYTES
+from systems.messages._room import DEGREES, Stacked
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +93,7 @@ def whole(count: int, dtype: Any) -> int:
 
 
 def sizes(network: Network, dtype: Any) -> dict[str, Any]:
-    """The sizes that are the network's, as `systems._message_room.Numbers` has them."""
+    """The sizes that are the network's, as `systems.messages._room.Numbers` has them."""
     k = network.n_channels
     wide = [whole(each, dtype) for each in k]
     padded = [0] * (DEGREES - len(k))

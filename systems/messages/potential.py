@@ -1,14 +1,14 @@
-"""`MessagePassing`: energies, forces and stress of a network that passes messages (`systems.message_network`), by compiled kernels."""
+"""`MessagePassing`: energies, forces and stress of a network that passes messages (`systems.messages.network`), by compiled kernels."""
 
 from typing import Any
 
 import numpy as np
 
-from systems._message_room import BLOCK, NODES, Numbers, Room, scratch_size, slot_size
 from systems.cell import volume
 from systems.cell_list import shared
 from systems.copies import one_by_one
-from systems.message_network import Network, aligned, sizes, stacked
+from systems.messages._room import BLOCK, NODES, Numbers, Room, scratch_size, slot_size
+from systems.messages.network import Network, aligned, sizes, stacked
 from systems.neighbors import NeighborList
 from systems.pairs import Pairs
 from systems.species import places_among
@@ -81,9 +81,9 @@ class MessagePassing:
                 self._halves = (starts, second.astype(np.int32), np.zeros(len(second), np.int32), np.zeros((1, 3), np.int64))
                 self._pairs = None
         elif (pairs := self.neighbors(system)) is not self._pairs:
-            from systems import _message_passing
+            from systems.messages import _kernels
 
-            kernels: Any = _message_passing
+            kernels: Any = _kernels
             self._halves, self._pairs = (*kernels.halved(pairs.starts, pairs.j, pairs.image, pairs.images), pairs.images), pairs
         assert self._room is not None
         if len(self._room.pairs) < len(self._halves[1]):
@@ -93,9 +93,9 @@ class MessagePassing:
 
     def _fill(self, x: np.ndarray, table: np.ndarray, starts: np.ndarray, j: np.ndarray, image: np.ndarray, *out: np.ndarray) -> Room:
         """Forces [n, 3] and virial [3, 3], on several threads where that pays; the room has the energies."""
-        from systems import _message_passing
+        from systems.messages import _kernels
 
-        kernels: Any = _message_passing
+        kernels: Any = _kernels
         room, N, w = self._room, self._numbers, self._weights
         assert room is not None
         self._species = np.zeros(0, int)  # a room that is left in the middle is not used again
