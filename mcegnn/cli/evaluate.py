@@ -3,7 +3,7 @@
 import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -56,6 +56,8 @@ def evaluate(
         stored = load(model)
         if figure is not None and not isinstance(stored.model, LearnedForce):
             raise ValueError(f"{model} is no learned force, so it has no law to draw; leave out --figure")
+        if without and isinstance(stored.model, PropertyModel | ConservativePotential):
+            raise ValueError(f"--without leaves bodies out of dynamics, and {model} is a {stored.kind}; leave it out")
         if isinstance(stored.model, PropertyModel):
             _of_property(stored, model, data, validation, as_json)
             return
@@ -104,13 +106,7 @@ def _of_potential(stored: "Stored", model: str, data: str, validation: bool, as_
     stored.model.kinds(structures.species)
     began = time.perf_counter()
     result = measures(stored.model, structures)
-    counts = {"structures": len(structures), "seconds": time.perf_counter() - began}
-    if as_json:
-        typer.echo(json.dumps({**result, **counts}))
-        return
-    units = {"energy": "meV", "force": "meV/Angstrom", "stress": "meV/Angstrom^3"}
-    rows = [(name.replace("_", " "), f"{1e3 * value:.4g} {units[name.partition('_')[0]]}") for name, value in result.items()]
-    table(f"{model} on {data}", [*rows, *((name, f"{value:.4g}") for name, value in counts.items())])
+    _tell(f"{model} on {data}", result, {"structures": len(structures), "seconds": time.perf_counter() - began}, as_json)
 
 
 def _of_property(stored: "Stored", model: str, data: str, validation: bool, as_json: bool) -> None:
@@ -127,9 +123,15 @@ def _of_property(stored: "Stored", model: str, data: str, validation: bool, as_j
     stored.model.kinds(molecules.species)
     began = time.perf_counter()
     result = measures(stored.model, molecules)
-    counts = {"molecules": len(molecules), "seconds": time.perf_counter() - began}
+    counts = {"property": stored.model.property, "molecules": len(molecules), "seconds": time.perf_counter() - began}
+    _tell(f"{model} on {data}", result, counts, as_json)
+
+
+def _tell(title: str, errors: dict[str, float], more: dict[str, Any], as_json: bool) -> None:
+    """Errors in eV and Angstrom, in thousandths of them where people read, and what they are of."""
     if as_json:
-        typer.echo(json.dumps({"property": stored.model.property, **result, **counts}))
+        typer.echo(json.dumps({**errors, **more}))
         return
-    rows = [(name.replace("_", " "), f"{1e3 * value:.4g} meV") for name, value in result.items()]
-    table(f"{stored.model.property}: {model} on {data}", [*rows, *((name, f"{value:.4g}") for name, value in counts.items())])
+    units = {"force": "meV/Angstrom", "stress": "meV/Angstrom^3"}
+    rows = [(name.replace("_", " "), f"{1e3 * value:.4g} {units.get(name.partition('_')[0], 'meV')}") for name, value in errors.items()]
+    table(title, [*rows, *((name, f"{value:.4g}" if isinstance(value, float) else f"{value}") for name, value in more.items())])

@@ -549,6 +549,8 @@ def test_models_and_data_that_do_not_belong_together(small: Molecules, cli: Comm
     assert cli(*arguments("--quiet")).code == 0
     refuse("molecules of qm9; evaluate it on that, not on charged", "evaluate", "run/best.safetensors", "charged")
     refuse("has no law to draw", "evaluate", "run/best.safetensors", "qm9", "--figure", "law.png")
+    refuse("--without leaves bodies out of dynamics", "evaluate", "run/best.safetensors", "qm9", "--without", "Moon")
+    refuse("--without leaves bodies out of dynamics", "evaluate", "ethanol", "rmd17:ethanol", "--without", "Moon")
     other = {**SMALL, "n_features": 9}
     save(Stored.make("PropertyModel", other), "nine.safetensors")
     refuse("the model to start from has other species or layers", *arguments("-o", "on", "--from", "nine.safetensors"))
