@@ -28,7 +28,7 @@ from mcegnn import PotentialCalculator, load
 OURS = "mcegnn"
 PEERS = ("mace", "schnetpack", "nequip")
 MINUTES = 13.0
-UPDATES = 24000  # of ours that take as long
+UPDATES = 60_000  # of ours that take as long
 _TURNS = 7
 _MOLECULES = ("ethanol", "aspirin")  # the first is learned; the second, of the same elements, is called only
 _HERE = Path(__file__).parent
