@@ -13,6 +13,7 @@ import bench_charged
 import bench_cost
 import bench_engine
 import bench_learning
+import bench_molybdenum
 import bench_neighbors
 import bench_peers
 import bench_potential
@@ -34,7 +35,7 @@ BENCHMARKS = {
     "potential": bench_potential.speed, "dynamics": bench_potential.whole, "conserved": bench_potential.conserved,
     "neighbors": bench_neighbors.measure, "ase": bench_ase.measure,
     "engine": bench_engine.measure, "argon": bench_engine.million,
-    "peers": bench_peers.measure,
+    "molybdenum": bench_molybdenum.measure, "peers": bench_peers.measure,
 }  # fmt: skip
 PACKAGES = (
     "mcegnn",
