@@ -27,7 +27,7 @@ from mcegnn.training.setup import potential
 from mcegnn.training.trainer import Trainer
 
 CPU = torch.device("cpu")
-SMALL = {"n_features": 8, "n_channels": [3, 2], "n_layers": 2, "n_radial": 5, "cutoff": 4.0}
+SMALL = {"n_features": 8, "n_channels": [3, 2], "n_couplings": 2, "n_layers": 2, "n_radial": 5, "cutoff": 4.0}
 
 
 def labelled(atoms: Atoms, stress: bool = False) -> Atoms:
@@ -350,6 +350,11 @@ def test_data_in_doubt_are_reported_before_training(files: Path, cli: Command) -
         (["--set", "model.kind=LearnedForce"], "a task that is energy-forces trains a ConservativePotential, not a LearnedForce"),
         (["--set", "model.hyperparameters.cutof=3"], "did you mean cutoff?"),
         (["--set", "model.hyperparameters.species=[6]"], "the structures hold"),
+        (["--set", "model.hyperparameters.n_couplings=5"], "n_couplings is at most the fewest channels, and 0 with vectors alone: 0 to"),
+        (["--set", "model.hyperparameters.n_channels=[]"], "one to 3 numbers, not 0"),
+        (["--set", "model.hyperparameters.n_channels=[4, 0]"], "n_channels must be at least 1, not 0"),
+        (["--set", "model.hyperparameters.n_radial=0"], "n_radial must be at least 1, not 0"),
+        (["--set", "model.hyperparameters.cutoff=-1.0"], "the cutoff must be a positive number, not -1.0"),
     ],
     ids=lambda value: value[-1] if isinstance(value, list) else "",
 )
