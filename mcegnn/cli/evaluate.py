@@ -28,7 +28,7 @@ def evaluate(
     force: Annotated[bool, typer.Option("--force", help="Overwrite the figure where it exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """Score a model on the official test samples: the task's error, beside that of standing still and of flying straight.
+    """Score a model on test samples: errors of energies and forces, of a property, or of where particles will be, beside standing still.
 
     Examples:
 

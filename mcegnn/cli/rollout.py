@@ -50,7 +50,8 @@ def rollout(
     model: Annotated[
         str | None,
         typer.Option(
-            help="A learned force, or a dynamics model, in place of exact physics: a file, or the name of one that comes with the package."
+            help="A learned force, a dynamics model, or a potential of atoms, in place of exact physics: a file, or the name of one that "
+            "comes with the package; potentials separated by commas are a committee."
         ),
     ] = None,
     dt: Annotated[
@@ -125,6 +126,8 @@ def rollout(
     - `mcegnn rollout charged --model charged-mcegnn --time 5 -o learned.h5md`
 
     - `mcegnn rollout ethanol.xyz --calculator tblite --temperature "300 K" --time "1 ps"`
+
+    - `mcegnn rollout ethanol.xyz --model ethanol --relax --temperature "300 K" --time "10 ps"`
 
     - `mcegnn rollout argon.xyz --potential mcegnn:LennardJones:epsilon=0.0104,sigma=3.4 --ensemble npt --temperature "80 K"
     --pressure "1 bar"`
