@@ -19,18 +19,22 @@ def packed(model: "ConservativePotential") -> Network:
     none = np.zeros((3, len(model.species), len(model.species)))
     return Network(
         species=model.species, embedding=_array(network.embedding.weight), frequencies=_array(network.basis.frequencies),
-        layers=tuple(_layer(layer) for layer in network.layers), readout=_array(hidden.weight), readout_bias=_array(hidden.bias),
+        layers=tuple(_layer(layer, _array(network.basis.sizes)) for layer in network.layers),
+        readout=_array(hidden.weight), readout_bias=_array(hidden.bias),
         energy=_array(last.weight)[0], energy_bias=float(_array(last.bias)[0]), cutoff=model.cutoff, n_neighbors=network.n_neighbors,
         scale=model.scale, reference_energies=model.reference_energies,
         repulsion=none if model.repulsion is None else np.stack(model.repulsion.tables()), periodic=model.periodic,
     )  # fmt: skip
 
 
-def _layer(layer: Any) -> Layer:
+def _layer(layer: Any, sizes: np.ndarray) -> Layer:
+    """The sizes of radial functions become the weights'."""
+    edge = _array(layer.edge.weight)
+    edge[:, : len(sizes)] *= sizes
     hidden, output = layer.update[0], layer.update[2]
     return Layer(
         receiver=_array(layer.receiver.weight), receiver_bias=_array(layer.receiver.bias), sender=_array(layer.sender.weight),
-        edge=_array(layer.edge.weight), message=_array(layer.message.weight), message_bias=_array(layer.message.bias),
+        edge=edge, message=_array(layer.message.weight), message_bias=_array(layer.message.bias),
         gates=_array(layer.gates.weight), products=tuple(_array(product.weight) for product in layer.products),
         coupled=tuple(_array(linear.weight) for linear in layer.coupled),
         update=_array(hidden.weight), update_bias=_array(hidden.bias), output=_array(output.weight), output_bias=_array(output.bias),

@@ -25,7 +25,8 @@ class ConservativePotential(nn.Module):
     """The energy of molecules and materials as a sum over atoms, by MC-EGNN with channels that start at zero (see `Interaction`).
 
     ``n_channels`` is the number of vector channels, or the numbers of channels of vectors, of tensors of rank two, and of rank three;
-    the first ``n_couplings`` of each are multiplied with each other to make others.
+    the first ``n_couplings`` of each are multiplied with each other to make others. ``smoothness`` makes radial functions smaller that vary
+    fast (`BesselBasis`): the larger, the more slowly varies what is learned of few structures.
     ``species`` are the atomic numbers it knows, ``reference_energies`` (eV) one number for each of them, which are added in float64;
     what the network says is in units of ``scale`` (eV). Atoms hear of others within ``cutoff`` (Angstrom) in each of the layers;
     ``n_neighbors`` is how many of them an atom has on average. ``periodic`` tells whether it was trained on crystals: others are
@@ -35,8 +36,8 @@ class ConservativePotential(nn.Module):
 
     def __init__(
         self, species: Sequence[int], n_features: int = 64, n_channels: int | Sequence[int] = (16, 8), n_layers: int = 3, *,
-        n_couplings: int = 0, n_radial: int = 16, cutoff: float = 6.0, n_neighbors: float = 10.0, scale: float = 1.0,
-        reference_energies: Sequence[float] = (), periodic: bool = False, repulsion: bool = False,
+        n_couplings: int = 0, n_radial: int = 16, smoothness: float = 0.0, cutoff: float = 6.0, n_neighbors: float = 10.0,
+        scale: float = 1.0, reference_energies: Sequence[float] = (), periodic: bool = False, repulsion: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
         counts = {"n_features": n_features, "n_layers": n_layers, "n_radial": n_radial}
@@ -49,6 +50,8 @@ class ConservativePotential(nn.Module):
         if not 0 <= n_couplings <= min(channels) or (n_couplings and len(channels) == 1):
             fewest = min(channels) if len(channels) > 1 else 0
             raise ValueError(f"n_couplings is at most the fewest channels, and 0 with vectors alone: 0 to {fewest}, not {n_couplings}")
+        if isinstance(smoothness, bool) or not isinstance(smoothness, int | float) or not 0.0 <= smoothness <= 10.0:
+            raise ValueError(f"smoothness is a power between 0 and 10, not {smoothness!r}")
         refuse_not_positive(cutoff=cutoff, n_neighbors=n_neighbors, scale=scale)
         self.species, self.units, self.cutoff, self.scale = checked(species), METAL, float(cutoff), float(scale)
         self.periodic = periodic
@@ -57,7 +60,7 @@ class ConservativePotential(nn.Module):
         self.reference_energies = np.array(reference_energies or [0.0] * len(self.species), dtype=float)
         self.network = EnergyNetwork(
             len(self.species), n_features, channels, n_layers, n_radial=n_radial, cutoff=self.cutoff, n_neighbors=float(n_neighbors),
-            n_couplings=n_couplings,
+            n_couplings=n_couplings, smoothness=float(smoothness),
         )  # fmt: skip
         self.repulsion = Repulsion(self.species) if repulsion else None
 

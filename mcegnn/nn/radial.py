@@ -15,18 +15,24 @@ def envelope(t: Tensor) -> Tensor:
 
 
 class BesselBasis(nn.Module):
-    """sin(w_k r / cutoff) / r under the envelope, k = 1 ... ``n_radial``; the frequencies w_k are learned, beginning at k pi.
+    """(2 / k)^smoothness sin(w_k r / cutoff) / r under the envelope, k = 1 ... ``n_radial``; the frequencies w_k are learned, from k pi on.
 
-    Source: Gasteiger, Groß and Günnemann 2020 (arXiv 2003.03123). Distances are in the cutoff's unit; values are of order one.
+    Source: Gasteiger, Groß and Günnemann 2020 (arXiv 2003.03123), where ``smoothness`` is zero. Where it is positive, functions that vary
+    fast are smaller, so that what is learned of few structures varies slowly where it can. Distances are in the cutoff's unit; values are
+    of order one.
     """
 
-    def __init__(self, n_radial: int, cutoff: float) -> None:
+    def __init__(self, n_radial: int, cutoff: float, smoothness: float = 0.0) -> None:
         super().__init__()
         self.cutoff = cutoff
-        self.frequencies = nn.Parameter(math.pi * torch.arange(1, n_radial + 1))
+        k = torch.arange(1, n_radial + 1)
+        self.frequencies = nn.Parameter(math.pi * k)
+        self.register_buffer("sizes", (2.0 / k.double()) ** smoothness, persistent=False)
+
+    sizes: Tensor
 
     def forward(self, r: Tensor) -> tuple[Tensor, Tensor]:
         """Distances r [..., 1] to basis values [..., n_radial] and the envelope [..., 1]."""
         t = r / self.cutoff
         ends = envelope(t)
-        return torch.sin(self.frequencies * t) * (ends / t) * (math.sqrt(2.0) / self.cutoff), ends
+        return torch.sin(self.frequencies * t) * (ends / t) * (self.sizes.to(r) * (math.sqrt(2.0) / self.cutoff)), ends

@@ -353,6 +353,7 @@ def test_data_in_doubt_are_reported_before_training(files: Path, cli: Command) -
         (["--set", "model.hyperparameters.n_couplings=5"], "n_couplings is at most the fewest channels, and 0 with vectors alone: 0 to"),
         (["--set", "model.hyperparameters.n_channels=[]"], "one to 3 numbers, not 0"),
         (["--set", "model.hyperparameters.n_channels=[4, 0]"], "n_channels must be at least 1, not 0"),
+        (["--set", "model.hyperparameters.smoothness=-1"], "smoothness is a power between 0 and 10, not -1"),
         (["--set", "model.hyperparameters.n_radial=0"], "n_radial must be at least 1, not 0"),
         (["--set", "model.hyperparameters.cutoff=-1.0"], "the cutoff must be a positive number, not -1.0"),
     ],

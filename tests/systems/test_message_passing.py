@@ -46,6 +46,7 @@ CASES = {
     "one channel": (ETHANOL, {"n_channels": 1}),
     "vectors alone": (ETHANOL, {"n_channels": 16, "n_layers": 4}),
     "three degrees": (ETHANOL, {"n_channels": (5, 17, 2), "n_layers": 3}),
+    "smooth": (ETHANOL, {"smoothness": 0.7, "n_radial": 9}),
     "coupled": (ETHANOL, {"n_channels": (16, 8), "n_couplings": 8, "n_layers": 3}),
     "some coupled": (metal(1), {"n_channels": (9, 20, 5), "n_couplings": 3}),
     "coupled, many": (metal(3), {"n_channels": (16, 8), "n_couplings": 6, "n_layers": 3}),
