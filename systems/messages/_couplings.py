@@ -9,7 +9,7 @@ from functools import partial
 
 from systems.kernel import jit
 from systems.messages._lane_math import add, clear, copy
-from systems.messages._lanes import count, load, moved, number, spread
+from systems.messages._lanes import count, filled, fma, load, moved, number, spread, store
 from systems.messages._room import NODES
 from systems.messages._tiles import product
 
@@ -34,25 +34,27 @@ def gather(node, N, factors, left, right):
 def couple(w, N, left, right, z):
     """z [N, C] = T(left, right)."""
     C = N.C
-    clear(z, N.components * C)
-    for t in range(N.triples):
-        c, a, b = C * number(w.triples, 3 * t), C * number(w.triples, 3 * t + 1), C * number(w.triples, 3 * t + 2)
-        strength = spread(w.strengths, t)
-        for k in range(0, C, count(z)):
-            add(z, c + k, strength * load(left, a + k) * load(right, b + k))
+    for k in range(0, C, count(z)):
+        for c in range(N.components):
+            made = filled(z, 0.0)
+            for t in range(number(w.begins, c), number(w.begins, c + 1)):
+                a, b = number(w.factors, 2 * t), number(w.factors, 2 * t + 1)
+                made = fma(spread(w.strengths, t) * load(left, C * a + k), load(right, C * b + k), made)
+            store(z, C * c + k, made)
 
 
 @kernel
 def uncouple(w, N, left, right, by_z, by_left, by_right):
     """Add derivatives by left and right [N, C] to what there is."""
     C = N.C
-    for t in range(N.triples):
-        c, a, b = C * number(w.triples, 3 * t), C * number(w.triples, 3 * t + 1), C * number(w.triples, 3 * t + 2)
-        strength = spread(w.strengths, t)
-        for k in range(0, C, count(by_z)):
-            share = strength * load(by_z, c + k)
-            add(by_left, a + k, share * load(right, b + k))
-            add(by_right, b + k, share * load(left, a + k))
+    for k in range(0, C, count(by_z)):
+        for c in range(N.components):
+            by = load(by_z, C * c + k)
+            for t in range(number(w.begins, c), number(w.begins, c + 1)):
+                a, b = C * number(w.factors, 2 * t) + k, C * number(w.factors, 2 * t + 1) + k
+                share = spread(w.strengths, t) * by
+                add(by_left, a, share * load(right, b))
+                add(by_right, b, share * load(left, a))
 
 
 @kernel

@@ -40,7 +40,8 @@ class Stacked(NamedTuple):
     products_back: np.ndarray
     coupled: np.ndarray  # [L, sum of C K_l]: [C, K_l] degree by degree; the last layer's is zero
     coupled_back: np.ndarray
-    triples: np.ndarray  # int64 [t, 3]: components c, a, b, degree after degree, of which c has the product of a and b
+    begins: np.ndarray  # int64 [N + 1]: where the products begin that make a component, degree after degree
+    factors: np.ndarray  # int64 [t, 2]: the components whose product each is
     strengths: np.ndarray  # [t]
     update: np.ndarray  # [L, 2F + sum of K_l + D C, F]
     update_bias: np.ndarray  # [L, F]
@@ -61,7 +62,6 @@ class Numbers(NamedTuple):
 
     F: int
     C: int  # channels of each degree that are coupled
-    triples: int
     heard: int  # what is said at a node in a layer
     B: int
     layers: int

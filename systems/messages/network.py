@@ -99,7 +99,7 @@ def sizes(network: Network, dtype: Any) -> dict[str, Any]:
     padded = [0] * (DEGREES - len(k))
     F, C = whole(network.embedding.shape[1], dtype), whole(network.n_couplings, dtype)
     return {
-        "F": F, "C": C, "triples": np.count_nonzero(couplings(len(k))), "heard": 2 * F + sum(wide) + len(k) * C,
+        "F": F, "C": C, "heard": 2 * F + sum(wide) + len(k) * C,
         "B": whole(len(network.frequencies), dtype), "layers": len(network.layers),
         "degrees": len(k), "channels": (*k, *padded), "K": (*wide, *padded), "E": whole(sum(k), dtype), "E2": whole(2 * sum(k), dtype),
         "W": sum((2 * degree + 3) * each for degree, each in enumerate(wide)), "components": len(k) * (len(k) + 2),
@@ -171,9 +171,11 @@ def _couplings(network: Network, fill: _Filler) -> dict[str, np.ndarray]:
         forth.append(np.concatenate([each.T.ravel() for each in filled]))
         back.append(np.concatenate([each.ravel() for each in filled]))
     table = couplings(len(k))
+    made, *factors = np.nonzero(table)
     return {
         "coupled": fill.kept(np.stack(forth)), "coupled_back": fill.kept(np.stack(back)),
-        "triples": np.ascontiguousarray(np.argwhere(table)), "strengths": fill.kept(table[table != 0.0]),
+        "begins": np.searchsorted(made, np.arange(len(table) + 1)), "factors": np.stack(factors, 1),
+        "strengths": fill.kept(table[table != 0.0]),
     }  # fmt: skip
 
 
