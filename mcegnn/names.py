@@ -13,6 +13,13 @@ def refuse_not_positive(**values: float) -> None:
             raise ValueError(f"{name} must be a positive number, not {value!r}")
 
 
+def refuse_no_counts(**values: int) -> None:
+    """ValueError, naming the first of the values that is no whole number, at least 1."""
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name} must be a whole number, at least 1, not {value!r}")
+
+
 def nearest(name: str, known: Any) -> str:
     """The known name that looks most like ``name``."""
     return difflib.get_close_matches(str(name), list(known), 1, cutoff=0.0)[0]

@@ -76,14 +76,17 @@ def train(
             from mcegnn.training.options import read
 
             named = [] if data is None else [f"data.name={json.dumps(data)}"]
-            folder, options, saved = output or Path(Path(preset).stem), read(preset, [*(change or ()), *named]), None
+            options = read(preset, [*(change or ()), *named], started=start is not None)
+            folder, saved = output or Path(Path(preset).stem), None
             _refuse_folder(folder, force)
         other = None if start is None else _load(start)
         trainer, record = _trainer(options, other, threads, quiet or dry_run)
         if saved is not None:
             trainer.restore(*saved)
-        began = other.record if other is not None else _began(folder) if saved is not None else None
-        record |= {} if began is None else {"from": began}
+        if saved is not None:
+            record |= {name: value for name, value in saved[1]["record"].items() if name in ("command", "from")}
+        else:
+            record |= {"command": shlex.join(["mcegnn", *sys.argv[1:]]), **({} if other is None else {"from": other.record})}
         if dry_run:
             done = f"{folder}: {trainer.update:,} of {options.total:,} updates are done"
             typer.echo(json.dumps(trainer.options.model_dump(), indent=2) if saved is None else done)
@@ -92,7 +95,6 @@ def train(
         if saved is None:
             _prepare(folder)
         watch = _tensorboard(folder) if tensorboard else None
-    record["command"] = shlex.join(["mcegnn", *sys.argv[1:]])
     _run(trainer, record, folder, quiet, watch)
 
 
@@ -100,12 +102,6 @@ def _load(name: str) -> "Stored":
     from mcegnn.models.store import load
 
     return load(name)
-
-
-def _began(folder: Path) -> dict[str, Any] | None:
-    """What is known of the model that a run began from, where it did."""
-    found: dict[str, Any] | None = _load(str(folder / BEST)).record.get("from") if (folder / BEST).is_file() else None
-    return found
 
 
 def _resumed(folder: Path) -> tuple[Path, "TrainingOptions", tuple[Any, Any]]:
@@ -161,6 +157,7 @@ def _trainer(
             given, wanted = (f"{one.kind} {one.hyperparameters}" for one in (start, stored))
             raise ValueError(f"the model to start from is another model: {given}, not {wanted}")
         stored.model.load_state_dict(start.model.state_dict())
+    options = _with_decided(options, stored)
     record = {"options": options.model_dump(), "data": digest(samples.train)}
     return Trainer(stored, samples, options), record
 
@@ -199,7 +196,7 @@ def _property_trainer(options: "TrainingOptions", start: "Stored | None") -> tup
 
 
 def _with_decided(options: "TrainingOptions", stored: "Stored") -> "TrainingOptions":
-    """The options with the hyper-parameters that the data decided."""
+    """The options with all hyper-parameters, those by default and those that the data decided among them."""
     return options.model_copy(update={"model": options.model.model_copy(update={"hyperparameters": stored.hyperparameters})})
 
 
@@ -220,7 +217,7 @@ def _run(trainer: "Trainer", record: dict[str, Any], folder: Path, quiet: bool, 
     options = trainer.options
 
     def keep() -> None:
-        trainer.save(folder / LAST)
+        trainer.save(folder / LAST, record)
         best = Stored(trainer.best, options.model.kind, dict(options.model.hyperparameters), {**record, "validation": trainer.best_error})
         save(best, folder / BEST)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mcegnn.models.packing import packed
-from mcegnn.names import refuse_not_positive
+from mcegnn.names import refuse_no_counts, refuse_not_positive
 from mcegnn.neighborhood import Neighborhood, places
 from mcegnn.nn.energy import EnergyNetwork, derivative
 from mcegnn.nn.repulsion import Repulsion
@@ -40,18 +40,17 @@ class ConservativePotential(nn.Module):
         scale: float = 1.0, reference_energies: Sequence[float] = (), periodic: bool = False, repulsion: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
-        counts = {"n_features": n_features, "n_layers": n_layers, "n_radial": n_radial}
-        channels = (n_channels,) if isinstance(n_channels, int) else tuple(n_channels)
-        for name, count in [*counts.items(), *(("n_channels", count) for count in channels)]:
-            if count < 1:
-                raise ValueError(f"{name} must be at least 1, not {count}")
+        channels = tuple(n_channels) if isinstance(n_channels, Sequence) and not isinstance(n_channels, str) else (n_channels,)
+        refuse_no_counts(n_features=n_features, n_layers=n_layers, n_radial=n_radial)
+        for count in channels:
+            refuse_no_counts(n_channels=count)
         if not 1 <= len(channels) <= MOST:
             raise ValueError(f"n_channels are of vectors and of tensors up to rank {MOST}: one to {MOST} numbers, not {len(channels)}")
-        if not 0 <= n_couplings <= min(channels) or (n_couplings and len(channels) == 1):
-            fewest = min(channels) if len(channels) > 1 else 0
-            raise ValueError(f"n_couplings is at most the fewest channels, and 0 with vectors alone: 0 to {fewest}, not {n_couplings}")
-        if isinstance(smoothness, bool) or not isinstance(smoothness, int | float) or not 0.0 <= smoothness <= 10.0:
-            raise ValueError(f"smoothness is a power between 0 and 10, not {smoothness!r}")
+        fewest = min(channels) if len(channels) > 1 else 0
+        if isinstance(n_couplings, bool) or not isinstance(n_couplings, int) or not 0 <= n_couplings <= fewest:
+            raise ValueError(f"n_couplings is at most the fewest channels, and 0 with vectors alone: 0 to {fewest}, not {n_couplings!r}")
+        if isinstance(smoothness, bool) or not isinstance(smoothness, int | float) or not 0.0 <= smoothness <= 2.0:
+            raise ValueError(f"smoothness is a power between 0 and 2, not {smoothness!r}")
         refuse_not_positive(cutoff=cutoff, n_neighbors=n_neighbors, scale=scale)
         self.species, self.units, self.cutoff, self.scale = checked(species), METAL, float(cutoff), float(scale)
         self.periodic = periodic

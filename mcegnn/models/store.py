@@ -37,10 +37,13 @@ class Stored:
 
     @classmethod
     def make(cls, kind: str, hyperparameters: Mapping[str, Any], record: Mapping[str, Any] | None = None) -> "Stored":
-        """A model with fresh weights; ValueError, naming the nearest, where there is no such class or hyper-parameter."""
+        """A model with fresh weights; ValueError, naming the nearest, where there is no such class or hyper-parameter.
+
+        Those that are not given are kept as they are by default now, so that a file means the same when defaults have changed.
+        """
         if kind not in CLASSES:
             raise ValueError(f"there is no model {kind!r}; did you mean {nearest(kind, CLASSES)}?")
-        known = [name for name in inspect.signature(CLASSES[kind].__init__).parameters if name != "self"]
+        known = {name: one.default for name, one in inspect.signature(CLASSES[kind].__init__).parameters.items() if name != "self"}
         for name in hyperparameters:
             if name not in known:
                 raise ValueError(f"{kind} has no hyper-parameter {name!r}; did you mean {nearest(name, known)}?")
@@ -48,7 +51,9 @@ class Stored:
             model = CLASSES[kind](**hyperparameters)
         except (TypeError, KeyError) as error:
             raise ValueError(f"{kind} does not take these hyper-parameters: {error}") from None
-        return cls(model, kind, dict(hyperparameters), dict(record or {}))
+        defaults = {name: default for name, default in known.items() if default is not inspect.Parameter.empty}
+        every = {**json.loads(json.dumps(defaults)), **hyperparameters}
+        return cls(model, kind, {name: every[name] for name in known if name in every}, dict(record or {}))
 
 
 def save(stored: Stored, path: str | Path) -> None:

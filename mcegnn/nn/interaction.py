@@ -16,6 +16,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -30,15 +31,15 @@ class Interaction(nn.Module):
         e_ij = [radial_ij, <X_i, Y_ij>, <X_j, Y_ij>, <X_i, X_j>]                  channel by channel, of each degree
         m_ij = silu(L silu(A h_i + B h_j + C e_ij)) * envelope_ij
         X_i <- X_i + sum_j (V m_ij Y_ij + G m_ij X_j)                             channel by channel, of each degree
-        Z_i = T(P X_i, Q X_i)                                                     the first ``n_couplings`` channels of all degrees
+        Z_i = couple(P X_i, Q X_i)                                                the first ``n_couplings`` channels of all degrees
         h_i <- h_i + U[h_i, sum_j m_ij, <P X_i, Q X_i>, <P X_i, Z_i>]             U: Linear, SiLU, Linear
-        X_i <- X_i + O Z_i
+        X_i <- X_i + S Z_i
 
-    T are `systems.harmonics.couplings`. ``n_channels`` says how many channels there are of each degree. The first layer has no channels
-    yet: ``first`` leaves out all that needs them; ``last`` leaves out what becomes of channels in the end.
+    `systems.harmonics.couplings` says how to couple, ``n_channels`` how many channels there are of each degree. The first layer has no
+    channels yet: ``first`` leaves out all that needs them; ``last`` leaves out what becomes of channels in the end.
     """
 
-    couplings: Tensor
+    table: Tensor  # [Y, Y Y], Y components of the harmonics in all
 
     def __init__(
         self, n_features: int, n_channels: Sequence[int], n_radial: int, *, n_couplings: int = 0, first: bool, last: bool
@@ -59,7 +60,8 @@ class Interaction(nn.Module):
         for linear in coupled:
             nn.init.normal_(linear.weight, std=0.3 / math.sqrt(n_couplings))
         self.coupled: Any = nn.ModuleList(coupled)
-        self.register_buffer("couplings", torch.from_numpy(couplings(len(n_channels)).copy()).flatten(1), persistent=False)
+        table = couplings(len(n_channels)) if n_couplings else np.zeros((0, 0, 0))
+        self.register_buffer("table", torch.from_numpy(table.copy()).flatten(1), persistent=False)
 
     def forward(
         self, h: Tensor, x: Sequence[Tensor], y: Sequence[Tensor], radial: Tensor, ends: Tensor, hood: Neighborhood
@@ -92,7 +94,7 @@ class Interaction(nn.Module):
         return found
 
     def _combined(self, x: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """<P X, Q X> of each node and channel [n, K] and <P X, Z> [n, n_couplings], one degree after the other; and X + O Z."""
+        """<P X, Q X> of each node and channel [n, K] and <P X, Z> [n, n_couplings], one degree after the other; and X + S Z."""
         pairs = [product(part).chunk(2, -1) for product, part in zip(self.products, x, strict=True)]
         products = [(left * right).sum(0) for left, right in pairs]
         if not self.n_couplings:
@@ -100,7 +102,7 @@ class Interaction(nn.Module):
         sizes, some = [len(part) for part in x], slice(self.n_couplings)
         left, right = (torch.cat([pair[side][..., some] for pair in pairs]) for side in (0, 1))
         outer = (left.unsqueeze(1) * right.unsqueeze(0)).flatten(0, 1)
-        z = (self.couplings.to(left) @ outer.flatten(1)).view_as(left)
+        z = (self.table.to(left) @ outer.flatten(1)).view_as(left)
         products += [part.sum(0) for part in (left * z).split(sizes)]
         if self.coupled:
             x = [part + linear(other) for part, linear, other in zip(x, self.coupled, z.split(sizes), strict=True)]

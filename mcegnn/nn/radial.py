@@ -18,8 +18,8 @@ class BesselBasis(nn.Module):
     """(2 / k)^smoothness sin(w_k r / cutoff) / r under the envelope, k = 1 ... ``n_radial``; the frequencies w_k are learned, from k pi on.
 
     Source: Gasteiger, Groß and Günnemann 2020 (arXiv 2003.03123), where ``smoothness`` is zero. Where it is positive, functions that vary
-    fast are smaller, so that what is learned of few structures varies slowly where it can. Distances are in the cutoff's unit; values are
-    of order one.
+    fast are smaller and the first is larger, so that what is learned of few structures varies slowly where it can. Distances are in the
+    cutoff's unit; values are of order one.
     """
 
     def __init__(self, n_radial: int, cutoff: float, smoothness: float = 0.0) -> None:

@@ -165,9 +165,10 @@ class TrainingOptions(_Strict):
         return self.n_gradient + (self.task.refinement.n_updates if self.task.refinement else 0)
 
 
-def read(name: str, changes: Sequence[str] = ()) -> TrainingOptions:
+def read(name: str, changes: Sequence[str] = (), *, started: bool = False) -> TrainingOptions:
     """The options of a preset or of a TOML file, with ``changes`` such as "lr=1e-3" or "model.hyperparameters.n_channels=5".
 
+    Where the run is ``started`` from another potential, that one's sizes hold in place of a preset's.
     Raises FileNotFoundError, with the nearest preset, where there is neither, and ValueError where a key or a value is wrong.
     """
     path = Path(name)
@@ -186,6 +187,8 @@ def read(name: str, changes: Sequence[str] = ()) -> TrainingOptions:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{name} is no TOML file: {error}") from None
+    if started and name in presets() and values["task"]["kind"] == "energy-forces":
+        values["model"]["hyperparameters"] = {}
     for change in changes:
         _set(values, change)
     options = parse(values)

@@ -55,7 +55,7 @@ def tested(name: str, trained: DataOptions | None, validation: bool) -> Structur
 def potential(options: TrainingOptions, train: Structures, start: Stored | None = None) -> Stored:
     """A potential with fresh weights for these structures, or with those of ``start``, fitted to them in what its data decide.
 
-    Raises ValueError where ``start`` is another model, or knows not all of the species.
+    Raises ValueError where ``start`` is another model, has other hyper-parameters than those given, or knows not all of the species.
     """
     given = options.model.hyperparameters
     if start is None:
@@ -64,7 +64,7 @@ def potential(options: TrainingOptions, train: Structures, start: Stored | None 
         raise ValueError(f"a potential cannot start from a {start.kind}")
     own = start.hyperparameters
     for name, value in given.items():
-        if own.get(name, value) != value:
+        if own[name] != value:
             raise ValueError(f"the model to start from has {name} = {own[name]}, not {value}; leave it out")
     start.model.kinds(train.species)
     periodic = bool(own.get("periodic")) or bool(train.pbc.any())

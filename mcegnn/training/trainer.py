@@ -139,8 +139,8 @@ class Trainer:
         order = np.random.Generator(np.random.Philox(key=np.array([self.options.seed, epoch], dtype=np.uint64))).permutation(samples)
         return np.asarray(order[at * size : (at + 1) * size])
 
-    def save(self, path: Path) -> None:
-        """Write all that a resume needs; there is always a whole checkpoint."""
+    def save(self, path: Path, record: Mapping[str, Any] | None = None) -> None:
+        """Write all that a resume needs, and what is recorded of the run; there is always a whole checkpoint."""
         from safetensors.torch import save
 
         tensors = {
@@ -153,7 +153,7 @@ class Trainer:
             tensors |= {f"refinement.{key}": value for key, value in self.refinement.state().items()}
         header = {
             "options": self.options.model_dump(), "update": self.update, "best_error": self.best_error, "since_best": self.since_best,
-            "seconds": self.seconds,
+            "seconds": self.seconds, "record": dict(record or {}),
         }  # fmt: skip
         kept = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
         write_whole(path, save(kept, {"mcegnn": json.dumps(header)}))
@@ -187,7 +187,7 @@ def checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     try:
         with safe_open(str(path), "pt") as file:
             header = json.loads((file.metadata() or {})["mcegnn"])
-            for name in ("options", "update", "best_error", "since_best", "seconds"):
+            for name in ("options", "update", "best_error", "since_best", "seconds", "record"):
                 header[name]
             return {key: file.get_tensor(key) for key in file.keys()}, header  # noqa: SIM118 (a handle, not a dict)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:

@@ -1,5 +1,5 @@
 # mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False
-"""Channels of a node coupled with each other, forth and back: Z = T(P X, Q X), <P X, Z>, and X + S Z (`systems.messages.network`).
+"""Channels of a node coupled with each other, forth and back: Z = couple(P X, Q X), <P X, Z>, and X + S Z (`systems.messages.network`).
 
 Z lies degree by degree as channels do, [nodes of a block, 2 l + 3, C] each. Beyond the channels that are coupled, what is read of P X and
 Q X may be anything: there S and the update's weights are zero, and so are derivatives.
@@ -18,7 +18,7 @@ kernel = partial(jit, reorder=False)
 
 @kernel
 def gather(node, N, factors, left, right):
-    """Components of P X and Q X of a node [N, C], one degree after the other."""
+    """Components of P X and Q X of a node [Y, C], one degree after the other."""
     row = 0
     for degree in range(N.degrees):
         K = N.K[degree]
@@ -32,7 +32,7 @@ def gather(node, N, factors, left, right):
 
 @kernel
 def couple(w, N, left, right, z):
-    """z [N, C] = T(left, right)."""
+    """z [Y, C] of left and right."""
     C = N.C
     for k in range(0, C, count(z)):
         for c in range(N.components):
@@ -45,7 +45,7 @@ def couple(w, N, left, right, z):
 
 @kernel
 def uncouple(w, N, left, right, by_z, by_left, by_right):
-    """Add derivatives by left and right [N, C] to what there is."""
+    """Add derivatives by left and right [Y, C] to what there is."""
     C = N.C
     for k in range(0, C, count(by_z)):
         for c in range(N.components):
@@ -70,7 +70,7 @@ def matrix(layer, degree, N):
 
 @kernel
 def couple_nodes(layer, first, m, w, N, room, heard, z, spare):
-    """<P X, Z> of a block of nodes to the end of what they heard, and S Z added to their channels, given P X and Q X."""
+    """<P X, Z> of a block of nodes to the very end of what they heard, and S Z added to their channels, given P X and Q X."""
     C, parts = N.C, N.components
     left, right, own = spare, moved(spare, parts * C), moved(spare, 2 * parts * C)
     factors = moved(room.factors, layer * 2 * N.nodes * N.W)
@@ -139,7 +139,7 @@ def unmix(layer, first, m, w, N, room, by_z):
 
 @kernel
 def scatter(node, N, by_left, by_right, by_factors):
-    """Add derivatives by P X and Q X of a node [N, C] to those of its block."""
+    """Add derivatives by P X and Q X of a node [Y, C] to those of its block."""
     row = 0
     for degree in range(N.degrees):
         K, rows = N.K[degree], 2 * degree + 3

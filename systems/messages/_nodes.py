@@ -68,7 +68,7 @@ def products_at(layer, degree, N):
 
 @kernel
 def combine(layer, first, m, w, N, room, heard, width):
-    """<P X, Q X> of a block of nodes, by channel, to the end of what it heard."""
+    """<P X, Q X> of a block of nodes, by channel, behind the messages in what it heard."""
     x, factors = moved(room.x, (layer + 1) * N.nodes * N.W), moved(room.factors, layer * 2 * N.nodes * N.W)
     to = 2 * N.F
     for degree in range(N.degrees):

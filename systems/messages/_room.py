@@ -1,7 +1,7 @@
 """What the kernels of message passing read and write: weights as stacked matrices, and room for one system that is used again and again.
 
 Arrays are contiguous; T is float32 or float64. F, B and K_l are the numbers of features, of radial functions, and of channels of degree
-l + 1, C of those that are coupled, filled up with zeros to whole lanes; E is the number of all channels, N that of components of the
+l + 1, C of those that are coupled, filled up with zeros to whole lanes; E is the number of all channels, Y that of components of the
 harmonics, L of layers, D of degrees, S of species, P of parts. Channels X lie degree by degree, [nodes, 2 l + 3, K_l] each,
 W = sum_l (2 l + 3) K_l numbers for each node. What there is of channels along pairs lies close together, [E] by degree, [2E] as two numbers
 for each channel of a degree, filled up as a whole.
@@ -40,7 +40,7 @@ class Stacked(NamedTuple):
     products_back: np.ndarray
     coupled: np.ndarray  # [L, sum of C K_l]: [C, K_l] degree by degree; the last layer's is zero
     coupled_back: np.ndarray
-    begins: np.ndarray  # int64 [N + 1]: where the products begin that make a component, degree after degree
+    begins: np.ndarray  # int64 [Y + 1]: where the products begin that make a component, degree after degree
     factors: np.ndarray  # int64 [t, 2]: the components whose product each is
     strengths: np.ndarray  # [t]
     update: np.ndarray  # [L, 2F + sum of K_l + D C, F]
@@ -88,9 +88,9 @@ class Room(NamedTuple):
     energies: np.ndarray  # float64 [n]
     pairs: np.ndarray  # int32 [m, 2]
     offsets: np.ndarray  # float64 [m, 5]: r_j - r_i, its length, and the derivative of the repulsion by it
-    geometry: np.ndarray  # T [m, N + 2]: the harmonics, the envelope and its derivative
+    geometry: np.ndarray  # T [m, Y + 2]: the harmonics, the envelope and its derivative
     basis: np.ndarray  # T [m, 2B]: radial functions and their derivatives
-    gradient: np.ndarray  # T [m, N + 1]: by the harmonics and by the distance
+    gradient: np.ndarray  # T [m, Y + 1]: by the harmonics and by the distance
     h: np.ndarray  # T [n, F]
     sides: np.ndarray  # T [L, n, 2F]
     x: np.ndarray  # T [L + 1, n W], at the beginning of each layer

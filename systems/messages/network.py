@@ -18,7 +18,7 @@ class Layer:
     e_ij = [radial_ij, <X_i, Y_ij>, <X_j, Y_ij>, <X_i, X_j>]                  channel by channel, of each degree
     m_ij = silu(L silu(A h_i + a + B h_j + C e_ij) + l) * envelope_ij
     X_i <- X_i + sum_j (V m_ij Y_ij + G m_ij X_j)                             channel by channel, of each degree
-    Z_i = T(P X_i, Q X_i)                                                     the first c channels of all degrees (`couplings`)
+    Z_i = couple(P X_i, Q X_i)                                                the first c channels of all degrees (`couplings`)
     h_i <- h_i + O silu(U [h_i, sum_j m_ij, <P X_i, Q X_i>, <P X_i, Z_i>] + p) + o
     X_i <- X_i + S Z_i
 
@@ -163,7 +163,7 @@ def _products(network: Network, fill: _Filler) -> dict[str, np.ndarray]:
 
 
 def _couplings(network: Network, fill: _Filler) -> dict[str, np.ndarray]:
-    """S of all layers and degrees, zero where there is none; and T as a list of its numbers and of their places."""
+    """S of all layers and degrees, zero where there is none; and the couplings as a list of their numbers and of where they are."""
     k, c = network.n_channels, network.n_couplings
     forth, back = [], []
     for layer in network.layers:

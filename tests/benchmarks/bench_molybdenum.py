@@ -49,10 +49,12 @@ def _crystal(data: Path) -> list[Row]:
     if not RUN.is_file():
         start = RUN.with_name("start.extxyz")
         ase.io.write(start, bulk("Mo", cubic=True, a=_SITE) * 5)
+        whole = RUN.with_name("running.h5md")
         _command(
             "rollout", start, "--model", MODEL, "--ensemble", "npt", "--temperature", "300 K", "--pressure", "1 bar",
-            "--dt", "2 fs", "--time", "20 ps", "--every", 50, "--seed", 1, "-o", RUN,
+            "--dt", "2 fs", "--time", "20 ps", "--every", 50, "--seed", 1, "--force", "-o", whole,
         )  # fmt: skip
+        whole.rename(RUN)
     with H5MDReader(RUN) as reader:
         frames = [reader[k].system for k in range(len(reader) // 2, len(reader))]
     edges = np.array([np.linalg.det(s.cell) ** (1 / 3) / 5 for s in frames])

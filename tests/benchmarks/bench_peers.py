@@ -76,14 +76,11 @@ def _peer(name: str, folder: Path, minutes: float) -> dict[str, Any]:
 
 def _ours(folder: Path, updates: int) -> dict[str, Any]:
     change = f"n_updates={updates}"
-    before = os.times()
     found = train(_MOLECULES[0], folder, change)
-    after = os.times()
-    busy = after.children_user + after.children_system - before.children_user - before.children_system
     model = load(str(folder / _OWN))
     return {
         "name": "mcegnn", "version": f"mcegnn {version('mcegnn')}", "parameters": sum(part.numel() for part in model.parameters()),
-        "minutes": found.minutes, "cpu_minutes": busy / 60,
+        "minutes": found.minutes, "cpu_minutes": found.busy,
         "force_mae_mev": 1e3 * found.force, "energy_mae_mev": 1e3 * found.energy,
         "ms_per_call": milliseconds(PotentialCalculator(model), read(_npz(_MOLECULES[0])).test[0]),
         "settings": f"mcegnn train rmd17 --set {change}",
@@ -192,6 +189,9 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=UPDATES, help="of training of ours")
     parser.add_argument("--folder", type=Path, default=_home() / "models")
     given = parser.parse_args()
+    unknown = [name for name in given.names if name not in (OURS, *PEERS)]
+    if unknown or (given.part == "time" and given.names):
+        parser.error(f"{', '.join(unknown)}: no such package" if unknown else "all that are trained are timed; leave the names out")
     for name in given.names or (OURS, *PEERS):
         if given.part == "install" and name != OURS:
             python(name)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcegnn.models.potential import ConservativePotential
+from mcegnn.nn.radial import BesselBasis
 from systems.molecules import from_atoms
 from systems.system import System
 
@@ -154,6 +155,13 @@ def test_the_energy_ends_smoothly_at_the_cutoff(repulsion: bool) -> None:
     inside = np.array([energy(CUTOFF - step) - far for step in (0.04, 0.02, 0.01)])
     slopes = np.log2(inside[:-1] / inside[1:])
     np.testing.assert_allclose(slopes, 3.0, atol=0.15)
+
+
+@pytest.mark.parametrize("smoothness", [0.0, 0.5, 2.0])
+def test_smoothness_makes_functions_smaller_the_faster_they_vary(smoothness: float) -> None:
+    r = torch.linspace(0.5, 3.9, 30, dtype=torch.float64).unsqueeze(-1)
+    plain, smooth = (BesselBasis(9, CUTOFF, power).double()(r)[0].detach() for power in (0.0, smoothness))
+    np.testing.assert_allclose(smooth, plain * (2.0 / torch.arange(1, 10)) ** smoothness, rtol=1e-12)
 
 
 def test_atoms_beyond_each_others_cutoff_do_not_hear_of_each_other() -> None:

@@ -1,6 +1,7 @@
 """Training a potential on labelled structures: batches, gradients, fine-tuning, and the commands around it."""
 
 import json
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -278,8 +279,8 @@ def test_train_evaluate_and_go_on(files: Path, cli: Command) -> None:
     assert "began from" in cli("info", "tuned/best.safetensors").out
 
 
-def test_a_resumed_run_knows_what_it_began_from(files: Path, cli: Command) -> None:
-    """Ended after the first of its validations, as by Ctrl-C."""
+def test_a_resumed_run_knows_how_it_began(files: Path, cli: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By which command, and from which model; it ends after the first of its validations, as by Ctrl-C."""
     assert cli(*arguments()).code == 0
     kept = load("run/best.safetensors").record
     tune = ("train", "extxyz", "--data", "clusters.xyz", "--from", "run/best.safetensors", "--set", "model.hyperparameters={}", "--set",
@@ -290,13 +291,31 @@ def test_a_resumed_run_knows_what_it_began_from(files: Path, cli: Command) -> No
         yield next(validated(trainer))
         raise KeyboardInterrupt
 
-    with pytest.MonkeyPatch.context() as patch:
+    with monkeypatch.context() as patch:
         patch.setattr(Trainer, "run", first)
+        patch.setattr("sys.argv", ["mcegnn", *tune])
         assert cli(*tune, "-o", "tuned").code == 130
     assert len(Path("tuned/metrics.csv").read_text().splitlines()) == 2
     assert cli("train", "--resume", "tuned").code == 0
     assert len(Path("tuned/metrics.csv").read_text().splitlines()) == 3
-    assert load("tuned/best.safetensors").record["from"] == kept
+    record = load("tuned/best.safetensors").record
+    assert record["from"] == kept
+    assert record["command"] == shlex.join(["mcegnn", *tune])
+
+
+def test_a_presets_sizes_yield_to_those_of_the_model_to_start_from(files: Path, cli: Command) -> None:
+    """Those that a user asks for do not: they are compared, also with what a model has by default."""
+    ase.io.write("ethanol.xyz", [labelled(molecule("CH3CH2OH"))] * 20)
+    start = ("train", "extxyz", "--data", "ethanol.xyz", "--from", "ethanol", "-o", "mine", "--dry-run")
+    told = json.loads(cli(*start).out)["model"]["hyperparameters"]
+    shipped = load("ethanol").hyperparameters
+    assert {name: value for name, value in told.items() if name != "reference_energies"} == {
+        name: value for name, value in shipped.items() if name != "reference_energies"
+    }
+    for name, value in (("cutoff", 4.5), ("smoothness", 0.125), ("n_couplings", 3)):
+        out = cli(*start, "--set", f"model.hyperparameters.{name}={value}")
+        assert out.code == 2
+        assert f"{name} = {shipped[name]}, not {value}; leave it out" in out.err
 
 
 def test_a_dry_run_shows_what_the_data_decide(files: Path, cli: Command) -> None:
@@ -352,9 +371,12 @@ def test_data_in_doubt_are_reported_before_training(files: Path, cli: Command) -
         (["--set", "model.hyperparameters.species=[6]"], "the structures hold"),
         (["--set", "model.hyperparameters.n_couplings=5"], "n_couplings is at most the fewest channels, and 0 with vectors alone: 0 to"),
         (["--set", "model.hyperparameters.n_channels=[]"], "one to 3 numbers, not 0"),
-        (["--set", "model.hyperparameters.n_channels=[4, 0]"], "n_channels must be at least 1, not 0"),
-        (["--set", "model.hyperparameters.smoothness=-1"], "smoothness is a power between 0 and 10, not -1"),
-        (["--set", "model.hyperparameters.n_radial=0"], "n_radial must be at least 1, not 0"),
+        (["--set", "model.hyperparameters.n_channels=[4, 0]"], "n_channels must be a whole number, at least 1, not 0"),
+        (["--set", "model.hyperparameters.smoothness=-1"], "smoothness is a power between 0 and 2, not -1"),
+        (["--set", "model.hyperparameters.n_couplings=1.5"], "0 to 2, not 1.5"),
+        (["--set", "model.hyperparameters.n_features=8.5"], "n_features must be a whole number, at least 1, not 8.5"),
+        (["--set", "model.hyperparameters.n_layers=true"], "n_layers must be a whole number, at least 1, not True"),
+        (["--set", "model.hyperparameters.n_radial=0"], "n_radial must be a whole number, at least 1, not 0"),
         (["--set", "model.hyperparameters.cutoff=-1.0"], "the cutoff must be a positive number, not -1.0"),
     ],
     ids=lambda value: value[-1] if isinstance(value, list) else "",

@@ -1,5 +1,7 @@
 """Harmonics and their couplings turn together; what two vectors, and a tensor and a vector, make is what matrices say."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -51,6 +53,16 @@ def test_couplings_turn_and_are_mirrored_as_harmonics_are(seed: int) -> None:
 def test_fewer_degrees_are_the_beginning_of_more(n_degrees: int) -> None:
     n = n_degrees * (n_degrees + 2)
     np.testing.assert_allclose(couplings(n_degrees), couplings(MOST)[:n, :n, :n], atol=CLOSE)
+
+
+def test_each_two_degrees_make_each_component_of_a_third_by_numbers_whose_squares_add_up_to_one() -> None:
+    """Where the sum of the degrees is even and none is larger than the sum of the others; elsewhere all numbers are zero."""
+    degrees, starts = range(1, MOST + 1), [0, 3, 8, 15]
+    blocks = {d: slice(starts[d - 1], starts[d]) for d in degrees}
+    for out, a, b in itertools.product(degrees, repeat=3):
+        block = couplings(MOST)[blocks[out], blocks[a], blocks[b]]
+        there = (out + a + b) % 2 == 0 and abs(a - b) <= out <= a + b
+        np.testing.assert_allclose((block**2).sum((1, 2)), float(there), atol=CLOSE)
 
 
 def test_vectors_alone_make_none() -> None:
