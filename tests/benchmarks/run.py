@@ -31,7 +31,7 @@ BENCHMARKS = {
     "step": bench_learning.step, "together": bench_learning.together, "channels": bench_learning.channels,
     "force": bench_learning.force, "rollouts": bench_learning.rollouts, "solar-task": bench_solar_task.measure,
     "qm9": bench_qm9.measure,
-    "rmd17": bench_rmd17.molecules, "potential-channels": bench_rmd17.channels,
+    "rmd17": bench_rmd17.shipped, "rmd17-others": bench_rmd17.molecules, "potential-channels": bench_rmd17.channels,
     "potential": bench_potential.speed, "dynamics": bench_potential.whole, "conserved": bench_potential.conserved,
     "neighbors": bench_neighbors.measure, "ase": bench_ase.measure,
     "engine": bench_engine.measure, "argon": bench_engine.million,
