@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -40,18 +41,13 @@ def evaluate(
 
     - `mcegnn evaluate qm9/best.safetensors qm9`
     """
-    import numpy as np
-
     with mistakes():
         if figure is not None:
             refuse_figure(figure, force)
-        from mcegnn.datasets.named import split
         from mcegnn.models.force import LearnedForce
         from mcegnn.models.potential import ConservativePotential
         from mcegnn.models.property import PropertyModel
         from mcegnn.models.store import load
-        from mcegnn.training.options import parse
-        from mcegnn.training.scoring import errors, floors, refuse_unfit
 
         stored = load(model)
         if figure is not None and not isinstance(stored.model, LearnedForce):
@@ -60,26 +56,39 @@ def evaluate(
             raise ValueError(f"--without leaves bodies out of dynamics, and {model} is a {stored.kind}; leave it out")
         if isinstance(stored.model, PropertyModel):
             _of_property(stored, model, data, validation, as_json)
-            return
-        if data == "qm9":
+        elif data == "qm9":
             raise ValueError(f"{model} is a {stored.kind}; only a PropertyModel predicts properties of qm9's molecules")
-        if isinstance(stored.model, ConservativePotential):
+        elif isinstance(stored.model, ConservativePotential):
             _of_potential(stored, model, data, validation, as_json)
-            return
-        if "options" not in stored.record:
-            raise ValueError(f"{model} does not say what it was trained for; train it with mcegnn train")
-        options = parse(stored.record["options"]).task
-        samples = split(data, without=without or ())
-        chosen = samples.validation if validation else samples.test
-        refuse_unfit(stored.model, chosen)
-        began = time.perf_counter()
-        found = errors(stored.model, chosen, options)
-        seconds = time.perf_counter() - began
-        if figure is not None:
-            from mcegnn.figures import draw_law
+        else:
+            _of_dynamics(stored, model, data, without or (), validation, figure, as_json)
 
-            assert isinstance(stored.model, LearnedForce)
-            draw_law(stored.model, samples.train, figure)
+
+def _of_dynamics(
+    stored: "Stored", model: str, data: str, without: Sequence[str], validation: bool, figure: Path | None, as_json: bool
+) -> None:  # fmt: skip
+    """Errors of where particles will be, of a dynamics model or a learned force, beside those of who has learned nothing."""
+    import numpy as np
+
+    from mcegnn.datasets.named import split
+    from mcegnn.models.force import LearnedForce
+    from mcegnn.training.options import parse
+    from mcegnn.training.scoring import errors, floors, refuse_unfit
+
+    if "options" not in stored.record:
+        raise ValueError(f"{model} does not say what it was trained for; train it with mcegnn train")
+    options = parse(stored.record["options"]).task
+    samples = split(data, without=without)
+    chosen = samples.validation if validation else samples.test
+    refuse_unfit(stored.model, chosen)
+    began = time.perf_counter()
+    found = errors(stored.model, chosen, options)
+    seconds = time.perf_counter() - began
+    if figure is not None:
+        from mcegnn.figures import draw_law
+
+        assert isinstance(stored.model, LearnedForce)
+        draw_law(stored.model, samples.train, figure)
     q50, q90, q99 = (float(q) for q in np.quantile(found, (0.5, 0.9, 0.99)))
     result = {
         "error": options.error, "mse" if options.error == "mean-square" else "displacement": float(found.mean()), "median": q50, "q90": q90,
@@ -88,9 +97,8 @@ def evaluate(
     if as_json:
         typer.echo(json.dumps(result))
     else:
-        table(
-            f"{model} on {data}", [(name.replace("_", " "), f"{v:.4g}" if isinstance(v, float) else str(v)) for name, v in result.items()]
-        )
+        rows = [(name.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value)) for name, value in result.items()]
+        table(f"{model} on {data}", rows)
 
 
 def _of_potential(stored: "Stored", model: str, data: str, validation: bool, as_json: bool) -> None:

@@ -12,6 +12,7 @@ import typer
 
 from mcegnn.cli.messages import Mistake, mistakes, refuse_unwritable, table, told
 from mcegnn.cli.progress import progress
+from mcegnn.cli.trainers import made
 from trajectories.whole import write_whole
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def train(
             folder, saved = output or Path(Path(preset).stem), None
             _refuse_folder(folder, force)
         other = None if start is None else _load(start)
-        trainer, record = _trainer(options, other, threads, quiet or dry_run)
+        trainer, record = made(options, other, threads, quiet or dry_run)
         if saved is not None:
             trainer.restore(*saved)
         if saved is not None:
@@ -129,75 +130,6 @@ def _prepare(folder: Path) -> None:
     for name in (BEST, LAST, METRICS):
         (folder / name).unlink(missing_ok=True)
         refuse_unwritable(folder / name)
-
-
-def _trainer(
-    options: "TrainingOptions", start: "Stored | None", threads: int | None, quiet: bool
-) -> tuple["Trainer", dict[str, Any]]:  # fmt: skip
-    """A trainer with its data, and what the model's file will say of it."""
-    import torch
-
-    from mcegnn.datasets.named import digest, split
-    from mcegnn.models.store import Stored
-    from mcegnn.training.trainer import Trainer
-
-    if threads is not None:
-        torch.set_num_threads(threads)
-    if options.device != "cpu" and not torch.cuda.is_available():
-        raise ValueError(f"device {options.device!r} is not there; use device=cpu")
-    torch.manual_seed(options.seed)
-    if options.task.kind == "energy-forces":
-        return _potential_trainer(options, start, quiet)
-    if options.task.kind == "property":
-        return _property_trainer(options, start)
-    samples = split(options.data.name, options.data.n_train, options.data.without)
-    stored = Stored.make(options.model.kind, options.model.hyperparameters)
-    if start is not None:
-        if start.kind != stored.kind or start.hyperparameters != stored.hyperparameters:
-            given, wanted = (f"{one.kind} {one.hyperparameters}" for one in (start, stored))
-            raise ValueError(f"the model to start from is another model: {given}, not {wanted}")
-        stored.model.load_state_dict(start.model.state_dict())
-    options = _with_decided(options, stored)
-    record = {"options": options.model_dump(), "data": digest(samples.train)}
-    return Trainer(stored, samples, options), record
-
-
-def _potential_trainer(options: "TrainingOptions", start: "Stored | None", quiet: bool) -> tuple["Trainer", dict[str, Any]]:
-    """The same for a potential, after a look at its data."""
-    from mcegnn.datasets import consistency, statistics
-    from mcegnn.datasets.structures import digest
-    from mcegnn.training import setup
-    from mcegnn.training.trainer import Trainer
-
-    split = setup.structures(options.data)
-    if not quiet:
-        parts = [("training", split.train), ("validation", split.validation), ("test", split.test)]
-        table(options.data.name, [*statistics.summary(split.train), *((f"{name} structures", f"{len(part):,}") for name, part in parts)])
-    for warning in [*consistency.unit_warnings(split.train), *statistics.outliers(split.train)]:
-        typer.echo(f"warning: {warning}", err=True)
-    stored = setup.potential(options, split.train, start)
-    options = _with_decided(options, stored)
-    record = {"options": options.model_dump(), "data": digest(split.train)}
-    return Trainer(stored, split, options), record
-
-
-def _property_trainer(options: "TrainingOptions", start: "Stored | None") -> tuple["Trainer", dict[str, Any]]:
-    """The same for a property of molecules."""
-    from mcegnn.datasets.molecules import digest
-    from mcegnn.training import property_setup
-    from mcegnn.training.trainer import Trainer
-
-    property_setup.refuse_unknown(str(options.task.property))
-    split = property_setup.molecules(options.data)
-    stored = property_setup.model(options, split.train, start)
-    options = _with_decided(options, stored)
-    record = {"options": options.model_dump(), "data": digest(split.train)}
-    return Trainer(stored, split, options), record
-
-
-def _with_decided(options: "TrainingOptions", stored: "Stored") -> "TrainingOptions":
-    """The options with all hyper-parameters, those by default and those that the data decided among them."""
-    return options.model_copy(update={"model": options.model.model_copy(update={"hyperparameters": stored.hyperparameters})})
 
 
 def _tensorboard(folder: Path) -> Any:
