@@ -294,8 +294,8 @@ def test_metrics_beyond_the_checkpoint(succeed: Run, trained: dict[str, Path], h
     old: list[bytes] = []
     save = Trainer.save
 
-    def remembered(self: Trainer, path: Path) -> None:
-        save(self, path)
+    def remembered(self: Trainer, path: Path, record: Any) -> None:
+        save(self, path, record)
         old.append(path.read_bytes())
 
     with pytest.MonkeyPatch.context() as patch:
