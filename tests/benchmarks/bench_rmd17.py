@@ -22,8 +22,8 @@ _UPDATES = 15_000  # of what is compared
 _PAIRS = 4.2e7  # seen in a training of about a quarter of an hour on one core
 # (energy meV, force meV/Angstrom) as the models' own papers give them, trained on 950 to 1,000 structures
 PUBLISHED = {
-    "ethanol": "NequIP .4/2.8, PONITA .4/2.5; from memory MACE .4/2.1, PaiNN 2.7/10.0",
-    "aspirin": "NequIP 2.3/8.2, PONITA 1.7/5.8; from memory MACE 2.2/6.6, TensorNet 2.4/8.9, PaiNN 6.9/16.1",
+    "ethanol": "NequIP .4/2.8, PONITA .4/2.5",
+    "aspirin": "NequIP 2.3/8.2, PONITA 1.7/5.8",
 }
 
 
