@@ -71,8 +71,8 @@ def speed() -> list[Row]:
     system, twin = _aspirin(), _Energies(21)
     species, x = torch.ones(21, 1), torch.from_numpy(system.positions).float()
     rows = []
-    for channels in (1, 16, (16, 8)):
-        own = _model(20.0, n_channels=channels).frozen()
+    for channels, couplings in ((1, 0), (16, 0), ((16, 8), 0), ((16, 8), 8)):
+        own = _model(20.0, n_channels=channels, n_couplings=couplings).frozen()
 
         def theirs() -> None:
             for _ in range(20):
@@ -86,7 +86,8 @@ def speed() -> list[Row]:
         found = tuple(1.0 / r for r in ratio(ours, theirs, 9))
         each = statistics.median(_milliseconds(lambda own=own: own(system)) for _ in range(9))
         rows.append(Row(
-            f"21 atoms, all pairs, 4 layers, F = 64, channels {channels}: time over a plain twin of the published EGNN, one thread",
+            f"21 atoms, all pairs, 4 layers, F = 64, channels {channels}{f', {couplings} coupled' if couplings else ''}: time over a plain "
+            "twin of the published EGNN, one thread",
             f"{shown((found[0], found[2], found[1]))}; {each:.2f} ms a call", "at most 0.5",
         ))  # fmt: skip
     return [*rows, *_by_size()]
@@ -105,11 +106,11 @@ def _by_size() -> list[Row]:
         cutoff = 6.0 if n <= 60 else 5.0
         told = []
         for threads in (1, 2):
-            own = _model(cutoff, n_channels=(16, 8)).frozen(threads=threads)
+            own = _model(cutoff, n_channels=(16, 8), n_couplings=8).frozen(threads=threads)
             own(system)
             told.append(statistics.median(_milliseconds(lambda own=own, system=system: own(system)) for _ in range(5)))
         rows.append(Row(
-            f"{n:,} atoms, cutoff {cutoff:g}, 4 layers, F = 64, channels (16, 8), one / two threads",
+            f"{n:,} atoms, cutoff {cutoff:g}, 4 layers, F = 64, channels (16, 8), 8 coupled, one / two threads",
             f"{told[0]:.3g} / {told[1]:.3g} ms a call, {1e3 * told[0] / n:.3g} / {1e3 * told[1] / n:.3g} microseconds an atom",
         ))  # fmt: skip
     return rows
