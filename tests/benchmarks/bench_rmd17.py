@@ -19,7 +19,7 @@ COMMAND = str(Path(sys.executable).with_name("mcegnn"))
 OTHERS = ("azobenzene", "benzene", "malonaldehyde", "naphthalene", "paracetamol", "salicylic", "toluene", "uracil")
 _BATCH = 5  # the preset's
 _UPDATES = 15_000  # of what is compared
-_PAIRS = 4.2e7  # seen in a training of about a quarter of an hour on one core
+_PAIRS = 2.7e7  # seen in a training of a quarter of an hour on one core
 # (energy meV, force meV/Angstrom) as the models' own papers give them, trained on 950 to 1,000 structures
 PUBLISHED = {
     "ethanol": "NequIP .4/2.8, PONITA .4/2.5",
