@@ -160,7 +160,7 @@ def test_the_energy_ends_smoothly_at_the_cutoff(repulsion: bool) -> None:
 @pytest.mark.parametrize("smoothness", [0.0, 0.5, 2.0])
 def test_smoothness_makes_functions_smaller_the_faster_they_vary(smoothness: float) -> None:
     r = torch.linspace(0.5, 3.9, 30, dtype=torch.float64).unsqueeze(-1)
-    plain, smooth = (BesselBasis(9, CUTOFF, power).double()(r)[0].detach() for power in (0.0, smoothness))
+    plain, smooth = (BesselBasis(9, CUTOFF, power).double()(r)[0].detach().numpy() for power in (0.0, smoothness))
     np.testing.assert_allclose(smooth, plain * (2.0 / np.arange(1, 10)) ** smoothness, rtol=1e-12)
 
 
