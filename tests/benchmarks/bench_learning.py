@@ -1,5 +1,6 @@
 """What learning costs and brings: training steps, channels, learned forces; trained runs are kept in ``learned/`` and not run again."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -118,8 +119,9 @@ def trained(name: str, preset: str, *changes: str, threads: int = 1) -> tuple[St
         RUNS.mkdir(exist_ok=True)
         sets = [part for change in changes for part in ("--set", change)]
         subprocess.run([*_MCEGNN, "train", preset, "-o", str(folder), "--threads", str(threads), "--quiet", *sets], check=True)
-    last = (folder / "metrics.csv").read_text().splitlines()
-    return load(folder / "best.safetensors"), float(last[-1].split(",")[-1]) / 60
+    with open(folder / "metrics.csv", newline="", encoding="utf-8") as file:
+        *_, last = csv.DictReader(file)
+    return load(folder / "best.safetensors"), float(last["seconds"]) / 60
 
 
 def channels() -> list[Row]:
