@@ -22,14 +22,14 @@ class BesselBasis(nn.Module):
     cutoff's unit; values are of order one.
     """
 
+    sizes: Tensor  # [n_radial]
+
     def __init__(self, n_radial: int, cutoff: float, smoothness: float = 0.0) -> None:
         super().__init__()
         self.cutoff = cutoff
         k = torch.arange(1, n_radial + 1)
         self.frequencies = nn.Parameter(math.pi * k)
         self.register_buffer("sizes", (2.0 / k.double()) ** smoothness, persistent=False)
-
-    sizes: Tensor
 
     def forward(self, r: Tensor) -> tuple[Tensor, Tensor]:
         """Distances r [..., 1] to basis values [..., n_radial] and the envelope [..., 1]."""
