@@ -48,7 +48,8 @@ class ConservativePotential(nn.Module):
             raise ValueError(f"n_channels are of vectors and of tensors up to rank {MOST}: one to {MOST} numbers, not {len(channels)}")
         fewest = min(channels) if len(channels) > 1 else 0
         if isinstance(n_couplings, bool) or not isinstance(n_couplings, int) or not 0 <= n_couplings <= fewest:
-            raise ValueError(f"n_couplings is at most the fewest channels, and 0 with vectors alone: 0 to {fewest}, not {n_couplings!r}")
+            allowed = f"at most the fewest channels, and 0 with vectors alone: 0 to {fewest}, not {n_couplings!r}"
+            raise ValueError(f"n_couplings is {allowed}; set n_couplings={fewest}")
         if isinstance(smoothness, bool) or not isinstance(smoothness, int | float) or not 0.0 <= smoothness <= 2.0:
             raise ValueError(f"smoothness is a power between 0 and 2, not {smoothness!r}")
         refuse_not_positive(cutoff=cutoff, n_neighbors=n_neighbors, scale=scale)
