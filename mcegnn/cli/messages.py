@@ -27,7 +27,7 @@ def mistakes() -> Iterator[None]:
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise Mistake(f"no space is left on the disk of {error.filename or 'the file to be written'}") from None
-        raise Mistake(str(error)) from None
+        raise Mistake(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)) from None
     except (ValueError, RuntimeError) as error:
         raise Mistake(str(error)) from None
 
@@ -89,18 +89,22 @@ def told(command: Callable[..., None]) -> Callable[..., None]:
 def _told_warnings() -> Iterator[None]:
     """Our own warnings, which are for users, in one line; those of libraries as ever."""
     from systems.committee import Doubt  # with NumPy, which --help does without
+    from trajectories.durable import Mended
+
+    own = (Doubt, Mended)
 
     with warnings.catch_warnings():
         plain = warnings.showwarning
 
         def show(message: Any, category: Any, *where: Any, **more: Any) -> None:
-            if category is Doubt:
+            if category in own:
                 typer.echo(f"warning: {message}", err=True)
             else:
                 plain(message, category, *where, **more)
 
         warnings.showwarning = show
-        warnings.simplefilter("always", Doubt)
+        for category in own:
+            warnings.simplefilter("always", category)
         yield
 
 
