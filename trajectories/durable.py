@@ -110,7 +110,7 @@ class DurableFile:
             except OSError as error:  # HDF5 would not take no for an answer, not even when it is closed: the writer asks for it
                 self.failure = error
         self._at += n
-        self._end = max(self._end, self._at)
+        self._end = max(self._end, self._at) if n else self._end
         return n
 
     def _page(self, k: int) -> bytearray:
@@ -120,7 +120,13 @@ class DurableFile:
         return self._pages[k]
 
     def truncate(self, size: int) -> int:
-        """Set the length, which holds from the next commit on."""
+        """Set the length, which holds from the next commit on; what is cut off reads as zeros, if there is ever more again."""
+        if size < self._end:
+            at = self._at
+            self.seek(size)
+            self.write(bytes(max(0, min(self._end, self._final) - size)))
+            os.ftruncate(self._fd, max(size, self._final))
+            self._at = at
         self._end = size
         return size
 
@@ -216,7 +222,7 @@ def _lock(fd: int, path: Path) -> None:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise Live(errno.EAGAIN, "it is being written by another run; wait for its end, or stop it", str(path)) from None
+        raise Live(errno.EAGAIN, "it is open in another program, perhaps the run that writes it; close that, or wait for its end", str(path)) from None
     except OSError:
         pass  # a file system without locks, where HDF5 goes without one too
 

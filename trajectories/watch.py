@@ -6,8 +6,8 @@ the steps since the last good frame once more, which gives the same bits.
 
 import math
 import time
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,8 +16,8 @@ from integrators.program import SLICE_SECONDS
 from integrators.state import Flow, State
 from systems.neighbors import NeighborList
 from systems.observables import kinetic_energy
-from systems.system import Evaluation, System
-from trajectories.rollout import advance
+from systems.system import System
+from trajectories.rollout import advance, with_held
 
 _STRIDES = 64  # parts of an interval that is searched
 _FEW = 64  # particles whose pairs are simply all looked at
@@ -65,35 +65,49 @@ class Watch:
     limits: Limits
     tell: Callable[[Breach], None]
     threads: int | None = None
+    energy_unit: str = ""
     lost: dict[int, int] = field(default_factory=dict)
 
     def states(self, state: State, n_steps: int, every: int, phase: int = 0) -> Iterator[State]:
         """As `trajectories.rollout.advance`."""
-        begin = state.step - phase
-        states = advance(self.flow, state, self.dt, n_steps, every, threads=self.threads, phase=phase)
+        begin, end = state.step - phase, state.step + n_steps
+        states = self._advance(state, n_steps, every, phase)
         good = looked = now = next(states)  # the last frame, and the last state that was looked at in full
         yield good
         last = time.monotonic()
-        while True:
+        while now.step < end:
             try:
-                new = next(states, None)
+                new = next(states)
             except Exception as error:
-                until = min(looked.step + every - (looked.step - begin) % every, state.step + n_steps)
-                breach = self._first(good, looked, until) or _failed(now.step + 1, now.time + self.dt, error)
-                raise Exploded(breach, now if breach.failed else good) from error
-            if new is None:
-                return
-            now = _with_held(new, good, self.lost)
-            frame = (now.step - begin) % every == 0
-            # between frames as often as compiled runs yield, so that the steps of a slow calculator are not run again
-            whole = frame or (now.evaluation is not None and time.monotonic() - last > SLICE_SECONDS)
-            for breach in self._breaches(good, now, whole):
-                self._hold(self._first(good, looked, now.step, breach.system) or breach, good)
-                now = _with_held(now, good, self.lost)
+                # the frame's end at the latest, which a compiled run may have been on its way to
+                breach = self._first(good, looked, min(looked.step + every - (looked.step - begin) % every, end))
+                breach = breach or _failed(now.step + 1, now.time + self.dt, error)
+                if breach.failed:
+                    raise Exploded(breach, now) from error
+                self._hold(breach, good)
+                bad, new = [breach], now
+            else:
+                frame = (new.step - begin) % every == 0
+                # between frames as often as compiled runs yield, so that the steps of a slow calculator are not run again
+                whole = frame or (new.evaluation is not None and time.monotonic() - last > SLICE_SECONDS)
+                bad = self._breaches(good, new, whole)
+                for breach in bad:
+                    self._hold(self._first(good, looked, new.step, breach.system) or breach, good)
+            if bad:
+                new = with_held(new, good, self.lost)
+                states = self._advance(new, end - new.step, every, (new.step - begin) % every)
+                if next(states).step == now.step:
+                    now = new
+                    continue
             if whole:
-                looked, last = now, time.monotonic()
-            good = now if frame else good
+                looked, last = new, time.monotonic()
+            good = new if frame else good
+            now = new
             yield now
+
+    def _advance(self, state: State, n_steps: int, every: int, phase: int = 0) -> Iterator[State]:
+        """The run from a state on, systems that are lost held where they are in it."""
+        return advance(self.flow, state, self.dt, n_steps, every, threads=self.threads, phase=phase, held=tuple(self.lost))
 
     def _hold(self, breach: Breach, good: State) -> None:
         """Let the others of an ensemble go on without a system; `Exploded` where there are none, or where they would not be alone."""
@@ -106,9 +120,10 @@ class Watch:
         """What is wrong with a state, at most one thing of each system that is not lost; ``whole`` says that it has an evaluation."""
         found = _not_finite(now.system.positions, now.system.momenta)
         if whole:
-            for look in (self._forces, self._energy, self._distance):
-                for system, (particles, what) in look(before, now).items():
-                    found.setdefault(system, (particles, what))
+            with np.errstate(all="ignore"):  # what overflows is found
+                for look in (self._forces, self._energy, self._distance):
+                    for system, (particles, what) in look(before, now).items():
+                        found.setdefault(system, (particles, what))
         single = now.system.n_systems is None
         return [
             Breach(now.step, now.time, None if single else system, particles, what)
@@ -136,7 +151,7 @@ class Watch:
         found: _Found = {}
         for system in np.flatnonzero(~(abs(new - old) <= self.limits.energy)):
             gain = _own(kinetic_energies(now.system) - kinetic_energies(before.system), system)
-            found[int(system)] = ((int(abs(gain).argmax()),), f"the energy has gone from {old[system]:.6g} to {new[system]:.6g}")
+            found[int(system)] = ((int(abs(gain).argmax()),), f"the energy has gone from {old[system]:.6g} to {new[system]:.6g} {self.energy_unit}".rstrip())
         return found
 
     def _distance(self, before: State, now: State) -> "_Found":
@@ -156,7 +171,7 @@ class Watch:
             stride = max(1, (until - start.step) // _STRIDES)
             before, bad = start, []
             try:
-                for now in advance(self.flow, start, self.dt, -(-(until - start.step) // stride) * stride, stride, threads=self.threads):
+                for now in self._advance(start, -(-(until - start.step) // stride) * stride, stride):
                     if now.step > before.step and (now.step - start.step) % stride == 0:
                         bad = [one for one in self._breaches(good, now, True) if system in (None, one.system)]
                         if bad:
@@ -233,28 +248,3 @@ def nearer(system: System, limit: float) -> dict[int, tuple[float, int, int]]:
             k = int(lengths.argmin())
             found[s] = (float(lengths[k]), int(pairs.i[k]), int(pairs.j[k]))
     return found
-
-
-def _with_held(now: State, good: State, systems: Collection[int]) -> State:
-    """The state with some systems of an ensemble as they were in a good one."""
-    if not systems:
-        return now
-    which = list(systems)
-
-    def mixed(new: Any, old: Any) -> Any:
-        if new is None or old is None:
-            return new
-        out = np.array(new)
-        out[which] = np.asarray(old)[which]
-        return out
-
-    cell = now.system.cell
-    system = replace(
-        now.system, positions=mixed(now.system.positions, good.system.positions), momenta=mixed(now.system.momenta, good.system.momenta),
-        cell=mixed(cell, good.system.cell) if cell is not None and cell.ndim == 3 else cell,
-    )  # fmt: skip
-    evaluation = now.evaluation
-    if evaluation is not None and good.evaluation is not None:
-        fields = {name: mixed(getattr(evaluation, name), getattr(good.evaluation, name)) for name in Evaluation._fields[:-1]}
-        evaluation = evaluation._replace(**fields)
-    return replace(now, system=system, evaluation=evaluation)

@@ -81,12 +81,12 @@ class Job:
         with mistakes():
             refuse_unwritable(self.path)
             refuse_unwritable(temporary_of(checkpoint.path_of(self.path)))
-            watch = Watch(self.flow, self.config.dt, self.config.limits(), self._tell, threads, self.lost)
+            watch = Watch(self.flow, self.config.dt, self.config.limits(), self._tell, threads, self.config.units.energy, self.lost)
             states = watch.states(self.state, self.n_steps, self.config.every, self.state.step % self.config.every)
             with words():
                 first = next(states)
             writer = self._writer()
-        with stops() as stop:
+        with stops() as stop, np.errstate(all="ignore"):  # numbers that overflow are told of in words
             try:
                 with writer:
                     speed = self._written(states, first, writer, quiet, stop)

@@ -10,6 +10,8 @@ from typing import Any
 
 import typer
 
+from trajectories.whole import temporary_of
+
 
 class Mistake(Exception):
     """Something the user asked for that cannot be: its text says what is wrong and what to do."""
@@ -34,11 +36,17 @@ def mistakes() -> Iterator[None]:
 
 def refuse_unwritable(path: Path) -> None:
     """OSError now, naming the file, rather than after the work; nothing is left behind and nothing changed."""
-    existed = path.exists()
-    with open(path, "ab"):
-        pass
-    if not existed:
-        path.unlink()
+    # a file that is not there is tried under another name: a kill in between must not leave an empty one
+    probe = path if path.exists() else temporary_of(path)
+    there = probe.exists()
+    try:
+        with open(probe, "ab"):
+            pass
+    except OSError as error:
+        error.filename = str(path)
+        raise
+    if not there:
+        probe.unlink()
 
 
 def refuse_output(path: Path, force: bool, source: Path | None = None) -> None:

@@ -46,8 +46,8 @@ def _lines(total: int, what: str, head: str, done: int) -> Report:
             if head:
                 typer.echo(head, err=True)
                 head = ""
-            left = taken * (total - now) / max(now - last, 1)
-            typer.echo(f"{text}: {now:,} of {total:,} {what}, about {left / 60:.1f} minutes left", err=True)
+            left = f", about {taken * (total - now) / (now - last) / 60:.1f} minutes left" if now > last else ""
+            typer.echo(f"{text}: {now:,} of {total:,} {what}{left}", err=True)
             seen, last, wait = seen + taken, now, _LINE_SECONDS
 
     return report
