@@ -155,7 +155,7 @@ def _chunk(row: int, n_hint: int) -> int:
 
 
 def estimated_bytes(n_frames: int, n_particles: int, n_systems: int, *, cells: bool, scalars: int) -> float:
-    """How large a file with forces will be, to a few hundredths: so many frames of ``n_systems`` times ``n_particles``, ``scalars`` observables.
+    """How large a file with forces will be, to a few hundredths: ``n_systems`` of ``n_particles``, and ``scalars`` observables of each.
 
     ``cells`` is whether each system of an ensemble has its own. What never changes is compressed to next to nothing.
     """
@@ -186,9 +186,7 @@ def _sum(file: h5py.File) -> int:
             parts.append(f"{item.dtype} {item.shape[1:]}".encode())
             if item.maxshape[:1] != (None,):  # scalars and tables, not frames
                 parts.append(repr(np.asarray(item[()]).tolist()).encode())
-        for key in sorted(item.attrs):
-            if key != _SEAL:
-                parts.append(f"{key} {np.asarray(item.attrs[key]).tolist()!r}".encode())
+        parts.extend(f"{key} {np.asarray(item.attrs[key]).tolist()!r}".encode() for key in sorted(item.attrs) if key != _SEAL)
 
     file.visititems(look)
     return zlib.crc32(b"\n".join(parts))

@@ -24,7 +24,7 @@ _ARRAYS = ("positions", "momenta", "masses", "species", "charges", "cell")
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A state, the number of frames the file held when it was taken, the run's whole configuration, and systems that are held since a step."""
+    """A state, the number of frames the file held when it was taken, the run's configuration, and systems that are held since a step."""
 
     state: State
     n_frames: int

@@ -222,7 +222,9 @@ def _lock(fd: int, path: Path) -> None:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise Live(errno.EAGAIN, "it is open in another program, perhaps the run that writes it; close that, or wait for its end", str(path)) from None
+        raise Live(
+            errno.EAGAIN, "it is open in another program, perhaps the run that writes it; close that, or wait for its end", str(path)
+        ) from None
     except OSError:
         pass  # a file system without locks, where HDF5 goes without one too
 

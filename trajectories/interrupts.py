@@ -16,12 +16,12 @@ def uninterrupted() -> Iterator[None]:
     came: list[tuple[int, Any]] = []
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     ours = {number: handler for number, handler in handlers.items() if callable(handler)}
-    for number in ours:
-        signal.signal(number, lambda number, frame: came.append((number, frame)))
+    for caught in ours:
+        signal.signal(caught, lambda number, frame: came.append((number, frame)))
     try:
         yield
     finally:
-        for number, handler in ours.items():
-            signal.signal(number, handler)
+        for caught, handler in ours.items():
+            signal.signal(caught, handler)
         for number, frame in came:
             ours[signal.Signals(number)](number, frame)

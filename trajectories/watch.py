@@ -65,7 +65,6 @@ class Watch:
     limits: Limits
     tell: Callable[[Breach], None]
     threads: int | None = None
-    energy_unit: str = ""
     lost: dict[int, int] = field(default_factory=dict)
 
     def states(self, state: State, n_steps: int, every: int, phase: int = 0) -> Iterator[State]:
@@ -94,7 +93,7 @@ class Watch:
                 for breach in bad:
                     self._hold(self._first(good, looked, new.step, breach.system) or breach, good)
             if bad:
-                new = with_held(new, good, self.lost)
+                new = with_held(new, good, tuple(self.lost))
                 states = self._advance(new, end - new.step, every, (new.step - begin) % every)
                 if next(states).step == now.step:
                     now = new
@@ -149,16 +148,20 @@ class Watch:
         if old is None or new is None:
             return {}
         found: _Found = {}
-        for system in np.flatnonzero(~(abs(new - old) <= self.limits.energy)):
+        for system in np.flatnonzero(~(abs(new - old) <= self.limits.energy)).tolist():
             gain = _own(kinetic_energies(now.system) - kinetic_energies(before.system), system)
-            found[int(system)] = ((int(abs(gain).argmax()),), f"the energy has gone from {old[system]:.6g} to {new[system]:.6g} {self.energy_unit}".rstrip())
+            found[system] = (
+                (int(abs(gain).argmax()),),
+                f"the energy has gone from {old[system]:.6g} to {new[system]:.6g} {now.system.units.energy}".rstrip(),
+            )
         return found
 
     def _distance(self, before: State, now: State) -> "_Found":
         if not self.limits.distance:
             return {}
+        unit = f" {now.system.units.length}".rstrip()
         return {
-            system: ((i, j), f"they are {distance:.3g} apart, nearer than {self.limits.distance:g}")
+            system: ((i, j), f"they are {distance:.3g}{unit} apart, nearer than {self.limits.distance:g}{unit}")
             for system, (distance, i, j) in nearer(now.system, self.limits.distance).items()
         }
 

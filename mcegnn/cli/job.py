@@ -81,7 +81,7 @@ class Job:
         with mistakes():
             refuse_unwritable(self.path)
             refuse_unwritable(temporary_of(checkpoint.path_of(self.path)))
-            watch = Watch(self.flow, self.config.dt, self.config.limits(), self._tell, threads, self.config.units.energy, self.lost)
+            watch = Watch(self.flow, self.config.dt, self.config.limits(), self._tell, threads, self.lost)
             states = watch.states(self.state, self.n_steps, self.config.every, self.state.step % self.config.every)
             with words():
                 first = next(states)
@@ -125,7 +125,7 @@ class Job:
         return speed
 
     def _loop(self, states: Iterator[State], writer: H5MDWriter, report: Report, stop: Stops) -> tuple[float, float]:
-        """Write frames and checkpoints until the states end or a signal comes; returns seconds in all, and steps a second without the start."""
+        """Frames and checkpoints until the states end or a signal comes; returns seconds in all, and steps a second without the start."""
         began = saved = time.monotonic()
         now, started, written = self.state, (0, began), writer.n_written
         for state in states:
@@ -231,11 +231,15 @@ class Job:
         table("Rolled out", rows)
 
 
+class Failed(RuntimeError):
+    """What moves the particles, perhaps foreign code, has failed."""
+
+
 @contextmanager
 def words() -> Iterator[None]:
-    """Whatever error the forces end in at the start, perhaps of foreign code, becomes one in words."""
+    """Whatever error the forces end in, perhaps of foreign code, becomes a `Failed` in words, so that it is not taken for the writer's."""
     try:
         yield
     except Exception as error:
         kind = "" if isinstance(error, ValueError | RuntimeError) and str(error) else f"{type(error).__name__}: "
-        raise RuntimeError(f"{kind}{' '.join(str(error).split())}") from None
+        raise Failed(f"{kind}{' '.join(str(error).split())}") from None

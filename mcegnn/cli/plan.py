@@ -52,12 +52,14 @@ def configuration(system: str, integrator: str | None, times: Times, options: Ma
     return replace(config, **limits_of(config, given)), warnings
 
 
-def limits_of(config: Configuration, options: Mapping[str, Any]) -> dict[str, float]:
+def limits_of(config: Configuration, options: Mapping[str, Any]) -> dict[str, Any]:
     """Where a run is stopped, as far as it is said."""
-    found = {}
+    found: dict[str, Any] = {}
     if (jump := options.get("max-energy-jump")) is not None:
         of_atoms = isinstance(config, AtomsRun)
-        found["max_energy_jump"] = math.inf if jump == "off" else (energy(jump, "--max-energy-jump") if of_atoms else plain(jump, "--max-energy-jump", "0.1"))
+        found["max_energy_jump"] = (
+            math.inf if jump == "off" else (energy(jump, "--max-energy-jump") if of_atoms else plain(jump, "--max-energy-jump", "0.1"))
+        )
     if (least := options.get("min-distance")) is not None:
         found["min_distance"] = 0.0 if least == "off" else distance(least, config.units, "--min-distance")
     return found

@@ -113,14 +113,17 @@ def rollout(
     max_energy_jump: Annotated[
         str | None,
         typer.Option(
-            help="Stop where the total energy differs by more from the frame before: for each atom (10 eV), for each charged particle (off), "
-            "or as a part of the energy at the start for solar (0.1); off for never.",
+            help="Stop where the total energy differs by more from the frame before: for each atom (10 eV), for each charged particle "
+            "(off), or as a part of the energy at the start for solar (0.1); off for never.",
             rich_help_panel=_SAFETY,
         ),
     ] = None,
     min_distance: Annotated[
         str | None,
-        typer.Option(help='Stop where two particles come nearer, "0.3 A" for atoms; off for never. [default: off but for atoms]', rich_help_panel=_SAFETY),
+        typer.Option(
+            help='Stop where two particles come nearer, "0.3 A" for atoms; off for never. [default: off but for atoms]',
+            rich_help_panel=_SAFETY,
+        ),
     ] = None,
     threads: Annotated[int | None, typer.Option(help="Threads, for many systems or a large one. [default: all cores]")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,

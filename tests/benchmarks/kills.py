@@ -24,8 +24,8 @@ _ATOMS = (
 RUNS: dict[str, tuple[str, ...]] = {
     "charged": ("charged", "--systems", "20", "--every", "20", "--steps", "200000"),
     "solar": ("solar", "--dt", "0.5 day", "--every", "10", "--steps", "60000"),
-    "Langevin": (*_ATOMS, "--ensemble", "nvt", "--steps", "12000"),
-    "NPT": (*_ATOMS, "--ensemble", "npt", "--pressure", "1 bar", "--steps", "12000"),
+    "Langevin": (*_ATOMS, "--ensemble", "nvt", "--steps", "4000"),
+    "NPT": (*_ATOMS, "--ensemble", "npt", "--pressure", "1 bar", "--steps", "4000"),
 }
 # what is on disk in the moment of the kill, beside moments of time
 SIGHTS = ("run.h5md.tmp", "run.h5md.checkpoint.tmp", "run.h5md.journal", "run.h5md")

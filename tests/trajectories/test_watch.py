@@ -55,8 +55,7 @@ def watched(watch: Watch, state: State, n_steps: int, every: int) -> tuple[list[
     found = []
     try:
         for now in watch.states(state, n_steps, every):
-            if now.step % every == 0:
-                found.append(now)
+            found += [now] if now.step % every == 0 else []
     except Exploded as error:
         return found, error
     return found, None
@@ -107,7 +106,9 @@ def test_the_first_step_that_is_not_finite(kind: str) -> None:
     watch = Watch(flow, dt, Limits(), lambda breach: None)
     with np.errstate(all="ignore"):
         frames, error = watched(watch, unstable(), 4000, 4000)
-        expected = first_bad(flow, unstable(), dt, 4000, lambda a, b: not (np.isfinite(energy(b)) and np.isfinite(b.system.positions).all()))
+        expected = first_bad(
+            flow, unstable(), dt, 4000, lambda a, b: not (np.isfinite(energy(b)) and np.isfinite(b.system.positions).all())
+        )
     assert error is not None
     assert error.breach.step == expected
     assert [frame.step for frame in frames] == [0]
@@ -178,7 +179,7 @@ def test_no_system_left() -> None:
 
 
 def test_lists_of_what_is_not_finite() -> None:
-    """Lennard-Jones atoms thrown at each other: lists could not be made of what comes of it, so it must be stopped before. One of three goes on."""
+    """Lennard-Jones atoms thrown at each other: lists could not be made of what comes of it. The others of three go on."""
     x = np.stack([[[0.0, 0, 0], [4.0, 0, 0]], [[0.0, 0, 0], [1.7, 0, 0]], [[0.0, 0, 0], [4.5, 0, 0]]])
     state, told = State(System.create(x, masses=[40.0, 40.0])), list[Breach]()
     flow = velocity_verlet(LennardJones(0.0104, 3.4))
@@ -243,11 +244,10 @@ def test_a_sound_run_is_left_alone() -> None:
         np.testing.assert_array_equal(one.system.positions, other.system.positions)
 
 
-def test_held_systems_stay(kinds: tuple[str, ...] = tuple(FORCES)) -> None:
-    for kind in kinds:
-        state = unstable(4)
-        flow = velocity_verlet(FORCES[kind](1.0))
-        *_, last = advance(flow, state, 0.1, 50, 10, held=(1, 3))
-        *_, free = advance(flow, state, 0.1, 50, 10)
-        np.testing.assert_array_equal(last.system.positions[[1, 3]], state.system.positions[[1, 3]])
-        np.testing.assert_array_equal(last.system.positions[[0, 2]], free.system.positions[[0, 2]])
+@pytest.mark.parametrize("kind", FORCES)
+def test_held_systems_stay(kind: str) -> None:
+    state, flow = unstable(4), velocity_verlet(FORCES[kind](1.0))
+    *_, last = advance(flow, state, 0.1, 50, 10, held=(1, 3))
+    *_, free = advance(flow, state, 0.1, 50, 10)
+    np.testing.assert_array_equal(last.system.positions[[1, 3]], state.system.positions[[1, 3]])
+    np.testing.assert_array_equal(last.system.positions[[0, 2]], free.system.positions[[0, 2]])
