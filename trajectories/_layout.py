@@ -20,6 +20,7 @@ GROUP = "particles/trajectory"
 OBSERVABLES = "observables/trajectory"
 CELLS = "cells"  # observable [frames, n_systems, 3, 3] of an ensemble whose systems have cells of their own
 VERSION = ("v110", "v110")  # of HDF5's format: the first one with checksums throughout; read by HDF5 1.10 (2016) and later
+CHECKED = {"fletcher32": True}  # of every chunk
 _CHUNK_BYTES = 2**16
 _SEAL = "checksum"
 _TEXT = h5py.string_dtype()
@@ -138,7 +139,7 @@ def extend(file: h5py.File, name: str, first: int, values: np.ndarray, n_hint: i
         length = _chunk(max(1, int(np.prod(values.shape[1:]))) * values.dtype.itemsize, n_hint)
         dataset = file.create_dataset(
             name, shape=(0, *values.shape[1:]), maxshape=(None, *values.shape[1:]), dtype=values.dtype,
-            chunks=(length, *values.shape[1:]), fletcher32=True, **packed,
+            chunks=(length, *values.shape[1:]), **CHECKED, **packed,
         )  # fmt: skip
         path = name.split("/")
         known = file_units(units).get(path[-2] if path[-1] == "value" else path[-1])
