@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -26,19 +26,20 @@ def available_cores() -> int:
 
 
 def advance(
-    program: Program, state: State, dt: float, n_steps: int, every: int, threads: int | None = None, phase: int = 0
-) -> Iterator[State]:
+    program: Program, state: State, dt: float, n_steps: int, every: int, threads: int | None = None, phase: int = 0,
+    held: Sequence[int] = (),
+) -> Iterator[State]:  # fmt: skip
     """States at the end of each slice of about 0.1 s, and at every ``every``-th step, which carry an evaluation as well.
 
     ``phase`` is how many steps the last frame lies behind the state. Systems of an ensemble are shared out among threads; each is
-    advanced by one thread alone, so its bits depend on neither threads nor slices.
+    advanced by one thread alone, so its bits depend on neither threads nor slices. What becomes of those that are ``held`` is no matter.
     """
     if dt < 0 and program.noisy:
         raise ValueError("friction and noise cannot run backwards in time")
     if program.listed:
         from integrators import listed
 
-        yield from listed.advance(program, state, dt, n_steps, every, threads or available_cores(), phase)
+        yield from listed.advance(program, state, dt, n_steps, every, threads or available_cores(), phase, held)
         return
     inside = _inside(program, state)
     shape = inside.positions.shape

@@ -1,7 +1,7 @@
 """The compiled path of potentials with neighbour lists: the driver runs from one evaluation of the forces to the next."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,14 +18,17 @@ from systems.pair_kernel import VIRIAL, PairForces
 from systems.system import System
 
 
-def advance(program: Program, state: State, dt: float, n_steps: int, every: int, threads: int, phase: int) -> Iterator[State]:
+def advance(
+    program: Program, state: State, dt: float, n_steps: int, every: int, threads: int, phase: int, held: Sequence[int]
+) -> Iterator[State]:
     """As `integrators.compiled.advance`. Forces of a single large system are shared out among threads, or the systems of an ensemble."""
     n_systems = state.system.n_systems
     singles = [state.system] if n_systems is None else [state.system.copy_of(k) for k in range(n_systems)]
     within = threads if n_systems is None else 1
     movers = [_Mover(program, state, single, k, dt, within) for k, single in enumerate(singles)]
-    beside = min(threads, len(movers)) if n_systems is not None else 1
-    bounds = np.linspace(0, len(movers), beside + 1).astype(int)
+    moving = [mover for k, mover in enumerate(movers) if k not in held]  # a list of what is not finite cannot be made
+    beside = min(threads, len(moving)) if n_systems is not None else 1
+    bounds = np.linspace(0, len(moving), beside + 1).astype(int)
     done, rate = 0, 0.0
     while done < n_steps:
         slice_steps = max(1, int(rate * SLICE_SECONDS)) if rate else 1
@@ -33,13 +36,13 @@ def advance(program: Program, state: State, dt: float, n_steps: int, every: int,
         began, until = time.perf_counter(), state.step + done + slice_steps
 
         def some(k: int, until: int = until) -> None:
-            for mover in movers[bounds[k] : bounds[k + 1]]:
+            for mover in moving[bounds[k] : bounds[k + 1]]:
                 mover.run(until)
 
         shared(some, beside)
         rate = slice_steps / max(time.perf_counter() - began, 1e-9)
         done += slice_steps
-        here = _joined(program, state, movers).at(until, dt)
+        here = _joined(program, state, movers, moving).at(until, dt)
         yield here if (phase + done) % every else program.evaluated(here)
 
 
@@ -105,7 +108,7 @@ class _Mover:
             self.at[driver.FRESH] = 1
 
 
-def _joined(program: Program, state: State, movers: list[_Mover]) -> State:
+def _joined(program: Program, state: State, movers: list[_Mover], moving: list[_Mover]) -> State:
     """The state of all systems, with copies of their arrays."""
     single = state.system.n_systems is None
 
@@ -115,7 +118,7 @@ def _joined(program: Program, state: State, movers: list[_Mover]) -> State:
     kept: dict[str, Any] = {}
     driver = movers[0]._driver
     if program.draws:
-        kept["random"] = replace(numbers_of(state, "a thermostat"), count=int(movers[0].at[driver.DRAWS]))
+        kept["random"] = replace(numbers_of(state, "a thermostat"), count=int(moving[0].at[driver.DRAWS]))
     if program.chained:
         kept["thermostat"] = stack([mover.memory for mover in movers])
     system = replace(state.system, positions=stack([m.x for m in movers]), momenta=stack([m.p for m in movers]))

@@ -121,6 +121,27 @@ def force(text: str, what: str) -> float:
     return _sized(text, what, '"0.2 eV/A"', "force", sizes)
 
 
+def energy(text: str, what: str) -> float:
+    """eV of a quantity such as "10 eV"; ValueError, in one sentence, without a unit, below zero, or for anything else."""
+    return _sized(text, what, '"10 eV"', "energy", {"eV": 1.0, "meV": 1e-3})
+
+
+def distance(text: str, units: Units, what: str) -> float:
+    """A length such as "0.3 A" in ``units``, a bare number in reduced ones; ValueError, in one sentence, for anything else."""
+    if units.meters is None:
+        return plain(text, what, "0.01")
+    sizes = {unit: size / units.meters for unit, size in {**_SI["length"], "A": 1e-10}.items()}
+    return _sized(text, what, '"1000 km"' if units is ASTRONOMICAL else '"0.3 A"', "length", sizes)
+
+
+def plain(text: str, what: str, example: str) -> float:
+    """A bare number that is not negative; ValueError, in one sentence, for anything else."""
+    value, unit = _number(text, what, example)
+    if unit or not 0 <= value < math.inf:
+        raise ValueError(f"{what} is a bare number that is not below zero here, not {text!r}; write {what} {example}")
+    return value
+
+
 def rate(text: str, units: Units, what: str) -> float:
     """A rate such as "1 /ps" (or 1/ps, ps-1, ps^-1) per unit of time; ValueError, in one sentence, for anything else."""
     written = {unit: 1.0 / units.convert(1.0, unit) for unit in _SI["time"]}

@@ -1,7 +1,11 @@
-"""The layout of our H5MD files: which group holds what, chunk sizes, hard links; `trajectories.h5md` writes and reads through it."""
+"""The layout of our H5MD files: which group holds what, chunk sizes, hard links; `trajectories.h5md` writes and reads through it.
 
+Every chunk of frames has a checksum (HDF5's Fletcher filter), and so has HDF5's own bookkeeping in the version asked for here. What
+neither covers, texts and small tables, `sealed` adds up.
+"""
+
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import h5py
@@ -15,7 +19,10 @@ from systems.units import METAL, Units
 GROUP = "particles/trajectory"
 OBSERVABLES = "observables/trajectory"
 CELLS = "cells"  # observable [frames, n_systems, 3, 3] of an ensemble whose systems have cells of their own
+VERSION = ("v110", "v110")  # of HDF5's format: the first one with checksums throughout; read by HDF5 1.10 (2016) and later
+CHECKED = {"fletcher32": True}  # of every chunk
 _CHUNK_BYTES = 2**16
+_SEAL = "checksum"
 _TEXT = h5py.string_dtype()
 _CONSTANT = ("species", "mass", "charge", "box")  # what never changes within a run
 
@@ -127,13 +134,12 @@ def _of_all(values: Sequence[Any], what: str) -> list[Any]:
 def extend(file: h5py.File, name: str, first: int, values: np.ndarray, n_hint: int, units: Units) -> None:
     """Rows ``first`` and on of a dataset, made where it is not there yet, in chunks of whole frames."""
     if name not in file:
-        row = max(1, int(np.prod(values.shape[1:]))) * values.dtype.itemsize
         # a frame's worth of what never changes takes no room once compressed
         packed = {"compression": "gzip", "shuffle": True} if name.split("/")[2] in _CONSTANT else {}
-        length = max(1, min(_CHUNK_BYTES // row, max(n_hint, -(-4096 // row))))
+        length = _chunk(max(1, int(np.prod(values.shape[1:]))) * values.dtype.itemsize, n_hint)
         dataset = file.create_dataset(
             name, shape=(0, *values.shape[1:]), maxshape=(None, *values.shape[1:]), dtype=values.dtype,
-            chunks=(length, *values.shape[1:]), **packed,
+            chunks=(length, *values.shape[1:]), **CHECKED, **packed,
         )  # fmt: skip
         path = name.split("/")
         known = file_units(units).get(path[-2] if path[-1] == "value" else path[-1])
@@ -142,6 +148,49 @@ def extend(file: h5py.File, name: str, first: int, values: np.ndarray, n_hint: i
     dataset = file[name]
     dataset.resize(first + len(values), axis=0)
     dataset[first:] = values
+
+
+def _chunk(row: int, n_hint: int) -> int:
+    """Frames in a chunk, for rows of so many bytes and about ``n_hint`` frames."""
+    return max(1, min(_CHUNK_BYTES // row, max(n_hint, -(-4096 // row))))
+
+
+def estimated_bytes(n_frames: int, n_particles: int, n_systems: int, *, cells: bool, scalars: int) -> float:
+    """How large a file with forces will be, to a few hundredths: ``n_systems`` of ``n_particles``, and ``scalars`` observables of each.
+
+    ``cells`` is whether each system of an ensemble has its own. What never changes is compressed to next to nothing.
+    """
+    flat = n_particles * n_systems
+    rows = [24 * flat] * 3 + [8 * n_systems] * scalars + [72 * n_systems] * cells + [8, 8]
+    changing = sum(-(-n_frames // _chunk(row, n_frames)) * _chunk(row, n_frames) * row for row in rows)
+    constant = sum(-(-n_frames // _chunk(row, n_frames)) * (150 + row / 200) for row in (4 * flat, 8 * flat, 8 * flat, 72, 3))
+    return changing + constant + 4e4
+
+
+def seal(file: h5py.File) -> None:
+    """Add up texts and small tables, after any change of them."""
+    file["parameters"].attrs[_SEAL] = np.uint32(_sum(file))
+
+
+def sealed(file: h5py.File) -> bool:
+    """Whether texts and small tables are as they were written; true of files from before there were checksums."""
+    return _SEAL not in file["parameters"].attrs or file["parameters"].attrs[_SEAL] == _sum(file)
+
+
+def _sum(file: h5py.File) -> int:
+    """CRC of all attributes, types and shapes, and of the datasets without frames."""
+    parts: list[bytes] = []
+
+    def look(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        parts.append(name.encode())
+        if isinstance(item, h5py.Dataset):
+            parts.append(f"{item.dtype} {item.shape[1:]}".encode())
+            if item.maxshape[:1] != (None,):  # scalars and tables, not frames
+                parts.append(repr(np.asarray(item[()]).tolist()).encode())
+        parts.extend(f"{key} {np.asarray(item.attrs[key]).tolist()!r}".encode() for key in sorted(item.attrs) if key != _SEAL)
+
+    file.visititems(look)
+    return zlib.crc32(b"\n".join(parts))
 
 
 def link_times(file: h5py.File) -> None:
@@ -178,9 +227,3 @@ def whole_frames(file: h5py.File) -> int:
         if name not in file:
             raise KeyError(f"it has no {name}")
     return min(len(dataset) for dataset in series(file))
-
-
-def refuse_locked(path: str | Path, error: OSError) -> None:
-    """HDF5 locks a file that is written; it says so in its own words."""
-    if "unable to lock file" in str(error):
-        raise ValueError(f"{path} is being written by another run; wait for its end, or stop it") from None

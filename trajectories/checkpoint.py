@@ -1,8 +1,9 @@
 """Checkpoints: all that a bit-exact resume needs, beside the run's file as ``run.h5md.checkpoint`` (safetensors with a JSON header)."""
 
 import json
+import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -16,18 +17,19 @@ from systems.system import System
 from systems.units import BY_NAME
 from trajectories.whole import write_whole
 
-_FORMAT = 1
+_FORMAT = 2  # 1 had no checksum, and no lost systems
 _MEMORIES = ("thermostat", "barostat")
 _ARRAYS = ("positions", "momenta", "masses", "species", "charges", "cell")
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A state, the number of frames the file held when it was taken, and the run's whole configuration."""
+    """A state, the number of frames the file held when it was taken, the run's configuration, and systems that are held since a step."""
 
     state: State
     n_frames: int
     configuration: Mapping[str, Any]
+    lost: Mapping[int, int] = field(default_factory=dict)
 
 
 def path_of(run: str | Path) -> Path:
@@ -51,11 +53,13 @@ def save(run: str | Path, checkpoint: Checkpoint) -> None:
         "pbc": list(state.system.pbc),
         "n_frames": checkpoint.n_frames,
         "configuration": checkpoint.configuration,
+        "lost": {str(system): step for system, step in checkpoint.lost.items()},
     }
     tensors = _arrays("system", state.system) | ({} if state.coordinates is None else _arrays("coordinates", state.coordinates.system))
     memories = {name: getattr(state, name) for name in _MEMORIES}
     tensors |= {name: np.ascontiguousarray(array) for name, array in memories.items() if array is not None}
-    write_whole(path_of(run), pack(tensors, {"mcegnn": json.dumps(header)}))
+    said = json.dumps(header)
+    write_whole(path_of(run), pack(tensors, {"mcegnn": said, "checksum": _checksum(said, tensors)}))
 
 
 def load(run: str | Path) -> Checkpoint:
@@ -68,9 +72,12 @@ def load(run: str | Path) -> Checkpoint:
     open(target, "rb").close()  # safetensors calls a file that may not be read a missing one
     try:
         with safe_open(target, "np") as file:
-            header = json.loads((file.metadata() or {})["mcegnn"])
+            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (a handle, not a dict)
+        header = json.loads(metadata["mcegnn"])
         _refuse(header)
+        if header["format"] > 1 and metadata["checksum"] != _checksum(metadata["mcegnn"], tensors):
+            raise ValueError("its checksum does not fit")
         system = _system("system", tensors, header)
         coordinates = _coordinates(system, tensors, header)
         random = None if header["random"] is None else Random(*header["random"])
@@ -78,8 +85,9 @@ def load(run: str | Path) -> Checkpoint:
         state = State(
             system, float(header["time"]), header["step"], coordinates=coordinates, origin=header["origin"], random=random, **memories
         )
-        return Checkpoint(state, header["n_frames"], header["configuration"])
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        lost = {int(system): int(step) for system, step in header.get("lost", {}).items()}
+        return Checkpoint(state, header["n_frames"], header["configuration"], lost)
+    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise ValueError(f"{target} is not a checkpoint of ours, or a damaged one ({error})") from None
 
 
@@ -96,8 +104,15 @@ def _refuse(header: Mapping[str, Any]) -> None:
     for name, kind in kinds.items():
         if not isinstance(header[name], kind):  # type: ignore[arg-type]
             raise ValueError(f"{name} is {header[name]!r}")
-    if header["format"] != _FORMAT or min(header["step"], header["n_frames"]) < 0 or len(header["pbc"]) != 3:
+    if not 1 <= header["format"] <= _FORMAT or min(header["step"], header["n_frames"]) < 0 or len(header["pbc"]) != 3:
         raise ValueError(f"format {header['format']}, step {header['step']}, {header['n_frames']} frames")
+
+
+def _checksum(header: str, tensors: Mapping[str, np.ndarray]) -> str:
+    total = zlib.crc32(header.encode())
+    for name in sorted(tensors):
+        total = zlib.crc32(np.ascontiguousarray(tensors[name]).tobytes(), zlib.crc32(name.encode(), total))
+    return f"{total:08x}"
 
 
 def _arrays(prefix: str, system: System) -> dict[str, np.ndarray]:

@@ -18,7 +18,8 @@ import numpy as np
 from integrators.state import State
 from systems.system import Evaluation, System
 from systems.units import BY_NAME, METAL
-from trajectories._layout import CELLS, GROUP, OBSERVABLES, file_units, refuse_locked, whole_frames
+from trajectories._layout import CELLS, GROUP, OBSERVABLES, file_units, sealed, whole_frames
+from trajectories.durable import Live, recover
 
 
 class H5MDReader:
@@ -32,17 +33,18 @@ class H5MDReader:
         self.path = Path(path)
         if not self.path.is_file():
             raise FileNotFoundError(f"there is no file {path}")
-        try:
-            self._file = h5py.File(path, "r")
-        except OSError as error:
-            refuse_locked(path, error)
-            raise ValueError(f"{path} is not an HDF5 file, or a damaged one ({error})") from None
+        self._file = _opened(path)
         try:
             self._n_frames = whole_frames(self._file)
             self.units = BY_NAME[self._file["parameters/units"].attrs["name"]]
-        except KeyError as error:
+            whole = sealed(self._file)
+        except Exception as error:  # HDF5 has many kinds for a damaged file
             self._file.close()
-            raise ValueError(f"{path} is not a trajectory written by mcegnn, or a damaged one ({error.args[0]})") from None
+            what = "not a trajectory written by mcegnn, or a damaged one" if isinstance(error, KeyError) else "damaged"
+            raise ValueError(f"{path} is {what} ({' '.join(str(error.args[0] if error.args else error).split())})") from None
+        if not whole:
+            self._file.close()
+            raise ValueError(f"{path} is damaged: its texts and tables are not those that were written; take a copy of it, if there is one")
 
     def __enter__(self) -> Self:
         return self
@@ -61,7 +63,7 @@ class H5MDReader:
         system = replace(self._system, **moved, cell=self._cell(k))
         forces, energy = self.frames("force", k) if "force" in self._file[GROUP] else None, self.observable("potential_energy", k)
         evaluation = None if forces is None else Evaluation(energy, forces)
-        time, step = self._file[f"{GROUP}/position/time"][k] / self._scale("time"), self._file[f"{GROUP}/position/step"][k]
+        time, step = self._read(f"{GROUP}/position/time", k) / self._scale("time"), self._read(f"{GROUP}/position/step", k)
         return State(system, float(time), int(step), evaluation)
 
     def _scale(self, element: str) -> float:
@@ -90,12 +92,12 @@ class H5MDReader:
     @cached_property
     def masses(self) -> np.ndarray:
         """[n_particles]."""
-        return np.asarray(self._file[f"{GROUP}/mass/value"][0, : self.n_particles])
+        return np.asarray(self._read(f"{GROUP}/mass/value", 0)[: self.n_particles])
 
     @cached_property
     def species(self) -> np.ndarray:
         """[n_particles]; 0 where there are none."""
-        return np.asarray(self._file[f"{GROUP}/species/value"][0, : self.n_particles])
+        return np.asarray(self._read(f"{GROUP}/species/value", 0)[: self.n_particles])
 
     @cached_property
     def frozen(self) -> list[int]:
@@ -106,44 +108,62 @@ class H5MDReader:
     @cached_property
     def pbc(self) -> tuple[bool, bool, bool]:
         """The periodic directions."""
-        first, second, third = self._file[f"{GROUP}/box/pbc/value"][0]
+        first, second, third = self._read(f"{GROUP}/box/pbc/value", 0)
         return bool(first), bool(second), bool(third)
 
     @property
     def cells(self) -> np.ndarray:
         """[frames, (n_systems,) 3, 3]; zero where there is no cell."""
         own = self.observable(CELLS)
-        return np.asarray(self._file[f"{GROUP}/box/edges/value"][: len(self)]) if own is None else own
+        return self._read(f"{GROUP}/box/edges/value", slice(len(self))) if own is None else own
 
     @property
     def steps(self) -> np.ndarray:
         """[frames]."""
-        return np.asarray(self._file[f"{GROUP}/position/step"][: len(self)])
+        return self._read(f"{GROUP}/position/step", slice(len(self)))
 
     @property
     def times(self) -> np.ndarray:
         """[frames]."""
-        return np.asarray(self._file[f"{GROUP}/position/time"][: len(self)]) / self._scale("time")
+        return self._read(f"{GROUP}/position/time", slice(len(self))) / self._scale("time")
 
     def frames(self, element: str, which: int | slice = slice(None)) -> np.ndarray:
         """Some frames of "position", "velocity" or "force", [(frames,) (n_systems,) n_particles, 3]."""
         if element not in ("position", "velocity", "force") or element not in self._file[GROUP]:
             raise ValueError(f"the run has no element {element!r}; take position, velocity or force")
-        values = np.asarray(self._file[f"{GROUP}/{element}/value"][self._whole(which)]) / self._scale(element)
+        values = self._read(f"{GROUP}/{element}/value", self._whole(which)) / self._scale(element)
         return values if self.n_systems is None else values.reshape(*values.shape[:-2], self.n_systems, self.n_particles, 3)
 
     def observable(self, name: str, which: int | slice = slice(None)) -> np.ndarray | None:
         """Some frames of an observable, [(frames,)] or [(frames,) n_systems]; None where the run has none of that name."""
         path = f"{OBSERVABLES}/{name}/value"
-        return np.asarray(self._file[path][self._whole(which)])[()] if path in self._file else None
+        return self._read(path, self._whole(which))[()] if path in self._file else None
 
     def _whole(self, which: int | slice) -> int | slice:
         """The choice within the frames that are whole."""
         return slice(*which.indices(len(self))) if isinstance(which, slice) else range(len(self))[which]
 
+    def _read(self, name: str, which: int | slice) -> np.ndarray:
+        """Rows of a dataset; ValueError, naming the frames, where their checksum does not fit."""
+        try:
+            return np.asarray(self._file[name][which])
+        except (OSError, RuntimeError, KeyError):
+            raise ValueError(f"{self.path} is damaged: {self._damage(name)}") from None
+
+    def _damage(self, name: str) -> str:
+        """Which frames of a dataset cannot be read."""
+        data, bad = self._file[name], []
+        for first in range(0, len(self), data.chunks[0]):
+            try:
+                data[first : first + data.chunks[0]]
+            except (OSError, RuntimeError):
+                bad += [(first, min(first + data.chunks[0], len(self)) - 1)]
+        frames = ", ".join(f"{first} to {last}" for first, last in bad[:3]) + (" and others" if len(bad) > 3 else "")
+        return f"{name.split('/')[2]} of frames {frames} is not what was written; the other frames can be read, one by one, by H5MDReader"
+
     @cached_property
     def _system(self) -> System:
-        flat = self._file[f"{GROUP}/charge/value"][0]
+        flat = self._read(f"{GROUP}/charge/value", 0)
         charges = flat if self.n_systems is None else flat.reshape(self.n_systems, self.n_particles)
         x = np.zeros((*charges.shape, 3))
         return System(x, x, self.masses, self.species, charges, self._cell(0), self.pbc, self.units)
@@ -151,8 +171,21 @@ class H5MDReader:
     def _cell(self, k: int) -> np.ndarray | None:
         """Of frame k: [3, 3], or [n_systems, 3, 3] where systems have their own."""
         own = self.observable(CELLS, k)
-        cell = np.asarray(self._file[f"{GROUP}/box/edges/value"][k]) if own is None else own
+        cell = self._read(f"{GROUP}/box/edges/value", k) if own is None else own
         return cell if cell.any() else None
+
+
+def _opened(path: str | Path) -> h5py.File:
+    """The file, brought to its last commit where its writer was stopped; ValueError where it is no HDF5 file or is being written."""
+    try:
+        recover(path)
+        return h5py.File(path, "r")
+    except (Live, PermissionError) as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    except (OSError, RuntimeError) as error:
+        if "unable to lock file" in str(error):  # HDF5's own words for it
+            raise ValueError(f"{path} cannot be read: it is being written by another run; wait for its end, or stop it") from None
+        raise ValueError(f"{path} is not an HDF5 file, or a damaged one ({' '.join(str(error).split())})") from None
 
 
 def universe(path: str | Path) -> Any:

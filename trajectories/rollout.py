@@ -1,7 +1,8 @@
 """`rollout`: a generator of states. The caller owns the loop."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -24,11 +25,13 @@ def rollout(flow: Flow, state: State, dt: float, n_steps: int, every: int = 1, *
 
 
 def advance(
-    flow: Flow, state: State, dt: float, n_steps: int, every: int = 1, *, threads: int | None = None, phase: int = 0
-) -> Iterator[State]:
+    flow: Flow, state: State, dt: float, n_steps: int, every: int = 1, *, threads: int | None = None, phase: int = 0,
+    held: Sequence[int] = (),
+) -> Iterator[State]:  # fmt: skip
     """As `rollout`, with further states in between, so that whoever watches a long run hears of it at least every 0.1 s or step.
 
-    ``phase`` is how many steps the last frame lies behind the state: a run that stopped between two frames goes on with it.
+    ``phase`` is how many steps the last frame lies behind the state: a run that stopped between two frames goes on with it. Systems of an
+    ensemble that are ``held`` stay as they are in the state.
     """
     _refuse(dt, phase + n_steps, every, threads)
     if not isinstance(state, State):
@@ -44,15 +47,42 @@ def advance(
     state = evaluated(flow, replace(state, evaluation=None)) if program is None else program.evaluated(state)
     _refuse_singular(state)
     yield state
+    kept = state
     if program is not None:
-        yield from compiled.advance(program, state, dt, n_steps, every, threads, phase)
+        for now in compiled.advance(program, state, dt, n_steps, every, threads, phase, held):
+            yield with_held(now, kept, held)
         return
     start = state.step
     for step in range(start + 1, start + n_steps + 1):
-        state = flow(state, dt).at(step, dt)
+        state = with_held(flow(state, dt).at(step, dt), kept, held)
         if (step - start + phase) % every == 0:
             state = evaluated(flow, state)
         yield state
+
+
+def with_held(now: State, kept: State, systems: Sequence[int]) -> State:
+    """The state with some systems of an ensemble as they are in another one."""
+    if not systems:
+        return now
+    which = list(systems)
+
+    def mixed(new: Any, old: Any) -> Any:
+        if new is None or old is None:
+            return new
+        out = np.array(new)
+        out[which] = np.asarray(old)[which]
+        return out
+
+    cell = now.system.cell
+    system = replace(
+        now.system, positions=mixed(now.system.positions, kept.system.positions), momenta=mixed(now.system.momenta, kept.system.momenta),
+        cell=mixed(cell, kept.system.cell) if cell is not None and cell.ndim == 3 else cell,
+    )  # fmt: skip
+    evaluation = now.evaluation
+    if evaluation is not None and kept.evaluation is not None:
+        fields = {name: mixed(getattr(evaluation, name), getattr(kept.evaluation, name)) for name in Evaluation._fields[:-1]}
+        evaluation = evaluation._replace(**fields)
+    return replace(now, system=system, evaluation=evaluation)
 
 
 def evaluated(flow: Flow, state: State) -> State:

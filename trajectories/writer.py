@@ -10,66 +10,74 @@ import h5py
 
 from integrators.state import State
 from systems.system import System
-from trajectories._layout import columns, create, extend, link_times, record, refuse_locked, series
+from trajectories._layout import VERSION, columns, create, estimated_bytes, extend, link_times, record, seal, series
+from trajectories.durable import DurableFile, recover
+from trajectories.interrupts import uninterrupted
+
+__all__ = ["H5MDWriter", "estimated_bytes"]
 
 _BUFFER_BYTES = 2**25
+_SECONDS = 1.0
 
 
 class H5MDWriter:
-    """Writes states as frames. Frames wait in memory until `flush`; only what has been flushed is called written.
+    """Writes states as frames. Frames wait in memory for about a second, then are flushed; only what has been flushed is called written.
 
-    ``names`` are the particles' names, ``provenance`` whatever should be known of the run later, ``n_frames`` a hint for the chunks.
-    Raises FileExistsError where ``path`` exists, unless ``overwrite``.
+    A process killed at any moment leaves a file with all written frames, and one that was stopped while it flushed has a journal beside
+    it, which `H5MDReader` sees to. A new file is there from its first flush on. ``names`` are the particles' names, ``provenance``
+    whatever should be known of the run later, ``n_frames`` a hint for the chunks. Raises FileExistsError where ``path`` exists, unless
+    ``overwrite``; `durable.Live`, an OSError, where another process writes it; and OSError, from `write` and `flush` too, where the disk
+    does not take what is written: then the file stays as it was after the last flush.
     """
 
     def __init__(
         self, path: str | Path, system: System, *, names: Sequence[str] = (), provenance: Mapping[str, str] | None = None,
         n_frames: int = 1000, overwrite: bool = False,
     ) -> None:  # fmt: skip
-        if overwrite:
-            _refuse_live(path)
-        elif Path(path).exists():
+        if Path(path).exists() and not overwrite:
             raise FileExistsError(17, "File exists", str(path))
-        self._file = h5py.File(path, "w" if overwrite else "x")
-        self._n_hint = max(1, n_frames)
-        self._begin()
+        self._begin(DurableFile(path, fresh=True), "w", max(1, n_frames))
         create(self._file, system, names, dict(provenance or {}))
 
     @classmethod
     def append(cls, path: str | Path, n_frames: int, provenance: Mapping[str, str] | None = None) -> Self:
         """Go on with a file of ours, cut to its first ``n_frames`` frames; ``provenance`` is added to what it has."""
         self = cls.__new__(cls)
-        try:
-            self._file = h5py.File(path, "r+")
-        except OSError as error:
-            refuse_locked(path, error)
-            raise
+        recover(path)
+        self._begin(DurableFile(path, fresh=False), "r+", n_frames)
         record(self._file, provenance or {})
-        self._n_hint = n_frames
-        self._begin()
         for dataset in series(self._file):
             dataset.resize(n_frames, axis=0)
         self.n_written = n_frames
         return self
 
-    def _begin(self) -> None:
+    def _begin(self, disk: DurableFile, mode: str, n_hint: int) -> None:
+        self._disk, self._n_hint = disk, n_hint
         self._pending: list[State] = []
         self._pending_bytes = 0
         self.n_written = 0
         self._last_flush = time.monotonic()
+        self._to_seal = True
+        try:
+            self._file = h5py.File(disk, mode, libver=VERSION)
+        except BaseException:
+            disk.close()
+            raise
 
     def write(self, state: State) -> None:
-        """Keep a frame; it is on disk after the next `flush`."""
+        """Keep a frame; once frames have waited for a second, or fill their buffer, they are flushed."""
         self._pending.append(state)
         self._pending_bytes += 3 * state.system.positions.nbytes
-
-    @property
-    def due(self) -> bool:
-        """Whether frames have waited for a second, or fill their buffer."""
-        return self._pending_bytes > _BUFFER_BYTES or time.monotonic() - self._last_flush > 1.0
+        if self._pending_bytes > _BUFFER_BYTES or time.monotonic() - self._last_flush > _SECONDS:
+            self.flush()
 
     def flush(self) -> int:
-        """Write the waiting frames to disk; returns how many frames the file holds."""
+        """Write the waiting frames to disk; returns how many frames the file holds. Ctrl-C waits for its end."""
+        with uninterrupted():
+            self._flush()
+        return self.n_written
+
+    def _flush(self) -> None:
         if self._pending:
             first, rows = self.n_written, columns(self._pending)
             if first and (different := set(rows) ^ {dataset.name[1:] for dataset in series(self._file)}):
@@ -77,20 +85,36 @@ class H5MDWriter:
             for name, values in rows.items():
                 extend(self._file, name, first, values, self._n_hint, self._pending[0].system.units)
             link_times(self._file)
-            self.n_written = first + len(self._pending)
+        if self._to_seal and (self.n_written or self._pending):
+            seal(self._file)
+            self._to_seal = False
         self._file.flush()
+        self._disk.commit()
+        self.n_written += len(self._pending)
         self._pending, self._pending_bytes, self._last_flush = [], 0, time.monotonic()
-        return self.n_written
 
     def record(self, provenance: Mapping[str, str]) -> None:
         """Add to what the file says of its run; what it says already stays."""
         record(self._file, provenance)
+        self._to_seal = True
 
     def close(self) -> None:
         """Flush and close."""
-        if self._file:
-            self.flush()
+        if not self._file:
+            return
+        with uninterrupted():
+            try:
+                self._flush()
+                self._file.close()
+                self._disk.commit()
+            finally:
+                self._abandon()
+
+    def _abandon(self) -> None:
+        """Close without what has not been committed."""
+        with suppress(OSError, RuntimeError):
             self._file.close()
+        self._disk.close()
 
     def __enter__(self) -> Self:
         return self
@@ -100,14 +124,4 @@ class H5MDWriter:
             self.close()
             return
         # whatever failed, perhaps a full disk, would fail again: what has not been flushed is not written
-        with suppress(OSError, RuntimeError):
-            self._file.close()
-
-
-def _refuse_live(path: str | Path) -> None:
-    """Opening for writing truncates a file before it finds the lock of the run that writes it, so look for the lock first."""
-    if Path(path).is_file():
-        try:
-            h5py.File(path, "r+").close()
-        except OSError as error:
-            refuse_locked(path, error)
+        self._abandon()

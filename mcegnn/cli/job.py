@@ -1,68 +1,35 @@
 """One rollout as the command line runs it: progress, frames to the file, checkpoints, and what it says at the end."""
 
 import json
-import platform
 import shlex
-import shutil
-import signal
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import typer
 
 from integrators.state import Flow, State
+from mcegnn import machine
+from mcegnn.cli.describe import room
 from mcegnn.cli.messages import mistakes, refuse_unwritable, size, table
 from mcegnn.cli.progress import Report, progress
 from mcegnn.cli.rows import TIMING, conserved_rows, jpl_rows, matter_rows, took
+from mcegnn.cli.stops import Stops, stops
 from mcegnn.simulation import AtomsRun, Configuration
 from trajectories import checkpoint
 from trajectories.checkpoint import Checkpoint
-from trajectories.rollout import advance
+from trajectories.watch import Breach, Exploded, Watch
 from trajectories.whole import temporary_of
 from trajectories.writer import H5MDWriter
 
-_RECORDED = ("mcegnn", "numpy", "numba", "h5py")
 _CHECKPOINT_SECONDS = 60.0
 _MOST_RELAXING = 1000
-
-
-def estimated_bytes(config: Configuration) -> float:
-    """About how large the file will be: positions, velocities and forces, and the observables."""
-    return (config.n_steps // config.every + 1) * (72 * config.n_particles * config.n_systems + 32 * config.n_systems + 16) + 5e4
-
-
-def describe(config: Configuration, path: Path, n_steps: int) -> None:
-    """Print what would be done."""
-    free = shutil.disk_usage(path.parent).free
-    many = f" x {config.n_systems:,} systems" if config.n_systems > 1 else ""
-    seed = f", seed {config.seed}" if config.seeded else ""
-    what = config.file if isinstance(config, AtomsRun) else config.system
-    rows = [
-        ("system", f"{what}, {config.n_particles:,} particles{many}{seed}"),
-        *([("model", config.model)] if config.model else []),
-        *config.rows(),
-        ("time step", config.time(config.dt)),
-        ("steps", f"{n_steps:,}, to time {config.time(config.n_steps * config.dt)}"),
-        ("frames", f"{config.n_steps // config.every + 1:,}, steps from one to the next: {config.every:,}"),
-        ("file", f"{path}, about {size(estimated_bytes(config))} ({size(free)} free)"),
-    ]
-    table("Would roll out", rows)
-
-
-def refuse_too_large(config: Configuration, path: Path) -> None:
-    """OSError where the run's file cannot be written, ValueError where the disk has no room for it."""
-    refuse_unwritable(path)
-    free = shutil.disk_usage(path.parent).free + (path.stat().st_size if path.exists() else 0)
-    if estimated_bytes(config) > free:
-        raise ValueError(f"the file would need about {size(estimated_bytes(config))}, and {size(free)} are free; use a larger --every")
+_LOOSER = "--max-energy-jump off --min-distance off"
 
 
 def relaxed_start(config: Configuration, flow: Flow, quiet: bool) -> State:
@@ -86,7 +53,10 @@ def relaxed_start(config: Configuration, flow: Flow, quiet: bool) -> State:
 
 @dataclass(eq=False)
 class Job:
-    """A rollout that is ready to run: ``state`` is where it goes on from, with ``n_frames`` frames in the file already."""
+    """A rollout that is ready to run: ``state`` is where it goes on from, with ``n_frames`` frames in the file already.
+
+    ``lost`` are systems of an ensemble that went bad before, and the steps at which they did.
+    """
 
     config: Configuration
     state: State
@@ -94,6 +64,7 @@ class Job:
     path: Path
     fresh: bool = False
     n_frames: int = 0
+    lost: dict[int, int] = field(default_factory=dict)
 
     @property
     def n_steps(self) -> int:
@@ -104,68 +75,105 @@ class Job:
     def _resume_command(self) -> str:
         return shlex.join(["mcegnn", "rollout", "--resume", str(self.path)])
 
-    def run(self, threads: int | None, quiet: bool) -> None:
+    def run(self, threads: int | None, quiet: bool, verbose: bool = False) -> None:
         """Roll out to the end; Ctrl-C and SIGTERM end at the last state with everything written, and say how to go on."""
+        self._verbose = verbose
         with mistakes():
             refuse_unwritable(self.path)
             refuse_unwritable(temporary_of(checkpoint.path_of(self.path)))
-            phase = self.state.step % self.config.every
-            states = _told(advance(self.flow, self.state, self.config.dt, self.n_steps, self.config.every, threads=threads, phase=phase))
-            first = next(states)
+            watch = Watch(self.flow, self.config.dt, self.config.limits(), self._tell, threads, self.lost)
+            states = watch.states(self.state, self.n_steps, self.config.every, self.state.step % self.config.every)
+            with words():
+                first = next(states)
             writer = self._writer()
-        signal.signal(signal.SIGTERM, _terminate)
-        with writer:
-            if self.fresh:
-                writer.write(first)
-                self._save(writer, first)
+        with stops() as stop, np.errstate(all="ignore"):  # numbers that overflow are told of in words
             try:
-                with progress(self.n_steps, "steps", quiet=quiet) as report:
-                    speed = self._loop(states, writer, report)
-                writer.record({f"{TIMING} from step {self.state.step}": json.dumps(self._timing(speed))})
-            except KeyboardInterrupt as stop:
-                typer.echo(f"stopped; go on with: {self._resume_command}", err=True)
-                raise typer.Exit(143 if isinstance(stop, _Terminated) else 130) from None
-            except typer.Exit:  # a RuntimeError too: the run has said itself why it ended
-                raise
-            except Failed as error:
-                step = f"the time step of {self.config.time(self.config.dt)}"
-                why = f"if particles have come too close, {step} is too long: start anew with a shorter one"
-                left = f"{writer.n_written} frames are kept; once the cause is mended, go on with: {self._resume_command}"
-                typer.echo(f"mcegnn: the forces failed after step {self._now.step} ({error}); {why}; {left}", err=True)
-                raise typer.Exit(3) from None
-            except (OSError, RuntimeError) as error:
+                with writer:
+                    speed = self._written(states, first, writer, quiet, stop)
+            except OSError as error:
                 left = f"{writer.n_written} frames are kept; make room and go on with: {self._resume_command}"
-                typer.echo(
-                    f"mcegnn: writing {self.path} failed ({getattr(error, 'strerror', None) or ' '.join(str(error).split())}); {left}",
-                    err=True,
-                )
+                typer.echo(f"mcegnn: writing {self.path} failed ({error.strerror or ' '.join(str(error).split())}); {left}", err=True)
                 raise typer.Exit(1) from None
+            except KeyboardInterrupt:  # a second signal, which does not wait
+                typer.echo(f"stopped at once; {writer.n_written} frames are kept; go on with: {self._resume_command}", err=True)
+                raise typer.Exit(stop.code or 130) from None
+        if stop.code is not None:
+            typer.echo(f"stopped; go on with: {self._resume_command}", err=True)
+            raise typer.Exit(stop.code)
         if not quiet:
             self._summary(speed)
+        if self.lost:
+            each = ", ".join(f"{system} (step {step:,})" for system, step in list(self.lost.items())[:10])
+            typer.echo(f"mcegnn: {len(self.lost)} of {self.config.n_systems} systems went bad and were held from then on: {each}", err=True)
+            raise typer.Exit(3)
 
-    def _loop(self, states: Iterator[State], writer: H5MDWriter, report: Report) -> tuple[float, float]:
-        """Write frames and checkpoints until the states end; returns seconds in all, and steps a second without the start."""
-        began = saved = time.monotonic()
-        now, started = self.state, (0, began)
-        self._now = now
+    def _written(self, states: Iterator[State], first: State, writer: H5MDWriter, quiet: bool, stop: Stops) -> tuple[float, float]:
+        """The whole run in its file; returns what `_loop` does."""
+        if self.fresh:
+            # before the file: who finds the file without its checkpoint could not go on with it
+            self._checkpoint(first)
+            writer.write(first)
+            writer.flush()
         try:
-            for state in states:
-                _refuse_broken(state, self.config.names)
-                # written first: a stop in between must not leave a checkpoint that stands beyond a frame that is missing
-                if state.step % self.config.every == 0:
-                    writer.write(state)
-                self._now = now = state
-                if started[0] == 0:  # loading or compiling the driver is over with the first slice
-                    started = (now.step, time.monotonic())
-                if writer.due or time.monotonic() - saved > _CHECKPOINT_SECONDS:
-                    self._save(writer, now)
-                    saved = time.monotonic()
-                report(now.step - self.state.step, "rolling out")
-        finally:
-            if now is not self.state:
+            with progress(self.n_steps, "steps", head=f"writing {room(self.config, self.path)}", quiet=quiet) as report:
+                speed = self._loop(states, writer, report, stop)
+        except Exploded as error:
+            self._exploded(error, writer)
+            raise typer.Exit(3) from None
+        if stop.code is None:
+            writer.record(self._left(speed))
+        return speed
+
+    def _loop(self, states: Iterator[State], writer: H5MDWriter, report: Report, stop: Stops) -> tuple[float, float]:
+        """Frames and checkpoints until the states end or a signal comes; returns seconds in all, and steps a second without the start."""
+        began = saved = time.monotonic()
+        now, started, written = self.state, (0, began), writer.n_written
+        for state in states:
+            now = state
+            if now.step % self.config.every == 0:
+                writer.write(now)
+            if started[0] == 0:  # loading or compiling the driver is over with the first slice
+                started = (now.step, time.monotonic())
+            if writer.n_written > written or time.monotonic() - saved > _CHECKPOINT_SECONDS:
                 self._save(writer, now)
+                saved, written = time.monotonic(), writer.n_written
+            report(now.step - self.state.step, "rolling out")
+            if stop.code is not None:
+                break
+        if now is not self.state:
+            self._save(writer, now)
         ended = time.monotonic()
         return ended - began, (now.step - started[0]) / max(ended - started[1], 1e-9)
+
+    def _tell(self, breach: Breach) -> None:
+        """Of a system of an ensemble that is lost."""
+        typer.echo(f"warning: {self._what(breach)}; it is held where it was before, the others go on", err=True)
+
+    def _what(self, breach: Breach) -> str:
+        """A breach in words."""
+        names = self.config.names
+        where = "" if breach.system is None else f"system {breach.system}: "
+        who = " and ".join(str(names[k]) if names else f"particle {k}" for k in breach.particles)
+        return f"{where}at step {breach.step:,} (time {self.config.time(breach.time)}){f', {who}' if who else ''}: {breach.what}"
+
+    def _exploded(self, error: Exploded, writer: H5MDWriter) -> None:
+        """Keep the last good frame, and say what happened and why, probably."""
+        self._save(writer, error.good)
+        step = f"the time step of {self.config.time(self.config.dt)}"
+        kept = f"{writer.n_written} frames are kept, the last good state is of step {error.good.step:,}"
+        if error.breach.failed:
+            why = f"if particles have come too close, {step} is too long: start anew with a shorter one"
+            again = f"once the cause is mended, go on with: {self._resume_command}"
+        else:
+            model = f"{self.config.model} is outside of what it was trained on, or " if self.config.model else ""
+            why = f"probably {model}{step} is too long: start anew with a shorter one"
+            again = f"if it is sound, go on with: {self._resume_command} {_LOOSER}"
+        typer.echo(f"mcegnn: {self._what(error.breach)}; {why}; {kept}; {again}", err=True)
+
+    def _left(self, speed: tuple[float, float]) -> dict[str, str]:
+        """What the file is told at the end."""
+        lost = {"lost systems": json.dumps(self.lost)} if self.lost else {}
+        return {f"{TIMING} from step {self.state.step}": json.dumps(self._timing(speed)), **lost}
 
     def _timing(self, speed: tuple[float, float]) -> dict[str, float]:
         return {
@@ -177,12 +185,19 @@ class Job:
 
     def _save(self, writer: H5MDWriter, state: State) -> None:
         writer.flush()
+        self._checkpoint(state)
+        if self._verbose:
+            typer.echo(f"written: {writer.n_written} frames, step {state.step}", err=True)
+
+    def _checkpoint(self, state: State) -> None:
         # counted from the step, not from the file, which may already hold the next frame: a resume cuts it and writes it again
-        checkpoint.save(self.path, Checkpoint(state, state.step // self.config.every + 1, self.config.to_json()))
+        n_frames = state.step // self.config.every + 1
+        checkpoint.save(self.path, Checkpoint(state, n_frames, self.config.to_json(), self.lost))
 
     def _writer(self) -> H5MDWriter:
         if not self.fresh:
-            return H5MDWriter.append(self.path, self.n_frames, {f"resumed at step {self.state.step}": self._provenance()["command"]})
+            again = {f"resumed at step {self.state.step}": self._provenance()["command"]}
+            return H5MDWriter.append(self.path, self.n_frames, again)
         return H5MDWriter(
             self.path, self.state.system, names=self.config.names, provenance=self._provenance(),
             n_frames=self.config.n_steps // self.config.every + 1, overwrite=True,
@@ -192,9 +207,9 @@ class Job:
         return {
             "command": shlex.join(["mcegnn", *sys.argv[1:]]),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "version": version("mcegnn"),
-            "versions": json.dumps({name: version(name) for name in _RECORDED} | {"python": platform.python_version()}),
-            "processor": platform.processor() or platform.machine(),
+            "version": machine.installed("mcegnn"),
+            "versions": json.dumps(machine.versions()),
+            "processor": machine.processor(),
             "seed": str(self.config.seed) if self.config.seeded else "",
             "configuration": json.dumps(self.config.to_json()),
         }
@@ -216,17 +231,6 @@ class Job:
         table("Rolled out", rows)
 
 
-def _refuse_broken(state: State, names: list[str]) -> None:
-    """Stop where a number is not finite any more; the frame is not kept."""
-    x = np.asarray(state.system.positions)
-    if np.isfinite(x).all():
-        return
-    *system, particle = (int(k) for k in np.argwhere(~np.isfinite(x))[0][:-1])
-    where = f"particle {names[particle] if names else particle}" + (f" of system {system[0]}" if system else "")
-    typer.echo(f"mcegnn: {where} has no finite position at step {state.step}; the time step is probably too long", err=True)
-    raise typer.Exit(3)
-
-
 class Failed(RuntimeError):
     """What moves the particles, perhaps foreign code, has failed."""
 
@@ -239,17 +243,3 @@ def words() -> Iterator[None]:
     except Exception as error:
         kind = "" if isinstance(error, ValueError | RuntimeError) and str(error) else f"{type(error).__name__}: "
         raise Failed(f"{kind}{' '.join(str(error).split())}") from None
-
-
-def _told(states: Iterator[State]) -> Iterator[State]:
-    """The states, whose making may fail in words."""
-    with words():
-        yield from states
-
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM, which ends a run as Ctrl-C does."""
-
-
-def _terminate(*_: Any) -> None:
-    raise _Terminated

@@ -10,6 +10,8 @@ from typing import Any
 
 import typer
 
+from trajectories.whole import temporary_of
+
 
 class Mistake(Exception):
     """Something the user asked for that cannot be: its text says what is wrong and what to do."""
@@ -27,18 +29,24 @@ def mistakes() -> Iterator[None]:
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise Mistake(f"no space is left on the disk of {error.filename or 'the file to be written'}") from None
-        raise Mistake(str(error)) from None
+        raise Mistake(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)) from None
     except (ValueError, RuntimeError) as error:
         raise Mistake(str(error)) from None
 
 
 def refuse_unwritable(path: Path) -> None:
     """OSError now, naming the file, rather than after the work; nothing is left behind and nothing changed."""
-    existed = path.exists()
-    with open(path, "ab"):
-        pass
-    if not existed:
-        path.unlink()
+    # a file that is not there is tried under another name: a kill in between must not leave an empty one
+    probe = path if path.exists() else temporary_of(path)
+    there = probe.exists()
+    try:
+        with open(probe, "ab"):
+            pass
+    except OSError as error:
+        error.filename = str(path)
+        raise
+    if not there:
+        probe.unlink()
 
 
 def refuse_output(path: Path, force: bool, source: Path | None = None) -> None:
@@ -89,18 +97,22 @@ def told(command: Callable[..., None]) -> Callable[..., None]:
 def _told_warnings() -> Iterator[None]:
     """Our own warnings, which are for users, in one line; those of libraries as ever."""
     from systems.committee import Doubt  # with NumPy, which --help does without
+    from trajectories.durable import Mended
+
+    own = (Doubt, Mended)
 
     with warnings.catch_warnings():
         plain = warnings.showwarning
 
         def show(message: Any, category: Any, *where: Any, **more: Any) -> None:
-            if category is Doubt:
+            if category in own:
                 typer.echo(f"warning: {message}", err=True)
             else:
                 plain(message, category, *where, **more)
 
         warnings.showwarning = show
-        warnings.simplefilter("always", Doubt)
+        for category in own:
+            warnings.simplefilter("always", category)
         yield
 
 

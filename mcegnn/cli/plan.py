@@ -10,7 +10,7 @@ from typing import Any
 from mcegnn.cli.plan_atoms import atoms_run
 from mcegnn.cli.times import FRAMES, Times, every_of, steps_of
 from mcegnn.simulation import AtomsRun, ChargedRun, Configuration, SolarRun
-from systems.units import ASTRONOMICAL, REDUCED, duration
+from systems.units import ASTRONOMICAL, REDUCED, distance, duration, energy, plain
 
 SYSTEMS = ("charged", "solar")
 _OPTIONS = {
@@ -21,6 +21,7 @@ _OPTIONS = {
         "seed", "warn-above", "stop-above",
     ),
 }  # fmt: skip
+LIMITS = ("max-energy-jump", "min-distance")  # of any run, and of a resumed one anew
 
 
 def configuration(system: str, integrator: str | None, times: Times, options: Mapping[str, Any]) -> tuple[Configuration, list[str]]:
@@ -32,8 +33,8 @@ def configuration(system: str, integrator: str | None, times: Times, options: Ma
     if kind == "a file":
         _refuse_no_file(system)
     for name, value in options.items():
-        if value is not None and name not in _OPTIONS[kind]:
-            raise ValueError(f"--{name} does not go with {kind}; it takes {', '.join('--' + o for o in _OPTIONS[kind])}")
+        if value is not None and name not in (*_OPTIONS[kind], *LIMITS):
+            raise ValueError(f"--{name} does not go with {kind}; it takes {', '.join('--' + o for o in (*_OPTIONS[kind], *LIMITS))}")
     given = {name: value for name, value in options.items() if value is not None}
     config: Configuration
     if kind == "a file":
@@ -48,7 +49,20 @@ def configuration(system: str, integrator: str | None, times: Times, options: Ma
         physics = {"integrator": integrator, "relativity": options.get("relativity")}
         physics["no-j2" if options.get("j2") is False else "j2"] = options.get("j2")
         config = _with_model(config, given["model"], times, physics)
-    return config, warnings
+    return replace(config, **limits_of(config, given)), warnings
+
+
+def limits_of(config: Configuration, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a run is stopped, as far as it is said."""
+    found: dict[str, Any] = {}
+    if (jump := options.get("max-energy-jump")) is not None:
+        of_atoms = isinstance(config, AtomsRun)
+        found["max_energy_jump"] = (
+            math.inf if jump == "off" else (energy(jump, "--max-energy-jump") if of_atoms else plain(jump, "--max-energy-jump", "0.1"))
+        )
+    if (least := options.get("min-distance")) is not None:
+        found["min_distance"] = 0.0 if least == "off" else distance(least, config.units, "--min-distance")
+    return found
 
 
 def _refuse_no_file(name: str) -> None:

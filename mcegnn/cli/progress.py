@@ -11,8 +11,11 @@ Report = Callable[[int, str], None]
 
 
 @contextmanager
-def progress(total: int, what: str, *, done: int = 0, quiet: bool = False) -> Iterator[Report]:
-    """Yields a function to report with: how many of ``total`` are done, and a word to show. ``what`` is counted, such as "steps"."""
+def progress(total: int, what: str, *, head: str = "", done: int = 0, quiet: bool = False) -> Iterator[Report]:
+    """Yields a function to report with: how many of ``total`` are done, and a word to show. ``what`` is counted, such as "steps".
+
+    ``head`` is said before all else, by what is not over at once.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -20,26 +23,31 @@ def progress(total: int, what: str, *, done: int = 0, quiet: bool = False) -> It
     if quiet:
         yield lambda now, text: None
     elif not console.is_terminal:
-        yield _lines(total, what, done)
+        yield _lines(total, what, head, done)
     else:
         count = TextColumn("{task.completed:,.0f} " + what)
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), count, TimeRemainingColumn())
+        if head:
+            typer.echo(head, err=True)
         with Progress(*columns, console=console, transient=True) as bar:
             task = bar.add_task("starting", total=total, completed=done)
             yield lambda now, text: bar.update(task, completed=now, description=text)
 
 
-def _lines(total: int, what: str, done: int) -> Report:
+def _lines(total: int, what: str, head: str, done: int) -> Report:
     """A reporter for log files. The time left follows from the speed since the line before: later parts of a run may be slower."""
     seen, last = time.monotonic(), done
     wait = _FIRST_SECONDS
 
     def report(now: int, text: str) -> None:
-        nonlocal seen, last, wait
+        nonlocal seen, last, wait, head
         taken = time.monotonic() - seen
         if taken > wait:
-            left = taken * (total - now) / max(now - last, 1)
-            typer.echo(f"{text}: {now:,} of {total:,} {what}, about {left / 60:.1f} minutes left", err=True)
+            if head:
+                typer.echo(head, err=True)
+                head = ""
+            left = f", about {taken * (total - now) / (now - last) / 60:.1f} minutes left" if now > last else ""
+            typer.echo(f"{text}: {now:,} of {total:,} {what}{left}", err=True)
             seen, last, wait = seen + taken, now, _LINE_SECONDS
 
     return report

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mcegnn.cli.times import Times
 
 _CHARGED, _SOLAR, _TIME, _FILE = "Charged particles", "Solar system", "Time", "Output"
+_SAFETY = "When to stop"
 _FOREIGN = (".xyz", ".extxyz", ".traj", ".dcd", ".pdb", ".cif", ".csv", ".json", ".npz")
 
 
@@ -109,9 +110,25 @@ def rollout(
     relax: atoms.Relax = None,
     warn_above: atoms.WarnAbove = None,
     stop_above: atoms.StopAbove = None,
+    max_energy_jump: Annotated[
+        str | None,
+        typer.Option(
+            help="Stop where the total energy differs by more from the frame before: for each atom (10 eV), for each charged particle "
+            "(off), or as a part of the energy at the start for solar (0.1); off for never.",
+            rich_help_panel=_SAFETY,
+        ),
+    ] = None,
+    min_distance: Annotated[
+        str | None,
+        typer.Option(
+            help='Stop where two particles come nearer, "0.3 A" for atoms; off for never. [default: off but for atoms]',
+            rich_help_panel=_SAFETY,
+        ),
+    ] = None,
     threads: Annotated[int | None, typer.Option(help="Threads, for many systems or a large one. [default: all cores]")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Say each time that frames have been written.")] = False,
 ) -> None:
     """Move a system under exact physics, or under a learned model, and keep its frames in an H5MD file.
 
@@ -134,7 +151,8 @@ def rollout(
 
     - `mcegnn rollout --resume swarm.h5md --steps 1000`
     """
-    from mcegnn.cli.job import Job, describe, refuse_too_large, relaxed_start
+    from mcegnn.cli.describe import describe, refuse_too_large
+    from mcegnn.cli.job import Job, relaxed_start
     from mcegnn.cli.plan import configuration
     from mcegnn.cli.times import Times
 
@@ -143,7 +161,7 @@ def rollout(
         "particles": particles, "systems": systems, "seed": seed, "epoch": epoch, "bodies": bodies, "without": without or None,
         "relativity": relativity, "j2": j2, "model": model, "calculator": calculator, "potential": potential, "ensemble": ensemble,
         "temperature": temperature, "pressure": pressure, "friction": friction, "period": period, "flexible": flexible, "relax": relax,
-        "warn-above": warn_above, "stop-above": stop_above,
+        "warn-above": warn_above, "stop-above": stop_above, "max-energy-jump": max_energy_jump, "min-distance": min_distance,
     }  # fmt: skip
     if threads is not None and threads < 1:
         raise Mistake(f"--threads must be at least 1, not {threads}")
@@ -152,7 +170,7 @@ def rollout(
             _refuse_choices(
                 system, {**options, "dt": dt, "every": every, "integrator": integrator, "output": output, "force": force or None}
             )
-            job = _resumed(resume, times)
+            job = _resumed(resume, times, options)
         elif system is None:
             raise ValueError("name a system (charged, solar, or a file of atoms), or a run to --resume")
         else:
@@ -169,14 +187,16 @@ def rollout(
     if dry_run:
         describe(job.config, job.path, job.n_steps)
     elif job.n_steps > 0:
-        job.run(threads, quiet)
+        job.run(threads, quiet, verbose)
     elif not quiet:
         typer.echo(f"{job.path} is complete: all {job.config.n_steps} steps are done; add --steps N for N more")
 
 
 def _refuse_choices(system: str | None, choices: dict[str, Any]) -> None:
-    """A resumed run takes its system and physics from its checkpoint."""
-    given = [f"--{name}" for name, value in choices.items() if value is not None]
+    """A resumed run takes its system and physics from its checkpoint; where it is stopped may be said anew."""
+    from mcegnn.cli.plan import LIMITS
+
+    given = [f"--{name}" for name, value in choices.items() if value is not None and name not in LIMITS]
     if system is not None or given:
         raise ValueError(f"--resume takes its system and physics from the run; leave out {', '.join(given or [str(system)])}")
 
@@ -194,21 +214,39 @@ def _output(system: str, output: Path | None, force: bool) -> Path:
     return path
 
 
-def _resumed(path: Path, times: "Times") -> "Job":
+def _resumed(path: Path, times: "Times", options: dict[str, Any]) -> "Job":
+    from mcegnn import machine
     from mcegnn.cli.job import Job
-    from mcegnn.cli.plan import further_steps
+    from mcegnn.cli.plan import further_steps, limits_of
     from mcegnn.simulation import configuration_from
     from trajectories import checkpoint
+    from trajectories.durable import refuse_live
     from trajectories.h5md import H5MDReader
 
+    if not path.exists() and checkpoint.path_of(path).is_file():  # stopped before its file was there
+        saved = checkpoint.load(path)
+        if saved.state.step:
+            raise FileNotFoundError(f"there is no file {path}, of which its checkpoint holds {saved.n_frames} frames; put it back")
+        refuse_live(f"{path}.tmp")
+        config = configuration_from(saved.configuration)
+        return Job(replace(config, n_steps=config.n_steps + further_steps(times, config)), saved.state, config.flow(), path, fresh=True)
     with H5MDReader(path) as reader:
-        held, recorded = len(reader), json.loads(reader.provenance.get("configuration", "{}"))
+        held, provenance = len(reader), reader.provenance
     saved = checkpoint.load(path)
     config = configuration_from(saved.configuration)
-    same = all(recorded.get(name) == value for name, value in json.loads(json.dumps(config.to_json())).items() if name != "n_steps")
-    if not same:
+    if not configuration_from(json.loads(provenance.get("configuration", "{}"))).same_run(config):
         raise ValueError(f"the checkpoint of {path} is another run's: their configurations differ")
     if saved.n_frames > held:
         raise ValueError(f"{path} holds {held} frames but its checkpoint stands for {saved.n_frames}; they do not belong together")
-    config = replace(config, n_steps=config.n_steps + further_steps(times, config))
-    return Job(config, saved.state, config.flow(), path, n_frames=saved.n_frames)
+    _warn_elsewhere(provenance, machine.processor(), machine.versions())
+    config = replace(config, n_steps=config.n_steps + further_steps(times, config), **limits_of(config, options))
+    return Job(config, saved.state, config.flow(), path, n_frames=saved.n_frames, lost=dict(saved.lost))
+
+
+def _warn_elsewhere(provenance: dict[str, str], processor: str, versions: dict[str, str]) -> None:
+    """Say so where a run goes on under other conditions than it began under: then its bits may differ."""
+    before = {"processor": provenance.get("processor", processor), **json.loads(provenance.get("versions", "{}"))}
+    now = {"processor": processor, **versions}
+    changed = [f"{name} {now[name]} (it began under {old})" for name, old in before.items() if now.get(name, old) != old]
+    if changed:
+        typer.echo(f"warning: the bits of this run may differ from here on: {', '.join(changed)}", err=True)

@@ -14,10 +14,12 @@ from mcegnn.simulation.configuration import Configuration
 from systems.observables import momentum
 from systems.system import Potential, System
 from systems.units import METAL, PASCALS, Units
+from trajectories.watch import Limits
 
 INTEGRATORS = ("velocity-verlet", "langevin-baoab", "nose-hoover", "npt", "yoshida-4", "yoshida-6", "yoshida-8", "symplectic-euler")
 THERMOSTATS = ("langevin-baoab", "nose-hoover", "npt")
 BY_ENSEMBLE = {"nve": "velocity-verlet", "nvt": "langevin-baoab", "npt": "npt"}
+_USUAL_JUMP, _USUAL_DISTANCE = 10.0, 0.3  # eV an atom, Angstrom
 _TUPLES = ("temperature", "pressure", "frozen")
 
 
@@ -83,6 +85,18 @@ class AtomsRun(Configuration):
         free = 3 * (self.n_particles - len(self.frozen))
         return free if self.frozen or self.integrator in ("langevin-baoab", "npt") or free <= 3 else free - 3
 
+    @property
+    def has_cell(self) -> bool:
+        """Whether the file's atoms have one."""
+        from systems.molecules import read
+
+        return read(self.file).system.cell is not None
+
+    @property
+    def n_observables(self) -> int:
+        """Energies; the pressure at least where it is held; the spread of a committee."""
+        return 2 + (self.integrator == "npt") + ("," in self.model)
+
     def rows(self) -> list[tuple[str, str]]:
         """Forces, integrator, temperature and pressure."""
         atmosphere = 1e5 / PASCALS
@@ -94,6 +108,11 @@ class AtomsRun(Configuration):
         drawn = "drawn from the seed" + (f" at {self.temperature[0]:g} K" if self.temperature else "") if self.draw else "the file's"
         eased = [("relaxed before", f"until no force is above {self.relax:g} eV/Angstrom")] if self.relax else []
         return [("forces", self.by), *super().rows(), *held, *kept, *eased, ("velocities", drawn)]
+
+    def limits(self) -> Limits:
+        """Usually 10 eV an atom from one frame to the next, and 0.3 Angstrom, less than half of the shortest bond there is."""
+        jump = _USUAL_JUMP if self.max_energy_jump is None else self.max_energy_jump
+        return Limits(jump * self.n_particles, _USUAL_DISTANCE if self.min_distance is None else self.min_distance)
 
     def start(self) -> State:
         """The file's atoms, with the file's velocities or drawn ones; frozen atoms are at rest. Nothing is relaxed yet."""

@@ -1,5 +1,6 @@
 """What the configuration of any rollout holds."""
 
+import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -10,13 +11,15 @@ from typing import Any, ClassVar, Self
 from integrators.state import Flow, State
 from mcegnn import learned
 from systems.units import Units
+from trajectories.watch import Limits
 
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration(ABC):
     """A rollout: times in the system's units, counts, and the choices of its physics.
 
-    ``integrator`` is empty where ``model`` is a dynamics model, which needs none.
+    ``integrator`` is empty where ``model`` is a dynamics model, which needs none. ``max_energy_jump`` and ``min_distance`` say where a run
+    is stopped, as `limits` reads them; None is what is usual, and infinity or zero never.
     """
 
     system: ClassVar[str]
@@ -31,6 +34,8 @@ class Configuration(ABC):
     seed: int = 0
     model: str = ""
     model_digest: str = ""
+    max_energy_jump: float | None = None
+    min_distance: float | None = None
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Self:
@@ -58,6 +63,16 @@ class Configuration(ABC):
         """Whether the run follows from its seed."""
         return True
 
+    @property
+    def has_cell(self) -> bool:
+        """Whether its systems have cells."""
+        return False
+
+    @property
+    def n_observables(self) -> int:
+        """Numbers kept of a system in every frame: its energies, and what else there is."""
+        return 2
+
     def time(self, value: float) -> str:
         """A time of the run in words."""
         return f"{value:.6g}"
@@ -65,6 +80,17 @@ class Configuration(ABC):
     def rows(self) -> list[tuple[str, str]]:
         """The choices of its physics in words."""
         return [("integrator", self.integrator)] if self.integrator else []
+
+    def limits(self) -> Limits:
+        """What a sound run keeps to; usually only that its numbers are finite. ``max_energy_jump`` is of each particle."""
+        jump = math.inf if self.max_energy_jump is None else self.max_energy_jump * self.n_particles
+        return Limits(jump, self.min_distance or 0.0)
+
+    def same_run(self, other: "Configuration") -> bool:
+        """Whether they differ, if at all, only in how far the run goes and where it is stopped."""
+        free = {"n_steps": 0, "max_energy_jump": None, "min_distance": None}
+        # as text, in which what is not a number equals itself
+        return json.dumps({**self.to_json(), **free}) == json.dumps({**other.to_json(), **free})
 
     @abstractmethod
     def start(self) -> State:

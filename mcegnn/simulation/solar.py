@@ -8,8 +8,10 @@ from integrators.relativity import PostNewtonian
 from integrators.state import Flow, State
 from mcegnn import learned
 from mcegnn.simulation.configuration import Configuration
+from systems.observables import kinetic_energy
 from systems.solar import Body, SolarSystem
 from systems.units import ASTRONOMICAL, Units
+from trajectories.watch import Limits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,13 @@ class SolarRun(Configuration):
         """Integrator and epoch."""
         integrator = self.integrator + (" with relativity" if self.relativity else "")
         return [*([("integrator", integrator)] if self.integrator else []), ("start", f"Julian day {self.epoch} TDB")]
+
+    def limits(self) -> Limits:
+        """``max_energy_jump`` is a part of the energy at the start, usually a tenth."""
+        system, part = self.solar.system, 0.1 if self.max_energy_jump is None else self.max_energy_jump
+        energy = self.solar.gravity(oblate=self.oblate)(system).energy
+        assert energy is not None
+        return Limits(part * (abs(float(energy)) + float(kinetic_energy(system))), self.min_distance or 0.0)
 
     def start(self) -> State:
         """Where the bodies are at the epoch."""

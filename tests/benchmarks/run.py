@@ -22,9 +22,11 @@ import bench_rebound
 import bench_rmd17
 import bench_solar
 import bench_solar_task
+import bench_survival
 from record import Row
 
 from integrators.compiled import available_cores
+from mcegnn.machine import processor
 
 BENCHMARKS = {
     "charged": bench_charged.measure, "solar": bench_solar.measure, "rebound": bench_rebound.measure, "cost": bench_cost.measure,
@@ -36,6 +38,7 @@ BENCHMARKS = {
     "neighbors": bench_neighbors.measure, "ase": bench_ase.measure,
     "engine": bench_engine.measure, "argon": bench_engine.million,
     "molybdenum": bench_molybdenum.measure, "peers": bench_peers.measure,
+    "survival": bench_survival.survival, "long": bench_survival.long, "safety": bench_survival.cost,
 }  # fmt: skip
 PACKAGES = (
     "mcegnn",
@@ -58,12 +61,6 @@ HEAD = """# Results
 
 Written by `make bench`. Times are orders of magnitude on a shared machine; ratios were measured with both sides in one process, in turn.
 """
-
-
-def processor() -> str:
-    """The processor's model."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
 
 
 def commit() -> str:

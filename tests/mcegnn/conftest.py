@@ -1,10 +1,12 @@
 """What the tests of the command line share: running it in this process, or as a user's shell does, in a folder of its own."""
 
 import os
+import signal
 import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,9 @@ from ase.build import bulk, molecule
 from ase.constraints import FixAtoms, FixBondLength
 from typer.testing import CliRunner
 
+import integrators.compiled
+import integrators.listed
+import trajectories.watch
 from mcegnn.cli.app import app
 
 
@@ -169,9 +174,34 @@ def contents() -> Callable[[Path], dict[str, Any]]:
             file.visititems(visit)
             # visititems calls hard links to one dataset once only
             found |= {f"links of {name}": sorted(group) for name, group in file["particles/trajectory"].items()}
-        return {name: value for name, value in found.items() if not name.startswith("parameters/provenance/")}
+        return {name: value for name, value in found.items() if not name.startswith(("parameters/provenance/", "parameters@checksum"))}
 
     return read
+
+
+@pytest.fixture
+def signalled(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], AbstractContextManager[None]]:
+    """Within, Ctrl-C comes while a run takes the steps up to ``step``, and its driver tells of every step."""
+
+    @contextmanager
+    def at(step: int) -> Iterator[None]:
+        advance = trajectories.watch.advance
+
+        def interrupted(*arguments: Any, **more: Any) -> Iterator[Any]:
+            came = False
+            for state in advance(*arguments, **more):
+                if state.step >= step and not came:
+                    came = True
+                    signal.raise_signal(signal.SIGINT)
+                yield state
+
+        with monkeypatch.context() as patch:
+            patch.setattr(integrators.compiled, "SLICE_SECONDS", 1e-9)
+            patch.setattr(integrators.listed, "SLICE_SECONDS", 1e-9)
+            patch.setattr(trajectories.watch, "advance", interrupted)
+            yield
+
+    return at
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:

@@ -81,22 +81,12 @@ def test_a_ramp_goes_on_where_it_was(succeed: Run, structures: Path, equal: Run)
     assert held["n_steps"] == 60
 
 
-def test_an_interrupted_langevin_run_goes_on(succeed: Run, cli: Run, structures: Path, equal: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    import mcegnn.cli.job
-
+def test_an_interrupted_langevin_run_goes_on(succeed: Run, cli: Run, structures: Path, equal: Run, signalled: Run) -> None:
     run = ("rollout", "argon.xyz", *ARGON, "--ensemble", "nvt", *WARM, "--dt", "5 fs", "--every", 10, "--steps", 60)
     succeed(*run, "-o", "whole.h5md")
-    advance = mcegnn.cli.job.advance
-
-    def interrupted(*arguments: Any, **more: Any) -> Any:
-        for state in advance(*arguments, **more):
-            if state.step >= 34:
-                raise KeyboardInterrupt
-            yield state
-
-    monkeypatch.setattr(mcegnn.cli.job, "advance", interrupted)
-    assert cli(*run, "-o", "run.h5md").code == 130
-    monkeypatch.setattr(mcegnn.cli.job, "advance", advance)
+    with signalled(34):
+        assert cli(*run, "-o", "run.h5md").code == 130
+    assert checkpoint.load("run.h5md").state.step == 34
     succeed("rollout", "--resume", "run.h5md")
     assert equal(Path("run.h5md"), Path("whole.h5md"))
 
@@ -198,7 +188,7 @@ def test_a_calculator_that_fails_on_the_way(structures: Path, cli: Run) -> None:
     run = ("rollout", "argon.xyz", *WARM, "--steps", 20, "--every", 5)
     outcome = cli(*run, "--potential", "breaking:Breaking:after=13")
     assert outcome.code == 3
-    assert "the forces failed after step 11 (KeyError: 'no such atom')" in outcome.err
+    assert "at step 12 (time 12 fs): the forces failed (KeyError: 'no such atom')" in outcome.err
     assert outcome.err.count("\n") == 1
     with H5MDReader("argon.h5md") as reader:
         np.testing.assert_array_equal(reader.steps, [0, 5, 10])

@@ -1,14 +1,15 @@
 """`mcegnn rollout --resume`: a run in parts is the same run to the bit, however it was stopped."""
 
-from collections.abc import Callable, Iterator
+import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import integrators.compiled
-import mcegnn.cli.job
+import trajectories.writer
 from trajectories import checkpoint
+from trajectories.durable import DurableFile
 from trajectories.h5md import H5MDReader
 
 Run = Callable[..., Any]
@@ -51,26 +52,11 @@ def test_many_parts_are_the_whole(succeed: Run, equal: Run) -> None:
     assert_same_run(equal, "run.h5md", "whole.h5md")
 
 
-def interrupt_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C as soon as a state at or after ``step`` has been heard of, in a driver that reports after every step."""
-    advance = mcegnn.cli.job.advance
-    monkeypatch.setattr(integrators.compiled, "SLICE_SECONDS", 1e-9)
-
-    def interrupted(*arguments: Any, **more: Any) -> Iterator[Any]:
-        for state in advance(*arguments, **more):
-            yield state
-            if state.step >= step:
-                raise KeyboardInterrupt
-
-    monkeypatch.setattr(mcegnn.cli.job, "advance", interrupted)
-
-
-@pytest.mark.parametrize("step", [0, 400, 777])
-def test_an_interrupted_run_goes_on(cli: Run, succeed: Run, equal: Run, options: tuple[Any, ...], step: int) -> None:
-    """At the start, on a frame and between two; the checkpoint says where."""
+@pytest.mark.parametrize("step", [400, 777])
+def test_an_interrupted_run_goes_on(cli: Run, succeed: Run, equal: Run, signalled: Run, options: tuple[Any, ...], step: int) -> None:
+    """On a frame and between two; the checkpoint says where."""
     succeed("rollout", *options, "--steps", 1000, "--every", 50, "-o", "whole.h5md")
-    with pytest.MonkeyPatch.context() as patch:
-        interrupt_at(step, patch)
+    with signalled(step):
         stopped = cli("rollout", *options, "--steps", 1000, "--every", 50, "-o", "run.h5md")
     assert stopped.code == 130
     assert stopped.err == "stopped; go on with: mcegnn rollout --resume run.h5md\n"
@@ -84,9 +70,8 @@ def test_an_interrupted_run_goes_on(cli: Run, succeed: Run, equal: Run, options:
     assert_same_run(equal, "run.h5md", "whole.h5md")
 
 
-def test_a_run_cut_between_frames_keeps_its_grid(cli: Run, succeed: Run) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        interrupt_at(777, patch)
+def test_a_run_cut_between_frames_keeps_its_grid(cli: Run, succeed: Run, signalled: Run) -> None:
+    with signalled(777):
         cli("rollout", "solar", "--steps", 1000, "--every", 100, "--dt", "0.5 day", "-o", "run.h5md")
     assert checkpoint.load("run.h5md").state.step % 100 != 0
     succeed("rollout", "--resume", "run.h5md", "--steps", 300)
@@ -95,20 +80,28 @@ def test_a_run_cut_between_frames_keeps_its_grid(cli: Run, succeed: Run) -> None
         assert list(reader.times) == [50.0 * k for k in range(14)]
 
 
-def test_interrupted_while_a_frame_is_being_kept(cli: Run, succeed: Run, equal: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C may come between the moment a state arrives and the moment its frame is in the writer's hands: no frame may be lost."""
+@pytest.mark.parametrize("times", [1, 2])
+def test_interrupted_while_frames_are_written(cli: Run, succeed: Run, equal: Run, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """Ctrl-C in the middle of HDF5's own writing waits for its end; a second one does not, and spoils nothing."""
     arguments = ("rollout", "charged", "--systems", 2, "--steps", 100, "--every", 20)
     succeed(*arguments, "-o", "whole.h5md")
-    check = mcegnn.cli.job._refuse_broken
+    write, calls = DurableFile.write, [0]
 
-    def interrupted(state: Any, *more: Any) -> None:
-        if state.step == 60:
-            raise KeyboardInterrupt
-        check(state, *more)
+    def interrupted(self: DurableFile, data: Any) -> int:
+        calls[0] += 1
+        if calls[0] == 40:
+            for _ in range(times):
+                signal.raise_signal(signal.SIGINT)
+        return write(self, data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(mcegnn.cli.job, "_refuse_broken", interrupted)
-        assert cli(*arguments, "-o", "run.h5md").code == 130
+        patch.setattr(DurableFile, "write", interrupted)
+        patch.setattr(trajectories.writer, "_SECONDS", 0.0)
+        stopped = cli(*arguments, "-o", "run.h5md")
+    assert stopped.code == 130
+    assert calls[0] > 40 if times == 1 else calls[0] >= 40
+    assert stopped.err.endswith("go on with: mcegnn rollout --resume run.h5md\n")
+    assert stopped.err.startswith("stopped; " if times == 1 else "stopped at once; ")
     succeed("rollout", "--resume", "run.h5md")
     assert_same_run(equal, "run.h5md", "whole.h5md")
 

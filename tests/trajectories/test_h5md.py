@@ -159,24 +159,25 @@ def test_only_flushed_frames_count(tmp_path: Path, random_state: Callable[..., S
         assert len(reader) == 9
 
 
-def test_due_after_a_second_or_a_full_buffer(tmp_path: Path, random_state: Callable[..., State], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flushes_after_a_second_or_a_full_buffer(
+    tmp_path: Path, random_state: Callable[..., State], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever owns the loop need not think of it."""
     clock = SimpleNamespace(now=100.0)
     monkeypatch.setattr(trajectories.writer, "time", SimpleNamespace(monotonic=lambda: clock.now))
     state = random_state(np.random.default_rng(1), 2)
     with H5MDWriter(tmp_path / "run.h5md", state.system) as writer:
-        writer.write(state)
-        due = []
-        for now in (100.0, 100.99, 101.01):
+        written = []
+        for now in (100.0, 100.99, 101.01, 101.02):
             clock.now = now
-            due.append(writer.due)
-        assert due == [False, False, True]
-        writer.flush()
-        assert not writer.due
+            writer.write(state)
+            written.append(writer.n_written)
+        assert written == [0, 0, 3, 3]
         # positions, velocities and forces of one frame
         monkeypatch.setattr(trajectories.writer, "_BUFFER_BYTES", 2 * 3 * state.system.positions.nbytes)
-        for expected in (False, False, True):
+        for expected in (3, 6, 6):
             writer.write(state)
-            assert writer.due is expected
+            assert writer.n_written == expected
 
 
 @pytest.mark.parametrize("copies", [None, 2, 5])

@@ -1,0 +1,28 @@
+"""What a run's bits depend on: the processor's kind and the versions of what computes."""
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+COMPUTING = ("mcegnn", "numpy", "scipy", "numba", "torch", "ase", "h5py")
+
+
+def processor() -> str:
+    """The processor's model, as the operating system names it."""
+    table = Path("/proc/cpuinfo")
+    lines = table.read_text(encoding="utf-8", errors="replace").splitlines() if table.is_file() else []
+    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or platform.machine())
+
+
+def installed(package: str) -> str:
+    """Its version, "not installed" where it is not there."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of what computes."""
+    return {name: installed(name) for name in COMPUTING} | {"python": platform.python_version()}

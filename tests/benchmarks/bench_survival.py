@@ -1,0 +1,132 @@
+"""What survives, and what it costs: fifty kills of each kind of run, long runs' memory, and frames a second with and without safety."""
+
+import contextlib
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import kills
+import numpy as np
+from ase.build import bulk
+from record import Row, ratio, shown
+
+import trajectories.writer
+from integrators.ensembles import symplectic_euler, velocity_verlet
+from integrators.random import Random
+from integrators.state import Flow, State
+from integrators.velocities import maxwell_boltzmann
+from systems.charged import benchmark_coulomb, charged_systems
+from systems.lennard_jones import LennardJones
+from systems.molecules import from_atoms
+from trajectories import _layout
+from trajectories.rollout import advance
+from trajectories.watch import Limits, Watch
+from trajectories.writer import H5MDWriter
+
+_KILLS = 50
+_LONG = """
+import resource, sys
+from mcegnn.cli.app import app
+app(sys.argv[1:], standalone_mode=False)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def survival() -> list[Row]:
+    """Fifty kills of each kind of run, half of them in moments that are looked for: creation, journal, checkpoint."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name in kills.RUNS:
+            found = kills.trial(Path(folder) / name, name, _KILLS, tell=lambda text: print(text, flush=True))
+            states = ", ".join(f"{count} {state}" for state, count in sorted(found.items()))
+            rows.append(Row(f"{name}: kills after which all reported frames were there and the resumed run had the same bits",
+                            f"{sum(found.values())} of {_KILLS} ({states})", f"{_KILLS} of {_KILLS}"))  # fmt: skip
+    return rows
+
+
+def long() -> list[Row]:
+    """Peak memory of runs of 1e6 and of 1e7 steps of two charges, a frame every hundred."""
+    peaks = []
+    with tempfile.TemporaryDirectory() as folder:
+        for steps in (10**6, 10**7):
+            arguments = ["rollout", "charged", "--systems", "1", "-n", "2", "--steps", str(steps), "--every", "100", "-o", f"{steps}.h5md"]
+            done = subprocess.run(
+                [sys.executable, "-c", _LONG, *arguments, "--quiet"], cwd=folder, capture_output=True, text=True, check=True
+            )
+            peaks.append(int(done.stdout.split()[-1]) / 1024)
+    return [Row("peak memory of 1e6 steps and 1e4 frames, and of ten times as many", f"{peaks[0]:.0f} and {peaks[1]:.0f} MB", "flat")]
+
+
+class _Plain:
+    """A disk that promises nothing."""
+
+    def __init__(self, path: Any, *, fresh: bool) -> None:
+        self.path = path
+
+    def commit(self) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+@contextlib.contextmanager
+def _unsafe() -> Iterator[None]:
+    """Frames go to HDF5's own file, without journal and checksums, flushed as often."""
+    plain = trajectories.writer.h5py.File
+    before = trajectories.writer.DurableFile, _layout.CHECKED, trajectories.writer.VERSION
+    trajectories.writer.DurableFile, _layout.CHECKED = _Plain, {}  # type: ignore[assignment,misc]
+    trajectories.writer.h5py.File = lambda disk, mode, **more: plain(disk.path if isinstance(disk, _Plain) else disk, mode)
+    try:
+        yield
+    finally:
+        trajectories.writer.h5py.File = plain
+        trajectories.writer.DurableFile, _layout.CHECKED, _ = before  # type: ignore[misc]
+
+
+def _argon(n: int, cells: int) -> tuple[Flow, State, float]:
+    start = maxwell_boltzmann(from_atoms(bulk("Ar", "fcc", 5.3, cubic=True) * cells), temperature=60.0, random=Random(1))
+    assert start.n_particles >= n
+    return velocity_verlet(LennardJones(0.0104, 3.4)), State(start), 0.1
+
+
+def cost() -> list[Row]:
+    """Time of a run that keeps every step, over that of the same without safety: no journal, no checksums, nobody who looks."""
+    cases: dict[str, tuple[tuple[Flow, State, float], int, float, float]] = {
+        "5 charges": ((symplectic_euler(benchmark_coulomb()), State(charged_systems(1, seed=0).copy_of(0)), 1e-3), 60_000, np.inf, 0.0),
+        "1,372 atoms of argon": (_argon(1000, 7), 2_000, 10.0 * 1372, 0.3),
+        "108,000 atoms of argon": (_argon(100_000, 30), 15, 10.0 * 108_000, 0.3),
+    }
+    rows = []
+    for name, ((flow, state, dt), n_steps, jump, distance) in cases.items():
+        limits = Limits(jump, distance)
+
+        def run(states: Callable[[], Iterator[State]], system: Any = state.system, n: int = n_steps) -> None:
+            with tempfile.TemporaryDirectory(dir=".") as folder, H5MDWriter(Path(folder) / "run.h5md", system, n_frames=n) as writer:
+                for now in states():
+                    writer.write(now)
+
+        def safe(flow: Flow = flow, state: State = state, dt: float = dt, n: int = n_steps, limits: Limits = limits) -> None:
+            run(lambda: Watch(flow, dt, limits, print).states(state, n, 1))
+
+        def bare(flow: Flow = flow, state: State = state, dt: float = dt, n: int = n_steps) -> None:
+            with _unsafe():
+                run(lambda: advance(flow, state, dt, n, 1))
+
+        def watched(flow: Flow = flow, state: State = state, dt: float = dt, n: int = n_steps, limits: Limits = limits) -> None:
+            with _unsafe():
+                run(lambda: Watch(flow, dt, limits, print).states(state, n, 1))
+
+        for work in (safe, bare):
+            work()
+        rows.append(Row(f"{name}, every step kept: time with safety over that without", shown(ratio(bare, safe, 5)), "at most 1.1"))
+        rows.append(Row(f"{name}: looking alone", shown(ratio(bare, watched, 5)), ""))
+    return rows
+
+
+def measure() -> list[Row]:
+    """All of it."""
+    return [*survival(), *long(), *cost()]

@@ -1,0 +1,190 @@
+"""`DurableFile`: as any file to whoever writes it, and on disk always as it was at one of its commits."""
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trajectories import durable
+from trajectories.durable import DurableFile, Live, journal_of, recover
+
+# lengths around a page and positions around the ends of pages
+LENGTHS = st.integers(0, 9000)
+DEEDS = st.lists(
+    st.one_of(
+        st.tuples(st.just("write"), st.integers(0, 20000), LENGTHS), st.tuples(st.just("read"), st.integers(0, 25000), LENGTHS),
+        st.tuples(st.just("commit"), st.just(0), st.just(0)), st.tuples(st.just("truncate"), st.integers(0, 20000), st.just(0)),
+    ),
+    max_size=25,
+)  # fmt: skip
+
+
+@given(DEEDS, st.integers(0, 2**32 - 1))
+@settings(max_examples=150, deadline=None)
+def test_is_a_file(tmp_path_factory: pytest.TempPathFactory, deeds: list[tuple[str, int, int]], seed: int) -> None:
+    """What is read is what was written, committed or not; what is on disk is what was committed, and its part that was never changes."""
+    path, stream = tmp_path_factory.mktemp("file") / "x", np.random.default_rng(seed)
+    model, final = bytearray(), b""
+    with DurableFile(path, fresh=True) as file:
+        for deed, at, length in deeds:
+            if deed == "write":
+                data = stream.bytes(length)
+                file.seek(at)
+                assert file.write(data) == length
+                if length:
+                    model.extend(bytes(max(0, at + length - len(model))))
+                    model[at : at + length] = data
+            elif deed == "read":
+                file.seek(at)
+                assert file.read(length) == bytes(model[at : at + length]).ljust(length, b"\0")
+                assert file.tell() == at + length
+            elif deed == "truncate":
+                # HDF5 never shortens a file below what is final but at its own will, which holds from the next commit on
+                file.truncate(at)
+                model = bytearray(model[:at].ljust(at, b"\0"))
+            else:
+                file.commit()
+                final = bytes(model)
+                assert path.read_bytes() == final
+            assert file.seek(0, os.SEEK_END) == len(model)
+            if final:
+                assert path.read_bytes()[: len(final)] == final
+    assert (path.read_bytes() if path.exists() else b"") == final
+    assert [one.name for one in path.parent.iterdir()] == ["x"] * path.exists()
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@contextmanager
+def killed_at(n: int, part: float) -> Iterator[list[int]]:
+    """Within, the ``n``-th change of anything on disk ends the process, with a ``part`` of what it had to write written."""
+    real = {name: getattr(os, name) for name in ("pwrite", "ftruncate", "replace", "unlink")}
+    calls = [0]
+
+    def spied(name: str, *arguments: Any, **more: Any) -> Any:
+        calls[0] += 1
+        if calls[0] < n:
+            return real[name](*arguments, **more)
+        if calls[0] == n and name == "pwrite" and part:
+            fd, data, at = arguments
+            real[name](fd, memoryview(data)[: int(part * len(data))], at)
+        raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in real:
+            patch.setattr(os, name, lambda *arguments, name=name, **more: spied(name, *arguments, **more))
+        yield calls
+
+
+@pytest.mark.parametrize("part", [0.0, 0.5, 1.0])
+def test_killed_at_any_change(tmp_path: Path, part: float) -> None:
+    """Whichever write, truncation or renaming is the last: after recovery the file is as of a commit, one that was told of or the next."""
+    stream = np.random.default_rng(1)
+    # pieces over what is there, beyond it, and across its end; a file that is shorter at last
+    edits = [(0, 5000), (4000, 3000), (100, 10), (6990, 9000), (0, 1), (15000, 4097)]
+    versions = [b""]
+    for at, length in edits:
+        before = versions[-1]
+        versions.append(before[:at].ljust(at, b"\0") + stream.bytes(length) + before[at + length :])
+    versions.append(versions[-1][:9000])
+    reached = 0
+    for n in range(1, 1000):
+        path = tmp_path / str(n)
+        told, made = 0, []
+        with killed_at(n, part) as calls:
+            try:
+                file = DurableFile(path, fresh=True)
+                made.append(file)
+                for k, (at, length) in enumerate(edits, 1):
+                    file.seek(at)
+                    file.write(versions[k][at : at + length])
+                    file.commit()
+                    told = k
+                file.truncate(9000)
+                file.commit()
+                told = len(versions) - 1
+                file.close()
+            except Killed:
+                pass
+        if made and made[-1]._fd >= 0:  # as the end of a process does, and with it go its locks
+            os.close(made[-1]._fd)
+            os.close(made[-1]._journal)
+        if calls[0] < n:
+            assert told == len(versions) - 1
+            break
+        reached += 1
+        if not path.exists():
+            assert told == 0
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", durable.Mended)
+            recover(path)
+        found = path.read_bytes()
+        # beyond the end of a commit there may be what was to follow it, which nothing refers to
+        assert any(found[: len(versions[k])] == versions[k] for k in (told, min(told + 1, len(versions) - 1))), n
+    assert reached > 3 * len(edits)
+
+
+def test_a_journal_that_is_not_whole_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"before")
+    record = durable._record(6, [(0, bytearray(b"after!"))])
+    for k in range(len(record)):
+        journal_of(path).write_bytes(record[:k])
+        assert not recover(path)
+        flipped = bytearray(record)
+        flipped[k] ^= 1
+        journal_of(path).write_bytes(flipped)
+        assert not recover(path)
+    assert path.read_bytes() == b"before"
+    journal_of(path).write_bytes(record)
+    with pytest.warns(durable.Mended, match="mended from its journal"):
+        assert recover(path)
+    assert path.read_bytes() == b"after!"
+    assert not journal_of(path).exists()
+    assert not recover(path)
+
+
+def test_one_writer(tmp_path: Path) -> None:
+    """While a file is being written, nobody else gets it, whether it has its name already or not; nothing of the first is spoilt."""
+    path = tmp_path / "x"
+    with DurableFile(path, fresh=True) as file:
+        with pytest.raises(Live):
+            DurableFile(path, fresh=True)
+        file.write(b"one")
+        file.commit()
+        for fresh in (True, False):
+            with pytest.raises(Live):
+                DurableFile(path, fresh=fresh)
+        file.seek(0)
+        file.write(b"two")
+        journal_of(path).write_bytes(durable._record(3, [(0, bytearray(b"six"))]))
+        with pytest.raises(Live):
+            recover(path)
+        file.commit()
+    assert path.read_bytes() == b"two"
+    with DurableFile(path, fresh=False) as file:
+        assert file.read(3) == b"two"
+
+
+def test_what_was_there_stays_until_there_is_better(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"old")
+    with DurableFile(path, fresh=True) as file:
+        file.write(b"new")
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"old"
+    with DurableFile(path, fresh=True) as file:
+        file.write(b"new")
+        file.commit()
+    assert path.read_bytes() == b"new"
+    assert [one.name for one in tmp_path.iterdir()] == ["x"]

@@ -1,0 +1,253 @@
+"""Runs that go wrong: the first bad step, system and particle, whatever the driver; the others of an ensemble go on as if alone."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import trajectories.watch
+from integrators.ensembles import velocity_verlet
+from integrators.state import State
+from systems.charged import benchmark_coulomb, charged_systems
+from systems.kernel import KernelFunction
+from systems.lennard_jones import LennardJones
+from systems.system import Evaluation, System
+from trajectories.rollout import advance, rollout
+from trajectories.watch import Breach, Exploded, Limits, Watch, nearer
+
+
+class Spring:
+    """-k x for every particle: a time step of more than 2 / sqrt(k) blows it up. The interpreter runs it."""
+
+    def __init__(self, k: float, fails_at: float = np.inf) -> None:
+        self.k, self.fails_at = k, fails_at
+
+    def __call__(self, system: System) -> Evaluation:
+        x = system.positions
+        if abs(np.asarray(x)).max() > self.fails_at:
+            raise KeyError("too far")
+        return Evaluation(0.5 * self.k * (x**2).sum((-1, -2)), -self.k * x, potential=self)
+
+
+def spring_kernel(x: Any, masses: Any, charges: Any, parameters: Any, forces: Any) -> float:
+    energy = 0.0
+    for i in range(x.shape[1]):
+        for a in range(3):
+            energy += 0.5 * parameters[0] * x[a, i] ** 2
+            forces[a, i] -= parameters[0] * x[a, i]
+    return energy
+
+
+FORCES: dict[str, Callable[[float], Any]] = {"interpreted": Spring, "compiled": lambda k: KernelFunction(spring_kernel, [k])}
+
+
+def unstable(n_systems: int | None = None) -> State:
+    """Particles at rest at unlike distances from the origin, the farther the later in the row; of an ensemble system 1 alone moves much."""
+    x = np.outer([1e-3, 2e-3, 5e-3], [1.0, 0.5, 0.25])
+    if n_systems is not None:
+        x = x * np.array([1e-9, 1.0, 2e-9, 0.0])[:n_systems, None, None]
+    return State(System.create(x))
+
+
+def watched(watch: Watch, state: State, n_steps: int, every: int) -> tuple[list[State], Exploded | None]:
+    found = []
+    try:
+        for now in watch.states(state, n_steps, every):
+            found += [now] if now.step % every == 0 else []
+    except Exploded as error:
+        return found, error
+    return found, None
+
+
+def first_bad(flow: Any, state: State, dt: float, n_steps: int, bad: Callable[[State, State], bool]) -> int:
+    """The definition: one step after the other, from the start on."""
+    before = None
+    for now in rollout(flow, state, dt, n_steps):
+        if before is not None and bad(before, now):
+            return now.step
+        before = before or now
+    raise AssertionError("none is bad")
+
+
+def energy(state: State) -> Any:
+    p, m = state.system.momenta, state.system.masses
+    assert state.evaluation is not None
+    return 0.5 * ((p**2).sum(-1) / m).sum(-1) + state.evaluation.energy
+
+
+@pytest.mark.parametrize("every", [1, 7, 1000])
+@pytest.mark.parametrize("kind", FORCES)
+def test_the_first_step_of_an_energy_jump(kind: str, every: int) -> None:
+    """The energy grows by a factor a step: seen at a frame at the latest, and named by the step at which it was beyond the limit."""
+    flow, dt, told = velocity_verlet(FORCES[kind](1.0)), 2.1, list[Breach]()
+    limit = 1e3
+    watch = Watch(flow, dt, Limits(energy=limit), told.append)
+    frames, error = watched(watch, unstable(), 4000 // every * every, every)
+    assert error is not None
+    assert not told
+    # from the last good frame on
+    good = frames[-1]
+    expected = first_bad(flow, good, dt, every, lambda a, b: not abs(energy(b) - energy(a)) <= limit)
+    assert error.breach.step == expected
+    assert good.step < error.breach.step <= good.step + every
+    assert error.breach.time == expected * dt
+    assert error.breach.particles == (2,)
+    assert error.good.step == good.step
+    assert np.array_equal(error.good.system.positions, good.system.positions)
+    assert error.breach.what.startswith("the energy has gone from")
+
+
+@pytest.mark.parametrize("kind", FORCES)
+def test_the_first_step_that_is_not_finite(kind: str) -> None:
+    """Without any limit. The frames before are those of the run itself."""
+    flow, dt = velocity_verlet(FORCES[kind](1.0)), 3.0
+    watch = Watch(flow, dt, Limits(), lambda breach: None)
+    with np.errstate(all="ignore"):
+        frames, error = watched(watch, unstable(), 4000, 4000)
+        expected = first_bad(
+            flow, unstable(), dt, 4000, lambda a, b: not (np.isfinite(energy(b)) and np.isfinite(b.system.positions).all())
+        )
+    assert error is not None
+    assert error.breach.step == expected
+    assert [frame.step for frame in frames] == [0]
+    assert "not finite" in error.breach.what
+
+
+def test_steps_are_run_again_but_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finding one step of 4,000 takes some 64 times fewer states than steps, and about as many steps as there were."""
+    real, steps = trajectories.watch.advance, [0]
+
+    def counted(flow: Any, state: State, *arguments: Any, **more: Any) -> Any:
+        before = state.step
+        for now in real(flow, state, *arguments, **more):
+            steps[0] += now.step - before
+            before = now.step
+            yield now
+
+    monkeypatch.setattr(trajectories.watch, "advance", counted)
+    watch = Watch(velocity_verlet(Spring(1.0)), 2.001, Limits(energy=1.0), lambda breach: None)
+    _, error = watched(watch, unstable(), 4000, 4000)
+    assert error is not None
+    assert steps[0] < 2.2 * 4000
+
+
+@pytest.mark.parametrize("kind", FORCES)
+def test_a_bad_system_is_held_and_the_others_do_not_notice(kind: str) -> None:
+    flow, dt, told = velocity_verlet(FORCES[kind](1.0)), 2.1, list[Breach]()
+    state = unstable(4)
+    frames, error = watched(watch := Watch(flow, dt, Limits(energy=1e3), told.append), state, 35, 7)
+    assert error is None
+    assert [(breach.system, breach.step) for breach in told] == list(watch.lost.items())
+    assert list(watch.lost) == [1]
+    assert [frame.step for frame in frames] == list(range(0, 36, 7))
+    alone = list(rollout(flow, state, dt, 35, 7))
+    last = watch.lost[1] // 7 if watch.lost[1] % 7 else watch.lost[1] // 7 - 1
+    for k, (frame, other) in enumerate(zip(frames, alone, strict=True)):
+        assert frame.evaluation is not None
+        assert other.evaluation is not None
+        for name in ("positions", "momenta"):
+            mine, its = getattr(frame.system, name), getattr(other.system, name)
+            np.testing.assert_array_equal(mine[[0, 2, 3]], its[[0, 2, 3]])
+            np.testing.assert_array_equal(mine[1], getattr(frames[min(k, last)].system, name)[1])
+        np.testing.assert_array_equal(frame.evaluation.forces[[0, 2, 3]], other.evaluation.forces[[0, 2, 3]])
+        np.testing.assert_array_equal(frame.evaluation.energy[[0, 2, 3]], other.evaluation.energy[[0, 2, 3]])
+        np.testing.assert_array_equal(frame.evaluation.forces[1], frames[min(k, last)].evaluation.forces[1])  # type: ignore[union-attr]
+
+
+def test_a_resumed_run_holds_what_was_held() -> None:
+    flow, dt = velocity_verlet(Spring(1.0)), 2.1
+    whole, _ = watched(Watch(flow, dt, Limits(energy=1e3), lambda breach: None), unstable(4), 35, 7)
+    watch = Watch(flow, dt, Limits(energy=1e3), lambda breach: None)
+    first, _ = watched(watch, unstable(4), 21, 7)
+    assert watch.lost
+    again = Watch(flow, dt, Limits(energy=1e3), lambda breach: pytest.fail("it is known"), lost=dict(watch.lost))
+    rest, error = watched(again, replace(first[-1], evaluation=None), 14, 7)
+    assert error is None
+    for mine, its in zip([*first, *rest[1:]], whole, strict=True):
+        np.testing.assert_array_equal(mine.system.positions, its.system.positions)
+        np.testing.assert_array_equal(mine.system.momenta, its.system.momenta)
+
+
+def test_no_system_left() -> None:
+    x = np.array([[[1.0, 0, 0]], [[2.0, 0, 0]]])
+    told = list[Breach]()
+    _, error = watched(Watch(velocity_verlet(Spring(1.0)), 2.5, Limits(energy=1e3), told.append), State(System.create(x)), 50, 1)
+    assert error is not None
+    assert {told[0].system, error.breach.system} == {0, 1}
+
+
+def test_lists_of_what_is_not_finite() -> None:
+    """Lennard-Jones atoms thrown at each other: lists could not be made of what comes of it. The others of three go on."""
+    x = np.stack([[[0.0, 0, 0], [4.0, 0, 0]], [[0.0, 0, 0], [1.7, 0, 0]], [[0.0, 0, 0], [4.5, 0, 0]]])
+    state, told = State(System.create(x, masses=[40.0, 40.0])), list[Breach]()
+    flow = velocity_verlet(LennardJones(0.0104, 3.4))
+    frames, error = watched(watch := Watch(flow, 1.0, Limits(energy=20.0), told.append), state, 3000, 100)
+    assert error is None
+    assert list(watch.lost) == [1]
+    other = list(rollout(flow, replace(state, system=state.system.copy_of(2)), 1.0, 3000, 100))
+    for mine, its in zip(frames, other, strict=True):
+        np.testing.assert_array_equal(mine.system.positions[2], its.system.positions)
+
+
+def test_forces_that_fail_leave_the_last_state() -> None:
+    """Not the last frame: a slow calculator's steps are not thrown away."""
+    flow = velocity_verlet(Spring(1.0, fails_at=0.5))
+    frames, error = watched(Watch(flow, 2.1, Limits(), lambda breach: None), unstable(), 1000, 1000)
+    assert error is not None
+    assert error.breach.failed
+    assert "the forces failed (KeyError: 'too far')" in error.breach.what
+    assert error.good.step == error.breach.step - 1 > 0
+    assert [frame.step for frame in frames] == [0]
+
+
+def test_particles_that_come_too_close() -> None:
+    """Two of three meet head on; the step is that at which their distance is first below the limit."""
+    x = np.array([[0.0, 0, 0], [4.0, 0, 0], [0.0, 9.0, 0]])
+    v = np.array([[0.1, 0, 0], [-0.1, 0, 0], [0.0, 0, 0]])
+    state, limit = State(System.create(x, velocities=v)), 0.55
+    flow = velocity_verlet(Spring(0.0))
+    frames, error = watched(Watch(flow, 0.25, Limits(distance=limit), lambda breach: None), state, 200, 20)
+    assert error is not None
+    assert set(error.breach.particles) == {0, 1}
+    assert error.breach.step == 70  # 4 - 0.2 t < 0.55 from t = 17.25 on; 70 * 0.25 is the first beyond
+    assert "nearer than 0.55" in error.breach.what
+    assert frames[-1].step == 60
+
+
+@pytest.mark.parametrize("pbc", [(False, False, False), (True, True, False)])
+@pytest.mark.parametrize("n", [2, 30, 100])
+def test_nearest_pairs(n: int, pbc: tuple[bool, bool, bool]) -> None:
+    """Against all pairs with all images; of an ensemble each system for itself."""
+    stream = np.random.default_rng(n)
+    cell = np.array([[6.0, 0, 0], [1.0, 6.0, 0], [0.0, 1.0, 7.0]])
+    x = stream.random((3, n, 3)) @ cell
+    system = replace(System.create(x), cell=np.broadcast_to(cell, (3, 3, 3)).copy() if any(pbc) else None, pbc=pbc)
+    shifts = np.stack(np.meshgrid(*[[-1, 0, 1] if p else [0] for p in pbc], indexing="ij"), -1).reshape(-1, 3) @ cell
+    apart = np.linalg.norm(x[:, None, :, None] - x[:, :, None, None] + shifts, axis=-1)
+    apart[:, np.arange(n), np.arange(n)] = np.inf
+    least = apart.min((1, 2, 3))
+    limit = float(np.median(least)) * (1 + 1e-9)
+    found = nearer(system, limit)
+    assert set(found) == set(np.flatnonzero(least < limit))
+    for k, (distance, i, j) in found.items():
+        assert distance == pytest.approx(least[k], rel=1e-12)
+        assert apart[k, i, j].min() == pytest.approx(least[k], rel=1e-12)
+
+
+def test_a_sound_run_is_left_alone() -> None:
+    """The charged benchmark's systems, whose clip breaks energy: the very states, under the limits that are usual."""
+    flow, state = velocity_verlet(benchmark_coulomb()), State(charged_systems(20, seed=43))
+    mine = list(Watch(flow, 1e-3, Limits(), lambda breach: pytest.fail(breach.what)).states(state, 1000, 100))
+    for one, other in zip((now for now in mine if now.step % 100 == 0), rollout(flow, state, 1e-3, 1000, 100), strict=True):
+        np.testing.assert_array_equal(one.system.positions, other.system.positions)
+
+
+@pytest.mark.parametrize("kind", FORCES)
+def test_held_systems_stay(kind: str) -> None:
+    state, flow = unstable(4), velocity_verlet(FORCES[kind](1.0))
+    *_, last = advance(flow, state, 0.1, 50, 10, held=(1, 3))
+    *_, free = advance(flow, state, 0.1, 50, 10)
+    np.testing.assert_array_equal(last.system.positions[[1, 3]], state.system.positions[[1, 3]])
+    np.testing.assert_array_equal(last.system.positions[[0, 2]], free.system.positions[[0, 2]])

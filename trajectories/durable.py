@@ -1,0 +1,263 @@
+"""Files that a stop at any moment leaves as they were at their last commit: what `H5MDWriter` lets HDF5 write into.
+
+HDF5 knows no transactions: a program killed while it writes may leave a file that no reader opens. So it is given this file instead of the
+disk. What it writes beyond the end of the last commit goes to disk at once, since nothing refers to it yet. What it writes over is kept in
+memory, page by page, until `DurableFile.commit`: the pages go into a journal beside the file, with a checksum, then over the file, and the
+journal is emptied. A journal found whole was not applied to its end, and `recover` does so once more; one that is not whole was never begun
+to be applied, so the file is as it was. This is the write-ahead logging of databases (Mohan et al., ACM TODS 17 (1992) 94), redo only.
+"""
+
+import errno
+import fcntl
+import os
+import struct
+import warnings
+import zlib
+from pathlib import Path
+from typing import Any, Self
+
+_PAGE = 4096
+_MAGIC = b"mcegnn journal 1"
+_HEAD = struct.Struct("<16sQQ")  # magic, the file's length after this commit, number of pages
+_PLACE = struct.Struct("<QI")  # where a page's bytes go, and how many they are
+_CHECK = struct.Struct("<I")
+
+
+class Live(OSError):
+    """The file is being written by another process."""
+
+
+class Mended(UserWarning):
+    """A file was brought to the last commit of a process that was stopped."""
+
+
+def journal_of(path: str | Path) -> Path:
+    """Where the journal of a file lies while it is written."""
+    return Path(f"{path}.journal")
+
+
+class DurableFile:
+    """A file for reading and writing, as h5py wants one; nothing is final before `commit`.
+
+    A new file has another name, ``path`` with ``.tmp`` behind it, until its first commit; so ``path`` either is a whole file or is not
+    there. ``fresh`` begins a new one, which takes the place of what is there. Raises `Live` where another process writes the file, and
+    OSError where it cannot be written.
+    """
+
+    def __init__(self, path: str | Path, *, fresh: bool) -> None:
+        self._path = Path(path)
+        self._name = Path(f"{path}.tmp") if fresh else self._path
+        self._fd = os.open(self._name, os.O_RDWR | (os.O_CREAT if fresh else 0), 0o666)
+        self._journal = -1
+        self.failure: OSError | None = None
+        try:
+            _lock(self._fd, self._path)
+            if fresh:
+                refuse_live(self._path)
+                os.ftruncate(self._fd, 0)
+            self._journal = os.open(journal_of(self._path), os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
+        except OSError:
+            os.close(self._fd)
+            raise
+        self._final = self._end = os.fstat(self._fd).st_size  # as of the last commit, and as HDF5 sees it
+        self._pages: dict[int, bytearray] = {}
+        self._at = 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """As of any file."""
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._end}[whence]
+        return self._at
+
+    def tell(self) -> int:
+        """As of any file."""
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        """As of any file; beyond what was written there are zeros."""
+        into = memoryview(buffer).cast("B")
+        first, n = self._at, len(into)
+        held = os.preadv(self._fd, [into], first)
+        into[held:] = bytes(n - held)
+        if self._pages and first < self._final:
+            for k in range(first // _PAGE, -(-min(first + n, self._final) // _PAGE)):
+                if k in self._pages:
+                    begin, end = max(first, k * _PAGE), min(first + n, k * _PAGE + len(self._pages[k]))
+                    into[begin - first : end - first] = self._pages[k][begin - k * _PAGE : end - k * _PAGE]
+        self._at += n
+        return n
+
+    def read(self, size: int) -> bytes:
+        """As of any file; h5py takes what can be read and sought for a file."""
+        out = bytearray(size)
+        self.readinto(out)
+        return bytes(out)
+
+    def write(self, data: Any) -> int:
+        """To disk where nothing is yet; what is there is written over at the next commit."""
+        out = memoryview(data).cast("B")
+        first, n = self._at, len(out)
+        over = min(n, max(0, self._final - first))
+        place = 0
+        while place < over:
+            k, within = divmod(first + place, _PAGE)
+            page = self._page(k)
+            length = min(over - place, len(page) - within)
+            page[within : within + length] = out[place : place + length]
+            place += length
+        if over < n and self.failure is None:
+            try:
+                _write(self._fd, out[over:], first + over)
+            except OSError as error:  # HDF5 would not take no for an answer, not even when it is closed: the writer asks for it
+                self.failure = error
+        self._at += n
+        self._end = max(self._end, self._at) if n else self._end
+        return n
+
+    def _page(self, k: int) -> bytearray:
+        """The bytes of a page that were final at the last commit, to be written over."""
+        if k not in self._pages:
+            self._pages[k] = bytearray(os.pread(self._fd, min(_PAGE, self._final - k * _PAGE), k * _PAGE))
+        return self._pages[k]
+
+    def truncate(self, size: int) -> int:
+        """Set the length, which holds from the next commit on; what is cut off reads as zeros, if there is ever more again."""
+        if size < self._end:
+            at = self._at
+            self.seek(size)
+            self.write(bytes(max(0, min(self._end, self._final) - size)))
+            os.ftruncate(self._fd, max(size, self._final))
+            self._at = at
+        self._end = size
+        return size
+
+    def flush(self) -> None:
+        """HDF5's own flush says nothing of ours."""
+
+    def commit(self) -> None:
+        """Make all that was written final; OSError where the disk does not take it, and then nothing of it is."""
+        if self.failure is None:
+            try:
+                self._commit()
+            except OSError as error:
+                self.failure = error
+        if self.failure is not None:
+            raise self.failure
+
+    def _commit(self) -> None:
+        if self._end > self._final:
+            os.ftruncate(self._fd, self._end)
+        pages = [(k * _PAGE, page) for k, page in sorted(self._pages.items()) if k * _PAGE < self._end]
+        if self._final:  # a new file is not seen before it is whole
+            os.fdatasync(self._fd)
+            _write(self._journal, _record(self._end, pages), 0)
+            os.fdatasync(self._journal)
+        _apply(self._fd, self._end, pages)
+        os.fdatasync(self._fd)
+        os.ftruncate(self._journal, 0)
+        if self._name != self._path:
+            os.replace(self._name, self._path)
+            self._name = self._path
+        self._final, self._pages = self._end, {}
+
+    def close(self) -> None:
+        """Forget what was not committed."""
+        if self._fd < 0:
+            return
+        if self._name != self._path:
+            self._name.unlink(missing_ok=True)
+        elif os.fstat(self._fd).st_size > self._final and not os.fstat(self._journal).st_size:
+            os.ftruncate(self._fd, self._final)
+        if not os.fstat(self._journal).st_size:  # else a commit failed half way, and whoever reads the file ends it
+            journal_of(self._path).unlink(missing_ok=True)
+        os.close(self._journal)
+        os.close(self._fd)
+        self._fd = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def recover(path: str | Path) -> bool:
+    """Bring a file to the last commit of a process that was stopped in its middle; returns whether there was anything to do, and warns.
+
+    Raises `Live` where that process still runs, and OSError where the file cannot be written.
+    """
+    journal = journal_of(path)
+    try:
+        found = journal.read_bytes()
+    except FileNotFoundError:
+        return False
+    commit = _read(found)
+    if commit is None:
+        return False  # that of a live process too: its own look at the lock finds that out
+    fd = os.open(path, os.O_RDWR)
+    try:
+        _lock(fd, Path(path))
+        _apply(fd, *commit)
+        os.fdatasync(fd)
+        journal.unlink(missing_ok=True)
+    finally:
+        os.close(fd)
+    warnings.warn(f"{path} was left in the middle of a write; it has been mended from its journal", Mended, stacklevel=2)
+    return True
+
+
+def refuse_live(path: str | Path) -> None:
+    """`Live` where a process writes the file."""
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        _lock(fd, Path(path))
+    finally:
+        os.close(fd)
+
+
+def _lock(fd: int, path: Path) -> None:
+    """The lock that HDF5 would take, so that other programs see it too; it ends with the process."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Live(
+            errno.EAGAIN, "it is open in another program, perhaps the run that writes it; close that, or wait for its end", str(path)
+        ) from None
+    except OSError:
+        pass  # a file system without locks, where HDF5 goes without one too
+
+
+def _record(end: int, pages: list[tuple[int, bytearray]]) -> bytes:
+    body = b"".join([_HEAD.pack(_MAGIC, end, len(pages)), *(_PLACE.pack(at, len(page)) + page for at, page in pages)])
+    return body + _CHECK.pack(zlib.crc32(body))
+
+
+def _read(record: bytes) -> tuple[int, list[tuple[int, bytes]]] | None:
+    """The length and the pages of a commit, None where its record is not whole."""
+    body, check = record[: -_CHECK.size], record[-_CHECK.size :]
+    if len(body) < _HEAD.size or _CHECK.pack(zlib.crc32(body)) != check:
+        return None
+    magic, end, n = _HEAD.unpack_from(body)
+    if magic != _MAGIC:
+        return None
+    pages, place = [], _HEAD.size
+    for _ in range(n):
+        at, length = _PLACE.unpack_from(body, place)
+        place += _PLACE.size + length
+        pages.append((at, body[place - length : place]))
+    return end, pages
+
+
+def _apply(fd: int, end: int, pages: Any) -> None:
+    for at, page in pages:
+        _write(fd, page, at)
+    os.ftruncate(fd, end)
+
+
+def _write(fd: int, data: Any, at: int) -> None:
+    left = memoryview(data)
+    while left:
+        n = os.pwrite(fd, left, at)
+        left, at = left[n:], at + n

@@ -1,0 +1,253 @@
+"""Runs that go wrong are caught at the first bad step: numbers that are not finite, energy that jumps, particles that come too close.
+
+Looking costs next to nothing, since it is done where states are yielded anyway; what is found there is traced back to its step by running
+the steps since the last good frame once more, which gives the same bits.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from integrators.program import SLICE_SECONDS
+from integrators.state import Flow, State
+from systems.neighbors import NeighborList
+from systems.observables import kinetic_energy
+from systems.system import System
+from trajectories.rollout import advance, with_held
+
+_STRIDES = 64  # parts of an interval that is searched
+_FEW = 64  # particles whose pairs are simply all looked at
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a sound run keeps to: ``energy``, by which a system's total energy may differ from that of the frame before, and ``distance``,
+    below which no two particles come. What is not finite never is sound.
+    """
+
+    energy: float = math.inf
+    distance: float = 0.0
+
+
+class Breach(NamedTuple):
+    """What went wrong first: when, in which system of an ensemble, with which particles, and what it was in words."""
+
+    step: int
+    time: float
+    system: int | None
+    particles: tuple[int, ...]
+    what: str
+    failed: bool = False  # forces, in an error of their own
+
+
+class Exploded(RuntimeError):
+    """A run that does not go on: its `Breach`, and the last good state: a frame, but where forces failed, the last state there was."""
+
+    def __init__(self, breach: Breach, good: State) -> None:
+        super().__init__(breach.what)
+        self.breach, self.good = breach, good
+
+
+@dataclass(eq=False)
+class Watch:
+    """Looks at a run's states. Systems of an ensemble that go bad are held where they last were good, told of, and the others go on.
+
+    ``lost`` says which are held and since which step. `states` raises `Exploded` where no system is left, where the run is of a single
+    one, or where forces end in an error.
+    """
+
+    flow: Flow
+    dt: float
+    limits: Limits
+    tell: Callable[[Breach], None]
+    threads: int | None = None
+    lost: dict[int, int] = field(default_factory=dict)
+
+    def states(self, state: State, n_steps: int, every: int, phase: int = 0) -> Iterator[State]:
+        """As `trajectories.rollout.advance`."""
+        begin, end = state.step - phase, state.step + n_steps
+        states = self._advance(state, n_steps, every, phase)
+        good = looked = now = next(states)  # the last frame, and the last state that was looked at in full
+        yield good
+        last = time.monotonic()
+        while now.step < end:
+            try:
+                new = next(states)
+            except Exception as error:
+                # the frame's end at the latest, which a compiled run may have been on its way to
+                breach = self._first(good, looked, min(looked.step + every - (looked.step - begin) % every, end))
+                breach = breach or _failed(now.step + 1, now.time + self.dt, error)
+                if breach.failed:
+                    raise Exploded(breach, now) from error
+                self._hold(breach, good)
+                bad, new = [breach], now
+            else:
+                frame = (new.step - begin) % every == 0
+                # between frames as often as compiled runs yield, so that the steps of a slow calculator are not run again
+                whole = frame or (new.evaluation is not None and time.monotonic() - last > SLICE_SECONDS)
+                bad = self._breaches(good, new, whole)
+                for breach in bad:
+                    self._hold(self._first(good, looked, new.step, breach.system) or breach, good)
+            if bad:
+                new = with_held(new, good, tuple(self.lost))
+                states = self._advance(new, end - new.step, every, (new.step - begin) % every)
+                if next(states).step == now.step:
+                    now = new
+                    continue
+            if whole:
+                looked, last = new, time.monotonic()
+            good = new if frame else good
+            now = new
+            yield now
+
+    def _advance(self, state: State, n_steps: int, every: int, phase: int = 0) -> Iterator[State]:
+        """The run from a state on, systems that are lost held where they are in it."""
+        return advance(self.flow, state, self.dt, n_steps, every, threads=self.threads, phase=phase, held=tuple(self.lost))
+
+    def _hold(self, breach: Breach, good: State) -> None:
+        """Let the others of an ensemble go on without a system; `Exploded` where there are none, or where they would not be alone."""
+        if breach.system is None or len(self.lost) + 1 >= (good.system.n_systems or 1) or good.coordinates is not None:
+            raise Exploded(breach, good)
+        self.lost[breach.system] = breach.step
+        self.tell(breach)
+
+    def _breaches(self, before: State, now: State, whole: bool) -> list[Breach]:
+        """What is wrong with a state, at most one thing of each system that is not lost; ``whole`` says that it has an evaluation."""
+        found = _not_finite(now.system.positions, now.system.momenta)
+        if whole:
+            with np.errstate(all="ignore"):  # what overflows is found
+                for look in (self._forces, self._energy, self._distance):
+                    for system, (particles, what) in look(before, now).items():
+                        found.setdefault(system, (particles, what))
+        single = now.system.n_systems is None
+        return [
+            Breach(now.step, now.time, None if single else system, particles, what)
+            for system, (particles, what) in sorted(found.items())
+            if system not in self.lost
+        ]
+
+    @staticmethod
+    def _forces(before: State, now: State) -> "_Found":
+        evaluation = now.evaluation
+        if evaluation is None:
+            return {}
+        found = _not_finite(evaluation.forces, what="force")
+        if evaluation.energy is not None:
+            for system in np.flatnonzero(~np.isfinite(np.atleast_1d(evaluation.energy))):
+                found.setdefault(int(system), ((), "the energy is not finite"))
+        return found
+
+    def _energy(self, before: State, now: State) -> "_Found":
+        if not math.isfinite(self.limits.energy) or before is now:
+            return {}
+        old, new = _total(before), _total(now)
+        if old is None or new is None:
+            return {}
+        found: _Found = {}
+        for system in np.flatnonzero(~(abs(new - old) <= self.limits.energy)).tolist():
+            gain = _own(kinetic_energies(now.system) - kinetic_energies(before.system), system)
+            found[system] = (
+                (int(abs(gain).argmax()),),
+                f"the energy has gone from {old[system]:.6g} to {new[system]:.6g} {now.system.units.energy}".rstrip(),
+            )
+        return found
+
+    def _distance(self, before: State, now: State) -> "_Found":
+        if not self.limits.distance:
+            return {}
+        unit = f" {now.system.units.length}".rstrip()
+        return {
+            system: ((i, j), f"they are {distance:.3g}{unit} apart, nearer than {self.limits.distance:g}{unit}")
+            for system, (distance, i, j) in nearer(now.system, self.limits.distance).items()
+        }
+
+    def _first(self, good: State, start: State, until: int, system: int | None = None) -> Breach | None:
+        """The first bad step of a system, or of any, after ``start`` and up to ``until``; None where there is none.
+
+        Coarse strides first, then the stride that went bad in finer ones: the steps are run about twice, whatever their number.
+        """
+        while start.step < until:
+            stride = max(1, (until - start.step) // _STRIDES)
+            before, bad = start, []
+            try:
+                for now in self._advance(start, -(-(until - start.step) // stride) * stride, stride):
+                    if now.step > before.step and (now.step - start.step) % stride == 0:
+                        bad = [one for one in self._breaches(good, now, True) if system in (None, one.system)]
+                        if bad:
+                            break
+                        before = now
+            except Exception as error:
+                bad = [_failed(before.step + 1, before.time + self.dt, error)]
+            if not bad or stride == 1:
+                return bad[0] if bad else None
+            start, until = before, before.step + stride
+        return None
+
+
+def _failed(step: int, time: float, error: Exception) -> Breach:
+    kind = "" if isinstance(error, ValueError | RuntimeError) and str(error) else f"{type(error).__name__}: "
+    return Breach(step, time, None, (), f"the forces failed ({kind}{' '.join(str(error).split())})", failed=True)
+
+
+_Found = dict[int, tuple[tuple[int, ...], str]]
+
+
+def _not_finite(*arrays: Any, what: str = "position") -> _Found:
+    found: _Found = {}
+    for array, name in zip(arrays, (what, "momentum"), strict=False):
+        values = np.asarray(array)
+        if np.isfinite(values).all():
+            continue
+        copies = values.reshape(-1, *values.shape[-2:])
+        for system in np.flatnonzero(~np.isfinite(copies).all((1, 2))):
+            particle = int(np.argwhere(~np.isfinite(copies[system]))[0][0])
+            found.setdefault(int(system), ((particle,), f"its {name} is not finite"))
+    return found
+
+
+def kinetic_energies(system: System) -> np.ndarray:
+    """Of each particle, [..., n_particles]."""
+    return np.asarray(0.5 * (system.momenta**2).sum(-1) / system.masses)
+
+
+def _own(values: np.ndarray, system: int) -> np.ndarray:
+    return values.reshape(-1, values.shape[-1])[system]
+
+
+def _total(state: State) -> np.ndarray | None:
+    """Total energies, [n_systems]; None where the forces have none."""
+    if state.evaluation is None or state.evaluation.energy is None:
+        return None
+    return np.atleast_1d(np.asarray(kinetic_energy(state.system) + state.evaluation.energy))
+
+
+def nearer(system: System, limit: float) -> dict[int, tuple[float, int, int]]:
+    """(distance, i, j) of the nearest particles of each system of an ensemble that has some nearer than ``limit``."""
+    x = np.asarray(system.positions, dtype=float)
+    if system.n_particles <= _FEW and not any(system.pbc):
+        copies = x.reshape(-1, *x.shape[-2:])
+        i, j = np.triu_indices(system.n_particles, 1)
+        squared = ((copies[:, j] - copies[:, i]) ** 2).sum(-1)
+        if not squared.size:
+            return {}
+        where = squared.argmin(1)
+        least = squared[np.arange(len(copies)), where] ** 0.5
+        return {int(s): (float(least[s]), int(i[where[s]]), int(j[where[s]])) for s in np.flatnonzero(least < limit)}
+    found = {}
+    for s in range(system.n_systems or 1):
+        one = system if system.n_systems is None else system.copy_of(s)
+        if not np.isfinite(one.positions).all():
+            continue
+        pairs = NeighborList(limit)(one)
+        if len(pairs):
+            apart = one.positions[pairs.j] - one.positions[pairs.i]
+            if one.cell is not None:
+                apart = apart + pairs.shift @ one.cell
+            lengths = np.linalg.norm(apart, axis=-1)
+            k = int(lengths.argmin())
+            found[s] = (float(lengths[k]), int(pairs.i[k]), int(pairs.j[k]))
+    return found
