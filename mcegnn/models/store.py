@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from mcegnn.models.dynamics import DirectDynamics
@@ -15,7 +16,7 @@ from mcegnn.models.force import LearnedForce
 from mcegnn.models.potential import ConservativePotential
 from mcegnn.models.property import PropertyModel
 from mcegnn.names import locate, nearest
-from trajectories.whole import write_whole
+from trajectories.packed import read_packed, write_packed
 
 FORMAT = 1
 CLASSES: dict[str, type[nn.Module]] = {
@@ -58,26 +59,20 @@ class Stored:
 
 def save(stored: Stored, path: str | Path) -> None:
     """Write ``path``: weights in the precision they have, hyper-parameters, record and the package's version."""
-    from safetensors.torch import save as pack
-
     header = {
         "format": FORMAT, "class": stored.kind, "hyperparameters": stored.hyperparameters, "record": stored.record,
         "version": version("mcegnn"),
     }  # fmt: skip
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in stored.model.state_dict().items()}
-    write_whole(path, pack(weights, {"mcegnn": json.dumps(header)}))
+    weights = {name: tensor.detach().cpu().numpy() for name, tensor in stored.model.state_dict().items()}
+    write_packed(path, header, weights)
 
 
 def load(name: str | Path) -> Stored:
     """The model of a name or path, ready to be used. ValueError where the file is no whole model of ours."""
-    from safetensors import SafetensorError, safe_open
-
     path = locate(name)
-    open(path, "rb").close()  # safetensors calls a file that may not be read a missing one
     try:
-        with safe_open(str(path), "pt") as file:
-            header = json.loads((file.metadata() or {})["mcegnn"])
-            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (a handle, not a dict)
+        header, arrays = read_packed(path)
+        weights = {name: torch.from_numpy(array) for name, array in arrays.items()}
         if header["format"] != FORMAT:
             raise ValueError(f"its format is {header['format']!r}, this version reads {FORMAT}")
         stored = Stored.make(header["class"], header["hyperparameters"], header["record"])
@@ -89,7 +84,7 @@ def load(name: str | Path) -> Stored:
                 raise ValueError(f"{key} is {tuple(weights[key].shape)}, not {tuple(own.shape)}")
         stored.model.to(next(iter(weights.values())).dtype)
         stored.model.load_state_dict(weights)
-    except (SafetensorError, KeyError, TypeError, AttributeError, ValueError, RuntimeError, StopIteration) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError, StopIteration) as error:
         raise ValueError(f"{path} is not a model of ours, or a damaged one ({' '.join(str(error).split())[:200]})") from None
     stored.model.eval().requires_grad_(False)
     return stored

@@ -1,7 +1,6 @@
 """The one training loop: a `Trainer` takes updates, validates, keeps the best weights, and can be stopped and resumed to the same bits."""
 
 import copy
-import json
 import math
 import time
 from collections.abc import Iterator, Mapping
@@ -16,7 +15,7 @@ from mcegnn.models.store import Stored
 from mcegnn.training import tasks
 from mcegnn.training.options import TrainingOptions
 from mcegnn.training.refinement import Refinement
-from trajectories.whole import write_whole
+from trajectories.packed import read_packed, write_packed
 
 
 @dataclass(frozen=True)
@@ -141,8 +140,6 @@ class Trainer:
 
     def save(self, path: Path, record: Mapping[str, Any] | None = None) -> None:
         """Write all that a resume needs, and what is recorded of the run; there is always a whole checkpoint."""
-        from safetensors.torch import save
-
         tensors = {
             f"{name}.{key}": value for name in ("model", "average", "best") for key, value in getattr(self, name).state_dict().items()
         }
@@ -155,8 +152,7 @@ class Trainer:
             "options": self.options.model_dump(), "update": self.update, "best_error": self.best_error, "since_best": self.since_best,
             "seconds": self.seconds, "record": dict(record or {}),
         }  # fmt: skip
-        kept = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-        write_whole(path, save(kept, {"mcegnn": json.dumps(header)}))
+        write_packed(path, header, {key: value.detach().cpu().numpy() for key, value in tensors.items()})
 
     def restore(self, tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any]) -> None:
         """Go on where `save` was called."""
@@ -180,15 +176,12 @@ class Trainer:
 
 def checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """The tensors and the header of a checkpoint; FileNotFoundError or ValueError where there is none or it is not whole."""
-    from safetensors import SafetensorError, safe_open
-
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint {path} to go on from")
     try:
-        with safe_open(str(path), "pt") as file:
-            header = json.loads((file.metadata() or {})["mcegnn"])
-            for name in ("options", "update", "best_error", "since_best", "seconds", "record"):
-                header[name]
-            return {key: file.get_tensor(key) for key in file.keys()}, header  # noqa: SIM118 (a handle, not a dict)
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        header, arrays = read_packed(path)
+        for name in ("options", "update", "best_error", "since_best", "seconds", "record"):
+            header[name]
+        return {key: torch.from_numpy(array) for key, array in arrays.items()}, header
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is not a checkpoint of a training, or a damaged one ({error})") from None

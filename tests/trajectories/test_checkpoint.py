@@ -177,7 +177,7 @@ def test_refuses_a_lost_entry(saved: Path, key: str) -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [("time", "x"), ("time", None), ("step", "x"), ("step", -1), ("step", 1.5), ("units", "furlongs"), ("units", []), ("pbc", 3),
-     ("n_frames", "x"), ("n_frames", -1), ("n_frames", None), ("configuration", 3), ("format", 2), ("origin", "x"),
+     ("n_frames", "x"), ("n_frames", -1), ("n_frames", None), ("configuration", 3), ("format", 3), ("origin", "x"),
      ("star", "x"), ("star", 0)],
 )  # fmt: skip
 def test_refuses_an_entry_of_the_wrong_kind(saved: Path, key: str, value: Any) -> None:
