@@ -90,7 +90,14 @@ class _Mover:
         self._before = np.ascontiguousarray(reference.positions), before, neighbors.cutoff + neighbors.skin, neighbors.cutoff
 
     def run(self, until: int) -> None:
-        """Advance to the step ``until``."""
+        """Advance to the step ``until``. An error says, as its ``system``, whose it is: the others of an ensemble may go on."""
+        try:
+            self._run(until)
+        except Exception as error:
+            error.system = self._k  # type: ignore[attr-defined]
+            raise
+
+    def _run(self, until: int) -> None:
         driver = self._driver
         self._take(self._neighbors(self.system))  # who evaluated a frame in between may have found it anew
         while True:

@@ -1,7 +1,7 @@
 """`cell_list`: all near pairs at a cost that grows as the number of particles; its kernels are in `systems._cell_list`."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
@@ -168,7 +168,11 @@ def shared(work: Callable[[int], Any], threads: int) -> list[Any]:
     if threads == 1:
         return [work(0)]
     others = [_pool(threads - 1).submit(work, k) for k in range(1, threads)]
-    return [work(0), *(other.result() for other in others)]  # whoever asks does not sit idle
+    try:
+        first = work(0)  # whoever asks does not sit idle
+    finally:
+        wait(others)  # where one fails, none must work on at what is begun anew
+    return [first, *(other.result() for other in others)]
 
 
 @cache

@@ -13,13 +13,14 @@ import os
 import struct
 import warnings
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
 _PAGE = 4096
 _MAGIC = b"mcegnn journal 1"
 _HEAD = struct.Struct("<16sQQ")  # magic, the file's length after this commit, number of pages
-_PLACE = struct.Struct("<QI")  # where a page's bytes go, and how many they are
+_PLACE = struct.Struct("<QII")  # where a page's bytes go, how many they are, and the checksum of those that were there
 _CHECK = struct.Struct("<I")
 
 
@@ -33,7 +34,7 @@ class Mended(UserWarning):
 
 def journal_of(path: str | Path) -> Path:
     """Where the journal of a file lies while it is written."""
-    return Path(f"{path}.journal")
+    return Path(f"{_real(path)}.journal")
 
 
 class DurableFile:
@@ -45,22 +46,31 @@ class DurableFile:
     """
 
     def __init__(self, path: str | Path, *, fresh: bool) -> None:
-        self._path = Path(path)
-        self._name = Path(f"{path}.tmp") if fresh else self._path
-        self._fd = os.open(self._name, os.O_RDWR | (os.O_CREAT if fresh else 0), 0o666)
-        self._journal = -1
+        self._path = _real(path)
+        self._name = Path(f"{self._path}.tmp") if fresh else self._path
+        self._old = self._journal = -1  # what a fresh file takes the place of stays locked until then
         self.failure: OSError | None = None
+        self._fd = _opened(self._name, self._path, os.O_CREAT if fresh else 0)
         try:
-            _lock(self._fd, self._path)
+            if fresh and self._path.exists():
+                self._old = _opened(self._path, self._path)
+            elif not fresh:
+                refuse_live(f"{self._path}.tmp")
+            there = self._old if fresh else self._fd
+            if there >= 0:
+                _mend(there, self._path)  # its journal is about to go
             if fresh:
-                refuse_live(self._path)
                 os.ftruncate(self._fd, 0)
             self._journal = os.open(journal_of(self._path), os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
         except OSError:
-            os.close(self._fd)
+            for fd in (self._fd, self._old):
+                if fd >= 0:
+                    os.close(fd)
             raise
         self._final = self._end = os.fstat(self._fd).st_size  # as of the last commit, and as HDF5 sees it
+        self._low = self._final  # what is beyond has been cut off, and is zero where it is written anew
         self._pages: dict[int, bytearray] = {}
+        self._before: dict[int, int] = {}  # checksums of what the pages are to be written over
         self._at = 0
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
@@ -78,6 +88,9 @@ class DurableFile:
         first, n = self._at, len(into)
         held = os.preadv(self._fd, [into], first)
         into[held:] = bytes(n - held)
+        if self._low < first + n and first < self._final:
+            cut = slice(max(self._low - first, 0), min(self._final - first, n))
+            into[cut] = bytes(max(0, cut.stop - cut.start))
         if self._pages and first < self._final:
             for k in range(first // _PAGE, -(-min(first + n, self._final) // _PAGE)):
                 if k in self._pages:
@@ -116,17 +129,22 @@ class DurableFile:
     def _page(self, k: int) -> bytearray:
         """The bytes of a page that were final at the last commit, to be written over."""
         if k not in self._pages:
-            self._pages[k] = bytearray(os.pread(self._fd, min(_PAGE, self._final - k * _PAGE), k * _PAGE))
+            held = os.pread(self._fd, min(_PAGE, self._final - k * _PAGE), k * _PAGE)
+            self._before[k] = zlib.crc32(held)
+            self._pages[k] = bytearray(held if k * _PAGE < self._low else len(held))
         return self._pages[k]
 
     def truncate(self, size: int) -> int:
         """Set the length, which holds from the next commit on; what is cut off reads as zeros, if there is ever more again."""
         if size < self._end:
-            at = self._at
-            self.seek(size)
-            self.write(bytes(max(0, min(self._end, self._final) - size)))
+            for k in [k for k in self._pages if k * _PAGE >= size]:
+                self._pages[k][:] = bytes(len(self._pages[k]))
+            whole = -(-size // _PAGE) * _PAGE
+            if size % _PAGE and size < min(self._final, self._low):
+                page = self._page(size // _PAGE)
+                page[size % _PAGE :] = bytes(len(page) - size % _PAGE)
+            self._low = min(self._low, whole)
             os.ftruncate(self._fd, max(size, self._final))
-            self._at = at
         self._end = size
         return size
 
@@ -146,7 +164,9 @@ class DurableFile:
     def _commit(self) -> None:
         if self._end > self._final:
             os.ftruncate(self._fd, self._end)
-        pages = [(k * _PAGE, page) for k, page in sorted(self._pages.items()) if k * _PAGE < self._end]
+        for k in range(self._low // _PAGE, -(-min(self._end, self._final) // _PAGE)):
+            self._page(k)  # cut off and grown over again: zeros
+        pages = [(k * _PAGE, self._before[k], page) for k, page in sorted(self._pages.items()) if k * _PAGE < self._end]
         if self._final:  # a new file is not seen before it is whole
             os.fdatasync(self._fd)
             _write(self._journal, _record(self._end, pages), 0)
@@ -157,7 +177,11 @@ class DurableFile:
         if self._name != self._path:
             os.replace(self._name, self._path)
             self._name = self._path
-        self._final, self._pages = self._end, {}
+            if self._old >= 0:
+                os.close(self._old)
+                self._old = -1
+        self._final = self._low = self._end
+        self._pages, self._before = {}, {}
 
     def close(self) -> None:
         """Forget what was not committed."""
@@ -169,9 +193,10 @@ class DurableFile:
             os.ftruncate(self._fd, self._final)
         if not os.fstat(self._journal).st_size:  # else a commit failed half way, and whoever reads the file ends it
             journal_of(self._path).unlink(missing_ok=True)
-        os.close(self._journal)
-        os.close(self._fd)
-        self._fd = -1
+        for fd in (self._journal, self._fd, self._old):
+            if fd >= 0:
+                os.close(fd)
+        self._fd = self._old = -1
 
     def __enter__(self) -> Self:
         return self
@@ -185,24 +210,48 @@ def recover(path: str | Path) -> bool:
 
     Raises `Live` where that process still runs, and OSError where the file cannot be written.
     """
-    journal = journal_of(path)
+    if _read_journal(path) is None:
+        return False  # a live process' own journal too: whoever opens the file finds its lock
+    fd = _opened(_real(path), Path(path))
     try:
-        found = journal.read_bytes()
-    except FileNotFoundError:
-        return False
-    commit = _read(found)
-    if commit is None:
-        return False  # that of a live process too: its own look at the lock finds that out
-    fd = os.open(path, os.O_RDWR)
-    try:
-        _lock(fd, Path(path))
-        _apply(fd, *commit)
-        os.fdatasync(fd)
-        journal.unlink(missing_ok=True)
+        mended = _mend(fd, path)
+        if mended:
+            journal_of(path).unlink(missing_ok=True)
     finally:
         os.close(fd)
-    warnings.warn(f"{path} was left in the middle of a write; it has been mended from its journal", Mended, stacklevel=2)
+    if mended:
+        warnings.warn(f"{path} was left in the middle of a write; it has been mended from its journal", Mended, stacklevel=2)
+    return mended
+
+
+def _mend(fd: int, path: str | Path) -> bool:
+    """Apply the journal to a file that is locked, where it is this file's."""
+    commit = _read_journal(path)  # only now: before the lock it may have been an earlier one
+    if commit is None or not _fits(fd, *commit):
+        return False
+    _apply(fd, *commit)
+    os.fdatasync(fd)
     return True
+
+
+def _fits(fd: int, end: int, pages: "_Pages") -> bool:
+    """Whether a journal is this file's, and not that of another one which has its name now.
+
+    Each page is as it was before the commit or as it is after, but for one in whose middle the process was stopped; the file has been made
+    long enough before.
+    """
+    strange = 0
+    for at, before, page in pages:
+        held = os.pread(fd, len(page), at)
+        strange += held != bytes(page) and zlib.crc32(held) != before
+    return strange <= 1 and os.fstat(fd).st_size >= end
+
+
+def _read_journal(path: str | Path) -> "tuple[int, _Pages] | None":
+    try:
+        return _read(journal_of(path).read_bytes())
+    except FileNotFoundError:
+        return None
 
 
 def refuse_live(path: str | Path) -> None:
@@ -217,24 +266,51 @@ def refuse_live(path: str | Path) -> None:
         os.close(fd)
 
 
+def _real(path: str | Path) -> Path:
+    """Behind any links, where the file is and its journal belongs."""
+    return Path(os.path.realpath(path))
+
+
+def _opened(name: Path, path: Path, flags: int = 0) -> int:
+    """The file of that name, open for writing and locked."""
+    fd = os.open(name, os.O_RDWR | flags, 0o666)
+    try:
+        _lock(fd, path)
+        here, there = os.fstat(fd), os.stat(name)
+        if (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino):  # another process has put a new file in its place meanwhile
+            raise _live(path)
+    except FileNotFoundError:
+        os.close(fd)
+        raise _live(path) from None
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _live(path: Path) -> Live:
+    return Live(errno.EAGAIN, "it is open in another program, perhaps the run that writes it; close that, or wait for its end", str(path))
+
+
 def _lock(fd: int, path: Path) -> None:
     """The lock that HDF5 would take, so that other programs see it too; it ends with the process."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise Live(
-            errno.EAGAIN, "it is open in another program, perhaps the run that writes it; close that, or wait for its end", str(path)
-        ) from None
+        raise _live(path) from None
     except OSError:
         pass  # a file system without locks, where HDF5 goes without one too
 
 
-def _record(end: int, pages: list[tuple[int, bytearray]]) -> bytes:
-    body = b"".join([_HEAD.pack(_MAGIC, end, len(pages)), *(_PLACE.pack(at, len(page)) + page for at, page in pages)])
+_Pages = Sequence[tuple[int, int, bytes | bytearray]]  # where, the checksum of what was there, and what is to be there
+
+
+def _record(end: int, pages: _Pages) -> bytes:
+    body = b"".join([_HEAD.pack(_MAGIC, end, len(pages)), *(_PLACE.pack(at, len(page), before) + page for at, before, page in pages)])
     return body + _CHECK.pack(zlib.crc32(body))
 
 
-def _read(record: bytes) -> tuple[int, list[tuple[int, bytes]]] | None:
+def _read(record: bytes) -> tuple[int, _Pages] | None:
     """The length and the pages of a commit, None where its record is not whole."""
     body, check = record[: -_CHECK.size], record[-_CHECK.size :]
     if len(body) < _HEAD.size or _CHECK.pack(zlib.crc32(body)) != check:
@@ -244,14 +320,14 @@ def _read(record: bytes) -> tuple[int, list[tuple[int, bytes]]] | None:
         return None
     pages, place = [], _HEAD.size
     for _ in range(n):
-        at, length = _PLACE.unpack_from(body, place)
+        at, length, before = _PLACE.unpack_from(body, place)
         place += _PLACE.size + length
-        pages.append((at, body[place - length : place]))
+        pages.append((at, before, body[place - length : place]))
     return end, pages
 
 
-def _apply(fd: int, end: int, pages: Any) -> None:
-    for at, page in pages:
+def _apply(fd: int, end: int, pages: _Pages) -> None:
+    for at, _, page in pages:
         _write(fd, page, at)
     os.ftruncate(fd, end)
 

@@ -82,7 +82,13 @@ def with_held(now: State, kept: State, systems: Sequence[int]) -> State:
     if evaluation is not None and kept.evaluation is not None:
         fields = {name: mixed(getattr(evaluation, name), getattr(kept.evaluation, name)) for name in Evaluation._fields[:-1]}
         evaluation = evaluation._replace(**fields)
-    return replace(now, system=system, evaluation=evaluation)
+    memories = {name: mixed(getattr(now, name), _kept(getattr(now, name), getattr(kept, name))) for name in ("thermostat", "barostat")}
+    return replace(now, system=system, evaluation=evaluation, **memories)
+
+
+def _kept(new: Any, old: Any) -> Any:
+    """What a flow remembered, which is zero before it has begun."""
+    return np.zeros_like(np.asarray(new)) if old is None and new is not None else old
 
 
 def evaluated(flow: Flow, state: State) -> State:

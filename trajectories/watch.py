@@ -5,20 +5,20 @@ the steps since the last good frame once more, which gives the same bits.
 """
 
 import math
-import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from integrators.program import SLICE_SECONDS
 from integrators.state import Flow, State
 from systems.neighbors import NeighborList
 from systems.observables import kinetic_energy
 from systems.system import System
 from trajectories.rollout import advance, with_held
 
+_LOOKS = 8  # from one frame to the next, where every step has an evaluation
 _STRIDES = 64  # parts of an interval that is searched
 _FEW = 64  # particles whose pairs are simply all looked at
 
@@ -73,7 +73,6 @@ class Watch:
         states = self._advance(state, n_steps, every, phase)
         good = looked = now = next(states)  # the last frame, and the last state that was looked at in full
         yield good
-        last = time.monotonic()
         while now.step < end:
             try:
                 new = next(states)
@@ -81,17 +80,21 @@ class Watch:
                 # the frame's end at the latest, which a compiled run may have been on its way to
                 breach = self._first(good, looked, min(looked.step + every - (looked.step - begin) % every, end))
                 breach = breach or _failed(now.step + 1, now.time + self.dt, error)
+                named = getattr(error, "system", None)  # a driver may know which system of an ensemble it was
+                if breach.failed and named is not None and now.system.n_systems is not None:
+                    breach = breach._replace(system=named, failed=False)
                 if breach.failed:
                     raise Exploded(breach, now) from error
                 self._hold(breach, good)
                 bad, new = [breach], now
             else:
                 frame = (new.step - begin) % every == 0
-                # between frames as often as compiled runs yield, so that the steps of a slow calculator are not run again
-                whole = frame or (new.evaluation is not None and time.monotonic() - last > SLICE_SECONDS)
+                # between frames too, so that not too many steps of a slow calculator are run again
+                whole = frame or (new.evaluation is not None and (new.step - begin) % max(1, every // _LOOKS) == 0)
                 bad = self._breaches(good, new, whole)
                 for breach in bad:
-                    self._hold(self._first(good, looked, new.step, breach.system) or breach, good)
+                    first = self._first(good, looked, new.step, breach.system)
+                    self._hold(breach if first is None or first.failed else first, good)
             if bad:
                 new = with_held(new, good, tuple(self.lost))
                 states = self._advance(new, end - new.step, every, (new.step - begin) % every)
@@ -99,7 +102,7 @@ class Watch:
                     now = new
                     continue
             if whole:
-                looked, last = new, time.monotonic()
+                looked = new
             good = new if frame else good
             now = new
             yield now
@@ -118,6 +121,9 @@ class Watch:
     def _breaches(self, before: State, now: State, whole: bool) -> list[Breach]:
         """What is wrong with a state, at most one thing of each system that is not lost; ``whole`` says that it has an evaluation."""
         found = _not_finite(now.system.positions, now.system.momenta)
+        if now.system.cell is not None:
+            cells = _not_finite(np.broadcast_to(now.system.cell, (*now.system.positions.shape[:-2], 3, 3)), what="cell")
+            found = dict.fromkeys(cells, ((), "its cell is not finite")) | found
         if whole:
             with np.errstate(all="ignore"):  # what overflows is found
                 for look in (self._forces, self._energy, self._distance):
@@ -184,7 +190,9 @@ class Watch:
                 bad = [_failed(before.step + 1, before.time + self.dt, error)]
             if not bad or stride == 1:
                 return bad[0] if bad else None
-            start, until = before, before.step + stride
+            # the others that are bad already would end the search, were they run on
+            others = sorted({one.system for one in self._breaches(good, before, True) if one.system not in (None, system)})
+            start, until = with_held(before, good, others), before.step + stride
         return None
 
 
@@ -237,17 +245,23 @@ def nearer(system: System, limit: float) -> dict[int, tuple[float, int, int]]:
         where = squared.argmin(1)
         least = squared[np.arange(len(copies)), where] ** 0.5
         return {int(s): (float(least[s]), int(i[where[s]]), int(j[where[s]])) for s in np.flatnonzero(least < limit)}
-    found = {}
+    found: dict[int, tuple[float, int, int]] = {}
     for s in range(system.n_systems or 1):
         one = system if system.n_systems is None else system.copy_of(s)
         if not np.isfinite(one.positions).all():
             continue
-        pairs = NeighborList(limit)(one)
-        if len(pairs):
-            apart = one.positions[pairs.j] - one.positions[pairs.i]
-            if one.cell is not None:
-                apart = apart + pairs.shift @ one.cell
-            lengths = np.linalg.norm(apart, axis=-1)
-            k = int(lengths.argmin())
-            found[s] = (float(lengths[k]), int(pairs.i[k]), int(pairs.j[k]))
+        with suppress(ValueError):  # of a cell that has collapsed, of which energies and forces tell
+            found |= _nearest(s, one, limit)
     return found
+
+
+def _nearest(s: int, one: System, limit: float) -> dict[int, tuple[float, int, int]]:
+    pairs = NeighborList(limit)(one)
+    if not len(pairs):
+        return {}
+    apart = one.positions[pairs.j] - one.positions[pairs.i]
+    if one.cell is not None:
+        apart = apart + pairs.shift @ one.cell
+    lengths = np.linalg.norm(apart, axis=-1)
+    k = int(lengths.argmin())
+    return {s: (float(lengths[k]), int(pairs.i[k]), int(pairs.j[k]))}

@@ -1,8 +1,8 @@
 """H5MD 1.1 files of rollouts: `H5MDWriter` keeps their frames."""
 
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -37,7 +37,10 @@ class H5MDWriter:
         if Path(path).exists() and not overwrite:
             raise FileExistsError(17, "File exists", str(path))
         self._begin(DurableFile(path, fresh=True), "w", max(1, n_frames))
-        create(self._file, system, names, dict(provenance or {}))
+        with self._or_nothing():
+            if Path(path).exists() and not overwrite:  # another process has been faster
+                raise FileExistsError(17, "File exists", str(path))
+            create(self._file, system, names, dict(provenance or {}))
 
     @classmethod
     def append(cls, path: str | Path, n_frames: int, provenance: Mapping[str, str] | None = None) -> Self:
@@ -45,9 +48,10 @@ class H5MDWriter:
         self = cls.__new__(cls)
         recover(path)
         self._begin(DurableFile(path, fresh=False), "r+", n_frames)
-        record(self._file, provenance or {})
-        for dataset in series(self._file):
-            dataset.resize(n_frames, axis=0)
+        with self._or_nothing():
+            record(self._file, provenance or {})
+            for dataset in series(self._file):
+                dataset.resize(n_frames, axis=0)
         self.n_written = n_frames
         return self
 
@@ -62,6 +66,15 @@ class H5MDWriter:
             self._file = h5py.File(disk, mode, libver=VERSION)
         except BaseException:
             disk.close()
+            raise
+
+    @contextmanager
+    def _or_nothing(self) -> Iterator[None]:
+        """What fails at the beginning leaves nothing behind."""
+        try:
+            yield
+        except BaseException:
+            self.abandon()
             raise
 
     def write(self, state: State) -> None:
@@ -108,10 +121,10 @@ class H5MDWriter:
                 self._file.close()
                 self._disk.commit()
             finally:
-                self._abandon()
+                self.abandon()
 
-    def _abandon(self) -> None:
-        """Close without what has not been committed."""
+    def abandon(self) -> None:
+        """Close without what has not been flushed: the file is as it was after the last flush."""
         with suppress(OSError, RuntimeError):
             self._file.close()
         self._disk.close()
@@ -124,4 +137,4 @@ class H5MDWriter:
             self.close()
             return
         # whatever failed, perhaps a full disk, would fail again: what has not been flushed is not written
-        self._abandon()
+        self.abandon()

@@ -63,6 +63,7 @@ class Job:
     flow: Flow
     path: Path
     fresh: bool = False
+    force: bool = False
     n_frames: int = 0
     lost: dict[int, int] = field(default_factory=dict)
 
@@ -172,7 +173,7 @@ class Job:
 
     def _left(self, speed: tuple[float, float]) -> dict[str, str]:
         """What the file is told at the end."""
-        lost = {"lost systems": json.dumps(self.lost)} if self.lost else {}
+        lost = {f"lost systems from step {self.state.step}": json.dumps(self.lost)} if self.lost else {}
         return {f"{TIMING} from step {self.state.step}": json.dumps(self._timing(speed)), **lost}
 
     def _timing(self, speed: tuple[float, float]) -> dict[str, float]:
@@ -197,10 +198,14 @@ class Job:
     def _writer(self) -> H5MDWriter:
         if not self.fresh:
             again = {f"resumed at step {self.state.step}": self._provenance()["command"]}
-            return H5MDWriter.append(self.path, self.n_frames, again)
+            writer = H5MDWriter.append(self.path, self.n_frames, again)
+            if checkpoint.load(self.path).state.step != self.state.step:  # looked at under the lock, before anything is cut
+                writer.abandon()
+                raise ValueError(f"another process has gone on with {self.path} meanwhile")
+            return writer
         return H5MDWriter(
             self.path, self.state.system, names=self.config.names, provenance=self._provenance(),
-            n_frames=self.config.n_steps // self.config.every + 1, overwrite=True,
+            n_frames=self.config.n_steps // self.config.every + 1, overwrite=self.force,
         )  # fmt: skip
 
     def _provenance(self) -> dict[str, str]:

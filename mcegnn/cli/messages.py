@@ -2,6 +2,7 @@
 
 import errno
 import functools
+import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import typer
-
-from trajectories.whole import temporary_of
 
 
 class Mistake(Exception):
@@ -37,8 +36,8 @@ def mistakes() -> Iterator[None]:
 def refuse_unwritable(path: Path) -> None:
     """OSError now, naming the file, rather than after the work; nothing is left behind and nothing changed."""
     # a file that is not there is tried under another name: a kill in between must not leave an empty one
-    probe = path if path.exists() else temporary_of(path)
-    there = probe.exists()
+    there = path.exists()
+    probe = path if there else path.with_name(f"{path.name[:200]}.{os.getpid()}.tmp")
     try:
         with open(probe, "ab"):
             pass

@@ -183,13 +183,15 @@ def rollout(
                 describe(config, path, config.n_steps)
                 return
             refuse_too_large(config, path)
-            job = Job(config, relaxed_start(config, flow, quiet), flow, path, fresh=True)
+            job = Job(config, relaxed_start(config, flow, quiet), flow, path, fresh=True, force=force)
     if dry_run:
         describe(job.config, job.path, job.n_steps)
     elif job.n_steps > 0:
         job.run(threads, quiet, verbose)
     elif not quiet:
         typer.echo(f"{job.path} is complete: all {job.config.n_steps} steps are done; add --steps N for N more")
+    if not dry_run and job.n_steps <= 0 and job.lost:
+        raise typer.Exit(3)
 
 
 def _refuse_choices(system: str | None, choices: dict[str, Any]) -> None:
@@ -220,16 +222,16 @@ def _resumed(path: Path, times: "Times", options: dict[str, Any]) -> "Job":
     from mcegnn.cli.plan import further_steps, limits_of
     from mcegnn.simulation import configuration_from
     from trajectories import checkpoint
-    from trajectories.durable import refuse_live
     from trajectories.h5md import H5MDReader
 
-    if not path.exists() and checkpoint.path_of(path).is_file():  # stopped before its file was there
+    if checkpoint.path_of(path).is_file():
         saved = checkpoint.load(path)
-        if saved.state.step:
+        if not saved.state.step:  # stopped before its file was there: what has its name now, if anything, was to be overwritten
+            config = configuration_from(saved.configuration)
+            config = replace(config, n_steps=config.n_steps + further_steps(times, config), **limits_of(config, options))
+            return Job(config, saved.state, config.flow(), path, fresh=True, force=True)
+        if not path.exists():
             raise FileNotFoundError(f"there is no file {path}, of which its checkpoint holds {saved.n_frames} frames; put it back")
-        refuse_live(f"{path}.tmp")
-        config = configuration_from(saved.configuration)
-        return Job(replace(config, n_steps=config.n_steps + further_steps(times, config)), saved.state, config.flow(), path, fresh=True)
     with H5MDReader(path) as reader:
         held, provenance = len(reader), reader.provenance
     saved = checkpoint.load(path)

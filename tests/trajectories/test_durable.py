@@ -2,6 +2,7 @@
 
 import os
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -137,7 +138,7 @@ def test_killed_at_any_change(tmp_path: Path, part: float) -> None:
 def test_a_journal_that_is_not_whole_is_none(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(b"before")
-    record = durable._record(6, [(0, bytearray(b"after!"))])
+    record = durable._record(6, [(0, zlib.crc32(b"before"), b"after!")])
     for k in range(len(record)):
         journal_of(path).write_bytes(record[:k])
         assert not recover(path)
@@ -167,7 +168,7 @@ def test_one_writer(tmp_path: Path) -> None:
                 DurableFile(path, fresh=fresh)
         file.seek(0)
         file.write(b"two")
-        journal_of(path).write_bytes(durable._record(3, [(0, bytearray(b"six"))]))
+        journal_of(path).write_bytes(durable._record(3, [(0, zlib.crc32(b"one"), b"six")]))
         with pytest.raises(Live):
             recover(path)
         file.commit()
@@ -188,3 +189,115 @@ def test_what_was_there_stays_until_there_is_better(tmp_path: Path) -> None:
         file.commit()
     assert path.read_bytes() == b"new"
     assert [one.name for one in tmp_path.iterdir()] == ["x"]
+
+
+def torn(folder: Path, name: str = "x") -> tuple[Path, bytes, bytes]:
+    """A file killed in the middle of a commit, with a whole journal: it, and what it held before and after that commit."""
+    path, stream = folder / name, np.random.default_rng(7)
+    before, change = stream.bytes(20000), stream.bytes(9000)
+    file = DurableFile(path, fresh=True)
+    file.write(before)
+    file.commit()
+    file.seek(3000)
+    file.write(change)
+    write, calls = durable._write, [0]
+
+    def stop(fd: int, data: Any, at: int) -> None:
+        calls[0] += 1
+        if calls[0] == 3:  # the journal, and one page
+            raise Killed
+        write(fd, data, at)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(durable, "_write", stop)
+        with pytest.raises(Killed):
+            file.commit()
+    os.close(file._fd)
+    os.close(file._journal)
+    after = before[:3000] + change + before[12000:]
+    assert path.read_bytes() not in (before, after)
+    return path, before, after
+
+
+def test_a_journal_is_of_its_file_alone(tmp_path: Path) -> None:
+    """Whatever is put under the name later, another file or a copy of before, is left as it is."""
+    path, before, after = torn(tmp_path)
+    half = path.read_bytes()
+    for other in (np.random.default_rng(1).bytes(20000), np.random.default_rng(2).bytes(50000), after[:8000], b""):
+        path.write_bytes(other)
+        assert not recover(path)
+        assert path.read_bytes() == other
+    path.write_bytes(half)
+    with pytest.warns(durable.Mended):
+        assert recover(path)
+    assert path.read_bytes() == after
+    assert before != after
+
+
+def test_a_torn_file_is_mended_by_who_overwrites_it_too(tmp_path: Path) -> None:
+    """The new one may never come to be."""
+    path, _, after = torn(tmp_path)
+    with DurableFile(path, fresh=True) as file:
+        file.write(b"new")
+    assert path.read_bytes() == after
+    path, _, after = torn(tmp_path, "y")
+    with DurableFile(path, fresh=False) as file:
+        assert file.read(len(after)) == after
+
+
+def test_a_journal_lies_behind_links(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    path, _, after = torn(tmp_path / "far")
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    with pytest.warns(durable.Mended):
+        assert recover(link)
+    assert path.read_bytes() == after
+    with DurableFile(link, fresh=True) as file:
+        file.write(b"new")
+        file.commit()
+    assert link.is_symlink()
+    assert path.read_bytes() == b"new"
+
+
+def test_an_old_journal_is_not_applied_after_a_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read before the lock was there may be the commit before the last."""
+    path, _, after = torn(tmp_path)
+    stale = durable.journal_of(path).read_bytes()
+    opened = durable._opened
+
+    def slowly(*arguments: Any) -> int:
+        monkeypatch.setattr(durable, "_opened", opened)
+        with DurableFile(path, fresh=False) as file:  # another process mends, goes on and ends meanwhile
+            file.truncate(5000)
+            file.commit()
+        return opened(*arguments)
+
+    monkeypatch.setattr(durable, "_opened", slowly)
+    assert not recover(path)
+    assert path.read_bytes() == after[:5000]
+    assert stale
+
+
+def test_no_two_that_begin_and_go_on(tmp_path: Path) -> None:
+    """One makes a new file where another would go on with the old one."""
+    path = tmp_path / "x"
+    path.write_bytes(b"old")
+    with DurableFile(path, fresh=True), pytest.raises(Live):
+        DurableFile(path, fresh=False)
+    with DurableFile(path, fresh=False), pytest.raises(Live):
+        DurableFile(path, fresh=True)
+    assert path.read_bytes() == b"old"
+
+
+def test_cutting_takes_no_memory(tmp_path: Path) -> None:
+    with DurableFile(tmp_path / "x", fresh=True) as file:
+        file.truncate(2**30)
+        file.commit()
+        file.truncate(5000)
+        assert len(file._pages) <= 1
+        file.truncate(2**20)
+        file.seek(4000)
+        assert file.read(2000) == bytes(2000)
+        file.commit()
+    assert (tmp_path / "x").stat().st_size == 2**20

@@ -251,3 +251,57 @@ def test_held_systems_stay(kind: str) -> None:
     *_, free = advance(flow, state, 0.1, 50, 10)
     np.testing.assert_array_equal(last.system.positions[[1, 3]], state.system.positions[[1, 3]])
     np.testing.assert_array_equal(last.system.positions[[0, 2]], free.system.positions[[0, 2]])
+
+
+def test_two_that_go_bad_in_one_interval() -> None:
+    """Each is searched for without the other in the way."""
+    x = np.outer([1e-3, 2e-3, 5e-3], [1.0, 0.5, 0.25])[None] * np.array([0.0, 1.0, 1e-4, 0.0])[:, None, None]
+    for kind in FORCES:
+        told = list[Breach]()
+        flow = velocity_verlet(FORCES[kind](1.0))
+        with np.errstate(all="ignore"):
+            frames, error = watched(watch := Watch(flow, 3.5, Limits(), told.append), State(System.create(x)), 600, 300)
+        assert error is None
+        assert set(watch.lost) == {1, 2}
+        assert watch.lost[1] < watch.lost[2]
+        assert len(frames) == 3
+        assert all(np.isfinite(frame.system.positions).all() for frame in frames)
+
+
+def test_memories_are_held_too() -> None:
+    state = State(System.create(np.zeros((3, 2, 3))), thermostat=np.ones((3, 2, 1)), barostat=np.full((3, 3, 3), 2.0))
+    new = replace(state, thermostat=np.full((3, 2, 1), 5.0), barostat=np.full((3, 3, 3), np.nan))
+    found = trajectories.watch.with_held(new, state, (1,))
+    assert found.thermostat is not None
+    assert found.barostat is not None
+    assert found.thermostat[:, 0, 0].tolist() == [5, 1, 5]
+    assert np.isfinite(found.barostat[1]).all()
+    assert np.isnan(found.barostat[0]).all()
+    begun = trajectories.watch.with_held(new, replace(state, thermostat=None, barostat=None), (1,))
+    assert begun.thermostat is not None
+    assert begun.thermostat[1].max() == 0
+
+
+def test_a_list_that_cannot_be_made_ends_its_own_system() -> None:
+    """Periodic atoms on top of each other, without limits, on several threads: the driver itself fails, and says for whom."""
+    x = np.zeros((3, 2, 3))
+    x[:, 1, 0] = [4.0, 0.3, 4.5]
+    cell = np.broadcast_to(np.eye(3) * 12.0, (3, 3, 3)).copy()
+    system = replace(System.create(x, masses=[40.0, 40.0]), cell=cell, pbc=(True, True, True))
+    flow, told = velocity_verlet(LennardJones(0.0104, 3.4)), list[Breach]()
+    frames, error = watched(watch := Watch(flow, 1.0, Limits(), told.append, threads=3), State(system), 2000, 1000)
+    assert error is None
+    assert list(watch.lost) == [1]
+    alone = list(rollout(flow, State(system.copy_of(2)), 1.0, 2000, 1000))
+    for mine, its in zip(frames, alone, strict=True):
+        np.testing.assert_array_equal(mine.system.positions[2], its.system.positions)
+
+
+def test_a_cell_that_collapses() -> None:
+    """Of which no list can be made: no traceback, whoever looks."""
+    x = np.array([[0.0, 0, 0], [4.0, 0, 0]])
+    system = replace(System.create(x), cell=np.diag([8.0, 8.0, 0.0]), pbc=(True, True, True))
+    assert nearer(system, 0.3) == {}
+    now = State(replace(system, cell=np.full((3, 3), np.nan)))
+    breaches = Watch(velocity_verlet(Spring(1.0)), 0.1, Limits(), print)._breaches(now, now, False)
+    assert [breach.what for breach in breaches] == ["its cell is not finite"]
