@@ -22,12 +22,16 @@ _ARRAYS = ("positions", "momenta", "masses", "species", "charges", "cell")
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A state, the number of frames the file held when it was taken, the run's configuration, and systems that are held since a step."""
+    """A state, the number of frames the file held when it was taken, the run's configuration, and systems that are held since a step.
+
+    ``frame`` is the last frame's system where the state is beyond it.
+    """
 
     state: State
     n_frames: int
     configuration: Mapping[str, Any]
     lost: Mapping[int, int] = field(default_factory=dict)
+    frame: System | None = None
 
 
 def path_of(run: str | Path) -> Path:
@@ -52,6 +56,7 @@ def save(run: str | Path, checkpoint: Checkpoint) -> None:
         "lost": {str(system): step for system, step in checkpoint.lost.items()},
     }
     tensors = _arrays("system", state.system) | ({} if state.coordinates is None else _arrays("coordinates", state.coordinates.system))
+    tensors |= {} if checkpoint.frame is None else _arrays("frame", checkpoint.frame)
     memories = {name: getattr(state, name) for name in _MEMORIES}
     tensors |= {name: np.ascontiguousarray(array) for name, array in memories.items() if array is not None}
     write_packed(path_of(run), header, tensors)
@@ -73,7 +78,8 @@ def load(run: str | Path) -> Checkpoint:
             system, float(header["time"]), header["step"], coordinates=coordinates, origin=header["origin"], random=random, **memories
         )
         lost = {int(system): int(step) for system, step in header.get("lost", {}).items()}
-        return Checkpoint(state, header["n_frames"], header["configuration"], lost)
+        frame = _system("frame", tensors, header) if "frame.positions" in tensors else None
+        return Checkpoint(state, header["n_frames"], header["configuration"], lost, frame)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise ValueError(f"{target} is not a checkpoint of ours, or a damaged one ({error})") from None
 

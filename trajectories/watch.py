@@ -7,7 +7,7 @@ the steps since the last good frame once more, which gives the same bits.
 import math
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,12 +67,14 @@ class Watch:
     threads: int | None = None
     lost: dict[int, int] = field(default_factory=dict)
 
-    def states(self, state: State, n_steps: int, every: int, phase: int = 0) -> Iterator[State]:
-        """As `trajectories.rollout.advance`."""
+    def states(self, state: State, n_steps: int, every: int, phase: int = 0, frame: System | None = None) -> Iterator[State]:
+        """As `trajectories.rollout.advance`; ``frame`` is the last frame's system, where the state is beyond it."""
         begin, end = state.step - phase, state.step + n_steps
         states = self._advance(state, n_steps, every, phase)
         good = looked = now = next(states)  # the last frame, and the last state that was looked at in full
-        yield good
+        if frame is not None:
+            good = next(self._advance(replace(state, system=frame, coordinates=None).at(begin, self.dt), 0, 1))
+        yield now
         while now.step < end:
             try:
                 new = next(states)
@@ -88,9 +90,9 @@ class Watch:
                 self._hold(breach, good)
                 bad, new = [breach], now
             else:
-                frame = (new.step - begin) % every == 0
+                kept = (new.step - begin) % every == 0
                 # between frames too, so that not too many steps of a slow calculator are run again
-                whole = frame or (new.evaluation is not None and (new.step - begin) % max(1, every // _LOOKS) == 0)
+                whole = kept or (new.evaluation is not None and (new.step - begin) % max(1, every // _LOOKS) == 0)
                 bad = self._breaches(good, new, whole)
                 for breach in bad:
                     first = self._first(good, looked, new.step, breach.system)
@@ -103,7 +105,7 @@ class Watch:
                     continue
             if whole:
                 looked = new
-            good = new if frame else good
+            good = new if kept else good
             now = new
             yield now
 

@@ -21,6 +21,7 @@ from mcegnn.cli.progress import Report, progress
 from mcegnn.cli.rows import TIMING, conserved_rows, jpl_rows, matter_rows, took
 from mcegnn.cli.stops import Stops, stops
 from mcegnn.simulation import AtomsRun, Configuration
+from systems.system import System
 from trajectories import checkpoint
 from trajectories.checkpoint import Checkpoint
 from trajectories.watch import Breach, Exploded, Watch
@@ -55,7 +56,8 @@ def relaxed_start(config: Configuration, flow: Flow, quiet: bool) -> State:
 class Job:
     """A rollout that is ready to run: ``state`` is where it goes on from, with ``n_frames`` frames in the file already.
 
-    ``lost`` are systems of an ensemble that went bad before, and the steps at which they did.
+    ``lost`` are systems of an ensemble that went bad before, and the steps at which they did; ``frame`` is the last frame's system where
+    the state is beyond it.
     """
 
     config: Configuration
@@ -66,6 +68,7 @@ class Job:
     force: bool = False
     n_frames: int = 0
     lost: dict[int, int] = field(default_factory=dict)
+    frame: System | None = None
 
     @property
     def n_steps(self) -> int:
@@ -83,7 +86,7 @@ class Job:
             refuse_unwritable(self.path)
             refuse_unwritable(temporary_of(checkpoint.path_of(self.path)))
             watch = Watch(self.flow, self.config.dt, self.config.limits(), self._tell, threads, self.lost)
-            states = watch.states(self.state, self.n_steps, self.config.every, self.state.step % self.config.every)
+            states = watch.states(self.state, self.n_steps, self.config.every, self.state.step % self.config.every, self.frame)
             with words():
                 first = next(states)
             writer = self._writer()
@@ -114,6 +117,7 @@ class Job:
             # before the file: who finds the file without its checkpoint could not go on with it
             self._checkpoint(first)
             writer.write(first)
+            self.frame = first.system
             writer.flush()
         try:
             with progress(self.n_steps, "steps", head=f"writing {room(self.config, self.path)}", quiet=quiet) as report:
@@ -133,6 +137,7 @@ class Job:
             now = state
             if now.step % self.config.every == 0:
                 writer.write(now)
+                self.frame = now.system
             if started[0] == 0:  # loading or compiling the driver is over with the first slice
                 started = (now.step, time.monotonic())
             if writer.n_written > written or time.monotonic() - saved > _CHECKPOINT_SECONDS:
@@ -193,7 +198,8 @@ class Job:
     def _checkpoint(self, state: State) -> None:
         # counted from the step, not from the file, which may already hold the next frame: a resume cuts it and writes it again
         n_frames = state.step // self.config.every + 1
-        checkpoint.save(self.path, Checkpoint(state, n_frames, self.config.to_json(), self.lost))
+        frame = self.frame if state.step % self.config.every else None
+        checkpoint.save(self.path, Checkpoint(state, n_frames, self.config.to_json(), self.lost, frame))
 
     def _writer(self) -> H5MDWriter:
         if not self.fresh:

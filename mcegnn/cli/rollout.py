@@ -242,7 +242,7 @@ def _resumed(path: Path, times: "Times", options: dict[str, Any]) -> "Job":
         raise ValueError(f"{path} holds {held} frames but its checkpoint stands for {saved.n_frames}; they do not belong together")
     _warn_elsewhere(provenance, machine.processor(), machine.versions())
     config = replace(config, n_steps=config.n_steps + further_steps(times, config), **limits_of(config, options))
-    return Job(config, saved.state, config.flow(), path, n_frames=saved.n_frames, lost=dict(saved.lost))
+    return Job(config, saved.state, config.flow(), path, n_frames=saved.n_frames, lost=dict(saved.lost), frame=saved.frame)
 
 
 def _warn_elsewhere(provenance: dict[str, str], processor: str, versions: dict[str, str]) -> None:

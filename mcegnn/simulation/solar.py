@@ -58,7 +58,9 @@ class SolarRun(Configuration):
         return [*([("integrator", integrator)] if self.integrator else []), ("start", f"Julian day {self.epoch} TDB")]
 
     def limits(self) -> Limits:
-        """``max_energy_jump`` is a part of the energy at the start, usually a tenth."""
+        """``max_energy_jump`` is a part of the energy at the start, usually a tenth; of a dynamics model, which keeps none, nothing."""
+        if not self.integrator and self.max_energy_jump is None:
+            return Limits(distance=self.min_distance or 0.0)
         system, part = self.solar.system, 0.1 if self.max_energy_jump is None else self.max_energy_jump
         energy = self.solar.gravity(oblate=self.oblate)(system).energy
         assert energy is not None

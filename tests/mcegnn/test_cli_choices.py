@@ -97,7 +97,8 @@ def test_lines_in_a_log_file(cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("_FIRST_SECONDS", "_LINE_SECONDS"):
         monkeypatch.setattr(mcegnn.cli.progress, name, -1.0)
     arguments = ("rollout", "charged", "--systems", 2, "--steps", 300, "--every", 100)
-    lines = cli(*arguments).err.splitlines()
+    first, *lines = cli(*arguments).err.splitlines()
+    assert re.fullmatch(r"writing charged.h5md, about \d+\.\d kB \(\d+\.\d [kMGT]B free\)", first)
     assert [line.split(" of ")[0] for line in lines] == [f"rolling out: {done}" for done in (100, 200, 300)]
     assert all(re.fullmatch(r"rolling out: \d+ of 300 steps, about \d+\.\d minutes left", line) for line in lines)
     assert lines[-1].endswith("about 0.0 minutes left")

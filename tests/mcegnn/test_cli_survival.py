@@ -242,6 +242,21 @@ def test_a_system_that_is_lost_stays_lost(cli: Run, equal: Run) -> None:
         assert json.loads(reader.provenance["lost systems from step 3000"])
 
 
+def test_a_stop_between_frames_loses_no_bit_of_what_is_held_later(cli: Run, equal: Run, signalled: Run) -> None:
+    """The system goes bad soon after the resume, within the interval that the stop was in."""
+    arguments = ("rollout", "charged", "--systems", 30, "--every", 500, "--max-energy-jump", 1, "--steps", 4000, "--quiet")
+    whole = cli(*arguments, "-o", "whole.h5md")
+    step = min(checkpoint.load("whole.h5md").lost.values())
+    assert step % 500 > 5
+    with signalled(step - 3):
+        assert cli(*arguments, "-o", "run.h5md").code == 130
+    saved = checkpoint.load("run.h5md")
+    assert saved.frame is not None
+    assert saved.state.step % 500
+    assert cli("rollout", "--resume", "run.h5md", "--quiet").err == whole.err
+    assert equal(Path("run.h5md"), Path("whole.h5md"))
+
+
 def test_memory_is_flat(tmp_path: Path) -> None:
     """Ten times the steps and frames of a small system: no more memory, but for what HDF5 has of each chunk."""
     peaks = []

@@ -170,6 +170,28 @@ def test_a_resumed_run_holds_what_was_held() -> None:
         np.testing.assert_array_equal(mine.system.momenta, its.system.momenta)
 
 
+@pytest.mark.parametrize("kind", FORCES)
+def test_a_run_that_stopped_between_frames_holds_the_last_frame(kind: str) -> None:
+    """Not where the stop was: the frames are those of the run that never stopped."""
+    flow, dt = velocity_verlet(FORCES[kind](1.0)), 2.1
+    whole, _ = watched(before := Watch(flow, dt, Limits(energy=1e3), lambda breach: None), unstable(4), 60, 20)
+    step = before.lost[1]
+    assert step % 20 > 3
+    stop = step - 2
+    *_, state = advance(flow, unstable(4), dt, stop, 1)
+    again = Watch(flow, dt, Limits(energy=1e3), lambda breach: None)
+    phase = stop % 20
+    found = list(again.states(replace(state, evaluation=None), 60 - stop, 20, phase, whole[stop // 20].system))
+    assert again.lost == before.lost
+    rest = [now for now in found[1:] if now.step % 20 == 0]
+    for mine, its in zip(rest, whole[stop // 20 + 1 :], strict=True):
+        np.testing.assert_array_equal(mine.system.positions, its.system.positions)
+        np.testing.assert_array_equal(mine.system.momenta, its.system.momenta)
+        assert mine.evaluation is not None
+        assert its.evaluation is not None
+        np.testing.assert_array_equal(mine.evaluation.energy, its.evaluation.energy)
+
+
 def test_no_system_left() -> None:
     x = np.array([[[1.0, 0, 0]], [[2.0, 0, 0]]])
     told = list[Breach]()
