@@ -1,6 +1,7 @@
 """Whatever the arguments and whatever the files: an exit code that means something, one clear sentence, and never a traceback.
 
-2,000 command lines and configurations; those that would be valid and long are asked with --dry-run.
+2,000 command lines and configurations where the environment says MCEGNN_EXAMPLES=2000, a quarter of them else; those that would be valid
+and long are asked with --dry-run.
 """
 
 import os
@@ -20,6 +21,7 @@ from typer.testing import CliRunner
 from mcegnn.cli.app import app
 
 Run = Callable[..., Any]
+EXAMPLES = int(os.environ.get("MCEGNN_EXAMPLES", "500"))
 
 # (values that may be good, values that are not); small counts only, so that whatever runs is over at once
 COUNTS = ["1", "3", "10"], ["0", "-1", "x", "2.5", "", "1e3", "٣", "007", "9" * 30, "-" + "9" * 30, "0x10", "∞"]
@@ -196,13 +198,13 @@ def assert_answered(folder: Path, arguments: list[str]) -> None:
 @example(arguments=["convert", "run.h5md", "a b.h5md"])
 @example(arguments=["rollout", "e.xyz", *_EMT, "--steps", "3"])
 @given(arguments=argument_lists)
-@settings(max_examples=1700, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES * 17 // 20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_never_a_traceback(folder: Path, arguments: list[str]) -> None:
     assert_answered(folder, small(arguments))
 
 
 @given(text=configurations)
-@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES * 3 // 20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_any_configuration(folder: Path, text: str) -> None:
     (folder / "any.toml").write_text(text, encoding="utf-8")
     assert_answered(folder, ["train", "any.toml", "--dry-run"])
