@@ -24,6 +24,9 @@ _PLACE = struct.Struct("<QII")  # where a page's bytes go, how many they are, an
 _CHECK = struct.Struct("<I")
 
 
+OPEN_ELSEWHERE = "it is open in another program, perhaps the run that writes it; close that, or wait for its end"
+
+
 class Live(OSError):
     """The file is being written by another process."""
 
@@ -289,7 +292,7 @@ def _opened(name: Path, path: Path, flags: int = 0) -> int:
 
 
 def _live(path: Path) -> Live:
-    return Live(errno.EAGAIN, "it is open in another program, perhaps the run that writes it; close that, or wait for its end", str(path))
+    return Live(errno.EAGAIN, OPEN_ELSEWHERE, str(path))
 
 
 def _lock(fd: int, path: Path) -> None:

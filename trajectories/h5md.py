@@ -19,7 +19,7 @@ from integrators.state import State
 from systems.system import Evaluation, System
 from systems.units import BY_NAME, METAL
 from trajectories._layout import CELLS, GROUP, OBSERVABLES, file_units, sealed, whole_frames
-from trajectories.durable import Live, recover
+from trajectories.durable import OPEN_ELSEWHERE, Live, recover
 
 
 class H5MDReader:
@@ -184,7 +184,7 @@ def _opened(path: str | Path) -> h5py.File:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
     except (OSError, RuntimeError) as error:
         if "unable to lock file" in str(error):  # HDF5's own words for it
-            raise ValueError(f"{path} cannot be read: it is being written by another run; wait for its end, or stop it") from None
+            raise ValueError(f"{path} cannot be read: {OPEN_ELSEWHERE}") from None
         raise ValueError(f"{path} is not an HDF5 file, or a damaged one ({' '.join(str(error).split())})") from None
 
 

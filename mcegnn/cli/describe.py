@@ -42,5 +42,6 @@ def refuse_too_large(config: Configuration, path: Path) -> None:
     """OSError where the run's file cannot be written, ValueError where the disk has no room for it."""
     refuse_unwritable(path)
     free = shutil.disk_usage(path.parent).free + (path.stat().st_size if path.exists() else 0)
-    if estimated_bytes(config) > free:
-        raise ValueError(f"the file would need about {size(estimated_bytes(config))}, and {size(free)} are free; use a larger --every")
+    needed = estimated_bytes(config)
+    if needed > free:
+        raise ValueError(f"the file would need about {size(needed)}, and {size(free)} are free; use a larger --every")

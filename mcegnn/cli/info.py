@@ -2,13 +2,13 @@
 
 import json
 import platform
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from mcegnn.cli.messages import mistakes, table, told
+from mcegnn.machine import installed
 from mcegnn.names import nearest, presets, shipped
 
 _PACKAGES = (
@@ -38,7 +38,7 @@ def info(
     Examples: `mcegnn info`, `mcegnn info planets.h5md`, `mcegnn info charged-force`
     """
     if what is None:
-        table("mcegnn", [*((name, _version(name)) for name in _PACKAGES), *_machine()])
+        table("mcegnn", [*((name, installed(name)) for name in _PACKAGES), *_machine()])
         return
     with mistakes():
         rows = _model(what) if what.endswith(".safetensors") or (what in shipped() and not Path(what).is_file()) else _run(Path(what))
@@ -113,13 +113,6 @@ def _choices(configuration: str) -> list[tuple[str, str]]:
     hidden = ("bodies", "n_particles", "n_systems", "seed", "frozen")
     shown = {name: value for name, value in choices.items() if name not in hidden and value not in ("", [], False)}
     return [(name.replace("_", " "), str(value)) for name, value in shown.items()]
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def _machine() -> list[tuple[str, str]]:

@@ -105,7 +105,7 @@ def cost() -> list[Row]:
         limits = Limits(jump, distance)
 
         def run(states: Callable[[], Iterator[State]], system: Any = state.system, n: int = n_steps) -> None:
-            with tempfile.TemporaryDirectory(dir=".") as folder, H5MDWriter(Path(folder) / "run.h5md", system, n_frames=n) as writer:
+            with tempfile.TemporaryDirectory() as folder, H5MDWriter(Path(folder) / "run.h5md", system, n_frames=n) as writer:
                 for now in states():
                     writer.write(now)
 
