@@ -1,7 +1,7 @@
 """The layout of our H5MD files: which group holds what, chunk sizes, hard links; `trajectories.h5md` writes and reads through it.
 
-Every chunk of frames has a checksum (HDF5's Fletcher filter), and so has HDF5's own bookkeeping in the version asked for here. What
-neither covers, texts and small tables, `sealed` adds up.
+Every chunk of frames has a checksum, and so has HDF5's own bookkeeping in the version asked for here. What neither covers, texts and
+small tables, `sealed` adds up.
 """
 
 import zlib
@@ -20,7 +20,8 @@ GROUP = "particles/trajectory"
 OBSERVABLES = "observables/trajectory"
 CELLS = "cells"  # observable [frames, n_systems, 3, 3] of an ensemble whose systems have cells of their own
 VERSION = ("v110", "v110")  # of HDF5's format: the first one with checksums throughout; read by HDF5 1.10 (2016) and later
-CHECKED = {"fletcher32": True}  # of every chunk
+# zlib that packs nothing, for its frame and its Adler-32: HDF5's own Fletcher-32 takes a hole, zeros with a sum of zero, for data
+CHECKED = {"compression": "gzip", "compression_opts": 0}
 _CHUNK_BYTES = 2**16
 _SEAL = "checksum"
 _TEXT = h5py.string_dtype()
@@ -135,11 +136,11 @@ def extend(file: h5py.File, name: str, first: int, values: np.ndarray, n_hint: i
     """Rows ``first`` and on of a dataset, made where it is not there yet, in chunks of whole frames."""
     if name not in file:
         # a frame's worth of what never changes takes no room once compressed
-        packed = {"compression": "gzip", "shuffle": True} if name.split("/")[2] in _CONSTANT else {}
+        kept = {"compression": "gzip", "shuffle": True} if name.split("/")[2] in _CONSTANT else CHECKED
         length = _chunk(max(1, int(np.prod(values.shape[1:]))) * values.dtype.itemsize, n_hint)
         dataset = file.create_dataset(
             name, shape=(0, *values.shape[1:]), maxshape=(None, *values.shape[1:]), dtype=values.dtype,
-            chunks=(length, *values.shape[1:]), **CHECKED, **packed,
+            chunks=(length, *values.shape[1:]), **kept,
         )  # fmt: skip
         path = name.split("/")
         known = file_units(units).get(path[-2] if path[-1] == "value" else path[-1])

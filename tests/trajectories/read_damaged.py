@@ -15,7 +15,11 @@ def everything(path: Path) -> dict[str, Any]:
         found = {name: getattr(reader, name) for name in ("steps", "times", "cells", "masses", "species", "pbc", "names", "provenance")}
         found |= {name: reader.frames(name) for name in ("position", "velocity", "force")}
         found |= {name: reader.observable(name) for name in ("kinetic_energy", "potential_energy")}
-        return found | {"units": reader.units.name, "counts": (len(reader), reader.n_systems, reader.n_particles)}
+        return found | {
+            "units": reader.units.name,
+            "charges": reader[0].system.charges,
+            "counts": (len(reader), reader.n_systems, reader.n_particles),
+        }
 
 
 def outcome(path: Path, whole: dict[str, Any]) -> str:

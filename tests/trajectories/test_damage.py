@@ -13,6 +13,7 @@ import pytest
 
 from integrators.state import State
 from trajectories import checkpoint
+from trajectories._layout import series
 from trajectories.checkpoint import Checkpoint
 from trajectories.h5md import H5MDReader, universe
 from trajectories.writer import H5MDWriter
@@ -60,6 +61,38 @@ def test_two_hundred_files_with_a_flipped_byte(run: Path) -> None:
 def test_two_hundred_files_cut_short(run: Path) -> None:
     said = outcomes(run, damaged(run, 200, lambda content, stream: bytes(content[: stream.integers(len(content))])))
     assert set(said) == {"refused"}
+
+
+def hollow(content: bytearray, stream: np.random.Generator) -> bytes:
+    """A hole, as file systems leave them: zeros from one page on."""
+    first = 4096 * int(stream.integers(1, len(content) // 4096))
+    last = first + 4096 * int(stream.integers(1, 20))
+    content[first:last] = bytes(len(content[first:last]))
+    return bytes(content)
+
+
+def test_files_with_holes(run: Path) -> None:
+    said = outcomes(run, damaged(run, 50, hollow))
+    assert set(said) <= {"same", "refused"}  # the same where the hole is in what is read of one frame only, masses for one
+    assert said.count("refused") > 40
+
+
+def test_chunks_that_are_holes(run: Path) -> None:
+    """Each chunk of each series in turn, all of it: zeros do not pass for a frame."""
+    places = []
+    with h5py.File(run) as file:
+        for data in series(file):
+            infos = [data.id.get_chunk_info(k) for k in range(data.id.get_num_chunks())]
+            assert all(info.filter_mask == 0 for info in infos), data.name  # HDF5 leaves out a filter that fails
+            read = infos[:1] if data.name.split("/")[3] in ("species", "mass", "charge", "box") else infos
+            places += [(info.byte_offset, info.size) for info in read]
+    copies = []
+    for k, (first, size) in enumerate(places):
+        content = bytearray(run.read_bytes())
+        content[first : first + size] = bytes(size)
+        copies.append(run.with_name(f"{k}.h5md"))
+        copies[-1].write_bytes(content)
+    assert set(outcomes(run, copies)) == {"refused"}
 
 
 def test_the_test_sees_garbage(run: Path, tmp_path: Path) -> None:
