@@ -14,6 +14,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -213,8 +214,11 @@ def recover(path: str | Path) -> bool:
 
     Raises `Live` where that process still runs, and OSError where the file cannot be written.
     """
+    if not journal_of(path).exists():
+        return False
     if _read_journal(path) is None:
-        return False  # a live process' own journal too: whoever opens the file finds its lock
+        _clear(path)
+        return False
     fd = _opened(_real(path), Path(path))
     try:
         mended = _mend(fd, path)
@@ -225,6 +229,17 @@ def recover(path: str | Path) -> bool:
     if mended:
         warnings.warn(f"{path} was left in the middle of a write; it has been mended from its journal", Mended, stacklevel=2)
     return mended
+
+
+def _clear(path: str | Path) -> None:
+    """Remove a journal of which nothing was applied, left by a process that is no more; one that lives holds the file's lock."""
+    with suppress(OSError):  # a file that is only to be read is whole with such a journal too
+        fd = _opened(_real(path), Path(path))
+        try:
+            if _read_journal(path) is None:
+                journal_of(path).unlink(missing_ok=True)
+        finally:
+            os.close(fd)
 
 
 def _mend(fd: int, path: str | Path) -> bool:

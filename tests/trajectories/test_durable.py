@@ -142,6 +142,7 @@ def test_a_journal_that_is_not_whole_is_none(tmp_path: Path) -> None:
     for k in range(len(record)):
         journal_of(path).write_bytes(record[:k])
         assert not recover(path)
+        assert not journal_of(path).exists()
         flipped = bytearray(record)
         flipped[k] ^= 1
         journal_of(path).write_bytes(flipped)
@@ -166,6 +167,8 @@ def test_one_writer(tmp_path: Path) -> None:
         for fresh in (True, False):
             with pytest.raises(Live):
                 DurableFile(path, fresh=fresh)
+        assert not recover(path)
+        assert journal_of(path).exists()  # it is in use
         file.seek(0)
         file.write(b"two")
         journal_of(path).write_bytes(durable._record(3, [(0, zlib.crc32(b"one"), b"six")]))
