@@ -7,18 +7,18 @@ from numba import float64, int64, uint64
 
 from integrators._heat import chain, noise
 from integrators._kepler import kepler_coefficients
-from systems.kernel import KERNEL, jit
+from systems.kernel import KERNEL, inlined, jit
 
 DRIFT, KICK, JUMP, KEPLER, POST_NEWTONIAN, POST_NEWTONIAN_HELIOCENTRIC, NOISE, CHAIN = range(8)
 
 
-@jit
+@inlined
 def matrix(room, n):
     """The first 3 n numbers of a flat array as [3, n]."""
     return room[: 3 * n].reshape(3, n)
 
 
-@jit
+@inlined
 def jump(x, p, masses, star, h):
     for a in range(3):
         total = 0.0
@@ -30,7 +30,7 @@ def jump(x, p, masses, star, h):
                 x[a, i] += move
 
 
-@jit
+@inlined
 def kepler(x, p, masses, star, mu, h):
     total = masses.sum()
     for i in range(x.shape[1]):
@@ -50,7 +50,7 @@ def kepler(x, p, masses, star, mu, h):
         p[2, i] += m * df * qz + dg * p[2, i]
 
 
-@jit
+@inlined
 def post_newtonian(x, p, start, masses, star, mu, c2, sweeps, heliocentric, h):
     """The implicit midpoint rule of `integrators.relativity.PostNewtonian`; ``start`` is room for the momenta before the step."""
     n = x.shape[1]

@@ -9,7 +9,7 @@ import numpy as np
 
 from integrators._philox import three_normals
 from integrators.weights import WEIGHTS
-from systems.kernel import jit
+from systems.kernel import inlined
 
 SETTINGS = 12
 # columns of a row: temperature and pressure (each first, last, duration and beginning of its ramp), then
@@ -18,13 +18,13 @@ _WEIGHTS = WEIGHTS[4]
 _LOW, _32 = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 
-@jit
+@inlined
 def held(row, at, time):
     """The quantity that begins at column ``at``, at a time."""
     return row[at] + (row[at + 1] - row[at]) * min(max((time - row[at + 3]) / row[at + 2], 0.0), 1.0)
 
 
-@jit
+@inlined
 def noise(p, masses, row, h, time, seed, count, system, stopped):
     """Friction and noise on the momenta; those of the particles ``stopped`` [any] become zero."""
     low, high = np.uint64(seed) & _LOW, np.uint64(seed) >> _32
@@ -40,20 +40,20 @@ def noise(p, masses, row, h, time, seed, count, system, stopped):
         p[0, i] = p[1, i] = p[2, i] = 0.0
 
 
-@jit
+@inlined
 def _swing(v, k, h, pull):
     slowed = math.exp(-0.25 * h * v[k + 1]) if k + 1 < len(v) else 1.0
     v[k] = (v[k] * slowed + 0.5 * h * pull) * slowed
 
 
-@jit
+@inlined
 def _pull(v, k, twice, degrees, heat, one):
     if k == 0:
         return (twice - degrees * heat) / (degrees * one)
     return ((degrees * one if k == 1 else one) * v[k - 1] ** 2 - heat) / one
 
 
-@jit
+@inlined
 def chain(p, masses, row, h, time, memory):
     """A Nose-Hoover chain, whose positions and velocities are memory [2, length]."""
     heat, degrees = held(row, HEAT, time), row[DEGREES]
@@ -78,7 +78,7 @@ def chain(p, masses, row, h, time, memory):
         p[2, i] *= scale
 
 
-@jit
+@inlined
 def push(rate, torque, row, h, time, n):
     """The cell's rate of strain [3, 3] under ``torque`` [3, 3]."""
     mass = (n + 1) * held(row, HEAT, time) * row[PERIOD] ** 2
@@ -92,7 +92,7 @@ def push(rate, torque, row, h, time, n):
             rate[a, a] += h / mass * mean
 
 
-@jit
+@inlined
 def cell_kick(rate, virial, volume, row, h, time, n):
     """The virial, less the pressure's share, acts on the cell."""
     torque = virial.copy()
@@ -102,7 +102,7 @@ def cell_kick(rate, virial, volume, row, h, time, n):
     push(rate, torque, row, h, time, n)
 
 
-@jit
+@inlined
 def cell_kinetic(p, masses, rate, row, h, time):
     """The particles' motion acts on the cell."""
     flux, n = np.zeros((3, 3)), p.shape[1]
@@ -116,7 +116,7 @@ def cell_kinetic(p, masses, rate, row, h, time):
     push(rate, flux, row, h, time, n)
 
 
-@jit
+@inlined
 def _exponential(rates, axes, factor, shift):
     """axes diag(exp(factor * rates + shift)) axes^T."""
     out = np.zeros((3, 3))
@@ -128,7 +128,7 @@ def _exponential(rates, axes, factor, shift):
     return out
 
 
-@jit
+@inlined
 def _turn(vectors, matrix):
     """Each column of vectors [3, n], a row vector, times the matrix, in place."""
     for i in range(vectors.shape[1]):
@@ -137,7 +137,7 @@ def _turn(vectors, matrix):
             vectors[b, i] = x * matrix[0, b] + y * matrix[1, b] + z * matrix[2, b]
 
 
-@jit
+@inlined
 def stretch(x, p, cell, rate, h):
     """Positions [3, n] and cell [3, 3] follow the rate of strain, momenta the other way."""
     rates, axes = np.linalg.eigh(rate)
@@ -148,7 +148,7 @@ def stretch(x, p, cell, rate, h):
     _turn(cell.T, there)
 
 
-@jit
+@inlined
 def cell_noise(rate, row, h, time, n, seed, count, system):
     """Friction and noise on the rate of strain."""
     low, high = np.uint64(seed) & _LOW, np.uint64(seed) >> _32

@@ -2,12 +2,12 @@
 
 import math
 
-from systems.kernel import jit
+from systems.kernel import inlined
 
 TURN = 2.0 * math.pi
 
 
-@jit
+@inlined
 def stumpff(z):
     """c0 ... c3 of z: a series for small arguments, quadrupling of the argument for others."""
     halvings = 0
@@ -28,14 +28,14 @@ def stumpff(z):
     return c0, c1, c2, c3
 
 
-@jit
+@inlined
 def kepler_equation(X, r0, eta, zeta, beta):
     """r0 X + eta G2 + zeta G3, which grows with X everywhere, and its slope, the distance r."""
     _, c1, c2, c3 = stumpff(beta * X * X)
     return X * (r0 + X * (eta * c2 + X * zeta * c3)), r0 + X * (eta * c1 + X * zeta * c2)
 
 
-@jit
+@inlined
 def bracketed(r0, eta, zeta, beta, t):
     """The root of Kepler's equation for a time of either sign by Newton's steps that never leave a shrinking bracket."""
     sign = 1.0 if t > 0.0 else -1.0
@@ -67,7 +67,7 @@ def bracketed(r0, eta, zeta, beta, t):
     return sign * X
 
 
-@jit
+@inlined
 def kepler_coefficients(qx, qy, qz, vx, vy, vz, mu, dt):
     """f - 1, g, f', g' - 1 of one body; see `integrators.kepler.kepler_coefficients`."""
     r2 = qx * qx + qy * qy + qz * qz

@@ -6,14 +6,14 @@ import numpy as np
 
 from integrators._driver import CHAIN, DRIFT, KICK, NOISE
 from integrators._heat import cell_kick, cell_kinetic, cell_noise, chain, noise, stretch
-from systems.kernel import jit
+from systems.kernel import inlined, jit
 
 CELL_KICK, CELL_KINETIC, STRETCH, CELL_NOISE = range(20, 24)
 DONE, LIST, FORCES = range(3)  # what it stops for: its end, a list that may miss pairs, forces
 STEP, OPERATION, FRESH, DRAWS = range(4)  # where it stands
 
 
-@jit
+@inlined
 def _determinant(m):
     return (
         m[0, 0] * (m[1, 1] * m[2, 2] - m[1, 2] * m[2, 1])
@@ -22,7 +22,7 @@ def _determinant(m):
     )
 
 
-@jit
+@jit  # not inlined: its linear algebra takes seconds to compile, and its answer changes no number
 def holds(x, cell, before, before_cell, moves, reach, cutoff):
     """Whether a list made ``before`` misses no pair nearer than the cutoff: `systems.neighbors.NeighborList` says why."""
     strain, least = np.eye(3), 1.0

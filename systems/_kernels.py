@@ -2,7 +2,7 @@
 
 import math
 
-from systems.kernel import jit
+from systems.kernel import inlined, jit
 
 
 @jit
@@ -35,7 +35,7 @@ def coulomb(x, masses, charges, parameters, forces):
     return energy
 
 
-@jit
+@inlined
 def gravity(x, masses, charges, parameters, forces):
     """parameters: G, softening squared, body left out (-1: none)."""
     constant, eps2, omit = parameters[0], parameters[1], int(parameters[2])
@@ -74,7 +74,7 @@ def oblate_gravity(x, masses, charges, parameters, forces):
     return energy
 
 
-@jit
+@inlined
 def oblateness(x, masses, constant, parameters, at, forces):
     """The J2 term of the body whose five parameters begin at ``at`` upon all others, and their pull back on it."""
     k, px, py, pz = int(parameters[at]), parameters[at + 2], parameters[at + 3], parameters[at + 4]

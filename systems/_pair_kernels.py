@@ -11,14 +11,14 @@ from functools import partial
 
 import numpy as np
 
-from systems.kernel import jit
+from systems.kernel import inlined, jit
 from systems.pair_kernel import FORCES, VIRIAL
 
 FORCE_SHIFT, SWITCH, SHIFT = range(3)  # in the order of `systems.lennard_jones.Truncation`
 _U = np.uint64  # an index without a sign is not tested for being negative
 
 
-@jit
+@inlined
 def longest(first, last, starts):
     """The most pairs that one centre has."""
     most = 0
@@ -27,7 +27,7 @@ def longest(first, last, starts):
     return most
 
 
-@partial(jit, reorder=False)
+@partial(inlined, reorder=False)
 def near(k, x, table, starts, j, image, cutoff2, dx, dy, dz, d2):
     """Offsets from particle k to its neighbours within the cutoff, and their squared lengths; returns how many."""
     xk, yk, zk = x[k, 0], x[k, 1], x[k, 2]
@@ -41,7 +41,7 @@ def near(k, x, table, starts, j, image, cutoff2, dx, dy, dz, d2):
     return m
 
 
-@jit
+@inlined
 def law(r2, c12, c6, at_cutoff, slope, kind, cutoff2, per_width):
     """u and u' / r of Lennard-Jones."""
     inverse = 1.0 / r2
@@ -61,7 +61,7 @@ def law(r2, c12, c6, at_cutoff, slope, kind, cutoff2, per_width):
     return u, w
 
 
-@jit
+@inlined
 def forces_of(m, dx, dy, dz, d2, constants, kind):
     """The force on a centre from its near pairs."""
     c12, c6, at_cutoff, slope, cutoff2, per_width = constants
@@ -74,7 +74,7 @@ def forces_of(m, dx, dy, dz, d2, constants, kind):
     return fx, fy, fz
 
 
-@jit
+@inlined
 def energy_of(m, d2, constants, kind):
     """The energy of a centre's near pairs."""
     c12, c6, at_cutoff, slope, cutoff2, per_width = constants
@@ -85,7 +85,7 @@ def energy_of(m, d2, constants, kind):
     return energy
 
 
-@jit
+@inlined
 def virial_of(m, dx, dy, dz, d2, constants, kind):
     """Sums of -w d d over a centre's near pairs: xx, xy, xz, yy, yz, zz."""
     c12, c6, at_cutoff, slope, cutoff2, per_width = constants

@@ -8,7 +8,7 @@ compiled once, whatever the potential, and its copy on disk can never hold an ol
 
 import hashlib
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -36,19 +36,25 @@ def _sources(folder: str) -> str:
     return digest.hexdigest()[:12]
 
 
-def jit(function: Callable[..., Any], *, reorder: bool = True, exact: bool = False) -> Any:
+def jit(function: Callable[..., Any], *, reorder: bool = True, exact: bool = False, inline: bool = False) -> Any:
     """Compile a function of the packages with numba, without the interpreter's lock, kept on disk where any folder can be written.
 
-    Without ``reorder`` sums are taken in the order in which they are written; ``exact`` rounds every operation as NumPy does.
+    Without ``reorder`` sums are taken in the order in which they are written; ``exact`` rounds every operation as NumPy does. ``inline``
+    makes it a part of whatever compiled function calls it, as `inlined` does.
 
     numba looks at the file of the function alone, not at those of the functions it calls; so the copy on disk is named after them all.
     """
-    options = {**_OPTIONS, "fastmath": set() if exact else FASTMATH if reorder else FASTMATH - {"reassoc"}}
+    options = {**_OPTIONS, "forceinline": inline, "fastmath": set() if exact else FASTMATH if reorder else FASTMATH - {"reassoc"}}
     function.__qualname__ += f"_{_sources(str(Path(function.__code__.co_filename).parent))}"
     try:
         return njit(function, cache=True, **options)
     except RuntimeError:  # no place for the cache: read-only packages and no home
         return njit(function, **options)
+
+
+# A function that others call must be in them. Where it is not, the process that compiles both takes the one copy, and those that find the
+# caller on disk the other, which was optimised again, with sums in another order: then the first run has other bits than all later ones.
+inlined = partial(jit, inline=True)
 
 
 @cache

@@ -1,5 +1,9 @@
 """A run that is stopped and resumed from its last state is the same run, bit for bit, in both interpreters."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -109,3 +113,34 @@ def test_times_are_resumed_to_the_bit(time: float, dt: float, first: int) -> Non
     *_, half = rollout(flow, start, dt, first, first)
     for state in rollout(flow, half, dt, 60 - first):
         assert state.time == times[state.step]
+
+
+_CHILD = """
+import hashlib
+from ase.build import bulk
+from integrators.ensembles import langevin_baoab
+from integrators.random import Random
+from integrators.state import State
+from integrators.velocities import maxwell_boltzmann
+from systems.lennard_jones import LennardJones
+from systems.molecules import from_atoms
+from systems.units import METAL
+from trajectories.rollout import rollout
+
+system = maxwell_boltzmann(from_atoms(bulk("Ar", "fcc", 5.3, cubic=True) * 2), 60.0, Random(1))
+found = hashlib.sha256()
+for state in rollout(langevin_baoab(LennardJones(0.0104, 3.4), 60.0, 0.01), State(system, random=Random(2)), 0.05, 40, 1):
+    for values in (state.system.positions, state.system.momenta, *state.evaluation[:4]):
+        found.update(values.tobytes())
+print(found.hexdigest())
+"""
+
+
+@pytest.mark.slow
+def test_the_first_run_on_a_machine_has_the_bits_of_the_next(tmp_path: Path) -> None:
+    """The one compiles, the other finds what was compiled on disk."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    runs = [subprocess.run([sys.executable, "-c", _CHILD], env=environment, capture_output=True, text=True, check=False) for _ in range(2)]
+    assert runs[0].stdout, runs[0].stderr
+    assert list(tmp_path.rglob("*.nbc"))
+    assert runs[1].stdout == runs[0].stdout
