@@ -165,7 +165,7 @@ def estimated_bytes(n_frames: int, n_particles: int, n_systems: int, *, cells: b
     rows = [24 * flat] * 3 + [8 * n_systems] * scalars + [72 * n_systems] * cells + [8, 8]
     changing = sum(-(-n_frames // _chunk(row, n_frames)) * _chunk(row, n_frames) * row for row in rows)
     constant = sum(-(-n_frames // _chunk(row, n_frames)) * (150 + row / 200) for row in (4 * flat, 8 * flat, 8 * flat, 72, 3))
-    return changing + constant + 4e4
+    return changing + constant + 2.2e4
 
 
 def seal(file: h5py.File) -> None:

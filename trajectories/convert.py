@@ -1,5 +1,7 @@
 """Runs as files of other formats: extended XYZ, ASE's .traj, DCD by MDAnalysis."""
 
+import errno
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -95,6 +97,22 @@ def _write_dcd(reader: H5MDReader, path: Path, which: int | None) -> None:
         warnings.filterwarnings("ignore", "No dimensions set")  # as it should be: there is no box
         for _ in u.trajectory:
             writer.write(chosen)
+    with MDAnalysis.lib.formats.libdcd.DCDFile(str(path)) as written:  # its writer does not hear of a full disk
+        if len(written) != len(u.trajectory):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 FORMATS: dict[str, Callable[[H5MDReader, Path, int | None], None]] = {".xyz": _write_xyz, ".traj": _write_traj, ".dcd": _write_dcd}
+
+
+def convert_run(reader: H5MDReader, path: Path, system: int | None = None) -> None:
+    """Write a run in the format of the path's ending, one system of it or all; what is there stays until the new file is whole.
+
+    Raises KeyError for an ending that is not in `FORMATS`, OSError where the disk does not take the file: nothing of it is left then.
+    """
+    temporary = path.with_name(f"{path.stem}.tmp{path.suffix}")
+    try:
+        FORMATS[path.suffix](reader, temporary, system)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -25,7 +25,7 @@ _PLACE = struct.Struct("<QII")  # where a page's bytes go, how many they are, an
 _CHECK = struct.Struct("<I")
 
 
-OPEN_ELSEWHERE = "it is open in another program, perhaps the run that writes it; close that, or wait for its end"
+OPEN_ELSEWHERE = "it is open in another program, perhaps the run that writes it; wait for its end, or look at a copy of the file"
 
 
 class Live(OSError):

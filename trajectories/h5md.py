@@ -59,7 +59,7 @@ class H5MDReader:
         if not -len(self) <= k < len(self):
             raise IndexError(f"frame {k} of {len(self)}")
         k %= len(self)
-        moved = {"positions": self.frames("position", k), "momenta": self.frames("velocity", k) * self.masses[:, None]}
+        moved = {"positions": self.frames("position", k), "momenta": self._frames("velocity", k) * self.masses[:, None]}
         system = replace(self._system, **moved, cell=self._cell(k))
         forces, energy = self.frames("force", k) if "force" in self._file[GROUP] else None, self.observable("potential_energy", k)
         evaluation = None if forces is None else Evaluation(energy, forces)
@@ -90,6 +90,11 @@ class H5MDReader:
         return {key: value[()].decode() for key, value in self._file["parameters/provenance"].items()}
 
     @cached_property
+    def has_velocities(self) -> bool:
+        """False of trajectories of other programs that had none."""
+        return self.provenance.get("missing") != "velocities"
+
+    @cached_property
     def masses(self) -> np.ndarray:
         """[n_particles]."""
         return np.asarray(self._read(f"{GROUP}/mass/value", 0)[: self.n_particles])
@@ -98,6 +103,12 @@ class H5MDReader:
     def species(self) -> np.ndarray:
         """[n_particles]; 0 where there are none."""
         return np.asarray(self._read(f"{GROUP}/species/value", 0)[: self.n_particles])
+
+    @cached_property
+    def charges(self) -> np.ndarray:
+        """[(n_systems,) n_particles]."""
+        flat = self._read(f"{GROUP}/charge/value", 0)
+        return flat if self.n_systems is None else flat.reshape(self.n_systems, self.n_particles)
 
     @cached_property
     def frozen(self) -> list[int]:
@@ -129,15 +140,26 @@ class H5MDReader:
 
     def frames(self, element: str, which: int | slice = slice(None)) -> np.ndarray:
         """Some frames of "position", "velocity" or "force", [(frames,) (n_systems,) n_particles, 3]."""
+        if element == "velocity" and not self.has_velocities:
+            raise ValueError(f"{self.path} holds no velocities: the files it was imported from have none")
         if element not in ("position", "velocity", "force") or element not in self._file[GROUP]:
             raise ValueError(f"the run has no element {element!r}; take position, velocity or force")
+        return self._frames(element, which)
+
+    def _frames(self, element: str, which: int | slice) -> np.ndarray:
         values = self._read(f"{GROUP}/{element}/value", self._whole(which)) / self._scale(element)
         return values if self.n_systems is None else values.reshape(*values.shape[:-2], self.n_systems, self.n_particles, 3)
 
     def observable(self, name: str, which: int | slice = slice(None)) -> np.ndarray | None:
         """Some frames of an observable, [(frames,)] or [(frames,) n_systems]; None where the run has none of that name."""
         path = f"{OBSERVABLES}/{name}/value"
+        if name == "kinetic_energy" and not self.has_velocities:
+            return None
         return self._read(path, self._whole(which))[()] if path in self._file else None
+
+    def universe(self) -> Any:
+        """The run in MDAnalysis: `universe`."""
+        return universe(self.path)
 
     def _whole(self, which: int | slice) -> int | slice:
         """The choice within the frames that are whole."""
@@ -163,10 +185,8 @@ class H5MDReader:
 
     @cached_property
     def _system(self) -> System:
-        flat = self._read(f"{GROUP}/charge/value", 0)
-        charges = flat if self.n_systems is None else flat.reshape(self.n_systems, self.n_particles)
-        x = np.zeros((*charges.shape, 3))
-        return System(x, x, self.masses, self.species, charges, self._cell(0), self.pbc, self.units)
+        x = np.zeros((*self.charges.shape, 3))
+        return System(x, x, self.masses, self.species, self.charges, self._cell(0), self.pbc, self.units)
 
     def _cell(self, k: int) -> np.ndarray | None:
         """Of frame k: [3, 3], or [n_systems, 3, 3] where systems have their own."""
@@ -197,7 +217,7 @@ def universe(path: str | Path) -> Any:
 
     with H5MDReader(path) as reader:
         n_systems, n, names, species = reader.n_systems or 1, reader.n_particles, reader.names, reader.species
-        charges, masses = np.ravel(reader._system.charges), np.tile(reader.masses, n_systems)
+        charges, masses = np.ravel(reader.charges), np.tile(reader.masses, n_systems)
         convert, times = reader.units is METAL, reader.times
         spacing = float(times[1] - times[0]) * reader._scale("time") if len(times) > 1 else 1.0
     residues = np.repeat(np.arange(n_systems), n)
@@ -207,8 +227,10 @@ def universe(path: str | Path) -> Any:
     if species.any():
         from ase.data import chemical_symbols
 
-        u.add_TopologyAttr("elements", [chemical_symbols[k] for k in species] * n_systems)
-        names = names or [chemical_symbols[k] for k in species]
+        symbols = [chemical_symbols[k] for k in species]
+        for attribute in ("elements", "types"):
+            u.add_TopologyAttr(attribute, symbols * n_systems)
+        names = names or symbols
     u.add_TopologyAttr("names", (names or [str(k) for k in range(n)]) * n_systems)
     u.add_TopologyAttr("resids", np.arange(1, n_systems + 1))
     u.load_new(str(path), format="H5MD", convert_units=convert, dt=spacing)

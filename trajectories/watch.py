@@ -25,22 +25,25 @@ _FEW = 64  # particles whose pairs are simply all looked at
 
 @dataclass(frozen=True)
 class Limits:
-    """What a sound run keeps to: ``energy``, by which a system's total energy may differ from that of the frame before, and ``distance``,
-    below which no two particles come. What is not finite never is sound.
+    """What a sound run keeps to: ``energy``, by which a system's total energy may differ from that of the frame before, ``drift``, by
+    which from that at the run's start, and ``distance``, below which no two particles come. What is not finite never is sound.
     """
 
     energy: float = math.inf
     distance: float = 0.0
+    drift: float = math.inf
 
 
 class Breach(NamedTuple):
-    """What went wrong first: when, in which system of an ensemble, with which particles, and what it was in words."""
+    """What went wrong first: when, in which system of an ensemble, with which particles, what it was in words, and which of the limits
+    it was ("energy" or "distance"; empty where it was none)."""
 
     step: int
     time: float
     system: int | None
     particles: tuple[int, ...]
     what: str
+    limit: str = ""
     failed: bool = False  # forces, in an error of their own
 
 
@@ -56,8 +59,9 @@ class Exploded(RuntimeError):
 class Watch:
     """Looks at a run's states. Systems of an ensemble that go bad are held where they last were good, told of, and the others go on.
 
-    ``lost`` says which are held and since which step. `states` raises `Exploded` where no system is left, where the run is of a single
-    one, or where forces end in an error.
+    ``lost`` says which are held and since which step; ``start`` is the run's first state, where it is resumed; ``ending`` says whether the
+    next state will be the last, which is looked at in full. `states` raises `Exploded` where no system is left, where the run is of a
+    single one, or where forces end in an error.
     """
 
     flow: Flow
@@ -66,12 +70,15 @@ class Watch:
     tell: Callable[[Breach], None]
     threads: int | None = None
     lost: dict[int, int] = field(default_factory=dict)
+    start: State | None = None
+    ending: Callable[[], bool] = lambda: False
 
     def states(self, state: State, n_steps: int, every: int, phase: int = 0, frame: System | None = None) -> Iterator[State]:
         """As `trajectories.rollout.advance`; ``frame`` is the last frame's system, where the state is beyond it."""
         begin, end = state.step - phase, state.step + n_steps
         states = self._advance(state, n_steps, every, phase)
         good = looked = now = next(states)  # the last frame, and the last state that was looked at in full
+        self.start = self.start or now
         if frame is not None:
             good = next(self._advance(replace(state, system=frame, coordinates=None).at(begin, self.dt), 0, 1))
         yield now
@@ -93,7 +100,10 @@ class Watch:
                 kept = (new.step - begin) % every == 0
                 # between frames too, so that not too many steps of a slow calculator are run again
                 whole = kept or (new.evaluation is not None and (new.step - begin) % max(1, every // _LOOKS) == 0)
-                bad = self._breaches(good, new, whole)
+                look = new
+                if not whole and self.ending():  # who goes on from it has no good state before it
+                    look, whole = self._evaluated(new), True
+                bad = self._breaches(good, look, whole)
                 for breach in bad:
                     first = self._first(good, looked, new.step, breach.system)
                     self._hold(breach if first is None or first.failed else first, good)
@@ -109,6 +119,15 @@ class Watch:
             now = new
             yield now
 
+    def _evaluated(self, state: State) -> State:
+        """With the forces that a state between frames may lack, where they can be had."""
+        potential = getattr(self.flow, "potential", None)
+        if potential is None or state.evaluation is not None:
+            return state
+        with suppress(Exception):  # the next step would find out
+            return replace(state, evaluation=potential(state.system))
+        return state
+
     def _advance(self, state: State, n_steps: int, every: int, phase: int = 0) -> Iterator[State]:
         """The run from a state on, systems that are lost held where they are in it."""
         return advance(self.flow, state, self.dt, n_steps, every, threads=self.threads, phase=phase, held=tuple(self.lost))
@@ -122,18 +141,19 @@ class Watch:
 
     def _breaches(self, before: State, now: State, whole: bool) -> list[Breach]:
         """What is wrong with a state, at most one thing of each system that is not lost; ``whole`` says that it has an evaluation."""
-        found = _not_finite(now.system.positions, now.system.momenta)
+        found, limits = _not_finite(now.system.positions, now.system.momenta), dict[int, str]()
         if now.system.cell is not None:
             cells = _not_finite(np.broadcast_to(now.system.cell, (*now.system.positions.shape[:-2], 3, 3)), what="cell")
             found = dict.fromkeys(cells, ((), "its cell is not finite")) | found
         if whole:
             with np.errstate(all="ignore"):  # what overflows is found
-                for look in (self._forces, self._energy, self._distance):
-                    for system, (particles, what) in look(before, now).items():
-                        found.setdefault(system, (particles, what))
+                for look, limit in ((self._forces, ""), (self._energy, "energy"), (self._distance, "distance")):
+                    for system, fault in look(before, now).items():
+                        if system not in found:
+                            found[system], limits[system] = fault, limit
         single = now.system.n_systems is None
         return [
-            Breach(now.step, now.time, None if single else system, particles, what)
+            Breach(now.step, now.time, None if single else system, particles, what, limits.get(system, ""))
             for system, (particles, what) in sorted(found.items())
             if system not in self.lost
         ]
@@ -150,18 +170,17 @@ class Watch:
         return found
 
     def _energy(self, before: State, now: State) -> "_Found":
-        if not math.isfinite(self.limits.energy) or before is now:
-            return {}
-        old, new = _total(before), _total(now)
-        if old is None or new is None:
-            return {}
         found: _Found = {}
-        for system in np.flatnonzero(~(abs(new - old) <= self.limits.energy)).tolist():
-            gain = _own(kinetic_energies(now.system) - kinetic_energies(before.system), system)
-            found[system] = (
-                (int(abs(gain).argmax()),),
-                f"the energy has gone from {old[system]:.6g} to {new[system]:.6g} {now.system.units.energy}".rstrip(),
-            )
+        for since, most in ((before, self.limits.energy), (self.start, self.limits.drift)):
+            if not math.isfinite(most) or since is None or since is now:
+                continue
+            old, new = _total(since), _total(now)
+            if old is None or new is None:
+                continue
+            for system in np.flatnonzero(~(abs(new - old) <= most)).tolist():
+                gain = _own(kinetic_energies(now.system) - kinetic_energies(since.system), system)
+                text = f"the energy has gone from {old[system]:.6g} to {new[system]:.6g} {now.system.units.energy}".rstrip()
+                found.setdefault(system, ((int(abs(gain).argmax()),), text + ("" if since is before else " since the start")))
         return found
 
     def _distance(self, before: State, now: State) -> "_Found":

@@ -12,8 +12,12 @@ def temporary_of(path: str | Path) -> Path:
 def write_whole(path: str | Path, data: bytes) -> None:
     """Put ``data`` in place of whatever ``path`` holds."""
     temporary = temporary_of(path)
-    with open(temporary, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:  # a full disk is not to be left fuller
+        temporary.unlink(missing_ok=True)
+        raise
     os.replace(temporary, path)

@@ -13,6 +13,8 @@ from mcegnn.cli.rows import (
     conserved_rows,
     jpl_distance,
     jpl_rows,
+    lost_of,
+    lost_rows,
     matter,
     matter_rows,
     time_of,
@@ -61,6 +63,7 @@ def analyse(
             rows = [
                 ("frames", f"{len(reader):,}, time {drifts.times[0]:g} to {time_of(reader.units, float(drifts.times[-1]))}"),
                 ("particles", f"{reader.n_particles}" + (f" x {reader.n_systems} systems" if reader.n_systems else "")),
+                *lost_rows(reader),
                 *timing_rows(reader),
                 *conserved_rows(drifts, reader),
                 *matter_rows(reader),
@@ -116,6 +119,7 @@ def _summary(reader: Any, drifts: Any) -> dict[str, Any]:
         "time": float(drifts.times[-1]),
         "time_unit": reader.units.time,
         "timing": timings(reader),
+        "lost_systems": lost_of(reader),
         **{name.replace(" ", "_"): found for name, found in matter(reader).items()},
         **{f"{name}_drift": {"median": float(np.median(v)), "largest": float(v.max())} for name, v in largest.items()},
     }

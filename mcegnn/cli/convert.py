@@ -19,9 +19,10 @@ def convert(
 
     Example: `mcegnn convert planets.h5md planets.xyz`
     """
-    from trajectories.convert import FORMATS, refuse_together
+    from trajectories.convert import FORMATS, convert_run, refuse_together
     from trajectories.h5md import H5MDReader
 
+    failure = ""
     with mistakes():
         if output.suffix not in FORMATS:
             raise ValueError(f"cannot write {output}: its name must end in {', '.join(FORMATS)}")
@@ -37,5 +38,11 @@ def convert(
             n_frames = len(reader)
             refuse_together(reader, system)
             refuse_unwritable(output)
-            FORMATS[output.suffix](reader, output, system)
+            try:
+                convert_run(reader, output, system)
+            except OSError as error:
+                failure = error.strerror or str(error)
+    if failure:
+        typer.echo(f"mcegnn: writing {output} failed ({failure}); nothing of it is left", err=True)
+        raise typer.Exit(1)
     typer.echo(f"wrote {n_frames:,} frames to {output}")

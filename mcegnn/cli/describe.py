@@ -18,7 +18,8 @@ def estimated_bytes(config: Configuration) -> float:
 
 def room(config: Configuration, path: Path) -> str:
     """The file with its size, and the room that is left on its disk."""
-    return f"{path}, about {size(estimated_bytes(config))} ({size(shutil.disk_usage(path.parent).free)} free)"
+    needed, free = estimated_bytes(config), shutil.disk_usage(path.parent).free
+    return f"{path}, about {size(needed)} ({size(free)} free{', which is too little' if needed > free else ''})"
 
 
 def describe(config: Configuration, path: Path, n_steps: int) -> None:
@@ -44,4 +45,7 @@ def refuse_too_large(config: Configuration, path: Path) -> None:
     free = shutil.disk_usage(path.parent).free + (path.stat().st_size if path.exists() else 0)
     needed = estimated_bytes(config)
     if needed > free:
-        raise ValueError(f"the file would need about {size(needed)}, and {size(free)} are free; use a larger --every")
+        less = " or keep fewer frames with a larger --every" if config.every < config.n_steps else ""
+        raise ValueError(
+            f"{path} would need about {size(needed)}, and its disk has {size(free)} free; make room, name another with -o{less}"
+        )

@@ -18,19 +18,20 @@ from mcegnn import machine
 from mcegnn.cli.describe import room
 from mcegnn.cli.messages import mistakes, refuse_unwritable, size, table
 from mcegnn.cli.progress import Report, progress
-from mcegnn.cli.rows import TIMING, conserved_rows, jpl_rows, matter_rows, took
+from mcegnn.cli.rows import LOST, TIMING, conserved_rows, jpl_rows, lost_systems, matter_rows, took
 from mcegnn.cli.stops import Stops, stops
 from mcegnn.simulation import AtomsRun, Configuration
 from systems.system import System
 from trajectories import checkpoint
 from trajectories.checkpoint import Checkpoint
-from trajectories.watch import Breach, Exploded, Watch
+from trajectories.watch import Breach, Exploded, Watch, nearer
 from trajectories.whole import temporary_of
 from trajectories.writer import H5MDWriter
 
 _CHECKPOINT_SECONDS = 60.0
 _MOST_RELAXING = 1000
-_LOOSER = "--max-energy-jump off --min-distance off"
+_OPTIONS = {"energy": "--max-energy-jump", "distance": "--min-distance"}
+_TOLD = 10  # systems that go bad and are told of one by one
 
 
 def relaxed_start(config: Configuration, flow: Flow, quiet: bool) -> State:
@@ -77,7 +78,8 @@ class Job:
 
     @property
     def _resume_command(self) -> str:
-        return shlex.join(["mcegnn", "rollout", "--resume", str(self.path)])
+        path = str(self.path)
+        return shlex.join(["mcegnn", "rollout", "--resume", f"./{path}" if path.startswith("-") else path])
 
     def run(self, threads: int | None, quiet: bool, verbose: bool = False) -> None:
         """Roll out to the end; Ctrl-C and SIGTERM end at the last state with everything written, and say how to go on."""
@@ -85,31 +87,61 @@ class Job:
         with mistakes():
             refuse_unwritable(self.path)
             refuse_unwritable(temporary_of(checkpoint.path_of(self.path)))
-            watch = Watch(self.flow, self.config.dt, self.config.limits(), self._tell, threads, self.lost)
+            limits, asked = self.config.limits(), Stops()
+            watch = Watch(self.flow, self.config.dt, limits, self._tell, threads, self.lost, self._start(), lambda: asked.code is not None)
             states = watch.states(self.state, self.n_steps, self.config.every, self.state.step % self.config.every, self.frame)
             with words():
                 first = next(states)
+            self._refuse_near(first, limits.distance)
             writer = self._writer()
-        with stops() as stop, np.errstate(all="ignore"):  # numbers that overflow are told of in words
+        with stops(asked) as stop, np.errstate(all="ignore"):  # numbers that overflow are told of in words
             try:
                 with writer:
                     speed = self._written(states, first, writer, quiet, stop)
             except OSError as error:
-                left = f"{writer.n_written} frames are kept; make room and go on with: {self._resume_command}"
-                typer.echo(f"mcegnn: writing {self.path} failed ({error.strerror or ' '.join(str(error).split())}); {left}", err=True)
+                failed = f"writing {self.path} failed ({error.strerror or ' '.join(str(error).split())})"
+                typer.echo(f"mcegnn: {failed}; {self._kept(writer, 'make room and go on with')}", err=True)
                 raise typer.Exit(1) from None
             except KeyboardInterrupt:  # a second signal, which does not wait
-                typer.echo(f"stopped at once; {writer.n_written} frames are kept; go on with: {self._resume_command}", err=True)
+                typer.echo(f"stopped at once; {self._kept(writer, 'go on with')}", err=True)
                 raise typer.Exit(stop.code or 130) from None
         if stop.code is not None:
-            typer.echo(f"stopped; go on with: {self._resume_command}", err=True)
+            typer.echo(f"stopped; {self._kept(writer, 'go on with')}", err=True)
             raise typer.Exit(stop.code)
         if not quiet:
             self._summary(speed)
         if self.lost:
-            each = ", ".join(f"{system} (step {step:,})" for system, step in list(self.lost.items())[:10])
-            typer.echo(f"mcegnn: {len(self.lost)} of {self.config.n_systems} systems went bad and were held from then on: {each}", err=True)
+            went = f"{len(self.lost)} of {self.config.n_systems} systems went bad and were held from then on"
+            typer.echo(f"mcegnn: {went}: {lost_systems(self.lost)}", err=True)
             raise typer.Exit(3)
+
+    def _start(self) -> State | None:
+        """The run's first state, as its file has it; None where this is it."""
+        from trajectories.h5md import H5MDReader
+
+        if self.fresh:
+            return None
+        with H5MDReader(self.path) as reader:
+            return reader[0] if len(reader) else None
+
+    def _refuse_near(self, state: State, limit: float) -> None:
+        """ValueError where particles are too near each other before anything has moved."""
+        for system, (distance, i, j) in nearer(state.system, limit).items() if limit and not state.step else ():
+            names, unit = self.config.names, f" {self.config.units.length}".rstrip()
+            who = f"{names[i]} and {names[j]}" if names else f"particles {i} and {j}"
+            of = f" of system {system}" if self.config.n_systems > 1 else ""
+            relax = "relax them first (--relax)" if isinstance(self.config, AtomsRun) else "choose another start"
+            raise ValueError(
+                f"{who}{of} are {distance:.3g}{unit} apart at the start, nearer than {limit:g}{unit}; {relax}, or say --min-distance off"
+            )
+
+    def _kept(self, writer: H5MDWriter, again: str) -> str:
+        """What there is after a stop, and how it goes on."""
+        if not self.path.exists() and not checkpoint.path_of(self.path).exists():
+            return "nothing has been written yet; start again"
+        n = writer.n_written
+        frames = f"{n:,} {'frame is' if n == 1 else 'frames are'} kept; " if n else ""
+        return f"{frames}{again}: {self._resume_command}"
 
     def _written(self, states: Iterator[State], first: State, writer: H5MDWriter, quiet: bool, stop: Stops) -> tuple[float, float]:
         """The whole run in its file; returns what `_loop` does."""
@@ -125,8 +157,7 @@ class Job:
         except Exploded as error:
             self._exploded(error, writer)
             raise typer.Exit(3) from None
-        if stop.code is None:
-            writer.record(self._left(speed))
+        writer.record(self._lost() | ({} if stop.code else {f"{TIMING} from step {self.state.step}": json.dumps(self._timing(speed))}))
         return speed
 
     def _loop(self, states: Iterator[State], writer: H5MDWriter, report: Report, stop: Stops) -> tuple[float, float]:
@@ -153,7 +184,9 @@ class Job:
 
     def _tell(self, breach: Breach) -> None:
         """Of a system of an ensemble that is lost."""
-        typer.echo(f"warning: {self._what(breach)}; it is held where it was before, the others go on", err=True)
+        if len(self.lost) <= _TOLD:
+            more = "; of more such systems you are told at the end" if len(self.lost) == _TOLD else ""
+            typer.echo(f"warning: {self._what(breach)}; it is held where it was before, the others go on{more}", err=True)
 
     def _what(self, breach: Breach) -> str:
         """A breach in words."""
@@ -164,22 +197,27 @@ class Job:
 
     def _exploded(self, error: Exploded, writer: H5MDWriter) -> None:
         """Keep the last good frame, and say what happened and why, probably."""
+        breach = error.breach
+        if breach.system is not None and self.config.n_systems > 1:
+            self.lost.setdefault(breach.system, breach.step)
+        writer.record(self._lost())
         self._save(writer, error.good)
-        step = f"the time step of {self.config.time(self.config.dt)}"
-        kept = f"{writer.n_written} frames are kept, the last good state is of step {error.good.step:,}"
-        if error.breach.failed:
-            why = f"if particles have come too close, {step} is too long: start anew with a shorter one"
-            again = f"once the cause is mended, go on with: {self._resume_command}"
-        else:
-            model = f"{self.config.model} is outside of what it was trained on, or " if self.config.model else ""
-            why = f"probably {model}{step} is too long: start anew with a shorter one"
-            again = f"if it is sound, go on with: {self._resume_command} {_LOOSER}"
-        typer.echo(f"mcegnn: {self._what(error.breach)}; {why}; {kept}; {again}", err=True)
+        step = f"the time step of {self.config.time(self.config.dt)} is too long: start anew with a shorter one"
+        model = f"{self.config.model} is outside of what it was trained on, or " if self.config.model else ""
+        why = f"if particles have come too close, {step}" if breach.failed else f"probably {model}{step}"
+        n = writer.n_written
+        kept = f"{n:,} {'frame is' if n == 1 else 'frames are'} kept, the last good state is of step {error.good.step:,}"
+        typer.echo(f"mcegnn: {self._what(breach)}; {why}; {kept}", err=True)
+        if len(self.lost) > 1:
+            typer.echo(f"before it, other systems went bad: {lost_systems(self.lost)}", err=True)
+        if breach.failed:
+            typer.echo(f"if the cause lies elsewhere and is mended, go on with: {self._resume_command}", err=True)
+        elif breach.limit:
+            typer.echo(f"if the run is sound, go on without this limit: {self._resume_command} {_OPTIONS[breach.limit]} off", err=True)
 
-    def _left(self, speed: tuple[float, float]) -> dict[str, str]:
-        """What the file is told at the end."""
-        lost = {f"lost systems from step {self.state.step}": json.dumps(self.lost)} if self.lost else {}
-        return {f"{TIMING} from step {self.state.step}": json.dumps(self._timing(speed)), **lost}
+    def _lost(self) -> dict[str, str]:
+        """What the file is told of systems that went bad."""
+        return {f"{LOST} from step {self.state.step}": json.dumps(self.lost)} if self.lost else {}
 
     def _timing(self, speed: tuple[float, float]) -> dict[str, float]:
         return {

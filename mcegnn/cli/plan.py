@@ -154,6 +154,7 @@ def _solar(integrator: str, times: Times, options: Mapping[str, Any]) -> tuple[C
     if span is None and times.steps is None:
         span = ASTRONOMICAL.convert(10.0, "year")
     n_steps, dt = steps_of(times, dt, span, flexible=given_dt is None)
+    usual = dt
     if given_dt is None and span is not None and (times.every is None or times.every > 0):
         # the step is ours to choose, so it is made to divide the time into whole frames
         every = times.every or max(1, round(n_steps / FRAMES))
@@ -163,6 +164,8 @@ def _solar(integrator: str, times: Times, options: Mapping[str, Any]) -> tuple[C
         every = every_of(times, n_steps, max(1, n_steps // FRAMES))
     limit, body = bodies.longest_safe_step()
     warnings = []
+    if times.every is not None and given_dt is None and dt < 0.999 * usual:
+        warnings.append(f"the time step is {dt:.6g} days and not {usual:.6g}, so that --every {every} divides the run; choose it by --dt")
     if dt > limit:
         warnings.append(
             f"the time step of {dt:.3g} days is longer than a twentieth of {body}'s period ({limit * 20:.3g} days): its orbit "

@@ -36,18 +36,29 @@ def progress(total: int, what: str, *, head: str = "", done: int = 0, quiet: boo
 
 def _lines(total: int, what: str, head: str, done: int) -> Report:
     """A reporter for log files. The time left follows from the speed since the line before: later parts of a run may be slower."""
-    seen, last = time.monotonic(), done
-    wait = _FIRST_SECONDS
+    spoke, wait = time.monotonic(), _FIRST_SECONDS
+    seen, last = 0.0, done
 
     def report(now: int, text: str) -> None:
-        nonlocal seen, last, wait, head
-        taken = time.monotonic() - seen
-        if taken > wait:
+        nonlocal spoke, seen, last, wait, head
+        at = time.monotonic()
+        if not seen and now > done:  # what was compiled and loaded before says nothing of the speed
+            seen, last = at, now
+        if at - spoke > wait:
             if head:
                 typer.echo(head, err=True)
                 head = ""
-            left = f", about {taken * (total - now) / (now - last) / 60:.1f} minutes left" if now > last else ""
+            left = f", about {in_words((at - seen) * (total - now) / (now - last))} left" if now > last else ""
             typer.echo(f"{text}: {now:,} of {total:,} {what}{left}", err=True)
-            seen, last, wait = seen + taken, now, _LINE_SECONDS
+            wait = _LINE_SECONDS if left else _FIRST_SECONDS
+            spoke, seen, last = at, at if now > last else seen, now
 
     return report
+
+
+def in_words(seconds: float) -> str:
+    """A time to wait."""
+    for most, unit, name in ((100.0, 1.0, "seconds"), (6000.0, 60.0, "minutes"), (360000.0, 3600.0, "hours")):
+        if seconds < most:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{seconds / 86400:.0f} days"

@@ -5,6 +5,7 @@ from typing import Any
 
 import typer
 
+LOST = "lost systems"  # entries of the provenance that begin with it hold which systems went bad, and at which steps
 TIMING = "timing"  # entries of the provenance that begin with it hold how long a part of the run took
 
 
@@ -47,6 +48,28 @@ def timings(reader: Any) -> list[dict[str, float]]:
     """What was recorded by runs that came to their end, in the order of their steps."""
     found = [json.loads(value) for key, value in reader.provenance.items() if key.startswith(TIMING)]
     return sorted(found, key=lambda timing: timing["first"])
+
+
+def lost_of(reader: Any) -> dict[int, int]:
+    """Systems of an ensemble that went bad and were held, and the steps at which they did."""
+    found: dict[int, int] = {}
+    for key, value in reader.provenance.items():
+        if key.startswith(LOST):
+            for system, step in json.loads(value).items():
+                found[int(system)] = min(step, found.get(int(system), step))
+    return found
+
+
+def lost_systems(lost: dict[int, int]) -> str:
+    """The first ten of them in words."""
+    each = ", ".join(f"{system} (step {step:,})" for system, step in sorted(lost.items(), key=lambda one: one[1])[:10])
+    return each + (f" and {len(lost) - 10:,} more" if len(lost) > 10 else "")
+
+
+def lost_rows(reader: Any) -> list[tuple[str, ...]]:
+    """Which systems stand still, and are in all that is said of the run."""
+    lost = lost_of(reader)
+    return [("went bad and were held", f"{len(lost):,} of {reader.n_systems:,} systems: {lost_systems(lost)}")] if lost else []
 
 
 def run_of(reader: Any) -> Any:

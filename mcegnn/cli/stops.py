@@ -22,9 +22,8 @@ class Stops:
 
 
 @contextmanager
-def stops() -> Iterator[Stops]:
+def stops(noted: Stops) -> Iterator[Stops]:
     """Signals are noted within."""
-    noted = Stops()
     if threading.current_thread() is not threading.main_thread():  # signals come to the main thread only
         yield noted
         return

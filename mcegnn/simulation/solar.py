@@ -58,13 +58,16 @@ class SolarRun(Configuration):
         return [*([("integrator", integrator)] if self.integrator else []), ("start", f"Julian day {self.epoch} TDB")]
 
     def limits(self) -> Limits:
-        """``max_energy_jump`` is a part of the energy at the start, usually a tenth; of a dynamics model, which keeps none, nothing."""
+        """``max_energy_jump`` is a part of the energy at the start, usually a tenth, from frame to frame and in all; of a dynamics model,
+        which keeps none, nothing."""
         if not self.integrator and self.max_energy_jump is None:
             return Limits(distance=self.min_distance or 0.0)
         system, part = self.solar.system, 0.1 if self.max_energy_jump is None else self.max_energy_jump
         energy = self.solar.gravity(oblate=self.oblate)(system).energy
         assert energy is not None
-        return Limits(part * (abs(float(energy)) + float(kinetic_energy(system))), self.min_distance or 0.0)
+        # of bound bodies a third of both is the total energy, which may be near zero where some are not bound
+        most = part * (abs(float(energy)) + float(kinetic_energy(system))) / 3.0
+        return Limits(most, self.min_distance or 0.0, drift=most)
 
     def start(self) -> State:
         """Where the bodies are at the epoch."""

@@ -185,10 +185,10 @@ def signalled(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], AbstractContex
 
     @contextmanager
     def at(step: int) -> Iterator[None]:
-        advance = trajectories.watch.advance
+        advance, came = trajectories.watch.advance, False
 
         def interrupted(*arguments: Any, **more: Any) -> Iterator[Any]:
-            came = False
+            nonlocal came
             for state in advance(*arguments, **more):
                 if state.step >= step and not came:
                     came = True

@@ -189,7 +189,7 @@ def test_a_calculator_that_fails_on_the_way(structures: Path, cli: Run) -> None:
     outcome = cli(*run, "--potential", "breaking:Breaking:after=13")
     assert outcome.code == 3
     assert "at step 12 (time 12 fs): the forces failed (KeyError: 'no such atom')" in outcome.err
-    assert outcome.err.count("\n") == 1
+    assert outcome.err.count("\n") == 2
     with H5MDReader("argon.h5md") as reader:
         np.testing.assert_array_equal(reader.steps, [0, 5, 10])
     assert checkpoint.load("argon.h5md").state.step == 11

@@ -163,12 +163,14 @@ def test_a_resume_elsewhere_says_so(succeed: Run, cli: Run) -> None:
 
 
 def test_an_explosion(structures: Path, cli: Run, succeed: Run) -> None:
-    """Exit code 3 and a sentence with step, time, particle and cause; the frames before are kept, and looser limits let it go on."""
+    """Exit code 3 and a sentence with step, time, particle and cause; the frames before are kept, and a looser limit lets it go on."""
     arguments = ("rollout", "argon.xyz", *LENNARD_JONES, "--temperature", "40 K", "--dt", "105 fs", "--every", 10, "--steps", 1000)
     outcome = cli(*arguments, "-o", "run.h5md", "--quiet")
     assert outcome.code == 3
     assert outcome.out == ""
-    assert outcome.err.count("\n") == 1
+    assert outcome.err.splitlines()[1:] == [
+        "if the run is sound, go on without this limit: mcegnn rollout --resume run.h5md --max-energy-jump off"
+    ]
     for words in ("mcegnn: at step ", " ps), particle ", "the energy has gone from ", " eV; probably the time step of 105 fs is too long"):
         assert words in outcome.err
     step = int(outcome.err.split("at step ")[1].split()[0])
@@ -193,14 +195,18 @@ def test_limits_are_options(structures: Path, cli: Run, succeed: Run) -> None:
     outcome = cli(*charged, "--max-energy-jump", "1e-12")
     assert outcome.code == 3
     assert outcome.err.count("the energy has gone from") == 3
-    assert cli(*charged, "--min-distance", "2").code == 3
+    near = cli(*charged, "--min-distance", "2")
+    assert near.code == 2
+    assert "particles 1 and 4 of system 0 are 1.12 apart at the start, nearer than 2; choose another start" in near.err
     succeed(*charged, "--min-distance", "off", "--max-energy-jump", "off")
     solar = ("rollout", "solar", "--steps", 200, "--dt", "0.5 day", "--every", 10, "--force")
-    assert "Earth and Moon: they are 0.0027 au apart, nearer than 0.5 au" in cli(*solar, "--min-distance", "0.5 au").err
-    assert "they are" in cli(*solar, "--min-distance", "1e8 km").err
+    assert "Earth and Moon are 0.00269 au apart at the start, nearer than 0.5 au" in cli(*solar, "--min-distance", "0.5 au").err
+    assert "apart at the start" in cli(*solar, "--min-distance", "1e8 km").err
+    assert "Earth and Moon: they are 0.00254 au apart, nearer than 0.00255 au" in cli(*solar, "--min-distance", "0.00255 au").err
     assert cli(*solar, "--max-energy-jump", "1e-20").code == 3
     atoms = ("rollout", "argon.xyz", *LENNARD_JONES, "--temperature", "40 K", "--steps", 20, "--every", 10, "--force")
-    assert "nearer than 4 Angstrom" in cli(*atoms, "--min-distance", "4 A").err
+    assert "nearer than 4 Angstrom; relax them first (--relax)" in cli(*atoms, "--min-distance", "4 A").err
+    assert "Angstrom apart, nearer than 3.6 Angstrom" in cli(*atoms, "--steps", 2000, "--min-distance", "3.6 A").err
     assert cli(*atoms, "--max-energy-jump", "1e-9 meV").code == 3
 
 
@@ -271,3 +277,48 @@ def test_memory_is_flat(tmp_path: Path) -> None:
         )  # fmt: skip
         peaks.append(int(done.stdout.split()[-1]) / 1024)
     assert peaks[1] - peaks[0] < 20, peaks
+
+
+def test_a_run_stopped_between_frames_knows_whom_it_has_lost(cli: Run, signalled: Run, equal: Run) -> None:
+    """At which steps, as if it had never been stopped: what is stopped is looked at then, not where it goes on."""
+    arguments = ("rollout", "charged", "--systems", 8, "--dt", 0.1, "--steps", 3000, "--every", 3000, "--max-energy-jump", 1)
+    whole = cli(*arguments, "-o", "whole.h5md", "--quiet")
+    with signalled(200):
+        assert cli(*arguments, "-o", "run.h5md", "--quiet").code == 130
+    assert len(dict(checkpoint.load("run.h5md").lost)) > 2
+    again = cli("rollout", "--resume", "run.h5md", "--quiet")
+    assert (whole.code, again.code) == (3, 3)
+    assert again.err.splitlines()[-1] == whole.err.splitlines()[-1]
+    assert equal(Path("run.h5md"), Path("whole.h5md"))
+    said = json.loads(cli("analyse", "run.h5md", "--json").out)["lost_systems"]
+    assert said == {str(system): step for system, step in checkpoint.load("whole.h5md").lost.items()}
+    assert f"{len(said)} of 8 systems: " in " ".join(cli("analyse", "run.h5md").out.split())
+
+
+def test_the_last_system_is_told_with_the_others(cli: Run) -> None:
+    outcome = cli("rollout", "charged", "--systems", 3, "--steps", 200, "--every", 10, "--max-energy-jump", "1e-12", "-o", "run.h5md")
+    assert outcome.code == 3
+    assert len(json.loads(cli("analyse", "run.h5md", "--json").out)["lost_systems"]) == 3
+
+
+def test_planets_under_a_time_step_that_loses_them(cli: Run) -> None:
+    outcome = cli("rollout", "solar", "--dt", "60 day", "--steps", 1000, "-o", "run.h5md")
+    assert outcome.code == 3
+    assert "probably the time step of 60 days is too long" in outcome.err
+
+
+@pytest.mark.parametrize("ending", ["xyz", "traj", "dcd"])
+def test_converting_to_a_full_disk(succeed: Run, tmp_path: Path, ending: str) -> None:
+    """Exit code 1 and a sentence; neither half a file nor the old one's loss."""
+    succeed("rollout", "charged", "--systems", 50, "--steps", 1000, "--every", 10, "-o", "run.h5md")
+    (tmp_path / f"x.{ending}").write_text("before")
+    process = subprocess.run(
+        [str(Path(sys.executable).with_name("mcegnn")), "convert", "run.h5md", f"x.{ending}", "--force"], capture_output=True, text=True,
+        check=False, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (40000, 40000)),
+    )  # fmt: skip
+    assert process.returncode == 1, process.stderr
+    assert process.stderr.startswith(f"mcegnn: writing x.{ending} failed (")
+    assert process.stderr.count("\n") == 1
+    assert (tmp_path / f"x.{ending}").read_text() == "before"
+    assert not list(tmp_path.glob("*.tmp*"))
+    succeed("convert", "run.h5md", f"x.{ending}", "--force")

@@ -327,3 +327,25 @@ def test_a_cell_that_collapses() -> None:
     now = State(replace(system, cell=np.full((3, 3), np.nan)))
     breaches = Watch(velocity_verlet(Spring(1.0)), 0.1, Limits(), print)._breaches(now, now, False)
     assert [breach.what for breach in breaches] == ["its cell is not finite"]
+
+
+def test_energy_that_creeps_away_from_the_start() -> None:
+    """Each frame is near the one before; resumed, the start is still the run's."""
+
+    class Heated:
+        potential = Spring(1.0)
+        flow = velocity_verlet(potential)
+
+        def __call__(self, state: State, dt: float) -> State:
+            return self.flow(replace(state, system=replace(state.system, momenta=1.001 * state.system.momenta)), dt)
+
+    heated, start = Heated(), State(System.create(np.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]])))
+    frames, error = watched(Watch(heated, 0.01, Limits(energy=0.3, drift=0.5), lambda breach: None), start, 5000, 10)
+    assert error is not None
+    assert error.breach.what.endswith(" since the start")
+    assert 20 < len(frames) < 400
+    half = frames[len(frames) // 2]
+    again = Watch(heated, 0.01, Limits(energy=0.3, drift=0.5), lambda breach: None, start=frames[0])
+    _, same = watched(again, half, 5000, 10)
+    assert same is not None
+    assert same.breach == error.breach
