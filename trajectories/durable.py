@@ -18,6 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
+from trajectories.whole import rename
+
 _PAGE = 4096
 _MAGIC = b"mcegnn journal 1"
 _HEAD = struct.Struct("<16sQQ")  # magic, the file's length after this commit, number of pages
@@ -67,6 +69,8 @@ class DurableFile:
                 os.ftruncate(self._fd, 0)
             self._journal = os.open(journal_of(self._path), os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
         except OSError:
+            if fresh:
+                self._name.unlink(missing_ok=True)
             for fd in (self._fd, self._old):
                 if fd >= 0:
                     os.close(fd)
@@ -144,7 +148,7 @@ class DurableFile:
             for k in [k for k in self._pages if k * _PAGE >= size]:
                 self._pages[k][:] = bytes(len(self._pages[k]))
             whole = -(-size // _PAGE) * _PAGE
-            if size % _PAGE and size < min(self._final, self._low):
+            if size % _PAGE and size < self._final and (size < self._low or size // _PAGE in self._pages):
                 page = self._page(size // _PAGE)
                 page[size % _PAGE :] = bytes(len(page) - size % _PAGE)
             self._low = min(self._low, whole)
@@ -179,7 +183,7 @@ class DurableFile:
         os.fdatasync(self._fd)
         os.ftruncate(self._journal, 0)
         if self._name != self._path:
-            os.replace(self._name, self._path)
+            rename(self._name, self._path)
             self._name = self._path
             if self._old >= 0:
                 os.close(self._old)

@@ -1,6 +1,7 @@
 """Files that are always whole: written under another name, synced to disk, then renamed, so that a stop in between leaves the old one."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -20,4 +21,15 @@ def write_whole(path: str | Path, data: bytes) -> None:
     except OSError:  # a full disk is not to be left fuller
         temporary.unlink(missing_ok=True)
         raise
+    rename(temporary, path)
+
+
+def rename(temporary: str | Path, path: str | Path) -> None:
+    """Let a file that has been synced take its name, and sync the folder, so that a power cut does not take the name back."""
     os.replace(temporary, path)
+    with suppress(OSError):  # some file systems sync no folders
+        folder = os.open(Path(path).parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

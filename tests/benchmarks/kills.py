@@ -22,7 +22,7 @@ _ATOMS = (
     "ar.xyz", "--potential", "mcegnn:LennardJones:epsilon=0.0104,sigma=3.4", "--temperature", "60 K", "--dt", "5 fs", "--every", "2",
 )  # fmt: skip
 RUNS: dict[str, tuple[str, ...]] = {
-    "charged": ("charged", "--systems", "20", "--every", "20", "--steps", "200000"),
+    "charged": ("charged", "--systems", "20", "--every", "20", "--steps", "60000"),
     "solar": ("solar", "--dt", "0.5 day", "--every", "10", "--steps", "60000"),
     "Langevin": (*_ATOMS, "--ensemble", "nvt", "--steps", "4000"),
     "NPT": (*_ATOMS, "--ensemble", "npt", "--pressure", "1 bar", "--steps", "4000"),

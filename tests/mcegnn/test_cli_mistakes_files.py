@@ -1,11 +1,15 @@
 """Mistakes in files: bodies files that are none or make no sense, and files and folders that may not be read or written."""
 
+import zlib
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from trajectories import durable
+from trajectories.durable import journal_of
 
 Run = Callable[..., Any]
 
@@ -152,6 +156,22 @@ def test_a_checkpoint_that_may_not_be_read(bound: Run, closed: Path) -> None:
     outcome = bound("rollout", "--resume", "closed/run.h5md", "--steps", 10)
     one_sentence(outcome, "closed/run.h5md.checkpoint")
     assert "permission" in outcome.err.lower()
+
+
+def test_a_torn_run_that_may_not_be_mended(bound: Run, closed: Path) -> None:
+    """It is not called damaged: whoever may write it needs only to read it."""
+    closed.chmod(0o755)
+    run, content = closed / "run.h5md", (closed / "run.h5md").read_bytes()
+    journal_of(run).write_bytes(durable._record(len(content), [(0, zlib.crc32(bytes(4096)), content[:4096])]))
+    run.write_bytes(bytes(4096) + content[4096:])
+    run.chmod(0o444)
+    one_sentence(bound("analyse", "closed/run.h5md"), "closed/run.h5md cannot be read: Permission denied")
+
+
+def test_a_checkpoint_that_cannot_be_begun(refuse: Run) -> None:
+    """Before anything is written, not after the first frame."""
+    Path("run.h5md.checkpoint.tmp").mkdir()
+    refuse("run.h5md.checkpoint.tmp", "rollout", "charged", "--systems", 2, "--steps", 10, "-o", "run.h5md")
 
 
 @pytest.mark.parametrize("command", [("info",), ("analyse",), ("convert",), ("rollout", "--resume")])

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
+import integrators.compiled
+import mcegnn.cli.job
 import trajectories.writer
 from trajectories import checkpoint
 from trajectories.durable import DurableFile
 from trajectories.h5md import H5MDReader
+from trajectories.writer import H5MDWriter
 
 Run = Callable[..., Any]
 
@@ -65,6 +68,7 @@ def test_an_interrupted_run_goes_on(cli: Run, succeed: Run, equal: Run, signalle
     at = checkpoint.load("run.h5md").state.step
     with H5MDReader("run.h5md") as reader:
         assert list(reader.steps) == list(range(0, at + 1, 50))
+        assert not any(key.startswith("timing") for key in reader.provenance)  # of a part that was not finished
     assert at == step
     out = succeed("rollout", "--resume", "run.h5md").out
     assert f"{1000 - at:,}" in out
@@ -81,8 +85,11 @@ def test_a_run_cut_between_frames_keeps_its_grid(cli: Run, succeed: Run, signall
         assert list(reader.times) == [50.0 * k for k in range(14)]
 
 
+@pytest.mark.parametrize(("kill", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("times", [1, 2])
-def test_interrupted_while_frames_are_written(cli: Run, succeed: Run, equal: Run, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+def test_interrupted_while_frames_are_written(
+    cli: Run, succeed: Run, equal: Run, monkeypatch: pytest.MonkeyPatch, times: int, kill: signal.Signals, code: int
+) -> None:
     """Ctrl-C in the middle of HDF5's own writing waits for its end; a second one does not, and spoils nothing."""
     arguments = ("rollout", "charged", "--systems", 2, "--steps", 100, "--every", 20)
     succeed(*arguments, "-o", "whole.h5md")
@@ -92,14 +99,14 @@ def test_interrupted_while_frames_are_written(cli: Run, succeed: Run, equal: Run
         calls[0] += 1
         if calls[0] == 40:
             for _ in range(times):
-                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(kill)
         return write(self, data)
 
     with monkeypatch.context() as patch:
         patch.setattr(DurableFile, "write", interrupted)
         patch.setattr(trajectories.writer, "_SECONDS", 0.0)
         stopped = cli(*arguments, "-o", "run.h5md")
-    assert stopped.code == 130
+    assert stopped.code == code
     assert calls[0] > 40 if times == 1 else calls[0] >= 40
     assert stopped.err.endswith("go on with: mcegnn rollout --resume run.h5md\n")
     assert stopped.err.startswith("stopped; " if times == 1 else "stopped at once; ")
@@ -117,6 +124,43 @@ def test_a_crash_after_a_flush_loses_no_step(succeed: Run, equal: Run, monkeypat
     Path("run.h5md.checkpoint").write_bytes(old)
     succeed("rollout", "--resume", "run.h5md", "--steps", 50)
     assert_same_run(equal, "run.h5md", "whole.h5md")
+
+
+def test_a_run_that_another_process_has_gone_on_with(
+    cli: Run, succeed: Run, equal: Run, shell: Run, signalled: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After its checkpoint was read and before its file was locked: the other's frames stay, and the file is free again."""
+    arguments = ("rollout", "charged", "--systems", 2, "--steps", 100, "--every", 20)
+    succeed(*arguments, "-o", "whole.h5md")
+    with signalled(50):
+        cli(*arguments, "-o", "run.h5md")
+    append = H5MDWriter.append
+
+    def slowly(*given: Any) -> H5MDWriter:
+        assert shell("rollout", "--resume", "run.h5md", "--quiet").code == 0
+        return append(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(H5MDWriter, "append", slowly)
+        outcome = cli("rollout", "--resume", "run.h5md")
+    assert outcome.code == 2
+    assert outcome.err == "mcegnn: another process has gone on with run.h5md meanwhile\n"
+    assert_same_run(equal, "run.h5md", "whole.h5md")
+    assert sorted(path.name for path in Path().glob("run.*")) == ["run.h5md", "run.h5md.checkpoint"]
+
+
+def test_signals_are_as_before(succeed: Run) -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    succeed("rollout", "charged", "--systems", 2, "--steps", 10)
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_checkpoints_come_between_frames_that_are_far_apart(cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the clock; a kill takes no more than what has been done since."""
+    monkeypatch.setattr(mcegnn.cli.job, "_CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(integrators.compiled, "SLICE_SECONDS", 1e-9)
+    err = cli("rollout", "charged", "--systems", 2, "--steps", 1000, "--every", 1000, "--verbose", "-o", "run.h5md").err
+    assert "written: 1 frames, step 999\n" in err
 
 
 def test_a_finished_run_says_so(succeed: Run) -> None:

@@ -1,6 +1,5 @@
 """What `mcegnn rollout --resume` cannot go on with ends in one sentence and exit code 2, and leaves the run alone."""
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,8 +7,8 @@ from typing import Any
 
 import h5py
 import pytest
-from safetensors import safe_open
-from safetensors.numpy import load_file, save_file
+
+from trajectories.packed import read_packed, write_packed
 
 Run = Callable[..., Any]
 
@@ -107,11 +106,9 @@ def test_a_file_with_fewer_frames_than_its_checkpoint(refuse_resume: Run) -> Non
      ("bodies", 3), ("unheard-of", 1)],
 )  # fmt: skip
 def test_a_checkpoint_with_a_strange_configuration(refuse_resume: Run, key: str, value: Any) -> None:
-    path = "run.h5md.checkpoint"
-    with safe_open(path, "np") as file:
-        header = json.loads(file.metadata()["mcegnn"])
+    header, arrays = read_packed("run.h5md.checkpoint")
     header["configuration"][key] = value
-    save_file(load_file(path), path, {"mcegnn": json.dumps(header)})
+    write_packed("run.h5md.checkpoint", header, arrays)
     refuse_resume("", "--steps", 50)
 
 

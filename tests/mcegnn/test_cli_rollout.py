@@ -240,6 +240,8 @@ def test_provenance(recorded: tuple[str, H5MDReader]) -> None:
     assert versions["python"] == ".".join(map(str, sys.version_info[:3]))
     assert {name: versions[name] for name in ("numpy", "numba", "h5py")} == {name: version(name) for name in ("numpy", "numba", "h5py")}
     assert told["created"][:2] == "20"
+    processors = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").is_file() else ""
+    assert f"\nmodel name\t: {told['processor']}\n" in processors or "model name" not in processors
     assert reader.units.name == "reduced"
     configuration = json.loads(told["configuration"])
     assert {key: configuration[key] for key in ("system", "integrator", "dt", "n_steps", "seed", "n_systems")} == {

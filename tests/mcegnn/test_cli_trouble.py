@@ -17,6 +17,7 @@ import pytest
 import systems.charged
 import trajectories.writer
 from trajectories import checkpoint, durable
+from trajectories.durable import DurableFile
 from trajectories.h5md import H5MDReader
 
 Run = Callable[..., Any]
@@ -111,6 +112,28 @@ def test_a_disk_that_gets_full(cli: Run, succeed: Run, equal: Run, monkeypatch: 
     assert sorted(path.name for path in Path().glob("run.*")) == ["run.h5md", "run.h5md.checkpoint"]
 
 
+def test_a_checkpoint_is_never_ahead_of_its_file(cli: Run, succeed: Run, equal: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk gets full at the last flush, which has all frames but the first: the run can be gone on with."""
+    arguments = ("rollout", "charged", "--systems", 2, "--steps", 100, "--every", 20)
+    succeed(*arguments, "-o", "whole.h5md")
+    commit, calls = DurableFile.commit, [0]
+
+    def full(self: DurableFile) -> None:
+        calls[0] += 1
+        if calls[0] > 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        commit(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trajectories.writer, "_SECONDS", 600.0)
+        patch.setattr(DurableFile, "commit", full)
+        assert cli(*arguments, "-o", "run.h5md").code == 1
+    with H5MDReader("run.h5md") as reader:
+        assert checkpoint.load("run.h5md").n_frames <= len(reader) == 1
+    succeed("rollout", "--resume", "run.h5md")
+    assert equal(Path("run.h5md"), Path("whole.h5md"))
+
+
 def test_a_disk_that_is_too_small(cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is refused before anything is written, and before millions of systems are drawn."""
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9 - 10**6, 10**6))  # type: ignore[attr-defined]
@@ -125,3 +148,19 @@ def test_a_disk_that_is_too_small(cli: Run, tmp_path: Path, monkeypatch: pytest.
     assert list(tmp_path.iterdir()) == []
     # a larger --every, as it says, does
     assert cli("rollout", "charged", "--systems", 10, "--steps", 5000, "--every", 500).code == 0
+
+
+def test_the_room_is_that_of_its_own_disk(cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not of the current folder's; what is to be overwritten makes room."""
+    (tmp_path / "disk").mkdir()
+    room = {tmp_path: 10**12, tmp_path / "disk": 10**6}
+
+    def usage(path: Path) -> Any:
+        return shutil._ntuple_diskusage(10**12, 0, room[Path(path).resolve()])  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    arguments = ("rollout", "charged", "--systems", 100, "--steps", 5000, "-o", "disk/run.h5md")
+    assert cli(*arguments).code == 2
+    Path("disk/run.h5md").write_bytes(bytes(2 * 10**6))
+    outcome = cli(*arguments, "--force")
+    assert outcome.code == 0, outcome.err

@@ -1,6 +1,5 @@
 """Checkpoints: everything comes back exactly, there is always a whole one, and what is none is refused in one sentence."""
 
-import json
 import os
 import pickle
 from collections.abc import Callable
@@ -12,8 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from safetensors import safe_open
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from integrators.kepler import DemocraticHeliocentric
 from integrators.random import Random
@@ -22,6 +20,7 @@ from systems.system import System
 from systems.units import ASTRONOMICAL, METAL, REDUCED
 from trajectories import checkpoint
 from trajectories.checkpoint import Checkpoint
+from trajectories.packed import read_packed, write_packed
 
 ARRAYS = ("positions", "momenta", "masses", "species", "charges", "cell")
 
@@ -86,13 +85,11 @@ def saved(tmp_path: Path, random_state: Callable[..., State]) -> Path:
 
 
 def rewrite(run: Path, change: Callable[[dict[str, Any], dict[str, Any]], Any]) -> None:
-    """The checkpoint with its tensors and header changed in place by ``change``."""
-    path = str(checkpoint.path_of(run))
-    with safe_open(path, "np") as file:
-        header = json.loads(file.metadata()["mcegnn"])
-    tensors = load_file(path)
+    """The checkpoint with its tensors and header changed in place by ``change``; its checksum is that of what it holds."""
+    path = checkpoint.path_of(run)
+    header, tensors = read_packed(path)
     change(tensors, header)
-    save_file(tensors, path, {"mcegnn": json.dumps(header)})
+    write_packed(path, header, tensors)
 
 
 def assert_refused(run: Path) -> None:
@@ -168,6 +165,12 @@ def test_refuses_arrays_that_do_not_fit(saved: Path, name: str) -> None:
     assert_refused(saved)
 
 
+@pytest.mark.parametrize("name", ["positions", "momenta", "masses", "charges"])
+def test_refuses_arrays_of_less_precision(saved: Path, name: str) -> None:
+    rewrite(saved, lambda tensors, header: tensors.update({f"system.{name}": tensors[f"system.{name}"].astype(np.float32)}))
+    assert_refused(saved)
+
+
 @pytest.mark.parametrize("key", ["time", "step", "units", "pbc", "n_frames", "configuration", "format", "origin", "star"])
 def test_refuses_a_lost_entry(saved: Path, key: str) -> None:
     rewrite(saved, lambda tensors, header: header.pop(key))
@@ -177,7 +180,7 @@ def test_refuses_a_lost_entry(saved: Path, key: str) -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [("time", "x"), ("time", None), ("step", "x"), ("step", -1), ("step", 1.5), ("units", "furlongs"), ("units", []), ("pbc", 3),
-     ("n_frames", "x"), ("n_frames", -1), ("n_frames", None), ("configuration", 3), ("format", 3), ("origin", "x"),
+     ("pbc", [True]), ("n_frames", "x"), ("n_frames", -1), ("n_frames", None), ("configuration", 3), ("format", 3), ("origin", "x"),
      ("star", "x"), ("star", 0)],
 )  # fmt: skip
 def test_refuses_an_entry_of_the_wrong_kind(saved: Path, key: str, value: Any) -> None:

@@ -142,6 +142,13 @@ def test_files_of_before_there_were_checksums(run: Path) -> None:
         H5MDReader(run)
 
 
+def test_an_attribute_that_another_program_has_changed(run: Path) -> None:
+    with h5py.File(run, "r+") as file:
+        file["parameters/units"].attrs["length"] = "furlong"
+    with pytest.raises(ValueError, match="its texts and tables are not those that were written"):
+        H5MDReader(run)
+
+
 def test_a_checkpoint_with_a_flipped_byte(tmp_path: Path, random_state: Callable[..., State]) -> None:
     """Every single byte of it: refused, or of no consequence."""
     state, run = random_state(np.random.default_rng(0), 2, 3), tmp_path / "run.h5md"

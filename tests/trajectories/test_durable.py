@@ -1,5 +1,6 @@
 """`DurableFile`: as any file to whoever writes it, and on disk always as it was at one of its commits."""
 
+import errno
 import os
 import warnings
 import zlib
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trajectories import durable
@@ -27,7 +28,11 @@ DEEDS = st.lists(
 )  # fmt: skip
 
 
+CUT_TWICE = [("write", 0, 2), ("commit", 0, 0), ("truncate", 0, 0), ("write", 0, 2), ("truncate", 1, 0), ("read", 0, 2)]
+
+
 @given(DEEDS, st.integers(0, 2**32 - 1))
+@example(CUT_TWICE, 0)
 @settings(max_examples=150, deadline=None)
 def test_is_a_file(tmp_path_factory: pytest.TempPathFactory, deeds: list[tuple[str, int, int]], seed: int) -> None:
     """What is read is what was written, committed or not; what is on disk is what was committed, and its part that was never changes."""
@@ -86,9 +91,30 @@ def killed_at(n: int, part: float) -> Iterator[list[int]]:
         yield calls
 
 
+@contextmanager
+def synced() -> Iterator[dict[int, bytes]]:
+    """Within, what each file held when it was last synced, by its inode: what is left of it where the power is cut at the worst moment."""
+    found: dict[int, bytes] = {}
+    real = os.fdatasync
+
+    def spied(fd: int) -> None:
+        real(fd)
+        status = os.fstat(fd)
+        found[status.st_ino] = os.pread(fd, status.st_size, 0)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fdatasync", spied)
+        yield found
+
+
+@pytest.mark.parametrize("lost", [(), ("",), (".journal",), ("", ".journal")])
 @pytest.mark.parametrize("part", [0.0, 0.5, 1.0])
-def test_killed_at_any_change(tmp_path: Path, part: float) -> None:
-    """Whichever write, truncation or renaming is the last: after recovery the file is as of a commit, one that was told of or the next."""
+def test_killed_at_any_change(tmp_path: Path, part: float, lost: tuple[str, ...]) -> None:
+    """Whichever write, truncation or renaming is the last: after recovery the file is as of a commit, one that was told of or the next.
+
+    Also where the power goes with the process, and with it of the file, of its journal or of both all that was not synced, but for its
+    length: that leaves zeros.
+    """
     stream = np.random.default_rng(1)
     # pieces over what is there, beyond it, and across its end; a file that is shorter at last
     edits = [(0, 5000), (4000, 3000), (100, 10), (6990, 9000), (0, 1), (15000, 4097)]
@@ -101,7 +127,7 @@ def test_killed_at_any_change(tmp_path: Path, part: float) -> None:
     for n in range(1, 1000):
         path = tmp_path / str(n)
         told, made = 0, []
-        with killed_at(n, part) as calls:
+        with synced() as kept, killed_at(n, part) as calls:
             try:
                 file = DurableFile(path, fresh=True)
                 made.append(file)
@@ -123,6 +149,9 @@ def test_killed_at_any_change(tmp_path: Path, part: float) -> None:
             assert told == len(versions) - 1
             break
         reached += 1
+        for one in (Path(f"{path}{ending}") for ending in lost):
+            if one.exists():
+                one.write_bytes(kept.get(one.stat().st_ino, b"").ljust(one.stat().st_size, b"\0"))
         if not path.exists():
             assert told == 0
             continue
@@ -194,6 +223,14 @@ def test_what_was_there_stays_until_there_is_better(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == ["x"]
 
 
+def test_what_a_killed_process_began_is_not_in_a_new_file(tmp_path: Path) -> None:
+    (tmp_path / "x.tmp").write_bytes(b"longer than what is written now")
+    with DurableFile(tmp_path / "x", fresh=True) as file:
+        file.write(b"new")
+        file.commit()
+    assert (tmp_path / "x").read_bytes() == b"new"
+
+
 def torn(folder: Path, name: str = "x") -> tuple[Path, bytes, bytes]:
     """A file killed in the middle of a commit, with a whole journal: it, and what it held before and after that commit."""
     path, stream = folder / name, np.random.default_rng(7)
@@ -226,7 +263,8 @@ def test_a_journal_is_of_its_file_alone(tmp_path: Path) -> None:
     """Whatever is put under the name later, another file or a copy of before, is left as it is."""
     path, before, after = torn(tmp_path)
     half = path.read_bytes()
-    for other in (np.random.default_rng(1).bytes(20000), np.random.default_rng(2).bytes(50000), after[:8000], b""):
+    shorter, unlike = (after[:8000], after[:15000], b""), bytes(8192) + after[8192:]
+    for other in (np.random.default_rng(1).bytes(20000), np.random.default_rng(2).bytes(50000), *shorter, unlike):
         path.write_bytes(other)
         assert not recover(path)
         assert path.read_bytes() == other
@@ -235,6 +273,13 @@ def test_a_journal_is_of_its_file_alone(tmp_path: Path) -> None:
         assert recover(path)
     assert path.read_bytes() == after
     assert before != after
+
+
+def test_mended_on_disk_before_the_journal_goes(tmp_path: Path) -> None:
+    path, _, after = torn(tmp_path)
+    with synced() as kept, pytest.warns(durable.Mended):
+        recover(path)
+    assert kept[path.stat().st_ino] == after
 
 
 def test_a_torn_file_is_mended_by_who_overwrites_it_too(tmp_path: Path) -> None:
@@ -282,6 +327,43 @@ def test_an_old_journal_is_not_applied_after_a_new_one(tmp_path: Path, monkeypat
     assert stale
 
 
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_file_that_was_replaced_before_it_was_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh: bool) -> None:
+    """What would be written into the old one would be lost."""
+    path, lock = tmp_path / "x", durable._lock
+    path.write_bytes(b"old")
+
+    def slowly(*arguments: Any) -> None:
+        monkeypatch.setattr(durable, "_lock", lock)
+        with DurableFile(path, fresh=True) as file:  # another process begins anew and ends meanwhile
+            file.write(b"new")
+            file.commit()
+        lock(*arguments)
+
+    monkeypatch.setattr(durable, "_lock", slowly)
+    with pytest.raises(Live):
+        DurableFile(path, fresh=fresh)
+    assert path.read_bytes() == b"new"
+
+
+def test_a_journal_that_becomes_whole_is_not_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was not before the lock was there, as while it is written; then its process was killed."""
+    path, _, after = torn(tmp_path)
+    record, opened = journal_of(path).read_bytes(), durable._opened
+    journal_of(path).write_bytes(record[:100])
+
+    def slowly(*arguments: Any) -> int:
+        journal_of(path).write_bytes(record)
+        return opened(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(durable, "_opened", slowly)
+        assert not recover(path)
+    with pytest.warns(durable.Mended):
+        assert recover(path)
+    assert path.read_bytes() == after
+
+
 def test_no_two_that_begin_and_go_on(tmp_path: Path) -> None:
     """One makes a new file where another would go on with the old one."""
     path = tmp_path / "x"
@@ -291,6 +373,62 @@ def test_no_two_that_begin_and_go_on(tmp_path: Path) -> None:
     with DurableFile(path, fresh=False), pytest.raises(Live):
         DurableFile(path, fresh=True)
     assert path.read_bytes() == b"old"
+    path.unlink()
+    with DurableFile(path, fresh=True):
+        path.write_bytes(b"put there")  # they would have one journal
+        with pytest.raises(Live):
+            DurableFile(path, fresh=False)
+
+
+def test_what_cannot_be_begun_locks_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"old")
+    journal_of(path).mkdir()
+    for fresh in (True, False):
+        with pytest.raises(IsADirectoryError):
+            DurableFile(path, fresh=fresh)
+    journal_of(path).rmdir()
+    for fresh in (True, False):
+        with DurableFile(path, fresh=fresh):
+            pass
+    assert path.read_bytes() == b"old"
+
+
+def test_after_a_failure_nothing_more_is_final(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A journal that is wanted to mend the file may not be written over."""
+    path = tmp_path / "x"
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with DurableFile(path, fresh=True) as file:
+        file.write(b"one")
+        file.commit()
+        file.seek(0)
+        file.write(b"two")
+        with monkeypatch.context() as patch:
+            patch.setattr(durable, "_apply", full)
+            with pytest.raises(OSError, match="No space left"):
+                file.commit()
+        file.seek(0)
+        file.write(b"six")
+        with pytest.raises(OSError, match="No space left"):
+            file.commit()
+    with pytest.warns(durable.Mended):
+        assert recover(path)
+    assert path.read_bytes() == b"two"
+
+
+def test_writes_of_which_a_part_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an almost full disk does: the rest is written too, or refused."""
+    write, data = os.pwrite, np.random.default_rng(3).bytes(20000)
+    monkeypatch.setattr(os, "pwrite", lambda fd, piece, at: write(fd, memoryview(piece)[:1000], at))
+    with DurableFile(tmp_path / "x", fresh=True) as file:
+        for content in (data[:15000], data[::-1]):
+            file.seek(0)
+            file.write(content)
+            file.commit()
+            assert (tmp_path / "x").read_bytes() == content
 
 
 def test_cutting_takes_no_memory(tmp_path: Path) -> None:

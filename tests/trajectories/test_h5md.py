@@ -1,6 +1,7 @@
 """H5MD files of ours: what is written comes back, only what was flushed counts, and what is not ours is refused in words."""
 
 import shutil
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ import trajectories.writer
 from integrators.state import State
 from systems.system import System
 from systems.units import ASTRONOMICAL, METAL, REDUCED
+from trajectories.durable import DurableFile
 from trajectories.h5md import GROUP, OBSERVABLES, H5MDReader
 from trajectories.writer import H5MDWriter
 
@@ -117,6 +119,33 @@ def test_an_existing_file_is_refused(run: Path) -> None:
         assert len(reader) == 1
 
 
+def test_a_file_that_comes_to_be_meanwhile_is_refused(
+    tmp_path: Path, random_state: Callable[..., State], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process has made it, after this one has looked and before it has the lock."""
+    path = tmp_path / "run.h5md"
+
+    def slowly(path: Path, *, fresh: bool) -> DurableFile:
+        path.write_bytes(b"another's")
+        return DurableFile(path, fresh=fresh)
+
+    monkeypatch.setattr(trajectories.writer, "DurableFile", slowly)
+    with pytest.raises(FileExistsError):
+        H5MDWriter(path, random_state(np.random.default_rng(0)).system)
+    assert path.read_bytes() == b"another's"
+    assert [one.name for one in tmp_path.iterdir()] == ["run.h5md"]
+
+
+def test_what_is_none_of_ours_is_free_after_it_was_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.h5md"
+    path.write_bytes(b"hello")
+    with pytest.raises(OSError, match="file signature not found"):
+        H5MDWriter.append(path, 1)
+    assert [one.name for one in tmp_path.iterdir()] == ["run.h5md"]
+    DurableFile(path, fresh=False).close()
+    assert path.read_bytes() == b"hello"
+
+
 @pytest.mark.parametrize("kept", [1, 4, 7])
 def test_append_cuts_later_frames(run: Path, random_state: Callable[..., State], kept: int) -> None:
     with H5MDReader(run) as reader:
@@ -139,6 +168,14 @@ def test_append_cuts_later_frames(run: Path, random_state: Callable[..., State],
         assert len(lengths) == 10
 
 
+def test_what_a_file_says_of_its_run_stays(record: Callable[..., Path], random_state: Callable[..., State]) -> None:
+    run = record([random_state(np.random.default_rng(0))], provenance={"command": "first"})
+    with H5MDWriter.append(run, 1, {"command": "second", "resumed": "third"}) as writer:
+        writer.record({"command": "fourth"})
+    with H5MDReader(run) as reader:
+        assert reader.provenance == {"command": "first", "resumed": "third"}
+
+
 def test_only_flushed_frames_count(tmp_path: Path, random_state: Callable[..., State]) -> None:
     """A copy of the file after a flush, while the writer still has it open, is what a kill would leave."""
     state = random_state(np.random.default_rng(1), 2)
@@ -157,6 +194,23 @@ def test_only_flushed_frames_count(tmp_path: Path, random_state: Callable[..., S
     writer.close()
     with H5MDReader(path) as reader:
         assert len(reader) == 9
+
+
+def test_ctrl_c_waits_for_the_end_of_closing(tmp_path: Path, random_state: Callable[..., State], monkeypatch: pytest.MonkeyPatch) -> None:
+    state, write = random_state(np.random.default_rng(1), 2), DurableFile.write
+
+    def interrupted(self: DurableFile, data: Any) -> int:
+        monkeypatch.setattr(DurableFile, "write", write)
+        signal.raise_signal(signal.SIGINT)
+        return write(self, data)
+
+    writer = H5MDWriter(tmp_path / "run.h5md", state.system)
+    writer.write(state)
+    monkeypatch.setattr(DurableFile, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        writer.close()
+    with H5MDReader(tmp_path / "run.h5md") as reader:
+        assert len(reader) == 1
 
 
 def test_flushes_after_a_second_or_a_full_buffer(

@@ -133,6 +133,21 @@ def test_steps_are_run_again_but_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     assert steps[0] < 2.2 * 4000
 
 
+def test_a_slow_run_is_looked_at_between_frames() -> None:
+    """Energies grow beyond the limit in some 200 steps; the other thousands to the next frame are not waited for."""
+    calls = [0]
+
+    class Slow(Spring):
+        def __call__(self, system: System) -> Evaluation:
+            calls[0] += 1
+            return super().__call__(system)._replace(potential=self)
+
+    _, error = watched(Watch(velocity_verlet(Slow(1.0)), 2.001, Limits(energy=1.0), lambda breach: None), unstable(), 8000, 8000)
+    assert error is not None
+    assert error.breach.step < 1000
+    assert calls[0] < 4000
+
+
 @pytest.mark.parametrize("kind", FORCES)
 def test_a_bad_system_is_held_and_the_others_do_not_notice(kind: str) -> None:
     flow, dt, told = velocity_verlet(FORCES[kind](1.0)), 2.1, list[Breach]()
@@ -168,6 +183,17 @@ def test_a_resumed_run_holds_what_was_held() -> None:
     for mine, its in zip([*first, *rest[1:]], whole, strict=True):
         np.testing.assert_array_equal(mine.system.positions, its.system.positions)
         np.testing.assert_array_equal(mine.system.momenta, its.system.momenta)
+
+
+def test_what_was_held_is_not_told_of_again() -> None:
+    """Though a narrower limit, which a resume may have, finds fault with it; the others count as many as they are."""
+    x = np.zeros((3, 2, 3))
+    x[:, 1, 0] = [4.0, 1.0, 5.0]
+    watch = Watch(velocity_verlet(Spring(0.0)), 0.1, Limits(distance=2.0), lambda breach: pytest.fail("it is known"), lost={1: 3})
+    frames, error = watched(watch, State(System.create(x)), 10, 5)
+    assert error is None
+    assert watch.lost == {1: 3}
+    assert len(frames) == 3
 
 
 @pytest.mark.parametrize("kind", FORCES)
@@ -256,6 +282,15 @@ def test_nearest_pairs(n: int, pbc: tuple[bool, bool, bool]) -> None:
     for k, (distance, i, j) in found.items():
         assert distance == pytest.approx(least[k], rel=1e-12)
         assert apart[k, i, j].min() == pytest.approx(least[k], rel=1e-12)
+
+
+def test_the_nearest_may_be_an_image() -> None:
+    """Across the face of the cell."""
+    system = replace(System.create(np.array([[0.1, 1, 1], [5.8, 1, 1], [3.0, 1, 1]])), cell=np.eye(3) * 6.0, pbc=(True, True, True))
+    (distance, *pair), *others = nearer(system, 0.5).values()
+    assert not others
+    assert distance == pytest.approx(0.3, rel=1e-12)
+    assert set(pair) == {0, 1}
 
 
 def test_a_sound_run_is_left_alone() -> None:
