@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.spatial import KDTree
 
 from systems.arrays import Array
 from systems.units import ASTRONOMICAL
@@ -76,7 +77,7 @@ def forecast_error(run: H5MDReader, reference: H5MDReader) -> ForecastError:
         shapes = (f"{r.n_particles} particles x {r.n_systems or 1} systems" for r in (run, reference))
         raise ValueError(f"the runs are not of the same systems: {' and '.join(shapes)}")
     times, others = run.times, reference.times
-    nearest = np.abs(others[None, :] - times[:, None]).argmin(1)
+    nearest = KDTree(others[:, None]).query(times[:, None])[1]
     spacing = np.diff(times).min() if len(times) > 1 else 0.0
     same = np.flatnonzero(np.abs(others[nearest] - times) <= 1e-6 * max(spacing, 1e-300))
     if not len(same) or times[same[-1]] == times[0]:

@@ -1,98 +1,171 @@
 """`mcegnn analyse`: what a run conserved, how fast it was, and how far planets are from JPL's."""
 
 import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mcegnn.cli.messages import mistakes, refuse_figure, table, told
+from mcegnn.cli.messages import mistakes, refuse_figure, refuse_folder, refuse_output, refuse_unwritable, table, told
+from mcegnn.cli.progress import progress
 from mcegnn.cli.rows import (
     against_rows,
     conserved,
     conserved_rows,
     jpl_distance,
     jpl_rows,
+    known_of,
     lost_of,
     lost_rows,
     matter,
-    matter_rows,
     time_of,
     timing_rows,
     timings,
 )
 
+if TYPE_CHECKING:
+    from trajectories.h5md import H5MDReader
+
+_ELSEWHERE = ("from_jpl_", "forecast_error", "valid_time")  # numbers that have a table of their own
+
 
 @told
 def analyse(
-    run: Annotated[Path, typer.Argument(help="A trajectory written by mcegnn rollout.")],
+    run: Annotated[Path, typer.Argument(help="A trajectory written by mcegnn rollout, or any that MDAnalysis opens.")],
+    topology: Annotated[Path | None, typer.Option(help="Names and elements of another program's trajectory: PDB, GRO, PSF, ...")] = None,
+    select: Annotated[
+        str | None,
+        typer.Option(help='Atoms whose distances and motions count, as MDAnalysis names them: "element O", "index 0:9".'),
+    ] = None,
     against: Annotated[Path | None, typer.Option(help="Another run of the same systems, such as the exact one, to compare with.")] = None,
     tolerance: Annotated[
         float | None, typer.Option(help="How far from it is still right, in the run's unit of length. [default: 0.1]")
     ] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write numbers and curves into this folder, a CSV file for each figure.")] = None,
+    netcdf: Annotated[Path | None, typer.Option(help="Write numbers and curves into this NetCDF file.")] = None,
+    figures: Annotated[Path | None, typer.Option(help="Draw each figure into this folder, as PDF and as PNG.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
     figure: Annotated[Path | None, typer.Option(help="Draw this run's trajectory into this PNG, SVG or PDF file.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the figure where it exists.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files where they exist.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
-    """Say how well a run did: drifts of energy, momentum and angular momentum; for planets the distance to JPL DE440.
+    """Say how a run went: what it conserved, temperature, pressure and diffusion with errors, orbits and their distance to JPL DE440.
+
+    Curves (radial distribution, mean squared displacement, velocity autocorrelation, vibrational spectrum, orbital elements, ...) go
+    into files with --csv, --netcdf and --figures.
 
     Examples:
 
     - `mcegnn analyse planets.h5md --figure planets.png`
 
+    - `mcegnn analyse liquid.h5md --csv numbers --figures figures`
+
     - `mcegnn analyse learned.h5md --against exact.h5md --tolerance 0.1`
 
-    - `mcegnn analyse planets.h5md --json`
+    - `mcegnn analyse protein.xtc --topology protein.gro --select "name CA"`
     """
+    from trajectories.analysis import analyse as analyse_run
+    from trajectories.analysis.draw import save_figures
+    from trajectories.analysis.export import write_csv, write_netcdf
     from trajectories.conservation import conservation
     from trajectories.h5md import H5MDReader
 
     with mistakes():
+        for folder, ending in ((csv, "*.csv"), (figures, "*.p[dn][fg]")):
+            if folder is not None:
+                refuse_folder(folder, ending, force)
+        if netcdf is not None:
+            refuse_output(netcdf, force, run)
+            refuse_unwritable(netcdf)
         if figure is not None:
             refuse_figure(figure, force)
-        reader = H5MDReader(run)
-    with reader:
-        with mistakes():
+        if tolerance is not None and against is None:
+            raise ValueError("--tolerance goes with --against RUN")
+    with opened(run, topology, quiet or as_json) as reader:
+        with mistakes(), ExitStack() as files:
             if not len(reader):
                 raise ValueError(f"{run} holds no frames yet")
-            drifts = conservation(reader)
+            reference = None if against is None else files.enter_context(H5MDReader(against))
+            with progress(100, "per cent", quiet=quiet or as_json) as report:
+                found = analyse_run(
+                    reader, known_of(reader), against=reference, tolerance=0.1 if tolerance is None else tolerance, select=select,
+                    told=lambda what, share: report(round(100 * share), what),
+                )  # fmt: skip
+            drifts = conservation(reader) if reader.has_velocities else None
             compared = _compared(reader, against, tolerance)
         if as_json:
-            typer.echo(json.dumps(_summary(reader, drifts) | compared))
+            typer.echo(json.dumps(_summary(reader, drifts, found) | compared))
         else:
-            rows = [
-                ("frames", f"{len(reader):,}, time {drifts.times[0]:g} to {time_of(reader.units, float(drifts.times[-1]))}"),
-                ("particles", f"{reader.n_particles}" + (f" x {reader.n_systems} systems" if reader.n_systems else "")),
-                *lost_rows(reader),
-                *timing_rows(reader),
-                *conserved_rows(drifts, reader),
-                *matter_rows(reader),
-            ]
-            table(str(run), rows)
-            if compared:
-                table(f"Against {against}", against_rows(compared["against"], reader.units, reader.n_systems))
-            distances = jpl_rows(reader)
-            if distances:
-                table("Distance to JPL DE440, km", distances, header=("body", "at the start", "mean", "largest", "at the end"))
-        if figure is not None:
-            from trajectories.figures import draw_trajectory
+            _print(run, reader, drifts, found, compared, against)
+        with mistakes():
+            written = [] if csv is None else write_csv(found, csv)
+            written += [] if figures is None else save_figures(found, figures)
+            if netcdf is not None:
+                write_netcdf(found, netcdf)
+                written.append(netcdf)
+            if figure is not None:
+                from trajectories.figures import draw_trajectory
 
-            with mistakes():
                 draw_trajectory(reader, figure)
-            if not as_json:
-                typer.echo(f"drew {figure}")
+                written.append(figure)
+        if written and not as_json:
+            typer.echo(f"wrote {written[0]}" if len(written) == 1 else f"wrote {len(written)} files: {', '.join(map(str, written))}")
+
+
+@contextmanager
+def opened(run: Path, topology: Path | None, quiet: bool) -> "Iterator[H5MDReader]":
+    """A run of ours, or another program's trajectory, written as one into the system's folder of temporary files."""
+    from trajectories.foreign import OURS, import_trajectory
+    from trajectories.h5md import H5MDReader
+
+    if topology is None and run.suffix in OURS:
+        with mistakes():
+            reader = H5MDReader(run)
+        with reader:
+            yield reader
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / f"{run.name}.h5md"
+        with mistakes(), progress(1, "frames", quiet=quiet) as report:
+            import_trajectory(run, copy, topology, told=lambda done, n: report(done, f"reading {n:,} frames"))
+            reader = H5MDReader(copy)
+        with reader:
+            yield reader
+
+
+def _print(run: Path, reader: "H5MDReader", drifts: Any, found: Any, compared: dict[str, Any], against: Path | None) -> None:
+    """Tables, then warnings and notes."""
+    times = reader.times
+    rows = [
+        ("frames", f"{len(reader):,}, time {times[0]:g} to {time_of(reader.units, float(times[-1]))}"),
+        ("particles", f"{reader.n_particles:,}" + (f" x {reader.n_systems:,} systems" if reader.n_systems else "")),
+        *lost_rows(reader),
+        *timing_rows(reader),
+        *(conserved_rows(drifts, reader) if drifts else []),
+        *((n.label, str(n)) for n in found.numbers if not n.key.endswith("_drift") and not n.key.startswith(_ELSEWHERE)),
+    ]
+    table(str(run), rows)
+    if compared:
+        table(f"Against {against}", against_rows(compared["against"], reader.units, reader.n_systems))
+    distances = jpl_rows(reader)
+    if distances:
+        table("Distance to JPL DE440, km", distances, header=("body", "at the start", "mean", "largest", "at the end"))
+    for warning in found.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    for note in found.notes:
+        typer.echo(f"note: {note}")
 
 
 def _compared(reader: Any, against: Path | None, tolerance: float | None) -> dict[str, dict[str, float]]:
     """How far the run is from another; nothing where there is no other."""
     if against is None:
-        if tolerance is not None:
-            raise ValueError("--tolerance goes with --against RUN")
         return {}
     import numpy as np
 
     from trajectories.forecast import forecast_error
-    from trajectories.h5md import H5MDReader
 
     limit = 0.1 if tolerance is None else tolerance
     with H5MDReader(against) as reference:
@@ -108,15 +181,15 @@ def _compared(reader: Any, against: Path | None, tolerance: float | None) -> dic
     }  # fmt: skip
 
 
-def _summary(reader: Any, drifts: Any) -> dict[str, Any]:
+def _summary(reader: Any, drifts: Any, found: Any) -> dict[str, Any]:
     import numpy as np
 
-    largest = {name: np.abs(values).max(0) for name, values in conserved(drifts, reader).items()}
+    largest = {name: np.abs(values).max(0) for name, values in conserved(drifts, reader).items()} if drifts else {}
     summary: dict[str, Any] = {
         "frames": len(reader),
         "n_systems": reader.n_systems,
         "n_particles": reader.n_particles,
-        "time": float(drifts.times[-1]),
+        "time": float(reader.times[-1]),
         "time_unit": reader.units.time,
         "timing": timings(reader),
         "lost_systems": lost_of(reader),
@@ -126,4 +199,6 @@ def _summary(reader: Any, drifts: Any) -> dict[str, Any]:
     distance = jpl_distance(reader)
     if distance is not None:
         summary["km_from_jpl"] = dict(zip(distance.names, map(float, distance.kilometers[-1]), strict=True))
-    return summary
+    # JSON knows no numbers that are not finite
+    numbers = {n.key: {"value": n.value, "error": n.error, "unit": n.unit, "what": n.label} for n in found.numbers if np.isfinite(n.value)}
+    return summary | {"numbers": numbers, "warnings": found.warnings, "notes": found.notes}

@@ -62,6 +62,24 @@ def refuse_output(path: Path, force: bool, source: Path | None = None) -> None:
         raise FileExistsError(17, "File exists", str(path))
 
 
+def refuse_folder(path: Path, pattern: str, force: bool) -> None:
+    """ValueError or OSError where files cannot be written into a folder, which need not be there, or some like them are there already."""
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"{path} is a file; name a folder to write into")
+    if not path.parent.is_dir():
+        raise ValueError(f"there is no folder {path.parent}; make it first")
+    there = sorted(path.glob(pattern))
+    if there and not force:
+        raise FileExistsError(17, "File exists", str(there[0]))
+    made = not path.exists()
+    path.mkdir(exist_ok=True)
+    try:
+        refuse_unwritable(path / "numbers.csv")
+    finally:
+        if made:
+            path.rmdir()
+
+
 def refuse_figure(path: Path, force: bool) -> None:
     """ValueError or OSError where a picture cannot be drawn into this file."""
     if path.exists() and not force:

@@ -82,16 +82,33 @@ def run_of(reader: Any) -> Any:
         return None
 
 
-def conserved(drifts: Any, reader: Any) -> dict[str, Any]:
-    """The relative changes [frames, n_systems] of the quantities that the run should conserve, by name.
-
-    A thermostat conserves none, frozen atoms no momentum, a periodic cell no angular momentum.
-    """
+def conserves(reader: Any) -> list[str]:
+    """What the run should conserve: nothing under a thermostat, no momentum with frozen atoms, no angular momentum in a periodic cell."""
     run = run_of(reader)
     if getattr(run, "holds_temperature", False):
-        return {}
+        return []
     changed = {"momentum", "angular_momentum"} if getattr(run, "frozen", ()) else {"angular_momentum"} if any(reader.pbc) else set()
-    found = {name: getattr(drifts, name) for name in ("energy", "momentum", "angular_momentum") if name not in changed}
+    return [name for name in ("energy", "momentum", "angular_momentum") if name not in changed]
+
+
+def known_of(reader: Any) -> Any:
+    """What the configuration says of a run, for `trajectories.analysis.analyse`."""
+    from trajectories.analysis import Known
+
+    run, configuration = run_of(reader), configuration_of(reader)
+    held: tuple[float, ...] = run.temperature if getattr(run, "holds_temperature", False) else ()
+    pressure: tuple[float, ...] = getattr(run, "pressure", ())
+    solar = configuration.get("system") == "solar"
+    return Known(
+        conserves=conserves(reader), n_degrees=getattr(run, "n_degrees", None), temperature=held[0] if len(held) == 1 else None,
+        pressure=pressure[0] if len(pressure) == 1 else None, epoch=configuration["epoch"] if solar else None,
+        parents={body["name"]: body["parent"] for body in configuration["bodies"]} if solar else {},
+    )  # fmt: skip
+
+
+def conserved(drifts: Any, reader: Any) -> dict[str, Any]:
+    """The relative changes [frames, n_systems] of the quantities that the run should conserve, by name."""
+    found = {name: getattr(drifts, name) for name in conserves(reader)}
     return {name: values for name, values in found.items() if values is not None}
 
 

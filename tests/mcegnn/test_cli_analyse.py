@@ -89,7 +89,7 @@ def test_text(succeed: Run, charged: Path, solar: Path) -> None:
 
 @pytest.mark.parametrize(("name", "start"), [("a.png", b"\x89PNG"), ("a.svg", b"<?xml"), ("a.pdf", b"%PDF"), ("A.PNG", b"\x89PNG")])
 def test_figure(succeed: Run, charged: Path, name: str, start: bytes) -> None:
-    assert f"drew {name}" in succeed("analyse", charged, "--figure", name).out
+    assert f"wrote {name}" in succeed("analyse", charged, "--figure", name).out
     assert Path(name).read_bytes().startswith(start)
     before = Path(name).read_bytes()
     Path(name).write_bytes(b"old")
@@ -172,7 +172,7 @@ REFUSALS = {
     "no run, info": ("there is no file none.h5md", "info", "none.h5md"),
     "no run, convert": ("there is no file none.h5md", "convert", "none.h5md", "a.xyz"),
     "text, convert": ("text.h5md is not an HDF5 file", "convert", "text.h5md", "a.xyz"),
-    "its checkpoint": ("is not an HDF5 file", "analyse", "charged.h5md.checkpoint"),
+    "its checkpoint": ("MDAnalysis cannot read charged.h5md.checkpoint", "analyse", "charged.h5md.checkpoint"),
     "figure exists": ("old.png exists already", "analyse", "charged.h5md", "--figure", "old.png"),
     "figure of no kind": ("a figure's name ends in .png, .svg or .pdf", "analyse", "charged.h5md", "--figure", "a.gif"),
     "figure without kind": ("a figure's name ends in .png, .svg or .pdf", "analyse", "charged.h5md", "--figure", "a"),

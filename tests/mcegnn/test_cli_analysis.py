@@ -1,0 +1,103 @@
+"""`mcegnn analyse`: numbers with errors, curves as files, trajectories of other programs, and refusals in one sentence."""
+
+import json
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from trajectories.h5md import H5MDReader
+
+Run = Callable[..., Any]
+LENNARD_JONES = ("--potential", "mcegnn:LennardJones:epsilon=0.0104,sigma=3.4")
+
+
+@pytest.fixture
+def liquid(structures: Path, succeed: Run) -> Path:
+    succeed(
+        "rollout", "argon.xyz", *LENNARD_JONES, "--temperature", "150 K", "--ensemble", "nvt", "--friction", "20 /ps",
+        "--dt", "4 fs", "--steps", 3000, "--every", 4,
+        "-o", "liquid.h5md", "--quiet",
+    )  # fmt: skip
+    return Path("liquid.h5md")
+
+
+def test_numbers_with_errors(succeed: Run, liquid: Path) -> None:
+    outcome = succeed("analyse", liquid)
+    shown = " ".join(outcome.out.split())
+    assert "temperature" in shown
+    assert ", mean of the second half, asked 150" in shown
+    assert "±" in shown
+    said = json.loads(succeed("analyse", liquid, "--json").out)
+    temperature = said["numbers"]["temperature"]
+    assert temperature["unit"] == "K"
+    assert abs(temperature["value"] - 150) < 40
+    assert said["notes"]
+
+
+def test_files(succeed: Run, refuse: Run, liquid: Path) -> None:
+    outcome = succeed("analyse", liquid, "--csv", "numbers", "--figures", "drawn", "--netcdf", "all.nc")
+    assert "wrote " in outcome.out
+    assert {path.stem for path in Path("numbers").iterdir()} >= {"numbers", "rdf", "msd", "vacf", "spectrum", "temperature"}
+    assert {path.suffix for path in Path("drawn").iterdir()} == {".pdf", ".png"}
+    assert Path("all.nc").read_bytes()[:3] == b"CDF"
+    rdf = np.loadtxt("numbers/rdf.csv", delimiter=",", skiprows=1)
+    assert 3.4 < rdf[rdf[:, 1].argmax(), 0] < 4.2
+    refuse("exists already", "analyse", liquid, "--csv", "numbers")
+    refuse("exists already", "analyse", liquid, "--figures", "drawn")
+    refuse("exists already", "analyse", liquid, "--netcdf", "all.nc")
+    succeed("analyse", liquid, "--csv", "numbers", "--figures", "drawn", "--netcdf", "all.nc", "--force")
+
+
+def test_refusals(refuse: Run, succeed: Run, liquid: Path) -> None:
+    refuse("'element Xe' matches no particle", "analyse", liquid, "--select", "element Xe")
+    refuse("is no selection that MDAnalysis understands", "analyse", liquid, "--select", "everything there is")
+    refuse("there is no folder nowhere", "analyse", liquid, "--csv", "nowhere/numbers")
+    refuse("is a file; name a folder", "analyse", liquid, "--figures", "argon.xyz")
+    refuse("--tolerance goes with --against", "analyse", liquid, "--tolerance", 1)
+    succeed("rollout", "charged", "--systems", 1, "-o", "charged.h5md", "--steps", 100, "--quiet")
+    refuse("the runs are not of the same systems", "analyse", liquid, "--against", "charged.h5md")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written(refuse: Run, liquid: Path) -> None:
+    Path("locked").mkdir(mode=0o500)
+    refuse("permission denied", "analyse", liquid, "--csv", "locked/numbers")
+
+
+@pytest.fixture
+def protein() -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from MDAnalysisTests import datafiles
+    return datafiles
+
+
+def test_another_programs_trajectory(succeed: Run, refuse: Run, protein: Any) -> None:
+    outcome = succeed("analyse", protein.XTC, "--topology", protein.GRO, "--select", "name CA", "--csv", "out")
+    assert "the frames hold no velocities" in outcome.out
+    assert Path("out/rdf.csv").exists()
+    refuse("formats without atoms' names need --topology FILE", "analyse", protein.XTC)
+    refuse("there is no file nothing.gro", "analyse", protein.XTC, "--topology", "nothing.gro")
+    Path("text.xtc").write_text("nothing of the kind")
+    refuse("MDAnalysis cannot read text.xtc", "analyse", "text.xtc", "--topology", protein.GRO)
+
+
+def test_an_imported_run_keeps_its_numbers(protein: Any, tmp_path: Path) -> None:
+    from trajectories.foreign import import_trajectory
+
+    told: list[tuple[int, int]] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        notes = import_trajectory(protein.TRR, tmp_path / "run.h5md", protein.GRO, told=lambda done, n: told.append((done, n)))
+    assert told[-1] == (10, 10)
+    assert not any("velocities" in note for note in notes)
+    with H5MDReader(tmp_path / "run.h5md") as run:
+        assert run.provenance["imported"].endswith("adk_oplsaa.trr")
+        np.testing.assert_allclose(np.diff(run.times), run.times[1] - run.times[0], rtol=1e-5)
+    with pytest.raises(FileExistsError):
+        import_trajectory(protein.TRR, tmp_path / "run.h5md", protein.GRO)

@@ -1,0 +1,259 @@
+"""`analyse`: what fits a run is there, with the numbers of a direct computation, and what is left out is said; files and figures of it."""
+
+import csv
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from integrators.state import State
+from systems.system import Evaluation, System
+from systems.units import ASTRONOMICAL, METAL, REDUCED
+from trajectories.analysis import Analysis, Axis, Curves, Known, Number, analyse, peaks
+from trajectories.analysis.draw import draw, figure_of, save_figures, svg_of, thinned
+from trajectories.analysis.export import write_csv, write_netcdf
+from trajectories.h5md import H5MDReader
+from trajectories.writer import H5MDWriter
+
+Written = Callable[..., Path]
+BOX = 12.0 * np.eye(3)
+
+
+@pytest.fixture
+def liquid(written: Written) -> Path:
+    """Sixty atoms of two kinds that diffuse in a box, 120 frames."""
+    stream = np.random.default_rng(1)
+    x = stream.uniform(0, 12, (1, 60, 3)) + 0.3 * stream.normal(size=(120, 60, 3)).cumsum(0)
+    v = stream.normal(size=(120, 60, 3)) * 0.01
+    return written(x, v, species=np.repeat([18, 10], 30), masses=np.repeat([40.0, 20.0], 30), cell=BOX)
+
+
+def keys(found: Analysis) -> list[str]:
+    return [curves.key for curves in found.curves if curves.key not in ("bonds", "angles")]
+
+
+def test_a_liquid(liquid: Path) -> None:
+    told: list[tuple[str, float]] = []
+    with H5MDReader(liquid) as run:
+        found = analyse(run, Known(n_degrees=177, temperature=1.0), told=lambda what, share: told.append((what, share)))
+        kinetic = run.observable("kinetic_energy")
+    assert kinetic is not None
+    # atoms at random may be as near as bonded ones
+    assert keys(found) == ["conserved", "temperature", "rdf", "msd", "vacf", "spectrum"]
+    assert found.number("temperature").value == pytest.approx((2 * kinetic / (177 * METAL.boltzmann))[60:].mean())
+    assert any("The temperature is" in warning and "where 1 was asked" in warning for warning in found.warnings)
+    # 0.3^2 / 2 Angstrom^2 a picosecond
+    for name in ("all", "Ne", "Ar"):
+        d = found.number(f"diffusion_{name}")
+        assert d.unit == "m^2/s"
+        assert d.error is not None
+        assert abs(d.value - 0.5 * 0.3**2 * 1e-8) < 3 * d.error < 1e-9
+    assert set(found.curve("rdf").values) == {"Ar-Ar", "Ne-Ar", "Ne-Ne"}
+    assert found.curve("msd").x[-1] == pytest.approx(60.0)
+    assert all(curves.said and str(curves.x_axis) and str(curves.y_axis) for curves in found.curves)
+    assert {what for what, _ in told} == {"what is conserved", "distances", "diffusion", "displacements", "velocities"}
+    assert all(0.0 <= share <= 1.0 for _, share in told)
+    with pytest.raises(KeyError):
+        found.curve("none")
+    with pytest.raises(KeyError):
+        found.number("none")
+
+
+def test_a_selection(liquid: Path) -> None:
+    with H5MDReader(liquid) as run:
+        found = analyse(run, select="element Ne")
+        everything = analyse(run)
+        assert list(found.curve("msd").values) == ["selection"]
+        np.testing.assert_array_equal(found.curve("msd").values["selection"], everything.curve("msd").values["Ne"])
+        with pytest.raises(ValueError, match="'element Xe' matches no particle"):
+            analyse(run, select="element Xe")
+        with pytest.raises(ValueError, match="is no selection that MDAnalysis understands"):
+            analyse(run, select="all the neon")
+
+
+def test_frozen_atoms_do_not_count(written: Written) -> None:
+    stream = np.random.default_rng(2)
+    x = stream.normal(size=(80, 10, 3)).cumsum(0)
+    x[:, :5] = x[0, :5]
+    path = written(x, cell=BOX, species=18, masses=40.0, provenance={"configuration": '{"frozen": [0, 1, 2, 3, 4]}'})
+    with H5MDReader(path) as run:
+        assert analyse(run).curve("msd").values["Ar"][1] == pytest.approx(3.0, rel=0.2)
+
+
+@pytest.mark.parametrize("n_systems", [None, 4])
+def test_charges(written: Written, n_systems: int | None) -> None:
+    shape = (20, 5, 3) if n_systems is None else (20, 4, 5, 3)
+    x = np.random.default_rng(3).normal(size=shape)
+    with H5MDReader(written(x, units=REDUCED, charges=1.0)) as run:
+        found = analyse(run)
+    assert [curves.key for curves in found.curves] == ["conserved", "closest"]
+    assert set(found.curve("closest").values) == ({"distance"} if n_systems is None else {"median", "nearest tenth", "least"})
+    assert found.number("closest_approach").value == pytest.approx(min(found.curve("closest").values.popitem()[1]))
+
+
+def heated(tmp_path: Path, slope: float, scatter: float) -> Path:
+    """Twenty atoms whose energy rises by ``slope`` meV an atom and ps, and scatters."""
+    stream, path = np.random.default_rng(5), tmp_path / "run.h5md"
+    system = System.create(stream.normal(size=(20, 3)), velocities=0.01, masses=12.0, species=6, units=METAL)
+    with H5MDWriter(path, system) as writer:
+        for k in range(200):
+            energy = 20 * 1e-3 * (slope * 0.1 * k + scatter * stream.normal())
+            evaluation = Evaluation(np.float64(energy), np.zeros((20, 3)))
+            writer.write(State(system, METAL.convert(0.1 * k, "ps"), k, evaluation))
+    return path
+
+
+@pytest.mark.parametrize(("slope", "scatter", "warned"), [(2.0, 0.1, True), (-2.0, 0.1, True), (0.01, 0.1, False), (0.2, 20.0, False)])
+def test_energy_that_drifts_is_told_of(tmp_path: Path, slope: float, scatter: float, warned: bool) -> None:
+    with H5MDReader(heated(tmp_path, slope, scatter)) as run:
+        found = analyse(run)
+        held = analyse(run, Known(conserves=()))
+    assert found.number("energy_slope").value == pytest.approx(slope, abs=0.02 + 0.05 * scatter)
+    assert any("halve the time step" in warning for warning in found.warnings) == warned
+    assert not held.warnings
+    assert "conserved" not in [curves.key for curves in held.curves]
+
+
+def test_single_frames_empty_runs_and_no_velocities(written: Written) -> None:
+    x = np.random.default_rng(0).normal(size=(40, 6, 3))
+    with H5MDReader(written(x[:1], units=REDUCED, name="one.h5md")) as run:
+        found = analyse(run)
+        assert "it is a single frame: nothing that takes time is computed" in found.notes
+        assert not found.curves
+    with H5MDReader(written(x[:1], species=6, cell=BOX, name="box.h5md")) as run:
+        assert keys(analyse(run)) == ["rdf"]
+    path = written(x, species=6, masses=12.0, cell=BOX, name="still.h5md", provenance={"missing": "velocities"})
+    with H5MDReader(path) as run:
+        found = analyse(run)
+        assert any("the frames hold no velocities" in note for note in found.notes)
+        assert keys(found) == ["rdf", "msd"]
+        with pytest.raises(ValueError, match="holds no velocities"):
+            run.frames("velocity")
+    H5MDWriter.append(path, 0).close()
+    with H5MDReader(path) as run, pytest.raises(ValueError, match="holds no frames yet"):
+        analyse(run)
+
+
+def test_frames_at_odd_times_have_no_correlations(tmp_path: Path) -> None:
+    with H5MDWriter(tmp_path / "run.h5md", replace(System.create(np.zeros((2, 3)), units=METAL), cell=BOX, pbc=(True,) * 3)) as writer:
+        for k, time in enumerate((0.0, 1.0, 3.0, 4.0)):
+            system = System.create(np.ones((2, 3)).cumsum(0) * (1 + time), masses=1.0, species=1, units=METAL)
+            writer.write(State(replace(system, cell=BOX, pbc=(True,) * 3), time, k))
+    with H5MDReader(tmp_path / "run.h5md") as run:
+        assert "no correlations in time: the frames are not evenly spaced" in analyse(run).notes
+
+
+def test_two_runs(written: Written) -> None:
+    """The distance to a reference, its numbers, and how long it is within a tolerance."""
+    x = np.zeros((11, 3, 3)) + np.arange(3.0)[:, None]
+    moved = x + 0.02 * np.arange(11.0)[:, None, None] * np.array([1.0, 0, 0])
+    paths = [written(a, units=REDUCED, name=f"{k}.h5md") for k, a in enumerate((x, moved))]
+    with H5MDReader(paths[1]) as run, H5MDReader(paths[0]) as reference:
+        found = analyse(run, against=reference, tolerance=0.11)
+    assert found.number("forecast_error").value == pytest.approx(0.2)
+    assert found.number("valid_time").value == pytest.approx(5.0)
+    np.testing.assert_allclose(found.curve("forecast").values[""][1:], 0.02 * np.arange(1, 11))
+    assert found.curve("forecast").marks == {"valid": pytest.approx(5.0)}
+
+
+@pytest.fixture
+def small() -> Analysis:
+    x = np.linspace(0, 1, 7)
+    curves = [
+        Curves(
+            "one", "First", Axis("lag", "ps"), x, Axis("power", "1/cm", True), {"a": x + 1 / 3, "b": x**2}, "Seen.", marks={"here": 0.5}
+        ),
+        Curves("two", "Second", Axis("r"), x[:3], Axis("g(r)"), {"": x[:3]}, line=False),
+    ]
+    return Analysis([Number("t", "temperature", 300.123456789012345, "K", 1.5, "note"), Number("n", "count", 3.0)], curves)
+
+
+def test_csv(small: Analysis, tmp_path: Path) -> None:
+    """Every digit, named with units."""
+    written = write_csv(small, tmp_path / "out")
+    assert [path.name for path in written] == ["numbers.csv", "one.csv", "two.csv"]
+    with open(written[1], newline="") as file:
+        head, *rows = csv.reader(file)
+    assert head == ["lag (ps)", "power a (1/cm)", "power b (1/cm)"]
+    np.testing.assert_array_equal(np.array(rows, dtype=float)[:, 1], small.curves[0].values["a"])
+    with open(written[0], newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[1] == ["t", "temperature", repr(300.123456789012345), "1.5", "K", "note"]
+
+
+def test_netcdf(small: Analysis, tmp_path: Path) -> None:
+    from scipy.io import netcdf_file
+
+    write_netcdf(small, tmp_path / "out.nc")
+    with netcdf_file(str(tmp_path / "out.nc"), mmap=False) as file:
+        np.testing.assert_array_equal(file.variables["one_1"][:], small.curves[0].values["a"])
+        np.testing.assert_array_equal(file.variables["one_x"][:], small.curves[0].x)
+        assert file.variables["one_2"].long_name == b"power b (1/cm)"
+        assert file.variables["one_x"].units == b"ps"
+        assert (file.t, file.t_error, file.t_unit) == (300.123456789012345, 1.5, b"K")
+        assert file.dimensions == {"one_x": 7, "two_x": 3}
+
+
+def test_figures(small: Analysis, tmp_path: Path) -> None:
+    """Every axis has its unit, every curve its name; files are what their endings say."""
+    written = save_figures(small, tmp_path / "figures")
+    assert sorted(path.name for path in written) == ["one.pdf", "one.png", "two.pdf", "two.png"]
+    assert all(path.read_bytes()[:4] in (b"%PDF", b"\x89PNG") for path in written)
+    axes = figure_of(small.curves[0], title=True).axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_yscale()) == ("lag (ps)", "power (1/cm)", "log")
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a", "b", "here"]
+    assert axes.get_title(loc="left") == "First"
+    nothing = Curves("zero", "Zero", Axis("x"), np.arange(3.0), Axis("y", "", True), {"a": np.zeros(3)})
+    assert figure_of(nothing).axes[0].get_yscale() == "linear"  # zero has no logarithm
+
+
+def test_svg_suits_light_and_dark(small: Analysis) -> None:
+    one, two = (svg_of(curves) for curves in small.curves)
+    assert one.startswith("<svg")
+    assert "currentColor" in one
+    assert "#000000" not in one
+    assert "power (1/cm)" in one  # text, not paths
+    ids = [{part.split('"')[0] for part in drawing.split(' id="')[1:]} for drawing in (one, two)]
+    assert ids[0]
+    assert not ids[0] & ids[1]
+
+
+def test_thinned_curves_keep_their_extremes() -> None:
+    stream = np.random.default_rng(0)
+    x, y = np.arange(100_000.0), stream.normal(size=100_000)
+    y[77_777] = 50.0
+    fewer = thinned(x, y, 1000)
+    assert len(fewer[0]) <= 1002
+    assert (np.diff(fewer[0]) > 0).all()
+    assert fewer[1].max() == 50.0
+    assert fewer[1].min() == y.min()
+    assert thinned(x[:10], y[:10])[0] is not None
+    y[5] = np.nan
+    assert np.isfinite(thinned(x, y, 1000)[1]).all()
+
+
+def test_peaks() -> None:
+    x = np.linspace(0, 10, 2001)
+    power = np.exp(-(((x - 3) / 0.1) ** 2)) + 0.5 * np.exp(-(((x - 7) / 0.1) ** 2)) + 0.001 * np.sin(40 * x)
+    np.testing.assert_allclose(peaks(x, power), [3.0, 7.0], atol=0.02)
+
+
+def test_planets_that_drift_are_told_of(tmp_path: Path) -> None:
+    system = System.create([[0.0, 0, 0], [1.0, 0, 0]], velocities=[[0, 0, 0], [0, 0.0172, 0]], masses=[1.0, 1e-6], units=ASTRONOMICAL)
+    with H5MDWriter(tmp_path / "run.h5md", system, names=["Sun", "Earth"]) as writer:
+        for k in range(5):
+            writer.write(State(system, float(k), k, Evaluation(np.float64(-1.0 - 1e-5 * k), np.zeros((2, 3)))))
+    with H5MDReader(tmp_path / "run.h5md") as run:
+        found = analyse(run)
+    assert found.warnings == ["The energy of the bodies drifts by 4e-05 of itself: halve the time step."]
+    assert [curves.key for curves in found.curves] == ["conserved", "axes", "eccentricities", "inclinations"]
+
+
+def test_draw_takes_many_curves() -> None:
+    x = np.arange(5.0)
+    many = Curves("many", "Many", Axis("x"), x, Axis("y"), {str(k): x + k for k in range(20)})
+    figure = figure_of(many)
+    draw(many, figure.axes[0])
+    assert {line.get_linestyle() for line in figure.axes[0].get_lines()} == {"-", "--"}

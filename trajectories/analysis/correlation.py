@@ -1,0 +1,180 @@
+"""Correlations in time over all origins: mean squared displacement, velocity autocorrelation, diffusion, vibrational spectrum.
+
+MDAnalysis' own EinsteinMSD keeps a whole run in memory and in float32, and it has no velocity autocorrelation. Here a run is read in
+blocks, each correlated by FFT with itself and as many frames after it as there are lags: n log(lags) time for n frames.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import fft, stats
+
+from trajectories.analysis.blocks import Group
+from trajectories.h5md import H5MDReader
+
+BUDGET = 2**28  # bytes that a block and its transforms may take
+_BLOCKS = 5  # of a run whose diffusion is judged
+_SHORTEST = 20  # frames in one of them
+
+
+def longest_lag(run: H5MDReader, n_frames: int) -> int:
+    """Half of the frames, or as many as the memory for two blocks holds."""
+    per_frame = 24 * (run.n_systems or 1) * run.n_particles
+    return max(1, min(n_frames // 2, BUDGET // (4 * per_frame)))
+
+
+def mean_squared_displacement(
+    run: H5MDReader,
+    groups: Mapping[str, Group],
+    n_lags: int,
+    frames: slice = slice(None),
+    told: Callable[[int], None] = lambda n: None,
+) -> dict[str, np.ndarray]:
+    """<|x(t + lag) - x(t)|^2> over all origins t and particles of a group, for lags 0 ... n_lags frames: [n_lags + 1, n_systems].
+
+    Positions are taken as they are: ours are never wrapped. ``told`` hears how many frames are done.
+    """
+    first, last = _range(run, frames)
+    origin = _columns(run, "position", slice(first, first + 1))[0]
+
+    def blocks(begin: int, end: int) -> np.ndarray:
+        return _columns(run, "position", slice(begin, end)) - origin
+
+    crossed, squares = _correlated(blocks, first, last, n_lags, groups, None, told)
+    found = {}
+    for name, cross in crossed.items():
+        s = np.concatenate([np.zeros((1, squares[name].shape[1])), squares[name].cumsum(0)])
+        n, lags = last - first, np.arange(n_lags + 1)
+        pairs = s[n - lags] + (s[n] - s[lags]) - 2.0 * cross  # of origins 0 ... n - 1 - lag and of ends lag ... n - 1
+        found[name] = np.maximum(pairs, 0.0) / ((n - lags)[:, None] * len(groups[name]))
+        found[name][0] = 0.0
+    return found
+
+
+def velocity_autocorrelation(
+    run: H5MDReader,
+    groups: Mapping[str, Group],
+    n_lags: int,
+    weights: np.ndarray | None = None,
+    told: Callable[[int], None] = lambda n: None,
+) -> dict[str, np.ndarray]:
+    """<w v(t) . v(t + lag)> over all origins and particles of a group, [n_lags + 1, n_systems]; ``weights`` w [n_particles], as masses."""
+    first, last = _range(run, slice(None))
+
+    def blocks(begin: int, end: int) -> np.ndarray:
+        return _columns(run, "velocity", slice(begin, end))
+
+    crossed, _ = _correlated(blocks, first, last, n_lags, groups, weights, told)
+    counts = (last - first - np.arange(n_lags + 1))[:, None]
+    return {name: cross / (counts * len(groups[name])) for name, cross in crossed.items()}
+
+
+def _range(run: H5MDReader, frames: slice) -> tuple[int, int]:
+    first, last, _ = frames.indices(len(run))
+    return first, last
+
+
+def _columns(run: H5MDReader, element: str, frames: slice) -> np.ndarray:
+    """[frames, n_systems, n_particles, 3]."""
+    return run.frames(element, frames).reshape(-1, run.n_systems or 1, run.n_particles, 3)
+
+
+def _correlated(
+    read: Callable[[int, int], np.ndarray],
+    first: int,
+    last: int,
+    n_lags: int,
+    groups: Mapping[str, Group],
+    weights: np.ndarray | None,
+    told: Callable[[int], None],
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Sums over origins and a group's particles of x(t) . x(t + lag), [n_lags + 1, n_systems], and of |x(t)|^2, [frames, n_systems]."""
+    n, size = last - first, max(n_lags, 64)
+    length = fft.next_fast_len(min(size, n) + n_lags, real=True)
+    crossed: dict[str, np.ndarray] = {}
+    squares: dict[str, list[np.ndarray]] = {name: [] for name in groups}
+    for begin in range(first, last, size):
+        window = read(begin, min(last, begin + size + n_lags))
+        own = window[:size]
+        n_systems = window.shape[1]
+        for name, group in groups.items():
+            squares[name].append((own[:, :, group] ** 2).sum((2, 3)))
+            sums = crossed.setdefault(name, np.zeros((n_lags + 1, n_systems)))
+            for s in range(n_systems):
+                for some in _batches(group, length):
+                    scale = 1.0 if weights is None else np.asarray(weights)[some][:, None]
+                    later = fft.rfft(window[:, s, some], length, axis=0)
+                    earlier = fft.rfft(own[:, s, some] * scale, length, axis=0) if begin + size < last or weights is not None else later
+                    power = (np.conj(earlier) * later).sum((1, 2))
+                    sums[:, s] += fft.irfft(power, length)[: n_lags + 1]
+        told(min(begin + size, last) - first)
+    return crossed, {name: np.concatenate(parts) for name, parts in squares.items()}
+
+
+def _batches(group: Group, length: int) -> Iterable[Group]:
+    """Particles whose transforms fit a quarter of the memory."""
+    many = max(1, BUDGET // (4 * 16 * 3 * length))
+    for k in range(0, len(group), many):
+        yield group[k : k + many]
+
+
+@dataclass(frozen=True)
+class Diffusion:
+    """D in length^2 / time, half of its 95 % interval, the lags fitted, in time, and the power of time that displacements grow with.
+
+    ``interval`` is None where there are fewer than three blocks to tell it from.
+    """
+
+    coefficient: float
+    interval: float | None
+    begin: float
+    end: float
+    power: float
+    n_blocks: int
+
+
+def diffusion(run: H5MDReader, group: Group, begin: float | None = None, end: float | None = None) -> Diffusion:
+    """Einstein's D, the slope of the mean squared displacement over six, in five blocks of the run (fewer where they would be short).
+
+    Each block and each system is a sample of its own, so the interval is Student's and needs no model of how lags correlate. ``begin`` and
+    ``end`` are the lags between which the line is fitted: a tenth and a half of a block else. Raises ValueError below 20 frames, and for
+    lags that are not within a block.
+    """
+    n, n_systems = len(run), run.n_systems or 1
+    if n < _SHORTEST:
+        raise ValueError(f"a diffusion coefficient takes at least {_SHORTEST} frames, not {n}")
+    spacing = float(run.times[1] - run.times[0])
+    n_blocks = max(1, min(_BLOCKS, n // _SHORTEST))
+    length = n // n_blocks
+    most = longest_lag(run, length)
+    low = max(1, length // 10) if begin is None else max(1, round(begin / spacing))
+    high = most if end is None else round(end / spacing)
+    if not low < high <= most:
+        raise ValueError(f"the lags to be fitted must lie between {spacing:.4g} and {most * spacing:.4g}, the beginning before the end")
+    lags = np.arange(low, high + 1)
+    slopes, curves = [], []
+    for k in range(n_blocks):
+        block = slice(k * length, (k + 1) * length)
+        msd = mean_squared_displacement(run, {"": group}, high, block)[""]
+        curves.append(msd.mean(1))
+        slopes += [np.polyfit(lags * spacing, msd[low:, s], 1)[0] / 6.0 for s in range(n_systems)]
+    mean = np.mean(curves, 0)
+    power = float(np.polyfit(np.log(lags), np.log(np.maximum(mean[low:], 1e-300)), 1)[0])
+    samples = np.array(slopes)
+    interval = None
+    if len(samples) >= 3:
+        interval = float(stats.t.ppf(0.975, len(samples) - 1) * samples.std(ddof=1) / np.sqrt(len(samples)))
+    return Diffusion(float(samples.mean()), interval, low * spacing, high * spacing, power, n_blocks)
+
+
+def spectrum(autocorrelation: np.ndarray, spacing: float) -> tuple[np.ndarray, np.ndarray]:
+    """Frequencies, in cycles per unit of ``spacing``, and the power at each: the cosine transform of an autocorrelation [n_lags + 1].
+
+    The lags fade out by half a Hann window, so that a line has a width of about 1 / (n_lags * spacing); four frequencies tell its shape.
+    """
+    n = len(autocorrelation)
+    faded = autocorrelation * np.cos(0.5 * np.pi * np.arange(n) / n) ** 2
+    length = fft.next_fast_len(8 * n, real=True)
+    power = 2.0 * fft.rfft(faded, length).real - faded[0]
+    return fft.rfftfreq(length, spacing), power * spacing

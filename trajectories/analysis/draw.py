@@ -1,0 +1,114 @@
+"""Figures of curves by matplotlib, in one style: for papers as PDF and PNG, for pages as SVG."""
+
+import io
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trajectories.analysis.results import Analysis, Curves
+
+# Okabe and Ito's colours, which the colour-blind tell apart; black is left to axes
+COLORS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#882255",
+    "#999933",
+    "#44AA99",
+    "#AA4499",
+    "#661100",
+    "#6699CC",
+)
+_POINTS = 1500  # of a curve that a figure shows
+STYLE: Any = {
+    "font.size": 9, "axes.titlesize": 10, "axes.labelsize": 9, "legend.fontsize": 8, "lines.linewidth": 1.3, "axes.grid": True,
+    "grid.alpha": 0.25, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False, "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+}  # fmt: skip
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Matplotlib in our style."""
+    from matplotlib import rc_context
+
+    with rc_context(STYLE):
+        yield
+
+
+def thinned(x: np.ndarray, y: np.ndarray, most: int = _POINTS) -> tuple[np.ndarray, np.ndarray]:
+    """A curve of at most so many points that looks the same: the least and the largest of each stretch, in order."""
+    if len(x) <= most:
+        return x, y
+    stretches = np.array_split(np.arange(len(x)), most // 2)
+    filled = np.where(np.isfinite(y), y, np.nanmean(y) if np.isfinite(y).any() else 0.0)
+    kept = sorted({0, len(x) - 1} | {int(s[f(filled[s])]) for s in stretches for f in (np.argmin, np.argmax)})
+    return x[kept], y[kept]
+
+
+def draw(curves: Curves, axes: Any) -> None:
+    """Curves into matplotlib axes, with their units on both."""
+    for k, (name, y) in enumerate(curves.values.items()):
+        x, y = thinned(np.asarray(curves.x), np.asarray(y, dtype=float))
+        # beyond the colours there are, lines are broken in another way
+        style = ("-", "--", ":")[k // len(COLORS) % 3] if curves.line else "none"
+        axes.plot(x, y, color=COLORS[k % len(COLORS)], ls=style, marker=None if curves.line else "o", ms=3, label=name or None)
+    for name, at in curves.marks.items():
+        axes.axvline(at, color="gray", lw=0.9, ls=":", label=name)
+    if curves.x_axis.logarithmic:
+        axes.set_xscale("log")
+    if curves.y_axis.logarithmic and any(np.nanmax(y, initial=0.0) > 0 for y in curves.values.values()):
+        axes.set_yscale("log")
+    axes.set(xlabel=str(curves.x_axis), ylabel=str(curves.y_axis))
+    n = sum(bool(name) for name in curves.values) + len(curves.marks)
+    if n > 6:
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=1.2)
+    elif n:
+        axes.legend(handlelength=1.2)
+
+
+def figure_of(curves: Curves, size: tuple[float, float] = (5.2, 3.2), *, title: bool = False) -> Any:
+    """A matplotlib figure of its own, not pyplot's: no global state and no screen."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots()
+    draw(curves, axes)
+    if title:
+        axes.set_title(curves.title, loc="left")
+    return figure
+
+
+def save_figures(analysis: Analysis, folder: str | Path) -> list[Path]:
+    """Each figure as PDF and as PNG of 300 points an inch, named by its key; the folder is made. Returns what was written."""
+    folder, written = Path(folder), []
+    folder.mkdir(exist_ok=True)
+    with styled():
+        for curves in analysis.curves:
+            figure = figure_of(curves)
+            for ending in ("pdf", "png"):
+                written.append(folder / f"{curves.key}.{ending}")
+                figure.savefig(written[-1], dpi=300)
+    return written
+
+
+def svg_of(curves: Curves) -> str:
+    """An SVG element that takes its black from the text's colour around it, so that it suits light and dark pages."""
+    text = io.StringIO()
+    with styled():
+        figure_of(curves).savefig(text, format="svg", transparent=True, metadata=_NAMELESS)
+    drawing = text.getvalue()
+    drawing = drawing[drawing.index("<svg") :]
+    for black in ("#000000", "#b0b0b0"):
+        drawing = drawing.replace(black, "currentColor")
+    # names of clip paths and markers are the same in every drawing of a page
+    return drawing.replace('id="', f'id="{curves.key}-').replace("url(#", f"url(#{curves.key}-").replace('href="#', f'href="#{curves.key}-')
+
+
+_NAMELESS: Mapping[str, None] = {"Date": None, "Creator": None, "Format": None, "Type": None}

@@ -1,0 +1,135 @@
+"""What a run conserved and how hot and compressed it was: means with errors, curves against time, and what they warn of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from systems.units import ASTRONOMICAL, METAL, PASCALS
+from trajectories.analysis.averages import mean_and_error
+from trajectories.analysis.results import Analysis, Axis, Curves, Number
+from trajectories.conservation import conservation
+from trajectories.h5md import H5MDReader
+
+CONSERVED = ("energy", "momentum", "angular_momentum")
+_DRIFT = 0.1  # meV an atom and ps, where a drift is worth a word
+_ORBITS = 1e-6  # of the energy, for planets
+_SPREAD = 3.0  # standard errors by which a mean may be off
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a run beside its frames; the defaults suit a run at constant energy that nothing is known of.
+
+    ``conserves`` names what its flow should conserve, ``n_degrees`` the degrees of freedom (three a particle else), ``temperature`` and
+    ``pressure`` (eV / Angstrom^3) what a thermostat and barostat hold, ``parents`` the body that each body goes around, ``epoch`` a
+    planets' run's start, a TDB Julian day.
+    """
+
+    conserves: Sequence[str] = CONSERVED
+    n_degrees: int | None = None
+    temperature: float | None = None
+    pressure: float | None = None
+    parents: dict[str, str] = field(default_factory=dict)
+    epoch: float | None = None
+
+
+def time_axis(run: H5MDReader) -> tuple[Axis, np.ndarray]:
+    """Picoseconds, years, or bare numbers."""
+    if run.units is METAL:
+        return Axis("time", "ps"), run.times / METAL.convert(1.0, "ps")
+    if run.units is ASTRONOMICAL:
+        return Axis("time", "years"), run.times / 365.25
+    return Axis("time", run.units.time), run.times
+
+
+def over_systems(values: np.ndarray) -> dict[str, np.ndarray]:
+    """The one curve of [frames], or three that stand for an ensemble's [frames, n_systems]."""
+    columns = values.reshape(len(values), -1)
+    if columns.shape[1] == 1:
+        return {"": columns[:, 0]}
+    low, middle, high = np.quantile(columns, [0.1, 0.5, 0.9], 1)
+    return {"median": middle, "lowest tenth": low, "highest tenth": high}
+
+
+def conserved(run: H5MDReader, known: Known, into: Analysis) -> None:
+    """Relative drifts of what should be conserved."""
+    drifts, (axis, times) = conservation(run), time_axis(run)
+    found = {name: getattr(drifts, name) for name in known.conserves}
+    values = {name.replace("_", " "): abs(drift).max(1) for name, drift in found.items() if drift is not None}
+    for name, largest in values.items():
+        into.numbers.append(Number(f"{name.replace(' ', '_')}_drift", f"largest relative drift of {name}", float(largest.max())))
+    if len(run) > 1 and values:
+        worst = ", ".join(f"{name} {largest.max():.2g}" for name, largest in values.items())
+        of = "the worst of all systems" if run.n_systems else "relative"
+        # zero has no logarithm: at the start nothing has drifted yet
+        shown = {name: np.where(largest > 0, largest, np.nan) for name, largest in values.items()}
+        into.curves.append(
+            Curves("conserved", "Conserved quantities", axis, times, Axis("relative drift", "", True), shown, f"Largest, {of}: {worst}.")
+        )
+    energy = found.get("energy")
+    if run.units is ASTRONOMICAL and energy is not None and abs(energy).max() > _ORBITS:
+        into.warnings.append(f"The energy of the bodies drifts by {abs(energy).max():.1g} of itself: halve the time step.")
+
+
+def matter(run: H5MDReader, known: Known, into: Analysis) -> None:
+    """Temperature, energy, pressure and volume of a run in metal units; means are over its second half."""
+    kinetic = run.observable("kinetic_energy")
+    if run.units is not METAL:
+        return
+    if kinetic is None:
+        into.notes.append("no temperature: the frames hold no velocities")
+    else:
+        degrees = known.n_degrees or 3 * run.n_particles
+        kelvin = 2.0 * kinetic / (degrees * METAL.boltzmann)
+        _mean(run, into, "temperature", "Temperature", "K", kelvin, known.temperature)
+    potential = run.observable("potential_energy")
+    if potential is not None and kinetic is not None and "energy" in known.conserves:
+        _drift(run, 1000.0 * (potential + kinetic).reshape(len(run), -1) / run.n_particles, into)
+    pressure = run.observable("pressure")
+    if pressure is not None:
+        bar = PASCALS / 1e5
+        _mean(run, into, "pressure", "Pressure", "bar", pressure * bar, None if known.pressure is None else known.pressure * bar)
+    cells = run.cells
+    if cells.any() and np.ptp(cells, axis=0).any():
+        _mean(run, into, "volume", "Volume", "Angstrom^3", abs(np.linalg.det(cells)), None)
+    spread = run.observable("uncertainty")
+    if spread is not None:
+        axis, times = time_axis(run)
+        said = f"At most {spread.max():.3g} eV/Angstrom."
+        shown = Axis("largest disagreement", "eV/Angstrom")
+        into.curves.append(Curves("uncertainty", "Disagreement of the committee", axis, times, shown, over_systems(spread), said))
+        into.numbers.append(Number("uncertainty", "largest disagreement of the committee", float(spread.max()), "eV/Angstrom"))
+
+
+def _mean(run: H5MDReader, into: Analysis, key: str, title: str, unit: str, values: np.ndarray, asked: float | None) -> None:
+    half = values[len(values) // 2 :]
+    mean, error = mean_and_error(half)
+    note = "mean of the second half" + ("" if asked is None else f", asked {asked:.5g}")
+    into.numbers.append(Number(key, title.lower(), mean, unit, error, note))
+    if asked is not None and error is not None and abs(mean - asked) > max(_SPREAD * error, 0.02 * abs(asked)):
+        into.warnings.append(
+            f"The {title.lower()} is {mean:.4g} {unit} where {asked:.4g} was asked: the run is too short, or its coupling is too weak."
+        )
+    if len(values) > 1:
+        axis, times = time_axis(run)
+        said = f"{mean:.5g} {unit}" + ("" if error is None else f" ± {error:.2g} {unit} (standard error)") + " over the second half."
+        into.curves.append(Curves(key, title, axis, times, Axis(title.lower(), unit), over_systems(values), said))
+
+
+def _drift(run: H5MDReader, total: np.ndarray, into: Analysis) -> None:
+    """Of the total energy an atom, meV [frames, n_systems]: largest change, and the slope where it is one."""
+    change = total - total[0]
+    largest = float(abs(change).max())
+    into.numbers.append(Number("energy_change", "largest change of energy", largest, "meV/atom"))
+    if len(run) < 3:
+        return
+    axis, times = time_axis(run)
+    slopes = np.polyfit(times, change, 1)[0]
+    slope, span = float(np.median(slopes)), float(np.ptp(times))
+    into.numbers.append(Number("energy_slope", "drift of energy", slope, "meV/atom/ps"))
+    said = f"Largest change {largest:.3g} meV an atom; the straight line through it rises by {slope:.2g} meV an atom and ps."
+    into.curves.append(Curves("energy", "Total energy, change", axis, times, Axis("energy", "meV/atom"), over_systems(change), said))
+    scatter = float(np.median((change - np.outer(times, slopes)).std(0)))
+    if abs(slope) > _DRIFT and abs(slope) * span > 2.0 * scatter:
+        into.warnings.append(f"The energy drifts by {slope:.2g} meV an atom and ps: halve the time step, or look at the forces.")

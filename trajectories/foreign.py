@@ -1,0 +1,110 @@
+"""Trajectories of other programs: whatever MDAnalysis opens becomes a run of ours, with which everything else then works."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from integrators.state import State
+from systems.system import System
+from systems.units import METAL
+from trajectories.writer import H5MDWriter
+
+_TOPOLOGY = "formats without atoms' names need --topology FILE (PDB, GRO, PSF, ...)"
+OURS = (".h5md", ".h5")  # what is taken for a run of ours, unless a topology goes with it
+
+
+def import_trajectory(
+    path: str | Path, out: str | Path, topology: str | Path | None = None, *, overwrite: bool = False,
+    told: Callable[[int, int], None] = lambda done, n: None,
+) -> list[str]:  # fmt: skip
+    """Write a trajectory that MDAnalysis opens, with its topology where it takes one, as a run in metal units; returns what to know of it.
+
+    Atoms that were wrapped into a box are followed across its faces (MDAnalysis' NoJump, which takes no longer way than half a box from one
+    frame to the next). Elements and masses that the files lack are guessed by MDAnalysis. ``told`` hears of frames done and in all. Raises
+    FileNotFoundError where a file is missing, ValueError, in one sentence, where it cannot be read, and as `H5MDWriter`.
+    """
+    sources = [Path(p) for p in (topology, path) if p is not None]
+    for source in sources:
+        if not source.is_file():
+            raise FileNotFoundError(2, f"there is no file {source}")
+    notes: list[str] = []
+    with _in_words(path, topology):
+        u = _universe(sources)
+        atoms = u.atoms
+        if not atoms.n_atoms or not len(u.trajectory):
+            raise ValueError(f"{path} holds no atoms or no frames")
+        periodic = u.trajectory.ts.dimensions is not None and bool(np.all(u.trajectory.ts.dimensions[:3] > 0))
+        moving = bool(u.trajectory.ts.has_velocities)
+        if periodic:
+            from MDAnalysis.transformations.nojump import NoJump
+
+            u.trajectory.add_transformations(NoJump(check_continuity=False))
+    provenance = {"imported": ", ".join(map(str, sources))}
+    if not moving:
+        provenance["missing"] = "velocities"
+        notes.append("the files hold no velocities, so nothing that needs them is computed")
+    names = [str(name) for name in atoms.names] if hasattr(atoms, "names") else []
+    if not hasattr(atoms, "masses"):
+        raise ValueError(f"{path} holds no names of atoms; {_TOPOLOGY}")
+    masses = np.asarray(atoms.masses, dtype=float)
+    fixed = {"masses": np.where(masses > 0, masses, 1.0), "species": _species(atoms), "charges": getattr(atoms, "charges", 0.0)}
+    if not (masses > 0).all():
+        notes.append("atoms of unknown mass are given one of 1 u")
+    picoseconds, n = METAL.convert(1.0, "ps"), len(u.trajectory)
+    first = _system(u, fixed, periodic, picoseconds)
+    with H5MDWriter(out, first, names=names, provenance=provenance, n_frames=n, overwrite=overwrite) as writer:
+        for k in range(n):
+            with _in_words(path, topology):
+                ts = u.trajectory[k]
+                state = State(_system(u, fixed, periodic, picoseconds), float(ts.time) * picoseconds, k)
+            writer.write(state)
+            told(k + 1, n)
+    return notes
+
+
+@contextmanager
+def _in_words(path: str | Path, topology: str | Path | None) -> Iterator[None]:
+    """What MDAnalysis raises for a file it cannot read is of many kinds, and long; its warnings tell of what is done here anyway."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except Exception as error:
+            hint = "" if topology is not None else f"; {_TOPOLOGY}"
+            said = " ".join(str(error).split())[:160]
+            raise ValueError(f"MDAnalysis cannot read {path}{hint} ({said or type(error).__name__})") from None
+
+
+def _universe(sources: list[Path]) -> Any:
+    import MDAnalysis
+
+    u = MDAnalysis.Universe(*map(str, sources), to_guess=("masses",))
+    if not hasattr(u.atoms, "elements"):
+        try:
+            u.guess_TopologyAttrs(to_guess=["elements"])
+        except Exception:
+            return u  # beads of a coarse model have none
+    return u
+
+
+def _species(atoms: Any) -> np.ndarray:
+    """Atomic numbers; 0 of what is no element."""
+    from ase.data import atomic_numbers
+
+    if not hasattr(atoms, "elements"):
+        return np.zeros(atoms.n_atoms, dtype=np.int64)
+    return np.array([atomic_numbers.get(str(symbol).capitalize(), 0) for symbol in atoms.elements], dtype=np.int64)
+
+
+def _system(u: Any, fixed: dict[str, Any], periodic: bool, picoseconds: float) -> System:
+    """The frame that is being looked at."""
+    ts = u.trajectory.ts
+    x = np.asarray(ts.positions, dtype=float)
+    velocities = np.asarray(ts.velocities, dtype=float) / picoseconds if ts.has_velocities else np.zeros_like(x)
+    cell = np.asarray(ts.triclinic_dimensions, dtype=float) if periodic else None
+    return replace(System.create(x, velocities=velocities, **fixed, units=METAL), cell=cell, pbc=(periodic,) * 3)
