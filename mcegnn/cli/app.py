@@ -10,6 +10,7 @@ from mcegnn.cli.convert import convert
 from mcegnn.cli.evaluate import evaluate
 from mcegnn.cli.info import info
 from mcegnn.cli.label import label
+from mcegnn.cli.report import report
 from mcegnn.cli.rollout import rollout
 from mcegnn.cli.train import train
 
@@ -26,7 +27,7 @@ app = typer.Typer(
     name="mcegnn", help="Molecular dynamics whose forces and dynamics can be learned.", no_args_is_help=True, rich_markup_mode="markdown",
     add_completion=False, pretty_exceptions_enable=False,
 )  # fmt: skip
-for command in (rollout, train, evaluate, label, analyse, convert, info):
+for command in (rollout, train, evaluate, label, analyse, report, convert, info):
     app.command()(command)
 
 

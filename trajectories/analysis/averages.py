@@ -6,13 +6,13 @@ _FEWEST = 8  # blocks whose scatter is still known
 
 
 def block_error(values: np.ndarray) -> float:
-    """Standard error of the mean of one series [n]; nan where it is too short for what it remembers.
+    """Standard error of the mean of one series [n]; nan below eight numbers, and the least that it may be where all of it is correlated.
 
     Neighbours are averaged again and again, until blocks of B numbers have B^3 > 2 n (error / error of single numbers)^4 (Lee et al.,
     Phys. Rev. E 83 (2011) 066706), which weighs the error's own scatter against what is left of the correlation.
     """
     x = np.asarray(values, dtype=float)
-    n, block, single = len(x), 1, 0.0
+    n, block, single, largest = len(x), 1, 0.0, float("nan")
     if not np.isfinite(x).all():
         return float("nan")
     while len(x) >= _FEWEST:
@@ -20,9 +20,10 @@ def block_error(values: np.ndarray) -> float:
         single = single or error
         if error == 0.0 or block**3 > 2 * n * (error / single) ** 4:
             return error
+        largest = max(error, largest) if block > 1 else error
         x = 0.5 * (x[: len(x) // 2 * 2 : 2] + x[1::2])
         block *= 2
-    return float("nan")
+    return largest
 
 
 def mean_and_error(values: np.ndarray) -> tuple[float, float | None]:

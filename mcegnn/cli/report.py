@@ -1,0 +1,74 @@
+"""`mcegnn report`: a run as one HTML page."""
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mcegnn.cli.analyse import opened
+from mcegnn.cli.messages import mistakes, refuse_output, refuse_unwritable, size, told
+from mcegnn.cli.progress import progress
+from mcegnn.cli.rows import known_of, lost_rows, run_of, timing_rows
+
+
+@told
+def report(
+    run: Annotated[Path, typer.Argument(help="A trajectory written by mcegnn rollout, or any that MDAnalysis opens.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="The page to write. [default: RUN with .html]")] = None,
+    topology: Annotated[Path | None, typer.Option(help="Names and elements of another program's trajectory: PDB, GRO, PSF, ...")] = None,
+    against: Annotated[Path | None, typer.Option(help="Another run of the same systems, shown beside it and compared with it.")] = None,
+    tolerance: Annotated[float, typer.Option(help="How far from it is still right, in the run's unit of length.")] = 0.1,
+    select: Annotated[
+        str | None, typer.Option(help='Atoms whose distances and motions count, as MDAnalysis names them: "element O", "index 0:9".')
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the page where it exists.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+) -> None:
+    """Write one HTML page that opens without a network: what was run, a scene that plays, what was conserved, and figures.
+
+    Examples:
+
+    - `mcegnn report planets.h5md`
+
+    - `mcegnn report learned.h5md --against exact.h5md -o compared.html`
+    """
+    path = run.with_suffix(".html") if output is None else output
+    with mistakes():
+        refuse_output(path, force, run)
+        refuse_unwritable(path)
+    with opened(run, topology, quiet) as reader, mistakes():
+        written = write(reader, path, run, against, tolerance, select, quiet)
+    typer.echo(f"wrote {path}, {size(written)}")
+
+
+def write(
+    reader: Any, path: Path, run: Path, against: Path | None = None, tolerance: float = 0.1, select: str | None = None, quiet: bool = False
+) -> int:
+    """Analyse an open run and write its page; returns the page's size in bytes."""
+    from trajectories.analysis import analyse
+    from trajectories.h5md import H5MDReader
+    from trajectories.report import write_report
+
+    if not len(reader):
+        raise ValueError(f"{run} holds no frames yet")
+    with ExitStack() as files, progress(100, "per cent", quiet=quiet) as tell:
+        reference = None if against is None else files.enter_context(H5MDReader(against))
+        found = analyse(
+            reader, known_of(reader), against=reference, tolerance=tolerance, select=select,
+            told=lambda what, share: tell(round(100 * share), what),
+        )  # fmt: skip
+        return write_report(path, reader, found, title=str(run), rows=rows_of(reader), against=reference)
+
+
+def rows_of(reader: Any) -> list[tuple[str, ...]]:
+    """What was run: command, physics, seed, versions, processor, time."""
+    said, configured = reader.provenance, run_of(reader)
+    rows: list[tuple[str, ...]] = [(key, said[key]) for key in ("command", "imported", "created", "seed") if said.get(key)]
+    rows += [(key, text) for key, text in said.items() if key.startswith("resumed at step")]
+    rows += [(name, text) for name, text in configured.rows() if name != "seed"] if configured is not None else []
+    rows += lost_rows(reader) + timing_rows(reader)
+    versions = json.loads(said.get("versions", "{}"))
+    rows += [("versions", ", ".join(f"{name} {version}" for name, version in versions.items()))] if versions else []
+    return rows + ([("processor", said["processor"])] if said.get("processor") else [])

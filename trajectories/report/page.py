@@ -1,0 +1,82 @@
+"""The page: HTML around a run's scene, numbers and figures; everything is in it, so it opens without a network."""
+
+import html
+import json
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+from trajectories.analysis.draw import svg_of
+from trajectories.analysis.results import Analysis, Curves
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+Rows = Sequence[tuple[str, ...]]
+
+
+def page(title: str, about: str, rows: Rows, analysis: Analysis, scenes: Sequence[dict[str, Any]], notes: Sequence[str]) -> str:
+    """HTML of a report; ``rows`` say what was run, ``scenes`` are those of `trajectories.report.scene`, one for each run."""
+    warnings = "".join(f"<li>{_text(warning)}</li>" for warning in analysis.warnings)
+    numbers = [(number.label, str(number)) for number in analysis.numbers]
+    parts = [
+        f'<header><div><h1>{_text(title)}</h1><p class="about">{_text(about)}</p></div><button id="theme">Light or dark</button></header>',
+        f'<ul class="warnings" aria-label="Warnings">{warnings}</ul>' if warnings else "",
+        _scenes(scenes),
+        f"<h2>Numbers</h2>{_table(numbers)}" if numbers else "",
+        f'<h2>Figures</h2><div class="figures">{"".join(_figure(curves) for curves in analysis.curves)}</div>' if analysis.curves else "",
+        "".join(f'<p class="note">{_text(note[:1].upper() + note[1:])}{"" if note.endswith(".") else "."}</p>' for note in notes),
+        f"<h2>What was run</h2>{_table(rows)}",
+    ]
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{_text(title)}</title>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        f'<link rel="icon" href="data:,"><style>{_asset("page.css")}</style></head>\n<body><main>{"".join(parts)}</main>\n'
+        f"<script>{_asset('scene.js')}</script></body></html>\n"
+    )
+
+
+def _asset(name: str) -> str:
+    return files("trajectories.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _text(text: str) -> str:
+    return html.escape(text, quote=True)
+
+
+def _table(rows: Rows) -> str:
+    body = "".join(f'<tr><th scope="row">{_text(row[0])}</th>{"".join(f"<td>{_text(cell)}</td>" for cell in row[1:])}</tr>' for row in rows)
+    return f'<div class="wide"><table>{body}</table></div>'
+
+
+def _figure(curves: Curves) -> str:
+    alternative = _text(f"{curves.title}: {curves.y_axis} against {curves.x_axis}. {curves.said}")
+    drawing = svg_of(curves).replace("<svg", f'<svg role="img" aria-label="{alternative}"', 1)
+    return f"<figure><h3>{_text(curves.title)}</h3>{drawing}<figcaption>{_text(curves.said)}</figcaption></figure>"
+
+
+def _scenes(scenes: Sequence[dict[str, Any]]) -> str:
+    first, views = scenes[0], []
+    for k, one in enumerate(scenes):
+        moves = "moving through" if one["frames"] > 1 else "in"
+        words = f"{one['particles']:,} particles {moves} {one['frames']:,} frames; turn by dragging or arrow keys, zoom by plus and minus"
+        # no tag may end the script that holds the numbers
+        data = json.dumps(one, separators=(",", ":")).replace("</", "<\\/")
+        head = f"<h3>{_text(one['label'])}</h3>" if len(scenes) > 1 else ""
+        views.append(
+            f'<div>{head}<canvas data-scene="scene{k}" tabindex="0" role="img" aria-label="{_text(words)}"></canvas>'
+            f'<script type="application/json" id="scene{k}">{data}</script></div>'
+        )
+    systems = "".join(f'<option value="{s}">system {s}</option>' for s in range(first["systems"]))
+    chosen = f'<label>System <select id="system">{systems}</select></label>' if first["systems"] > 1 else ""
+    compress = '<label><input type="checkbox" id="compress" checked> compress distances</label>' if first["compress"] else ""
+    legend = "".join(f'<li><span style="background:{color}"></span>{_text(name)}</li>' for name, color in first["legend"].items())
+    return (
+        f'<h2>Scene</h2><div class="scenes">{"".join(views)}</div><div class="controls"><button id="play">Play</button>'
+        f'<input id="frame" type="range" min="0" max="{first["frames"] - 1}" value="0" aria-label="Frame">'
+        '<label>Speed <select id="speed"><option value="0.25">slow</option><option value="1" selected>usual</option>'
+        '<option value="4">fast</option></select></label>'
+        f'{chosen}{compress}<button id="reset">Reset view</button><output id="clock" for="frame"></output></div>'
+        f'<ul class="legend" aria-label="Colours">{legend}</ul>'
+        '<p class="note">Keys: space plays and pauses, comma and full stop go a frame back and on; in the scene arrows turn, + and - zoom, '
+        "0 resets.</p>"
+    )
