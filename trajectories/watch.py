@@ -20,6 +20,7 @@ from trajectories.rollout import advance, with_held
 
 _LOOKS = 8  # from one frame to the next, where every step has an evaluation
 _STRIDES = 64  # parts of an interval that is searched
+_SKINS = 3.0  # times the limit, by which particles that are looked after may be farther apart
 _FEW = 64  # particles whose pairs are simply all looked at
 
 
@@ -72,6 +73,8 @@ class Watch:
     lost: dict[int, int] = field(default_factory=dict)
     start: State | None = None
     ending: Callable[[], bool] = lambda: False
+    _lists: dict[int, NeighborList] = field(default_factory=dict, init=False)
+    _energies: list[tuple[State, np.ndarray | None]] = field(default_factory=list, init=False)  # of the last states looked at
 
     def states(self, state: State, n_steps: int, every: int, phase: int = 0, frame: System | None = None) -> Iterator[State]:
         """As `trajectories.rollout.advance`; ``frame`` is the last frame's system, where the state is beyond it."""
@@ -141,16 +144,22 @@ class Watch:
 
     def _breaches(self, before: State, now: State, whole: bool) -> list[Breach]:
         """What is wrong with a state, at most one thing of each system that is not lost; ``whole`` says that it has an evaluation."""
-        found, limits = _not_finite(now.system.positions, now.system.momenta), dict[int, str]()
-        if now.system.cell is not None:
-            cells = _not_finite(np.broadcast_to(now.system.cell, (*now.system.positions.shape[:-2], 3, 3)), what="cell")
-            found = dict.fromkeys(cells, ((), "its cell is not finite")) | found
-        if whole:
-            with np.errstate(all="ignore"):  # what overflows is found
-                for look, limit in ((self._forces, ""), (self._energy, "energy"), (self._distance, "distance")):
+        found: _Found = {}
+        limits: dict[int, str] = {}
+        with np.errstate(all="ignore"):  # what overflows is found
+            sound = _sound(now)
+            if not sound:
+                found = _not_finite(now.system.positions, now.system.momenta)
+                if now.system.cell is not None:
+                    cells = _not_finite(np.broadcast_to(now.system.cell, (*now.system.positions.shape[:-2], 3, 3)), what="cell")
+                    found = dict.fromkeys(cells, ((), "its cell is not finite")) | found
+            if whole:
+                for look, limit in ((self._forces, ""), (self._energy, "energy"), (self._distance, "distance"))[sound:]:
                     for system, fault in look(before, now).items():
                         if system not in found:
                             found[system], limits[system] = fault, limit
+        if not found:
+            return []
         single = now.system.n_systems is None
         return [
             Breach(now.step, now.time, None if single else system, particles, what, limits.get(system, ""))
@@ -174,7 +183,7 @@ class Watch:
         for since, most in ((before, self.limits.energy), (self.start, self.limits.drift)):
             if not math.isfinite(most) or since is None or since is now:
                 continue
-            old, new = _total(since), _total(now)
+            old, new = self._total(since), self._total(now)
             if old is None or new is None:
                 continue
             for system in np.flatnonzero(~(abs(new - old) <= most)).tolist():
@@ -189,8 +198,16 @@ class Watch:
         unit = f" {now.system.units.length}".rstrip()
         return {
             system: ((i, j), f"they are {distance:.3g}{unit} apart, nearer than {self.limits.distance:g}{unit}")
-            for system, (distance, i, j) in nearer(now.system, self.limits.distance).items()
+            for system, (distance, i, j) in nearer(now.system, self.limits.distance, self._lists).items()
         }
+
+    def _total(self, state: State) -> np.ndarray | None:
+        """Total energies, [n_systems]: the frame before was looked at before."""
+        for known, energies in self._energies:
+            if known is state:
+                return energies
+        self._energies = [*self._energies[-2:], (state, _total(state))]
+        return self._energies[-1][1]
 
     def _first(self, good: State, start: State, until: int, system: int | None = None) -> Breach | None:
         """The first bad step of a system, or of any, after ``start`` and up to ``until``; None where there is none.
@@ -238,6 +255,19 @@ def _not_finite(*arrays: Any, what: str = "position") -> _Found:
     return found
 
 
+def _sound(state: State) -> bool:
+    """Whether all numbers are finite: so is the sum of their squares, but for an overflow, and that is quick to take."""
+    system, evaluation = state.system, state.evaluation
+    total = np.vdot(system.positions, system.positions) + np.vdot(system.momenta, system.momenta)
+    if system.cell is not None:
+        total += np.vdot(system.cell, system.cell)
+    if evaluation is not None:
+        total += np.vdot(evaluation.forces, evaluation.forces)
+        if evaluation.energy is not None:
+            total += np.vdot(evaluation.energy, evaluation.energy)
+    return math.isfinite(total)
+
+
 def kinetic_energies(system: System) -> np.ndarray:
     """Of each particle, [..., n_particles]."""
     return np.asarray(0.5 * (system.momenta**2).sum(-1) / system.masses)
@@ -254,8 +284,11 @@ def _total(state: State) -> np.ndarray | None:
     return np.atleast_1d(np.asarray(kinetic_energy(state.system) + state.evaluation.energy))
 
 
-def nearer(system: System, limit: float) -> dict[int, tuple[float, int, int]]:
-    """(distance, i, j) of the nearest particles of each system of an ensemble that has some nearer than ``limit``."""
+def nearer(system: System, limit: float, lists: dict[int, NeighborList] | None = None) -> dict[int, tuple[float, int, int]]:
+    """(distance, i, j) of the nearest particles of each system of an ensemble that has some nearer than ``limit``.
+
+    ``lists`` keeps the systems' neighbour lists from one call to the next: few pairs are that near, and they stay so for long.
+    """
     x = np.asarray(system.positions, dtype=float)
     if system.n_particles <= _FEW and not any(system.pbc):
         copies = x.reshape(-1, *x.shape[-2:])
@@ -272,12 +305,13 @@ def nearer(system: System, limit: float) -> dict[int, tuple[float, int, int]]:
         if not np.isfinite(one.positions).all():
             continue
         with suppress(ValueError):  # of a cell that has collapsed, of which energies and forces tell
-            found |= _nearest(s, one, limit)
+            list_of = (lists if lists is not None else {}).setdefault(s, NeighborList(limit, _SKINS * limit))
+            found |= _nearest(s, one, limit, list_of)
     return found
 
 
-def _nearest(s: int, one: System, limit: float) -> dict[int, tuple[float, int, int]]:
-    pairs = NeighborList(limit)(one)
+def _nearest(s: int, one: System, limit: float, neighbors: NeighborList) -> dict[int, tuple[float, int, int]]:
+    pairs = neighbors(one)
     if not len(pairs):
         return {}
     apart = one.positions[pairs.j] - one.positions[pairs.i]
@@ -285,4 +319,6 @@ def _nearest(s: int, one: System, limit: float) -> dict[int, tuple[float, int, i
         apart = apart + pairs.shift @ one.cell
     lengths = np.linalg.norm(apart, axis=-1)
     k = int(lengths.argmin())
+    if not lengths[k] < limit:
+        return {}
     return {s: (float(lengths[k]), int(pairs.i[k]), int(pairs.j[k]))}

@@ -1,6 +1,7 @@
 """`mcegnn rollout`: move a system and keep its frames."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -38,7 +39,9 @@ def rollout(
     resume: Annotated[
         Path | None,
         typer.Option(
-            help="Go on with the run of this file, to the same bits; with --steps or --time, for so much more.", rich_help_panel=_FILE
+            help="Go on with the run of this file, to the same bits; with --steps or --time, for so much more; --max-energy-jump and "
+            "--min-distance may be others.",
+            rich_help_panel=_FILE,
         ),
     ] = None,
     integrator: Annotated[
@@ -71,7 +74,10 @@ def rollout(
     ] = None,
     every: Annotated[
         int | None,
-        typer.Option(help="Keep a frame every K steps. [default: 100 for charged, else about 500 frames]", rich_help_panel=_TIME),
+        typer.Option(
+            help="Keep a frame every K steps, which must divide the run. [default: 100 for charged, else about 500 frames]",
+            rich_help_panel=_TIME,
+        ),
     ] = None,
     particles: Annotated[
         int | None, typer.Option("-n", "--particles", help="Particles in each system. [default: 5]", rich_help_panel=_CHARGED)
@@ -113,8 +119,9 @@ def rollout(
     max_energy_jump: Annotated[
         str | None,
         typer.Option(
-            help="Stop where the total energy differs by more from the frame before: for each atom (10 eV), for each charged particle "
-            "(off), or as a part of the energy at the start for solar (0.1); off for never.",
+            help='Stop where the total energy differs by more from the frame before: so much an atom ("10 eV"), a bare number for a '
+            "charged system, for solar a part of the energy at the start (0.1), which it may not differ from by more either; off for "
+            "never. [default: off for charged]",
             rich_help_panel=_SAFETY,
         ),
     ] = None,
@@ -126,6 +133,7 @@ def rollout(
         ),
     ] = None,
     threads: Annotated[int | None, typer.Option(help="Threads, for many systems or a large one. [default: all cores]")] = None,
+    report: Annotated[bool, typer.Option("--report", help="Write the run's page, as mcegnn report does, at the end.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Say each time that frames have been written.")] = False,
@@ -186,12 +194,42 @@ def rollout(
             job = Job(config, relaxed_start(config, flow, quiet), flow, path, fresh=True, force=force)
     if dry_run:
         describe(job.config, job.path, job.n_steps)
-    elif job.n_steps > 0:
-        job.run(threads, quiet, verbose)
-    elif not quiet:
-        typer.echo(f"{job.path} is complete: all {job.config.n_steps} steps are done; add --steps N for N more")
-    if not dry_run and job.n_steps <= 0 and job.lost:
-        raise typer.Exit(3)
+        return
+    page = job.path.with_suffix(".html")
+    if report:
+        with mistakes():
+            refuse_output(page, force or resume is not None)
+    code = 0
+    if job.n_steps > 0:
+        code = _code_of(lambda: job.run(threads, quiet, verbose))
+    else:
+        if not quiet:
+            typer.echo(f"{job.path} is complete: all {job.config.n_steps:,} steps are done; add --steps N for N more")
+        code = 3 if job.lost else 0
+    if report and code in (0, 3):
+        _report(job.path, page, quiet)
+    if code:
+        raise typer.Exit(code)
+
+
+def _code_of(work: Callable[[], None]) -> int:
+    """The exit code that it ends with."""
+    try:
+        work()
+    except typer.Exit as end:
+        return end.exit_code
+    return 0
+
+
+def _report(run: Path, page: Path, quiet: bool) -> None:
+    from mcegnn.cli.messages import size
+    from mcegnn.cli.report import write
+    from trajectories.h5md import H5MDReader
+
+    with mistakes(), H5MDReader(run) as reader:
+        written = write(reader, page, run, quiet=quiet)
+    if not quiet:
+        typer.echo(f"wrote {page}, {size(written)}")
 
 
 def _refuse_choices(system: str | None, choices: dict[str, Any]) -> None:

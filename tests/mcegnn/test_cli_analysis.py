@@ -101,3 +101,34 @@ def test_an_imported_run_keeps_its_numbers(protein: Any, tmp_path: Path) -> None
         np.testing.assert_allclose(np.diff(run.times), run.times[1] - run.times[0], rtol=1e-5)
     with pytest.raises(FileExistsError):
         import_trajectory(protein.TRR, tmp_path / "run.h5md", protein.GRO)
+
+
+def test_report(succeed: Run, refuse: Run) -> None:
+    """Of a run, of two, at the end of a rollout; never over a page that is there."""
+    succeed("rollout", "charged", "--systems", 3, "--steps", 300, "--report")
+    page = Path("charged.html").read_text()
+    assert "<h2>What was run</h2>" in page
+    assert "<title>charged.h5md</title>" in page
+    refuse("charged.html exists already", "report", "charged.h5md")
+    outcome = succeed("report", "charged.h5md", "--force")
+    assert outcome.out.startswith("wrote charged.html, ")
+    succeed("rollout", "charged", "--systems", 3, "--steps", 300, "--integrator", "velocity-verlet", "-o", "other.h5md", "--quiet")
+    succeed("report", "charged.h5md", "--against", "other.h5md", "-o", "both.html")
+    both = Path("both.html").read_text()
+    assert both.count("data-scene=") == 2
+    assert "Distance to the reference" in both
+    refuse("is a folder", "report", "charged.h5md", "-o", ".")
+    refuse("is the file that is read", "report", "charged.h5md", "-o", "charged.h5md", "--force")
+    refuse("there is no folder nowhere", "report", "charged.h5md", "-o", "nowhere/page.html")
+    refuse("there is no file none.h5md", "report", "none.h5md")
+    succeed("rollout", "--resume", "charged.h5md", "--steps", 100, "--report", "--quiet")
+    assert "5 frames" in Path("charged.html").read_text()
+    Path("next.html").write_text("mine")
+    refuse("next.html exists already", "rollout", "charged", "--systems", 2, "--steps", 100, "-o", "next.h5md", "--report")
+    assert not Path("next.h5md").exists()
+
+
+def test_lost_systems_have_a_report(cli: Run) -> None:
+    outcome = cli("rollout", "charged", "--systems", 8, "--dt", 0.1, "--steps", 300, "--max-energy-jump", 1, "--report", "-o", "run.h5md")
+    assert outcome.code == 3
+    assert "went bad and were held" in Path("run.html").read_text()

@@ -1,4 +1,4 @@
-"""What the tests of trajectories share: flows of every kind with a start, and the writing of states to a file."""
+"""What the tests of trajectories share: flows of every kind with a start, and the writing of states or of bare numbers to a file."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from systems.charged import benchmark_coulomb, charged_systems
 from systems.potentials import Coulomb
 from systems.solar import j2000
 from systems.system import Evaluation, System
-from systems.units import ASTRONOMICAL
+from systems.units import ASTRONOMICAL, METAL
 from trajectories.writer import H5MDWriter
 
 
@@ -94,3 +94,23 @@ def random_state() -> Callable[..., State]:
         return State(replace(system, **more), time, step, evaluation)
 
     return make
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[..., Path]:
+    """Positions [frames, (n_systems,) n, 3], and velocities, as a file: frames a picosecond apart in metal units."""
+
+    def write(x: np.ndarray, v: Any = 0.0, *, name: str = "run.h5md", cell: Any = None, spacing: float = 1.0, **options: Any) -> Path:
+        fixed = {key: options.pop(key) for key in ("masses", "species", "charges", "units") if key in options}
+        units = fixed.setdefault("units", METAL)
+        step = METAL.convert(spacing, "ps") if units is METAL else spacing
+        v = np.broadcast_to(v, x.shape)
+        path = tmp_path / name
+        pbc = (cell is not None,) * 3
+        first = replace(System.create(x[0], velocities=v[0], **fixed), cell=cell, pbc=pbc)
+        with H5MDWriter(path, first, n_frames=len(x), **options) as writer:
+            for k in range(len(x)):
+                writer.write(State(replace(System.create(x[k], velocities=v[k], **fixed), cell=cell, pbc=pbc), k * step, k))
+        return path
+
+    return write

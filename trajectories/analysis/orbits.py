@@ -30,7 +30,7 @@ def elements(position: np.ndarray, velocity: np.ndarray, parameter: np.ndarray |
     eccentricity = np.cross(velocity, h) / np.asarray(parameter)[..., None] - position / r[..., None]
     node = np.stack([-h[..., 1], h[..., 0], np.zeros_like(r)], -1)
     node = node / np.maximum(np.linalg.norm(node, axis=-1, keepdims=True), 1e-300)
-    beside = np.cross(h / np.linalg.norm(h, axis=-1, keepdims=True), node)
+    beside = np.cross(h / np.maximum(np.linalg.norm(h, axis=-1, keepdims=True), 1e-300), node)
     return {
         "a": -0.5 * parameter / energy,
         "e": np.linalg.norm(eccentricity, axis=-1),

@@ -60,7 +60,7 @@ def _scenes(scenes: Sequence[dict[str, Any]]) -> str:
         moves = "moving through" if one["frames"] > 1 else "in"
         words = f"{one['particles']:,} particles {moves} {one['frames']:,} frames; turn by dragging or arrow keys, zoom by plus and minus"
         # no tag may end the script that holds the numbers
-        data = json.dumps(one, separators=(",", ":")).replace("</", "<\\/")
+        data = json.dumps(one, separators=(",", ":")).replace("<", "\\u003c")
         head = f"<h3>{_text(one['label'])}</h3>" if len(scenes) > 1 else ""
         views.append(
             f'<div>{head}<canvas data-scene="scene{k}" tabindex="0" role="img" aria-label="{_text(words)}"></canvas>'

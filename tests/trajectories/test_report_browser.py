@@ -1,0 +1,152 @@
+"""The page in headless Chromium without a network: no error, it plays, its canvas shows something, keyboard and contrast do."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from systems.units import ASTRONOMICAL, REDUCED
+from trajectories.analysis import analyse
+from trajectories.h5md import H5MDReader
+from trajectories.report import write_report
+
+Written = Callable[..., Path]
+
+# how many of the canvas' points differ from its background
+_PAINTED = """
+const c = document.querySelector(arguments[0]), d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
+let n = 0; for (let k = 3; k < d.length; k += 4) n += d[k] > 0; return n;
+"""
+# the least contrast, as WCAG 2 has it, of any text with what lies under it
+_CONTRAST = """
+const light = c => { const v = c.map(x => x / 255).map(x => x <= 0.03928 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4);
+  return 0.2126 * v[0] + 0.7152 * v[1] + 0.0722 * v[2]; };
+const numbers = text => text.match(/[\\d.]+/g).map(Number);
+const under = e => {
+  for (; e; e = e.parentElement) { const c = numbers(getComputedStyle(e).backgroundColor); if (c.length < 4 || c[3] > 0) return c; }
+  return getComputedStyle(document.documentElement).colorScheme === "dark" ? [18, 18, 18] : [255, 255, 255]; };
+let least = 21;
+for (const e of document.querySelectorAll("h1, h2, h3, p, li, td, th, button, select, label, output, figcaption")) {
+  if (!e.textContent.trim()) continue;
+  const [a, b] = [light(numbers(getComputedStyle(e).color)), light(under(e))];
+  least = Math.min(least, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05));
+}
+return least;
+"""
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Chromium that finds no host."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (chromium and driver):
+        pytest.skip("Chromium and its driver (Debian's chromium and chromium-driver) are not installed")
+    webdriver = pytest.importorskip("selenium.webdriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for option in (
+        "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+        "--disable-sync", "--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND", "--window-size=1200,900",
+        f"--user-data-dir={tmp_path_factory.mktemp('chromium')}",
+    ):  # fmt: skip
+        options.add_argument(option)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    service = webdriver.ChromeService(driver)
+    with webdriver.Chrome(options=options, service=service) as found:
+        yield found
+
+
+@pytest.fixture
+def opened(browser: Any, written: Written, tmp_path: Path) -> Callable[..., Any]:
+    """The page of positions in the browser."""
+
+    def open_page(x: np.ndarray, **options: Any) -> Any:
+        with H5MDReader(written(x, **options)) as run:
+            write_report(tmp_path / "page.html", run, analyse(run), title="A run", rows=[("command", "mcegnn")], against=run)
+        browser.get_log("browser")
+        browser.get((tmp_path / "page.html").as_uri())
+        return browser
+
+    return open_page
+
+
+def painted(browser: Any, which: str = "canvas") -> int:
+    return int(browser.execute_script(_PAINTED, which))
+
+
+@pytest.mark.parametrize("kind", ["charges", "planets", "atoms"])
+def test_plays(opened: Callable[..., Any], kind: str) -> None:
+    stream = np.random.default_rng(0)
+    if kind == "atoms":
+        page = opened(stream.uniform(0, 9, (20, 40, 3)), species=18, masses=40.0, cell=9.0 * np.eye(3))
+    elif kind == "planets":
+        page = opened(
+            stream.normal(size=(20, 3, 3)).cumsum(0), units=ASTRONOMICAL, masses=[1.0, 1e-6, 1e-6], names=["Sun", "Earth", "Mars"]
+        )
+    else:
+        page = opened(stream.normal(size=(20, 5, 5, 3)).cumsum(0), units=REDUCED, charges=1.0)
+    assert page.title == "A run"
+    first = painted(page)
+    assert first > 100
+    assert painted(page, "canvas[data-scene=scene1]") > 100
+    clock = page.find_element("id", "clock")
+    assert "frame 1 of 20" in clock.text
+    page.find_element("id", "speed").send_keys("fast")
+    page.find_element("id", "play").click()
+    assert page.find_element("id", "play").text == "Pause"
+    page.execute_async_script("const done = arguments[0]; setTimeout(done, 400)")
+    page.find_element("id", "play").click()
+    assert "frame 1 of 20" not in clock.text
+    page.execute_script("const s = document.getElementById('frame'); s.value = s.max; s.dispatchEvent(new Event('input'))")
+    assert "frame 20 of 20" in clock.text
+    assert painted(page) > 100
+    errors = [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"]
+    assert not errors
+
+
+def test_keyboard_and_views(opened: Callable[..., Any]) -> None:
+    """Arrow keys turn, plus zooms, comma and full stop go frame by frame, space plays; zero brings the first view back."""
+    from selenium.webdriver import ActionChains, Keys
+
+    page = opened(np.random.default_rng(1).normal(size=(20, 5, 5, 3)), units=REDUCED)
+    canvas = page.find_element("css selector", "canvas")
+    picture = "return document.querySelector('canvas').toDataURL()"
+    before = page.execute_script(picture)
+    for key in (Keys.ARROW_LEFT, Keys.ARROW_UP, "+"):
+        canvas.send_keys(key)
+        after = page.execute_script(picture)
+        assert after != before
+    canvas.send_keys("0")
+    assert page.execute_script(picture) == before
+    ActionChains(page).drag_and_drop_by_offset(canvas, 60, 20).perform()
+    assert page.execute_script(picture) != before
+    page.find_element("id", "reset").click()
+    assert page.execute_script(picture) == before
+    canvas.send_keys(".")
+    assert "frame 2 of 20" in page.find_element("id", "clock").text
+    canvas.send_keys(",")
+    canvas.send_keys(" ")
+    assert page.find_element("id", "play").text == "Pause"
+    canvas.send_keys(" ")
+    page.find_element("id", "system").send_keys("system 2")
+    assert page.execute_script(picture) != before
+
+
+def test_contrast_text_and_small_screens(opened: Callable[..., Any]) -> None:
+    """WCAG's 4.5 in light and dark; every drawing, canvas and control has words; nothing is wider than a phone."""
+    page = opened(np.random.default_rng(1).normal(size=(20, 5, 5, 3)), units=REDUCED)
+    for _ in range(2):
+        assert page.execute_script(_CONTRAST) >= 4.5
+        page.find_element("id", "theme").click()
+    assert page.execute_script("return [...document.querySelectorAll('svg, canvas')].every(e => e.getAttribute('aria-label').length > 20)")
+    unnamed = "return [...document.querySelectorAll('input, select')].filter(e => !e.labels.length && !e.ariaLabel).length"
+    assert page.execute_script(unnamed) == 0
+    page.set_window_size(500, 900)
+    try:
+        wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert page.execute_script(wide) <= 0
+    finally:
+        page.set_window_size(1200, 900)
