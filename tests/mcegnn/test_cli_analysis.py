@@ -1,7 +1,6 @@
 """`mcegnn analyse`: numbers with errors, curves as files, trajectories of other programs, and refusals in one sentence."""
 
 import json
-import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -63,10 +62,10 @@ def test_refusals(refuse: Run, succeed: Run, liquid: Path) -> None:
     refuse("the runs are not of the same systems", "analyse", liquid, "--against", "charged.h5md")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_cannot_be_written(refuse: Run, liquid: Path) -> None:
-    Path("locked").mkdir(mode=0o500)
-    refuse("permission denied", "analyse", liquid, "--csv", "locked/numbers")
+@pytest.mark.parametrize("option", ["--csv", "--figures", "--netcdf"])
+def test_what_cannot_be_written(refuse: Run, liquid: Path, option: str) -> None:
+    """Where even the superuser may not; told before the work."""
+    refuse("/proc/numbers", "analyse", liquid, option, "/proc/numbers")
 
 
 @pytest.fixture
