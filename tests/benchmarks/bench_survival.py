@@ -94,7 +94,7 @@ def _argon(n: int, cells: int) -> tuple[Flow, State, float]:
 
 
 def cost() -> list[Row]:
-    """Time of a run over that of the same without safety: no journal, no checksums, nobody who looks; a frame every step, every ten, every hundred."""
+    """Time of a run over that of the same without journal, checksums and looking, by how often a frame is kept."""
     cases: dict[str, tuple[tuple[Flow, State, float], int, float, float]] = {
         "5 charges": ((symplectic_euler(benchmark_coulomb()), State(charged_systems(1, seed=0).copy_of(0)), 1e-3), 40_000, np.inf, 0.0),
         "1,372 atoms of argon": (_argon(1000, 7), 1_500, 10.0 * 1372, 0.3),
