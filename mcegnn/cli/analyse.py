@@ -166,6 +166,7 @@ def _compared(reader: Any, against: Path | None, tolerance: float | None) -> dic
     import numpy as np
 
     from trajectories.forecast import forecast_error
+    from trajectories.h5md import H5MDReader
 
     limit = 0.1 if tolerance is None else tolerance
     with H5MDReader(against) as reference:

@@ -157,7 +157,9 @@ class Job:
         except Exploded as error:
             self._exploded(error, writer)
             raise typer.Exit(3) from None
-        writer.record(self._lost() | ({} if stop.code else {f"{TIMING} from step {self.state.step}": json.dumps(self._timing(speed))}))
+        writer.record(
+            self._lost(self.lost) | ({} if stop.code else {f"{TIMING} from step {self.state.step}": json.dumps(self._timing(speed))})
+        )
         return speed
 
     def _loop(self, states: Iterator[State], writer: H5MDWriter, report: Report, stop: Stops) -> tuple[float, float]:
@@ -198,9 +200,8 @@ class Job:
     def _exploded(self, error: Exploded, writer: H5MDWriter) -> None:
         """Keep the last good frame, and say what happened and why, probably."""
         breach = error.breach
-        if breach.system is not None and self.config.n_systems > 1:
-            self.lost.setdefault(breach.system, breach.step)
-        writer.record(self._lost())
+        last = {breach.system: breach.step} if breach.system is not None and self.config.n_systems > 1 else {}
+        writer.record(self._lost(self.lost | last))
         self._save(writer, error.good)
         step = f"the time step of {self.config.time(self.config.dt)} is too long: start anew with a shorter one"
         model = f"{self.config.model} is outside of what it was trained on, or " if self.config.model else ""
@@ -208,16 +209,16 @@ class Job:
         n = writer.n_written
         kept = f"{n:,} {'frame is' if n == 1 else 'frames are'} kept, the last good state is of step {error.good.step:,}"
         typer.echo(f"mcegnn: {self._what(breach)}; {why}; {kept}", err=True)
-        if len(self.lost) > 1:
+        if self.lost:
             typer.echo(f"before it, other systems went bad: {lost_systems(self.lost)}", err=True)
         if breach.failed:
             typer.echo(f"if the cause lies elsewhere and is mended, go on with: {self._resume_command}", err=True)
         elif breach.limit:
             typer.echo(f"if the run is sound, go on without this limit: {self._resume_command} {_OPTIONS[breach.limit]} off", err=True)
 
-    def _lost(self) -> dict[str, str]:
+    def _lost(self, lost: dict[int, int]) -> dict[str, str]:
         """What the file is told of systems that went bad."""
-        return {f"{LOST} from step {self.state.step}": json.dumps(self.lost)} if self.lost else {}
+        return {f"{LOST} from step {self.state.step}": json.dumps(lost)} if lost else {}
 
     def _timing(self, speed: tuple[float, float]) -> dict[str, float]:
         return {

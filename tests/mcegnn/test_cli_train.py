@@ -157,7 +157,8 @@ def test_what_it_says(cli: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(mcegnn.cli.progress, name, -1.0)
     outcome = cli("train", "dynamics.toml")
     assert outcome.code == 0
-    assert re.match(r"validation \S+ \(best \S+\): 2 of 6 updates, about \d+\.\d minutes left\n", outcome.err)
+    assert re.match(r"validation \S+ \(best \S+\): 2 of 6 updates\n", outcome.err)
+    assert re.search(r"\nvalidation \S+ \(best \S+\): 4 of 6 updates, about \d+ seconds left\n", outcome.err)
     assert "6 of 6 updates" in outcome.err
     errors = scoring.errors(store.load("dynamics/best.safetensors").model, _split("charged", 20, ()).test, parse(
         store.load("dynamics/best.safetensors").record["options"]

@@ -14,6 +14,7 @@ from trajectories.h5md import H5MDReader
 CONSERVED = ("energy", "momentum", "angular_momentum")
 _DRIFT = 0.1  # meV an atom and ps, where a drift is worth a word
 _ORBITS = 1e-6  # of the energy, for planets
+_ENOUGH = 100  # frames, below which a mean's error is not known well enough to complain
 _SPREAD = 3.0  # standard errors by which a mean may be off
 
 
@@ -107,7 +108,7 @@ def _mean(run: H5MDReader, into: Analysis, key: str, title: str, unit: str, valu
     mean, error = mean_and_error(half)
     note = "mean of the second half" + ("" if asked is None else f", asked {asked:.5g}")
     into.numbers.append(Number(key, title.lower(), mean, unit, error, note))
-    if asked is not None and error is not None and abs(mean - asked) > max(_SPREAD * error, 0.02 * abs(asked)):
+    if asked is not None and error is not None and len(half) >= _ENOUGH and abs(mean - asked) > max(_SPREAD * error, 0.02 * abs(asked)):
         into.warnings.append(
             f"The {title.lower()} is {mean:.4g} {unit} where {asked:.4g} was asked: the run is too short, or its coupling is too weak."
         )
