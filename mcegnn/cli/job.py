@@ -157,9 +157,8 @@ class Job:
         except Exploded as error:
             self._exploded(error, writer)
             raise typer.Exit(3) from None
-        writer.record(
-            self._lost(self.lost) | ({} if stop.code else {f"{TIMING} from step {self.state.step}": json.dumps(self._timing(speed))})
-        )
+        timing = {} if stop.code else {f"{TIMING} from step {self.state.step}": json.dumps(self._timing(speed))}
+        writer.record(self._lost(self.lost) | timing)
         return speed
 
     def _loop(self, states: Iterator[State], writer: H5MDWriter, report: Report, stop: Stops) -> tuple[float, float]:

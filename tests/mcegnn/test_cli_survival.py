@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -71,6 +72,7 @@ def test_two_processes_and_one_file(launch: Run, shell: Run, tmp_path: Path) -> 
         assert process.poll() is None
         assert time.monotonic() < wait
         time.sleep(0.01)
+    process.send_signal(signal.SIGSTOP)  # it holds the file, however slow the others are to start
     for arguments in (
         ("rollout", "--resume", "run.h5md"), ("rollout", "solar", "--steps", 10, "-o", "run.h5md", "--force"), ("analyse", "run.h5md"),
     ):  # fmt: skip
@@ -79,6 +81,7 @@ def test_two_processes_and_one_file(launch: Run, shell: Run, tmp_path: Path) -> 
         assert "run.h5md" in outcome.err
         assert "another" in outcome.err
         assert outcome.err.count("\n") == 1
+    process.send_signal(signal.SIGCONT)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     with H5MDReader(tmp_path / "run.h5md") as reader:
