@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from systems.units import METAL, PASCALS
+from trajectories.analysis.orbits import to_ecliptic
 from trajectories.h5md import H5MDReader
 
 _PANELS = 6
 _SMALL = 2.0  # a dot that does not hide the Earth's
-_OBLIQUITY = np.radians(23.4392911)  # of the ecliptic at J2000; runs are in the equatorial ICRF
 
 
 def draw_trajectory(reader: H5MDReader, path: str | Path) -> None:
@@ -59,8 +59,8 @@ def _orbits(figure: Any, reader: H5MDReader) -> None:
     from matplotlib import colormaps
 
     x = reader.frames("position")
-    x = x - x[:, [int(np.argmax(reader.masses))]]
-    y = np.cos(_OBLIQUITY) * x[..., 1] + np.sin(_OBLIQUITY) * x[..., 2]
+    x = to_ecliptic(x - x[:, [int(np.argmax(reader.masses))]])
+    y = x[..., 1]
     reach = np.hypot(x[..., 0], y).max(0)
     map_of_colors = colormaps["tab20"] if len(reach) <= 20 else colormaps["turbo"].resampled(len(reach))
     colors = [map_of_colors(k) for k in range(len(reach))]

@@ -139,8 +139,7 @@ class Job:
         """What there is after a stop, and how it goes on."""
         if not self.path.exists() and not checkpoint.path_of(self.path).exists():
             return "nothing has been written yet; start again"
-        n = writer.n_written
-        frames = f"{n:,} {'frame is' if n == 1 else 'frames are'} kept; " if n else ""
+        frames = f"{_frames(writer.n_written)}; " if writer.n_written else ""
         return f"{frames}{again}: {self._resume_command}"
 
     def _written(self, states: Iterator[State], first: State, writer: H5MDWriter, quiet: bool, stop: Stops) -> tuple[float, float]:
@@ -205,8 +204,7 @@ class Job:
         step = f"the time step of {self.config.time(self.config.dt)} is too long: start anew with a shorter one"
         model = f"{self.config.model} is outside of what it was trained on, or " if self.config.model else ""
         why = f"if particles have come too close, {step}" if breach.failed else f"probably {model}{step}"
-        n = writer.n_written
-        kept = f"{n:,} {'frame is' if n == 1 else 'frames are'} kept, the last good state is of step {error.good.step:,}"
+        kept = f"{_frames(writer.n_written)}, the last good state is of step {error.good.step:,}"
         typer.echo(f"mcegnn: {self._what(breach)}; {why}; {kept}", err=True)
         if self.lost:
             typer.echo(f"before it, other systems went bad: {lost_systems(self.lost)}", err=True)
@@ -278,6 +276,11 @@ class Job:
             rows += jpl_rows(reader, last_only=True)
             rows.append(("file", f"{self.path}, {len(reader):,} frames, {size(self.path.stat().st_size)}"))
         table("Rolled out", rows)
+
+
+def _frames(n: int) -> str:
+    """How many are kept, in words."""
+    return f"{n:,} {'frame is' if n == 1 else 'frames are'} kept"
 
 
 class Failed(RuntimeError):
