@@ -48,6 +48,8 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcom
     """Run a command in this process, in the test's folder, on a terminal wide enough that no table is folded."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "300")
+    # on a slow machine commands would say how far they are; the tests of that ask for it
+    monkeypatch.setattr("mcegnn.cli.progress._FIRST_SECONDS", 600.0)
     return invoke
 
 
@@ -117,10 +119,8 @@ def launch(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 
 @pytest.fixture
-def succeed(cli: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
+def succeed(cli: Callable[..., Outcome]) -> Callable[..., Outcome]:
     """As ``cli``, for commands that have to succeed without a word on standard error."""
-    # on a slow machine they would say how far they are
-    monkeypatch.setattr("mcegnn.cli.progress._FIRST_SECONDS", 600.0)
 
     def run(*arguments: Any) -> Outcome:
         outcome = cli(*arguments)
