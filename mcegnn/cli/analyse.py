@@ -15,21 +15,20 @@ from mcegnn.cli.rows import (
     against_rows,
     conserved,
     conserved_rows,
-    jpl_distance,
     jpl_rows,
     known_of,
     lost_of,
     lost_rows,
-    matter,
+    number_rows,
     time_of,
     timing_rows,
     timings,
 )
 
 if TYPE_CHECKING:
+    from trajectories.analysis import Analysis
+    from trajectories.forecast import ForecastError
     from trajectories.h5md import H5MDReader
-
-_ELSEWHERE = ("from_jpl_", "forecast_error", "valid_time")  # numbers that have a table of their own
 
 
 @told
@@ -70,7 +69,6 @@ def analyse(
     from trajectories.analysis import analyse as analyse_run
     from trajectories.analysis.draw import save_figures
     from trajectories.analysis.export import write_csv, write_netcdf
-    from trajectories.conservation import conservation
     from trajectories.h5md import H5MDReader
 
     with mistakes():
@@ -94,12 +92,11 @@ def analyse(
                     reader, known_of(reader), against=reference, tolerance=0.1 if tolerance is None else tolerance, select=select,
                     told=lambda what, share: report(round(100 * share), what),
                 )  # fmt: skip
-            drifts = conservation(reader) if reader.has_velocities else None
-            compared = _compared(reader, against, tolerance)
+        compared = {} if found.forecast is None else _compared(found.forecast, 0.1 if tolerance is None else tolerance)
         if as_json:
-            typer.echo(json.dumps(_summary(reader, drifts, found) | compared))
+            typer.echo(json.dumps(_summary(reader, found) | compared))
         else:
-            _print(run, reader, drifts, found, compared, against)
+            _print(run, reader, found, compared, against)
         with mistakes():
             written = [] if csv is None else write_csv(found, csv)
             written += [] if figures is None else save_figures(found, figures)
@@ -136,7 +133,7 @@ def opened(run: Path, topology: Path | None, quiet: bool) -> "Iterator[H5MDReade
             yield reader
 
 
-def _print(run: Path, reader: "H5MDReader", drifts: Any, found: Any, compared: dict[str, Any], against: Path | None) -> None:
+def _print(run: Path, reader: "H5MDReader", found: "Analysis", compared: dict[str, Any], against: Path | None) -> None:
     """Tables, then warnings and notes."""
     times = reader.times
     rows = [
@@ -144,33 +141,24 @@ def _print(run: Path, reader: "H5MDReader", drifts: Any, found: Any, compared: d
         ("particles", f"{reader.n_particles:,}" + (f" x {reader.n_systems:,} systems" if reader.n_systems else "")),
         *lost_rows(reader),
         *timing_rows(reader),
-        *(conserved_rows(drifts, reader) if drifts else []),
-        *((n.label, str(n)) for n in found.numbers if not n.key.endswith("_drift") and not n.key.startswith(_ELSEWHERE)),
+        *(conserved_rows(found.conservation, reader) if found.conservation else []),
+        *number_rows(found),
     ]
     table(str(run), rows)
     if compared:
         table(f"Against {against}", against_rows(compared["against"], reader.units, reader.n_systems))
-    distances = jpl_rows(reader)
-    if distances:
-        table("Distance to JPL DE440, km", distances, header=("body", "at the start", "mean", "largest", "at the end"))
+    if found.jpl is not None and found.jpl.names:
+        table("Distance to JPL DE440, km", jpl_rows(found.jpl), header=("body", "at the start", "mean", "largest", "at the end"))
     for warning in found.warnings:
         typer.echo(f"warning: {warning}", err=True)
     for note in found.notes:
         typer.echo(f"note: {note}")
 
 
-def _compared(reader: Any, against: Path | None, tolerance: float | None) -> dict[str, dict[str, float]]:
-    """How far the run is from another; nothing where there is no other."""
-    if against is None:
-        return {}
+def _compared(error: "ForecastError", limit: float) -> dict[str, dict[str, float]]:
+    """How far the run is from another."""
     import numpy as np
 
-    from trajectories.forecast import forecast_error
-    from trajectories.h5md import H5MDReader
-
-    limit = 0.1 if tolerance is None else tolerance
-    with H5MDReader(against) as reference:
-        error = forecast_error(reader, reference)
     valid = error.valid_time(limit)
     last = error.errors[-1]
     return {
@@ -182,10 +170,11 @@ def _compared(reader: Any, against: Path | None, tolerance: float | None) -> dic
     }  # fmt: skip
 
 
-def _summary(reader: Any, drifts: Any, found: Any) -> dict[str, Any]:
+def _summary(reader: "H5MDReader", found: "Analysis") -> dict[str, Any]:
     import numpy as np
 
-    largest = {name: np.abs(values).max(0) for name, values in conserved(drifts, reader).items()} if drifts else {}
+    drifts = {} if found.conservation is None else conserved(found.conservation, reader)
+    largest = {name: np.abs(values).max(0) for name, values in drifts.items()}
     summary: dict[str, Any] = {
         "frames": len(reader),
         "n_systems": reader.n_systems,
@@ -194,12 +183,14 @@ def _summary(reader: Any, drifts: Any, found: Any) -> dict[str, Any]:
         "time_unit": reader.units.time,
         "timing": timings(reader),
         "lost_systems": lost_of(reader),
-        **{name.replace(" ", "_"): found for name, found in matter(reader).items()},
         **{f"{name}_drift": {"median": float(np.median(v)), "largest": float(v.max())} for name, v in largest.items()},
     }
-    distance = jpl_distance(reader)
-    if distance is not None:
-        summary["km_from_jpl"] = dict(zip(distance.names, map(float, distance.kilometers[-1]), strict=True))
+    if found.jpl is not None:
+        summary["km_from_jpl"] = dict(zip(found.jpl.names, map(float, found.jpl.kilometers[-1]), strict=True))
     # JSON knows no numbers that are not finite
-    numbers = {n.key: {"value": n.value, "error": n.error, "unit": n.unit, "what": n.label} for n in found.numbers if np.isfinite(n.value)}
+    numbers = {
+        n.key: {"value": n.value, "error": n.error, "unit": n.unit, "what": n.label, "note": n.note}
+        for n in found.numbers
+        if np.isfinite(n.value)
+    }
     return summary | {"numbers": numbers, "warnings": found.warnings, "notes": found.notes}

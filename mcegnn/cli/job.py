@@ -18,7 +18,7 @@ from mcegnn import machine
 from mcegnn.cli.describe import room
 from mcegnn.cli.messages import mistakes, refuse_unwritable, size, table
 from mcegnn.cli.progress import Report, progress
-from mcegnn.cli.rows import LOST, TIMING, conserved_rows, jpl_rows, lost_systems, matter_rows, took
+from mcegnn.cli.rows import LOST, TIMING, conserved_rows, known_of, last_jpl_rows, lost_systems, number_rows, took
 from mcegnn.cli.stops import Stops, stops
 from mcegnn.simulation import AtomsRun, Configuration
 from systems.system import System
@@ -262,6 +262,8 @@ class Job:
         }
 
     def _summary(self, speed: tuple[float, float]) -> None:
+        from trajectories.analysis import Analysis
+        from trajectories.analysis.thermo import matter
         from trajectories.conservation import conservation
         from trajectories.h5md import H5MDReader
 
@@ -272,8 +274,10 @@ class Job:
         ]
         with H5MDReader(self.path) as reader:
             rows += conserved_rows(conservation(reader), reader)
-            rows += matter_rows(reader)
-            rows += jpl_rows(reader, last_only=True)
+            found = Analysis()
+            matter(reader, known_of(reader), found)
+            rows += number_rows(found)
+            rows += last_jpl_rows(reader)
             rows.append(("file", f"{self.path}, {len(reader):,} frames, {size(self.path.stat().st_size)}"))
         table("Rolled out", rows)
 

@@ -6,6 +6,7 @@ from typing import Any
 import typer
 
 LOST = "lost systems"  # entries of the provenance that begin with it hold which systems went bad, and at which steps
+_ELSEWHERE = ("from_jpl_", "forecast_error", "valid_time")
 TIMING = "timing"  # entries of the provenance that begin with it hold how long a part of the run took
 
 
@@ -100,8 +101,8 @@ def known_of(reader: Any) -> Any:
     pressure: tuple[float, ...] = getattr(run, "pressure", ())
     solar = configuration.get("system") == "solar"
     return Known(
-        conserves=conserves(reader), n_degrees=getattr(run, "n_degrees", None), temperature=held[0] if len(held) == 1 else None,
-        pressure=pressure[0] if len(pressure) == 1 else None, epoch=configuration["epoch"] if solar else None,
+        conserves=conserves(reader), n_degrees=getattr(run, "n_degrees", None), temperature=held, pressure=pressure,
+        epoch=configuration["epoch"] if solar else None,
         parents={body["name"]: body["parent"] for body in configuration["bodies"]} if solar else {},
     )  # fmt: skip
 
@@ -132,98 +133,44 @@ def conserved_rows(drifts: Any, reader: Any) -> list[tuple[str, ...]]:
     return rows
 
 
-def matter(reader: Any) -> dict[str, dict[str, Any]]:
-    """Of a run in metal units: energy an atom, temperature, pressure and volume; means are over the second half and over systems."""
-    import numpy as np
-
-    from systems.units import PASCALS
-
-    kinetic = reader.observable("kinetic_energy")
-    if reader.units.name != "metal" or kinetic is None:
-        return {}
-    run, bar = run_of(reader), PASCALS / 1e5
-    held = getattr(run, "holds_temperature", False)
-    found: dict[str, dict[str, Any]] = {}
-    potential = reader.observable("potential_energy")
-    if potential is not None and not held:
-        total = (potential + kinetic).reshape(len(reader), -1)
-        found["largest change of energy"] = {
-            "value": 1000.0 * float(abs(total - total[0]).max()) / reader.n_particles,
-            "unit": "meV an atom",
-        }
-    degrees = getattr(run, "n_degrees", 3 * reader.n_particles)
-    kelvin = 2.0 * kinetic / (degrees * reader.units.boltzmann)
-    found["temperature"] = _mean(kelvin, "K", run.temperature if held else ()) | {"degrees_of_freedom": degrees}
-    pressure = reader.observable("pressure")
-    if pressure is not None:
-        found["pressure"] = _mean(pressure * bar, "bar", [bar * asked for asked in getattr(run, "pressure", ())])
-    spread = reader.observable("uncertainty")
-    if spread is not None:
-        found["largest disagreement of the committee"] = {"value": float(spread.max()), "unit": "eV/Angstrom"}
-    if getattr(run, "integrator", "") == "npt":
-        found["volume"] = _mean(abs(np.linalg.det(reader.cells)), "Angstrom^3", ())
-    return found
+def number_rows(found: Any) -> list[tuple[str, ...]]:
+    """The numbers of an analysis that have no table of their own."""
+    return [(n.label, str(n)) for n in found.numbers if not n.key.endswith("_drift") and not n.key.startswith(_ELSEWHERE)]
 
 
-def matter_rows(reader: Any) -> list[tuple[str, ...]]:
-    """What `matter` found, in words."""
-    rows: list[tuple[str, ...]] = []
-    for name, found in matter(reader).items():
-        if "value" in found:
-            text = f"{found['value']:.3g} {found['unit']}"
-        elif len(found["asked"]) == 2:
-            text = f"{found['first']:.4g} at the start, {found['last']:.4g} {found['unit']} at the end (asked {found['asked'][1]:.4g})"
-        else:
-            asked = f" (asked {found['asked'][0]:.4g})" if found["asked"] else ""
-            text = f"{found['mean']:.5g} {found['unit']}, mean of the second half{asked}"
-        if "degrees_of_freedom" in found:
-            text += f", {found['degrees_of_freedom']:,} degrees of freedom"
-        rows.append((name, text))
-    return rows
-
-
-def _mean(values: Any, unit: str, asked: Any) -> dict[str, Any]:
-    """Mean over the second half, first and last, and what was asked."""
-    half = values[len(values) // 2 :]
-    numbers = {"mean": half.mean(), "first": values[0].mean(), "last": values[-1].mean()}
-    return {name: float(number) for name, number in numbers.items()} | {"unit": unit, "asked": list(asked)}
-
-
-def jpl_rows(reader: Any, *, last_only: bool = False) -> list[tuple[str, ...]]:
-    """Kilometres to JPL DE440, body by body (or in one row, at the end); none where the run is no solar one or DE440 is missing."""
-    import numpy as np
-
-    distance = jpl_distance(reader, slice(-1, None) if last_only else slice(None))
-    if distance is None or not distance.names:
-        return []
+def jpl_rows(distance: Any) -> list[tuple[str, ...]]:
+    """Kilometres to JPL DE440, body by body."""
     km = distance.kilometers
-    if last_only:
-        worst = int(km[-1].argmax())
-        text = (
-            f"median of {len(distance.names)} bodies {np.median(km[-1]):,.1f} km, largest {km[-1, worst]:,.1f} km ({distance.names[worst]})"
-        )
-        return [("from JPL at the end", text)]
     return [
         (name, f"{km[0, k]:,.2f}", f"{km[:, k].mean():,.2f}", f"{km[:, k].max():,.2f}", f"{km[-1, k]:,.2f}")
         for k, name in enumerate(distance.names)
     ]
 
 
+def last_jpl_rows(reader: Any) -> list[tuple[str, ...]]:
+    """The same in one row, at the end of a run; none where it is no solar one, and saying so where DE440 is missing."""
+    import numpy as np
+
+    from trajectories.forecast import distance_to_jpl
+
+    configuration = configuration_of(reader)
+    if configuration.get("system") != "solar":
+        return []
+    parents = [body["parent"] for body in configuration["bodies"]]
+    try:
+        distance = distance_to_jpl(reader, configuration["epoch"], parents, slice(-1, None))
+    except (RuntimeError, ValueError) as error:
+        typer.echo(f"no comparison with JPL: {error}", err=True)
+        return []
+    km = distance.kilometers[-1]
+    if not len(km):
+        return []
+    worst = int(km.argmax())
+    text = f"median of {len(km)} bodies {np.median(km):,.1f} km, largest {km[worst]:,.1f} km ({distance.names[worst]})"
+    return [("from JPL at the end", text)]
+
+
 def configuration_of(reader: Any) -> dict[str, Any]:
     """What made the run, as the command line recorded it; empty for a file written from Python."""
     recorded = json.loads(reader.provenance.get("configuration", "{}"))
     return recorded if isinstance(recorded, dict) else {}
-
-
-def jpl_distance(reader: Any, which: slice = slice(None)) -> Any:
-    """The distances of the run's planets to JPL DE440's, of some frames; None, saying why, where they cannot be had."""
-    configuration = configuration_of(reader)
-    if configuration.get("system") != "solar":
-        return None
-    from trajectories.forecast import distance_to_jpl
-
-    try:
-        return distance_to_jpl(reader, configuration["epoch"], [body["parent"] for body in configuration["bodies"]], which)
-    except (RuntimeError, ValueError) as error:
-        typer.echo(f"no comparison with JPL: {error}", err=True)
-        return None

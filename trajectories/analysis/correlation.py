@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import fft, stats
+from scipy import fft, special
 
 from trajectories.analysis.blocks import Group
 from trajectories.h5md import H5MDReader
@@ -164,7 +164,7 @@ def diffusion(run: H5MDReader, group: Group, begin: float | None = None, end: fl
     samples = np.array(slopes)
     interval = None
     if len(samples) >= 3:
-        interval = float(stats.t.ppf(0.975, len(samples) - 1) * samples.std(ddof=1) / np.sqrt(len(samples)))
+        interval = float(special.stdtrit(len(samples) - 1, 0.975) * samples.std(ddof=1) / np.sqrt(len(samples)))
     return Diffusion(float(samples.mean()), interval, low * spacing, high * spacing, power, n_blocks)
 
 

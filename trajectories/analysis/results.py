@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from trajectories.conservation import Conservation
+from trajectories.forecast import ForecastError, JPLDistance
+
 
 @dataclass(frozen=True)
 class Number:
@@ -54,12 +57,18 @@ class Curves:
 
 @dataclass(eq=False)
 class Analysis:
-    """All that was found of a run. ``warnings`` say what looks wrong and what to do, ``notes`` what was left out and why."""
+    """All that was found of a run. ``warnings`` say what looks wrong and what to do, ``notes`` what was left out and why.
+
+    ``conservation``, ``jpl`` and ``forecast`` are the drifts and distances, frame by frame, that numbers and curves were made of.
+    """
 
     numbers: list[Number] = field(default_factory=list)
     curves: list[Curves] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    conservation: Conservation | None = None
+    jpl: JPLDistance | None = None
+    forecast: ForecastError | None = None
 
     def curve(self, key: str) -> Curves:
         """The curves of that key; KeyError where there are none."""

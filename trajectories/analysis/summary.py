@@ -36,7 +36,8 @@ def analyse(
     chosen = None if select is None else selected(run, select)
     if against is not None:
         told("comparing", 0.0)
-        found.curves.append(forecast_curves(forecast_error(run, against), run, tolerance, found))
+        found.forecast = forecast_error(run, against)
+        found.curves.append(forecast_curves(found.forecast, run, tolerance, found))
     if len(run) == 1:
         found.notes.append("it is a single frame: nothing that takes time is computed")
     told("what is conserved", 0.0)
@@ -76,7 +77,7 @@ def _planets(run: H5MDReader, known: Known, found: Analysis) -> None:
     if known.epoch is None:
         return
     try:
-        distance = distance_to_jpl(run, known.epoch, [known.parents.get(name, "") for name in run.names])
+        found.jpl = distance = distance_to_jpl(run, known.epoch, [known.parents.get(name, "") for name in run.names])
     except (RuntimeError, ValueError) as error:
         found.notes.append(f"no comparison with JPL: {error}")
         return

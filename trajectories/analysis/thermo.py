@@ -23,14 +23,14 @@ class Known:
     """What is known of a run beside its frames; the defaults suit a run at constant energy that nothing is known of.
 
     ``conserves`` names what its flow should conserve, ``n_degrees`` the degrees of freedom (three a particle else), ``temperature`` and
-    ``pressure`` (eV / Angstrom^3) what a thermostat and barostat hold, ``parents`` the body that each body goes around, ``epoch`` a
-    planets' run's start, a TDB Julian day.
+    ``pressure`` (eV / Angstrom^3) what a thermostat and barostat hold: one value, or the first and the last of a ramp. ``parents`` is the
+    body that each body goes around, ``epoch`` a planets' run's start, a TDB Julian day.
     """
 
     conserves: Sequence[str] = CONSERVED
     n_degrees: int | None = None
-    temperature: float | None = None
-    pressure: float | None = None
+    temperature: Sequence[float] = ()
+    pressure: Sequence[float] = ()
     parents: dict[str, str] = field(default_factory=dict)
     epoch: float | None = None
 
@@ -56,6 +56,7 @@ def over_systems(values: np.ndarray) -> dict[str, np.ndarray]:
 def conserved(run: H5MDReader, known: Known, into: Analysis) -> None:
     """Relative drifts of what should be conserved."""
     drifts, (axis, times) = conservation(run), time_axis(run)
+    into.conservation = drifts
     found = {name: getattr(drifts, name) for name in known.conserves}
     values = {name.replace("_", " "): abs(drift).max(1) for name, drift in found.items() if drift is not None}
     for name, largest in values.items():
@@ -83,17 +84,17 @@ def matter(run: H5MDReader, known: Known, into: Analysis) -> None:
     else:
         degrees = known.n_degrees or 3 * run.n_particles
         kelvin = 2.0 * kinetic / (degrees * METAL.boltzmann)
-        _mean(run, into, "temperature", "Temperature", "K", kelvin, known.temperature)
+        _mean(run, into, "temperature", "Temperature", "K", kelvin, known.temperature, f"{degrees:,} degrees of freedom")
     potential = run.observable("potential_energy")
     if potential is not None and kinetic is not None and "energy" in known.conserves:
         _drift(run, 1000.0 * (potential + kinetic).reshape(len(run), -1) / run.n_particles, into)
     pressure = run.observable("pressure")
     if pressure is not None:
         bar = PASCALS / 1e5
-        _mean(run, into, "pressure", "Pressure", "bar", pressure * bar, None if known.pressure is None else known.pressure * bar)
+        _mean(run, into, "pressure", "Pressure", "bar", pressure * bar, [asked * bar for asked in known.pressure])
     cells = run.cells
     if cells.any() and np.ptp(cells, axis=0).any():
-        _mean(run, into, "volume", "Volume", "Angstrom^3", abs(np.linalg.det(cells)), None)
+        _mean(run, into, "volume", "Volume", "Angstrom^3", abs(np.linalg.det(cells)))
     spread = run.observable("uncertainty")
     if spread is not None:
         axis, times = time_axis(run)
@@ -103,18 +104,26 @@ def matter(run: H5MDReader, known: Known, into: Analysis) -> None:
         into.numbers.append(Number("uncertainty", "largest disagreement of the committee", float(spread.max()), "eV/Angstrom"))
 
 
-def _mean(run: H5MDReader, into: Analysis, key: str, title: str, unit: str, values: np.ndarray, asked: float | None) -> None:
-    half = values[len(values) // 2 :]
-    mean, error = mean_and_error(half)
-    note = "mean of the second half" + ("" if asked is None else f", asked {asked:.5g}")
-    into.numbers.append(Number(key, title.lower(), mean, unit, error, note))
-    if asked is not None and error is not None and len(half) >= _ENOUGH and abs(mean - asked) > max(_SPREAD * error, 0.02 * abs(asked)):
-        into.warnings.append(
-            f"The {title.lower()} is {mean:.4g} {unit} where {asked:.4g} was asked: the run is too short, or its coupling is too weak."
-        )
+def _mean(
+    run: H5MDReader, into: Analysis, key: str, title: str, unit: str, values: np.ndarray, asked: Sequence[float] = (), more: str = ""
+) -> None:
+    """The mean over the second half, or of a ramp, which has none, both ends; and the curve."""
+    if len(asked) > 1:
+        mean, error = float(values[-1].mean()), None
+        note = f"at the end; {values[0].mean():.4g} at the start, asked {asked[0]:.5g} to {asked[-1]:.5g}"
+        said = f"From {values[0].mean():.4g} {unit} to {mean:.4g} {unit}."
+    else:
+        half = values[len(values) // 2 :]
+        mean, error = mean_and_error(half)
+        note = "mean of the second half" + "".join(f", asked {value:.5g}" for value in asked)
+        said = f"{mean:.5g} {unit}" + ("" if error is None else f" ± {error:.2g} {unit} (standard error)") + " over the second half."
+        for value in asked:
+            if error is not None and len(half) >= _ENOUGH and abs(mean - value) > max(_SPREAD * error, 0.02 * abs(value)):
+                off = f"The {title.lower()} is {mean:.4g} {unit} where {value:.4g} was asked"
+                into.warnings.append(f"{off}: the run is too short, or its coupling is too weak.")
+    into.numbers.append(Number(key, title.lower(), mean, unit, error, f"{note}; {more}" if more else note))
     if len(values) > 1:
         axis, times = time_axis(run)
-        said = f"{mean:.5g} {unit}" + ("" if error is None else f" ± {error:.2g} {unit} (standard error)") + " over the second half."
         into.curves.append(Curves(key, title, axis, times, Axis(title.lower(), unit), over_systems(values), said))
 
 

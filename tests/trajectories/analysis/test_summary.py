@@ -37,7 +37,7 @@ def keys(found: Analysis) -> list[str]:
 def test_a_liquid(liquid: Path) -> None:
     told: list[tuple[str, float]] = []
     with H5MDReader(liquid) as run:
-        found = analyse(run, Known(n_degrees=177, temperature=1.0), told=lambda what, share: told.append((what, share)))
+        found = analyse(run, Known(n_degrees=177, temperature=[1.0]), told=lambda what, share: told.append((what, share)))
         kinetic = run.observable("kinetic_energy")
     assert kinetic is not None
     # atoms at random may be as near as bonded ones
