@@ -28,7 +28,7 @@ def test_a_notebook_runs_and_is_in_step_with_its_script(script: Path, tmp_path: 
 def test_the_solar_notebook_finds_what_einstein_found(tmp_path: Path) -> None:
     """42.98 arc seconds a century; a line through a hundred years of a perihelion that the other planets pull at is good to a tenth."""
     run = subprocess.run(
-        [sys.executable, str(ROOT / "notebooks/solar_system.py")], cwd=tmp_path, capture_output=True, text=True, check=True
+        [sys.executable, str(ROOT / "notebooks/01_solar_system.py")], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     found = re.search(r"relativity [\d.]+: ([\d.]+) arc seconds", run.stdout)
     assert found is not None
