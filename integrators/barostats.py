@@ -1,7 +1,7 @@
 """Constant pressure: a cell that moves with the particles in it, as flows that are each exact.
 
 The equations of motion are those of Martyna, Tobias and Klein (1994, J. Chem. Phys. 101, 4177), with friction and noise on particles and
-cell in place of chains (as in Langevin pistons, Feller et al. 1995). With v the symmetric rate of strain, W its mass and N_f = 3 n:
+cell in place of chains (as in Langevin pistons, Feller et al. 1995). With v the symmetric rate of strain, W its mass and N_f = 3 n::
 
     x' = p / m + v x      p' = F - (v + tr v / N_f) p      cell' = cell v
     W v' = V (P_int - P) + (1 / N_f) sum p^2 / m           V P_int = sum p p^T / m + virial
@@ -24,7 +24,7 @@ from systems.system import Potential, System
 
 @dataclass(frozen=True)
 class Piston:
-    """What holds the pressure, in the units' energy / length^3, and the temperature, in kelvin (kB T in reduced units): numbers or `Ramp`s.
+    """What holds the pressure, in the units' energy / length^3, and the temperature, in kelvin (kB T in reduced units): numbers or a `Ramp`.
 
     ``period`` is the time scale of the cell, which makes its mass W = (n + 1) kB T period^2, and ``friction`` that of its motion
     (1 / period where it is not given). ``flexible`` lets angles and ratios of lengths change, else the cell keeps its shape.

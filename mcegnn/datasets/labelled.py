@@ -57,7 +57,7 @@ def _molecule(name: str) -> Path:
 
 def rmd17(path: str | Path) -> Labelled:
     """A molecule of revised MD17, in eV and Angstrom: its own npz (nuclear_charges [n_atoms], coords and forces [n, n_atoms, 3], energies
-    [n], in kcal/mol), or one of its first split (species, and positions_, energies_ and forces_ of train and of test).
+    [n], in kcal/mol), or one of its first split (species, and ``positions_``, ``energies_`` and ``forces_`` of train and of test).
 
     Where index_train_01.csv and index_test_01.csv lie beside the former, or in a folder ``splits`` there or one up, they tell training and
     test structures. FileNotFoundError where there is no file; ValueError where it is damaged, or its arrays are not those.
