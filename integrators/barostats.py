@@ -24,7 +24,8 @@ from systems.system import Potential, System
 
 @dataclass(frozen=True)
 class Piston:
-    """What holds the pressure, in the units' energy / length^3, and the temperature, in kelvin (kB T in reduced units): numbers or a `Ramp`.
+    """What holds the pressure, in the units' energy / length^3, and the temperature, in kelvin (kB T in reduced units); a `Ramp` or a
+    number each.
 
     ``period`` is the time scale of the cell, which makes its mass W = (n + 1) kB T period^2, and ``friction`` that of its motion
     (1 / period where it is not given). ``flexible`` lets angles and ratios of lengths change, else the cell keeps its shape.

@@ -110,6 +110,7 @@ def wisdom_holman(gravity: Potential, *, star: int = 0, relativity: Relativity =
     return InCoordinates(DemocraticHeliocentric(star), scheme, gravity)
 
 
+#: Those of constant energy by the names that the command line gives them.
 INTEGRATORS: dict[str, Callable[..., Any]] = {
     "symplectic-euler": symplectic_euler,
     "velocity-verlet": velocity_verlet,

@@ -13,12 +13,12 @@ def mean_square(predicted: Any, true: Any, start: Any) -> Any:
     return ((predicted - true) ** 2).mean(-1)
 
 
-# the mean over bodies of "displacement" is the solar task's measure
+#: the mean over bodies of "displacement" is the solar task's measure
 ERRORS: dict[str, Callable[[Any, Any, Any], Any]] = {"mean-square": mean_square, "displacement": displacement_error}
 
 _TINY = 1e-12  # (eV / Angstrom)^2: a length has no derivative at zero
 
-# what distances from the truth are divided by before they are squared: [..., n_particles, 1] or a number, of true and start
+#: what distances from the truth are divided by before they are squared: [..., n_particles, 1] or a number, of true and start
 SCALES: dict[str, Callable[[Any, Any], Any]] = {
     "mean-square": lambda true, start: 3**0.5,
     "displacement": lambda true, start: ((true - start) ** 2).sum(-1)[..., None] ** 0.5,

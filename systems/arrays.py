@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-Array = Any  # numpy.ndarray or torch.Tensor, float64 unless said otherwise
+Array = Any  #: numpy.ndarray or torch.Tensor, float64 unless said otherwise
 
 
 def namespace(array: Array) -> Any:

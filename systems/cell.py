@@ -4,8 +4,8 @@ import numpy as np
 
 from systems.arrays import Array
 
-PBC = tuple[bool, bool, bool]
-PERIODIC: PBC = (True, True, True)
+PBC = tuple[bool, bool, bool]  #: which directions are periodic
+PERIODIC: PBC = (True, True, True)  #: all of them
 
 
 def complete(cell: Array) -> Array:

@@ -9,11 +9,11 @@ import numpy as np
 from systems.potentials import Coulomb
 from systems.system import System
 
-BENCHMARK_SEED = 43
-TIME_STEP = 0.001
-N_STEPS = 5000
-STEPS_PER_FRAME = 100
-FORCE_LIMIT = 100.0
+BENCHMARK_SEED = 43  #: of the published data
+TIME_STEP = 0.001  #: of the benchmark's symplectic Euler
+N_STEPS = 5000  #: of a trajectory
+STEPS_PER_FRAME = 100  #: of which the benchmark keeps one
+FORCE_LIMIT = 100.0  #: of each cartesian component, to which forces are clipped
 _BOX = 5.0  # positions are reflected at +-5 once, at the start
 _SPEED = 0.5
 _NOISE_FRAMES = 49  # frames of (zero) measurement noise that the generator draws after each sample

@@ -29,6 +29,7 @@ _BODIES = {
     "Neptune": ("Sun", ((0, 8),), "GM8"),
     "Pluto": ("Sun", ((0, 9),), "GM9"),
 }
+#: The bodies that DE440 has.
 NAMES = tuple(_BODIES)
 _HOW = "the extra 'ephemeris' is not installed; install it with: pip install 'mcegnn[ephemeris]'"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-MOST = 3  # degrees
+MOST = 3  #: degrees
 
 
 def components(x: Any, y: Any, z: Any, n_degrees: int) -> list[list[Any]]:

@@ -19,11 +19,12 @@ from systems.potentials import Gravity, Oblateness
 from systems.system import System, check, coincident
 from systems.units import ASTRONOMICAL, GM_SUN
 
+#: Of a bodies file.
 COLUMNS = (
     "name", "parent", "gm_km3_s2", "x_km", "y_km", "z_km", "vx_km_s", "vy_km_s", "vz_km_s", "j2", "radius_km", "pole_ra_deg",
     "pole_dec_deg",
 )  # fmt: skip
-J2000 = 2451545.0  # Julian day (TDB)
+J2000 = 2451545.0  #: Julian day (TDB)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ _ATOMIC_MASS = 1.660539040e-27
 _ELECTRON_VOLT = 1.6021766208e-19
 _ASTRONOMICAL_UNIT = 1.495978707e11  # m, exact (IAU 2012 B2)
 _DAY = 86400.0
-GM_SUN = 132712440041.279419  # km3/s2, DE440: the GM of one solar mass here
+GM_SUN = 132712440041.279419  #: km3/s2, DE440: the GM of one solar mass here
 
 _SI = {
     "time": {
@@ -20,7 +20,7 @@ _SI = {
     "length": {"Angstrom": 1e-10, "nm": 1e-9, "m": 1.0, "km": 1e3, "au": _ASTRONOMICAL_UNIT},
 }  # fmt: skip
 _PASCALS = {"bar": 1e5, "kbar": 1e8, "Pa": 1.0, "kPa": 1e3, "MPa": 1e6, "GPa": 1e9, "atm": 101325.0}
-PASCALS = _ELECTRON_VOLT / 1e-30  # in one eV/Angstrom^3
+PASCALS = _ELECTRON_VOLT / 1e-30  #: in one eV/Angstrom^3
 _PLURALS = {"seconds": "s", "minutes": "min", "hours": "h", "days": "day", "years": "year", "centuries": "century"}
 
 
@@ -59,13 +59,16 @@ class Units:
         raise ValueError(f"unknown unit {unit!r}")
 
 
+#: No units at all: G, the Coulomb constant and kB are one.
 REDUCED = Units("reduced", length="", time="", mass="", energy="")
+#: Those of ASE: Angstrom, eV, u, charges of the proton, kelvin.
 METAL = Units(
     "metal", length="Angstrom", time="Angstrom sqrt(u/eV)", mass="u", energy="eV", meters=1e-10,
     seconds=1e-10 * math.sqrt(_ATOMIC_MASS / _ELECTRON_VOLT), coulomb=14.399645351950543, boltzmann=8.617330337217213e-05,
     speed_of_light=299792458.0 * math.sqrt(_ATOMIC_MASS / _ELECTRON_VOLT),
 )  # fmt: skip
-# The solar mass is the mass whose GM is DE440's, so a body's mass is its GM over the Sun's and nothing depends on G.
+#: au, days and solar masses. The solar mass is the mass whose GM is DE440's, so a body's mass is its GM over the Sun's and nothing
+#: depends on G.
 ASTRONOMICAL = Units(
     "astronomical", length="au", time="day", mass="solar mass", energy="solar mass au2/day2", meters=_ASTRONOMICAL_UNIT,
     seconds=_DAY, gravitation=GM_SUN * 1e9 * _DAY**2 / _ASTRONOMICAL_UNIT**3,

@@ -102,6 +102,7 @@ def _write_dcd(reader: H5MDReader, path: Path, which: int | None) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
+#: Who writes a file, by its ending.
 FORMATS: dict[str, Callable[[H5MDReader, Path, int | None], None]] = {".xyz": _write_xyz, ".traj": _write_traj, ".dcd": _write_dcd}
 
 

@@ -15,7 +15,7 @@ from trajectories.rollout import rollout
 
 N_TRAIN, N_STREAM, N_VALIDATION, N_TEST = 3_000, 10_000, 2_000, 2_000
 FIRST_FRAME, LAST_FRAME = 30, 40
-INTERVAL = (LAST_FRAME - FIRST_FRAME) * STEPS_PER_FRAME * TIME_STEP
+INTERVAL = (LAST_FRAME - FIRST_FRAME) * STEPS_PER_FRAME * TIME_STEP  #: from a sample's start to its end
 
 
 def frames(systems: System, threads: int | None = None) -> Samples:

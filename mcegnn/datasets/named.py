@@ -8,6 +8,7 @@ import numpy as np
 
 from mcegnn.datasets.split import Samples, Split
 
+#: All but the solar systems of bodies files.
 NAMES = ("charged", "solar", "solar-de440")
 
 

@@ -17,9 +17,9 @@ from mcegnn.datasets.molecules import Molecules, MoleculeSplit, places
 
 FILES = ("qm9_part1.csv", "qm9_part2.csv", "qm9_part3.csv")
 N_TRAIN, N_VALIDATION, N_TEST = 10_000, 2_000, 5_000
-PROPERTIES = {"U0": "InternalEnergy_0K_au", "homo": "HOMO_au", "lumo": "LUMO_au", "gap": "HOMO_LUMO_gap_au"}  # columns, in Hartree
-EXTENSIVE = ("U0",)  # these grow with the molecule
-# U0 of free atoms, Hartree, published with the data (doi 10.6084/m9.figshare.1057643)
+PROPERTIES = {"U0": "InternalEnergy_0K_au", "homo": "HOMO_au", "lumo": "LUMO_au", "gap": "HOMO_LUMO_gap_au"}  #: columns, in Hartree
+EXTENSIVE = ("U0",)  #: these grow with the molecule
+#: U0 of free atoms, Hartree, published with the data (doi 10.6084/m9.figshare.1057643)
 FREE_ATOMS = {1: -0.500273, 6: -37.846772, 7: -54.583861, 8: -75.064579, 9: -99.718730}
 _NUMBERS = {"H": 1, "C": 6, "N": 7, "O": 8, "F": 9}
 

@@ -18,9 +18,9 @@ from systems.system import System
 from systems.units import ASTRONOMICAL
 from trajectories.rollout import rollout
 
-STEP = 0.5 / 24.0  # days
+STEP = 0.5 / 24.0  #: days
 N_TRAIN, N_VALIDATION, N_TEST, N_AHEAD = 14_016, 1_752, 1_752, 1_000
-INTERVAL = N_AHEAD * STEP
+INTERVAL = N_AHEAD * STEP  #: days from a sample's start to its end
 
 
 def simulated(bodies: SolarSystem, threads: int | None = None) -> Split:

@@ -19,6 +19,7 @@ from mcegnn.names import locate, nearest
 from trajectories.packed import read_packed, write_packed
 
 FORMAT = 1
+#: The models that a file can hold.
 CLASSES: dict[str, type[nn.Module]] = {
     "DirectDynamics": DirectDynamics,
     "LearnedForce": LearnedForce,
