@@ -31,7 +31,7 @@ def import_trajectory(
     sources = [Path(p) for p in (topology, path) if p is not None]
     for source in sources:
         if not source.is_file():
-            raise FileNotFoundError(2, f"there is no file {source}")
+            raise FileNotFoundError(f"there is no file {source}")
     notes: list[str] = []
     with _in_words(path, topology):
         u = _universe(sources)

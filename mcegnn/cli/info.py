@@ -3,13 +3,16 @@
 import json
 import platform
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mcegnn.cli.messages import mistakes, table, told
 from mcegnn.machine import installed
 from mcegnn.names import nearest, presets, shipped
+
+if TYPE_CHECKING:
+    from mcegnn.models.store import Stored
 
 _PACKAGES = (
     "mcegnn",
@@ -41,7 +44,8 @@ def info(
         table("mcegnn", [*((name, installed(name)) for name in _PACKAGES), *_machine()])
         return
     with mistakes():
-        rows = _model(what) if what.endswith(".safetensors") or (what in shipped() and not Path(what).is_file()) else _run(Path(what))
+        is_model = what.endswith(".safetensors") or (what in shipped() and not Path(what).is_file())
+        rows = _model(what) if is_model else _run(Path(what))
     table(what, rows)
 
 
@@ -66,10 +70,14 @@ def _run(path: Path) -> list[tuple[str, str]]:
 def _model(name: str) -> list[tuple[str, str]]:
     from mcegnn.models.store import load
 
-    stored = load(name)
+    return model_rows(load(name))
+
+
+def model_rows(stored: "Stored") -> list[tuple[str, str]]:
+    """What a model is, and what made it."""
     masses = getattr(stored.model, "masses", None)
     trained_on = stored.record.get("options", {}).get("data", {}).get("name")
-    rows = [
+    return [
         ("class", stored.kind),
         *((key.replace("_", " "), _shown(key, value)) for key, value in stored.hyperparameters.items()),
         ("parameters", f"{sum(p.numel() for p in stored.model.parameters()):,}"),
@@ -78,7 +86,6 @@ def _model(name: str) -> list[tuple[str, str]]:
         *_commands(stored.record),
         *([("validation error", f"{stored.record['validation']:.3g}")] if "validation" in stored.record else []),
     ]
-    return rows
 
 
 def _shown(name: str, value: Any) -> str:

@@ -15,8 +15,10 @@ from mcegnn.cli.rows import known_of, lost_rows, run_of, timing_rows
 
 @told
 def report(
-    run: Annotated[Path, typer.Argument(help="A trajectory written by mcegnn rollout, or any that MDAnalysis opens.")],
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="The page to write. [default: RUN with .html]")] = None,
+    run: Annotated[Path, typer.Argument(help="A trajectory written by mcegnn rollout, any that MDAnalysis opens, or a training's folder.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The page to write. [default: RUN with .html, or report.html in the folder]")
+    ] = None,
     topology: Annotated[Path | None, typer.Option(help="Names and elements of another program's trajectory: PDB, GRO, PSF, ...")] = None,
     against: Annotated[Path | None, typer.Option(help="Another run of the same systems, shown beside it and compared with it.")] = None,
     tolerance: Annotated[float, typer.Option(help="How far from it is still right, in the run's unit of length.")] = 0.1,
@@ -28,12 +30,23 @@ def report(
 ) -> None:
     """Write one HTML page that opens without a network: what was run, a scene that plays, what was conserved, and figures.
 
+    Of a training's folder it shows how the training went, and what its best weights say of the test samples.
+
     Examples:
 
     - `mcegnn report planets.h5md`
 
     - `mcegnn report learned.h5md --against exact.h5md -o compared.html`
+
+    - `mcegnn report rmd17 -o training.html`
     """
+    if run.is_dir():
+        with mistakes():
+            if against is not None or topology is not None or select is not None:
+                raise ValueError(f"{run} is a training's folder; --against, --topology and --select go with runs")
+            path = _of_training(run, output, force, quiet)
+        typer.echo(f"wrote {path}, {size(path.stat().st_size)}")
+        return
     path = run.with_suffix(".html") if output is None else output
     with mistakes():
         refuse_output(path, force, run)
@@ -41,6 +54,25 @@ def report(
     with opened(run, topology, quiet) as reader, mistakes():
         written = write(reader, path, run, against, tolerance, select, quiet)
     typer.echo(f"wrote {path}, {size(written)}")
+
+
+def _of_training(folder: Path, output: Path | None, force: bool, quiet: bool) -> Path:
+    """The page of a training, finished or not, as it was at its last validation."""
+    from mcegnn.cli.reviews import write as write_review
+    from mcegnn.cli.train import LAST, METRICS, REPORT, resumed, rows_of
+    from mcegnn.cli.trainers import made
+
+    if not (folder / LAST).is_file():
+        raise FileNotFoundError(f"{folder} is a folder without a training's {LAST}; name a run's file, or the folder of mcegnn train")
+    path = folder / REPORT if output is None else output
+    refuse_output(path, force)
+    refuse_unwritable(path)
+    options, saved = resumed(folder)
+    trainer, record = made(options, None, None, quiet=True)
+    trainer.restore(*saved)
+    record |= saved[1]["record"] | {"validation": trainer.best_error}
+    write_review(trainer, record, rows_of(folder / METRICS, trainer.update), path, str(folder), quiet)
+    return path
 
 
 def write(

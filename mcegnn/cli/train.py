@@ -12,6 +12,7 @@ import typer
 
 from mcegnn.cli.messages import Mistake, mistakes, refuse_unwritable, table, told
 from mcegnn.cli.progress import progress
+from mcegnn.cli.reviews import said, write
 from mcegnn.cli.trainers import made
 from trajectories.whole import write_whole
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from mcegnn.training.options import TrainingOptions
     from mcegnn.training.trainer import Progress, Trainer
 
-BEST, LAST, METRICS = "best.safetensors", "last.checkpoint", "metrics.csv"
+BEST, LAST, METRICS, REPORT = "best.safetensors", "last.checkpoint", "metrics.csv", "report.html"
 
 
 @told
@@ -44,7 +45,8 @@ def train(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and show the configuration, and do nothing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
-    """Train a model. The folder gets the best weights (best.safetensors), the metrics (metrics.csv) and a checkpoint to resume from.
+    """Train a model. The folder gets the best weights (best.safetensors), the metrics (metrics.csv), a checkpoint to resume from, and at
+    the end a page (report.html): curves, errors by element, what is predicted against what is true, the worst samples to look at.
 
     Examples:
 
@@ -68,7 +70,7 @@ def train(
                 raise ValueError(
                     "--resume takes everything from the run's folder; leave out the preset, --data, --set, --from and --output"
                 )
-            folder, options, saved = _resumed(resume)
+            folder, (options, saved) = resume, resumed(resume)
         else:
             if preset is None:
                 from mcegnn.names import presets
@@ -105,12 +107,13 @@ def _load(name: str) -> "Stored":
     return load(name)
 
 
-def _resumed(folder: Path) -> tuple[Path, "TrainingOptions", tuple[Any, Any]]:
+def resumed(folder: Path) -> tuple["TrainingOptions", tuple[Any, Any]]:
+    """A folder's training as it was at its last validation: options, and what `Trainer.restore` takes."""
     from mcegnn.training.options import parse
     from mcegnn.training.trainer import checkpoint
 
     tensors, header = checkpoint(folder / LAST)
-    return folder, parse(header["options"]), (tensors, header)
+    return parse(header["options"]), (tensors, header)
 
 
 def _refuse_folder(folder: Path, force: bool) -> None:
@@ -119,7 +122,7 @@ def _refuse_folder(folder: Path, force: bool) -> None:
         raise ValueError(f"{folder} is a file; name a folder with -o")
     if not folder.parent.is_dir():
         raise ValueError(f"there is no folder {folder.parent}; make it first or name another with -o")
-    for name in (BEST, LAST, METRICS):
+    for name in (BEST, LAST, METRICS, REPORT):
         if (folder / name).exists() and not force:
             raise FileExistsError(17, "File exists", str(folder / name))
 
@@ -127,7 +130,7 @@ def _refuse_folder(folder: Path, force: bool) -> None:
 def _prepare(folder: Path) -> None:
     """Make the folder, without an earlier run's files."""
     folder.mkdir(exist_ok=True)
-    for name in (BEST, LAST, METRICS):
+    for name in (BEST, LAST, METRICS, REPORT):
         (folder / name).unlink(missing_ok=True)
         refuse_unwritable(folder / name)
 
@@ -153,7 +156,7 @@ def _run(trainer: "Trainer", record: dict[str, Any], folder: Path, quiet: bool, 
         best = Stored(trainer.best, options.model.kind, dict(options.model.hyperparameters), {**record, "validation": trainer.best_error})
         save(best, folder / BEST)
 
-    metrics = _metrics(folder / METRICS, trainer.update)
+    metrics = rows_of(folder / METRICS, trainer.update)
     try:
         with progress(options.total, "updates", done=trainer.update, quiet=quiet) as report:
             for now in trainer.run():
@@ -179,38 +182,21 @@ def _run(trainer: "Trainer", record: dict[str, Any], folder: Path, quiet: bool, 
     finally:
         if watch is not None:
             watch.close()
+    with mistakes():
+        found = write(trainer, {**record, "validation": trainer.best_error}, metrics, folder / REPORT, str(folder), quiet)
     if not quiet:
-        _summary(trainer, folder)
-
-
-def _summary(trainer: "Trainer", folder: Path) -> None:
-    """How the best weights do on the test samples, which nobody has looked at before."""
-    import numpy as np
-
-    task, rows = trainer.options.task, [("updates", f"{trainer.update:,} in {trainer.seconds / 60:.1f} minutes")]
-    if task.kind in ("energy-forces", "property"):
-        for name, part in (("validation", trainer.split.validation), ("test", trainer.split.test)):
-            parts = trainer.task.errors(trainer.best, part)[1] if len(part) else {}
-            rows += [(f"{name}, {what}", f"{spoken(what, value)} mean absolute error") for what, value in parts.items()]
-    else:
-        errors, _ = trainer.task.errors(trainer.best, trainer.split.test)
-        said = f"mean {errors.mean():.3g}, median {np.median(errors):.3g} of {len(errors):,} samples"
-        rows += [(f"validation, {task.error}", f"{trainer.best_error:.3g}"), (f"test, {task.error}", said)]
-    table("Trained", [*rows, ("model", str(folder / BEST))])
+        files = [("model", str(folder / BEST)), ("report", str(folder / REPORT))]
+        table("Trained", [("updates", f"{trainer.update:,}"), *said(found), *files])
 
 
 def _said(now: "Progress") -> str:
     """A validation in a few words."""
     if not now.parts:
         return f"validation {now.error:.3g} (best {now.best:.3g})"
+    from mcegnn.review.learning import in_thousandths
+
     names = [name for name in ("forces", "energy per atom") if name in now.parts] or list(now.parts)
-    return "validation: " + ", ".join(f"{name} {spoken(name, now.parts[name])}" for name in names)
-
-
-def spoken(what: str, value: float) -> str:
-    """An error of energies, forces, stresses or properties with its unit."""
-    unit = {"forces": "meV/A", "stress": "meV/A^3"}.get(what, "meV")
-    return f"{1e3 * value:.4g} {unit}"
+    return "validation: " + ", ".join(f"{name} {1e3 * now.parts[name]:.4g} {in_thousandths(name)}" for name in names)
 
 
 def _write(metrics: list[dict[str, str]], path: Path) -> None:
@@ -222,8 +208,8 @@ def _write(metrics: list[dict[str, str]], path: Path) -> None:
     write_whole(path, text.getvalue().encode())
 
 
-def _metrics(path: Path, update: int) -> list[dict[str, str]]:
-    """The rows a resumed run goes on from."""
+def rows_of(path: Path, update: int) -> list[dict[str, str]]:
+    """The metrics up to an update; none where there is no file."""
     if not path.is_file():
         return []
     with open(path, newline="", encoding="utf-8") as file:

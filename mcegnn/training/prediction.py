@@ -1,6 +1,6 @@
 """What a potential says of labelled structures, and by how much it is off."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -67,19 +67,42 @@ def deviations(model: ConservativePotential, prepared: Prepared) -> dict[str, np
     return {name: values for name, values in joined.items() if len(values)}
 
 
+class Differences(NamedTuple):
+    """By how much what a model says is above the labels: energies [n] (eV), forces [n_atoms, 3], stresses [n, 3, 3], NaN where unknown."""
+
+    energies: np.ndarray
+    forces: np.ndarray
+    stresses: np.ndarray
+
+
+def differences(
+    model: ConservativePotential, structures: Structures, told: Callable[[int, int], None] = lambda done, n: None
+) -> Differences:
+    """What the model says of all structures, minus their labels; ``told`` hears how many are done, and of how many."""
+    weight = next(model.parameters())
+    kept: tuple[list[np.ndarray], ...] = ([], [], [])
+    done = 0
+    for batch, said in _said(model, Prepared(structures, model, weight.dtype, weight.device)):
+        off = (said.energies - batch.energies, said.forces - batch.forces, said.stresses - batch.stresses)
+        for parts, part in zip(kept, off, strict=True):
+            parts.append(part.double().numpy(force=True))
+        done += len(batch.energies)
+        told(done, len(structures))
+    return Differences(*(np.concatenate(parts) for parts in kept))
+
+
 def measures(model: ConservativePotential, structures: Structures) -> dict[str, float]:
+    """`measures_of` what the model says of all structures."""
+    return measures_of(differences(model, structures), structures)
+
+
+def measures_of(off: Differences, structures: Structures) -> dict[str, float]:
     """Mean absolute and root-mean-square errors over all structures: of energies (eV), energies per atom, components of forces
     (eV / Angstrom), also by element, and, where the data has them, components of stresses (eV / Angstrom^3).
     """
     from ase.data import chemical_symbols
 
-    weight = next(model.parameters())
-    kept: tuple[list[np.ndarray], ...] = ([], [], [])
-    for batch, said in _said(model, Prepared(structures, model, weight.dtype, weight.device)):
-        off = (said.energies - batch.energies, said.forces - batch.forces, said.stresses - batch.stresses)
-        for parts, part in zip(kept, off, strict=True):
-            parts.append(part.double().numpy(force=True))
-    energy, force, stress = (np.concatenate(parts) for parts in kept)
+    energy, force, stress = off
     known = stress[np.isfinite(stress)]
     return {
         "energy_mae": float(abs(energy).mean()), "energy_rmse": float((energy**2).mean() ** 0.5),

@@ -1,5 +1,6 @@
 """The task of a property: one number of each molecule."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -86,8 +87,10 @@ class Properties:
 
 
 @torch.no_grad()
-def residuals(model: PropertyModel, molecules: Molecules) -> np.ndarray:
-    """By how much the property of each molecule is above what the model says of it, eV [n]."""
+def residuals(
+    model: PropertyModel, molecules: Molecules, told: Callable[[int, int], None] = lambda done, n: None
+) -> np.ndarray:  # fmt: skip
+    """By how much the property of each molecule is above what the model says of it, eV [n]; ``told`` hears how many are done."""
     weight = next(model.parameters())
     prepared = Prepared(molecules, model, weight.dtype, weight.device)
     # those of a size together: no scattering where all are the same
@@ -97,6 +100,7 @@ def residuals(model: PropertyModel, molecules: Molecules) -> np.ndarray:
         which = order[first : first + _BLOCK]
         kinds, x, batch, target = prepared.inputs(which)
         found[which] = (target - model(kinds, x, batch)).double().numpy(force=True)
+        told(min(first + _BLOCK, len(molecules)), len(molecules))
     return found * model.std
 
 

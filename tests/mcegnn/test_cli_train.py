@@ -127,7 +127,7 @@ def assert_same_training(a: Path, b: Path) -> None:
 
 def test_the_folder(trained: dict[str, Path], kind: str) -> None:
     folder = trained[kind]
-    assert sorted(path.name for path in folder.iterdir()) == ["best.safetensors", "last.checkpoint", "metrics.csv"]
+    assert sorted(path.name for path in folder.iterdir()) == ["best.safetensors", "last.checkpoint", "metrics.csv", "report.html"]
     rows = metrics(folder)
     assert [row["update"] for row in rows] == ["2", "4", "6"]
     assert list(rows[0]) == ["update", "loss", "error", "median", "best", "lr"]
@@ -163,7 +163,9 @@ def test_what_it_says(cli: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> 
     errors = scoring.errors(store.load("dynamics/best.safetensors").model, _split("charged", 20, ()).test, parse(
         store.load("dynamics/best.safetensors").record["options"]
     ).task)  # fmt: skip
-    assert f"mean {errors.mean():.3g}, median {np.median(errors):.3g} of 2,000 samples" in outcome.out
+    for name, value in (("mean", errors.mean()), ("median", np.median(errors)), ("largest", errors.max())):
+        assert re.search(rf"\ntest, mean-square +{re.escape(f'{value:.5g}')}, {name} of 2,000 samples *\n", outcome.out)
+    assert "dynamics/report.html" in outcome.out
     assert "dynamics/best.safetensors" in outcome.out
 
 
@@ -282,7 +284,7 @@ def test_an_interrupted_training_goes_on(cli: Run, trained: dict[str, Path], her
     assert (dry.code, dry.out) == (0, f"run: {after} of 6 updates are done\n")
     done = cli("train", "--resume", "run")
     assert done.code == 0
-    assert "6 in" in done.out
+    assert re.search(r"\nupdates +6 *\n", done.out)
     assert_same_training(here / "run", trained[kind])
     # and once more, when there is nothing left to do
     before = {path.name: path.read_bytes() for path in (here / "run").iterdir()}

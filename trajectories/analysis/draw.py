@@ -29,7 +29,7 @@ _POINTS = 1500  # of a curve that a figure shows
 STYLE: Any = {
     "font.size": 9, "axes.titlesize": 10, "axes.labelsize": 9, "legend.fontsize": 8, "lines.linewidth": 1.3, "axes.grid": True,
     "grid.alpha": 0.25, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False, "pdf.fonttype": 42,
-    "svg.fonttype": "none",
+    "svg.fonttype": "none", "svg.hashsalt": "mcegnn",
 }  # fmt: skip
 
 
@@ -55,10 +55,15 @@ def thinned(x: np.ndarray, y: np.ndarray, most: int = _POINTS) -> tuple[np.ndarr
 def draw(curves: Curves, axes: Any) -> None:
     """Curves into matplotlib axes, with their units on both."""
     for k, (name, y) in enumerate(curves.values.items()):
-        x, y = thinned(np.asarray(curves.x), np.asarray(y, dtype=float))
-        # beyond the colours there are, lines are broken in another way
-        style = ("-", "--", ":")[k // len(COLORS) % 3] if curves.line else "none"
-        axes.plot(x, y, color=COLORS[k % len(COLORS)], ls=style, marker=None if curves.line else "o", ms=3, label=name or None)
+        x, y, color = np.asarray(curves.x), np.asarray(y, dtype=float), COLORS[k % len(COLORS)]
+        if curves.line:
+            # beyond the colours there are, lines are broken in another way
+            axes.plot(*thinned(x, y), color=color, ls=("-", "--", ":")[k // len(COLORS) % 3], label=name or None)
+        else:
+            many = len(x) > _POINTS  # then they are an image, which is smaller than so many circles
+            axes.plot(x, y, color=color, ls="none", marker="o", ms=1.5 if many else 3, mew=0, label=name or None, rasterized=many)
+    if curves.parity:
+        axes.axline((float(np.mean(curves.x)), float(np.mean(curves.x))), slope=1.0, color="gray", lw=0.9, zorder=0)
     for name, at in curves.marks.items():
         axes.axvline(at, color="gray", lw=0.9, ls=":", label=name)
     if curves.x_axis.logarithmic:
@@ -70,7 +75,7 @@ def draw(curves: Curves, axes: Any) -> None:
     if n > 6:
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=1.2)
     elif n:
-        axes.legend(handlelength=1.2)
+        axes.legend(handlelength=1.2, markerscale=1.0 if curves.line else 3.0)
 
 
 def figure_of(curves: Curves, size: tuple[float, float] = (5.2, 3.2), *, title: bool = False) -> Any:
@@ -102,7 +107,7 @@ def svg_of(curves: Curves) -> str:
     """An SVG element that takes its black from the text's colour around it, so that it suits light and dark pages."""
     text = io.StringIO()
     with styled():
-        figure_of(curves).savefig(text, format="svg", transparent=True, metadata=_NAMELESS)
+        figure_of(curves).savefig(text, format="svg", transparent=True, metadata=_NAMELESS, dpi=150)
     drawing = text.getvalue()
     drawing = drawing[drawing.index("<svg") :]
     for black in ("#000000", "#b0b0b0"):

@@ -41,7 +41,8 @@ class Axis:
 class Curves:
     """Curves over one axis: ``values`` by name, each [n] as ``x``; ``said`` is in a sentence what there is to be seen.
 
-    ``line`` is False where points are not to be joined, and ``marks`` are places on x that are named in figures.
+    ``line`` is False where points are not to be joined, ``marks`` are places on x that are named in figures, and ``parity`` is for a
+    quantity against itself from elsewhere, with the line on which the two are equal.
     """
 
     key: str
@@ -53,6 +54,7 @@ class Curves:
     said: str = ""
     line: bool = True
     marks: Mapping[str, float] = field(default_factory=dict)
+    parity: bool = False
 
 
 @dataclass(eq=False)

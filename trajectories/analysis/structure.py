@@ -111,21 +111,34 @@ def _peaks(bins: np.ndarray, values: dict[str, np.ndarray], unit: str) -> str:
 
 
 def bonds(run: H5MDReader) -> np.ndarray:
-    """Pairs of atoms [n_bonds, 2] that MDAnalysis takes for bonded in the first frame, by van der Waals radii; none above 2,000 atoms."""
-    if not run.species.any() or run.n_particles > _BONDED:
+    """Pairs of atoms [n_bonds, 2] that are bonded in the first frame of the first system, as `bonded` has it."""
+    cell = run.cells[0].reshape(-1, 3, 3)[0]
+    x = run.frames("position", 0).reshape(-1, run.n_particles, 3)[0]
+    return bonded(run.species, x, cell if any(run.pbc) and cell.any() else None)
+
+
+def bonded(species: np.ndarray, x: np.ndarray, cell: np.ndarray | None = None) -> np.ndarray:
+    """Pairs of atoms [n_bonds, 2] that MDAnalysis takes for bonded, by van der Waals radii; none above 2,000 atoms.
+
+    ``species`` are atomic numbers [n_particles], ``x`` positions [n_particles, 3] in Angstrom, ``cell`` [3, 3] is None in free space.
+    """
+    if not species.any() or len(species) > _BONDED:
         return np.zeros((0, 2), dtype=int)
-    u = run.universe()
-    one = u.atoms[: run.n_particles]
-    u.trajectory[0]
+    import MDAnalysis
+    from ase.data import chemical_symbols
     from MDAnalysis.guesser.default_guesser import DefaultGuesser
     from MDAnalysis.guesser.tables import vdwradii
 
-    known = {symbol.upper(): vdwradii.get(symbol.upper(), 0.0) for symbol in kinds(run)}  # of some elements it knows none
-    pairs = []
-    if max(known.values()):
-        with _quiet():
-            pairs = DefaultGuesser(u, vdwradii=known, box=one.dimensions).guess_bonds(one, one.positions)
-    u.trajectory.close()
+    symbols = [chemical_symbols[z].upper() for z in species]
+    known = {symbol: vdwradii.get(symbol, 0.0) for symbol in set(symbols)}  # of some elements it knows none
+    if not max(known.values()):
+        return np.zeros((0, 2), dtype=int)
+    with _quiet():
+        u = MDAnalysis.Universe.empty(len(species))
+        u.add_TopologyAttr("types", symbols)
+        u.add_TopologyAttr("elements", symbols)
+        guesser = DefaultGuesser(u, vdwradii=known, box=None if cell is None else _box(cell))
+        pairs = guesser.guess_bonds(u.atoms, np.asarray(x, dtype=np.float32))
     return np.array(pairs, dtype=int).reshape(-1, 2)
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from trajectories.analysis.results import Analysis
 from trajectories.h5md import H5MDReader
 from trajectories.report.page import page
-from trajectories.report.scene import scene
+from trajectories.report.scene import scene, still
 from trajectories.whole import write_whole
 
-__all__ = ["page", "scene", "write_report"]
+__all__ = ["page", "scene", "still", "write_report"]
 
 
 def write_report(

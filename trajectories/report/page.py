@@ -13,16 +13,25 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inl
 Rows = Sequence[tuple[str, ...]]
 
 
-def page(title: str, about: str, rows: Rows, analysis: Analysis, scenes: Sequence[dict[str, Any]], notes: Sequence[str]) -> str:
-    """HTML of a report; ``rows`` say what was run, ``scenes`` are those of `trajectories.report.scene`, one for each run."""
+def page(
+    title: str, about: str, rows: Rows, analysis: Analysis, scenes: Sequence[dict[str, Any]], notes: Sequence[str], *,
+    heading: str = "Scene", last: bool = False,
+) -> str:  # fmt: skip
+    """HTML of a report.
+
+    ``rows`` say what was run, ``scenes`` are those of `trajectories.report.scene`, with ``heading`` above them, ``last`` where they come
+    after the figures.
+    """
     warnings = "".join(f"<li>{_text(warning)}</li>" for warning in analysis.warnings)
     numbers = [(number.label, str(number)) for number in analysis.numbers]
+    shown = _scenes(scenes, heading) if scenes else ""
     parts = [
         f'<header><div><h1>{_text(title)}</h1><p class="about">{_text(about)}</p></div><button id="theme">Light or dark</button></header>',
         f'<ul class="warnings" aria-label="Warnings">{warnings}</ul>' if warnings else "",
-        _scenes(scenes),
+        "" if last else shown,
         f"<h2>Numbers</h2>{_table(numbers)}" if numbers else "",
         f'<h2>Figures</h2><div class="figures">{"".join(_figure(curves) for curves in analysis.curves)}</div>' if analysis.curves else "",
+        shown if last else "",
         "".join(f'<p class="note">{_text(note[:1].upper() + note[1:])}{"" if note.endswith(".") else "."}</p>' for note in notes),
         f"<h2>What was run</h2>{_table(rows)}",
     ]
@@ -54,11 +63,13 @@ def _figure(curves: Curves) -> str:
     return f"<figure><h3>{_text(curves.title)}</h3>{drawing}<figcaption>{_text(curves.said)}</figcaption></figure>"
 
 
-def _scenes(scenes: Sequence[dict[str, Any]]) -> str:
+def _scenes(scenes: Sequence[dict[str, Any]], heading: str) -> str:
     first, views = scenes[0], []
+    legend: dict[str, str] = {}
     for k, one in enumerate(scenes):
-        moves = "moving through" if one["frames"] > 1 else "in"
-        words = f"{one['particles']:,} particles {moves} {one['frames']:,} frames; turn by dragging or arrow keys, zoom by plus and minus"
+        legend |= one["legend"]
+        moves = f" moving through {one['frames']:,} frames" if one["frames"] > 1 else ""
+        words = f"{one['label']}: {one['particles']:,} particles{moves}; turn by dragging or arrow keys, zoom by plus and minus"
         # no tag may end the script that holds the numbers
         data = json.dumps(one, separators=(",", ":")).replace("<", "\\u003c")
         head = f"<h3>{_text(one['label'])}</h3>" if len(scenes) > 1 else ""
@@ -69,14 +80,17 @@ def _scenes(scenes: Sequence[dict[str, Any]]) -> str:
     systems = "".join(f'<option value="{s}">system {s}</option>' for s in range(first["systems"]))
     chosen = f'<label>System <select id="system">{systems}</select></label>' if first["systems"] > 1 else ""
     compress = '<label><input type="checkbox" id="compress" checked> compress distances</label>' if first["compress"] else ""
-    legend = "".join(f'<li><span style="background:{color}"></span>{_text(name)}</li>' for name, color in first["legend"].items())
+    colors = "".join(f'<li><span style="background:{color}"></span>{_text(name)}</li>' for name, color in legend.items())
+    still, plays = ("", "space plays and pauses, comma and full stop go a frame back and on; ")
+    if all(one["frames"] == 1 for one in scenes):
+        still, plays = " hidden", ""
     return (
-        f'<h2>Scene</h2><div class="scenes">{"".join(views)}</div><div class="controls"><button id="play">Play</button>'
+        f'<h2>{_text(heading)}</h2><div class="scenes{" many" if len(scenes) > 2 else ""}">{"".join(views)}</div>'
+        f'<div class="controls"><div class="player"{still}><button id="play">Play</button>'
         f'<input id="frame" type="range" min="0" max="{first["frames"] - 1}" value="0" aria-label="Frame">'
         '<label>Speed <select id="speed"><option value="0.25">slow</option><option value="1" selected>usual</option>'
         '<option value="4">fast</option></select></label>'
-        f'{chosen}{compress}<button id="reset">Reset view</button><output id="clock" for="frame"></output></div>'
-        f'<ul class="legend" aria-label="Colours">{legend}</ul>'
-        '<p class="note">Keys: space plays and pauses, comma and full stop go a frame back and on; in the scene arrows turn, + and - zoom, '
-        "0 resets.</p>"
+        f'<output id="clock" for="frame"></output></div>{chosen}{compress}<button id="reset">Reset view</button></div>'
+        f'<ul class="legend" aria-label="Colours">{colors}</ul>'
+        f'<p class="note">Keys: {plays}in the scene arrows turn, + and - zoom, 0 resets.</p>'
     )

@@ -107,7 +107,7 @@ class Scene {
       g.strokeStyle = "#8a8a8a"; g.lineWidth = Math.max(1.5 * ratio, 0.18 * this.size * this.zoom); g.beginPath();
       for (const [i, j] of d.bonds) {
         const a = seen[i], b = seen[j];
-        if (Math.hypot(a[5] - b[5], a[6] - b[6], a[7] - b[7]) < 3) { g.moveTo(a[0], a[1]); g.lineTo(b[0], b[1]); }  // not through the box
+        if (Math.hypot(a[5] - b[5], a[6] - b[6], a[7] - b[7]) < d.longest) { g.moveTo(a[0], a[1]); g.lineTo(b[0], b[1]); }
       }
       g.stroke();
     }

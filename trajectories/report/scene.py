@@ -1,4 +1,4 @@
-"""What the page's scene shows: frames of some particles as whole numbers, colours, radii, bonds, cells; thinned to what a page can hold."""
+"""What the page's scenes show: particles as whole numbers, colours, radii, bonds, cells; a run's frames thinned to what a page holds."""
 
 import base64
 from typing import Any
@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 
 from systems.cell import wrap
+from systems.system import System
 from systems.units import ASTRONOMICAL, METAL
 from trajectories.analysis.draw import COLORS
 from trajectories.analysis.orbits import to_ecliptic
-from trajectories.analysis.structure import bonds
+from trajectories.analysis.structure import bonded, bonds
 from trajectories.analysis.thermo import time_axis
 from trajectories.h5md import H5MDReader
 
@@ -17,6 +18,7 @@ _PLACES = 500_000  # of a particle in a frame: six bytes each, eight as text
 _PARTICLES = 5_000
 _SYSTEMS = 4
 _LEVELS = 65_535  # of a coordinate
+_LONGEST = 3.0  # Angstrom, of a bond that is drawn: longer ones are broken, or go through the box
 _STAR = "#e0a800"
 _POSITIVE, _NEGATIVE, _NEUTRAL = "#D55E00", "#0072B2", "#8a8a8a"
 
@@ -36,17 +38,42 @@ def scene(run: H5MDReader, label: str) -> tuple[dict[str, Any], list[str]]:
         frames.append(len(run) - 1)
     cells = run.cells[frames]
     x = np.stack([_positions(run, k, n_systems, which, cell) for k, cell in zip(frames, cells, strict=True)])
+    axis, times = time_axis(run)
+    names = [run.names[k] for k in which] if run.names else []
+    looks = _looks(run.species[which], names, run.masses[which], run.charges.reshape(-1, run.n_particles)[0][which])
+    found: dict[str, Any] = {
+        "label": label, **_packed(x), "times": [float(t) for t in times[frames]], "timeUnit": axis.unit, **looks,
+        "bonds": _bonds(run, which), "cell": _cell(run.cells[0].reshape(-1, 3, 3)[0]),
+        "longest": _LONGEST, "trails": run.units is not METAL and len(which) <= 100, "compress": run.units is ASTRONOMICAL,
+    }  # fmt: skip
+    return found, _left_out(run, len(which), n_systems, stride)
+
+
+def still(system: System, label: str, **other: Any) -> dict[str, Any]:
+    """The scene of one system that does not move; ``other`` values take the place of what is found, as "colors", "legend", "bonds"."""
+    cell = np.zeros((3, 3)) if system.cell is None else np.asarray(system.cell)
+    x = np.asarray(system.positions)
+    inside = any(system.pbc) and bool(cell.any())
+    if inside:
+        x = wrap(x, cell, system.pbc)
+    pairs = bonded(system.species, x, cell if inside else None).tolist() if system.units is METAL and "bonds" not in other else []
+    looks = _looks(system.species, [], system.masses, system.charges)
+    fixed = {
+        "times": [0.0], "timeUnit": "", "bonds": pairs, "longest": _LONGEST, "cell": _cell(cell), "trails": False, "compress": False,
+    }  # fmt: skip
+    return {"label": label, **_packed(x[None, None]), **fixed, **looks, **other}
+
+
+def _packed(x: np.ndarray) -> dict[str, Any]:
+    """Positions [n_frames, n_systems, n_particles, 3] as whole numbers."""
     low, high = x.min((0, 1, 2)), x.max((0, 1, 2))
     span = float(max((high - low).max(), 1e-9))
     whole = np.round((x - low) / span * _LEVELS).astype("<u2")
-    axis, times = time_axis(run)
-    found: dict[str, Any] = {
-        "label": label, "frames": len(frames), "systems": n_systems, "particles": len(which), "low": low.tolist(), "span": span,
-        "levels": _LEVELS, "positions": base64.b64encode(whole.tobytes()).decode(), "times": [float(t) for t in times[frames]],
-        "timeUnit": axis.unit, **_looks(run, which), "bonds": _bonds(run, which), "cell": _cell(run),
-        "trails": run.units is not METAL and len(which) <= 100, "compress": run.units is ASTRONOMICAL,
+    frames, systems, particles, _ = x.shape
+    return {
+        "frames": frames, "systems": systems, "particles": particles, "low": low.tolist(), "span": span, "levels": _LEVELS,
+        "positions": base64.b64encode(whole.tobytes()).decode(),
     }  # fmt: skip
-    return found, _left_out(run, len(which), n_systems, stride)
 
 
 def _left_out(run: H5MDReader, n: int, n_systems: int, stride: int) -> list[str]:
@@ -71,31 +98,29 @@ def _positions(run: H5MDReader, k: int, n_systems: int, which: np.ndarray, cell:
     return np.asarray(x[:, which])
 
 
-def _looks(run: H5MDReader, which: np.ndarray) -> dict[str, Any]:
-    """Colours and radii of each particle, and what colours mean."""
-    if run.species.any():
+def _looks(numbers: np.ndarray, names: list[str], masses: np.ndarray, charges: np.ndarray) -> dict[str, Any]:
+    """Colours and radii of each particle by element, name or charge, and what colours mean."""
+    if numbers.any():
         from ase.data import chemical_symbols, covalent_radii
         from ase.data.colors import jmol_colors
 
-        numbers = run.species[which]
-        names = {chemical_symbols[z]: _hexadecimal(jmol_colors[z]) for z in sorted(set(numbers.tolist()))}
-        colors = [names[chemical_symbols[z]] for z in numbers]
+        named = {chemical_symbols[z]: _hexadecimal(jmol_colors[z]) for z in sorted(set(numbers.tolist()))}
+        colors = [named[chemical_symbols[z]] for z in numbers]
         radii = [0.4 * float(covalent_radii[z]) if np.isfinite(covalent_radii[z]) else 0.5 for z in numbers]
-        return {"colors": colors, "radii": radii, "names": [chemical_symbols[z] for z in numbers], "legend": names}
-    if run.names:
+        return {"colors": colors, "radii": radii, "names": [chemical_symbols[z] for z in numbers], "legend": named}
+    flat = [0.0] * len(numbers)
+    if names:
         # the others as their curves are in the figures, which are about the heaviest
-        heaviest = int(run.masses.argmax())
-        others = [k for k in which if k != heaviest]
-        names = {run.names[heaviest]: _STAR} | {run.names[k]: COLORS[i % len(COLORS)] for i, k in enumerate(others)}
-        names = {run.names[k]: names[run.names[k]] for k in which}
-        sizes = np.clip((np.asarray(run.masses[which]) / run.masses.max()) ** 0.15, 0.15, 1.0)
-        shown = names if len(names) <= 20 else {}
-        return {"colors": list(names.values()), "radii": [0.0] * len(which), "sizes": sizes.tolist(), "names": list(names), "legend": shown}
-    charges = run.charges.reshape(-1, run.n_particles)[0][which]
+        heaviest = int(masses.argmax())
+        colors = [COLORS[(k - (k > heaviest)) % len(COLORS)] for k in range(len(names))]
+        colors[heaviest] = _STAR
+        sizes = np.clip((masses / masses.max()) ** 0.15, 0.15, 1.0)
+        legend = dict(zip(names, colors, strict=True)) if len(names) <= 20 else {}
+        return {"colors": colors, "radii": flat, "sizes": sizes.tolist(), "names": names, "legend": legend}
     kinds = {"positive": _POSITIVE, "negative": _NEGATIVE, "neutral": _NEUTRAL}
     words = ["positive" if q > 0 else "negative" if q < 0 else "neutral" for q in charges]
     legend = {word: color for word, color in kinds.items() if word in words}
-    return {"colors": [kinds[word] for word in words], "radii": [0.0] * len(which), "names": [str(k) for k in which], "legend": legend}
+    return {"colors": [kinds[word] for word in words], "radii": flat, "names": [str(k) for k in range(len(words))], "legend": legend}
 
 
 def _hexadecimal(color: np.ndarray) -> str:
@@ -106,6 +131,5 @@ def _bonds(run: H5MDReader, which: np.ndarray) -> list[list[int]]:
     return bonds(run).tolist() if len(which) == run.n_particles and run.units is METAL else []
 
 
-def _cell(run: H5MDReader) -> list[list[float]] | None:
-    cell = run.cells[0].reshape(-1, 3, 3)[0]
+def _cell(cell: np.ndarray) -> list[list[float]] | None:
     return cell.tolist() if cell.any() else None

@@ -1,0 +1,53 @@
+"""The page of a training, and the table of what it says."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mcegnn.cli.info import model_rows
+from mcegnn.cli.progress import progress
+
+if TYPE_CHECKING:
+    from mcegnn.review import Review
+    from mcegnn.training.trainer import Trainer
+
+
+def write(
+    trainer: "Trainer", record: Mapping[str, Any], metrics: Sequence[Mapping[str, str]], path: Path, title: str, quiet: bool
+) -> "Review":
+    """Look at the best weights and write the page; returns what was found. OSError where it cannot be written."""
+    from mcegnn.models.store import Stored
+    from mcegnn.review import review
+    from trajectories.report import page
+    from trajectories.whole import write_whole
+
+    with progress(100, "per cent", quiet=quiet) as tell:
+        found = review(trainer, metrics, lambda done, n: tell(round(90 * done / n), "looking at predictions"))
+        options = trainer.options
+        stored = Stored(trainer.best, options.model.kind, dict(options.model.hyperparameters), dict(record))
+        about = f"{options.model.kind} on {options.data.name}, {trainer.update:,} updates"
+        heading = f"The worst of the {found.part}"
+        text = page(title, about, _rows(trainer, stored), found.analysis, found.worst, found.analysis.notes, heading=heading, last=True)
+        write_whole(path, text.encode())
+        tell(100, "writing the page")
+    return found
+
+
+def _rows(trainer: "Trainer", stored: Any) -> list[tuple[str, ...]]:
+    """What was trained: command, model, data, options, versions, processor."""
+    import torch
+
+    from mcegnn import machine
+
+    split, options = trainer.split, trainer.options.model_dump(exclude={"model", "data", "task"}, exclude_none=True)
+    sizes = ", ".join(f"{name} {len(getattr(split, name)):,}" for name in ("train", "validation", "test"))
+    task = trainer.options.task.model_dump(exclude_none=True, exclude_defaults=True)
+    rows: list[tuple[str, ...]] = [*model_rows(stored), ("samples", sizes)]
+    rows += [(name.replace("_", " "), str(value)) for name, value in {**task, **options}.items()]
+    versions = ", ".join(f"{name} {version}" for name, version in machine.versions().items())
+    return [*rows, ("versions", versions), ("processor", f"{machine.processor()}, {torch.get_num_threads()} threads")]
+
+
+def said(found: "Review") -> list[tuple[str, str]]:
+    """Rows for a table."""
+    return [(number.label, str(number)) for number in found.analysis.numbers]

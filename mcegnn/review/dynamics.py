@@ -1,0 +1,49 @@
+"""Where a dynamics model or a learned force says that particles will be: errors, parity of displacements, the worst samples."""
+
+from typing import Any
+
+import numpy as np
+
+from mcegnn.datasets.split import Samples
+from mcegnn.losses import ERRORS
+from mcegnn.review.shares import exceeded, parity
+from mcegnn.training.options import TaskOptions
+from mcegnn.training.scoring import floors, forecast
+from systems.system import System
+from trajectories.analysis.draw import COLORS
+from trajectories.analysis.results import Analysis, Number
+from trajectories.report import still
+
+_WORST = 10
+
+
+def look(model: Any, samples: Samples, options: TaskOptions, part: str, found: Analysis) -> list[dict[str, Any]]:
+    """Numbers and curves into ``found``; the worst samples are returned as scenes, each true place joined with the predicted one."""
+    before, true = samples.before.positions, samples.after.positions
+    predicted = forecast(model, samples, options).positions
+    errors = ERRORS[options.error](predicted, true, before).mean(-1)
+    finite = np.isfinite(errors)
+    if not finite.all():
+        found.warnings.append(f"{(~finite).sum():,} of {len(errors):,} forecasts of the {part} are not finite.")
+        errors = np.where(finite, errors, np.inf)
+    for name, value in (("mean", errors.mean()), ("median", np.median(errors)), ("largest", errors.max())):
+        note = f"{name} of {len(errors):,} samples"
+        found.numbers.append(Number(f"{part}_{name}", f"{part}, {options.error}", float(value), note=note))
+    for name, value in floors(samples, options).items():
+        found.numbers.append(Number(f"{part}_{name}", f"{part}, {name.replace('_', ' ')}", value, note="mean, without a model"))
+    length = samples.before.units.length
+    found.curves += [
+        parity("parity", f"Displacements, {part}", "displacement", length, (true - before).ravel(), (predicted - before).ravel()),
+        exceeded("errors", f"Errors, {part}", {"": errors[finite]}, ""),
+    ]
+    ranked = np.argsort(np.where(finite, -errors, np.inf), kind="stable")[: min(_WORST, int(finite.sum()))]
+    return [_both(samples, predicted, int(k), f"Sample {k} of the {part}: {options.error} {errors[k]:.3g}") for k in ranked]
+
+
+def _both(samples: Samples, predicted: np.ndarray, k: int, label: str) -> dict[str, Any]:
+    """True and predicted places at the end of a sample."""
+    n = samples.before.n_particles
+    system = System.create(np.concatenate([samples.after.positions[k], predicted[k]]), units=samples.before.units)
+    colors = {"true": COLORS[0], "predicted": COLORS[1]}
+    pairs = [[i, n + i] for i in range(n)]
+    return still(system, label, colors=[color for color in colors.values() for _ in range(n)], legend=colors, bonds=pairs, longest=1e9)

@@ -1,0 +1,64 @@
+"""What a potential says of labelled structures: errors by element, parity of energies and forces, the worst structures."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mcegnn.datasets.structures import Structures
+from mcegnn.models.potential import ConservativePotential
+from mcegnn.review.shares import exceeded, parity
+from mcegnn.training.prediction import differences, measures_of
+from trajectories.analysis.results import Analysis, Number
+from trajectories.report import still
+
+_WORST = 10
+_SAID = {
+    "energy_mae": ("energy", "mean absolute error", "meV"),
+    "energy_rmse": ("energy", "root mean square error", "meV"),
+    "energy_per_atom_mae": ("energy per atom", "mean absolute error", "meV"),
+    "force_mae": ("forces", "mean absolute error", "meV/Angstrom"),
+    "force_rmse": ("forces", "root mean square error", "meV/Angstrom"),
+    "stress_mae": ("stress", "mean absolute error", "meV/Angstrom^3"),
+}
+
+
+def look(
+    model: ConservativePotential, structures: Structures, energy_weight: float, part: str, found: Analysis,
+    told: Callable[[int, int], None],
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Numbers and curves into ``found``; the worst structures, as the loss weighs them, are returned as scenes."""
+    from ase.data import chemical_symbols
+
+    off = differences(model, structures, told)
+    for name, value in measures_of(off, structures).items():
+        what, measure, unit = _SAID.get(name) or (f"forces on {name.rpartition('_')[2]}", "mean absolute error", "meV/Angstrom")
+        found.numbers.append(Number(f"{part}_{name}", f"{part}, {what}", 1e3 * value, unit, note=measure))
+    symbols = np.array(chemical_symbols)[structures.species]
+    sizes = structures.sizes
+    reference = np.add.reduceat(model.reference_energies[model.kinds(structures.species)], structures.starts[:-1])
+    true = (structures.energies - reference) / sizes
+    found.curves += [
+        parity("parity_energy", f"Energies less those of the atoms, {part}", "energy", "eV/atom", true, true + off.energies / sizes),
+        parity(
+            "parity_forces", f"Forces, {part}", "force", "eV/Angstrom", structures.forces.ravel(), (structures.forces + off.forces).ravel(),
+            np.repeat(symbols, 3),
+        ),
+        exceeded(
+            "force_errors", f"Errors of force components, {part}",
+            {str(name): 1e3 * abs(off.forces[symbols == name]).ravel() for name in dict.fromkeys(symbols.tolist())}, "meV/Angstrom",
+        ),
+    ]  # fmt: skip
+    forces = np.add.reduceat(abs(off.forces).mean(1), structures.starts[:-1]) / sizes
+    each = forces + energy_weight * abs(off.energies) / sizes
+    lengths = np.linalg.norm(off.forces, axis=1)
+    worst = []
+    for k in np.argsort(-each, kind="stable")[:_WORST]:
+        first = int(structures.starts[k])
+        atom = int(lengths[first : structures.starts[k + 1]].argmax())
+        label = (
+            f"Structure {k} of the {part}: energy off by {1e3 * off.energies[k]:,.1f} meV, forces by {1e3 * forces[k]:,.0f} meV/Angstrom; "
+            f"most on atom {atom}, {symbols[first + atom]}, by {1e3 * lengths[first + atom]:,.0f}"
+        )
+        worst.append(still(structures.system(int(k)), label))
+    return worst

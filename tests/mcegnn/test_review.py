@@ -1,0 +1,224 @@
+"""The review of a training: its numbers are the model's, its curves are the metrics', and the worst samples are the worst."""
+
+import base64
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mcegnn.datasets.molecules import Molecules, MoleculeSplit
+from mcegnn.datasets.split import Split
+from mcegnn.datasets.structures import Structures, StructureSplit
+from mcegnn.losses import ERRORS
+from mcegnn.models.store import Stored
+from mcegnn.review import review
+from mcegnn.review.learning import learning
+from mcegnn.review.shares import exceeded, parity
+from mcegnn.training.options import parse
+from mcegnn.training.prediction import measures
+from mcegnn.training.scoring import forecast
+from trajectories.analysis import Analysis
+
+Run = Callable[..., Any]
+ROW = {"update": "100", "loss": "0.5", "error": "0.2", "median": "0.1", "best": "0.2", "lr": "0.001", "seconds": "60.0"}
+
+
+def positions(scene: dict[str, Any]) -> np.ndarray:
+    """As the page's script computes them."""
+    whole = np.frombuffer(base64.b64decode(scene["positions"]), "<u2").reshape(scene["particles"], 3)
+    return np.asarray(whole * (scene["span"] / scene["levels"]) + scene["low"])
+
+
+def trainer(model: Any, split: Any, **task: Any) -> Any:
+    """What a review needs of a trainer."""
+    return SimpleNamespace(best=model, split=split, options=SimpleNamespace(task=SimpleNamespace(**task)))
+
+
+@pytest.fixture(scope="module")
+def structures() -> Structures:
+    """Twelve molecules of three and four atoms with labels that are not the model's."""
+    stream, parts = np.random.default_rng(0), []
+    for species in ([8, 1, 1], [6, 1, 1, 8]):
+        x = np.arange(3 * len(species)).reshape(-1, 3) % 4 + 0.1 * stream.normal(size=(6, len(species), 3))
+        parts.append(Structures.of_one_molecule(np.array(species), x, stream.normal(size=x.shape), stream.normal(size=6)))
+    return Structures.joined(parts)
+
+
+@pytest.fixture(scope="module")
+def potential() -> Any:
+    torch.manual_seed(0)
+    small = {"n_features": 8, "n_channels": 2, "n_layers": 1, "n_radial": 4, "cutoff": 4.0, "species": [1, 6, 8]}
+    return Stored.make("ConservativePotential", small).model.double()
+
+
+def test_of_a_potential(potential: Any, structures: Structures) -> None:
+    seen: list[tuple[int, int]] = []
+    split = StructureSplit(structures, structures.take(slice(0, 2)), structures)
+    found = review(trainer(potential, split, energy_weight=0.5), [ROW], lambda done, n: seen.append((done, n)))
+    assert found.part == "test"
+    assert seen[-1] == (12, 12)
+    exact = measures(potential, structures)
+    for name, key in (("force_mae", "meV/Angstrom"), ("force_mae_O", "meV/Angstrom"), ("energy_rmse", "meV")):
+        number = found.analysis.number(f"test_{name}")
+        assert (number.value, number.unit) == (pytest.approx(1e3 * exact[name]), key)
+    assert "forces on O" in found.analysis.number("test_force_mae_O").label
+    # structure by structure
+    each, worst_atoms = [], []
+    for k in range(12):
+        one = structures.take(slice(k, k + 1))
+        own = measures(potential, one)
+        each.append(own["force_mae"] + 0.5 * own["energy_per_atom_mae"])
+    ranked = np.argsort(each)[::-1][:10]
+    labels = [scene["label"] for scene in found.worst]
+    assert [int(label.split()[1]) for label in labels] == ranked.tolist()
+    for k, scene in zip(ranked, found.worst, strict=True):
+        atoms = slice(structures.starts[k], structures.starts[k + 1])
+        np.testing.assert_allclose(positions(scene), structures.positions[atoms], atol=scene["span"] / scene["levels"])
+        worst_atoms.append(re.search(r"most on atom (\d), (\w+)", scene["label"]))
+        assert scene["names"][int(worst_atoms[-1][1])] == worst_atoms[-1][2]
+    forces = found.analysis.curve("parity_forces")
+    np.testing.assert_array_equal(forces.x, structures.forces.ravel())
+    together = np.nanmax(np.stack(list(forces.values.values())), 0)
+    assert np.abs(together - forces.x).mean() == pytest.approx(exact["force_mae"])
+    assert set(forces.values) == {"O", "H", "C"}
+    energies = found.analysis.curve("parity_energy")
+    assert np.abs(energies.values[""] - energies.x).mean() == pytest.approx(exact["energy_per_atom_mae"])
+
+
+def test_without_a_test(potential: Any, structures: Structures) -> None:
+    """The validation stands in for it, and that is said."""
+    split = StructureSplit(structures, structures.take(slice(0, 5)), structures.take(slice(0, 0)))
+    found = review(trainer(potential, split, energy_weight=0.0), [ROW])
+    assert found.part == "validation"
+    assert len(found.worst) == 5
+    assert any("no samples for a test" in note for note in found.analysis.notes)
+    assert found.analysis.number("validation_force_mae").value == pytest.approx(1e3 * measures(potential, split.validation)["force_mae"])
+
+
+def test_of_a_property(structures: Structures) -> None:
+    stream = np.random.default_rng(1)
+    molecules = Molecules(structures.starts, structures.species, structures.positions, {"gap": stream.normal(size=12)})
+    torch.manual_seed(0)
+    model: Any = Stored.make(
+        "PropertyModel", {"property": "gap", "species": [1, 6, 8], "n_features": 8, "n_channels": 1, "n_layers": 1}
+    ).model.double()
+    found = review(trainer(model, MoleculeSplit(molecules, molecules, molecules)), [ROW])
+    parity = found.analysis.curve("parity")
+    errors = 1e3 * np.abs(parity.values[""] - parity.x)
+    assert found.analysis.number("test_mae").value == pytest.approx(errors.mean())
+    assert found.analysis.number("test_mae_C").value == pytest.approx(errors[6:].mean())  # the other half holds no carbon
+    assert found.analysis.number("test_mae_H").value == pytest.approx(errors.mean())
+    assert [int(scene["label"].split()[1]) for scene in found.worst] == np.argsort(errors)[::-1][:10].tolist()
+
+
+def test_of_dynamics() -> None:
+    from mcegnn.datasets.named import split
+
+    samples = split("charged", 4)
+    some = samples.test.take(slice(0, 15))
+    torch.manual_seed(0)
+    model: Any = Stored.make("DirectDynamics", {"n_features": 8, "n_layers": 1, "n_channels": 1}).model.double()
+    options = parse({"data": {"name": "charged"}, "model": {"kind": "DirectDynamics"}, "task": {"kind": "one-shot"}, "n_updates": 1}).task
+    found = review(trainer(model, Split(some, some, some), **vars(options)), [ROW])
+    predicted = forecast(model, some, options).positions
+    errors = ERRORS["mean-square"](predicted, some.after.positions, some.before.positions).mean(-1)
+    assert found.analysis.number("test_mean").value == pytest.approx(errors.mean())
+    assert found.analysis.number("test_stand_still").value == pytest.approx(
+        ((some.after.positions - some.before.positions) ** 2).mean((-1, -2)).mean()
+    )
+    ranked = np.argsort(errors)[::-1][:10]
+    assert [int(scene["label"].split()[1]) for scene in found.worst] == ranked.tolist()
+    both = positions(found.worst[0])
+    grain = found.worst[0]["span"] / found.worst[0]["levels"]
+    np.testing.assert_allclose(both[:5], some.after.positions[ranked[0]], atol=grain)
+    np.testing.assert_allclose(both[5:], predicted[ranked[0]], atol=grain)
+    assert found.worst[0]["bonds"] == [[k, k + 5] for k in range(5)]
+
+
+def test_a_forecast_that_is_not_finite(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is counted, and not drawn."""
+    from mcegnn.datasets.named import split
+    from mcegnn.review import dynamics
+
+    some = split("charged", 4).test.take(slice(0, 8))
+    spoilt = SimpleNamespace(positions=some.after.positions.copy())
+    spoilt.positions[3] = np.nan
+    monkeypatch.setattr(dynamics, "forecast", lambda *given: spoilt)
+    found = Analysis()
+    worst = dynamics.look(None, some, parse(
+        {"data": {"name": "charged"}, "model": {"kind": "DirectDynamics"}, "task": {"kind": "one-shot"}, "n_updates": 1}
+    ).task, "test", found)  # fmt: skip
+    assert found.warnings == ["1 of 8 forecasts of the test are not finite."]
+    assert found.number("test_largest").value == np.inf
+    assert len(worst) == 7
+    assert not any("Sample 3 " in scene["label"] for scene in worst)
+
+
+def test_curves_of_the_training() -> None:
+    rows = [ROW | {"update": str(100 * (k + 1)), "error": f"{e}", "forces": f"{e / 10}", "seconds": f"{60 * (k + 1)}"}
+            for k, e in enumerate((0.4, 0.1, 0.3))]  # fmt: skip
+    found = Analysis()
+    learning(rows, found)
+    forces = found.curve("validation_forces")
+    np.testing.assert_allclose(forces.values[""], [40.0, 10.0, 30.0])
+    assert forces.marks == {"best": 200.0}
+    assert (found.number("validation_forces").value, found.number("validation_forces").unit) == (pytest.approx(10.0), "meV/Angstrom")
+    assert found.number("until_best").value == 2.0
+    assert found.number("seconds").value == 3.0
+    assert found.number("pace").value == pytest.approx(100 / 60)
+    bare = Analysis()
+    learning([], bare)
+    assert bare.notes
+    assert not bare.curves
+
+
+def test_shares() -> None:
+    """Of errors 1 ... 1000, nine tenths are above 100."""
+    shown = exceeded("e", "Errors", {"a": np.arange(1, 1001.0)}, "eV")
+    assert np.interp(100.0, shown.x, shown.values["a"]) == pytest.approx(0.9, abs=0.01)
+    stream = np.random.default_rng(0)
+    true = stream.normal(size=1000)
+    said = parity("p", "Parity", "x", "eV", true, true + 0.5, np.repeat(["a", "b"], 500))
+    assert "root mean square difference 0.5" in said.said
+    assert np.isnan(said.values["a"][500:]).all()
+    assert np.isnan(said.values["b"][:500]).all()
+
+
+TOML = """
+n_updates = 2
+batch = 4
+validate_every = 1
+[data]
+name = "charged"
+n_train = 8
+[model]
+kind = "DirectDynamics"
+hyperparameters = { n_features = 4, n_channels = 1, n_layers = 1 }
+[task]
+kind = "one-shot"
+"""
+
+
+def test_the_page_of_a_folder(succeed: Run, refuse: Run, tmp_path: Path) -> None:
+    """`mcegnn report FOLDER` is the page that the training wrote, and nothing is overwritten unasked."""
+    (tmp_path / "small.toml").write_text(TOML)
+    out = succeed("train", "small.toml").out
+    assert re.search(r"\nreport +small/report.html", out)
+    page = (tmp_path / "small/report.html").read_text(encoding="utf-8")
+    assert succeed("report", "small", "-o", "again.html").out.startswith("wrote again.html, ")
+    assert (tmp_path / "again.html").read_text(encoding="utf-8") == page
+    scenes = [json.loads(one) for one in re.findall(r'<script type="application/json" id="scene\d+">(.*?)</script>', page, re.DOTALL)]
+    assert len(scenes) == 10
+    for words in ("mcegnn", "Training loss", "Displacements, test", "The worst of the test", '<th scope="row">seed</th>', "processor"):
+        assert words in page
+    refuse("small/report.html exists already", "report", "small")
+    refuse("exists already", "train", "small.toml")
+    refuse("go with runs", "report", "small", "--against", "x.h5md")
+    (tmp_path / "empty").mkdir()
+    refuse("empty is a folder without a training's last.checkpoint", "report", "empty")
