@@ -57,6 +57,7 @@ class Flow(Protocol):
     """(state, dt) -> state; ``potential`` is the full potential it moves under, None where it has none."""
 
     @property
-    def potential(self) -> Potential | None: ...
+    def potential(self) -> Potential | None:
+        """What it moves under."""
 
     def __call__(self, state: State, dt: float) -> State: ...

@@ -34,11 +34,16 @@ class Labels(Protocol):
     """Energies [n_structures], forces [n_atoms, 3] and stresses [n_structures, 3, 3], NaN where unknown, torch."""
 
     @property
-    def energies(self) -> Any: ...
+    def energies(self) -> Any:
+        """[n_structures]."""
+
     @property
-    def forces(self) -> Any: ...
+    def forces(self) -> Any:
+        """[n_atoms, 3]."""
+
     @property
-    def stresses(self) -> Any: ...
+    def stresses(self) -> Any:
+        """[n_structures, 3, 3]."""
 
 
 def energy_force_loss(said: Labels, true: Labels, sizes: Any, real: Any, scale: float, weights: tuple[float, float, float]) -> Any:

@@ -33,11 +33,14 @@ class ListPotential(Protocol):
     def __call__(self, system: System) -> Evaluation: ...
 
     @property
-    def pair_kernel(self) -> Callable[..., None]: ...
+    def pair_kernel(self) -> Callable[..., None]:
+        """The compiled kernel, of `PAIR_SIGNATURE`."""
 
-    def parameters(self, system: System) -> np.ndarray: ...
+    def parameters(self, system: System) -> np.ndarray:
+        """The kernel's parameters; ValueError where the potential cannot act on such a system."""
 
-    def neighbors(self, k: int = 0) -> NeighborList: ...
+    def neighbors(self, k: int = 0) -> NeighborList:
+        """The list of system ``k`` of an ensemble."""
 
 
 def compile_pair_kernel(function: Any) -> Any:

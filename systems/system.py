@@ -151,6 +151,8 @@ class KernelPotential(Protocol):
     def __call__(self, system: System) -> Evaluation: ...
 
     @property
-    def kernel(self) -> Callable[..., float] | None: ...
+    def kernel(self) -> Callable[..., float] | None:
+        """The compiled kernel."""
 
-    def parameters(self, system: System) -> np.ndarray: ...
+    def parameters(self, system: System) -> np.ndarray:
+        """The kernel's parameters."""

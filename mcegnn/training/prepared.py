@@ -44,7 +44,8 @@ class Knowing(Protocol):
     cutoff: float
     reference_energies: np.ndarray
 
-    def kinds(self, numbers: np.ndarray) -> np.ndarray: ...
+    def kinds(self, numbers: np.ndarray) -> np.ndarray:
+        """The place of each atomic number among the species."""
 
 
 class Prepared:
