@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 export MPLBACKEND := Agg
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench docs clean
 
 demo: .venv/demo.stamp
 	@mkdir -p demo
@@ -30,8 +30,12 @@ lint: .venv/test.stamp
 bench: .venv/test.stamp
 	$(BIN)/python tests/benchmarks/run.py
 
+docs: .venv/docs.stamp
+	$(BIN)/sphinx-build -q -W --keep-going docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
 clean:
-	rm -rf .venv build dist demo *.egg-info
+	rm -rf .venv build dist demo docs/_build docs/api/generated *.egg-info
 
 .venv/pip.stamp: constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; name one with make PYTHON=...")'
@@ -45,5 +49,10 @@ clean:
 
 .venv/test.stamp: .venv/pip.stamp setup.cfg
 	@echo "installing what the tests need ..."
-	@$(INSTALL) -e '.[ephemeris,test,bench]'
+	@$(INSTALL) -e '.[ephemeris,test,bench,docs]'
+	@touch $@
+
+.venv/docs.stamp: .venv/pip.stamp setup.cfg
+	@echo "installing what the documentation needs ..."
+	@$(INSTALL) -e '.[ephemeris,xtb,docs]'
 	@touch $@
