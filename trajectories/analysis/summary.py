@@ -203,11 +203,29 @@ def _vibrations(run: H5MDReader, groups: dict[str, np.ndarray], n_lags: int, fou
         Curves("spectrum", "Vibrational density of states", Axis("wavenumber", "1/cm"), numbers[within], Axis("power, relative"),
                {name: power[within] / scale for name, power in spectra.items()}, said)
     )  # fmt: skip
+    turns = 0.0 if any(run.pbc) else turning(run) * METAL.convert(1.0, "ps") * _CENTIMETERS
+    if turns * n_lags * spacing > _CENTIMETERS:  # more than the width of a line
+        said = f"up to {turns:.2g} 1/cm to either side"
+        found.notes.append(f"the particles turn as a whole, which splits lines of the spectrum in two, {said}")
     if 0.5 * _CENTIMETERS / spacing < _STRETCH:
         highest = f"{0.5 * _CENTIMETERS / spacing:.0f} 1/cm"
         found.notes.append(
             f"frames are {1000 * spacing:.3g} fs apart, so vibrations above {highest} appear at lower wavenumbers; keep frames more often"
         )
+
+
+def turning(run: H5MDReader) -> float:
+    """How often per unit of time the particles turn as a whole in the first frame; of an ensemble the mean."""
+    found = []
+    shape = (-1, run.n_particles, 3)
+    for x, v in zip(run.frames("position", 0).reshape(shape), run.frames("velocity", 0).reshape(shape), strict=True):
+        masses = run.masses[:, None]
+        away = x - (masses * x).sum(0) / masses.sum()
+        inertia = (masses * away**2).sum() * np.eye(3) - (masses * away).T @ away
+        angular = (masses * np.cross(away, v)).sum(0)
+        # what lies on a line does not turn about it
+        found.append(np.linalg.norm(np.linalg.pinv(inertia, rcond=1e-6) @ angular))
+    return float(np.mean(found)) / (2.0 * np.pi)
 
 
 def peaks(x: np.ndarray, power: np.ndarray, least: float = 0.02) -> np.ndarray:
