@@ -31,7 +31,7 @@ def mean_squared_displacement(
     frames: slice = slice(None),
     told: Callable[[int], None] = lambda n: None,
 ) -> dict[str, np.ndarray]:
-    """<|x(t + lag) - x(t)|^2> over all origins t and particles of a group, for lags 0 ... n_lags frames: [n_lags + 1, n_systems].
+    """<|x(t + lag) - x(t)|^2> over all origins t and particles of a group, for lags of 0 to n_lags frames: [n_lags + 1, n_systems].
 
     Positions are taken as they are: ours are never wrapped. ``told`` hears how many frames are done.
     """
@@ -59,7 +59,7 @@ def velocity_autocorrelation(
     weights: np.ndarray | None = None,
     told: Callable[[int], None] = lambda n: None,
 ) -> dict[str, np.ndarray]:
-    """<w v(t) . v(t + lag)> over all origins and particles of a group, [n_lags + 1, n_systems]; ``weights`` w [n_particles], as masses."""
+    """<w v(t) · v(t + lag)> over all origins and particles of a group, [n_lags + 1, n_systems]; ``weights`` w [n_particles], as masses."""
     first, last = _range(run, slice(None))
 
     def blocks(begin: int, end: int) -> np.ndarray:
