@@ -21,18 +21,18 @@ OURS = (".h5md", ".h5")  # what is taken for a run of ours, unless a topology go
 def import_trajectory(
     path: str | Path, out: str | Path, topology: str | Path | None = None, *, overwrite: bool = False,
     told: Callable[[int, int], None] = lambda done, n: None,
-) -> list[str]:  # fmt: skip
-    """Write a trajectory that MDAnalysis opens, with its topology where it takes one, as a run in metal units; returns what to know of it.
+) -> None:  # fmt: skip
+    """Write a trajectory that MDAnalysis opens, with its topology where it takes one, as a run in metal units.
 
     Atoms that were wrapped into a box are followed across its faces (MDAnalysis' NoJump, which takes no longer way than half a box from one
-    frame to the next). Elements and masses that the files lack are guessed by MDAnalysis. ``told`` hears of frames done and in all. Raises
+    frame to the next). Elements and masses that the files lack are guessed by MDAnalysis; the run's provenance says under "missing" that
+    there are no velocities, or that some masses could not be guessed and are 1 u. ``told`` hears of frames done and in all. Raises
     FileNotFoundError where a file is missing, ValueError, in one sentence, where it cannot be read, and as `H5MDWriter`.
     """
     sources = [Path(p) for p in (topology, path) if p is not None]
     for source in sources:
         if not source.is_file():
             raise FileNotFoundError(f"there is no file {source}")
-    notes: list[str] = []
     with _in_words(path, topology):
         u = _universe(sources)
         atoms = u.atoms
@@ -44,17 +44,13 @@ def import_trajectory(
             from MDAnalysis.transformations.nojump import NoJump
 
             u.trajectory.add_transformations(NoJump(check_continuity=False))
-    provenance = {"imported": ", ".join(map(str, sources))}
-    if not moving:
-        provenance["missing"] = "velocities"
-        notes.append("the files hold no velocities, so nothing that needs them is computed")
     names = [str(name) for name in atoms.names] if hasattr(atoms, "names") else []
     if not hasattr(atoms, "masses"):
         raise ValueError(f"{path} holds no names of atoms; {_TOPOLOGY}")
     masses = np.asarray(atoms.masses, dtype=float)
     fixed = {"masses": np.where(masses > 0, masses, 1.0), "species": _species(atoms), "charges": getattr(atoms, "charges", 0.0)}
-    if not (masses > 0).all():
-        notes.append("atoms of unknown mass are given one of 1 u")
+    missing = [what for what, lacks in (("velocities", not moving), ("masses", not (masses > 0).all())) if lacks]
+    provenance = {"imported": ", ".join(map(str, sources))} | ({"missing": ", ".join(missing)} if missing else {})
     picoseconds, n = METAL.convert(1.0, "ps"), len(u.trajectory)
     first = _system(u, fixed, periodic, picoseconds)
     with H5MDWriter(out, first, names=names, provenance=provenance, n_frames=n, overwrite=overwrite) as writer:
@@ -64,7 +60,6 @@ def import_trajectory(
                 state = State(_system(u, fixed, periodic, picoseconds), float(ts.time) * picoseconds, k)
             writer.write(state)
             told(k + 1, n)
-    return notes
 
 
 @contextmanager

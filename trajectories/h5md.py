@@ -90,9 +90,14 @@ class H5MDReader:
         return {key: value[()].decode() for key, value in self._file["parameters/provenance"].items()}
 
     @cached_property
+    def missing(self) -> tuple[str, ...]:
+        """What a trajectory of another program had not: "velocities", "masses"."""
+        return tuple(filter(None, self.provenance.get("missing", "").split(", ")))
+
+    @property
     def has_velocities(self) -> bool:
         """False of trajectories of other programs that had none."""
-        return self.provenance.get("missing") != "velocities"
+        return "velocities" not in self.missing
 
     @cached_property
     def masses(self) -> np.ndarray:

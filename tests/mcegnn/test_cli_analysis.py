@@ -92,14 +92,24 @@ def test_an_imported_run_keeps_its_numbers(protein: Any, tmp_path: Path) -> None
     told: list[tuple[int, int]] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        notes = import_trajectory(protein.TRR, tmp_path / "run.h5md", protein.GRO, told=lambda done, n: told.append((done, n)))
+        import_trajectory(protein.TRR, tmp_path / "run.h5md", protein.GRO, told=lambda done, n: told.append((done, n)))
     assert told[-1] == (10, 10)
-    assert not any("velocities" in note for note in notes)
     with H5MDReader(tmp_path / "run.h5md") as run:
+        assert run.missing == ("masses",)  # those of the M sites of TIP4P water
         assert run.provenance["imported"].endswith("adk_oplsaa.trr")
         np.testing.assert_allclose(np.diff(run.times), run.times[1] - run.times[0], rtol=1e-5)
     with pytest.raises(FileExistsError):
         import_trajectory(protein.TRR, tmp_path / "run.h5md", protein.GRO)
+
+
+def test_atoms_of_unknown_mass(succeed: Run, tmp_path: Path) -> None:
+    """Beads of a coarse model have no element; that their masses are invented is said."""
+    beads = [f"{k:5d}BEAD    Q{k:d}{k:5d}{0.1 * k:8.3f}{0.0:8.3f}{0.0:8.3f}" for k in (1, 2)]
+    lines = ["beads", "    2", *beads, "   2.00000   2.00000   2.00000"]
+    (tmp_path / "beads.gro").write_text("\n".join(lines) + "\n")
+    out = succeed("analyse", "beads.gro").out
+    assert "note: atoms whose mass the files do not tell have one of 1 u\n" in out
+    assert "the frames hold no velocities" in out
 
 
 def test_report(succeed: Run, refuse: Run) -> None:

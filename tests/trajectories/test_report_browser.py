@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from systems.system import System
 from systems.units import ASTRONOMICAL, REDUCED
-from trajectories.analysis import analyse
+from trajectories.analysis import Analysis, Axis, Curves, analyse
 from trajectories.h5md import H5MDReader
-from trajectories.report import write_report
+from trajectories.report import page, still, write_report
 
 Written = Callable[..., Path]
 
@@ -150,3 +151,24 @@ def test_contrast_text_and_small_screens(opened: Callable[..., Any]) -> None:
         assert page.execute_script(wide) <= 0
     finally:
         page.set_window_size(1200, 900)
+
+
+def test_stills(browser: Any, tmp_path: Path) -> None:
+    """Systems side by side that do not move, as of a training: each is painted, and there is nothing to play."""
+    stream = np.random.default_rng(0)
+    systems = [System.create(stream.normal(size=(n, 3)), species=[8, 1, 1, 6][:n]) for n in (3, 4)]
+    scenes = [still(system, f"Structure {k}") for k, system in enumerate(systems)]
+    x, y = stream.normal(size=(2, 5000))
+    curves = Curves("parity", "Forces", Axis("true"), x, Axis("predicted"), {"": y}, line=False, parity=True)
+    text = page("A training", "", [("command", "mcegnn")], Analysis(curves=[curves]), scenes, [], heading="The worst", last=True)
+    (tmp_path / "page.html").write_text(text, encoding="utf-8")
+    browser.get_log("browser")
+    browser.get((tmp_path / "page.html").as_uri())
+    assert browser.get_log("browser") == []
+    for k in range(2):
+        assert painted(browser, f"canvas[data-scene=scene{k}]") > 100
+    assert not browser.find_element("id", "play").is_displayed()
+    assert browser.find_element("id", "reset").is_displayed()
+    # the points of a large parity plot are an image inside the drawing, which the page's policy lets through
+    assert browser.execute_script("return document.querySelector('figure image').getBoundingClientRect().width") > 50
+    assert browser.execute_script(_CONTRAST) >= 4.5

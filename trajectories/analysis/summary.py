@@ -40,6 +40,8 @@ def analyse(
         found.curves.append(forecast_curves(found.forecast, run, tolerance, found))
     if len(run) == 1:
         found.notes.append("it is a single frame: nothing that takes time is computed")
+    if "masses" in run.missing:
+        found.notes.append("atoms whose mass the files do not tell have one of 1 u")
     told("what is conserved", 0.0)
     if run.has_velocities:
         conserved(run, known, found)
