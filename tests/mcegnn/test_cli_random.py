@@ -37,6 +37,8 @@ FILES = (
      "closed.h5md", "pickle.safetensors", "empty.safetensors", "config.toml", "näme.h5md", ".", "..", "/", "run.h5md.checkpoint",
      "x" * 300 + ".h5md", "/dev/null", "out\n.h5md", "charged-force", "rmd17:nothing", "torn.h5md"],
 )  # fmt: skip
+FOLDERS = ["numbers", "folder"], [*FILES[0], *FILES[1]]
+SELECTIONS = ["index 0:2", "all"], ["element Xe", "(", "", "index", "index 99", "not", "ü", "prop x > nan"]
 PICTURES = ["a.png", "b.svg"], [*FILES[0], *FILES[1]]
 INTEGRATORS = ["velocity-verlet", "yoshida-4", "symplectic-euler"], ["wisdom-holman", "leapfrog", "", "Yoshida-4", "npt", "nose-hoover"]
 ENSEMBLES = ["nve", "nvt"], ["npt", "NVT", "", "micro"]
@@ -68,14 +70,19 @@ OPTIONS: dict[str, dict[str, tuple[list[str], list[str]]]] = {
         "--min-distance": AMOUNTS, "--without": (["Moon", "Pluto"], ["Sun", "", "Vulcan"]),
     },
     "label": ATOMS | {"--steps": COUNTS, "-o": FILES},
-    "analyse": {"--figure": PICTURES, "--against": FILES, "--tolerance": COUNTS},
+    "analyse": {
+        "--figure": PICTURES, "--against": FILES, "--tolerance": COUNTS, "--csv": FOLDERS, "--netcdf": FILES, "--select": SELECTIONS,
+        "--topology": FILES,
+    },
+    "report": {"--against": FILES, "--tolerance": COUNTS, "-o": FILES, "--select": SELECTIONS, "--topology": FILES},
     "convert": {"--system": COUNTS}, "info": {},
     "evaluate": {"--figure": PICTURES, "--without": FILES},
     "train": {"--set": SETS, "--data": FILES, "--from": MODELS, "-o": FILES, "--threads": COUNTS, "--resume": FILES},
 }  # fmt: skip
 FLAGS = {
     "rollout": ["--force", "--quiet", "--dry-run", "--relativity", "--no-j2", "--verbose", "--flexible", "--relax", "--help"],
-    "label": ["--force", "--quiet", "--relax"], "analyse": ["--json", "--force"], "convert": ["--force"], "info": [],
+    "label": ["--force", "--quiet", "--relax"], "analyse": ["--json", "--force"],
+    "report": ["--force", "--quiet"], "convert": ["--force"], "info": [],
     "evaluate": ["--json"],
     "train": ["--force", "--quiet", "--tensorboard"],
 }  # fmt: skip
@@ -113,7 +120,7 @@ labels = st.tuples(value((["e.xyz", "crystal.xyz", "train.xyz"], FILES[1])), som
 conversions = st.tuples(value(FILES), value((["out.xyz", "out.traj", "out.dcd"], FILES[1])), some("convert")).map(
     lambda parts: ["convert", parts[0], parts[1], "--force", *parts[2]]
 )
-readings = st.sampled_from(["analyse", "info"]).flatmap(
+readings = st.sampled_from(["analyse", "report", "info"]).flatmap(
     lambda command: st.tuples(value((["run.h5md", "torn.h5md"], FILES[1])), some(command)).map(lambda pair: [command, pair[0], *pair[1]])
 )
 judgements = st.tuples(value(MODELS), value((["train.xyz", "run.h5md"], FILES[1])), some("evaluate")).map(
@@ -122,7 +129,9 @@ judgements = st.tuples(value(MODELS), value((["train.xyz", "run.h5md"], FILES[1]
 trainings = st.tuples(value((PRESETS, ["none.toml", "folder", "text.csv", "", "train.xyz"])), some("train")).map(
     lambda pair: ["train", pair[0], *pair[1]]
 )
-words = st.lists(st.sampled_from(["rollout", "analyse", "label", "train", *SYSTEMS, *ODD, *FILES[1], "--help", "--version"]), max_size=4)
+words = st.lists(
+    st.sampled_from(["rollout", "analyse", "report", "label", "train", *SYSTEMS, *ODD, *FILES[1], "--help", "--version"]), max_size=4
+)
 argument_lists = st.one_of(rollouts, rollouts, resumes, labels, conversions, readings, judgements, trainings, words)
 
 # a configuration that is right, of which a few values are others, of other kinds too, or keys that nobody knows
