@@ -69,7 +69,7 @@ print(f"{len(runs['Newton'])} frames of {solar.system.n_particles} bodies over {
 # %% [markdown]
 # The orbits, seen from the north pole of the ecliptic, with the Sun in the middle. Dots are the planets at the end.
 
-# %%
+# %% tags=["thumbnail"]
 x = runs["with relativity"].frames("position")
 x = to_ecliptic(x - x[:, [solar.star]])
 figure = Figure(figsize=(8, 4.4), layout="constrained")

@@ -79,7 +79,7 @@ runs = {
 # Exact paths are grey, those of the models coloured. The learned force stays on the exact paths. The one-stroke model is good while
 # particles fly almost straight. A stroke that spans a close encounter goes wrong, and every later stroke starts from there.
 
-# %%
+# %% tags=["thumbnail"]
 figure = Figure(figsize=(8, 3.4), layout="constrained")
 for axis, (name, other), style in zip(figure.subplots(1, 2, sharex=True, sharey=True), runs.items(), ("-", ":o"), strict=True):
     for k in range(5):
