@@ -3,10 +3,11 @@
 from trajectories.analysis.averages import block_error, mean_and_error
 from trajectories.analysis.correlation import Diffusion, diffusion, mean_squared_displacement, spectrum, velocity_autocorrelation
 from trajectories.analysis.encounters import closest_approach
+from trajectories.analysis.motion import peaks
 from trajectories.analysis.orbits import elements, orbits
 from trajectories.analysis.results import Analysis, Axis, Curves, Number
 from trajectories.analysis.structure import angles, bonds, radial_distribution
-from trajectories.analysis.summary import analyse, peaks
+from trajectories.analysis.summary import analyse
 from trajectories.analysis.thermo import Known
 
 __all__ = [
