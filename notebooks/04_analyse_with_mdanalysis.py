@@ -48,8 +48,8 @@ from mcegnn import (
     universe,
     velocity_verlet,
 )
+from trajectories.analysis import analyse
 from trajectories.analysis.draw import COLORS, STYLE
-from trajectories.analysis.summary import analyse
 from trajectories.foreign import import_trajectory
 
 rcParams.update(STYLE)
