@@ -88,7 +88,7 @@ figure
 # ## The distance to JPL
 #
 # DE440 is JPL's fit to a century of observations. The distance between our bodies and its bodies is the error of our model plus that of
-# our integrator. Without relativity Mercury and Venus are some thousand kilometres off after twelve years. With relativity a few
+# our integrator. Without relativity Mercury and Venus are some thousand kilometres off after twelve years. With relativity some
 # kilometres are left: what else our model leaves out, such as the asteroids. The integrator's share is smaller: half the time step moves
 # no planet by more than metres. The Moon is nearly 200 km off, most of it because the Earth is a perfect sphere here.
 

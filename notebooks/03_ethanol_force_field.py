@@ -22,6 +22,10 @@
 
 # %%
 # %matplotlib inline
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # more threads do not make a molecule of nine atoms faster, and on a busy machine slower
+
 from dataclasses import replace
 from pathlib import Path
 from tempfile import mkdtemp
@@ -66,7 +70,7 @@ folder = Path(mkdtemp())
 # use the force field at, so that its training data surround what it will meet. Every tenth step gives a labelled structure, ten
 # femtoseconds from the last one. Energies are in eV, lengths in Angstrom, and times in ASE's unit, so a femtosecond is `units.fs`.
 #
-# `mcegnn label ethanol.xyz --calculator tblite --temperature "500 K" --steps 3000 --every 10` does the same on the command line.
+# On the command line it is `mcegnn label ethanol.xyz --calculator tblite --temperature "500 K" --dt "1 fs" --steps 3000 --every 10`.
 
 # %%
 xtb = CalculatorPotential(TBLite(method="GFN2-xTB", verbosity=0))
@@ -150,11 +154,15 @@ assert mean_errors["trained here"] < 0.1 < mean_errors["shipped"]
 # %% [markdown]
 # ## In ASE: a relaxed geometry
 #
-# `PotentialCalculator` makes a calculator of any potential of ours. BFGS finds the nearest minimum of the energy. The two bonds that tell
-# ethanol apart come out near those of the method that the labels are from.
+# `PotentialCalculator` makes a calculator of any potential of ours. BFGS finds the nearest minimum of the energy. The three agree on the
+# lengths of the two bonds between heavy atoms, within 0.02 Å.
 
 # %%
-calculators = {"GFN2-xTB": xtb.calculator, "trained here": PotentialCalculator(mine), "shipped": PotentialCalculator(shipped)}
+calculators = {
+    "GFN2-xTB": TBLite(method="GFN2-xTB", verbosity=0),
+    "trained here": PotentialCalculator(mine),
+    "shipped": PotentialCalculator(shipped),
+}
 relaxed = {}
 for name, calculator in calculators.items():
     atoms = molecule("CH3CH2OH")
@@ -165,6 +173,8 @@ for name, calculator in calculators.items():
     print(
         f"{name:13} {optimizer.get_number_of_steps():2} steps, C-C {atoms.get_distance(0, 1):.3f} Å, C-O {atoms.get_distance(1, 2):.3f} Å"
     )
+lengths = np.array([(atoms.get_distance(0, 1), atoms.get_distance(1, 2)) for atoms in relaxed.values()])
+assert np.ptp(lengths, axis=0).max() < 0.02
 
 # %% [markdown]
 # ## In ASE: molecular dynamics
@@ -195,5 +205,5 @@ axis.legend(ncols=3, loc="upper center")
 figure
 
 # %% [markdown]
-# From here on: `mcegnn rollout ethanol.xyz --model mine.safetensors` runs it compiled and writes H5MD, and more labels and a longer
-# training make it better. The README says how the shipped one was made, and how good it is.
+# From here on: `mcegnn rollout ethanol.xyz --model mine.safetensors --temperature "300 K"` runs it compiled and writes H5MD, and more
+# labels and a longer training make it better. The README says how the shipped one was made, and how good it is.

@@ -58,7 +58,7 @@ folder = Path(mkdtemp())
 # %% [markdown]
 # ## Liquid argon
 #
-# This is the first simulation of a liquid with a realistic potential (Rahman 1964), with 500 atoms in place of 864: Lennard-Jones argon
+# We repeat the first simulation of a liquid with a realistic potential (Rahman 1964), with 500 atoms in place of 864: Lennard-Jones argon
 # at a density of 1.374 g/cm³ and about 94 K. It starts from a crystal. A Langevin thermostat at 200 K melts it, the same at 94 K cools
 # it, and then 20 ps at constant energy are kept, a frame every 50 fs. A thermostat would disturb the diffusion that we want to measure,
 # so it is off by then.
@@ -92,7 +92,7 @@ for line in (*found.warnings, *found.notes):
     print("-", line)
 
 # %% [markdown]
-# Rahman found a diffusion coefficient of 2.43e-9 m²/s, which is within our error.
+# Rahman found a diffusion coefficient of 2.43e-9 m²/s. Ours agrees with it.
 
 # %%
 diffusion = found.number("diffusion_Ar")

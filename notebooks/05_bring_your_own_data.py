@@ -26,6 +26,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import numpy as np
+import torch
 from ase import units
 from ase.calculators.emt import EMT
 from ase.cluster import Icosahedron
@@ -188,7 +189,9 @@ options = read_options("extxyz", [*changes, "batch=4"])
 # an atom has.
 
 # %%
-labelled(energy=kcal, forces=kcal)
+torch.manual_seed(0)  # of the first weights
+torch.set_num_threads(1)  # more do not make structures of thirteen atoms faster
+labelled(energy=kcal, forces=kcal)  # writes the file anew, as it should be
 split = structures(options.data)
 stored = potential(options, split.train)
 for name in ("species", "reference_energies", "scale", "n_neighbors", "periodic"):

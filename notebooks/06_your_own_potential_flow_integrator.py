@@ -46,8 +46,11 @@ def energy(state):
 # %% [markdown]
 # ## A potential
 #
-# Hénon and Heiles (1964) asked how a star moves in a galaxy, and took the simplest potential that is not trivial, U = (x² + y²)/2 + x² y
-# - y³/3. We write down the energy and minus its gradient. All arrays may have a leading axis for an ensemble, so we index from the end.
+# Hénon and Heiles (1964) asked how a star moves in a galaxy, and took the simplest potential that is not trivial:
+#
+#     U = (x² + y²)/2 + x² y - y³/3
+#
+# We write down the energy and minus its gradient. All arrays may have a leading axis for an ensemble, so we index from the end.
 
 
 # %%
