@@ -1,5 +1,6 @@
 """Trajectories of other programs: whatever MDAnalysis opens becomes a run of ours, with which everything else then works."""
 
+import textwrap
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,15 +27,21 @@ def import_trajectory(
 
     Atoms that were wrapped into a box are followed across its faces (MDAnalysis' NoJump, which takes no longer way than half a box from one
     frame to the next). Elements and masses that the files lack are guessed by MDAnalysis; the run's provenance says under "missing" that
-    there are no velocities, or that some masses could not be guessed and are 1 u. ``told`` hears of frames done and in all. Raises
-    FileNotFoundError where a file is missing, ValueError, in one sentence, where it cannot be read, and as `H5MDWriter`.
+    there are no velocities, that some masses could not be guessed and are 1 u, or that there are no times and frames are 1 ps apart.
+    ``told`` hears of frames done and in all. Raises FileNotFoundError where a file is missing, ValueError, in one sentence, where it
+    cannot be read, and as `H5MDWriter`.
     """
+    with warnings.catch_warnings(action="ignore"):
+        _write(path, out, topology, overwrite, told)
+
+
+def _write(path: str | Path, out: str | Path, topology: str | Path | None, overwrite: bool, told: Callable[[int, int], None]) -> None:
     sources = [Path(p) for p in (topology, path) if p is not None]
     for source in sources:
         if not source.is_file():
             raise FileNotFoundError(f"there is no file {source}")
     with _in_words(path, topology):
-        u = _universe(sources)
+        u, timed = _universe(sources)
         atoms = u.atoms
         if not atoms.n_atoms or not len(u.trajectory):
             raise ValueError(f"{path} holds no atoms or no frames")
@@ -49,7 +56,8 @@ def import_trajectory(
         raise ValueError(f"{path} holds no names of atoms; {_TOPOLOGY}")
     masses = np.asarray(atoms.masses, dtype=float)
     fixed = {"masses": np.where(masses > 0, masses, 1.0), "species": _species(atoms), "charges": getattr(atoms, "charges", 0.0)}
-    missing = [what for what, lacks in (("velocities", not moving), ("masses", not (masses > 0).all())) if lacks]
+    lacks = {"velocities": not moving, "masses": not (masses > 0).all(), "times": not timed and len(u.trajectory) > 1}
+    missing = [what for what, is_so in lacks.items() if is_so]
     provenance = {"imported": ", ".join(map(str, sources))} | ({"missing": ", ".join(missing)} if missing else {})
     picoseconds, n = METAL.convert(1.0, "ps"), len(u.trajectory)
     first = _system(u, fixed, periodic, picoseconds)
@@ -64,27 +72,29 @@ def import_trajectory(
 
 @contextmanager
 def _in_words(path: str | Path, topology: str | Path | None) -> Iterator[None]:
-    """What MDAnalysis raises for a file it cannot read is of many kinds, and long; its warnings tell of what is done here anyway."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            yield
-        except Exception as error:
-            hint = "" if topology is not None else f"; {_TOPOLOGY}"
-            said = " ".join(str(error).split())[:160]
-            raise ValueError(f"MDAnalysis cannot read {path}{hint} ({said or type(error).__name__})") from None
+    """What MDAnalysis raises for a file it cannot read is of many kinds, and long."""
+    try:
+        yield
+    except Exception as error:
+        hint = "" if topology is not None else f"; {_TOPOLOGY}"
+        said = textwrap.shorten(" ".join(str(error).split()), 160, placeholder=" ...")
+        raise ValueError(f"MDAnalysis cannot read {path}{hint} ({said or type(error).__name__})") from None
 
 
-def _universe(sources: list[Path]) -> Any:
+def _universe(sources: list[Path]) -> tuple[Any, bool]:
+    """The universe, and whether its files tell times."""
     import MDAnalysis
 
     u = MDAnalysis.Universe(*map(str, sources), to_guess=("masses",))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        timed = u.trajectory.ts.time is not None and not any("no dt information" in str(one.message) for one in told)
     if not hasattr(u.atoms, "elements"):
         try:
             u.guess_TopologyAttrs(to_guess=["elements"])
         except Exception:
-            return u  # beads of a coarse model have none
-    return u
+            return u, timed  # beads of a coarse model have none
+    return u, timed
 
 
 def _species(atoms: Any) -> np.ndarray:

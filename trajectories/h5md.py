@@ -91,7 +91,7 @@ class H5MDReader:
 
     @cached_property
     def missing(self) -> tuple[str, ...]:
-        """What a trajectory of another program had not: "velocities", "masses"."""
+        """What a trajectory of another program had not: "velocities", "masses", "times"."""
         return tuple(filter(None, self.provenance.get("missing", "").split(", ")))
 
     @property

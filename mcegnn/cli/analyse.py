@@ -3,7 +3,7 @@
 import json
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -69,7 +69,6 @@ def analyse(
     from trajectories.analysis import analyse as analyse_run
     from trajectories.analysis.draw import save_figures
     from trajectories.analysis.export import write_csv, write_netcdf
-    from trajectories.h5md import H5MDReader
 
     with mistakes():
         for folder, ending in ((csv, "*.csv"), (figures, "*.p[dn][fg]")):
@@ -82,17 +81,16 @@ def analyse(
             refuse_figure(figure, force)
         if tolerance is not None and against is None:
             raise ValueError("--tolerance goes with --against RUN")
-    with opened(run, topology, quiet or as_json) as reader:
-        with mistakes(), ExitStack() as files:
-            if not len(reader):
-                raise ValueError(f"{run} holds no frames yet")
-            reference = None if against is None else files.enter_context(H5MDReader(against))
-            with progress(100, "per cent", quiet=quiet or as_json) as report:
-                found = analyse_run(
-                    reader, known_of(reader), against=reference, tolerance=0.1 if tolerance is None else tolerance, select=select,
-                    told=lambda what, share: report(round(100 * share), what),
-                )  # fmt: skip
-        compared = {} if found.forecast is None else _compared(found.forecast, 0.1 if tolerance is None else tolerance)
+    silent, limit = quiet or as_json, 0.1 if tolerance is None else tolerance
+    with ExitStack() as files:
+        reader = files.enter_context(opened(run, topology, silent))
+        reference = None if against is None else files.enter_context(beside(against, topology, silent))
+        with mistakes(), progress(100, "per cent", quiet=silent) as report:
+            found = analyse_run(
+                reader, known_of(reader), against=reference, tolerance=limit, select=select,
+                told=lambda what, share: report(round(100 * share), what),
+            )  # fmt: skip
+        compared = {} if found.forecast is None else _compared(found.forecast, limit)
         if as_json:
             typer.echo(json.dumps(_summary(reader, found) | compared))
         else:
@@ -112,6 +110,13 @@ def analyse(
             typer.echo(f"wrote {written[0]}" if len(written) == 1 else f"wrote {len(written)} files: {', '.join(map(str, written))}")
 
 
+def beside(against: Path, topology: Path | None, quiet: bool) -> "AbstractContextManager[H5MDReader]":
+    """The run to compare with; the topology is for it too, unless it is one of ours."""
+    from trajectories.foreign import OURS
+
+    return opened(against, None if against.suffix in OURS else topology, quiet)
+
+
 @contextmanager
 def opened(run: Path, topology: Path | None, quiet: bool) -> "Iterator[H5MDReader]":
     """A run of ours, or another program's trajectory, written as one into the system's folder of temporary files."""
@@ -122,6 +127,9 @@ def opened(run: Path, topology: Path | None, quiet: bool) -> "Iterator[H5MDReade
         with mistakes():
             reader = H5MDReader(run)
         with reader:
+            with mistakes():
+                if not len(reader):
+                    raise ValueError(f"{run} holds no frames yet")
             yield reader
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -137,7 +145,10 @@ def _print(run: Path, reader: "H5MDReader", found: "Analysis", compared: dict[st
     """Tables, then warnings and notes."""
     times = reader.times
     rows = [
-        ("frames", f"{len(reader):,}, time {times[0]:g} to {time_of(reader.units, float(times[-1]))}"),
+        (
+            "frames",
+            f"{len(reader):,}, time {time_of(reader.units, float(times[0])).split()[0]} to {time_of(reader.units, float(times[-1]))}",
+        ),
         ("particles", f"{reader.n_particles:,}" + (f" x {reader.n_systems:,} systems" if reader.n_systems else "")),
         *lost_rows(reader),
         *timing_rows(reader),

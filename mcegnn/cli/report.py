@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mcegnn.cli.analyse import opened
+from mcegnn.cli.analyse import beside, opened
 from mcegnn.cli.messages import mistakes, refuse_output, refuse_unwritable, size, told
 from mcegnn.cli.progress import progress
 from mcegnn.cli.rows import known_of, lost_rows, run_of, timing_rows
@@ -21,7 +21,9 @@ def report(
     ] = None,
     topology: Annotated[Path | None, typer.Option(help="Names and elements of another program's trajectory: PDB, GRO, PSF, ...")] = None,
     against: Annotated[Path | None, typer.Option(help="Another run of the same systems, shown beside it and compared with it.")] = None,
-    tolerance: Annotated[float, typer.Option(help="How far from it is still right, in the run's unit of length.")] = 0.1,
+    tolerance: Annotated[
+        float | None, typer.Option(help="How far from it is still right, in the run's unit of length. [default: 0.1]")
+    ] = None,
     select: Annotated[
         str | None, typer.Option(help='Atoms whose distances and motions count, as MDAnalysis names them: "element O", "index 0:9".')
     ] = None,
@@ -42,8 +44,8 @@ def report(
     """
     if run.is_dir():
         with mistakes():
-            if against is not None or topology is not None or select is not None:
-                raise ValueError(f"{run} is a training's folder; --against, --topology and --select go with runs")
+            if any(option is not None for option in (against, topology, select, tolerance)):
+                raise ValueError(f"{run} is a training's folder; --against, --tolerance, --topology and --select go with runs")
             path = _of_training(run, output, force, quiet)
         typer.echo(f"wrote {path}, {size(path.stat().st_size)}")
         return
@@ -51,8 +53,13 @@ def report(
     with mistakes():
         refuse_output(path, force, run)
         refuse_unwritable(path)
-    with opened(run, topology, quiet) as reader, mistakes():
-        written = write(reader, path, run, against, tolerance, select, quiet)
+        if tolerance is not None and against is None:
+            raise ValueError("--tolerance goes with --against RUN")
+    with ExitStack() as files:
+        reader = files.enter_context(opened(run, topology, quiet))
+        other = None if against is None else files.enter_context(beside(against, topology, quiet))
+        with mistakes():
+            written = write(reader, path, run, other, 0.1 if tolerance is None else tolerance, select, quiet)
     typer.echo(f"wrote {path}, {size(written)}")
 
 
@@ -76,22 +83,18 @@ def _of_training(folder: Path, output: Path | None, force: bool, quiet: bool) ->
 
 
 def write(
-    reader: Any, path: Path, run: Path, against: Path | None = None, tolerance: float = 0.1, select: str | None = None, quiet: bool = False
+    reader: Any, path: Path, run: Path, against: Any = None, tolerance: float = 0.1, select: str | None = None, quiet: bool = False
 ) -> int:
-    """Analyse an open run and write its page; returns the page's size in bytes."""
+    """Analyse an open run, beside another one that is open where there is one, and write its page; returns the page's size in bytes."""
     from trajectories.analysis import analyse
-    from trajectories.h5md import H5MDReader
     from trajectories.report import write_report
 
-    if not len(reader):
-        raise ValueError(f"{run} holds no frames yet")
-    with ExitStack() as files, progress(100, "per cent", quiet=quiet) as tell:
-        reference = None if against is None else files.enter_context(H5MDReader(against))
+    with progress(100, "per cent", quiet=quiet) as tell:
         found = analyse(
-            reader, known_of(reader), against=reference, tolerance=tolerance, select=select,
+            reader, known_of(reader), against=against, tolerance=tolerance, select=select,
             told=lambda what, share: tell(round(100 * share), what),
         )  # fmt: skip
-        return write_report(path, reader, found, title=str(run), rows=rows_of(reader), against=reference)
+        return write_report(path, reader, found, title=str(run), rows=rows_of(reader), against=against)
 
 
 def rows_of(reader: Any) -> list[tuple[str, ...]]:

@@ -103,6 +103,7 @@ def known_of(reader: Any) -> Any:
     return Known(
         conserves=conserves(reader), n_degrees=getattr(run, "n_degrees", None), temperature=held, pressure=pressure,
         epoch=configuration["epoch"] if solar else None,
+        lost=tuple(lost_of(reader)),
         parents={body["name"]: body["parent"] for body in configuration["bodies"]} if solar else {},
     )  # fmt: skip
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mcegnn.training.options import TrainingOptions
     from mcegnn.training.trainer import Progress, Trainer
 
+_COLUMNS = {"update", "loss", "error", "median", "lr", "seconds"}
 BEST, LAST, METRICS, REPORT = "best.safetensors", "last.checkpoint", "metrics.csv", "report.html"
 
 
@@ -209,8 +210,15 @@ def _write(metrics: list[dict[str, str]], path: Path) -> None:
 
 
 def rows_of(path: Path, update: int) -> list[dict[str, str]]:
-    """The metrics up to an update; none where there is no file."""
+    """The metrics up to an update; none where there is no file. ValueError where it holds other things."""
     if not path.is_file():
         return []
-    with open(path, newline="", encoding="utf-8") as file:
-        return [row for row in csv.DictReader(file) if int(row["update"]) <= update]
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        numbers = [{name: float(value or "nan") for name, value in row.items()} for row in rows]
+        if not all(columns.keys() >= _COLUMNS for columns in numbers):
+            raise KeyError(*sorted(_COLUMNS - numbers[0].keys()))
+        return [row for row, columns in zip(rows, numbers, strict=True) if columns["update"] <= update]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} does not hold the metrics of a training ({type(error).__name__}: {error})") from None

@@ -21,7 +21,7 @@ def learning(metrics: Sequence[Mapping[str, str]], found: Analysis) -> None:
         found.notes.append("there are no metrics of the training, so there are no curves of it")
         return
     columns = {name: np.array([float(row[name] or "nan") for row in metrics]) for name in metrics[0]}
-    updates, seconds, best = columns["update"], columns["seconds"], int(np.argmin(columns["error"]))
+    updates, seconds, best = columns["update"], columns["seconds"], _best(columns["error"])
     mark = {"best": float(updates[best])}
     loss = columns["loss"]
     said = f"From {loss[0]:.3g} to {loss[-1]:.3g}."
@@ -46,6 +46,11 @@ def learning(metrics: Sequence[Mapping[str, str]], found: Analysis) -> None:
         Curves("lr", "Learning rate", _UPDATES, updates, Axis("learning rate"), {"": rate}, f"From {rate[0]:.2g} to {rate[-1]:.2g}.")
     )
     _timing(updates, seconds, best, found)
+
+
+def _best(errors: np.ndarray) -> int:
+    """The row of the least error, which is not one that is no number."""
+    return int(np.where(np.isfinite(errors), errors, np.inf).argmin())
 
 
 def _positive(values: np.ndarray) -> np.ndarray:

@@ -141,3 +141,45 @@ def test_lost_systems_have_a_report(cli: Run) -> None:
     outcome = cli("rollout", "charged", "--systems", 8, "--dt", 0.1, "--steps", 300, "--max-energy-jump", 1, "--report", "-o", "run.h5md")
     assert outcome.code == 3
     assert "went bad and were held" in Path("run.html").read_text()
+
+
+@pytest.mark.parametrize("ensemble", [(), ("--ensemble", "npt", "--pressure", "1 bar")])
+def test_replicas_in_boxes(succeed: Run, structures: Path, ensemble: tuple[str, ...]) -> None:
+    succeed(
+        "rollout", "argon.xyz", *LENNARD_JONES, "--temperature", "80 K", *ensemble, "--systems", 2, "--dt", "4 fs", "--steps", 60,
+        "--every", 2, "-o", "two.h5md", "--report",
+    )  # fmt: skip
+    succeed("analyse", "two.h5md", "--csv", "numbers")
+    rdf = np.loadtxt("numbers/rdf.csv", delimiter=",", skiprows=1)
+    assert 3.4 < rdf[rdf[:, 1].argmax(), 0] < 4.2
+    assert "canvas" in Path("two.html").read_text(encoding="utf-8")
+
+
+def test_a_ramp(succeed: Run, structures: Path) -> None:
+    out = succeed(
+        "rollout", "argon.xyz", *LENNARD_JONES, "--ensemble", "nvt", "--temperature", "10 K to 100 K", "--dt", "4 fs", "--steps", 200,
+        "--every", 10, "-o", "ramp.h5md",
+    ).out  # fmt: skip
+    assert "last tenth of a ramp" in out
+    assert "asked 10 to 100" in out
+
+
+def test_what_files_of_other_programs_leave_open(succeed: Run, structures: Path, protein: Any) -> None:
+    """Without times there are no correlations; with velocities a temperature, of which constraints are not known."""
+    succeed("rollout", "argon.xyz", *LENNARD_JONES, "--temperature", "80 K", "--steps", 90, "--every", 2, "-o", "run.h5md")
+    succeed("convert", "run.h5md", "bare.xyz")
+    out = succeed("analyse", "bare.xyz").out
+    assert "note: the files tell no times: frames are taken to be 1 ps apart\n" in out
+    assert "note: no correlations in time: the files tell no times\n" in out
+    assert "no temperature: the files do not tell all masses" in succeed("analyse", protein.TRR, "--topology", protein.GRO).out
+
+
+def test_a_reference_of_another_program(succeed: Run, refuse: Run, structures: Path) -> None:
+    """What is compared with may be any trajectory too."""
+    succeed("rollout", "argon.xyz", *LENNARD_JONES, "--temperature", "80 K", "--steps", 30, "--every", 10, "-o", "run.h5md")
+    succeed("convert", "run.h5md", "run.dcd")
+    succeed("convert", "run.h5md", "top.xyz")
+    out = succeed("analyse", "run.dcd", "--topology", "top.xyz", "--against", "run.dcd").out
+    assert "error of positions at the end  0" in out
+    succeed("report", "run.h5md", "--against", "run.h5md", "-o", "same.html")
+    refuse("--tolerance goes with --against", "report", "run.h5md", "-o", "other.html", "--tolerance", 1)

@@ -172,6 +172,9 @@ def test_curves_of_the_training() -> None:
     assert found.number("until_best").value == 2.0
     assert found.number("seconds").value == 3.0
     assert found.number("pace").value == pytest.approx(100 / 60)
+    spoilt = Analysis()
+    learning([rows[0] | {"error": "nan"}, *rows[1:]], spoilt)
+    assert spoilt.curve("validation_forces").marks == {"best": 200.0}
     bare = Analysis()
     learning([], bare)
     assert bare.notes
@@ -220,5 +223,14 @@ def test_the_page_of_a_folder(succeed: Run, refuse: Run, tmp_path: Path) -> None
     refuse("small/report.html exists already", "report", "small")
     refuse("exists already", "train", "small.toml")
     refuse("go with runs", "report", "small", "--against", "x.h5md")
+    metrics = (tmp_path / "small/metrics.csv").read_text()
+    for spoilt in (
+        metrics.replace("loss", "lost"),
+        metrics.replace("update", "step", 1),
+        metrics.rstrip() + "x\n",
+        metrics + "1,2,3,4,5,6,7,8\n",
+    ):
+        (tmp_path / "small/metrics.csv").write_text(spoilt)
+        refuse("small/metrics.csv does not hold the metrics of a training", "report", "small", "--force")
     (tmp_path / "empty").mkdir()
     refuse("empty is a folder without a training's last.checkpoint", "report", "empty")

@@ -50,7 +50,7 @@ def test_a_page(written: Written, tmp_path: Path) -> None:
     assert one["names"] == two["names"] == NAMES
     np.testing.assert_allclose(positions(one)[:, 0], x, atol=one["span"] / one["levels"])
     drawings = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
-    assert len(drawings) == len(found.curves) > 1
+    assert len(drawings) == len(found.curves) > 0
     for drawing, curves in zip(drawings, found.curves, strict=True):
         element = ElementTree.fromstring(drawing)
         assert element.get("role") == "img"

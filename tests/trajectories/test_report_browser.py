@@ -172,3 +172,22 @@ def test_stills(browser: Any, tmp_path: Path) -> None:
     # the points of a large parity plot are an image inside the drawing, which the page's policy lets through
     assert browser.execute_script("return document.querySelector('figure image').getBoundingClientRect().width") > 50
     assert browser.execute_script(_CONTRAST) >= 4.5
+
+
+def test_runs_that_are_compared_play_by_their_times(browser: Any, written: Written, tmp_path: Path) -> None:
+    """One keeps every frame, the other one in ten: where both have a frame of a time they show the same."""
+    x = np.random.default_rng(2).normal(size=(41, 6, 3)).cumsum(0)
+    x[0] = 2.0 * abs(x).max() * np.array([[1, 1, 1], [-1, -1, -1], *np.zeros((4, 3))])  # both have the same extent
+    argon = {"species": 18, "masses": 40.0}  # without trails
+    paths = [written(x, **argon), written(x[::10], **argon, spacing=10.0, name="sparse.h5md")]
+    with H5MDReader(paths[0]) as run, H5MDReader(paths[1]) as sparse:
+        write_report(tmp_path / "page.html", run, analyse(run), title="A run", against=sparse)
+    browser.get((tmp_path / "page.html").as_uri())
+    pictures = "return [...document.querySelectorAll('canvas')].map(c => c.toDataURL())"
+    for frame, alike in ((20, True), (30, True), (14, False)):
+        browser.execute_script(
+            "const s = document.getElementById('frame'); s.value = arguments[0]; s.dispatchEvent(new Event('input'));",
+            frame,
+        )  # fmt: skip
+        one, two = browser.execute_script(pictures)
+        assert (one == two) == alike, frame

@@ -1,8 +1,18 @@
 """Means of correlated series with errors, by blocks (Flyvbjerg and Petersen, J. Chem. Phys. 91 (1989) 461)."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 _FEWEST = 8  # blocks whose scatter is still known
+
+
+class Mean(NamedTuple):
+    """A mean with its standard error, None where that cannot be told; ``least`` is whether the error is but the least that it may be."""
+
+    value: float
+    error: float | None
+    least: bool
 
 
 def block_error(values: np.ndarray) -> float:
@@ -11,28 +21,35 @@ def block_error(values: np.ndarray) -> float:
     Neighbours are averaged again and again, until blocks of B numbers have B^3 > 2 n (error / error of single numbers)^4 (Lee et al.,
     Phys. Rev. E 83 (2011) 066706), which weighs the error's own scatter against what is left of the correlation.
     """
-    x = np.asarray(values, dtype=float)
+    return _blocked(np.asarray(values, dtype=float))[0]
+
+
+def _blocked(x: np.ndarray) -> tuple[float, bool]:
+    """The error, and whether blocks became long enough for it to be more than the least."""
     n, block, single, largest = len(x), 1, 0.0, float("nan")
     if not np.isfinite(x).all():
-        return float("nan")
+        return float("nan"), False
     while len(x) >= _FEWEST:
         error = float(np.sqrt(x.var() / (len(x) - 1)))
         single = single or error
         if error == 0.0 or block**3 > 2 * n * (error / single) ** 4:
-            return error
+            return error, True
         largest = max(error, largest) if block > 1 else error
         x = 0.5 * (x[: len(x) // 2 * 2 : 2] + x[1::2])
         block *= 2
-    return largest
+    return largest, False
 
 
-def mean_and_error(values: np.ndarray) -> tuple[float, float | None]:
-    """Mean of a series [n] or of independent ones [n, n_systems], and its standard error; None where that cannot be told."""
+def mean_and_error(values: np.ndarray) -> Mean:
+    """Mean of a series [n] or of independent ones [n, n_systems], and its standard error."""
     series = np.asarray(values, dtype=float).reshape(len(values), -1)
-    each = np.array([block_error(one) for one in series.T])
-    if np.isfinite(each).all():
-        return float(series.mean()), float(np.sqrt((each**2).sum()) / len(each))
+    each = [_blocked(one) for one in series.T]
+    errors = np.array([error for error, _ in each])
+    if np.isfinite(errors).all() and all(long for _, long in each):
+        return Mean(float(series.mean()), float(np.sqrt((errors**2).sum()) / len(each)), False)
     if series.shape[1] >= _FEWEST:
         means = series.mean(0)
-        return float(means.mean()), float(means.std(ddof=1) / np.sqrt(len(means)))
-    return float(series.mean()), None
+        return Mean(float(means.mean()), float(means.std(ddof=1) / np.sqrt(len(means))), False)
+    if np.isfinite(errors).all():
+        return Mean(float(series.mean()), float(np.sqrt((errors**2).sum()) / len(each)), True)
+    return Mean(float(series.mean()), None, False)

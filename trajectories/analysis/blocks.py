@@ -7,6 +7,7 @@ import numpy as np
 from trajectories.h5md import H5MDReader
 
 BLOCK = 2**25  # bytes
+_SPARSE = 8  # frames apart, from where on they are read one by one
 Group = Sequence[int] | np.ndarray  # numbers of particles
 
 
@@ -21,3 +22,19 @@ def blocks(run: H5MDReader, element: str, budget: int = BLOCK) -> Iterator[tuple
     for first in range(0, len(run), length):
         where = slice(first, min(first + length, len(run)))
         yield where, run.frames(element, where).reshape(-1, run.n_systems or 1, run.n_particles, 3)
+
+
+def settled(run: H5MDReader) -> int:
+    """The frame from which on means are taken: half of a run is left to come to equilibrium."""
+    return len(run) // 2
+
+
+def single_frames(run: H5MDReader, element: str, frames: slice) -> Iterator[tuple[int, np.ndarray]]:
+    """Frames one after the other, each with its number, [n_systems, n_particles, 3]; near ones are read in blocks."""
+    which = range(*frames.indices(len(run)))
+    shape = (-1, run.n_systems or 1, run.n_particles, 3)
+    length = max(1, block_length(run) // which.step) if which.step <= _SPARSE else 1
+    for first in range(0, len(which), length):
+        some = which[first : first + length]
+        values = run.frames(element, slice(some[0], some[-1] + 1)).reshape(shape)[:: which.step]
+        yield from zip(some, values, strict=True)

@@ -6,6 +6,7 @@ blocks, each correlated by FFT with itself and as many frames after it as there 
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy import fft, special
@@ -30,16 +31,20 @@ def mean_squared_displacement(
     n_lags: int,
     frames: slice = slice(None),
     told: Callable[[int], None] = lambda n: None,
+    *,
+    about_center: bool = False,
 ) -> dict[str, np.ndarray]:
     """<|x(t + lag) - x(t)|^2> over all origins t and particles of a group, for lags of 0 to n_lags frames: [n_lags + 1, n_systems].
 
-    Positions are taken as they are: ours are never wrapped. ``told`` hears how many frames are done.
+    Positions are taken as they are: ours are never wrapped. ``about_center`` takes off what the centre of mass does, which under friction
+    and noise diffuses itself, and what a cell that breathes does to all positions alike. ``told`` hears how many frames are done.
     """
     first, last = _range(run, frames)
-    origin = _columns(run, "position", slice(first, first + 1))[0]
+    places = _about_center(run) if about_center else partial(_columns, run, "position")
+    origin = places(slice(first, first + 1))[0]
 
     def blocks(begin: int, end: int) -> np.ndarray:
-        return _columns(run, "position", slice(begin, end)) - origin
+        return places(slice(begin, end)) - origin
 
     crossed, squares = _correlated(blocks, first, last, n_lags, groups, None, told)
     found = {}
@@ -58,12 +63,18 @@ def velocity_autocorrelation(
     n_lags: int,
     weights: np.ndarray | None = None,
     told: Callable[[int], None] = lambda n: None,
+    *,
+    about_center: bool = False,
 ) -> dict[str, np.ndarray]:
-    """<w v(t) · v(t + lag)> over all origins and particles of a group, [n_lags + 1, n_systems]; ``weights`` w [n_particles], as masses."""
+    """<w v(t) · v(t + lag)> over all origins and particles of a group, [n_lags + 1, n_systems]; ``weights`` w [n_particles], as masses.
+
+    ``about_center`` takes off the velocity of the centre of mass.
+    """
     first, last = _range(run, slice(None))
 
     def blocks(begin: int, end: int) -> np.ndarray:
-        return _columns(run, "velocity", slice(begin, end))
+        v = _columns(run, "velocity", slice(begin, end))
+        return v - _center(run, v) if about_center else v
 
     crossed, _ = _correlated(blocks, first, last, n_lags, groups, weights, told)
     counts = (last - first - np.arange(n_lags + 1))[:, None]
@@ -78,6 +89,25 @@ def _range(run: H5MDReader, frames: slice) -> tuple[int, int]:
 def _columns(run: H5MDReader, element: str, frames: slice) -> np.ndarray:
     """[frames, n_systems, n_particles, 3]."""
     return run.frames(element, frames).reshape(-1, run.n_systems or 1, run.n_particles, 3)
+
+
+def _center(run: H5MDReader, values: np.ndarray) -> np.ndarray:
+    """Means over particles, weighted by their masses, [frames, n_systems, 1, 3]."""
+    return np.asarray(np.einsum("n,fsna->fsa", run.masses / run.masses.sum(), values)[:, :, None])
+
+
+def _about_center(run: H5MDReader) -> Callable[[slice], np.ndarray]:
+    """Reads positions about the centre of mass; where the cell changes, their fractions of it times the mean cell."""
+    cells = run.cells.reshape(len(run), -1, 3, 3)
+    breathes = bool(all(run.pbc) and np.ptp(cells, axis=0).any())
+    mean = cells.mean(0)
+
+    def read(frames: slice) -> np.ndarray:
+        x = _columns(run, "position", frames)
+        x = x - _center(run, x)
+        return x @ np.linalg.solve(cells[frames], np.broadcast_to(mean, cells[frames].shape)) if breathes else x
+
+    return read
 
 
 def _correlated(
@@ -123,6 +153,7 @@ def _batches(group: Group, length: int) -> Iterable[Group]:
 class Diffusion:
     """D in length^2 / time, half of its 95 % interval, the lags fitted, in time, and the power of time that displacements grow with.
 
+    ``powers`` are those of the first and of the second half of these lags, ``displacement`` is the mean squared one at the last of them.
     ``interval`` is None where there are fewer than three blocks to tell it from.
     """
 
@@ -131,20 +162,24 @@ class Diffusion:
     begin: float
     end: float
     power: float
+    powers: tuple[float, float]
+    displacement: float
     n_blocks: int
 
 
-def diffusion(run: H5MDReader, group: Group, begin: float | None = None, end: float | None = None) -> Diffusion:
+def diffusion(
+    run: H5MDReader, group: Group, begin: float | None = None, end: float | None = None, *, about_center: bool = False
+) -> Diffusion:
     """Einstein's D, the slope of the mean squared displacement over six, in five blocks of the run (fewer where they would be short).
 
     Each block and each system is a sample of its own, so the interval is Student's and needs no model of how lags correlate. ``begin`` and
-    ``end`` are the lags between which the line is fitted: a tenth and a half of a block else. Raises ValueError below 20 frames, and for
-    lags that are not within a block.
+    ``end`` are the lags between which the line is fitted: a tenth and a half of a block else. ``about_center`` is as in
+    `mean_squared_displacement`. Raises ValueError below 20 frames, and for lags that are not within a block.
     """
     n, n_systems = len(run), run.n_systems or 1
     if n < _SHORTEST:
         raise ValueError(f"a diffusion coefficient takes at least {_SHORTEST} frames, not {n}")
-    spacing = float(run.times[1] - run.times[0])
+    spacing = float(run.times[-1] - run.times[0]) / (n - 1)
     n_blocks = max(1, min(_BLOCKS, n // _SHORTEST))
     length = n // n_blocks
     most = longest_lag(run, length)
@@ -156,16 +191,22 @@ def diffusion(run: H5MDReader, group: Group, begin: float | None = None, end: fl
     slopes, curves = [], []
     for k in range(n_blocks):
         block = slice(k * length, (k + 1) * length)
-        msd = mean_squared_displacement(run, {"": group}, high, block)[""]
+        msd = mean_squared_displacement(run, {"": group}, high, block, about_center=about_center)[""]
         curves.append(msd.mean(1))
         slopes += [np.polyfit(lags * spacing, msd[low:, s], 1)[0] / 6.0 for s in range(n_systems)]
     mean = np.mean(curves, 0)
-    power = float(np.polyfit(np.log(lags), np.log(np.maximum(mean[low:], 1e-300)), 1)[0])
+    grown = np.log(np.maximum(mean[low:], 1e-300))
+
+    def power(part: slice) -> float:
+        return float(np.polyfit(np.log(lags[part]), grown[part], 1)[0])
+
+    half = len(lags) // 2
+    powers = (power(slice(half + 1)), power(slice(half - 1, None)))
     samples = np.array(slopes)
     interval = None
     if len(samples) >= 3:
         interval = float(special.stdtrit(len(samples) - 1, 0.975) * samples.std(ddof=1) / np.sqrt(len(samples)))
-    return Diffusion(float(samples.mean()), interval, low * spacing, high * spacing, power, n_blocks)
+    return Diffusion(float(samples.mean()), interval, low * spacing, high * spacing, power(slice(None)), powers, float(mean[-1]), n_blocks)
 
 
 def spectrum(autocorrelation: np.ndarray, spacing: float) -> tuple[np.ndarray, np.ndarray]:

@@ -26,6 +26,8 @@ COLORS = (
     "#6699CC",
 )
 _POINTS = 1500  # of a curve that a figure shows
+_FEW = 3  # points of a curve that are marked
+_DECADE = 8.0  # the largest over the least, below which a logarithmic axis would have hardly a label
 STYLE: Any = {
     "font.size": 9, "axes.titlesize": 10, "axes.labelsize": 9, "legend.fontsize": 8, "lines.linewidth": 1.3, "axes.grid": True,
     "grid.alpha": 0.25, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False, "pdf.fonttype": 42,
@@ -58,17 +60,18 @@ def draw(curves: Curves, axes: Any) -> None:
         x, y, color = np.asarray(curves.x), np.asarray(y, dtype=float), COLORS[k % len(COLORS)]
         if curves.line:
             # beyond the colours there are, lines are broken in another way
-            axes.plot(*thinned(x, y), color=color, ls=("-", "--", ":")[k // len(COLORS) % 3], label=name or None)
+            few = "." if np.isfinite(y).sum() <= _FEW else None  # a line takes two points to be seen
+            axes.plot(*thinned(x, y), color=color, ls=("-", "--", ":")[k // len(COLORS) % 3], label=name or None, marker=few)
         else:
             many = len(x) > _POINTS  # then they are an image, which is smaller than so many circles
             axes.plot(x, y, color=color, ls="none", marker="o", ms=1.5 if many else 3, mew=0, label=name or None, rasterized=many)
     if curves.parity:
-        axes.axline((float(np.mean(curves.x)), float(np.mean(curves.x))), slope=1.0, color="gray", lw=0.9, zorder=0)
+        _square(curves, axes)
     for name, at in curves.marks.items():
         axes.axvline(at, color="gray", lw=0.9, ls=":", label=name)
     if curves.x_axis.logarithmic:
         axes.set_xscale("log")
-    if curves.y_axis.logarithmic and any(np.nanmax(y, initial=0.0) > 0 for y in curves.values.values()):
+    if curves.y_axis.logarithmic and _spread(curves) > _DECADE:
         axes.set_yscale("log")
     axes.set(xlabel=str(curves.x_axis), ylabel=str(curves.y_axis))
     n = sum(bool(name) for name in curves.values) + len(curves.marks)
@@ -76,6 +79,22 @@ def draw(curves: Curves, axes: Any) -> None:
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=1.2)
     elif n:
         axes.legend(handlelength=1.2, markerscale=1.0 if curves.line else 3.0)
+
+
+def _spread(curves: Curves) -> float:
+    """The largest of what is positive over the least of it."""
+    positive = [y[y > 0] for y in (np.asarray(y, dtype=float) for y in curves.values.values()) if (y > 0).any()]
+    return float(max(y.max() for y in positive) / min(y.min() for y in positive)) if positive else 1.0
+
+
+def _square(curves: Curves, axes: Any) -> None:
+    """The same limits both ways, and the line on which both are equal."""
+    every = np.concatenate([np.asarray(curves.x, dtype=float), *(np.asarray(y, dtype=float) for y in curves.values.values())])
+    every = every[np.isfinite(every)]
+    low, high = (float(every.min()), float(every.max())) if len(every) else (0.0, 1.0)
+    edge = 0.03 * (high - low) or 1.0
+    axes.set(xlim=(low - edge, high + edge), ylim=(low - edge, high + edge), aspect="equal")
+    axes.plot((low, high), (low, high), color="gray", lw=0.9, zorder=0)
 
 
 def figure_of(curves: Curves, size: tuple[float, float] = (5.2, 3.2), *, title: bool = False) -> Any:

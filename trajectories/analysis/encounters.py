@@ -65,7 +65,7 @@ def encounter_curves(run: H5MDReader) -> tuple[list[Number], list[Curves]]:
     unit, axis = run.units.length, Axis("time", run.units.time)
     where = f" in system {near.system}" if run.n_systems else ""
     note = f"particles {near.particles[0]} and {near.particles[1]}{where} at time {run.times[near.frame]:g}"
-    numbers = [Number("closest_approach", "closest approach", float(near.distances.min()), unit, note=note)]
+    numbers = [Number("closest_approach", "closest approach, in the frames kept", float(near.distances.min()), unit, note=note)]
     said = f"Nearest of all were {note}: {near.distances.min():.4g} {unit}".rstrip() + "."
     shown = _spread(near.distances)
     curves = [Curves("closest", "Distance of the nearest two", axis, run.times, Axis("distance", unit, True), shown, said)]
@@ -80,9 +80,8 @@ def encounter_curves(run: H5MDReader) -> tuple[list[Number], list[Curves]]:
     )
     mean = {"kinetic": gained.mean(1), "potential": (potential - potential[0]).mean(1)}
     mean["total"] = mean["kinetic"] + mean["potential"]
-    said = (
-        f"Kinetic energy changes by up to {np.median(largest):.4g} (median over systems), the mean total by {abs(mean['total']).max():.2g}."
-    )
+    total = abs(gained + potential - potential[0]).max(0)
+    said = f"Kinetic energy changes by up to {np.median(largest):.4g}, the total by {np.median(total):.2g} (medians over systems)."
     curves.append(Curves("exchange", "Energy, change since the start", axis, run.times, Axis("energy", run.units.energy), mean, said))
     return numbers, curves
 

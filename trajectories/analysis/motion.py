@@ -11,37 +11,43 @@ from trajectories.analysis.thermo import time_axis
 from trajectories.h5md import H5MDReader
 
 _SQUARE_METERS = 1e-8  # a second, in one Angstrom^2 / ps
-_STRETCH = 4000.0  # 1/cm, above which there are no vibrations
+_STRETCH = 5000.0  # 1/cm, above which there are no vibrations: H2 has 4,401
+_POWERS = (0.8, 1.2)  # of time, with which displacements of what diffuses grow
+_PARTS = (0.6, 1.4)  # the same over half of the lags, where noise is more
+_HOPS = 0.3  # of the mean distance of particles, as far as what diffuses has come
 _CENTIMETERS = 33.35640951981521  # 1/cm in one cycle per ps
 
 
 def displacement(run: H5MDReader, groups: dict[str, np.ndarray], n_lags: int, found: Analysis, told: Callable[[str, float], None]) -> None:
     """Mean squared displacements of groups of particles, and the diffusion coefficients of those that diffuse."""
-    times = time_axis(run)[1]
-    lags = (times[1] - times[0]) * np.arange(n_lags + 1)
-    msd = correlation.mean_squared_displacement(run, groups, n_lags, told=lambda n: told("displacements", n / len(run)))
+    times, center = time_axis(run)[1], not run.frozen and run.n_particles > 1
+    lags = _spacing(times) * np.arange(n_lags + 1)
+    msd = correlation.mean_squared_displacement(
+        run, groups, n_lags, told=lambda n: told("displacements", n / len(run)), about_center=center
+    )
+    if center:
+        found.notes.append("displacements and velocities are those about the centre of mass")
     length, time = run.units.length, time_axis(run)[0].unit
     unit = f"{length}^2" if length else ""
     per = f"{unit}/{time}" if time else ""
     for name, group in groups.items():
         try:
             told("diffusion", 0.0)
-            d = correlation.diffusion(run, group)
+            d = correlation.diffusion(run, group, about_center=center)
         except ValueError as error:
             found.notes.append(f"no diffusion coefficient: {error}")
             break
-        scale = run.times[1] / times[1] if times[1] else 1.0  # from the run's unit of time to the one that is shown
+        scale = float(np.ptp(run.times) / np.ptp(times))  # from the run's unit of time to the one that is shown
         of = "" if len(groups) == 1 else f" of {name}"
-        if not 0.8 < d.power < 1.2:
-            found.notes.append(
-                f"no diffusion coefficient{of}: the displacement grows with the power {d.power:.2g} of time and not with the first, so "
-                + ("the particles do not diffuse" if d.power < 0.8 else "the frames end before they diffuse")
-            )
+        window = f"lags of {d.begin / scale:.3g} to {d.end / scale:.3g} {time}".rstrip()
+        doubt = _no_diffusion(run, d)
+        if doubt:
+            found.notes.append(f"no diffusion coefficient{of} from {window}: {doubt}")
             continue
         value, interval = d.coefficient * scale, None if d.interval is None else d.interval * scale
         if run.units is METAL:
             value, interval, per = value * _SQUARE_METERS, None if interval is None else interval * _SQUARE_METERS, "m^2/s"
-        note = f"95 % interval; slope between lags of {d.begin / scale:.3g} and {d.end / scale:.3g} {time}".rstrip()
+        note = f"95 % interval; slope over {window}"
         found.numbers.append(Number(f"diffusion_{name}", f"diffusion coefficient{of}", value, per, interval, note))
     shown = {name: values.mean(1) for name, values in msd.items()}
     said = ", ".join(f"{name} {values[-1]:.3g} {unit}".rstrip() for name, values in shown.items())
@@ -52,11 +58,32 @@ def displacement(run: H5MDReader, groups: dict[str, np.ndarray], n_lags: int, fo
     )
 
 
+def _no_diffusion(run: H5MDReader, d: correlation.Diffusion) -> str:
+    """Why the particles do not diffuse between these lags; nothing where they do."""
+    powers = f"the displacement grows with powers of time of {d.powers[0]:.2g} and then {d.powers[1]:.2g}, and not with the first"
+    if d.power < _POWERS[0] or min(d.powers) < _PARTS[0]:
+        return f"{powers}, so the particles do not diffuse"
+    if d.power > _POWERS[1] or max(d.powers) > _PARTS[1]:
+        return f"{powers}, so the frames end before they diffuse"
+    spacing = float(np.mean(abs(np.linalg.det(run.cells.reshape(-1, 3, 3)))) / run.n_particles) ** (1 / 3)
+    if d.displacement < (_HOPS * spacing) ** 2:
+        return f"the particles move by less than {_HOPS:g} of their mean distance, as they do where they only rattle"
+    return ""
+
+
+def _spacing(times: np.ndarray) -> float:
+    """The time from one frame to the next, of which other programs' single precision leaves a difference of two without digits."""
+    return float(times[-1] - times[0]) / (len(times) - 1)
+
+
 def vibrations(run: H5MDReader, groups: dict[str, np.ndarray], n_lags: int, found: Analysis, told: Callable[[str, float], None]) -> None:
     """Velocity autocorrelation, and in metal units the vibrational density of states, with what to doubt in it."""
     axis, times = time_axis(run)
-    spacing = float(times[1] - times[0])
-    vacf = correlation.velocity_autocorrelation(run, groups, n_lags, run.masses, told=lambda n: told("velocities", n / len(run)))
+    spacing = _spacing(times)
+    weights = None if "masses" in run.missing else run.masses
+    vacf = correlation.velocity_autocorrelation(
+        run, groups, n_lags, weights, told=lambda n: told("velocities", n / len(run)), about_center=not run.frozen and run.n_particles > 1
+    )
     means = {name: values.mean(1) for name, values in vacf.items() if values[0].mean() > 0}
     if not means:
         found.notes.append("no velocity autocorrelation: nothing moves")
@@ -67,7 +94,15 @@ def vibrations(run: H5MDReader, groups: dict[str, np.ndarray], n_lags: int, foun
     crossing = np.flatnonzero(first <= 0)
     said = f"It first passes zero at {lags[crossing[0]]:.3g} {axis.unit}.".replace(" .", ".") if len(crossing) else "It stays above zero."
     found.curves.append(
-        Curves("vacf", "Velocity autocorrelation", Axis("lag", axis.unit), lags, Axis("mass-weighted, relative"), shown, said)
+        Curves(
+            "vacf",
+            "Velocity autocorrelation",
+            Axis("lag", axis.unit),
+            lags,
+            Axis("relative" if weights is None else "mass-weighted, relative"),
+            shown,
+            said,
+        )
     )
     if run.units is METAL:
         found.curves.append(_spectrum(means, spacing, n_lags))
@@ -81,12 +116,14 @@ def _spectrum(means: dict[str, np.ndarray], spacing: float, n_lags: int) -> Curv
         frequencies, spectra[name] = correlation.spectrum(values, spacing)
     numbers = frequencies * _CENTIMETERS
     within = numbers <= _STRETCH
+    numbers, spectra = numbers[within], {name: power[within] for name, power in spectra.items()}
     total = next(iter(spectra.values()))
     tops = ", ".join(f"{top:.0f}" for top in peaks(numbers, total)[:6])
-    said = f"Highest peaks at {tops} 1/cm; a line is {_CENTIMETERS / (n_lags * spacing):.2g} 1/cm wide."
-    shown = {name: power[within] / total[within].max() for name, power in spectra.items()}
+    said = f"Highest peaks at {tops} 1/cm" if tops else "No peaks"
+    said += f"; a line is {_CENTIMETERS / (n_lags * spacing):.2g} 1/cm wide."
+    shown = {name: power / total.max() for name, power in spectra.items()}
     axis = Axis("wavenumber", "1/cm")
-    return Curves("spectrum", "Vibrational density of states", axis, numbers[within], Axis("power, relative"), shown, said)
+    return Curves("spectrum", "Vibrational density of states", axis, numbers, Axis("power an atom, relative"), shown, said)
 
 
 def _doubts(run: H5MDReader, spacing: float, n_lags: int) -> list[str]:

@@ -1,5 +1,6 @@
 """What an analysis gives: numbers with their errors, and curves with labels and units, for tables, files and figures alike."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -11,7 +12,10 @@ from trajectories.forecast import ForecastError, JPLDistance
 
 @dataclass(frozen=True)
 class Number:
-    """One number: ``error`` is its standard error or half a 95 % interval, as ``note`` says; None where it has none."""
+    """One number: ``error`` is its standard error or half a 95 % interval, as ``note`` says; None where it has none, or none that counts.
+
+    ``least`` is whether the error may be larger, as that of a series which is correlated throughout.
+    """
 
     key: str
     label: str
@@ -19,10 +23,21 @@ class Number:
     unit: str = ""
     error: float | None = None
     note: str = ""
+    least: bool = False
 
     def __str__(self) -> str:
-        text = f"{self.value:.5g}" if self.error is None else f"{self.value:.5g} ± {self.error:.2g}"
+        text = f"{self.value:.5g}"
+        if self.error is not None and self.error > 1e-9 * abs(self.value):
+            text = _with_error(self.value, self.error, "at least " if self.least else "")
         return f"{text} {self.unit}".rstrip() + (f", {self.note}" if self.note else "")
+
+
+def _with_error(value: float, error: float, least: str) -> str:
+    """The value to the second digit of its error."""
+    large, place = max(abs(value), error), 1 - math.floor(math.log10(error))
+    if 1e-4 < large < 1e7:
+        return f"{round(value, place):.{max(0, place)}f} ± {least}{round(error, place):.{max(0, place)}f}"
+    return f"{value:.{1 + place + math.floor(math.log10(large))}g} ± {least}{error:.2g}"
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,10 @@
-"""Where particles are to each other, by MDAnalysis: radial distribution, bond lengths, angles."""
+"""Where particles are to each other, with MDAnalysis' distances: radial distribution, bond lengths, angles.
+
+MDAnalysis' own InterRDF knows one box a frame, where an ensemble's systems have their own, and reads a run once for each pair of elements.
+"""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import combinations_with_replacement
 from typing import Any
 
@@ -9,15 +12,19 @@ import numpy as np
 
 from systems.cell import heights
 from systems.units import METAL
-from trajectories.analysis.blocks import Group
+from trajectories.analysis.blocks import Group, settled, single_frames
 from trajectories.analysis.results import Axis, Curves
 from trajectories.h5md import H5MDReader
 
 _PAIRS = 3e7  # distances that are looked at in all frames together
-_LOOKS = 1500  # frames, for all pairs of elements and systems together: each takes MDAnalysis some milliseconds
+_LOOKS = 10_000  # frames, of all systems together
 _SYSTEMS = 8  # of an ensemble
 _KINDS = 3  # of atoms whose pairs are told apart
 _BONDED = 2000  # atoms of which bonds are guessed
+_MEASURED = 2e7  # bond lengths and angles that are kept
+_METERED = 10.0  # Angstrom up to which atoms are looked at
+_BELOW = 1.0 - 1e-5  # of half a box, which MDAnalysis has in single precision
+_FAR = 1e4  # Angstrom, the cell's length where it is not periodic: no image is met
 
 
 def kinds(run: H5MDReader) -> dict[str, np.ndarray]:
@@ -35,79 +42,107 @@ def furthest(run: H5MDReader) -> float:
 
     ValueError where the run has no cell that is periodic in all directions.
     """
-    cells = run.cells
-    if not (all(run.pbc) and cells.any()):
+    if not (all(run.pbc) and run.cells.any()):
         raise ValueError("a radial distribution takes a box that is periodic in all directions, which the run has not")
-    half = 0.5 * float(np.min(heights(cells.reshape(-1, 3, 3))))
-    return min(10.0, half) if run.units is METAL else half
+    return _half_way(run)
+
+
+def _half_way(run: H5MDReader) -> float:
+    """Half of the least distance between faces of the cell in its periodic directions; in metal units at most 10 Angstrom."""
+    boxes = [heights(_closed(cell, run.pbc)) for cell in run.cells.reshape(-1, 3, 3)]
+    half = _BELOW * 0.5 * float(np.min(np.array(boxes)[:, list(run.pbc)]))
+    return min(_METERED, half) if run.units is METAL else half
 
 
 def radial_distribution(
-    run: H5MDReader, first: Group, second: Group, *, reach: float, n_bins: int = 200, every: int = 1, workers: int = 1
+    run: H5MDReader, first: Group, second: Group, *, reach: float, n_bins: int = 200, frames: slice = slice(None)
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Distances in the middle of bins up to ``reach``, and g(r) between two groups of particles, over every so many frames; [n_bins] each.
+    """Distances in the middle of bins up to ``reach``, and g(r) between two groups of particles, over some frames; [n_bins] each.
 
-    MDAnalysis' InterRDF in ``workers`` processes, of an ensemble the mean over its first eight systems. Without a periodic box there is no
-    density to compare with: then it is how many of ``second`` there are at a distance from one of ``first``, per unit of length.
+    Normalised by the mean volume, as MDAnalysis' InterRDF; of an ensemble the mean over its first eight systems, each in its own cell.
+    Without a periodic box there is no density to compare with: then it is how many of ``second`` there are at a distance from one of
+    ``first``, per unit of length.
     """
-    from MDAnalysis.analysis.rdf import InterRDF
+    bins, found = _distributions(run, {"": (first, second)}, reach, n_bins, frames)
+    return bins, found[""]
 
-    u = run.universe()
-    periodic = all(run.pbc) and bool(run.cells.any())
-    same = set(first) == set(second)
-    more = {"backend": "multiprocessing", "n_workers": workers} if workers > 1 else {}
-    total = np.zeros(n_bins)
-    n_systems = min(_SYSTEMS, run.n_systems or 1)
-    for s in range(n_systems):
-        a, b = (u.atoms[s * run.n_particles + np.asarray(group)] for group in (first, second))
-        found = InterRDF(
-            a, b, nbins=n_bins, range=(0.0, reach), norm="rdf" if periodic else "none", exclusion_block=(1, 1) if same else None
-        )
-        with _quiet():
-            found.run(step=every, **more)
-        total += found.results.rdf
-    bins = np.asarray(found.results.bins)
-    u.trajectory.close()
-    if not periodic:
-        total /= len(first) * (reach / n_bins)
-    return bins, total / n_systems
+
+def _distributions(
+    run: H5MDReader, pairs: Mapping[str, tuple[Group, Group]], reach: float, n_bins: int, frames: slice,
+    told: Callable[[float], None] = lambda share: None,
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:  # fmt: skip
+    """The same of several pairs of groups, with each frame read and its distances found once."""
+    from MDAnalysis.lib.distances import self_capped_distance
+
+    chosen = np.unique(np.concatenate([np.asarray(group) for both in pairs.values() for group in both]))
+    inside = {name: (np.isin(chosen, a), np.isin(chosen, b)) for name, (a, b) in pairs.items()}
+    edges, n_systems = np.linspace(0.0, reach, n_bins + 1), min(_SYSTEMS, run.n_systems or 1)
+    counts = {name: np.zeros((n_systems, n_bins)) for name in pairs}
+    n_frames, cells = len(range(*frames.indices(len(run)))), run.cells.reshape(len(run), -1, 3, 3)
+    volumes = np.zeros(n_systems)
+    for done, (k, x) in enumerate(single_frames(run, "position", frames)):
+        for s in range(n_systems):
+            cell = cells[k, s % cells.shape[1]]
+            volumes[s] += abs(np.linalg.det(cell)) / n_frames
+            near, distances = self_capped_distance(x[s, chosen].astype(np.float32), reach, box=_box(cell, run.pbc))
+            i, j = near.T
+            for name, (a, b) in inside.items():
+                # each of a sees each of b, but not itself
+                seen = (a[i] & b[j]).astype(float) + (a[j] & b[i])
+                counts[name][s] += np.histogram(distances, edges, weights=seen)[0]
+        told((done + 1) / n_frames)
+    shells = 4.0 / 3.0 * np.pi * np.diff(edges**3)
+    for name, (a, b) in inside.items():
+        if all(run.pbc) and volumes.all():
+            both = float(a.sum()) * float(b.sum()) - float((a & b).sum())
+            counts[name] /= n_frames * max(both, 1.0) * shells / volumes[:, None]
+        else:
+            counts[name] /= n_frames * a.sum() * np.diff(edges)
+    return 0.5 * (edges[1:] + edges[:-1]), {name: each.mean(0) for name, each in counts.items()}
 
 
 def radial_distributions(
     run: H5MDReader, groups: dict[str, np.ndarray] | None = None, told: Callable[[float], None] = lambda share: None
-) -> tuple[Curves, int]:
-    """g(r) of each pair of groups, the most frequent elements else, and which frames were looked at: every so many."""
+) -> tuple[Curves | None, int]:
+    """g(r) of each pair of groups, the most frequent elements else, over the second half of a run, and every which frame was looked at.
+
+    None where there are no pairs.
+    """
     periodic = all(run.pbc) and bool(run.cells.any())
-    reach = furthest(run) if periodic else _extent(run)
     n, groups = run.n_particles, groups or dict(list(kinds(run).items())[:_KINDS])
-    told(0.0)
-    named = list(combinations_with_replacement(groups, 2))
+    named = {
+        a if len(groups) == 1 else f"{a}-{b}": (groups[a], groups[b])
+        for a, b in combinations_with_replacement(groups, 2)
+        if a != b or len(groups[a]) > 1
+    }
+    if not named:
+        return None, 1
+    reach = _half_way(run) if any(run.pbc) and run.cells.any() else _extent(run)
     near = n - 1.0
     if periodic:
         volume = float(np.mean(abs(np.linalg.det(run.cells.reshape(-1, 3, 3)))))
         near = min(near, n / volume * 4.2 * reach**3)
-    n_systems = min(_SYSTEMS, run.n_systems or 1)
-    every = max(1, int(np.ceil(len(run) * n_systems * max(n * near / _PAIRS, len(named) / _LOOKS))))
-    values, bins = {}, np.zeros(0)
-    for k, (a, b) in enumerate(named):
-        if a == b and len(groups[a]) < 2:
-            continue
-        bins, values[a if len(groups) == 1 else f"{a}-{b}"] = radial_distribution(run, groups[a], groups[b], reach=reach, every=every)
-        told((k + 1) / len(named))
+    n_frames, n_systems = len(run) - settled(run), min(_SYSTEMS, run.n_systems or 1)
+    every = max(1, int(np.ceil(n_frames * n_systems * max(n * near / _PAIRS, 1 / _LOOKS))))
+    bins, values = _distributions(run, named, reach, 200, slice(settled(run), None, every), told)
     title = "Radial distribution" if periodic else "Distances between atoms"
     axis = Axis("g(r)") if periodic else Axis("neighbours", f"1/{run.units.length}" if run.units.length else "")
     return Curves("rdf", title, Axis("distance", run.units.length), bins, axis, values, _peaks(bins, values, run.units.length)), every
 
 
 def _extent(run: H5MDReader) -> float:
-    """The largest distance in the first frame, and a tenth more."""
-    x = run.frames("position", 0).reshape(-1, run.n_particles, 3)
-    return 1.1 * float(np.linalg.norm(x - x.mean(1, keepdims=True), axis=-1).max()) * 2.0
+    """Twice the largest distance of a particle from the middle in a hundred frames, and a little more."""
+    n_frames = len(run) - settled(run)
+    frames = slice(settled(run), None, max(1, n_frames // 100))
+    radii = (np.linalg.norm(x - x.mean(1, keepdims=True), axis=-1).max() for _, x in single_frames(run, "position", frames))
+    return max(2.05 * float(max(radii)), 1e-6)
 
 
 def _peaks(bins: np.ndarray, values: dict[str, np.ndarray], unit: str) -> str:
-    tops = [f"{name} at {bins[g.argmax()]:.3g} {unit}".rstrip() for name, g in values.items() if g.any()]
-    return f"Highest peaks: {', '.join(tops)}." if tops else "There are no pairs."
+    """The last bin is none: there the distribution ends, and perhaps not its rise."""
+    highest = {name: int(g.argmax()) for name, g in values.items() if g.any()}
+    tops = [f"{name} at {bins[k]:.3g} {unit}".rstrip() for name, k in highest.items() if k < len(bins) - 1]
+    return f"Highest peaks: {', '.join(tops)}." if tops else "There are no peaks."
 
 
 def bonds(run: H5MDReader) -> np.ndarray:
@@ -137,7 +172,7 @@ def bonded(species: np.ndarray, x: np.ndarray, cell: np.ndarray | None = None) -
         u = MDAnalysis.Universe.empty(len(species))
         u.add_TopologyAttr("types", symbols)
         u.add_TopologyAttr("elements", symbols)
-        guesser = DefaultGuesser(u, vdwradii=known, box=None if cell is None else _box(cell))
+        guesser = DefaultGuesser(u, vdwradii=known, box=None if cell is None else _box(cell, (True, True, True)))
         pairs = guesser.guess_bonds(u.atoms, np.asarray(x, dtype=np.float32))
     return np.array(pairs, dtype=int).reshape(-1, 2)
 
@@ -153,36 +188,49 @@ def angles(pairs: np.ndarray) -> np.ndarray:
 
 
 def bond_curves(run: H5MDReader) -> list[Curves]:
-    """Distributions of bond lengths and of angles by kinds of atoms, of a thousand frames evenly taken; none without bonds."""
-    pairs, every = bonds(run), max(1, -(-len(run) // 1000))
+    """Distributions of bond lengths and of angles by kinds of atoms, over a thousand frames of a run's second half; none without bonds."""
+    pairs = bonds(run)
     if not len(pairs):
         return []
     triples = angles(pairs)
-    lengths, bends = _measured(run, pairs, triples, every)
+    looks = max(1, min(1000, int(_MEASURED / ((len(pairs) + len(triples)) * min(_SYSTEMS, run.n_systems or 1)))))
+    every = max(1, -(-(len(run) - settled(run)) // looks))
+    lengths, bends = _measured(run, pairs, triples, slice(settled(run), None, every))
     found = [_distribution(run, "bonds", "Bond lengths", Axis("length", run.units.length), pairs, lengths)]
     if len(triples):
         found.append(_distribution(run, "angles", "Bond angles", Axis("angle", "degrees"), triples, np.degrees(bends)))
     return found
 
 
-def _measured(run: H5MDReader, pairs: np.ndarray, triples: np.ndarray, every: int) -> tuple[np.ndarray, np.ndarray]:
+def _measured(run: H5MDReader, pairs: np.ndarray, triples: np.ndarray, frames: slice) -> tuple[np.ndarray, np.ndarray]:
     """[frames * systems, n_bonds] lengths and [..., n_angles] angles in radians, by MDAnalysis."""
     from MDAnalysis.lib.distances import calc_angles, calc_bonds
 
     lengths, bends = [], []
-    cells = run.cells
-    for k in range(0, len(run), every):
-        box = _box(cells[k].reshape(-1, 3, 3)[0]) if any(run.pbc) else None
-        for x in run.frames("position", k).reshape(-1, run.n_particles, 3)[:_SYSTEMS]:
+    cells = run.cells.reshape(len(run), -1, 3, 3)
+    for k, systems in single_frames(run, "position", frames):
+        for s, x in enumerate(systems[:_SYSTEMS]):
+            box = _box(cells[k, s % cells.shape[1]], run.pbc)
             lengths.append(calc_bonds(x[pairs[:, 0]], x[pairs[:, 1]], box=box))
             bends.append(calc_angles(x[triples[:, 0]], x[triples[:, 1]], x[triples[:, 2]], box=box))
     return np.array(lengths), np.array(bends)
 
 
-def _box(cell: np.ndarray) -> Any:
+def _box(cell: np.ndarray, pbc: tuple[bool, bool, bool]) -> Any:
+    """MDAnalysis' box; None where nothing is periodic."""
     from MDAnalysis.lib.mdamath import triclinic_box
 
-    return triclinic_box(*cell)
+    return triclinic_box(*_closed(cell, pbc)) if any(pbc) and cell.any() else None
+
+
+def _closed(cell: np.ndarray, pbc: tuple[bool, bool, bool]) -> np.ndarray:
+    """The cell, in directions that are not periodic so long that no image is met."""
+    if all(pbc):
+        return cell
+    from ase.geometry.cell import complete_cell
+
+    whole = complete_cell(np.where(np.array(pbc)[:, None], cell, 0.0))
+    return np.where(np.array(pbc)[:, None], whole, _FAR * whole)
 
 
 def _distribution(run: H5MDReader, key: str, title: str, axis: Axis, which: np.ndarray, values: np.ndarray) -> Curves:
@@ -208,11 +256,4 @@ def _kind(run: H5MDReader, row: np.ndarray) -> str:
 
 def _quiet() -> Any:
     """MDAnalysis warns of things that are as they should be, such as no box."""
-    return _Quiet()
-
-
-class _Quiet(warnings.catch_warnings):
-    def __enter__(self) -> Any:
-        entered = super().__enter__()
-        warnings.simplefilter("ignore")
-        return entered
+    return warnings.catch_warnings(action="ignore")

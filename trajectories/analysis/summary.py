@@ -38,14 +38,23 @@ def analyse(
         found.curves.append(forecast_curves(found.forecast, run, tolerance, found))
     if len(run) == 1:
         found.notes.append("it is a single frame: nothing that takes time is computed")
+    if known.lost:
+        found.notes.append(
+            "systems that went bad are left out of temperature, pressure, volume and energy, but not of what is conserved, of distances "
+            "and motions"
+        )
     if "masses" in run.missing:
         found.notes.append("atoms whose mass the files do not tell have one of 1 u")
+    if "times" in run.missing:
+        found.notes.append("the files tell no times: frames are taken to be 1 ps apart")
     told("what is conserved", 0.0)
     if run.has_velocities:
         conserved(run, known, found)
     else:
         found.notes.append("no conserved quantities, velocity autocorrelation or spectrum: the frames hold no velocities")
     matter(run, known, found)
+    if select is not None and run.units is not METAL:
+        found.notes.append(f"the selection {select!r} changes nothing here: it chooses atoms whose distances and motions are looked at")
     if run.units is ASTRONOMICAL:
         _planets(run, known, found)
     elif run.units is METAL or any(run.pbc):
@@ -99,17 +108,20 @@ def _atoms(run: H5MDReader, chosen: np.ndarray | None, found: Analysis, told: Ca
         told("distances", 0.0)
         own = None if chosen is None else {"selection": chosen}
         curves, every = structure.radial_distributions(run, own, lambda share: told("distances", share))
-        found.curves.append(curves)
-        if every > 1:
-            found.notes.append(f"distances were looked at in one frame of {every}")
+        found.curves += [] if curves is None else [curves]
+        if len(run) > 1:
+            seen = "" if every == 1 else f", and in one frame of {every}"
+            found.notes.append(f"distances, bonds and angles were looked at in the second half of the run{seen}")
         found.curves += structure.bond_curves(run) if chosen is None else []
     if not periodic:
         found.notes.append("no density to compare distances with, and no diffusion: there is no box that is periodic in all directions")
-    spacing = np.diff(run.times)
     if len(run) < 3:
         return
-    if not np.allclose(spacing, spacing[0], rtol=1e-4):  # other programs keep times in single precision
+    if not _evenly_spaced(run.times):
         found.notes.append("no correlations in time: the frames are not evenly spaced")
+        return
+    if "times" in run.missing:
+        found.notes.append("no correlations in time: the files tell no times")
         return
     n_lags = correlation.longest_lag(run, len(run))
     if n_lags < len(run) // 2:
@@ -118,6 +130,13 @@ def _atoms(run: H5MDReader, chosen: np.ndarray | None, found: Analysis, told: Ca
         displacement(run, moving, n_lags, found, told)
     if run.has_velocities and len(run) >= _FEWEST:
         vibrations(run, moving, n_lags, found, told)
+
+
+def _evenly_spaced(times: np.ndarray) -> bool:
+    """Whether frames follow each other at equal times, as far as single precision, in which other programs keep them, can tell."""
+    steps = np.diff(times)
+    spacing = float(times[-1] - times[0]) / len(steps)
+    return spacing > 0 and bool(abs(steps - spacing).max() <= max(1e-4 * spacing, 4.0 * np.finfo(np.float32).eps * abs(times).max()))
 
 
 def _groups(run: H5MDReader, chosen: np.ndarray | None) -> dict[str, np.ndarray]:

@@ -24,7 +24,8 @@ class Known:
 
     ``conserves`` names what its flow should conserve, ``n_degrees`` the degrees of freedom (three a particle else), ``temperature`` and
     ``pressure`` (eV / Angstrom^3) what a thermostat and barostat hold: one value, or the first and the last of a ramp. ``parents`` is the
-    body that each body goes around, ``epoch`` a planets' run's start, a TDB Julian day.
+    body that each body goes around, ``epoch`` a planets' run's start, a TDB Julian day. ``lost`` are systems of an ensemble that went bad
+    and stand still.
     """
 
     conserves: Sequence[str] = CONSERVED
@@ -33,6 +34,12 @@ class Known:
     pressure: Sequence[float] = ()
     parents: dict[str, str] = field(default_factory=dict)
     epoch: float | None = None
+    lost: Sequence[int] = ()
+
+
+def _sound(values: np.ndarray, known: Known) -> np.ndarray:
+    """Of [frames, n_systems, ...] the systems that did not go bad; all of them where there are no others."""
+    return np.delete(values, list(known.lost), axis=1) if values.ndim > 1 and 0 < len(known.lost) < values.shape[1] else values
 
 
 def time_axis(run: H5MDReader) -> tuple[Axis, np.ndarray]:
@@ -60,8 +67,9 @@ def conserved(run: H5MDReader, known: Known, into: Analysis) -> None:
     found = {name: getattr(drifts, name) for name in known.conserves}
     values = {name.replace("_", " "): abs(drift).max(1) for name, drift in found.items() if drift is not None}
     for name, largest in values.items():
-        into.numbers.append(Number(f"{name.replace(' ', '_')}_drift", f"largest relative drift of {name}", float(largest.max())))
-    if len(run) > 1 and values:
+        if len(run) > 1:
+            into.numbers.append(Number(f"{name.replace(' ', '_')}_drift", f"largest relative drift of {name}", float(largest.max())))
+    if len(run) > 1 and any(largest.any() for largest in values.values()):
         worst = ", ".join(f"{name} {largest.max():.2g}" for name, largest in values.items())
         of = "the worst of all systems" if run.n_systems else "relative"
         # zero has no logarithm: at the start nothing has drifted yet
@@ -76,26 +84,32 @@ def conserved(run: H5MDReader, known: Known, into: Analysis) -> None:
 
 def matter(run: H5MDReader, known: Known, into: Analysis) -> None:
     """Temperature, energy, pressure and volume of a run in metal units; means are over its second half."""
-    kinetic = run.observable("kinetic_energy")
     if run.units is not METAL:
         return
+    kinetic, potential, pressure, spread = (
+        None if values is None else _sound(values, known)
+        for values in map(run.observable, ("kinetic_energy", "potential_energy", "pressure", "uncertainty"))
+    )
     if kinetic is None:
         into.notes.append("no temperature: the frames hold no velocities")
+    elif "masses" in run.missing:
+        into.notes.append("no temperature: the files do not tell all masses")
     else:
         degrees = known.n_degrees or 3 * run.n_particles
         kelvin = 2.0 * kinetic / (degrees * METAL.boltzmann)
-        _mean(run, into, "temperature", "Temperature", "K", kelvin, known.temperature, f"{degrees:,} degrees of freedom")
-    potential = run.observable("potential_energy")
+        _mean(run, known, into, "temperature", "Temperature", "K", kelvin, known.temperature, f"{degrees:,} degrees of freedom")
+        if "imported" in run.provenance:
+            into.notes.append(
+                "the temperature counts all degrees of freedom: where bonds were constrained, which files do not tell, it is higher"
+            )
     if potential is not None and kinetic is not None and "energy" in known.conserves:
         _drift(run, 1000.0 * (potential + kinetic).reshape(len(run), -1) / run.n_particles, into)
-    pressure = run.observable("pressure")
     if pressure is not None:
         bar = PASCALS / 1e5
-        _mean(run, into, "pressure", "Pressure", "bar", pressure * bar, [asked * bar for asked in known.pressure])
-    cells = run.cells
+        _mean(run, known, into, "pressure", "Pressure", "bar", pressure * bar, [asked * bar for asked in known.pressure])
+    cells = _sound(run.cells, known) if run.cells.ndim == 4 else run.cells
     if cells.any() and np.ptp(cells, axis=0).any():
-        _mean(run, into, "volume", "Volume", "Angstrom^3", abs(np.linalg.det(cells)))
-    spread = run.observable("uncertainty")
+        _mean(run, known, into, "volume", "Volume", "Angstrom^3", abs(np.linalg.det(cells)), ())
     if spread is not None:
         axis, times = time_axis(run)
         said = f"At most {spread.max():.3g} eV/Angstrom."
@@ -105,26 +119,31 @@ def matter(run: H5MDReader, known: Known, into: Analysis) -> None:
 
 
 def _mean(
-    run: H5MDReader, into: Analysis, key: str, title: str, unit: str, values: np.ndarray, asked: Sequence[float] = (), more: str = ""
-) -> None:
+    run: H5MDReader, known: Known, into: Analysis, key: str, title: str, unit: str, values: np.ndarray, asked: Sequence[float],
+    more: str = "",
+) -> None:  # fmt: skip
     """The mean over the second half, or of a ramp, which has none, both ends; and the curve."""
-    if len(asked) > 1:
-        mean, error = float(values[-1].mean()), None
-        note = f"at the end; {values[0].mean():.4g} at the start, asked {asked[0]:.5g} to {asked[-1]:.5g}"
-        said = f"From {values[0].mean():.4g} {unit} to {mean:.4g} {unit}."
+    name, error, least, n = title.lower(), None, False, len(values)
+    if max(len(known.temperature), len(known.pressure)) > 1:
+        part = max(1, n // 10)
+        first, mean = float(values[:part].mean()), float(values[-part:].mean())
+        note = f"last tenth of a ramp; {first:.4g} in the first" + (f", asked {asked[0]:.5g} to {asked[-1]:.5g}" if asked else "")
+        said = f"From {first:.4g} {unit} to {mean:.4g} {unit}, means of a tenth of the run."
     else:
-        half = values[len(values) // 2 :]
-        mean, error = mean_and_error(half)
-        note = "mean of the second half" + "".join(f", asked {value:.5g}" for value in asked)
-        said = f"{mean:.5g} {unit}" + ("" if error is None else f" ± {error:.2g} {unit} (standard error)") + " over the second half."
+        half = values[n // 2 :]
+        mean, error, least = mean_and_error(half)
+        note = ("mean of the second half" if n > 1 else "") + "".join(f", asked {value:.5g}" for value in asked)
+        number = Number(key, name, mean, unit, error, least=least)
+        said = f"{number} over the second half" + ("" if error is None else ", with its standard error") + "."
         for value in asked:
-            if error is not None and len(half) >= _ENOUGH and abs(mean - value) > max(_SPREAD * error, 0.02 * abs(value)):
-                off = f"The {title.lower()} is {mean:.4g} {unit} where {value:.4g} was asked"
+            off = f"The {name} is {mean:.4g} {unit} where {value:.4g} was asked"
+            if error is not None and not least and len(half) >= _ENOUGH and abs(mean - value) > max(_SPREAD * error, 0.02 * abs(value)):
                 into.warnings.append(f"{off}: the run is too short, or its coupling is too weak.")
-    into.numbers.append(Number(key, title.lower(), mean, unit, error, f"{note}; {more}" if more else note))
-    if len(values) > 1:
+    note = "; ".join(filter(None, (note.removeprefix(", "), more)))
+    into.numbers.append(Number(key, name, mean, unit, error, note, least))
+    if n > 1:
         axis, times = time_axis(run)
-        into.curves.append(Curves(key, title, axis, times, Axis(title.lower(), unit), over_systems(values), said))
+        into.curves.append(Curves(key, title, axis, times, Axis(name, unit), over_systems(values), said))
 
 
 def _drift(run: H5MDReader, total: np.ndarray, into: Analysis) -> None:

@@ -42,7 +42,7 @@ class Scene {
     for (let f = 0; f < d.frames; f += stride) for (let k = 0; k < d.particles; k++) grow(this.place(f, k, p));
     for (const corner of this.corners()) grow(corner);
     this.middle = this.compress ? [0, 0, 0] : low.map((v, a) => 0.5 * (v + high[a]));
-    this.reach = Math.max(1e-9, this.compress ? Math.max(...high.map(Math.abs), ...low.map(Math.abs)) : 0.5 * Math.hypot(...high.map((v, a) => v - low[a])));
+    this.reach = Math.max(1e-9, ...d.radii.map(r => 4 * r), this.compress ? Math.max(...high.map(Math.abs), ...low.map(Math.abs)) : 0.5 * Math.hypot(...high.map((v, a) => v - low[a])));
   }
   corners() {
     const c = this.data.cell, found = [];
@@ -162,10 +162,16 @@ class Scene {
   const find = id => document.getElementById(id), slider = find("frame"), button = find("play"), clock = find("clock"), speed = find("speed");
   const d = scenes[0].data;
   let playing = false, last = 0, at = 0;
+  // runs that are compared keep frames at times of their own
+  const nearest = (times, t) => {
+    let low = 0, high = times.length - 1;
+    while (high - low > 1) { const m = (low + high) >> 1; if (times[m] <= t) low = m; else high = m; }
+    return t - times[low] <= times[high] - t ? low : high;
+  };
   const show = frame => {
     at = frame;
     const f = Math.round(frame);
-    for (const s of scenes) { s.frame = Math.min(f, s.data.frames - 1); s.draw(); }
+    for (const s of scenes) { s.frame = s === scenes[0] ? f : nearest(s.data.times, d.times[f]); s.draw(); }
     slider.value = f;
     const text = `${Number(d.times[f].toPrecision(5))} ${d.timeUnit}`.trim();
     clock.textContent = `time ${text}, frame ${f + 1} of ${d.frames}`;

@@ -8,6 +8,7 @@ import numpy as np
 from systems.cell import wrap
 from systems.system import System
 from systems.units import ASTRONOMICAL, METAL
+from trajectories.analysis.blocks import single_frames
 from trajectories.analysis.draw import COLORS
 from trajectories.analysis.orbits import to_ecliptic
 from trajectories.analysis.structure import bonded, bonds
@@ -37,7 +38,11 @@ def scene(run: H5MDReader, label: str) -> tuple[dict[str, Any], list[str]]:
     if frames[-1] != len(run) - 1:
         frames.append(len(run) - 1)
     cells = run.cells[frames]
-    x = np.stack([_positions(run, k, n_systems, which, cell) for k, cell in zip(frames, cells, strict=True)])
+    read = single_frames(run, "position", slice(None, None, stride))
+    shown = [_shown(run, one[:n_systems], which, cell) for (_, one), cell in zip(read, cells, strict=False)]
+    if len(shown) < len(frames):
+        shown.append(_shown(run, run.frames("position", -1).reshape(-1, run.n_particles, 3)[:n_systems], which, cells[-1]))
+    x = np.stack(shown)
     axis, times = time_axis(run)
     names = [run.names[k] for k in which] if run.names else []
     looks = _looks(run.species[which], names, run.masses[which], run.charges.reshape(-1, run.n_particles)[0][which])
@@ -87,9 +92,8 @@ def _left_out(run: H5MDReader, n: int, n_systems: int, stride: int) -> list[str]
     return [f"The scene shows {', '.join(left)}."] if left else []
 
 
-def _positions(run: H5MDReader, k: int, n_systems: int, which: np.ndarray, cell: np.ndarray) -> np.ndarray:
-    """[n_systems, n_particles, 3] of frame k, as they are shown."""
-    x = run.frames("position", k).reshape(-1, run.n_particles, 3)[:n_systems]
+def _shown(run: H5MDReader, x: np.ndarray, which: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    """Positions [n_systems, n_particles, 3] as they are shown."""
     if run.units is ASTRONOMICAL:
         return to_ecliptic(x - x[:, [int(run.masses.argmax())]])[:, which]
     cells = cell.reshape(-1, 3, 3)

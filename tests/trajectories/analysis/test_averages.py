@@ -27,7 +27,8 @@ def test_errors_are_those_of_the_law(memory: float) -> None:
     within = [abs(x.mean()) < 2 * error for x, error in zip(series, errors, strict=True)]
     assert np.mean(within) > 0.85
     # an ensemble's mean is that much better
-    mean, error = mean_and_error(np.array(series).T)
+    mean, error, least = mean_and_error(np.array(series).T)
+    assert not least
     assert error == pytest.approx(true / np.sqrt(60), rel=0.1)
     assert abs(mean) < 4 * error
 
@@ -42,8 +43,16 @@ def test_scale_and_shift(scale: float, shift: float, seed: int) -> None:
 def test_too_short_is_said() -> None:
     assert np.isnan(block_error(np.ones(7)))
     assert np.isnan(block_error(np.array([np.inf] * 30)))
-    assert mean_and_error(np.arange(7.0)) == (3.0, None)
-    mean, error = mean_and_error(np.random.default_rng(0).normal(size=(3, 4000)))  # few frames of many systems
+    assert mean_and_error(np.arange(7.0)) == (3.0, None, False)
+    mean, error, _ = mean_and_error(np.random.default_rng(0).normal(size=(3, 4000)))  # few frames of many systems
     assert error == pytest.approx(1 / np.sqrt(3 * 4000), rel=0.2)
     assert abs(mean) < 4 * error
     assert block_error(np.ones(64)) == 0.0
+
+
+def test_one_that_is_correlated_throughout_has_the_least_error() -> None:
+    """A hundred numbers that remember fifty: blocks never get long enough, and the error is too small."""
+    stream = np.random.default_rng(3)
+    found = [mean_and_error(correlated(stream, 100, 0.98)) for _ in range(40)]
+    assert np.mean([one.least for one in found]) > 0.9
+    assert not mean_and_error(correlated(stream, 100, 0.0)).least

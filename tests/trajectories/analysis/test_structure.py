@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase.build import bulk, molecule
-from MDAnalysis.lib.mdamath import box_volume, triclinic_box
 
 from systems.cell import minimum_image
 from trajectories.analysis import angles, bonds, radial_distribution
@@ -19,10 +18,8 @@ TRICLINIC = np.array([[9.0, 0.0, 0.0], [2.0, 8.0, 0.0], [-1.0, 1.5, 10.0]])
 
 
 def plain_rdf(x: np.ndarray, a: np.ndarray, b: np.ndarray, cell: np.ndarray, reach: float, n_bins: int) -> np.ndarray:
-    """Pairs in shells over the number an ideal gas has there, frame by frame; positions and box in float32, as MDAnalysis has them."""
-    box = triclinic_box(*cell)
-    volume = box_volume(box)
-    assert volume == pytest.approx(abs(np.linalg.det(cell)), rel=1e-6)
+    """Pairs in shells over the number an ideal gas has there, frame by frame; positions in float32, as MDAnalysis has them."""
+    volume = abs(np.linalg.det(cell))
     edges = np.linspace(0.0, reach, n_bins + 1)
     counts = np.zeros(n_bins)
     for frame in x.astype(np.float32).astype(float):
@@ -47,9 +44,7 @@ def test_radial_distribution(written: Written, cell: np.ndarray) -> None:
             bins, g = radial_distribution(run, a, b, reach=reach, n_bins=50)
             np.testing.assert_allclose(bins, (np.arange(50) + 0.5) * reach / 50, rtol=1e-12)
             np.testing.assert_allclose(g, plain_rdf(x, a, b, cell, reach, 50), rtol=1e-10, atol=1e-12)
-        twice = radial_distribution(run, argon, neon, reach=reach, n_bins=50, workers=2)[1]
-        np.testing.assert_allclose(twice, g, rtol=1e-12)
-        half = radial_distribution(run, argon, neon, reach=reach, n_bins=50, every=2)[1]
+        half = radial_distribution(run, argon, neon, reach=reach, n_bins=50, frames=slice(None, None, 2))[1]
         np.testing.assert_allclose(half, plain_rdf(x[::2], argon, neon, cell, reach, 50), rtol=1e-10, atol=1e-12)
 
 
