@@ -1,6 +1,5 @@
 """What analysis and reports cost, and how near the spectrum of a run is to the normal modes of the same potential."""
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,16 @@ from mcegnn.interfaces.named import calculator
 from trajectories.analysis import analyse, peaks
 from trajectories.h5md import H5MDReader
 
-_COMMAND = [sys.executable, "-c", "from mcegnn.cli.app import main; main()"]
+# a process' own peak: ru_maxrss would begin with that of the process which it was forked from
+_PROCESS = """
+import atexit, sys
+def tell():
+    lines = open("/proc/self/status").read().splitlines()
+    print(next(line.split()[1] for line in lines if line.startswith("VmHWM")), file=sys.stderr)
+atexit.register(tell)
+from mcegnn.cli.app import main
+main()
+"""
 _LOWEST = 500.0  # 1/cm
 _REPLICAS = 4  # at 20 K modes hardly exchange energy, and each run gives some of them next to nothing
 
@@ -29,12 +37,11 @@ _REPLICAS = 4  # at 20 K modes hardly exchange energy, and each run gives some o
 def command(folder: Path, *arguments: Any) -> tuple[float, float]:
     """Seconds and peak memory (MB) of a process of its own; RuntimeError where it fails."""
     began = time.perf_counter()
-    process = subprocess.Popen([*_COMMAND, *map(str, arguments)], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"mcegnn {' '.join(map(str, arguments))} ended with {process.returncode}")
-    return time.perf_counter() - began, usage.ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
+    done = subprocess.run([sys.executable, "-c", _PROCESS, *map(str, arguments)], cwd=folder, capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - began
+    if done.returncode:
+        raise RuntimeError(f"mcegnn {' '.join(map(str, arguments))} ended with {done.returncode}: {done.stderr}")
+    return seconds, float(done.stderr.split()[-1]) / 1024
 
 
 def argon(cells: tuple[int, int, int]) -> Atoms:
