@@ -13,23 +13,13 @@ from ase import Atoms
 from ase.build import bulk, molecule
 from ase.optimize import BFGS
 from ase.vibrations import Vibrations
-from record import Row
+from record import COMMAND_AND_PEAK, Row
 
 from mcegnn import PotentialCalculator, load
 from mcegnn.interfaces.named import calculator
 from trajectories.analysis import analyse, peaks
 from trajectories.h5md import H5MDReader
 
-# a process' own peak: ru_maxrss would begin with that of the process which it was forked from
-_PROCESS = """
-import atexit, sys
-def tell():
-    lines = open("/proc/self/status").read().splitlines()
-    print(next(line.split()[1] for line in lines if line.startswith("VmHWM")), file=sys.stderr)
-atexit.register(tell)
-from mcegnn.cli.app import main
-main()
-"""
 _LOWEST = 500.0  # 1/cm
 _REPLICAS = 4  # at 20 K modes hardly exchange energy, and each run gives some of them next to nothing
 
@@ -37,7 +27,9 @@ _REPLICAS = 4  # at 20 K modes hardly exchange energy, and each run gives some o
 def command(folder: Path, *arguments: Any) -> tuple[float, float]:
     """Seconds and peak memory (MB) of a process of its own; RuntimeError where it fails."""
     began = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", _PROCESS, *map(str, arguments)], cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND_AND_PEAK, *map(str, arguments)], cwd=folder, capture_output=True, text=True, check=False
+    )
     seconds = time.perf_counter() - began
     if done.returncode:
         raise RuntimeError(f"mcegnn {' '.join(map(str, arguments))} ended with {done.returncode}: {done.stderr}")

@@ -11,7 +11,7 @@ from typing import Any
 import kills
 import numpy as np
 from ase.build import bulk
-from record import Row, ratio, shown
+from record import COMMAND_AND_PEAK, Row, ratio, shown
 
 import trajectories.writer
 from integrators.ensembles import symplectic_euler, velocity_verlet
@@ -27,12 +27,6 @@ from trajectories.watch import Limits, Watch
 from trajectories.writer import H5MDWriter
 
 _KILLS = 50
-_LONG = """
-import resource, sys
-from mcegnn.cli.app import app
-app(sys.argv[1:], standalone_mode=False)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-"""
 
 
 def survival() -> list[Row]:
@@ -54,9 +48,9 @@ def long() -> list[Row]:
         for steps in (10**6, 10**7):
             arguments = ["rollout", "charged", "--systems", "1", "-n", "2", "--steps", str(steps), "--every", "100", "-o", f"{steps}.h5md"]
             done = subprocess.run(
-                [sys.executable, "-c", _LONG, *arguments, "--quiet"], cwd=folder, capture_output=True, text=True, check=True
+                [sys.executable, "-c", COMMAND_AND_PEAK, *arguments, "--quiet"], cwd=folder, capture_output=True, text=True, check=True
             )
-            peaks.append(int(done.stdout.split()[-1]) / 1024)
+            peaks.append(int(done.stderr.split()[-1]) / 1024)
     return [Row("peak memory of 1e6 steps and 1e4 frames, and of ten times as many", f"{peaks[0]:.0f} and {peaks[1]:.0f} MB", "flat")]
 
 

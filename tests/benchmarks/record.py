@@ -5,6 +5,17 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+# a process says its own peak (kB) at its end: ru_maxrss would begin with that of the process which it was forked from
+COMMAND_AND_PEAK = """
+import atexit, sys
+def tell():
+    lines = open("/proc/self/status").read().splitlines()
+    print(next(line.split()[1] for line in lines if line.startswith("VmHWM")), file=sys.stderr)
+atexit.register(tell)
+from mcegnn.cli.app import main
+main()
+"""
+
 
 class Row(NamedTuple):
     """One line of RESULTS.md: what was measured, the figure, and the bar it is held to ("" where it is only recorded)."""
