@@ -82,6 +82,7 @@ def test_of_a_potential(potential: Any, structures: Structures) -> None:
         np.testing.assert_allclose(positions(scene), structures.positions[atoms], atol=scene["span"] / scene["levels"])
         worst_atoms.append(re.search(r"most on atom (\d), (\w+)", scene["label"]))
         assert scene["names"][int(worst_atoms[-1][1])] == worst_atoms[-1][2]
+        assert scene["marked"] == int(worst_atoms[-1][1])
     forces = found.analysis.curve("parity_forces")
     np.testing.assert_array_equal(forces.x, structures.forces.ravel())
     together = np.nanmax(np.stack(list(forces.values.values())), 0)

@@ -116,6 +116,9 @@ class Scene {
       const k = q[4], base = d.sizes ? 11 * d.sizes[k] : d.particles > 400 ? 3 : 7;
       const r = d.radii[k] ? Math.max(1.5 * ratio, d.radii[k] * q[3]) : base * ratio * Math.sqrt(this.zoom);
       g.drawImage(this.sprite(d.colors[k], r), q[0] - r - 1, q[1] - r - 1, 2 * r + 2, 2 * r + 2);
+      if (d.marked === k) {
+        g.strokeStyle = ink; g.lineWidth = 2 * ratio; g.beginPath(); g.arc(q[0], q[1], r + 3 * ratio, 0, 2 * Math.PI); g.stroke();
+      }
     }
     if (d.sizes && d.particles <= 20) {
       g.fillStyle = ink; g.font = `${11 * ratio}px sans-serif`;

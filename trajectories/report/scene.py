@@ -55,7 +55,10 @@ def scene(run: H5MDReader, label: str) -> tuple[dict[str, Any], list[str]]:
 
 
 def still(system: System, label: str, **other: Any) -> dict[str, Any]:
-    """The scene of one system that does not move; ``other`` values take the place of what is found, as "colors", "legend", "bonds"."""
+    """The scene of one system that does not move.
+
+    ``other`` values take the place of what is found, as "colors", "legend" and "bonds", or are more: the particle "marked" gets a ring.
+    """
     cell = np.zeros((3, 3)) if system.cell is None else np.asarray(system.cell)
     x = np.asarray(system.positions)
     inside = any(system.pbc) and bool(cell.any())
