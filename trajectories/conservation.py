@@ -32,28 +32,24 @@ def conservation(reader: H5MDReader) -> Conservation:
     n_frames, n_systems = len(reader), reader.n_systems or 1
     per_frame = 24 * n_systems * reader.n_particles
     block = max(1, _BLOCK_BYTES // per_frame)
-    momentum, angular = np.empty((n_frames, n_systems, 3)), np.empty((n_frames, n_systems, 3))
-    scales: tuple[np.ndarray, np.ndarray] | None = None
+    momentum, angular = np.empty((n_frames, n_systems)), np.empty((n_frames, n_systems))
+    first_ones: tuple[np.ndarray, ...] | None = None
     for first in range(0, n_frames, block):
         where = slice(first, first + block)
         shape = (-1, n_systems, reader.n_particles, 3)
         x, p = reader.frames("position", where).reshape(shape), reader.frames("velocity", where).reshape(shape) * masses
         each = np.cross(x, p)
-        momentum[where], angular[where] = p.sum(-2), each.sum(-2)
-        if scales is None:
-            scales = np.linalg.norm(p[0], axis=-1).sum(-1), np.linalg.norm(each[0], axis=-1).sum(-1)
-    assert scales is not None
+        if first_ones is None:
+            first_ones = p[0].sum(-2), each[0].sum(-2), np.linalg.norm(p[0], axis=-1).sum(-1), np.linalg.norm(each[0], axis=-1).sum(-1)
+        p0, l0, scale, angular_scale = first_ones
+        momentum[where] = _over(np.linalg.norm(p.sum(-2) - p0, axis=-1), scale)
+        angular[where] = _over(np.linalg.norm(each.sum(-2) - l0, axis=-1), angular_scale)
     potential, kinetic = reader.observable("potential_energy"), reader.observable("kinetic_energy")
     energy = None
     if potential is not None and kinetic is not None:
         total = (potential + kinetic).reshape(n_frames, n_systems)
         energy = _over(total - total[0], abs(total[0]))
-    return Conservation(
-        reader.times,
-        energy,
-        _over(np.linalg.norm(momentum - momentum[0], axis=-1), scales[0]),
-        _over(np.linalg.norm(angular - angular[0], axis=-1), scales[1]),
-    )
+    return Conservation(reader.times, energy, momentum, angular)
 
 
 def _over(change: np.ndarray, scale: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Charged particles: how near they come to each other, and how energy goes between motion and field."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,13 +28,15 @@ def closest_approach(run: H5MDReader) -> Nearest:
     if any(run.pbc):
         raise ValueError("closest approaches are looked for without periodic boxes")
     n_systems = run.n_systems or 1
-    least, pairs = np.empty((len(run), n_systems)), np.empty((len(run), n_systems, 2), dtype=int)
+    least, nearest = np.empty((len(run), n_systems)), Nearest(np.array([np.inf]), 0, 0, (0, 1))
     look = _all_pairs if run.n_particles <= _FEW else _by_trees
     for where, x in blocks(run, "position", BLOCK // min(run.n_particles, _FEW)):
-        least[where], pairs[where] = look(x)
-    frame, system = np.unravel_index(int(least.argmin()), least.shape)
-    i, j = pairs[frame, system].tolist()
-    return Nearest(least, int(frame), int(system), (i, j))
+        least[where], pairs = look(x)
+        k, s = (int(at) for at in np.unravel_index(int(least[where].argmin()), least[where].shape))
+        if least[where][k, s] < nearest.distances.min():
+            i, j = pairs[k, s].tolist()
+            nearest = Nearest(least[where], where.start + k, s, (i, j))
+    return replace(nearest, distances=least)
 
 
 def _all_pairs(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
