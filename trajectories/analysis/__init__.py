@@ -6,12 +6,13 @@ from trajectories.analysis.encounters import closest_approach
 from trajectories.analysis.motion import peaks
 from trajectories.analysis.orbits import elements, orbits
 from trajectories.analysis.results import Analysis, Axis, Curves, Number
+from trajectories.analysis.shape import deviations
 from trajectories.analysis.structure import angles, bonds, radial_distribution
 from trajectories.analysis.summary import analyse
 from trajectories.analysis.thermo import Known
 
 __all__ = [
     "Analysis", "Axis", "Curves", "Diffusion", "Known", "Number", "analyse", "angles", "block_error", "bonds", "closest_approach",
-    "diffusion", "elements", "mean_and_error", "mean_squared_displacement", "orbits", "peaks", "radial_distribution", "spectrum",
-    "velocity_autocorrelation",
+    "deviations", "diffusion", "elements", "mean_and_error", "mean_squared_displacement", "orbits", "peaks", "radial_distribution",
+    "spectrum", "velocity_autocorrelation",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from trajectories.analysis.encounters import encounter_curves
 from trajectories.analysis.motion import displacement, vibrations
 from trajectories.analysis.orbits import orbit_curves
 from trajectories.analysis.results import Analysis, Axis, Curves, Number
+from trajectories.analysis.shape import deviation_curve
 from trajectories.analysis.thermo import Known, conserved, matter, time_axis
 from trajectories.forecast import ForecastError, distance_to_jpl, forecast_error
 from trajectories.h5md import H5MDReader
@@ -113,6 +114,9 @@ def _atoms(run: H5MDReader, chosen: np.ndarray | None, found: Analysis, told: Ca
             seen = "" if every == 1 else f", and in one frame of {every}"
             found.notes.append(f"distances, bonds and angles were looked at in the second half of the run{seen}")
         found.curves += structure.bond_curves(run) if chosen is None else []
+    shaped = np.arange(run.n_particles) if chosen is None else chosen
+    if len(run) > 1 and len(shaped) > 2 and (chosen is not None or not any(run.pbc)):
+        found.curves.append(deviation_curve(run, shaped))
     if not periodic:
         found.notes.append("no density to compare distances with, and no diffusion: there is no box that is periodic in all directions")
     if len(run) < 3:

@@ -1,0 +1,38 @@
+"""How far a molecule's shape is from that of the start: root mean square distances after superposition, by MDAnalysis."""
+
+import numpy as np
+
+from trajectories.analysis.blocks import Group, single_frames
+from trajectories.analysis.results import Axis, Curves
+from trajectories.analysis.thermo import over_systems, time_axis
+from trajectories.h5md import H5MDReader
+
+_LOOKS = 10_000  # frames, of all systems together
+_SYSTEMS = 8  # of an ensemble
+
+
+def deviations(run: H5MDReader, group: Group, frames: slice = slice(None)) -> np.ndarray:
+    """Root mean square distances of a group's particles from where they were in the first frame, [frames, n_systems].
+
+    Each frame is turned and moved onto the first, both weighted by masses; of an ensemble the first eight systems.
+    """
+    from MDAnalysis.analysis.rms import rmsd
+
+    weights, n_systems = run.masses[group], min(_SYSTEMS, run.n_systems or 1)
+    start = run.frames("position", 0).reshape(-1, run.n_particles, 3)[:, group]
+    found = [
+        [rmsd(x[s, group], start[s], weights=weights, superposition=True) for s in range(n_systems)]
+        for _, x in single_frames(run, "position", frames)
+    ]
+    return np.array(found)
+
+
+def deviation_curve(run: H5MDReader, group: Group) -> Curves:
+    """The same against time."""
+    every = max(1, -(-len(run) * min(_SYSTEMS, run.n_systems or 1) // _LOOKS))
+    values = deviations(run, group, slice(None, None, every))
+    axis, times = time_axis(run)
+    unit = f" {run.units.length}".rstrip()
+    said = f"At most {values.max():.3g}{unit}, {np.median(values[-1]):.3g}{unit} at the end."
+    title = "Distance from the shape at the start"
+    return Curves("rmsd", title, axis, times[::every], Axis("root mean square distance", run.units.length), over_systems(values), said)
