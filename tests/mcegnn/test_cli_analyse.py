@@ -10,10 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from integrators.state import State
 from systems.solar import J2000, j2000
+from systems.system import Evaluation, System
+from systems.units import ASTRONOMICAL
 from trajectories.conservation import conservation
-from trajectories.forecast import distance_to_jpl
+from trajectories.forecast import distance_to_jpl, forecast_error
 from trajectories.h5md import H5MDReader
+from trajectories.writer import H5MDWriter
 
 Run = Callable[..., Any]
 
@@ -69,6 +73,51 @@ def test_json_is_strict_and_alone_beside_a_figure(succeed: Run, charged: Path) -
 
     assert json.loads(out, parse_constant=refuse)["frames"] == 5
     assert Path("a.png").stat().st_size > 1000
+
+
+def test_json_against_another_run(succeed: Run, charged: Path) -> None:
+    """At a tolerance that some systems exceed; the page of the two says the same."""
+    succeed(
+        "rollout", "charged", "--systems", 3, "--seed", 5, "--steps", 400, "--integrator", "velocity-verlet", "-o", "other.h5md", "--quiet",
+    )  # fmt: skip
+    with H5MDReader(charged) as run, H5MDReader(Path("other.h5md")) as other:
+        found = forecast_error(run, other)
+    last, limit = found.errors[-1], float(f"{np.median(found.errors[2]):.3g}")
+    valid = found.valid_time(limit)
+    assert valid.min() < valid.max()
+    chosen = (charged, "--against", "other.h5md", "--tolerance", limit)
+    assert json.loads(succeed("analyse", *chosen, "--json").out)["against"] == {
+        "frames_compared": 5, "last_time": 0.4, "tolerance": limit, "median_error_at_the_end": np.median(last),
+        "mean_error_at_the_end": last.mean(), "largest_error_at_the_end": last.max(), "median_valid_time": np.median(valid),
+        "shortest_valid_time": valid.min(),
+    }  # fmt: skip
+    succeed("report", *chosen, "-o", "page.html")
+    assert f'<th scope="row">within {limit:g} for</th><td>{np.median(valid):.5g}, ' in Path("page.html").read_text()
+
+
+def two_bodies(path: Path, energies: list[float]) -> None:
+    """A run with such a potential energy in each of its frames."""
+    system = System.create([[0.0, 0, 0], [1.0, 0, 0]], velocities=[[0, 0, 0], [0, 0.0172, 0]], masses=[1.0, 1e-6], units=ASTRONOMICAL)
+    with H5MDWriter(path, system) as writer:
+        for k, energy in enumerate(energies):
+            writer.write(State(system, float(k), k, Evaluation(np.float64(energy), np.zeros((2, 3)))))
+
+
+def test_numbers_that_are_not_finite_are_no_json(cli: Run, tmp_path: Path) -> None:
+    two_bodies(tmp_path / "run.h5md", [-1.0, np.inf, -1.0])
+    outcome = cli("analyse", "run.h5md", "--json")
+    assert outcome.code == 0
+    numbers = json.loads(outcome.out)["numbers"]
+    assert "momentum_drift" in numbers
+    assert all(np.isfinite(number["value"]) for number in numbers.values())
+
+
+def test_warnings_are_told_apart(cli: Run, tmp_path: Path) -> None:
+    """On standard error, and the numbers on standard output."""
+    two_bodies(tmp_path / "run.h5md", [-1.0, -1.00001, -1.00002])
+    outcome = cli("analyse", "run.h5md")
+    assert outcome.code == 0
+    assert outcome.err == "warning: The energy of the bodies drifts by 2e-05 of itself: halve the time step.\n"
 
 
 def test_text(succeed: Run, charged: Path, solar: Path) -> None:
@@ -173,6 +222,7 @@ REFUSALS = {
     "no run, convert": ("there is no file none.h5md", "convert", "none.h5md", "a.xyz"),
     "text, convert": ("text.h5md is not an HDF5 file", "convert", "text.h5md", "a.xyz"),
     "its checkpoint": ("MDAnalysis cannot read charged.h5md.checkpoint", "analyse", "charged.h5md.checkpoint"),
+    "netcdf is the run": ("is the file that is read", "analyse", "charged.h5md", "--netcdf", "charged.h5md", "--force"),
     "figure exists": ("old.png exists already", "analyse", "charged.h5md", "--figure", "old.png"),
     "figure of no kind": ("a figure's name ends in .png, .svg or .pdf", "analyse", "charged.h5md", "--figure", "a.gif"),
     "figure without kind": ("a figure's name ends in .png, .svg or .pdf", "analyse", "charged.h5md", "--figure", "a"),
@@ -210,8 +260,6 @@ def test_refuses_a_folder_as_dcd(shell: Run, charged: Path) -> None:
 
 @pytest.mark.parametrize("command", [("analyse",), ("convert",)])
 def test_refuses_a_run_without_frames(refuse: Run, charged: Path, command: tuple[str, ...]) -> None:
-    from trajectories.writer import H5MDWriter
-
     H5MDWriter.append(charged, 0).close()
     refuse("holds no frames yet", *command, charged, *(["a.xyz"] if command == ("convert",) else []))
 

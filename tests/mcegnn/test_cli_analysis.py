@@ -110,6 +110,10 @@ def test_atoms_of_unknown_mass(succeed: Run, tmp_path: Path) -> None:
     out = succeed("analyse", "beads.gro").out
     assert "note: atoms whose mass the files do not tell have one of 1 u\n" in out
     assert "the frames hold no velocities" in out
+    succeed("report", "beads.gro", "--select", "index 0:1", "-o", "page.html")
+    page = Path("page.html").read_text()
+    assert '<th scope="row">imported</th><td>beads.gro</td>' in page
+    assert ">selection</text>" in page  # the name of a curve
 
 
 def test_report(succeed: Run, refuse: Run) -> None:

@@ -17,7 +17,7 @@ from mcegnn.datasets.split import Split
 from mcegnn.datasets.structures import Structures, StructureSplit
 from mcegnn.losses import ERRORS
 from mcegnn.models.store import Stored
-from mcegnn.review import review
+from mcegnn.review import review, shares
 from mcegnn.review.learning import learning
 from mcegnn.review.shares import exceeded, parity
 from mcegnn.training.options import parse
@@ -54,6 +54,7 @@ def structures() -> Structures:
 def potential() -> Any:
     torch.manual_seed(0)
     small = {"n_features": 8, "n_channels": 2, "n_layers": 1, "n_radial": 4, "cutoff": 4.0, "species": [1, 6, 8]}
+    small |= {"reference_energies": [-0.5, -1.0, -2.0]}
     return Stored.make("ConservativePotential", small).model.double()
 
 
@@ -83,12 +84,17 @@ def test_of_a_potential(potential: Any, structures: Structures) -> None:
         worst_atoms.append(re.search(r"most on atom (\d), (\w+)", scene["label"]))
         assert scene["names"][int(worst_atoms[-1][1])] == worst_atoms[-1][2]
         assert scene["marked"] == int(worst_atoms[-1][1])
+        off = float(potential.differentiated(structures.system(int(k))).energy - structures.energies[k])
+        assert f"energy off by {1e3 * off:,.1f} meV" in scene["label"]
     forces = found.analysis.curve("parity_forces")
     np.testing.assert_array_equal(forces.x, structures.forces.ravel())
     together = np.nanmax(np.stack(list(forces.values.values())), 0)
     assert np.abs(together - forces.x).mean() == pytest.approx(exact["force_mae"])
     assert set(forces.values) == {"O", "H", "C"}
+    assert found.analysis.curve("force_errors").x[-1] == pytest.approx(1e3 * np.abs(together - forces.x).max())
     energies = found.analysis.curve("parity_energy")
+    np.testing.assert_allclose(energies.x[:6], (structures.energies[:6] + 3.0) / 3)  # of water, less O and two H
+    np.testing.assert_allclose(energies.x[6:], (structures.energies[6:] + 4.0) / 4)
     assert np.abs(energies.values[""] - energies.x).mean() == pytest.approx(exact["energy_per_atom_mae"])
 
 
@@ -107,11 +113,16 @@ def test_of_a_property(structures: Structures) -> None:
     molecules = Molecules(structures.starts, structures.species, structures.positions, {"gap": stream.normal(size=12)})
     torch.manual_seed(0)
     model: Any = Stored.make(
-        "PropertyModel", {"property": "gap", "species": [1, 6, 8], "n_features": 8, "n_channels": 1, "n_layers": 1}
+        "PropertyModel",
+        {"property": "gap", "species": [1, 6, 8], "n_features": 8, "n_channels": 1, "n_layers": 1, "mean": 3.0, "std": 2.0},
     ).model.double()
     found = review(trainer(model, MoleculeSplit(molecules, molecules, molecules)), [ROW])
     parity = found.analysis.curve("parity")
+    np.testing.assert_allclose(parity.x, molecules.properties["gap"] - 3.0)  # less what is known without the network
+    predicted = model.predict(*(molecules.system(k) for k in range(12)))
+    np.testing.assert_allclose(parity.values[""], predicted - 3.0, rtol=1e-6)
     errors = 1e3 * np.abs(parity.values[""] - parity.x)
+    assert found.analysis.number("test_rmse").value == pytest.approx(np.sqrt((errors**2).mean()))
     assert found.analysis.number("test_mae").value == pytest.approx(errors.mean())
     assert found.analysis.number("test_mae_C").value == pytest.approx(errors[6:].mean())  # the other half holds no carbon
     assert found.analysis.number("test_mae_H").value == pytest.approx(errors.mean())
@@ -140,6 +151,8 @@ def test_of_dynamics() -> None:
     np.testing.assert_allclose(both[:5], some.after.positions[ranked[0]], atol=grain)
     np.testing.assert_allclose(both[5:], predicted[ranked[0]], atol=grain)
     assert found.worst[0]["bonds"] == [[k, k + 5] for k in range(5)]
+    legend = found.worst[0]["legend"]
+    assert found.worst[0]["colors"] == [legend["true"]] * 5 + [legend["predicted"]] * 5
 
 
 def test_a_forecast_that_is_not_finite(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +175,7 @@ def test_a_forecast_that_is_not_finite(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_curves_of_the_training() -> None:
-    rows = [ROW | {"update": str(100 * (k + 1)), "error": f"{e}", "forces": f"{e / 10}", "seconds": f"{60 * (k + 1)}"}
+    rows = [ROW | {"update": str(100 * (k + 1)), "error": f"{e}", "forces": f"{e / 10}", "stress": "1", "seconds": f"{60 * (k + 1)}"}
             for k, e in enumerate((0.4, 0.1, 0.3))]  # fmt: skip
     found = Analysis()
     learning(rows, found)
@@ -170,6 +183,7 @@ def test_curves_of_the_training() -> None:
     np.testing.assert_allclose(forces.values[""], [40.0, 10.0, 30.0])
     assert forces.marks == {"best": 200.0}
     assert (found.number("validation_forces").value, found.number("validation_forces").unit) == (pytest.approx(10.0), "meV/Angstrom")
+    assert found.number("validation_stress").unit == "meV/Angstrom^3"
     assert found.number("until_best").value == 2.0
     assert found.number("seconds").value == 3.0
     assert found.number("pace").value == pytest.approx(100 / 60)
@@ -194,6 +208,16 @@ def test_shares() -> None:
     assert np.isnan(said.values["b"][:500]).all()
 
 
+def test_points_that_are_drawn_are_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Samples come sorted, as by element: points are left out evenly, and the differences are of all."""
+    monkeypatch.setattr(shares, "_DRAWN", 100)
+    true = np.arange(1000.0)
+    drawn = parity("p", "Parity", "x", "eV", true, true + (true > 500), np.repeat(["a", "b"], 500))
+    np.testing.assert_array_equal(drawn.x, true[::10])
+    assert {name: int(np.isfinite(values).sum()) for name, values in drawn.values.items()} == {"a": 50, "b": 50}
+    assert drawn.said.startswith("1,000 points; root mean square difference 0.706,")
+
+
 TOML = """
 n_updates = 2
 batch = 4
@@ -209,6 +233,9 @@ kind = "one-shot"
 """
 
 
+TABLE = ('<th scope="row">kind</th><td>one-shot</td>', '<th scope="row">validate every</th><td>1</td>')
+
+
 def test_the_page_of_a_folder(succeed: Run, refuse: Run, tmp_path: Path) -> None:
     """`mcegnn report FOLDER` is the page that the training wrote, and nothing is overwritten unasked."""
     (tmp_path / "small.toml").write_text(TOML)
@@ -219,11 +246,18 @@ def test_the_page_of_a_folder(succeed: Run, refuse: Run, tmp_path: Path) -> None
     assert (tmp_path / "again.html").read_text(encoding="utf-8") == page
     scenes = [json.loads(one) for one in re.findall(r'<script type="application/json" id="scene\d+">(.*?)</script>', page, re.DOTALL)]
     assert len(scenes) == 10
-    for words in ("mcegnn", "Training loss", "Displacements, test", "The worst of the test", '<th scope="row">seed</th>', "processor"):
+    for words in (
+        "mcegnn",
+        "Training loss",
+        "Displacements, test",
+        "The worst of the test",
+        '<th scope="row">seed</th>',
+        "processor",
+        *TABLE,
+    ):
         assert words in page
     refuse("small/report.html exists already", "report", "small")
     refuse("exists already", "train", "small.toml")
-    refuse("go with runs", "report", "small", "--against", "x.h5md")
     metrics = (tmp_path / "small/metrics.csv").read_text()
     for spoilt in (
         metrics.replace("loss", "lost"),
@@ -233,5 +267,7 @@ def test_the_page_of_a_folder(succeed: Run, refuse: Run, tmp_path: Path) -> None
     ):
         (tmp_path / "small/metrics.csv").write_text(spoilt)
         refuse("small/metrics.csv does not hold the metrics of a training", "report", "small", "--force")
+    for option, value in (("--against", "x.h5md"), ("--topology", "x.gro"), ("--select", "all")):
+        refuse("go with runs", "report", "small", option, value)
     (tmp_path / "empty").mkdir()
     refuse("empty is a folder without a training's last.checkpoint", "report", "empty")

@@ -4,6 +4,8 @@ import base64
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -11,10 +13,14 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from systems.units import REDUCED
-from trajectories.analysis import Known, analyse
+from integrators.state import State
+from systems.system import System
+from systems.units import METAL, REDUCED
+from trajectories.analysis import Analysis, Axis, Curves, Known, analyse
+from trajectories.analysis.draw import COLORS
 from trajectories.h5md import H5MDReader
-from trajectories.report import scene, write_report
+from trajectories.report import page as page_of
+from trajectories.report import scene, still, write_report
 from trajectories.report import scene as scene_module
 
 Written = Callable[..., Path]
@@ -72,9 +78,12 @@ def test_thinned_and_said(written: Written, monkeypatch: pytest.MonkeyPatch, sha
     monkeypatch.setattr(module, "_PLACES", 500)
     monkeypatch.setattr(module, "_PARTICLES", 50)
     x = np.random.default_rng(0).normal(size=shape)
-    with H5MDReader(written(x, units=REDUCED)) as run:
+    names = [f"body {k}" for k in range(shape[-2])]
+    with H5MDReader(written(x, units=REDUCED, names=names)) as run:
         shown, left_out = scene_module(run, "run")
         times = run.times
+    which = np.unique(np.linspace(0, shape[-2] - 1, min(shape[-2], 50)).astype(int))
+    assert shown["names"] == [names[k] for k in which]
     assert left_out == ([f"The scene shows {', '.join(words)}."] if words else [])
     assert shown["times"][0] == times[0]
     assert shown["times"][-1] == times[-1]
@@ -102,7 +111,6 @@ def test_atoms_are_in_their_cell_with_bonds_and_colours(written: Written) -> Non
 
 
 def test_planets_are_about_the_sun(tmp_path: Path) -> None:
-    from integrators.state import State
     from systems.solar import j2000
     from trajectories.writer import H5MDWriter
 
@@ -119,9 +127,74 @@ def test_planets_are_about_the_sun(tmp_path: Path) -> None:
     assert shown["trails"]
     assert shown["compress"]
     assert set(shown["legend"]) == set(solar.names)
+    # the Sun is first here; the colours of the others are those of their curves
+    assert shown["colors"][1:] == [COLORS[k % len(COLORS)] for k in range(10)]
 
 
 def test_a_single_frame_has_a_page(written: Written, tmp_path: Path) -> None:
     with H5MDReader(written(np.ones((1, 2, 3)).cumsum(1), units=REDUCED)) as run:
         write_report(tmp_path / "page.html", run, analyse(run, Known()), title="one")
     assert 'max="0"' in (tmp_path / "page.html").read_text()
+
+
+def test_colours_of_charges_and_about_the_heaviest(written: Written) -> None:
+    """Red attracts blue; where the heaviest is in the middle of the list, the others' colours skip it, as their curves do."""
+    x = np.arange(9.0).reshape(1, 3, 3)
+    with H5MDReader(written(x, units=REDUCED, charges=[1.0, -1.0, 0.0])) as run:
+        shown, _ = scene(run, "charges")
+    assert [shown["legend"][word] for word in ("positive", "negative", "neutral")] == shown["colors"]
+    assert shown["colors"][:2] == ["#D55E00", "#0072B2"]
+    with H5MDReader(written(x, units=REDUCED, masses=[1.0, 9.0, 1.0], names=["a", "b", "c"], name="bodies.h5md")) as run:
+        shown, _ = scene(run, "bodies")
+    assert (shown["colors"][0], shown["colors"][2]) == COLORS[:2]
+
+
+def test_each_system_is_in_its_own_cell(record: Callable[..., Path]) -> None:
+    x, sides = np.random.default_rng(0).uniform(-30, 30, (2, 20, 3)), np.array([6.0, 9.0])
+    cells = sides[:, None, None] * np.eye(3)
+    system = replace(System.create(x, species=18, masses=40.0, units=METAL), cell=cells, pbc=(True,) * 3)
+    with H5MDReader(record([State(system)])) as run:
+        shown, _ = scene(run, "two boxes")
+    np.testing.assert_allclose(positions(shown)[0], x % sides[:, None, None], atol=1e-3)
+    alone = still(system.copy_of(1), "one box")
+    np.testing.assert_allclose(positions(alone)[0, 0], x[1] % 9.0, atol=1e-3)
+
+
+class Labels(HTMLParser):
+    """The tags of a page, and what its drawings say of themselves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.labels: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag in ("svg", "canvas"):
+            self.labels.append(dict(attrs).get("aria-label") or "")
+
+
+def test_everything_said_is_escaped_and_in_its_place() -> None:
+    """Figures before the scenes where these come last; words with quotes stay inside their attributes."""
+    text = """<i>"it's" & so</i>"""
+    curves = Curves("one", text, Axis("x"), np.arange(3.0), Axis("y"), {"": np.arange(3.0)}, text)
+    systems = [still(System.create(np.eye(3)), text)] * 2
+    shown = page_of(text, text, [(text, text)], Analysis(curves=[curves], warnings=[text]), systems, [text], heading=text, last=True)
+    found = Labels()
+    found.feed(shown)
+    assert "i" not in found.tags
+    assert [tag for tag in found.tags if tag in ("svg", "canvas")] == ["svg", "canvas", "canvas"]  # the scenes come last
+    assert len(found.labels) == 3
+    assert all(text in label for label in found.labels)
+
+
+def test_what_was_left_out_of_which_run(written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(__import__("sys").modules["trajectories.report.scene"], "_SYSTEMS", 1)
+    x = np.random.default_rng(0).normal(size=(3, 2, 4, 3))
+    with H5MDReader(written(x, units=REDUCED)) as run:
+        write_report(tmp_path / "page.html", run, analyse(run), title="A run", against=run)
+        write_report(tmp_path / "alone.html", run, analyse(run), title="A run")
+    notes = re.findall(r'<p class="note">(.*?)</p>', (tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert "A run: The scene shows 1 of 2 systems." in notes
+    assert f"{run.path}: The scene shows 1 of 2 systems." in notes
+    assert '<p class="note">The scene shows 1 of 2 systems.</p>' in (tmp_path / "alone.html").read_text(encoding="utf-8")

@@ -92,6 +92,7 @@ def test_plays(opened: Callable[..., Any], kind: str) -> None:
     assert page.title == "A run"
     first = painted(page)
     assert first > 100
+    unit, last = {"charges": ("", "19"), "planets": (" years", "0.052019"), "atoms": (" ps", "19")}[kind]
     assert painted(page, "canvas[data-scene=scene1]") > 100
     clock = page.find_element("id", "clock")
     assert "frame 1 of 20" in clock.text
@@ -102,7 +103,7 @@ def test_plays(opened: Callable[..., Any], kind: str) -> None:
     page.find_element("id", "play").click()
     assert "frame 1 of 20" not in clock.text
     page.execute_script("const s = document.getElementById('frame'); s.value = s.max; s.dispatchEvent(new Event('input'))")
-    assert "frame 20 of 20" in clock.text
+    assert clock.text == f"time {last}{unit}, frame 20 of 20"
     assert painted(page) > 100
     errors = [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"]
     assert not errors
@@ -132,7 +133,9 @@ def test_keyboard_and_views(opened: Callable[..., Any]) -> None:
     canvas.send_keys(" ")
     assert page.find_element("id", "play").text == "Pause"
     canvas.send_keys(" ")
-    page.find_element("id", "system").send_keys("system 2")
+    system = page.find_element("id", "system")
+    assert system.text.split() == ["system", "0", "system", "1", "system", "2", "system", "3"]
+    system.send_keys("system 2")
     assert page.execute_script(picture) != before
 
 
@@ -191,3 +194,56 @@ def test_runs_that_are_compared_play_by_their_times(browser: Any, written: Writt
         )  # fmt: skip
         one, two = browser.execute_script(pictures)
         assert (one == two) == alike, frame
+
+
+def scene_page(browser: Any, tmp_path: Path, **shown: Any) -> Any:
+    """A page of one scene, in the browser."""
+    (tmp_path / "page.html").write_text(page("A scene", "", [], Analysis(), [shown], []), encoding="utf-8")
+    browser.get((tmp_path / "page.html").as_uri())
+    return browser
+
+
+# a scene of its own on the page's canvas, with other values in its data
+_SCENE = """
+const c = document.querySelector("canvas"), data = JSON.parse(document.getElementById("scene0").textContent);
+const s = new Scene(c, {...data, ...arguments[0]});
+"""
+
+
+def test_places(browser: Any, tmp_path: Path) -> None:
+    """Whole numbers become places again; compressed, a distance r from the middle is asinh(r / 0.2)."""
+    x = np.random.default_rng(0).normal(size=(5, 3)) + 7.0
+    shown = still(System.create(x), "five")
+    open_page, places = scene_page(browser, tmp_path, **shown), _SCENE + "return [0, 1, 2, 3, 4].map(k => s.place(0, k, [0, 0, 0]))"
+    grain = shown["span"] / shown["levels"]
+    np.testing.assert_allclose(open_page.execute_script(places, {}), x, atol=grain)
+    r = np.linalg.norm(x, axis=1, keepdims=True)
+    np.testing.assert_allclose(open_page.execute_script(places, {"compress": True}), x / r * np.arcsinh(r / 0.2), atol=5 * grain)
+
+
+def test_what_is_nearer_hides_what_is_farther(browser: Any, tmp_path: Path) -> None:
+    """Red in front of blue, whichever is first in the file; the eye is on the negative y axis."""
+    middle = (
+        _SCENE
+        + """
+        s.yaw = s.pitch = 0; s.draw();
+        return [...c.getContext("2d").getImageData(c.width / 2 + 3, c.height / 2 + 3, 1, 1).data]; """
+    )
+    for order in (1, -1):
+        x, colors = np.array([[0.0, 0, 0], [0, 2, 0]])[::order], ["#ff0000", "#0000ff"][::order]
+        red, _, blue, _ = scene_page(browser, tmp_path, **still(System.create(x), "two", colors=colors, radii=[0.5, 0.5])).execute_script(
+            middle, {}
+        )
+        assert red > blue + 50
+
+
+def test_bonds_that_break_are_not_drawn(browser: Any, tmp_path: Path) -> None:
+    shown = still(System.create([[0.0, 0, 0], [2.0, 0, 0]]), "two", bonds=[[0, 1]])
+    count = (
+        _SCENE
+        + "const p = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; return p.filter((v, k) => k % 4 == 3 && v).length"
+    )
+    opened = scene_page(browser, tmp_path, **shown)
+    several: tuple[dict[str, Any], ...] = ({"longest": 2.1}, {"longest": 1.9}, {"bonds": []})
+    bound, broken, alone = (opened.execute_script(count, more) for more in several)
+    assert bound > broken == alone

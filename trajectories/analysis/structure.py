@@ -23,7 +23,7 @@ _KINDS = 3  # of atoms whose pairs are told apart
 _BONDED = 2000  # atoms of which bonds are guessed
 _MEASURED = 2e7  # bond lengths and angles that are kept
 _METERED = 10.0  # Angstrom up to which atoms are looked at
-_BELOW = 1.0 - 1e-5  # of half a box, which MDAnalysis has in single precision
+_BELOW = 1.0 - 1e-6  # of half a box, which MDAnalysis has in single precision
 _FAR = 1e4  # Angstrom, the cell's length where it is not periodic: no image is met
 
 
@@ -50,7 +50,7 @@ def furthest(run: H5MDReader) -> float:
 def _half_way(run: H5MDReader) -> float:
     """Half of the least distance between faces of the cell in its periodic directions; in metal units at most 10 Angstrom."""
     boxes = [heights(_closed(cell, run.pbc)) for cell in run.cells.reshape(-1, 3, 3)]
-    half = _BELOW * 0.5 * float(np.min(np.array(boxes)[:, list(run.pbc)]))
+    half = 0.5 * float(np.min(np.array(boxes)[:, list(run.pbc)]))
     return min(_METERED, half) if run.units is METAL else half
 
 
@@ -84,7 +84,7 @@ def _distributions(
         for s in range(n_systems):
             cell = cells[k, s % cells.shape[1]]
             volumes[s] += abs(np.linalg.det(cell)) / n_frames
-            near, distances = self_capped_distance(x[s, chosen].astype(np.float32), reach, box=_box(cell, run.pbc))
+            near, distances = self_capped_distance(x[s, chosen].astype(np.float32), _BELOW * reach, box=_box(cell, run.pbc))
             i, j = near.T
             for name, (a, b) in inside.items():
                 # each of a sees each of b, but not itself

@@ -56,3 +56,9 @@ def test_one_that_is_correlated_throughout_has_the_least_error() -> None:
     found = [mean_and_error(correlated(stream, 100, 0.98)) for _ in range(40)]
     assert np.mean([one.least for one in found]) > 0.9
     assert not mean_and_error(correlated(stream, 100, 0.0)).least
+
+
+def test_eight_numbers_have_the_error_of_textbooks() -> None:
+    """Blocks of two would be four, whose scatter nobody knows."""
+    x = np.random.default_rng(1).normal(size=8)
+    assert block_error(x) == pytest.approx(x.std(ddof=1) / np.sqrt(8), rel=1e-12)

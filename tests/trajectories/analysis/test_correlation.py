@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from systems.units import METAL, REDUCED
 from trajectories.analysis import correlation, diffusion, mean_squared_displacement, spectrum, velocity_autocorrelation
@@ -149,3 +150,31 @@ def test_waves(written: Written) -> None:
     with H5MDReader(path) as run:
         found = velocity_autocorrelation(run, {"all": [0, 1]}, 20)["all"][:, 0]
     np.testing.assert_allclose(found / found[0], np.cos(0.3 * np.arange(21)), atol=0.02)
+
+
+def test_each_block_of_each_system_is_a_sample() -> None:
+    """Slopes of plain displacements in three blocks of two systems, and Student's interval of their mean; lags are times."""
+    x = np.random.default_rng(5).normal(size=(63, 2, 4, 3)).cumsum(0)
+    run: Any = FakeRun(x, x, 2)
+    run.times = 0.25 * np.arange(63)
+    for span, (low, high) in (((None, None), (2, 10)), ((0.75, 2.0), (3, 8))):
+        found = diffusion(run, np.arange(4), *span)
+        msd = [plain_msd(x[21 * k : 21 * (k + 1), s], high)[low:] for k in range(3) for s in range(2)]
+        slopes = [np.polyfit(0.25 * np.arange(low, high + 1), one, 1)[0] / 6.0 for one in msd]
+        within = stats.ttest_1samp(slopes, 0.0).confidence_interval(0.95)
+        assert (found.begin, found.end, found.n_blocks) == (0.25 * low, 0.25 * high, 3)
+        assert found.coefficient == pytest.approx(np.mean(slopes), rel=1e-9)
+        assert found.interval == pytest.approx(0.5 * (within.high - within.low), rel=1e-9)
+    short: Any = FakeRun(x[:39, 0], x, None)
+    short.times = np.arange(39.0)
+    assert diffusion(short, np.arange(4)).interval is None  # one block tells nothing of its scatter
+
+
+def test_displacements_far_from_the_origin() -> None:
+    """A million lengths away they are the same, to the digits that positions have left there."""
+    x = np.random.default_rng(6).normal(size=(50, 3, 3)).cumsum(0)
+    near, far = (
+        mean_squared_displacement(FakeRun(x + away, x, None), {"": np.arange(3)}, 20)[""]  # type: ignore[arg-type]
+        for away in (0.0, 1e6)
+    )
+    np.testing.assert_allclose(far, near, rtol=1e-8)

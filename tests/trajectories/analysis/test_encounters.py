@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from integrators.state import State
+from systems.system import Evaluation, System
 from systems.units import REDUCED
 from trajectories.analysis import closest_approach
-from trajectories.analysis.encounters import _all_pairs, _by_trees
+from trajectories.analysis.encounters import _all_pairs, _by_trees, encounter_curves
 from trajectories.h5md import H5MDReader
 
 Written = Callable[..., Path]
@@ -47,3 +49,21 @@ def test_refusals(written: Written) -> None:
     box = written(np.ones((2, 3, 3)).cumsum(1), cell=5 * np.eye(3), name="box.h5md")
     with H5MDReader(box) as run, pytest.raises(ValueError, match="without periodic boxes"):
         closest_approach(run)
+
+
+def test_what_is_said_of_an_ensemble(record: Callable[..., Path]) -> None:
+    """Eleven systems that slow down, so that energy goes into the field; the nearest tenth of eleven is the second nearest."""
+    stream = np.random.default_rng(2)
+    x, v, potential = stream.normal(size=(3, 11, 4, 3)), stream.normal(size=(3, 11, 4, 3)), stream.normal(size=(3, 11))
+    x[2, 5, 3] = x[2, 5, 1] + 1e-3
+    v[0] *= 3.0
+    states = [State(System.create(x[k], velocities=v[k]), 0.5 * k, k, Evaluation(potential[k], np.zeros((11, 4, 3)))) for k in range(3)]
+    with H5MDReader(record(states)) as run:
+        distances = closest_approach(run).distances
+        (nearest, exchange), (closest, changes) = encounter_curves(run)
+    assert nearest.note == "particles 1 and 3 in system 5 at time 1"
+    np.testing.assert_allclose(closest.values["nearest tenth"], np.sort(distances, 1)[:, 1], rtol=1e-12)
+    kinetic = 0.5 * (v**2).sum((2, 3))
+    assert exchange.value == pytest.approx(np.median(abs(kinetic - kinetic[0]).max(0)))
+    total = kinetic + potential
+    np.testing.assert_allclose(changes.values["total"], (total - total[0]).mean(1), atol=1e-12)

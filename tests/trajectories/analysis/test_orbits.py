@@ -14,7 +14,7 @@ from systems.potentials import Gravity
 from systems.solar import j2000
 from systems.system import System
 from systems.units import ASTRONOMICAL
-from trajectories.analysis import elements, orbits
+from trajectories.analysis import blocks, elements, orbits
 from trajectories.analysis.orbits import orbit_curves, to_ecliptic
 from trajectories.h5md import H5MDReader
 from trajectories.rollout import rollout
@@ -101,6 +101,43 @@ def test_the_ecliptic() -> None:
 
 def test_unbound_bodies_are_named(written: Callable[..., Path]) -> None:
     x = np.array([[[0.0, 0, 0], [1.0, 0, 0]]] * 3)
-    v = np.array([[0.0, 0, 0], [0, 1.0, 0]])
+    v = np.zeros((3, 2, 3))
+    v[:, 1, 1] = 0.017, 1.0, 0.017  # for one frame
     with H5MDReader(written(x, v, masses=[1.0, 1e-9], units=ASTRONOMICAL, names=["Sun", "Comet"])) as run:
         assert "Not bound at some time: Comet." in orbit_curves(run, {})[0].said
+
+
+def test_two_suns(written: Callable[..., Path]) -> None:
+    """Both masses bind: on a circle the two go at the square root of G (M + m) / a."""
+    x, v = np.zeros((2, 2, 3)), np.zeros((2, 2, 3))
+    x[:, 1, 0], v[:, 1, 1] = 2.0, np.sqrt(1.5 * ASTRONOMICAL.gravitation / 2.0)
+    with H5MDReader(written(x, v, masses=[1.0, 0.5], units=ASTRONOMICAL)) as run:
+        _, found = orbits(run, [0], [1])
+    np.testing.assert_allclose(found["a"], 2.0)
+    np.testing.assert_allclose(found["e"], 0.0, atol=1e-12)
+
+
+def test_frames_of_a_run_in_many_blocks(written: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every fourth frame, wherever a block ends."""
+    x, v = np.random.default_rng(3).normal(size=(2, 50, 3, 3))
+    with H5MDReader(written(x, v, units=ASTRONOMICAL)) as run:
+        times, whole = orbits(run, [0, 0], [1, 2])
+        monkeypatch.setattr(blocks, "block_length", lambda run, budget: 7)
+        few_times, few = orbits(run, [0, 0], [1, 2], most=13)
+    np.testing.assert_array_equal(few_times, times[::4])
+    for name, values in whole.items():
+        np.testing.assert_array_equal(few[name], values[::4])
+
+
+def test_whose_orbit_changes_most_is_said(written: Callable[..., Path]) -> None:
+    """The inner body's axis shrinks by 1 - 1 / (2 - 0.81), the outer one's grows by less; years on the axis of time."""
+    x, v = np.zeros((3, 3, 3)), np.zeros((3, 3, 3))
+    x[:, 1, 0], x[:, 2, 0] = 1.0, 4.0
+    circular = np.sqrt(ASTRONOMICAL.gravitation)
+    v[:, 1, 1], v[:, 2, 1] = circular * np.array([1.0, 0.9, 0.9]), 0.5 * circular * np.array([1.0, 1.0, 1.01])
+    path = written(x, v, masses=[1.0, 1e-12, 1e-12], units=ASTRONOMICAL, names=["Sun", "In", "Out"], spacing=182.625)
+    with H5MDReader(path) as run:
+        axes, eccentricities, _ = orbit_curves(run, {})
+    np.testing.assert_allclose(axes.x, [0.0, 0.5, 1.0], rtol=1e-14)
+    assert axes.said == "The largest change is 0.16 of its axis, In's."
+    assert eccentricities.said.startswith("In's changes most, between ")

@@ -133,17 +133,6 @@ def test_distances_are_those_of_the_second_half(written: Written) -> None:
     assert any("in the second half of the run" in note for note in said)
 
 
-def test_a_ramp_has_no_mean(written: Written) -> None:
-    stream = np.random.default_rng(4)
-    v = stream.normal(size=(100, 30, 3)) * np.sqrt(METAL.boltzmann * np.linspace(10, 110, 100) / 40.0)[:, None, None]
-    with H5MDReader(written(np.zeros((100, 30, 3)), v, species=18, masses=40.0)) as run:
-        number = analyse(run, Known(temperature=[10.0, 110.0], conserves=())).number("temperature")
-    assert number.value == pytest.approx(105.0, rel=0.1)
-    assert number.error is None
-    assert "last tenth of a ramp" in number.note
-    assert "asked 10 to 110" in number.note
-
-
 def test_systems_that_went_bad_have_no_temperature(written: Written) -> None:
     stream = np.random.default_rng(5)
     v = 0.01 * stream.normal(size=(40, 3, 9, 3))

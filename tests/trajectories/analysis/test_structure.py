@@ -2,14 +2,18 @@
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ase.build import bulk, molecule
 
-from systems.cell import minimum_image
-from trajectories.analysis import angles, bonds, radial_distribution
+from integrators.state import State
+from systems.cell import minimum_image, wrap
+from systems.system import System
+from systems.units import METAL, REDUCED
+from trajectories.analysis import angles, bonds, radial_distribution, structure
 from trajectories.analysis.structure import bond_curves, furthest, radial_distributions
 from trajectories.h5md import H5MDReader
 
@@ -120,6 +124,7 @@ def test_mdanalysis_own_trajectories(tmp_path: Path, files: tuple[str, str]) -> 
             known = u.atoms.masses > 0  # not that of a water model's fourth place
             np.testing.assert_allclose(run.masses[known], u.atoms.masses[known])
             assert run.has_velocities == (files[1] == "TRR")
+            np.testing.assert_allclose(run.charges, getattr(u.atoms, "charges", np.zeros(len(u.atoms))))
             chosen = u.select_atoms("name CA").indices
             ca = u.atoms[chosen]
             for k in (0, len(run) - 1):
@@ -138,3 +143,49 @@ def test_mdanalysis_own_trajectories(tmp_path: Path, files: tuple[str, str]) -> 
         np.testing.assert_allclose(bins, expected.bins)
         # positions a box apart have other digits in float32, and a pair may fall into the next bin
         assert abs(g * scale - expected.rdf).sum() < 1e-3 * expected.rdf.sum()
+
+
+def test_neighbours_are_those_of_one_of_the_first(written: Written) -> None:
+    """An oxygen has two hydrogens beside it, a hydrogen one oxygen."""
+    x = np.array([[[1.5, 0, 0], [0, 1.5, 0], [0, 0, 0]]])
+    with H5MDReader(written(x, species=[1, 1, 8], masses=1.0)) as run:
+        for first, second, beside in (([0, 1], [2], 1.0), ([2], [0, 1], 2.0)):
+            bins, g = radial_distribution(run, first, second, reach=3.0)
+            assert g.sum() * (bins[1] - bins[0]) == pytest.approx(beside)
+
+
+def test_half_of_a_box_but_ten_angstrom(written: Written) -> None:
+    x = np.ones((1, 2, 3)).cumsum(1)
+    for units, most in ((METAL, 10.0), (REDUCED, 15.0)):
+        with H5MDReader(written(x, cell=30.0 * np.eye(3), units=units, name=f"{units.name}.h5md")) as run:
+            assert furthest(run) == pytest.approx(most)
+
+
+def test_molecules_across_the_faces_of_a_cell_that_changes(written: Written, record: Callable[..., Path]) -> None:
+    """Folded into its box, with its atoms the other way round, a molecule has the lengths and angles that it has in free space."""
+    atoms = molecule("CH3CH2OH")
+    x = atoms.positions - atoms.positions[0]
+    states = []
+    for k, side in enumerate((9.0, 11.0)):
+        cell = side * np.eye(3)
+        system = System.create(wrap(x[::-1], cell), species=atoms.numbers[::-1], units=METAL)
+        states.append(State(replace(system, cell=cell, pbc=(True,) * 3), float(k), k))
+    assert np.ptp(states[0].system.positions, axis=0).max() > 7.0
+    with (
+        H5MDReader(record(states, name="folded.h5md")) as folded,
+        H5MDReader(written(x[None], species=atoms.numbers, masses=1.0)) as free,
+    ):
+        pairs = zip(bond_curves(folded), bond_curves(free), strict=True)
+    for one, other in pairs:
+        assert set(one.values) == set(other.values)
+        for name, values in one.values.items():
+            means = [(c.x * density).sum() * (c.x[1] - c.x[0]) for c, density in ((one, values), (other, other.values[name]))]
+            assert means[0] == pytest.approx(means[1], abs=one.x[1] - one.x[0])
+
+
+def test_how_many_frames_are_looked_at(written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the second half of forty frames ten."""
+    monkeypatch.setattr(structure, "_LOOKS", 10)
+    x = np.random.default_rng(0).uniform(0, 9, (40, 6, 3))
+    with H5MDReader(written(x, species=[1, 1, 1, 8, 8, 8], masses=1.0, cell=9.0 * np.eye(3))) as run:
+        assert radial_distributions(run)[1] == 2

