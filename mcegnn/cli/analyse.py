@@ -1,6 +1,5 @@
 """`mcegnn analyse`: what a run conserved, how fast it was, and how far planets are from JPL's."""
 
-import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mcegnn.cli.messages import mistakes, refuse_figure, refuse_folder, refuse_output, refuse_unwritable, table, told
+from mcegnn.cli.messages import mistakes, refuse_figure, refuse_folder, refuse_output, refuse_unwritable, spelled, table, told
 from mcegnn.cli.progress import progress
 from mcegnn.cli.rows import (
     against_rows,
@@ -92,7 +91,7 @@ def analyse(
             )  # fmt: skip
         compared = {} if found.forecast is None else _compared(found.forecast, limit)
         if as_json:
-            typer.echo(json.dumps(_summary(reader, found) | compared))
+            typer.echo(spelled(_summary(reader, found) | compared))
         else:
             _print(run, reader, found, compared, against)
         with mistakes():
@@ -198,10 +197,5 @@ def _summary(reader: "H5MDReader", found: "Analysis") -> dict[str, Any]:
     }
     if found.jpl is not None:
         summary["km_from_jpl"] = dict(zip(found.jpl.names, map(float, found.jpl.kilometers[-1]), strict=True))
-    # JSON knows no numbers that are not finite
-    numbers = {
-        n.key: {"value": n.value, "error": n.error, "unit": n.unit, "what": n.label, "note": n.note}
-        for n in found.numbers
-        if np.isfinite(n.value)
-    }
+    numbers = {n.key: {"value": n.value, "error": n.error, "unit": n.unit, "what": n.label, "note": n.note} for n in found.numbers}
     return summary | {"numbers": numbers, "warnings": found.warnings, "notes": found.notes}

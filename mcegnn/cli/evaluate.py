@@ -1,6 +1,5 @@
 """`mcegnn evaluate`: how well a model does on a data set's test samples."""
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mcegnn.cli.messages import mistakes, refuse_figure, table, told
+from mcegnn.cli.messages import mistakes, refuse_figure, spelled, table, told
 
 if TYPE_CHECKING:
     from mcegnn.models.store import Stored
@@ -95,7 +94,7 @@ def _of_dynamics(
         "q99": q99, "largest": float(found.max()), "samples": len(found), "seconds": seconds, **floors(chosen, options),
     }  # fmt: skip
     if as_json:
-        typer.echo(json.dumps(result))
+        typer.echo(spelled(result))
     else:
         rows = [(name.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value)) for name, value in result.items()]
         table(f"{model} on {data}", rows)
@@ -138,7 +137,7 @@ def _of_property(stored: "Stored", model: str, data: str, validation: bool, as_j
 def _tell(title: str, errors: dict[str, float], more: dict[str, Any], as_json: bool) -> None:
     """Errors in eV and Angstrom, in thousandths of them where people read, and what they are of."""
     if as_json:
-        typer.echo(json.dumps({**errors, **more}))
+        typer.echo(spelled({**errors, **more}))
         return
     units = {"force": "meV/Angstrom", "stress": "meV/Angstrom^3"}
     rows = [(name.replace("_", " "), f"{1e3 * value:.4g} {units.get(name.partition('_')[0], 'meV')}") for name, value in errors.items()]

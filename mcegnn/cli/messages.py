@@ -2,6 +2,8 @@
 
 import errno
 import functools
+import json
+import math
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -145,6 +147,19 @@ def table(title: str, rows: Sequence[tuple[str, ...]], header: Sequence[str] = (
     for row in rows:
         shown.add_row(*(Text(cell) for cell in row))  # a name is no markup
     Console().print(shown)
+
+
+def spelled(values: Any) -> str:
+    """JSON, which knows no numbers that are not finite: they are null."""
+    return json.dumps(_finite(values), allow_nan=False)
+
+
+def _finite(values: Any) -> Any:
+    if isinstance(values, dict):
+        return {key: _finite(value) for key, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [_finite(value) for value in values]
+    return None if isinstance(values, float) and not math.isfinite(values) else values
 
 
 def size(n_bytes: float) -> str:
