@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -34,13 +33,7 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
     @cache
     def run(name: str) -> Any:
         notebook, folder = stored(name), tmp_path_factory.mktemp(name)
-        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(folder)}}).execute(env=environment)
-        finally:  # the client leaves some of its own, which would swallow the Ctrl-C of other tests
-            signal.set_wakeup_fd(-1)
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
+        NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(folder)}}).execute(env=environment)
         return notebook
 
     return run

@@ -204,6 +204,8 @@ def test_ctrl_c_waits_for_the_end_of_closing(tmp_path: Path, random_state: Calla
         signal.raise_signal(signal.SIGINT)
         return write(self, data)
 
+    # on a slow machine a second may pass, and the frame be flushed before it is closed
+    monkeypatch.setattr(trajectories.writer, "time", SimpleNamespace(monotonic=lambda: 100.0))
     writer = H5MDWriter(tmp_path / "run.h5md", state.system)
     writer.write(state)
     monkeypatch.setattr(DurableFile, "write", interrupted)
