@@ -221,7 +221,9 @@ def series(file: h5py.File) -> Iterator[h5py.Dataset]:
 
 
 def whole_frames(file: h5py.File) -> int:
-    """How many frames every dataset holds; KeyError, saying what, where something is missing."""
+    """How many frames every dataset holds; EOFError before there is any, KeyError, saying what, where something is missing."""
+    if GROUP in file and "parameters/provenance" in file and set(file[GROUP]) <= {"box"}:
+        raise EOFError("a file that was begun")
     wanted = [f"{GROUP}/{name}/value" for name in ("position", "velocity", "species", "mass", "charge", "box/edges", "box/pbc")]
     wanted += [f"{GROUP}/position/step", f"{GROUP}/position/time", OBSERVABLES, "parameters/units", "parameters/provenance"]
     for name in wanted:

@@ -38,6 +38,9 @@ class H5MDReader:
             self._n_frames = whole_frames(self._file)
             self.units = BY_NAME[self._file["parameters/units"].attrs["name"]]
             whole = sealed(self._file)
+        except EOFError:
+            self._file.close()
+            raise ValueError(f"{path} holds no frames yet") from None
         except Exception as error:  # HDF5 has many kinds for a damaged file
             self._file.close()
             what = "not a trajectory written by mcegnn, or a damaged one" if isinstance(error, KeyError) else "damaged"

@@ -34,7 +34,8 @@ def against_rows(found: dict[str, float], units: Any, n_systems: int | None) -> 
 
 def took(timing: dict[str, float]) -> str:
     """Seconds and speed in words."""
-    return f"{timing['seconds']:.2f} s, {timing['steps_per_second']:,.0f} steps a second once started"
+    speed = timing["steps_per_second"]  # nothing where all of it was over at once
+    return f"{timing['seconds']:.2f} s" + (f", {speed:,.0f} steps a second once started" if speed else "")
 
 
 def timing_rows(reader: Any) -> list[tuple[str, ...]]:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from integrators.state import State
+from systems.system import System
 from trajectories.h5md import GROUP, H5MDReader
 from trajectories.writer import H5MDWriter
 
@@ -39,6 +40,13 @@ def test_refuses_what_is_no_hdf5(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "foreign.h5md"
     path.write_bytes(content)
     assert_refused(path, "is not an HDF5 file, or a damaged one")
+
+
+def test_refuses_what_has_only_begun(tmp_path: Path) -> None:
+    """A writer that was closed, or stopped, before its first frame."""
+    path = tmp_path / "empty.h5md"
+    H5MDWriter(path, System.create(np.zeros((2, 3)))).close()
+    assert_refused(path, "holds no frames yet")
 
 
 def test_refuses_other_peoples_hdf5(tmp_path: Path) -> None:
