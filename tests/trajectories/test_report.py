@@ -192,9 +192,9 @@ def test_what_was_left_out_of_which_run(written: Written, tmp_path: Path, monkey
     monkeypatch.setattr(__import__("sys").modules["trajectories.report.scene"], "_SYSTEMS", 1)
     x = np.random.default_rng(0).normal(size=(3, 2, 4, 3))
     with H5MDReader(written(x, units=REDUCED)) as run:
-        write_report(tmp_path / "page.html", run, analyse(run), title="A run", against=run)
+        write_report(tmp_path / "page.html", run, analyse(run), title="learned.h5md", against=run)
         write_report(tmp_path / "alone.html", run, analyse(run), title="A run")
     notes = re.findall(r'<p class="note">(.*?)</p>', (tmp_path / "page.html").read_text(encoding="utf-8"))
-    assert "A run: The scene shows 1 of 2 systems." in notes
+    assert "learned.h5md: The scene shows 1 of 2 systems." in notes
     assert f"{run.path}: The scene shows 1 of 2 systems." in notes
     assert '<p class="note">The scene shows 1 of 2 systems.</p>' in (tmp_path / "alone.html").read_text(encoding="utf-8")

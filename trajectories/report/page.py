@@ -32,7 +32,7 @@ def page(
         f"<h2>Numbers</h2>{_table(numbers)}" if numbers else "",
         f'<h2>Figures</h2><div class="figures">{"".join(_figure(curves) for curves in analysis.curves)}</div>' if analysis.curves else "",
         shown if last else "",
-        "".join(f'<p class="note">{_text(note[:1].upper() + note[1:])}{"" if note.endswith(".") else "."}</p>' for note in notes),
+        "".join(f'<p class="note">{_text(_sentence(note))}</p>' for note in notes),
         f"<h2>What was run</h2>{_table(rows)}",
     ]
     return (
@@ -50,6 +50,12 @@ def _asset(name: str) -> str:
 
 def _text(text: str) -> str:
     return html.escape(text, quote=True)
+
+
+def _sentence(note: str) -> str:
+    """With a capital, unless it begins with the name of a file, and a full stop."""
+    capital = note[:1].upper() + note[1:] if note.split(" ")[0].isalpha() else note
+    return capital if note.endswith(".") else f"{capital}."
 
 
 def _table(rows: Rows) -> str:
