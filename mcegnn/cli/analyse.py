@@ -183,14 +183,15 @@ def _compared(error: "ForecastError", limit: float) -> dict[str, dict[str, float
 def _summary(reader: "H5MDReader", found: "Analysis") -> dict[str, Any]:
     import numpy as np
 
+    metal = reader.units.name == "metal"  # whose own unit of time nobody knows
     drifts = {} if found.conservation is None else conserved(found.conservation, reader)
     largest = {name: np.abs(values).max(0) for name, values in drifts.items()}
     summary: dict[str, Any] = {
         "frames": len(reader),
         "n_systems": reader.n_systems,
         "n_particles": reader.n_particles,
-        "time": float(reader.times[-1]),
-        "time_unit": reader.units.time,
+        "time": float(reader.times[-1]) / (reader.units.convert(1.0, "ps") if metal else 1.0),
+        "time_unit": "ps" if metal else reader.units.time,
         "timing": timings(reader),
         "lost_systems": lost_of(reader),
         **{f"{name}_drift": {"median": float(np.median(v)), "largest": float(v.max())} for name, v in largest.items()},

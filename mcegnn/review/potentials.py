@@ -58,7 +58,7 @@ def look(
         atom = int(lengths[first : structures.starts[k + 1]].argmax())
         label = (
             f"Structure {k} of the {part}: energy off by {1e3 * off.energies[k]:,.1f} meV, forces by {1e3 * forces[k]:,.0f} meV/Angstrom; "
-            f"most on atom {atom}, {symbols[first + atom]} (in a ring), by {1e3 * lengths[first + atom]:,.0f}"
+            f"most on atom {atom}, {symbols[first + atom]} (circled), by {1e3 * lengths[first + atom]:,.0f}"
         )
         worst.append(still(structures.system(int(k)), label, marked=atom))
     return worst

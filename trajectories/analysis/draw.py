@@ -56,8 +56,11 @@ def thinned(x: np.ndarray, y: np.ndarray, most: int = _POINTS) -> tuple[np.ndarr
 
 def draw(curves: Curves, axes: Any) -> None:
     """Curves into matplotlib axes, with their units on both."""
+    logarithmic = curves.y_axis.logarithmic and _spread(curves) > _DECADE
     for k, (name, y) in enumerate(curves.values.items()):
         x, y, color = np.asarray(curves.x), np.asarray(y, dtype=float), COLORS[k % len(COLORS)]
+        if logarithmic:
+            y = np.where(y > 0, y, np.nan)  # zero has no logarithm, as where nothing has drifted yet
         if curves.line:
             # beyond the colours there are, lines are broken in another way
             few = "." if np.isfinite(y).sum() <= _FEW else None  # a line takes two points to be seen
@@ -71,7 +74,7 @@ def draw(curves: Curves, axes: Any) -> None:
         axes.axvline(at, color="gray", lw=0.9, ls=":", label=name)
     if curves.x_axis.logarithmic:
         axes.set_xscale("log")
-    if curves.y_axis.logarithmic and _spread(curves) > _DECADE:
+    if logarithmic:
         axes.set_yscale("log")
     axes.set(xlabel=str(curves.x_axis), ylabel=str(curves.y_axis))
     n = sum(bool(name) for name in curves.values) + len(curves.marks)

@@ -41,10 +41,10 @@ def write_netcdf(analysis: Analysis, path: str | Path) -> None:
 
     with netcdf_file(str(path), "w") as file:
         for n in analysis.numbers:
-            setattr(file, n.key, n.value)
+            setattr(file, n.key, np.float64(n.value))  # else single precision
             setattr(file, f"{n.key}_unit", n.unit.encode())
             if n.error is not None:
-                setattr(file, f"{n.key}_error", n.error)
+                setattr(file, f"{n.key}_error", np.float64(n.error))
         for curves in analysis.curves:
             _write(file, curves)
 

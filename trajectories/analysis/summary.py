@@ -96,7 +96,7 @@ def _planets(run: H5MDReader, known: Known, found: Analysis) -> None:
         found.numbers.append(Number(f"from_jpl_{name}", f"{name}, from JPL DE440 at the end", float(km), "km"))
     if len(distance.times) > 1:
         said = f"At the end {last.min():.3g} km ({distance.names[last.argmin()]}) to {last.max():.3g} km ({distance.names[last.argmax()]})."
-        values = dict(zip(distance.names, np.where(distance.kilometers > 0, distance.kilometers, np.nan).T, strict=True))
+        values = dict(zip(distance.names, distance.kilometers.T, strict=True))
         axis = Axis("distance", "km", True)
         found.curves.append(Curves("jpl", "Distance to JPL DE440", Axis("time", "years"), distance.times / 365.25, axis, values, said))
 
@@ -166,7 +166,7 @@ def forecast_curves(error: ForecastError, run: H5MDReader, tolerance: float, fou
     note = "" if run.n_systems is None else "median over systems"
     found.numbers.append(Number("forecast_error", "error of positions at the end", float(np.median(last)), length, note=note))
     found.numbers.append(Number("valid_time", f"within {tolerance:g} {length}".rstrip() + " for", until, axis.unit, note=note))
-    columns = np.where(error.errors > 0, error.errors, np.nan)
+    columns = error.errors
     values = (
         {"": columns[:, 0]}
         if columns.shape[1] == 1

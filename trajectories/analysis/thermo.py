@@ -74,10 +74,8 @@ def conserved(run: H5MDReader, known: Known, into: Analysis) -> None:
     if len(run) > 1 and any(largest.any() for largest in values.values()):
         worst = ", ".join(f"{name} {largest.max():.2g}" for name, largest in values.items())
         of = "the worst of all systems" if run.n_systems else "relative"
-        # zero has no logarithm: at the start nothing has drifted yet
-        shown = {name: np.where(largest > 0, largest, np.nan) for name, largest in values.items()}
         into.curves.append(
-            Curves("conserved", "Conserved quantities", axis, times, Axis("relative drift", "", True), shown, f"Largest, {of}: {worst}.")
+            Curves("conserved", "Conserved quantities", axis, times, Axis("relative drift", "", True), values, f"Largest, {of}: {worst}.")
         )
     energy = found.get("energy")
     if run.units is ASTRONOMICAL and energy is not None and abs(energy).max() > _ORBITS:

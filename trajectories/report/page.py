@@ -54,7 +54,8 @@ def _text(text: str) -> str:
 
 def _sentence(note: str) -> str:
     """With a capital, unless it begins with the name of a file, and a full stop."""
-    capital = note[:1].upper() + note[1:] if note.split(" ")[0].isalpha() else note
+    first = note.split(" ")[0]
+    capital = note if "." in first or "/" in first else note[:1].upper() + note[1:]
     return capital if note.endswith(".") else f"{capital}."
 
 
