@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mcegnn.cli.messages import mistakes, refuse_figure, refuse_folder, refuse_output, refuse_unwritable, spelled, table, told
+from mcegnn.cli.messages import (
+    mistakes,
+    refuse_ending,
+    refuse_figure,
+    refuse_folder,
+    refuse_output,
+    refuse_unwritable,
+    spelled,
+    table,
+    told,
+)
 from mcegnn.cli.progress import progress
 from mcegnn.cli.rows import (
     against_rows,
@@ -75,6 +85,7 @@ def analyse(
                 refuse_folder(folder, ending, force)
         if netcdf is not None:
             refuse_output(netcdf, force, run)
+            refuse_ending(netcdf, ".nc", ".cdf")
             refuse_unwritable(netcdf)
         if figure is not None:
             refuse_figure(figure, force)
@@ -122,6 +133,9 @@ def opened(run: Path, topology: Path | None, quiet: bool) -> "Iterator[H5MDReade
     from trajectories.foreign import OURS, import_trajectory
     from trajectories.h5md import H5MDReader
 
+    if run.is_dir():
+        with mistakes():
+            raise ValueError(f"{run} is a folder; name a run in it, or of a training make the page with mcegnn report {run}")
     if topology is None and run.suffix in OURS:
         with mistakes():
             reader = H5MDReader(run)

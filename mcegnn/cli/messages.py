@@ -64,6 +64,12 @@ def refuse_output(path: Path, force: bool, source: Path | None = None) -> None:
         raise FileExistsError(17, "File exists", str(path))
 
 
+def refuse_ending(path: Path, *endings: str) -> None:
+    """ValueError where the file's name would mislead about what is in it."""
+    if path.suffix not in endings:
+        raise ValueError(f"{path} would be a {endings[0]} file of a misleading name; end it in {' or '.join(endings)}")
+
+
 def refuse_folder(path: Path, pattern: str, force: bool) -> None:
     """ValueError or OSError where files cannot be written into a folder, which need not be there, or some like them are there already."""
     if path.exists() and not path.is_dir():

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from mcegnn.cli.analyse import beside, opened
-from mcegnn.cli.messages import mistakes, refuse_output, refuse_unwritable, size, told
+from mcegnn.cli.messages import mistakes, refuse_ending, refuse_output, refuse_unwritable, size, told
 from mcegnn.cli.progress import progress
 from mcegnn.cli.rows import known_of, lost_rows, run_of, timing_rows
 
@@ -52,6 +52,7 @@ def report(
     path = run.with_suffix(".html") if output is None else output
     with mistakes():
         refuse_output(path, force, run)
+        refuse_ending(path, ".html", ".htm")
         refuse_unwritable(path)
         if tolerance is not None and against is None:
             raise ValueError("--tolerance goes with --against RUN")
@@ -73,6 +74,7 @@ def _of_training(folder: Path, output: Path | None, force: bool, quiet: bool) ->
         raise FileNotFoundError(f"{folder} is a folder without a training's {LAST}; name a run's file, or the folder of mcegnn train")
     path = folder / REPORT if output is None else output
     refuse_output(path, force)
+    refuse_ending(path, ".html", ".htm")
     refuse_unwritable(path)
     options, saved = resumed(folder)
     trainer, record = made(options, None, None, quiet=True)

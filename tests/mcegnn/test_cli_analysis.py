@@ -187,3 +187,11 @@ def test_a_reference_of_another_program(succeed: Run, refuse: Run, structures: P
     assert "error of positions at the end  0" in out
     succeed("report", "run.h5md", "--against", "run.h5md", "-o", "same.html")
     refuse("--tolerance goes with --against", "report", "run.h5md", "-o", "other.html", "--tolerance", 1)
+
+
+def test_names_that_would_mislead(succeed: Run, refuse: Run, structures: Path) -> None:
+    succeed("rollout", "argon.xyz", *LENNARD_JONES, "--temperature", "80 K", "--steps", 4, "--every", 2, "-o", "run.h5md")
+    refuse("out.csv would be a .nc file of a misleading name; end it in .nc or .cdf", "analyse", "run.h5md", "--netcdf", "out.csv")
+    refuse("out.pdf would be a .html file of a misleading name", "report", "run.h5md", "-o", "out.pdf")
+    Path("training").mkdir()
+    refuse("training is a folder; name a run in it, or of a training make the page with mcegnn report", "analyse", "training")
