@@ -5,27 +5,23 @@ from typing import Any
 import numpy as np
 
 from mcegnn.datasets.split import Samples
-from mcegnn.losses import ERRORS
-from mcegnn.review.shares import exceeded, parity
+from mcegnn.review.shares import WORST, exceeded, parity
 from mcegnn.training.options import TaskOptions
-from mcegnn.training.scoring import floors, forecast
+from mcegnn.training.scoring import errors_of, floors, forecast
 from systems.system import System
 from trajectories.analysis.draw import COLORS
 from trajectories.analysis.results import Analysis, Number
 from trajectories.report import still
 
-_WORST = 10
-
 
 def look(model: Any, samples: Samples, options: TaskOptions, part: str, found: Analysis) -> list[dict[str, Any]]:
     """Numbers and curves into ``found``; the worst samples are returned as scenes, each true place joined with the predicted one."""
     before, true = samples.before.positions, samples.after.positions
-    predicted = forecast(model, samples, options).positions
-    errors = ERRORS[options.error](predicted, true, before).mean(-1)
+    end = forecast(model, samples, options)
+    predicted, errors = end.positions, errors_of(end, samples, options)
     finite = np.isfinite(errors)
     if not finite.all():
         found.warnings.append(f"{(~finite).sum():,} of {len(errors):,} forecasts of the {part} are not finite.")
-        errors = np.where(finite, errors, np.inf)
     for name, value in (("mean", errors.mean()), ("median", np.median(errors)), ("largest", errors.max())):
         note = f"{name} of {len(errors):,} samples"
         found.numbers.append(Number(f"{part}_{name}", f"{part}, {options.error}", float(value), note=note))
@@ -36,7 +32,7 @@ def look(model: Any, samples: Samples, options: TaskOptions, part: str, found: A
         parity("parity", f"Displacements, {part}", "displacement", length, (true - before).ravel(), (predicted - before).ravel()),
         exceeded("errors", f"Errors, {part}", {"": errors[finite]}, ""),
     ]
-    ranked = np.argsort(np.where(finite, -errors, np.inf), kind="stable")[: min(_WORST, int(finite.sum()))]
+    ranked = np.argsort(np.where(finite, -errors, np.inf), kind="stable")[: min(WORST, int(finite.sum()))]
     return [_both(samples, predicted, int(k), f"Sample {k} of the {part}: {options.error} {errors[k]:.3g}") for k in ranked]
 
 

@@ -7,12 +7,11 @@ import numpy as np
 
 from mcegnn.datasets.structures import Structures
 from mcegnn.models.potential import ConservativePotential
-from mcegnn.review.shares import exceeded, parity
+from mcegnn.review.shares import WORST, exceeded, parity
 from mcegnn.training.prediction import differences, measures_of
 from trajectories.analysis.results import Analysis, Number
 from trajectories.report import still
 
-_WORST = 10
 _SAID = {
     "energy_mae": ("energy", "mean absolute error", "meV"),
     "energy_rmse": ("energy", "root mean square error", "meV"),
@@ -53,7 +52,7 @@ def look(
     each = forces + energy_weight * abs(off.energies) / sizes
     lengths = np.linalg.norm(off.forces, axis=1)
     worst = []
-    for k in np.argsort(-each, kind="stable")[:_WORST]:
+    for k in np.argsort(-each, kind="stable")[:WORST]:
         first = int(structures.starts[k])
         atom = int(lengths[first : structures.starts[k + 1]].argmax())
         label = (

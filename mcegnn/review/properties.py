@@ -7,12 +7,10 @@ import numpy as np
 
 from mcegnn.datasets.molecules import Molecules
 from mcegnn.models.property import PropertyModel
-from mcegnn.review.shares import exceeded, parity
+from mcegnn.review.shares import WORST, exceeded, parity
 from mcegnn.training.properties import residuals
 from trajectories.analysis.results import Analysis, Number
 from trajectories.report import still
-
-_WORST = 10
 
 
 def look(
@@ -43,7 +41,7 @@ def look(
         exceeded("errors", f"Errors of {name}, {part}", holding, "meV"),
     ]
     worst = []
-    for k in np.argsort(-errors, kind="stable")[:_WORST]:
+    for k in np.argsort(-errors, kind="stable")[:WORST]:
         label = f"Molecule {k} of the {part}: {name} {true[k]:.5g} eV, off by {1e3 * off[k]:,.1f} meV"
         worst.append(still(molecules.system(int(k)), label))
     return worst

@@ -6,6 +6,7 @@ import numpy as np
 
 from trajectories.analysis.results import Axis, Curves
 
+WORST = 10  # samples that are shown
 _DRAWN = 200_000  # points of a parity plot
 
 

@@ -51,7 +51,11 @@ def refuse_unfit(model: Any, samples: Samples) -> None:
 
 def errors(model: Any, samples: Samples, options: TaskOptions) -> np.ndarray:
     """The task's error of the forecast, sample by sample; infinite where the forecast is not finite."""
-    end = forecast(model, samples, options)
+    return errors_of(forecast(model, samples, options), samples, options)
+
+
+def errors_of(end: System, samples: Samples, options: TaskOptions) -> np.ndarray:
+    """The same of a forecast that is there already."""
     found = ERRORS[options.error](end.positions, samples.after.positions, samples.before.positions).mean(-1)
     return np.where(np.isfinite(found), found, np.inf)
 

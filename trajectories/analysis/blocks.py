@@ -7,6 +7,7 @@ import numpy as np
 from trajectories.h5md import H5MDReader
 
 BLOCK = 2**25  # bytes
+SYSTEMS = 8  # of an ensemble, where each is looked at one by one
 _SPARSE = 8  # frames apart, from where on they are read one by one
 Group = Sequence[int] | np.ndarray  # numbers of particles
 
@@ -27,6 +28,16 @@ def blocks(run: H5MDReader, element: str, budget: int = BLOCK) -> Iterator[tuple
 def settled(run: H5MDReader) -> int:
     """The frame from which on means are taken: half of a run is left to come to equilibrium."""
     return len(run) // 2
+
+
+def some_systems(run: H5MDReader) -> int:
+    """How many systems are looked at where it is done one by one: at most eight."""
+    return min(SYSTEMS, run.n_systems or 1)
+
+
+def spacing(times: np.ndarray) -> float:
+    """The mean time from one frame to the next: of two alone other programs' single precision leaves no digits."""
+    return float(times[-1] - times[0]) / (len(times) - 1)
 
 
 def single_frames(run: H5MDReader, element: str, frames: slice) -> Iterator[tuple[int, np.ndarray]]:

@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 from scipy import fft, special
 
-from trajectories.analysis.blocks import Group
+from trajectories.analysis.blocks import Group, spacing
 from trajectories.h5md import H5MDReader
 
 BUDGET = 2**28  # bytes that a block and its transforms may take
@@ -179,21 +179,21 @@ def diffusion(
     n, n_systems = len(run), run.n_systems or 1
     if n < _SHORTEST:
         raise ValueError(f"a diffusion coefficient takes at least {_SHORTEST} frames, not {n}")
-    spacing = float(run.times[-1] - run.times[0]) / (n - 1)
+    apart = spacing(run.times)
     n_blocks = max(1, min(_BLOCKS, n // _SHORTEST))
     length = n // n_blocks
     most = longest_lag(run, length)
-    low = max(1, length // 10) if begin is None else max(1, round(begin / spacing))
-    high = most if end is None else round(end / spacing)
+    low = max(1, length // 10) if begin is None else max(1, round(begin / apart))
+    high = most if end is None else round(end / apart)
     if not low < high <= most:
-        raise ValueError(f"the lags to be fitted must lie between {spacing:.4g} and {most * spacing:.4g}, the beginning before the end")
+        raise ValueError(f"the lags to be fitted must lie between {apart:.4g} and {most * apart:.4g}, the beginning before the end")
     lags = np.arange(low, high + 1)
     slopes, curves = [], []
     for k in range(n_blocks):
         block = slice(k * length, (k + 1) * length)
         msd = mean_squared_displacement(run, {"": group}, high, block, about_center=about_center)[""]
         curves.append(msd.mean(1))
-        slopes += [np.polyfit(lags * spacing, msd[low:, s], 1)[0] / 6.0 for s in range(n_systems)]
+        slopes += [np.polyfit(lags * apart, msd[low:, s], 1)[0] / 6.0 for s in range(n_systems)]
     mean = np.mean(curves, 0)
     grown = np.log(np.maximum(mean[low:], 1e-300))
 
@@ -206,7 +206,7 @@ def diffusion(
     interval = None
     if len(samples) >= 3:
         interval = float(special.stdtrit(len(samples) - 1, 0.975) * samples.std(ddof=1) / np.sqrt(len(samples)))
-    return Diffusion(float(samples.mean()), interval, low * spacing, high * spacing, power(slice(None)), powers, float(mean[-1]), n_blocks)
+    return Diffusion(float(samples.mean()), interval, low * apart, high * apart, power(slice(None)), powers, float(mean[-1]), n_blocks)
 
 
 def spectrum(autocorrelation: np.ndarray, spacing: float) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from systems.units import METAL
 from trajectories.analysis import correlation
+from trajectories.analysis.blocks import spacing
 from trajectories.analysis.results import Analysis, Axis, Curves, Number
 from trajectories.analysis.thermo import time_axis
 from trajectories.h5md import H5MDReader
@@ -21,7 +22,7 @@ _CENTIMETERS = 33.35640951981521  # 1/cm in one cycle per ps
 def displacement(run: H5MDReader, groups: dict[str, np.ndarray], n_lags: int, found: Analysis, told: Callable[[str, float], None]) -> None:
     """Mean squared displacements of groups of particles, and the diffusion coefficients of those that diffuse."""
     times, center = time_axis(run)[1], not run.frozen and run.n_particles > 1
-    lags = _spacing(times) * np.arange(n_lags + 1)
+    lags = spacing(times) * np.arange(n_lags + 1)
     msd = correlation.mean_squared_displacement(
         run, groups, n_lags, told=lambda n: told("displacements", n / len(run)), about_center=center
     )
@@ -65,21 +66,16 @@ def _no_diffusion(run: H5MDReader, d: correlation.Diffusion) -> str:
         return f"{powers}, so the particles do not diffuse"
     if d.power > _POWERS[1] or max(d.powers) > _PARTS[1]:
         return f"{powers}, so the frames end before they diffuse"
-    spacing = float(np.mean(abs(np.linalg.det(run.cells.reshape(-1, 3, 3)))) / run.n_particles) ** (1 / 3)
-    if d.displacement < (_HOPS * spacing) ** 2:
+    between = float(np.mean(abs(np.linalg.det(run.cells.reshape(-1, 3, 3)))) / run.n_particles) ** (1 / 3)
+    if d.displacement < (_HOPS * between) ** 2:
         return f"the particles move by less than {_HOPS:g} of their mean distance, as they do where they only rattle"
     return ""
-
-
-def _spacing(times: np.ndarray) -> float:
-    """The time from one frame to the next, of which other programs' single precision leaves a difference of two without digits."""
-    return float(times[-1] - times[0]) / (len(times) - 1)
 
 
 def vibrations(run: H5MDReader, groups: dict[str, np.ndarray], n_lags: int, found: Analysis, told: Callable[[str, float], None]) -> None:
     """Velocity autocorrelation, and in metal units the vibrational density of states, with what to doubt in it."""
     axis, times = time_axis(run)
-    spacing = _spacing(times)
+    apart = spacing(times)
     weights = None if "masses" in run.missing else run.masses
     vacf = correlation.velocity_autocorrelation(
         run, groups, n_lags, weights, told=lambda n: told("velocities", n / len(run)), about_center=not run.frozen and run.n_particles > 1
@@ -89,7 +85,7 @@ def vibrations(run: H5MDReader, groups: dict[str, np.ndarray], n_lags: int, foun
         found.notes.append("no velocity autocorrelation: nothing moves")
         return
     shown = {name: values / values[0] for name, values in means.items()}
-    lags = spacing * np.arange(n_lags + 1)
+    lags = apart * np.arange(n_lags + 1)
     first = next(iter(shown.values()))
     crossing = np.flatnonzero(first <= 0)
     said = f"It first passes zero at {lags[crossing[0]]:.3g} {axis.unit}.".replace(" .", ".") if len(crossing) else "It stays above zero."
@@ -105,37 +101,37 @@ def vibrations(run: H5MDReader, groups: dict[str, np.ndarray], n_lags: int, foun
         )
     )
     if run.units is METAL:
-        found.curves.append(_spectrum(means, spacing, n_lags))
-        found.notes += _doubts(run, spacing, n_lags)
+        found.curves.append(_spectrum(means, apart, n_lags))
+        found.notes += _doubts(run, apart, n_lags)
 
 
-def _spectrum(means: dict[str, np.ndarray], spacing: float, n_lags: int) -> Curves:
+def _spectrum(means: dict[str, np.ndarray], apart: float, n_lags: int) -> Curves:
     """The vibrational density of states of each group, in units of the first one's highest peak."""
     spectra = {}
     for name, values in means.items():
-        frequencies, spectra[name] = correlation.spectrum(values, spacing)
+        frequencies, spectra[name] = correlation.spectrum(values, apart)
     numbers = frequencies * _CENTIMETERS
     within = numbers <= _STRETCH
     numbers, spectra = numbers[within], {name: power[within] for name, power in spectra.items()}
     total = next(iter(spectra.values()))
     tops = ", ".join(f"{top:.0f}" for top in peaks(numbers, total)[:6])
     said = f"Highest peaks at {tops} 1/cm" if tops else "No peaks"
-    said += f"; a line is {_CENTIMETERS / (n_lags * spacing):.2g} 1/cm wide."
+    said += f"; a line is {_CENTIMETERS / (n_lags * apart):.2g} 1/cm wide."
     shown = {name: power / total.max() for name, power in spectra.items()}
     axis = Axis("wavenumber", "1/cm")
     return Curves("spectrum", "Vibrational density of states", axis, numbers, Axis("power an atom, relative"), shown, said)
 
 
-def _doubts(run: H5MDReader, spacing: float, n_lags: int) -> list[str]:
+def _doubts(run: H5MDReader, apart: float, n_lags: int) -> list[str]:
     """What makes lines of the spectrum appear where no vibration is."""
     said = []
     turns = 0.0 if any(run.pbc) else turning(run) * METAL.convert(1.0, "ps") * _CENTIMETERS
-    if turns * n_lags * spacing > _CENTIMETERS:  # more than the width of a line
+    if turns * n_lags * apart > _CENTIMETERS:  # more than the width of a line
         said.append(f"the particles turn as a whole, which splits lines of the spectrum in two, up to {turns:.2g} 1/cm to either side")
-    highest = 0.5 * _CENTIMETERS / spacing
+    highest = 0.5 * _CENTIMETERS / apart
     if highest < _STRETCH:
         said.append(
-            f"frames are {1000 * spacing:.3g} fs apart, so vibrations above {highest:.0f} 1/cm appear at lower wavenumbers; keep frames "
+            f"frames are {1000 * apart:.3g} fs apart, so vibrations above {highest:.0f} 1/cm appear at lower wavenumbers; keep frames "
             "more often"
         )
     return said

@@ -2,13 +2,12 @@
 
 import numpy as np
 
-from trajectories.analysis.blocks import Group, single_frames
+from trajectories.analysis.blocks import Group, single_frames, some_systems
 from trajectories.analysis.results import Axis, Curves
 from trajectories.analysis.thermo import over_systems, time_axis
 from trajectories.h5md import H5MDReader
 
 _LOOKS = 10_000  # frames, of all systems together
-_SYSTEMS = 8  # of an ensemble
 
 
 def deviations(run: H5MDReader, group: Group, frames: slice = slice(None)) -> np.ndarray:
@@ -18,7 +17,7 @@ def deviations(run: H5MDReader, group: Group, frames: slice = slice(None)) -> np
     """
     from MDAnalysis.analysis.rms import rmsd
 
-    weights, n_systems = run.masses[group], min(_SYSTEMS, run.n_systems or 1)
+    weights, n_systems = run.masses[group], some_systems(run)
     start = run.frames("position", 0).reshape(-1, run.n_particles, 3)[:, group]
     found = [
         [rmsd(x[s, group], start[s], weights=weights, superposition=True) for s in range(n_systems)]
@@ -29,7 +28,7 @@ def deviations(run: H5MDReader, group: Group, frames: slice = slice(None)) -> np
 
 def deviation_curve(run: H5MDReader, group: Group) -> Curves:
     """The same against time."""
-    every = max(1, -(-len(run) * min(_SYSTEMS, run.n_systems or 1) // _LOOKS))
+    every = max(1, -(-len(run) * some_systems(run) // _LOOKS))
     values = deviations(run, group, slice(None, None, every))
     axis, times = time_axis(run)
     unit = f" {run.units.length}".rstrip()

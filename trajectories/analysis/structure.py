@@ -12,13 +12,12 @@ import numpy as np
 
 from systems.cell import heights
 from systems.units import METAL
-from trajectories.analysis.blocks import Group, settled, single_frames
+from trajectories.analysis.blocks import SYSTEMS, Group, settled, single_frames, some_systems
 from trajectories.analysis.results import Axis, Curves
 from trajectories.h5md import H5MDReader
 
 _PAIRS = 3e7  # distances that are looked at in all frames together
 _LOOKS = 10_000  # frames, of all systems together
-_SYSTEMS = 8  # of an ensemble
 _KINDS = 3  # of atoms whose pairs are told apart
 _BONDED = 2000  # atoms of which bonds are guessed
 _MEASURED = 2e7  # bond lengths and angles that are kept
@@ -76,7 +75,7 @@ def _distributions(
 
     chosen = np.unique(np.concatenate([np.asarray(group) for both in pairs.values() for group in both]))
     inside = {name: (np.isin(chosen, a), np.isin(chosen, b)) for name, (a, b) in pairs.items()}
-    edges, n_systems = np.linspace(0.0, reach, n_bins + 1), min(_SYSTEMS, run.n_systems or 1)
+    edges, n_systems = np.linspace(0.0, reach, n_bins + 1), some_systems(run)
     counts = {name: np.zeros((n_systems, n_bins)) for name in pairs}
     n_frames, cells = len(range(*frames.indices(len(run)))), run.cells.reshape(len(run), -1, 3, 3)
     volumes = np.zeros(n_systems)
@@ -122,7 +121,7 @@ def radial_distributions(
     if periodic:
         volume = float(np.mean(abs(np.linalg.det(run.cells.reshape(-1, 3, 3)))))
         near = min(near, n / volume * 4.2 * reach**3)
-    n_frames, n_systems = len(run) - settled(run), min(_SYSTEMS, run.n_systems or 1)
+    n_frames, n_systems = len(run) - settled(run), some_systems(run)
     every = max(1, int(np.ceil(n_frames * n_systems * max(n * near / _PAIRS, 1 / _LOOKS))))
     bins, values = _distributions(run, named, reach, 200, slice(settled(run), None, every), told)
     title = "Radial distribution" if periodic else "Distances between atoms"
@@ -168,7 +167,7 @@ def bonded(species: np.ndarray, x: np.ndarray, cell: np.ndarray | None = None) -
     known = {symbol: vdwradii.get(symbol, 0.0) for symbol in set(symbols)}  # of some elements it knows none
     if not max(known.values()):
         return np.zeros((0, 2), dtype=int)
-    with _quiet():
+    with warnings.catch_warnings(action="ignore"):  # of no box, as it should be
         u = MDAnalysis.Universe.empty(len(species))
         u.add_TopologyAttr("types", symbols)
         u.add_TopologyAttr("elements", symbols)
@@ -193,7 +192,7 @@ def bond_curves(run: H5MDReader) -> list[Curves]:
     if not len(pairs):
         return []
     triples = angles(pairs)
-    looks = max(1, min(1000, int(_MEASURED / ((len(pairs) + len(triples)) * min(_SYSTEMS, run.n_systems or 1)))))
+    looks = max(1, min(1000, int(_MEASURED / ((len(pairs) + len(triples)) * some_systems(run)))))
     every = max(1, -(-(len(run) - settled(run)) // looks))
     lengths, bends = _measured(run, pairs, triples, slice(settled(run), None, every))
     found = [_distribution(run, "bonds", "Bond lengths", Axis("length", run.units.length), pairs, lengths)]
@@ -209,7 +208,7 @@ def _measured(run: H5MDReader, pairs: np.ndarray, triples: np.ndarray, frames: s
     lengths, bends = [], []
     cells = run.cells.reshape(len(run), -1, 3, 3)
     for k, systems in single_frames(run, "position", frames):
-        for s, x in enumerate(systems[:_SYSTEMS]):
+        for s, x in enumerate(systems[:SYSTEMS]):
             box = _box(cells[k, s % cells.shape[1]], run.pbc)
             lengths.append(calc_bonds(x[pairs[:, 0]], x[pairs[:, 1]], box=box))
             bends.append(calc_angles(x[triples[:, 0]], x[triples[:, 1]], x[triples[:, 2]], box=box))
@@ -252,8 +251,3 @@ def _kind(run: H5MDReader, row: np.ndarray) -> str:
 
     symbols = [chemical_symbols[run.species[k]] for k in row]
     return "-".join(min(symbols, symbols[::-1]))
-
-
-def _quiet() -> Any:
-    """MDAnalysis warns of things that are as they should be, such as no box."""
-    return warnings.catch_warnings(action="ignore")

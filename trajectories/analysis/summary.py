@@ -6,6 +6,7 @@ import numpy as np
 
 from systems.units import ASTRONOMICAL, METAL
 from trajectories.analysis import correlation, structure
+from trajectories.analysis.blocks import spacing
 from trajectories.analysis.encounters import encounter_curves
 from trajectories.analysis.motion import displacement, vibrations
 from trajectories.analysis.orbits import orbit_curves
@@ -138,9 +139,8 @@ def _atoms(run: H5MDReader, chosen: np.ndarray | None, found: Analysis, told: Ca
 
 def _evenly_spaced(times: np.ndarray) -> bool:
     """Whether frames follow each other at equal times, as far as single precision, in which other programs keep them, can tell."""
-    steps = np.diff(times)
-    spacing = float(times[-1] - times[0]) / len(steps)
-    return spacing > 0 and bool(abs(steps - spacing).max() <= max(1e-4 * spacing, 4.0 * np.finfo(np.float32).eps * abs(times).max()))
+    apart = spacing(times)
+    return apart > 0 and bool(abs(np.diff(times) - apart).max() <= max(1e-4 * apart, 4.0 * np.finfo(np.float32).eps * abs(times).max()))
 
 
 def _groups(run: H5MDReader, chosen: np.ndarray | None) -> dict[str, np.ndarray]:
