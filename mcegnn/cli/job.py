@@ -93,6 +93,8 @@ class Job:
             with words():
                 first = next(states)
             self._refuse_near(first, limits.distance)
+            if _idle(first) and not quiet:
+                typer.echo("warning: the forces on all particles are zero at the start: is the potential's range, are its units right?", err=True)
             writer = self._writer()
         with stops(asked) as stop, np.errstate(all="ignore"):  # numbers that overflow are told of in words
             try:
@@ -280,6 +282,12 @@ class Job:
             rows += last_jpl_rows(reader)
             rows.append(("file", f"{self.path}, {len(reader):,} frames, {size(self.path.stat().st_size)}"))
         table("Rolled out", rows)
+
+
+def _idle(state: State) -> bool:
+    """Whether nothing acts on several particles, as where none is within a potential's range; in a perfect crystal there is an energy."""
+    known = state.evaluation
+    return known is not None and state.system.n_particles > 1 and not (np.any(known.forces) or np.any(known.energy))
 
 
 def _frames(n: int) -> str:

@@ -49,7 +49,7 @@ def atoms_run(file: str, integrator: str | None, times: Times, options: Mapping[
         n_particles=system.n_particles, n_systems=n_systems, seed=seed, file=file, frozen=tuple(np.flatnonzero(frozen).tolist()),
         calculator=options.get("calculator", ""), potential=options.get("potential", ""),
         ramp=n_steps * dt if ramped else 0.0, flexible=bool(options.get("flexible")), relax=0.05 if options.get("relax") else 0.0,
-        draw=_drawn(file, system, chosen, n_systems, held["temperature"]), **_limits(options), **held,
+        draw=_drawn(system, chosen, n_systems, held["temperature"]), **_limits(options), **held,
     )  # fmt: skip
     if config.n_particles - len(config.frozen) == 1 and chosen == "nose-hoover":
         raise ValueError("nose-hoover cannot hold the temperature of a single atom; take --ensemble nvt, which is Langevin's")
@@ -90,7 +90,7 @@ def _refuse_empty(options: Mapping[str, Any]) -> None:
 
 def _integrator(integrator: str | None, options: Mapping[str, Any]) -> str:
     """The integrator of --ensemble or of --integrator."""
-    ensemble = options.get("ensemble")
+    ensemble = options["ensemble"].lower() if options.get("ensemble") is not None else None
     if ensemble is not None and integrator is not None:
         raise ValueError(
             "--ensemble names an integrator already (nve velocity-verlet, nvt langevin-baoab, npt npt); leave out --integrator"
@@ -135,14 +135,16 @@ def _ramp(text: str | None, what: str, read: Callable[[str, str], float]) -> tup
     return () if text is None else tuple(read(part, what) for part in text.split(" to ", 1))
 
 
-def _drawn(file: str, system: System, integrator: str, n_systems: int, kelvin: tuple[float, ...]) -> bool:
+def _drawn(system: System, integrator: str, n_systems: int, kelvin: tuple[float, ...]) -> bool:
     """Whether velocities are drawn: where the file has none, in nve where a temperature is given, and for replicas, each its own."""
-    moving = bool(system.momenta.any())
-    draw = not moving or n_systems > 1 or (integrator not in THERMOSTATS and bool(kelvin))
-    if draw and not kelvin:
-        why = "has no velocities" if not moving else f"has velocities for one system, not for {n_systems}"
-        raise ValueError(f'{file} {why}; give --temperature "300 K" to draw them')
-    return draw
+    return not system.momenta.any() or n_systems > 1 or (integrator not in THERMOSTATS and bool(kelvin))
+
+
+def refuse_at_rest(config: AtomsRun) -> None:
+    """ValueError where velocities are to be drawn and nothing says how hot: the last that is asked for, once all else is sound."""
+    if config.draw and not config.temperature:
+        each = f" for each of {config.n_systems} systems" if config.n_systems > 1 else ""
+        raise ValueError(f'{config.file} has no velocities{each}; give --temperature "300 K" to draw them')
 
 
 def _refuse_cell(file: str, system: System, integrator: str) -> None:

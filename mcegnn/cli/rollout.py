@@ -162,7 +162,9 @@ def rollout(
     from mcegnn.cli.describe import describe, refuse_too_large
     from mcegnn.cli.job import Job, relaxed_start
     from mcegnn.cli.plan import configuration
+    from mcegnn.cli.plan_atoms import refuse_at_rest
     from mcegnn.cli.times import Times
+    from mcegnn.simulation import AtomsRun
 
     times = Times(dt, span, steps, every)
     options = {
@@ -185,6 +187,8 @@ def rollout(
             config, warnings = configuration(system, integrator, times, options)
             path = _output(system, output, force)
             flow = config.flow()
+            if isinstance(config, AtomsRun):
+                refuse_at_rest(config)
             for warning in warnings if not quiet else ():
                 typer.echo(f"warning: {warning}", err=True)
             if dry_run:

@@ -89,9 +89,9 @@ class ConservativePotential(nn.Module):
         """ValueError for systems in other units, periodic ones where the model has seen none, and species it does not know."""
         if system.units is not METAL:
             raise ValueError(f"this potential is in metal units; the system is in {system.units.name} units")
+        self.kinds(np.asarray(system.species))
         if any(system.pbc) and not self.periodic:
             raise ValueError("the model was trained on molecules alone, so it does not know periodic systems; set pbc to False")
-        self.kinds(np.asarray(system.species))
 
     def frozen(self, threads: int = 1) -> MessagePassing:
         """The potential as it is now, compiled for dynamics: without torch, in the precision of the weights, on the CPU."""

@@ -87,11 +87,11 @@ class PropertyModel(nn.Module):
         """ValueError for systems that are no single molecule in free space, in metal units, of species the model knows."""
         if system.units is not METAL:
             raise ValueError(f"this model is in metal units; the system is in {system.units.name} units")
+        self.kinds(np.asarray(system.species))
         if any(system.pbc):
             raise ValueError("the model was trained on molecules, so it does not know periodic systems; set pbc to False")
         if system.positions.ndim != 2 or not len(system.positions):
             raise ValueError(f"a molecule's positions are [n_atoms, 3], at least one atom, not {list(system.positions.shape)}")
-        self.kinds(np.asarray(system.species))
 
     @torch.no_grad()
     def predict(self, *systems: System) -> np.ndarray:

@@ -252,12 +252,15 @@ def test_a_potential_of_ones_own_that_changes(structures: Path, succeed: Run, cl
 
 
 def test_what_is_warned_of(structures: Path, cli: Run) -> None:
-    """A step too long for hydrogen, and magnetic moments, which are left behind."""
+    """A step too long for hydrogen, magnetic moments, which are left behind, and a potential that reaches no neighbour."""
     ase.io.write(structures / "oxygen.traj", Atoms("O2", [[0, 0, 0], [0, 0, 1.2]], magmoms=[1, 1]))
     run = ("--calculator", "emt", "--temperature", "300 K", "--steps", 1)
     assert "warning: oxygen.traj has initial magnetic moments" in cli("rollout", "oxygen.traj", *run).err
     assert "warning: hydrogen vibrates in 9 fs" in cli("rollout", "ethanol.xyz", *run, "--dt", "2 fs", "-o", "long.h5md").err
     assert cli("rollout", "ethanol.xyz", *run).err == ""
+    argon = ("rollout", "argon.xyz", *WARM, "--steps", 1, "--potential")
+    assert "warning: the forces on all particles are zero" in cli(*argon, "mcegnn:LennardJones").err
+    assert cli(*argon, ARGON[1], "-o", "liquid.h5md").err == ""
 
 
 def test_a_resumed_run_of_a_calculator_that_remembers(structures: Path, succeed: Run) -> None:
