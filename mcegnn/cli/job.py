@@ -94,7 +94,9 @@ class Job:
                 first = next(states)
             self._refuse_near(first, limits.distance)
             if _idle(first) and not quiet:
-                typer.echo("warning: the forces on all particles are zero at the start: is the potential's range, are its units right?", err=True)
+                typer.echo(
+                    "warning: the forces on all particles are zero at the start: has the potential the right range and units?", err=True
+                )
             writer = self._writer()
         with stops(asked) as stop, np.errstate(all="ignore"):  # numbers that overflow are told of in words
             try:
