@@ -34,7 +34,7 @@ def _atoms(reader: H5MDReader, which: int | None) -> Iterator[Any]:
         state = reader[k]
         system = state.system if which is None else state.system.copy_of(which)
         copies = system.n_systems or 1
-        info = {"time": state.time, "step": state.step}
+        info = {"time": state.time, "step": state.step, "units": reader.units.name}
         if reader.units is METAL:
             info["time_fs"] = state.time / METAL.convert(1.0, "fs")
         atoms = Atoms(
@@ -60,7 +60,7 @@ def _write_xyz(reader: H5MDReader, path: Path, which: int | None) -> None:
         for atoms in _atoms(reader, which):
             columns = "species:S:1:pos:R:3:momenta:R:3:masses:R:1:initial_charges:R:1"
             numbers = [atoms.positions, atoms.get_momenta(), atoms.get_masses(), atoms.get_initial_charges()]
-            said = {key: repr(value) for key, value in atoms.info.items()}
+            said = {key: value if isinstance(value, str) else repr(value) for key, value in atoms.info.items()}
             if atoms.calc is not None:
                 columns += ":forces:R:3"
                 numbers.append(atoms.calc.results["forces"])

@@ -39,11 +39,16 @@ if TYPE_CHECKING:
     from trajectories.forecast import ForecastError
     from trajectories.h5md import H5MDReader
 
+Spacing = Annotated[
+    str | None, typer.Option(help='Time from one frame to the next of another program\'s trajectory that does not tell it: "10 fs".')
+]
+
 
 @told
 def analyse(
-    run: Annotated[Path, typer.Argument(help="A trajectory written by mcegnn rollout, or any that MDAnalysis opens.")],
+    run: Annotated[Path, typer.Argument(help="A trajectory written by mcegnn rollout, or any that ASE or MDAnalysis opens.")],
     topology: Annotated[Path | None, typer.Option(help="Names and elements of another program's trajectory: PDB, GRO, PSF, ...")] = None,
+    spacing: Spacing = None,
     select: Annotated[
         str | None,
         typer.Option(help='Atoms whose distances and motions count, as MDAnalysis names them: "element O", "index 0:9".'),
@@ -74,6 +79,8 @@ def analyse(
     - `mcegnn analyse learned.h5md --against exact.h5md --tolerance 0.1`
 
     - `mcegnn analyse protein.xtc --topology protein.gro --select "name CA"`
+
+    - `mcegnn analyse md.traj`, `mcegnn analyse XDATCAR --spacing "2 fs"`
     """
     from trajectories.analysis import analyse as analyse_run
     from trajectories.analysis.draw import save_figures
@@ -93,8 +100,8 @@ def analyse(
             raise ValueError("--tolerance goes with --against RUN")
     silent, limit = quiet or as_json, 0.1 if tolerance is None else tolerance
     with ExitStack() as files:
-        reader = files.enter_context(opened(run, topology, silent))
-        reference = None if against is None else files.enter_context(beside(against, topology, silent))
+        reader = files.enter_context(opened(run, silent, topology, spacing))
+        reference = None if against is None else files.enter_context(beside(against, silent, topology, spacing))
         with mistakes(), progress(100, "per cent", quiet=silent) as report:
             found = analyse_run(
                 reader, known_of(reader), against=reference, tolerance=limit, select=select,
@@ -120,38 +127,51 @@ def analyse(
             typer.echo(f"wrote {written[0]}" if len(written) == 1 else f"wrote {len(written)} files: {', '.join(map(str, written))}")
 
 
-def beside(against: Path, topology: Path | None, quiet: bool) -> "AbstractContextManager[H5MDReader]":
-    """The run to compare with; the topology is for it too, unless it is one of ours."""
+def beside(against: Path, quiet: bool, topology: Path | None, spacing: str | None) -> "AbstractContextManager[H5MDReader]":
+    """The run to compare with; topology and spacing are for it too, unless it is one of ours."""
     from trajectories.foreign import OURS
 
-    return opened(against, None if against.suffix in OURS else topology, quiet)
+    return opened(against, quiet) if against.suffix in OURS else opened(against, quiet, topology, spacing)
 
 
 @contextmanager
-def opened(run: Path, topology: Path | None, quiet: bool) -> "Iterator[H5MDReader]":
+def opened(run: Path, quiet: bool, topology: Path | None = None, spacing: str | None = None) -> "Iterator[H5MDReader]":
     """A run of ours, or another program's trajectory, written as one into the system's folder of temporary files."""
-    from trajectories.foreign import OURS, import_trajectory
+    from trajectories.foreign import OURS
     from trajectories.h5md import H5MDReader
 
-    if run.is_dir():
-        with mistakes():
+    with mistakes():
+        if run.is_dir():
             raise ValueError(f"{run} is a folder; name a run in it, or of a training make the page with mcegnn report {run}")
-    if topology is None and run.suffix in OURS:
+        own = topology is None and run.suffix in OURS
+        if own and spacing is not None:
+            raise ValueError(f"--spacing goes with trajectories of other programs; {run} tells its times")
+    with tempfile.TemporaryDirectory() as folder:
+        copy = run if own else Path(folder) / f"{run.name}.h5md"
         with mistakes():
-            reader = H5MDReader(run)
+            if not own:
+                imported(run, copy, quiet, topology, spacing)
+            reader = H5MDReader(copy)
         with reader:
             with mistakes():
                 if not len(reader):
                     raise ValueError(f"{run} holds no frames yet")
             yield reader
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / f"{run.name}.h5md"
-        with mistakes(), progress(1, "frames", quiet=quiet) as report:
-            import_trajectory(run, copy, topology, told=lambda done, n: report(done, f"reading {n:,} frames"))
-            reader = H5MDReader(copy)
-        with reader:
-            yield reader
+
+
+def imported(
+    run: Path, out: Path, quiet: bool, topology: Path | None = None, spacing: str | None = None, overwrite: bool = False
+) -> None:  # fmt: skip
+    """Write another program's trajectory as a run of ours; errors as of `import_trajectory`."""
+    from systems.units import METAL, duration
+    from trajectories.foreign import import_trajectory
+
+    apart = None if spacing is None else duration(spacing, METAL, "--spacing")
+    with progress(100, "per cent", quiet=quiet) as report:
+        import_trajectory(
+            run, out, topology, spacing=apart, overwrite=overwrite,
+            told=lambda done, n: report(round(100 * done / n), f"reading {n:,} frames"),
+        )  # fmt: skip
 
 
 def _print(run: Path, reader: "H5MDReader", found: "Analysis", compared: dict[str, Any], against: Path | None) -> None:

@@ -1,24 +1,56 @@
-"""`mcegnn convert`: a run as a file of another format."""
+"""`mcegnn convert`: a run as a file of another format, and other programs' trajectories as runs."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mcegnn.cli.messages import mistakes, refuse_unwritable, told
+from mcegnn.cli.analyse import Spacing, imported
+from mcegnn.cli.messages import mistakes, refuse_output, refuse_unwritable, told
 
 
 @told
 def convert(
-    run: Annotated[Path, typer.Argument(help="A trajectory written by mcegnn rollout.")],
-    output: Annotated[Path, typer.Argument(help="The file to write: .xyz (extended), .traj (ASE) or .dcd.")],
+    run: Annotated[Path, typer.Argument(help="A trajectory written by mcegnn rollout, or any that ASE or MDAnalysis opens.")],
+    output: Annotated[
+        Path, typer.Argument(help="The file to write: .xyz (extended), .traj (ASE) or .dcd; of another program's trajectory .h5md.")
+    ],
     system: Annotated[int | None, typer.Option(help="One of the systems of an ensemble, from 0. [default: all side by side]")] = None,
+    topology: Annotated[Path | None, typer.Option(help="Names and elements of another program's trajectory: PDB, GRO, PSF, ...")] = None,
+    spacing: Spacing = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file where it exists.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
     """Write a run as extended XYZ, ASE trajectory or DCD; numbers keep the run's units, which for atoms are ASE's own.
 
-    Example: `mcegnn convert planets.h5md planets.xyz`
+    A trajectory of another program becomes a run, so that it need not be read anew each time it is looked at.
+
+    Examples: `mcegnn convert planets.h5md planets.xyz`, `mcegnn convert md.traj md.h5md`
     """
+    from trajectories.foreign import OURS
+    from trajectories.h5md import H5MDReader
+
+    if topology is None and run.suffix in OURS:
+        with mistakes():
+            if spacing is not None:
+                raise ValueError(f"--spacing goes with trajectories of other programs; {run} tells its times")
+        n_frames = _exported(run, output, system, force)
+    else:
+        with mistakes():
+            if output.suffix not in OURS:
+                raise ValueError(f"{run} is taken for another program's trajectory, which becomes a run: name a file that ends in .h5md")
+            if system is not None:
+                raise ValueError("--system goes with a run of ours; another program's trajectory holds one system")
+            refuse_output(output, force, run)
+            refuse_unwritable(output)
+            imported(run, output, quiet, topology, spacing, force)
+            with H5MDReader(output) as reader:
+                n_frames = len(reader)
+    typer.echo(f"wrote {n_frames:,} frames to {output}")
+
+
+def _exported(run: Path, output: Path, system: int | None, force: bool) -> int:
+    """Write a run of ours in another format; returns how many frames. Exit code 1 where the disk does not take them."""
     from trajectories.convert import FORMATS, convert_run, refuse_together
     from trajectories.h5md import H5MDReader
 
@@ -26,12 +58,7 @@ def convert(
     with mistakes():
         if output.suffix not in FORMATS:
             raise ValueError(f"cannot write {output}: its name must end in {', '.join(FORMATS)}")
-        if output.is_dir():
-            raise ValueError(f"{output} is a folder; name a file to write")
-        if output.exists() and not force:
-            raise FileExistsError(17, "File exists", str(output))
-        if not output.parent.is_dir():
-            raise ValueError(f"there is no folder {output.parent}")
+        refuse_output(output, force)
         with H5MDReader(run) as reader:
             if not len(reader):
                 raise ValueError(f"{run} holds no frames yet")
@@ -45,4 +72,4 @@ def convert(
     if failure:
         typer.echo(f"mcegnn: writing {output} failed ({failure}); nothing of it is left", err=True)
         raise typer.Exit(1)
-    typer.echo(f"wrote {n_frames:,} frames to {output}")
+    return n_frames

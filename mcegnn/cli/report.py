@@ -7,19 +7,22 @@ from typing import Annotated, Any
 
 import typer
 
-from mcegnn.cli.analyse import beside, opened
+from mcegnn.cli.analyse import Spacing, beside, opened
 from mcegnn.cli.messages import mistakes, refuse_ending, refuse_output, refuse_unwritable, size, told
 from mcegnn.cli.progress import progress
-from mcegnn.cli.rows import known_of, lost_rows, run_of, timing_rows
+from mcegnn.cli.rows import configuration_of, known_of, lost_rows, run_of, timing_rows
 
 
 @told
 def report(
-    run: Annotated[Path, typer.Argument(help="A trajectory written by mcegnn rollout, any that MDAnalysis opens, or a training's folder.")],
+    run: Annotated[
+        Path, typer.Argument(help="A trajectory written by mcegnn rollout, any that ASE or MDAnalysis opens, or a training's folder.")
+    ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="The page to write. [default: RUN with .html, or report.html in the folder]")
     ] = None,
     topology: Annotated[Path | None, typer.Option(help="Names and elements of another program's trajectory: PDB, GRO, PSF, ...")] = None,
+    spacing: Spacing = None,
     against: Annotated[Path | None, typer.Option(help="Another run of the same systems, shown beside it and compared with it.")] = None,
     tolerance: Annotated[
         float | None, typer.Option(help="How far from it is still right, in the run's unit of length. [default: 0.1]")
@@ -44,8 +47,8 @@ def report(
     """
     if run.is_dir():
         with mistakes():
-            if any(option is not None for option in (against, topology, select, tolerance)):
-                raise ValueError(f"{run} is a training's folder; --against, --tolerance, --topology and --select go with runs")
+            if any(option is not None for option in (against, topology, spacing, select, tolerance)):
+                raise ValueError(f"{run} is a training's folder; --against, --tolerance, --topology, --spacing and --select go with runs")
             path = _of_training(run, output, force, quiet)
         typer.echo(f"wrote {path}, {size(path.stat().st_size)}")
         return
@@ -57,8 +60,8 @@ def report(
         if tolerance is not None and against is None:
             raise ValueError("--tolerance goes with --against RUN")
     with ExitStack() as files:
-        reader = files.enter_context(opened(run, topology, quiet))
-        other = None if against is None else files.enter_context(beside(against, topology, quiet))
+        reader = files.enter_context(opened(run, quiet, topology, spacing))
+        other = None if against is None else files.enter_context(beside(against, quiet, topology, spacing))
         with mistakes():
             written = write(reader, path, run, other, 0.1 if tolerance is None else tolerance, select, quiet)
     typer.echo(f"wrote {path}, {size(written)}")
@@ -106,6 +109,7 @@ def rows_of(reader: Any) -> list[tuple[str, ...]]:
     rows += [(key, text) for key, text in said.items() if key.startswith("resumed at step")]
     rows += [(name, text) for name, text in configured.rows() if name != "seed"] if configured is not None else []
     rows += lost_rows(reader) + timing_rows(reader)
+    rows += [("dynamics", configuration_of(reader)["dynamics"])] if "dynamics" in configuration_of(reader) else []
     versions = json.loads(said.get("versions", "{}"))
     rows += [("versions", ", ".join(f"{name} {version}" for name, version in versions.items()))] if versions else []
     return rows + ([("processor", said["processor"])] if said.get("processor") else [])

@@ -86,10 +86,9 @@ def run_of(reader: Any) -> Any:
 
 def conserves(reader: Any) -> list[str]:
     """What the run should conserve: nothing under a thermostat, no momentum with frozen atoms, no angular momentum in a periodic cell."""
-    run = run_of(reader)
-    if getattr(run, "holds_temperature", False):
+    if getattr(run_of(reader), "holds_temperature", False) or configuration_of(reader).get("conserves_energy") is False:
         return []
-    changed = {"momentum", "angular_momentum"} if getattr(run, "frozen", ()) else {"angular_momentum"} if any(reader.pbc) else set()
+    changed = {"momentum", "angular_momentum"} if reader.frozen else {"angular_momentum"} if any(reader.pbc) else set()
     return [name for name in ("energy", "momentum", "angular_momentum") if name not in changed]
 
 
@@ -98,11 +97,13 @@ def known_of(reader: Any) -> Any:
     from trajectories.analysis import Known
 
     run, configuration = run_of(reader), configuration_of(reader)
-    held: tuple[float, ...] = run.temperature if getattr(run, "holds_temperature", False) else ()
+    imported = "imported" in reader.provenance
+    asked = configuration.get("temperature", ()) if imported or getattr(run, "holds_temperature", False) else ()
     pressure: tuple[float, ...] = getattr(run, "pressure", ())
     solar = configuration.get("system") == "solar"
     return Known(
-        conserves=conserves(reader), n_degrees=getattr(run, "n_degrees", None), temperature=held, pressure=pressure,
+        conserves=conserves(reader), sure=not imported or "conserves_energy" in configuration,
+        n_degrees=getattr(run, "n_degrees", configuration.get("n_degrees")), temperature=tuple(asked), pressure=pressure,
         epoch=configuration["epoch"] if solar else None,
         lost=tuple(lost_of(reader)),
         parents={body["name"]: body["parent"] for body in configuration["bodies"]} if solar else {},

@@ -222,7 +222,7 @@ REFUSALS = {
     "no run, info": ("there is no file none.h5md", "info", "none.h5md"),
     "no run, convert": ("there is no file none.h5md", "convert", "none.h5md", "a.xyz"),
     "text, convert": ("text.h5md is not an HDF5 file", "convert", "text.h5md", "a.xyz"),
-    "its checkpoint": ("MDAnalysis cannot read charged.h5md.checkpoint", "analyse", "charged.h5md.checkpoint"),
+    "its checkpoint": ("charged.h5md.checkpoint is a checkpoint; name the run beside it", "analyse", "charged.h5md.checkpoint"),
     "netcdf is the run": ("is the file that is read", "analyse", "charged.h5md", "--netcdf", "charged.h5md", "--force"),
     "figure exists": ("old.png exists already", "analyse", "charged.h5md", "--figure", "old.png"),
     "figure of no kind": ("a figure's name ends in .png, .svg or .pdf", "analyse", "charged.h5md", "--figure", "a.gif"),

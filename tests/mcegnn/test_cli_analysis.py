@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import ase.io
 import numpy as np
 import pytest
+from ase import Atoms
 
 from trajectories.h5md import H5MDReader
 
@@ -171,11 +173,36 @@ def test_a_ramp(succeed: Run, structures: Path) -> None:
 def test_what_files_of_other_programs_leave_open(succeed: Run, structures: Path, protein: Any) -> None:
     """Without times there are no correlations; with velocities a temperature, of which constraints are not known."""
     succeed("rollout", "argon.xyz", *LENNARD_JONES, "--temperature", "80 K", "--steps", 90, "--every", 2, "-o", "run.h5md")
-    succeed("convert", "run.h5md", "bare.xyz")
+    succeed("convert", "run.h5md", "told.xyz")
+    frames = ase.io.read("told.xyz", ":")
+    ase.io.write("bare.xyz", [Atoms(f.symbols, f.positions, momenta=f.get_momenta(), cell=f.cell, pbc=True) for f in frames])
     out = succeed("analyse", "bare.xyz").out
     assert "note: the files tell no times: frames are taken to be 1 ps apart\n" in out
     assert "note: no correlations in time: the files tell no times\n" in out
+    out = succeed("analyse", "bare.xyz", "--spacing", "2 fs").out
+    assert "46, time 0 to 0.09 ps" in out
+    assert "the files tell no times" not in out
+    assert "46, time 0 to 0.09 ps" in succeed("analyse", "told.xyz").out
     assert "no temperature: the files do not tell all masses" in succeed("analyse", protein.TRR, "--topology", protein.GRO).out
+
+
+def test_another_programs_trajectory_becomes_a_run(succeed: Run, refuse: Run, structures: Path) -> None:
+    """It need not be read anew each time."""
+    succeed("rollout", "argon.xyz", *LENNARD_JONES, "--temperature", "80 K", "--steps", 8, "--every", 2, "-o", "run.h5md")
+    succeed("convert", "run.h5md", "run.traj")
+    assert succeed("convert", "run.traj", "back.h5md", "--quiet").out == "wrote 5 frames to back.h5md\n"
+    with H5MDReader("run.h5md") as run, H5MDReader("back.h5md") as back:
+        np.testing.assert_array_equal(back.frames("position"), run.frames("position"))
+    refuse("back.h5md exists already", "convert", "run.traj", "back.h5md")
+    succeed("convert", "run.traj", "back.h5md", "--spacing", "7 fs", "--force")
+    assert "5, time 0 to 0.028 ps" in succeed("analyse", "back.h5md").out
+    refuse("name a file that ends in .h5md", "convert", "run.traj", "run.xyz")
+    refuse("--system goes with a run of ours", "convert", "run.traj", "new.h5md", "--system", 0)
+    refuse("--spacing goes with trajectories of other programs", "convert", "run.h5md", "new.xyz", "--spacing", "1 fs")
+    refuse("--spacing goes with trajectories of other programs", "analyse", "run.h5md", "--spacing", "1 fs")
+    refuse("'7' has no unit", "analyse", "run.traj", "--spacing", "7")
+    Path("cut.traj").write_bytes(Path("run.traj").read_bytes()[:99])
+    refuse("cut.traj cannot be read as a trajectory", "analyse", "cut.traj")
 
 
 def test_a_reference_of_another_program(succeed: Run, refuse: Run, structures: Path) -> None:

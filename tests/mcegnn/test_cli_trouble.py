@@ -47,7 +47,7 @@ def stopped(launch: Run, succeed: Run, folder: Path, kill: int) -> tuple[tuple[A
     """A run that got the signal in its middle: its options, exit code and words. A machine that has sped up meanwhile gets a longer one."""
     for seconds in (3.0, 12.0, 48.0):
         options = long_run(succeed, seconds)
-        process = launch(*options, "-o", "a run.h5md")
+        process = launch(*options, "-o", "a run.h5md", "--quiet")  # a slow machine would say how far it is
         if flushed(process, folder / "a run.h5md", 2):
             process.send_signal(kill)
             out, err = process.communicate(timeout=60)

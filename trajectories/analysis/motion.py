@@ -61,11 +61,11 @@ def displacement(run: H5MDReader, groups: dict[str, np.ndarray], n_lags: int, fo
 
 def _no_diffusion(run: H5MDReader, d: correlation.Diffusion) -> str:
     """Why the particles do not diffuse between these lags; nothing where they do."""
-    powers = f"the displacement grows with powers of time of {d.powers[0]:.2g} and then {d.powers[1]:.2g}, and not with the first"
+    powers = f"(their squared displacement grows as time to the {d.powers[0]:.1f}, then to the {d.powers[1]:.1f}; in diffusion to the 1)"
     if d.power < _POWERS[0] or min(d.powers) < _PARTS[0]:
-        return f"{powers}, so the particles do not diffuse"
+        return f"the particles do not diffuse {powers}"
     if d.power > _POWERS[1] or max(d.powers) > _PARTS[1]:
-        return f"{powers}, so the frames end before they diffuse"
+        return f"the frames end before the particles diffuse {powers}"
     between = float(np.mean(abs(np.linalg.det(run.cells.reshape(-1, 3, 3)))) / run.n_particles) ** (1 / 3)
     if d.displacement < (_HOPS * between) ** 2:
         return f"the particles move by less than {_HOPS:g} of their mean distance, as they do where they only rattle"

@@ -22,13 +22,14 @@ _SPREAD = 3.0  # standard errors by which a mean may be off
 class Known:
     """What is known of a run beside its frames; the defaults suit a run at constant energy that nothing is known of.
 
-    ``conserves`` names what its flow should conserve, ``n_degrees`` the degrees of freedom (three a particle else), ``temperature`` and
-    ``pressure`` (eV / Angstrom^3) what a thermostat and barostat hold: one value, or the first and the last of a ramp. ``parents`` is the
-    body that each body goes around, ``epoch`` a planets' run's start, a TDB Julian day. ``lost`` are systems of an ensemble that went bad
-    and stand still.
+    ``conserves`` names what its flow should conserve, and ``sure`` says that it is known to. ``n_degrees`` counts the degrees of freedom
+    (three a particle else), ``temperature`` and ``pressure`` (eV / Angstrom^3) are what a thermostat and barostat hold: one value, or the
+    first and the last of a ramp. ``parents`` is the body that each body goes around, ``epoch`` a planets' run's start, a TDB Julian day.
+    ``lost`` are systems of an ensemble that went bad and stand still.
     """
 
     conserves: Sequence[str] = CONSERVED
+    sure: bool = True
     n_degrees: int | None = None
     temperature: Sequence[float] = ()
     pressure: Sequence[float] = ()
@@ -98,12 +99,14 @@ def matter(run: H5MDReader, known: Known, into: Analysis) -> None:
         degrees = known.n_degrees or 3 * run.n_particles
         kelvin = 2.0 * kinetic / (degrees * METAL.boltzmann)
         _mean(run, known, into, "temperature", "Temperature", "K", kelvin, known.temperature, f"{degrees:,} degrees of freedom")
-        if "imported" in run.provenance:
+        if "imported" in run.provenance and known.n_degrees is None:
             into.notes.append(
                 "the temperature counts all degrees of freedom: where bonds were constrained, which files do not tell, it is higher"
             )
     if potential is not None and kinetic is not None and "energy" in known.conserves:
-        _drift(run, 1000.0 * (potential + kinetic).reshape(len(run), -1) / run.n_particles, into)
+        _drift(run, 1000.0 * (potential + kinetic).reshape(len(run), -1) / run.n_particles, known, into)
+    if potential is not None and kinetic is None:
+        _relaxed(run, 1000.0 * (potential - potential[-1]).reshape(len(run), -1) / run.n_particles, into)
     if pressure is not None:
         bar = PASCALS / 1e5
         _mean(run, known, into, "pressure", "Pressure", "bar", pressure * bar, [asked * bar for asked in known.pressure])
@@ -146,12 +149,23 @@ def _mean(
         into.curves.append(Curves(key, title, axis, times, Axis(name, unit), over_systems(values), said))
 
 
-def _drift(run: H5MDReader, total: np.ndarray, into: Analysis) -> None:
+def _relaxed(run: H5MDReader, energies: np.ndarray, into: Analysis) -> None:
+    """Potential energies above the last, meV an atom [frames, n_systems], and what forces are left: of frames without velocities."""
+    force = float(np.linalg.norm(run.frames("force", len(run) - 1), axis=-1).max())
+    into.numbers.append(Number("largest_force", "largest force in the last frame", force, "eV/Angstrom"))
+    if len(run) > 1:
+        axis, times = time_axis(run)
+        said = f"From {energies[0].max():.4g} meV an atom above the last frame's; the largest force in that one is {force:.3g} eV/Angstrom."
+        shown = Axis("energy above the last", "meV/atom")
+        into.curves.append(Curves("potential", "Potential energy", axis, times, shown, over_systems(energies), said))
+
+
+def _drift(run: H5MDReader, total: np.ndarray, known: Known, into: Analysis) -> None:
     """Of the total energy an atom, meV [frames, n_systems]: largest change, and the slope where it is one."""
     change = total - total[0]
     largest = float(abs(change).max())
     into.numbers.append(Number("energy_change", "largest change of energy", largest, "meV/atom"))
-    if len(run) < 3:
+    if len(run) < 3 or "times" in run.missing:
         return
     axis, times = time_axis(run)
     slopes = np.polyfit(times, change, 1)[0]
@@ -161,4 +175,8 @@ def _drift(run: H5MDReader, total: np.ndarray, into: Analysis) -> None:
     into.curves.append(Curves("energy", "Total energy, change", axis, times, Axis("energy", "meV/atom"), over_systems(change), said))
     scatter = float(np.median((change - np.outer(times, slopes)).std(0)))
     if abs(slope) > _DRIFT and abs(slope) * span > 2.0 * scatter:
-        into.warnings.append(f"The energy drifts by {slope:.2g} meV an atom and ps: halve the time step, or look at the forces.")
+        what = f"The energy drifts by {slope:.2g} meV an atom and ps"
+        if known.sure:
+            into.warnings.append(f"{what}: halve the time step, or look at the forces.")
+        else:
+            into.notes.append(f"{what[0].lower()}{what[1:]}: too much if nothing held the temperature, which the files do not tell")

@@ -62,7 +62,7 @@ def test_a_box_that_breathes_moves_nothing(record: Record) -> None:
 
 
 @pytest.mark.parametrize(("kind", "why"), [
-    ("ballistic", "the frames end before they diffuse"), ("rattling", "do not diffuse"), ("bends", "do not diffuse"),
+    ("ballistic", "the frames end before the particles diffuse"), ("rattling", "do not diffuse"), ("bends", "do not diffuse"),
     ("swings", "do not diffuse"), ("slow", "less than 0.3 of their mean distance"), ("diffusing", ""),
 ])  # fmt: skip
 def test_only_what_diffuses_has_a_coefficient(written: Written, kind: str, why: str) -> None:

@@ -1,8 +1,8 @@
-"""Trajectories of other programs: whatever MDAnalysis opens becomes a run of ours, with which everything else then works."""
+"""Trajectories that MDAnalysis reads."""
 
 import textwrap
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,33 +13,17 @@ import numpy as np
 from integrators.state import State
 from systems.system import System
 from systems.units import METAL
-from trajectories.writer import H5MDWriter
+from trajectories.foreign.source import Source
 
 _TOPOLOGY = "formats without atoms' names need --topology FILE (PDB, GRO, PSF, ...)"
-OURS = (".h5md", ".h5")  # what is taken for a run of ours, unless a topology goes with it
 
 
-def import_trajectory(
-    path: str | Path, out: str | Path, topology: str | Path | None = None, *, overwrite: bool = False,
-    told: Callable[[int, int], None] = lambda done, n: None,
-) -> None:  # fmt: skip
-    """Write a trajectory that MDAnalysis opens, with its topology where it takes one, as a run in metal units.
+def opened(path: Path, topology: Path | None) -> Source:
+    """A trajectory, with its topology where it takes one; ValueError, in one sentence, where they cannot be read.
 
-    Atoms that were wrapped into a box are followed across its faces (MDAnalysis' NoJump, which takes no longer way than half a box from one
-    frame to the next). Elements and masses that the files lack are guessed by MDAnalysis; the run's provenance says under "missing" that
-    there are no velocities, that some masses could not be guessed and are 1 u, or that there are no times and frames are 1 ps apart.
-    ``told`` hears of frames done and in all. Raises FileNotFoundError where a file is missing, ValueError, in one sentence, where it
-    cannot be read, and as `H5MDWriter`.
+    Wrapped atoms are followed by MDAnalysis' NoJump. Frames without times are 1 ps apart, masses that could not be guessed are 1 u.
     """
-    with warnings.catch_warnings(action="ignore"):
-        _write(path, out, topology, overwrite, told)
-
-
-def _write(path: str | Path, out: str | Path, topology: str | Path | None, overwrite: bool, told: Callable[[int, int], None]) -> None:
-    sources = [Path(p) for p in (topology, path) if p is not None]
-    for source in sources:
-        if not source.is_file():
-            raise FileNotFoundError(f"there is no file {source}")
+    sources = [p for p in (topology, path) if p is not None]
     with _in_words(path, topology):
         u, timed = _universe(sources)
         atoms = u.atoms
@@ -57,24 +41,25 @@ def _write(path: str | Path, out: str | Path, topology: str | Path | None, overw
     masses = np.asarray(atoms.masses, dtype=float)
     fixed = {"masses": np.where(masses > 0, masses, 1.0), "species": _species(atoms), "charges": getattr(atoms, "charges", 0.0)}
     lacks = {"velocities": not moving, "masses": not (masses > 0).all(), "times": not timed and len(u.trajectory) > 1}
-    missing = [what for what, is_so in lacks.items() if is_so]
-    provenance = {"imported": ", ".join(map(str, sources))} | ({"missing": ", ".join(missing)} if missing else {})
-    picoseconds, n = METAL.convert(1.0, "ps"), len(u.trajectory)
-    first = _system(u, fixed, periodic, picoseconds)
-    with H5MDWriter(out, first, names=names, provenance=provenance, n_frames=n, overwrite=overwrite) as writer:
-        for k in range(n):
+
+    def states() -> Iterator[State]:
+        picoseconds = METAL.convert(1.0, "ps")
+        for k in range(len(u.trajectory)):
             with _in_words(path, topology):
                 ts = u.trajectory[k]
                 state = State(_system(u, fixed, periodic, picoseconds), float(ts.time) * picoseconds, k)
-            writer.write(state)
-            told(k + 1, n)
+            yield state
+
+    missing = [what for what, is_so in lacks.items() if is_so]
+    return Source(", ".join(map(str, sources)), names, len(u.trajectory), states(), missing)
 
 
 @contextmanager
 def _in_words(path: str | Path, topology: str | Path | None) -> Iterator[None]:
     """What MDAnalysis raises for a file it cannot read is of many kinds, and long."""
     try:
-        yield
+        with warnings.catch_warnings(action="ignore"):
+            yield
     except Exception as error:
         hint = "" if topology is not None else f"; {_TOPOLOGY}"
         said = textwrap.shorten(" ".join(str(error).split()), 160, placeholder=" ...")

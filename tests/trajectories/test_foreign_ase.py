@@ -1,0 +1,210 @@
+"""Trajectories that ASE reads: a run holds what its dynamics had, at the times it had it, and is told what moved it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ase.io
+import numpy as np
+import pytest
+from ase import Atoms, units
+from ase.build import bulk, molecule
+from ase.calculators.emt import EMT
+from ase.constraints import FixAtoms
+from ase.io.trajectory import Trajectory
+from ase.md.langevin import Langevin
+from ase.md.verlet import VelocityVerlet
+from ase.optimize import BFGS
+
+from integrators.ensembles import velocity_verlet
+from integrators.state import State
+from systems.potentials import Coulomb
+from systems.system import System
+from systems.units import METAL
+from trajectories.analysis import Known, analyse
+from trajectories.convert import convert_run
+from trajectories.foreign import import_trajectory
+from trajectories.h5md import H5MDReader
+from trajectories.rollout import rollout
+from trajectories.writer import H5MDWriter
+
+
+def copper() -> Atoms:
+    """Eight unit cells that move at 300 K, once half of the energy is that of their bonds."""
+    atoms = bulk("Cu", cubic=True) * (2, 2, 2)
+    atoms.calc = EMT()
+    momenta = np.random.default_rng(0).normal(0.0, (63.546 * units.kB * 600) ** 0.5, (32, 3))
+    atoms.set_momenta(momenta - momenta.mean(0))
+    return atoms
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Callable[..., H5MDReader]:
+    """A file as a run."""
+
+    def run(path: str | Path, **options: Any) -> H5MDReader:
+        import_trajectory(tmp_path / path, tmp_path / "imported.h5md", overwrite=True, **options)
+        return H5MDReader(tmp_path / "imported.h5md")
+
+    return run
+
+
+def test_dynamics_of_ase(tmp_path: Path, opened: Callable[..., H5MDReader]) -> None:
+    """Everything that a .traj holds, and the time of each frame; energy is known to be conserved."""
+    atoms = copper()
+    with VelocityVerlet(atoms, 5 * units.fs, trajectory=str(tmp_path / "md.traj"), loginterval=4) as dynamics:
+        dynamics.run(40)
+    frames = ase.io.read(tmp_path / "md.traj", ":")
+    with opened("md.traj") as run:
+        assert run.missing == ()
+        np.testing.assert_allclose(run.times / METAL.convert(1.0, "fs"), 20.0 * np.arange(11), rtol=1e-6)
+        np.testing.assert_array_equal(run.frames("position"), [f.positions for f in frames])
+        np.testing.assert_allclose(run.frames("velocity"), [f.get_velocities() for f in frames], rtol=1e-12)
+        np.testing.assert_allclose(run.frames("force"), [f.get_forces() for f in frames], rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(run.observable("potential_energy"), [f.get_potential_energy() for f in frames], rtol=1e-14)
+        ideal = [-f.get_stress(include_ideal_gas=True)[:3].mean() for f in frames]
+        np.testing.assert_allclose(run.observable("pressure"), ideal, rtol=1e-9, atol=1e-12)
+        found = run.provenance
+    assert '"dynamics": "VelocityVerlet of ASE"' in found["configuration"]
+    assert '"conserves_energy": true' in found["configuration"]
+
+
+def test_a_thermostat_of_ase(tmp_path: Path, opened: Callable[..., H5MDReader]) -> None:
+    """Frozen atoms, degrees of freedom, and the temperature that was asked."""
+    atoms = copper()
+    atoms.set_constraint(FixAtoms([0, 5]))
+    with Langevin(atoms, 5 * units.fs, temperature_K=321, friction=0.01, fixcm=False, trajectory=str(tmp_path / "md.traj")) as dynamics:
+        dynamics.run(5)
+    with opened("md.traj") as run:
+        assert run.frozen == [0, 5]
+        configuration = run.provenance["configuration"]
+    for words in ('"n_degrees": 90', '"temperature": [321.0]', '"conserves_energy": false'):
+        assert words in configuration
+
+
+def test_an_optimisation(tmp_path: Path, opened: Callable[..., H5MDReader]) -> None:
+    atoms = molecule("H2O")
+    atoms.rattle(0.1, seed=1)
+    atoms.calc = EMT()
+    with BFGS(atoms, trajectory=str(tmp_path / "relax.traj"), logfile=None) as optimizer:
+        optimizer.run(fmax=0.01)
+    with opened("relax.traj") as run:
+        assert run.missing == ("velocities", "times")
+        found = analyse(run)
+        assert "BFGS of ASE, an optimisation" in run.provenance["configuration"]
+    force = next(number.value for number in found.numbers if number.key == "largest_force")
+    assert force == pytest.approx(np.linalg.norm(atoms.get_forces(), axis=1).max())
+    curve = next(curves for curves in found.curves if curves.key == "potential")
+    energies = np.array([frame.get_potential_energy() for frame in ase.io.read(tmp_path / "relax.traj", ":")])
+    np.testing.assert_allclose(curve.values[""], 1000 * (energies - energies[-1]) / 3, atol=1e-9)
+
+
+def test_drift_is_judged_only_where_nothing_held_the_temperature(tmp_path: Path, opened: Callable[..., H5MDReader]) -> None:
+    """A .xyz does not tell; a step that is far too long is noticed all the same."""
+    atoms, stream = copper(), np.random.default_rng(2)
+    frames = []
+    for _ in range(30):
+        atoms.set_momenta(atoms.get_momenta() * 1.02 + stream.normal(0, 0.01, (32, 3)))
+        atoms.get_forces()
+        frames.append(atoms.copy())
+        frames[-1].calc = atoms.calc
+        atoms.calc = EMT()
+    ase.io.write(tmp_path / "hot.xyz", frames)
+    with opened("hot.xyz", spacing=METAL.convert(10.0, "fs")) as run:
+        assert run.missing == ()
+        unsure, sure = analyse(run, Known(sure=False)), analyse(run)
+    assert any("halve the time step" in warning for warning in sure.warnings)
+    assert not unsure.warnings
+    assert any("too much if nothing held the temperature" in note for note in unsure.notes)
+    with opened("hot.xyz") as run:
+        assert run.missing == ("times",)
+        assert not any(number.key == "energy_slope" for number in analyse(run).numbers)
+
+
+@pytest.mark.parametrize("wrap", [True, False])
+def test_atoms_that_leave_the_cell_go_on(tmp_path: Path, opened: Callable[..., H5MDReader], wrap: bool) -> None:
+    """In a leaning cell that breathes. What was not wrapped stays as it was, jumps of more than half a cell too."""
+    stream = np.random.default_rng(4)
+    cell = np.array([[6.0, 0, 0], [2.0, 7, 0], [1.0, -1, 8]])
+    inside = stream.uniform(0, 1, (5, 3)) + 0.3 * stream.normal(size=(20, 5, 3)).clip(-1.5, 1.5).cumsum(0)
+    frames = [Atoms("H5", x @ c, cell=c, pbc=True) for x in inside for c in [cell * stream.uniform(0.95, 1.05)]]
+    true = [frame.positions.copy() for frame in frames]
+    if wrap:
+        for frame in frames:
+            frame.wrap()
+    else:
+        frames[7].positions += 3.7 * cell[0]
+        true[7] = frames[7].positions.copy()
+    ase.io.write(tmp_path / "gas.extxyz", frames)
+    with opened("gas.extxyz") as run:
+        x = run.frames("position")
+        np.testing.assert_allclose(run.cells, [np.array(frame.cell) for frame in frames], atol=1e-7)
+    offsets = (x - true) @ np.linalg.inv(np.array([np.array(frame.cell) for frame in frames]))
+    # the first frame may be wrapped too: whole cells then, the same for all frames
+    np.testing.assert_allclose(offsets, np.broadcast_to(np.rint(offsets[0]) if wrap else 0.0, offsets.shape), atol=1e-6)
+
+
+@pytest.mark.parametrize("ending", ["xyz", "traj"])
+def test_a_run_of_ours_comes_back(tmp_path: Path, opened: Callable[..., H5MDReader], ending: str) -> None:
+    """Units, times and steps too: .xyz has every digit."""
+    stream = np.random.default_rng(5)
+    system = System.create(
+        stream.normal(size=(4, 3)), velocities=stream.normal(size=(4, 3)), masses=[1.0, 2, 3, 4], charges=[1.0, -1, 1, -1]
+    )
+    with H5MDWriter(tmp_path / "run.h5md", system) as writer:
+        for state in rollout(velocity_verlet(Coulomb()), State(system), 1e-3, 20, 10):
+            writer.write(state)
+    with H5MDReader(tmp_path / "run.h5md") as run:
+        convert_run(run, tmp_path / f"run.{ending}")
+        with opened(f"run.{ending}") as back:
+            assert back.units is run.units
+            assert back.missing == ()
+            for name in ("times", "steps", "masses", "charges"):
+                np.testing.assert_array_equal(getattr(back, name), getattr(run, name))
+            np.testing.assert_array_equal(back.frames("position"), run.frames("position"))
+            np.testing.assert_allclose(back.frames("velocity"), run.frames("velocity"), rtol=1e-15)
+
+
+def test_what_is_no_trajectory(tmp_path: Path) -> None:
+    energy = molecule("H2O")
+    energy.calc = EMT()
+    energy.get_forces()
+    files = {
+        "set.xyz": [molecule("H2O"), molecule("CH4")], "part.traj": [energy, molecule("H2O")], "none.xyz": [],
+    }  # fmt: skip
+    for name, frames in files.items():
+        ase.io.write(tmp_path / name, frames)
+    (tmp_path / "empty.traj").write_bytes(b"")
+    (tmp_path / "model.safetensors").write_bytes(b"x")
+    (tmp_path / "run.checkpoint").write_bytes(b"x")
+    (tmp_path / "text.csv").write_text("a,b\n")
+    with Trajectory(tmp_path / "torn.traj", "w") as torn:
+        for _ in range(5):
+            torn.write(molecule("H2O"))
+    (tmp_path / "torn.traj").write_bytes((tmp_path / "torn.traj").read_bytes()[:300])
+    said = {
+        "set.xyz": "frame 1 is of other atoms than the first: this is a set of structures",
+        "part.traj": "frame 1 holds no energy and forces, and the first does", "none.xyz": "cannot read", "empty.traj": "cannot be read",
+        "model.safetensors": "is a model", "run.checkpoint": "is a checkpoint", "text.csv": "cannot read", "torn.traj": "cannot be read",
+    }  # fmt: skip
+    for name, words in said.items():
+        with pytest.raises(ValueError, match=words):
+            import_trajectory(tmp_path / name, tmp_path / "out.h5md", overwrite=True)
+    with pytest.raises(ValueError, match="must be positive"):
+        import_trajectory(tmp_path / "set.xyz", tmp_path / "out.h5md", spacing=0.0, overwrite=True)
+
+
+def test_who_reads_what(tmp_path: Path, opened: Callable[..., H5MDReader]) -> None:
+    """Names that are no elements are for MDAnalysis; what it does not know, and ASE does, is for ASE."""
+    (tmp_path / "beads.xyz").write_text("2\nbeads\nQq 0 0 0\nQz 1 0 0\n")
+    with opened("beads.xyz") as run:
+        assert run.names == ["Qq", "Qz"]
+    frames = [copper() for _ in range(3)]
+    ase.io.write(tmp_path / "XDATCAR", frames, format="vasp-xdatcar")
+    with opened("XDATCAR") as run:
+        assert len(run) == 3
+        assert run.missing == ("velocities", "times")
+        np.testing.assert_allclose(run.frames("position"), [f.get_positions() for f in frames], atol=1e-5)
+    ase.io.write(tmp_path / "copper.cif", frames[0])
+    with opened("copper.cif") as run:
+        assert run.n_particles == 32
