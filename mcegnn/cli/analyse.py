@@ -87,9 +87,9 @@ def analyse(
     from trajectories.analysis.export import write_csv, write_netcdf
 
     with mistakes():
-        for folder, ending in ((csv, "*.csv"), (figures, "*.p[dn][fg]")):
-            if folder is not None:
-                refuse_folder(folder, ending, force)
+        folders = [(folder, ending) for folder, ending in ((csv, "*.csv"), (figures, "*.p[dn][fg]")) if folder is not None]
+        for folder, ending in folders:
+            refuse_folder(folder, ending, force)
         if netcdf is not None:
             refuse_output(netcdf, force, run)
             refuse_ending(netcdf, ".nc", ".cdf")
@@ -113,6 +113,7 @@ def analyse(
         else:
             _print(run, reader, found, compared, against)
         with mistakes():
+            before = {path for folder, ending in folders for path in folder.glob(ending)}
             written = [] if csv is None else write_csv(found, csv)
             written += [] if figures is None else save_figures(found, figures)
             if netcdf is not None:
@@ -125,6 +126,8 @@ def analyse(
                 written.append(figure)
         if written and not as_json:
             typer.echo(f"wrote {written[0]}" if len(written) == 1 else f"wrote {len(written)} files: {', '.join(map(str, written))}")
+        if stale := sorted(map(str, before - set(written))):
+            typer.echo(f"warning: from before, and not of this run, are still there: {', '.join(stale)}", err=True)
 
 
 def beside(against: Path, quiet: bool, topology: Path | None, spacing: str | None) -> "AbstractContextManager[H5MDReader]":

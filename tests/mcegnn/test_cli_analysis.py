@@ -40,7 +40,7 @@ def test_numbers_with_errors(succeed: Run, liquid: Path) -> None:
     assert said["notes"]
 
 
-def test_files(succeed: Run, refuse: Run, liquid: Path) -> None:
+def test_files(cli: Run, succeed: Run, refuse: Run, liquid: Path) -> None:
     outcome = succeed("analyse", liquid, "--csv", "numbers", "--figures", "drawn", "--netcdf", "all.nc")
     assert "wrote " in outcome.out
     assert {path.stem for path in Path("numbers").iterdir()} >= {"numbers", "rdf", "msd", "vacf", "spectrum", "temperature"}
@@ -57,6 +57,9 @@ def test_files(succeed: Run, refuse: Run, liquid: Path) -> None:
 def test_refusals(refuse: Run, succeed: Run, liquid: Path) -> None:
     refuse("'element Xe' matches no particle", "analyse", liquid, "--select", "element Xe")
     refuse("is no selection that MDAnalysis understands", "analyse", liquid, "--select", "everything there is")
+    Path("numbers/other.csv").write_text("of another run")
+    said = cli("analyse", liquid, "--csv", "numbers", "--force").err
+    assert said == "warning: from before, and not of this run, are still there: numbers/other.csv\n"
     refuse("there is no folder nowhere", "analyse", liquid, "--csv", "nowhere/numbers")
     refuse("is a file; name a folder", "analyse", liquid, "--figures", "argon.xyz")
     refuse("--tolerance goes with --against", "analyse", liquid, "--tolerance", 1)
