@@ -52,14 +52,14 @@ def test_files(cli: Run, succeed: Run, refuse: Run, liquid: Path) -> None:
     refuse("exists already", "analyse", liquid, "--figures", "drawn")
     refuse("exists already", "analyse", liquid, "--netcdf", "all.nc")
     succeed("analyse", liquid, "--csv", "numbers", "--figures", "drawn", "--netcdf", "all.nc", "--force")
+    Path("numbers/other.csv").write_text("of another run")
+    said = cli("analyse", liquid, "--csv", "numbers", "--force").err
+    assert said == "warning: from before, and not of this run, are still there: numbers/other.csv\n"
 
 
 def test_refusals(refuse: Run, succeed: Run, liquid: Path) -> None:
     refuse("'element Xe' matches no particle", "analyse", liquid, "--select", "element Xe")
     refuse("is no selection that MDAnalysis understands", "analyse", liquid, "--select", "everything there is")
-    Path("numbers/other.csv").write_text("of another run")
-    said = cli("analyse", liquid, "--csv", "numbers", "--force").err
-    assert said == "warning: from before, and not of this run, are still there: numbers/other.csv\n"
     refuse("there is no folder nowhere", "analyse", liquid, "--csv", "nowhere/numbers")
     refuse("is a file; name a folder", "analyse", liquid, "--figures", "argon.xyz")
     refuse("--tolerance goes with --against", "analyse", liquid, "--tolerance", 1)
