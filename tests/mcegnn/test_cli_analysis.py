@@ -9,7 +9,12 @@ from typing import Any
 import ase.io
 import numpy as np
 import pytest
-from ase import Atoms
+from ase import Atoms, units
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from ase.constraints import FixAtoms
+from ase.md.langevin import Langevin
+from ase.md.verlet import VelocityVerlet
 
 from trajectories.h5md import H5MDReader
 
@@ -187,6 +192,32 @@ def test_what_files_of_other_programs_leave_open(succeed: Run, structures: Path,
     assert "the files tell no times" not in out
     assert "46, time 0 to 0.09 ps" in succeed("analyse", "told.xyz").out
     assert "no temperature: the files do not tell all masses" in succeed("analyse", protein.TRR, "--topology", protein.GRO).out
+
+
+def test_what_ase_says_of_its_dynamics(succeed: Run, cli: Run, tmp_path: Path) -> None:
+    """What held the temperature, what was frozen: so much is judged, and no more."""
+    atoms = bulk("Cu", cubic=True) * (2, 2, 2)
+    atoms.calc = EMT()
+    atoms.set_constraint(FixAtoms([0, 5]))
+    atoms.set_momenta(np.random.default_rng(0).normal(0.0, (63.546 * units.kB * 600) ** 0.5, (32, 3)))
+    with VelocityVerlet(atoms, 40 * units.fs, trajectory=str(tmp_path / "nve.traj")) as dynamics:  # by far too long a step
+        dynamics.run(60)
+    with Langevin(atoms, 5 * units.fs, temperature_K=321, friction=0.01, fixcm=False, trajectory=str(tmp_path / "nvt.traj")) as dynamics:
+        dynamics.run(60)
+    held = succeed("analyse", "nvt.traj").out
+    assert "asked 321; 90 degrees of freedom" in held
+    assert "relative drift" not in held
+    outcome = cli("analyse", "nve.traj")
+    assert "halve the time step" in outcome.err
+    free = outcome.out
+    assert "asked" not in free
+    assert "relative drift of energy" in free
+    assert "relative drift of momentum" not in free
+    ase.io.write("nve.xyz", ase.io.read("nve.traj", ":"))
+    unsure = cli("analyse", "nve.xyz", "--spacing", "40 fs")
+    assert "halve the time step" not in unsure.err
+    cli("report", "nve.traj")
+    assert '<th scope="row">dynamics</th><td>VelocityVerlet of ASE</td>' in Path("nve.html").read_text()
 
 
 def test_another_programs_trajectory_becomes_a_run(succeed: Run, refuse: Run, structures: Path) -> None:
