@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from integrators.state import Flow, State
+from systems.nearest import nearer
 from systems.neighbors import NeighborList
 from systems.observables import kinetic_energy
 from systems.system import System
@@ -20,8 +21,6 @@ from trajectories.rollout import advance, with_held
 
 _LOOKS = 8  # from one frame to the next, where every step has an evaluation
 _STRIDES = 64  # parts of an interval that is searched
-_SKINS = 3.0  # times the limit, by which particles that are looked after may be farther apart
-_FEW = 64  # particles whose pairs are simply all looked at
 
 
 @dataclass(frozen=True)
@@ -282,43 +281,3 @@ def _total(state: State) -> np.ndarray | None:
     if state.evaluation is None or state.evaluation.energy is None:
         return None
     return np.atleast_1d(np.asarray(kinetic_energy(state.system) + state.evaluation.energy))
-
-
-def nearer(system: System, limit: float, lists: dict[int, NeighborList] | None = None) -> dict[int, tuple[float, int, int]]:
-    """(distance, i, j) of the nearest particles of each system of an ensemble that has some nearer than ``limit``.
-
-    ``lists`` keeps the systems' neighbour lists from one call to the next: few pairs are that near, and they stay so for long.
-    """
-    x = np.asarray(system.positions, dtype=float)
-    if system.n_particles <= _FEW and not any(system.pbc):
-        copies = x.reshape(-1, *x.shape[-2:])
-        i, j = np.triu_indices(system.n_particles, 1)
-        squared = ((copies[:, j] - copies[:, i]) ** 2).sum(-1)
-        if not squared.size:
-            return {}
-        where = squared.argmin(1)
-        least = squared[np.arange(len(copies)), where] ** 0.5
-        return {int(s): (float(least[s]), int(i[where[s]]), int(j[where[s]])) for s in np.flatnonzero(least < limit)}
-    found: dict[int, tuple[float, int, int]] = {}
-    for s in range(system.n_systems or 1):
-        one = system if system.n_systems is None else system.copy_of(s)
-        if not np.isfinite(one.positions).all():
-            continue
-        with suppress(ValueError):  # of a cell that has collapsed, of which energies and forces tell
-            list_of = (lists if lists is not None else {}).setdefault(s, NeighborList(limit, _SKINS * limit))
-            found |= _nearest(s, one, limit, list_of)
-    return found
-
-
-def _nearest(s: int, one: System, limit: float, neighbors: NeighborList) -> dict[int, tuple[float, int, int]]:
-    pairs = neighbors(one)
-    if not len(pairs):
-        return {}
-    apart = one.positions[pairs.j] - one.positions[pairs.i]
-    if one.cell is not None:
-        apart = apart + pairs.shift @ one.cell
-    lengths = np.linalg.norm(apart, axis=-1)
-    k = int(lengths.argmin())
-    if not lengths[k] < limit:
-        return {}
-    return {s: (float(lengths[k]), int(pairs.i[k]), int(pairs.j[k]))}

@@ -21,10 +21,11 @@ from mcegnn.cli.progress import Report, progress
 from mcegnn.cli.rows import LOST, TIMING, conserved_rows, known_of, last_jpl_rows, lost_systems, number_rows, took
 from mcegnn.cli.stops import Stops, stops
 from mcegnn.simulation import AtomsRun, Configuration
+from systems.nearest import nearer
 from systems.system import System
 from trajectories import checkpoint
 from trajectories.checkpoint import Checkpoint
-from trajectories.watch import Breach, Exploded, Watch, nearer
+from trajectories.watch import Breach, Exploded, Watch
 from trajectories.whole import temporary_of
 from trajectories.writer import H5MDWriter
 

@@ -13,9 +13,10 @@ from integrators.state import State
 from systems.charged import benchmark_coulomb, charged_systems
 from systems.kernel import KernelFunction
 from systems.lennard_jones import LennardJones
+from systems.nearest import nearer
 from systems.system import Evaluation, System
 from trajectories.rollout import advance, rollout
-from trajectories.watch import Breach, Exploded, Limits, Watch, nearer
+from trajectories.watch import Breach, Exploded, Limits, Watch
 
 
 class Spring:
