@@ -179,12 +179,9 @@ def imported(
 
 def _print(run: Path, reader: "H5MDReader", found: "Analysis", compared: dict[str, Any], against: Path | None) -> None:
     """Tables, then warnings and notes."""
-    times = reader.times
+    first, last = (time_of(reader.units, float(reader.times[k])) for k in (0, -1))
     rows = [
-        (
-            "frames",
-            f"{len(reader):,}, time {time_of(reader.units, float(times[0])).split()[0]} to {time_of(reader.units, float(times[-1]))}",
-        ),
+        ("frames", f"{len(reader):,}" + ("" if "times" in reader.missing else f", time {first.split()[0]} to {last}")),
         ("particles", f"{reader.n_particles:,}" + (f" x {reader.n_systems:,} systems" if reader.n_systems else "")),
         *lost_rows(reader),
         *timing_rows(reader),
@@ -227,7 +224,7 @@ def _summary(reader: "H5MDReader", found: "Analysis") -> dict[str, Any]:
         "frames": len(reader),
         "n_systems": reader.n_systems,
         "n_particles": reader.n_particles,
-        "time": float(reader.times[-1]) / (reader.units.convert(1.0, "ps") if metal else 1.0),
+        "time": None if "times" in reader.missing else float(reader.times[-1]) / (reader.units.convert(1.0, "ps") if metal else 1.0),
         "time_unit": "ps" if metal else reader.units.time,
         "timing": timings(reader),
         "lost_systems": lost_of(reader),

@@ -185,7 +185,13 @@ def test_what_files_of_other_programs_leave_open(succeed: Run, structures: Path,
     frames = ase.io.read("told.xyz", ":")
     ase.io.write("bare.xyz", [Atoms(f.symbols, f.positions, momenta=f.get_momenta(), cell=f.cell, pbc=True) for f in frames])
     out = succeed("analyse", "bare.xyz").out
-    assert "note: the files tell no times: frames are taken to be 1 ps apart\n" in out
+    assert "note: the files tell no times, so curves go by frames: say how far they are apart\n" in out
+    assert "time 0 to" not in out
+    succeed("report", "bare.xyz")
+    page = Path("bare.html").read_text()
+    assert '"timed": false' in page or '"timed":false' in page
+    assert ">frame</text>" in page
+    assert ">time (ps)</text>" not in page
     assert "note: no correlations in time: the files tell no times\n" in out
     out = succeed("analyse", "bare.xyz", "--spacing", "2 fs").out
     assert "46, time 0 to 0.09 ps" in out

@@ -48,7 +48,7 @@ def analyse(
     if "masses" in run.missing:
         found.notes.append("atoms whose mass the files do not tell have one of 1 u")
     if "times" in run.missing:
-        found.notes.append("the files tell no times: frames are taken to be 1 ps apart")
+        found.notes.append("the files tell no times, so curves go by frames: say how far they are apart")
     told("what is conserved", 0.0)
     if run.has_velocities:
         conserved(run, known, found)

@@ -44,7 +44,9 @@ def _sound(values: np.ndarray, known: Known) -> np.ndarray:
 
 
 def time_axis(run: H5MDReader) -> tuple[Axis, np.ndarray]:
-    """Picoseconds, years, or bare numbers."""
+    """Picoseconds, years, or bare numbers; the frames' numbers where files tell no times."""
+    if "times" in run.missing:
+        return Axis("frame"), np.arange(len(run), dtype=float)
     if run.units is METAL:
         return Axis("time", "ps"), run.times / METAL.convert(1.0, "ps")
     if run.units is ASTRONOMICAL:

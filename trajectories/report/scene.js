@@ -176,9 +176,9 @@ class Scene {
     const f = Math.round(frame);
     for (const s of scenes) { s.frame = s === scenes[0] ? f : nearest(s.data.times, d.times[f]); s.draw(); }
     slider.value = f;
-    const text = `${Number(d.times[f].toPrecision(5))} ${d.timeUnit}`.trim();
-    clock.textContent = `time ${text}, frame ${f + 1} of ${d.frames}`;
-    slider.setAttribute("aria-valuetext", `time ${text}`);
+    const count = `frame ${f + 1} of ${d.frames}`, time = `time ${Number(d.times[f].toPrecision(5))} ${d.timeUnit}`.trim();
+    clock.textContent = d.timed ? `${time}, ${count}` : count;
+    slider.setAttribute("aria-valuetext", d.timed ? time : count);
   };
   const step = now => {
     if (!playing) return;

@@ -47,8 +47,8 @@ def scene(run: H5MDReader, label: str) -> tuple[dict[str, Any], list[str]]:
     names = [run.names[k] for k in which] if run.names else []
     looks = _looks(run.species[which], names, run.masses[which], run.charges.reshape(-1, run.n_particles)[0][which])
     found: dict[str, Any] = {
-        "label": label, **_packed(x), "times": [float(t) for t in times[frames]], "timeUnit": axis.unit, **looks,
-        "bonds": _bonds(run, which), "cell": _cell(run.cells[0].reshape(-1, 3, 3)[0]),
+        "label": label, **_packed(x), "times": [float(t) for t in times[frames]], "timeUnit": axis.unit,
+        "timed": axis.label == "time", **looks, "bonds": _bonds(run, which), "cell": _cell(run.cells[0].reshape(-1, 3, 3)[0]),
         "longest": _LONGEST, "trails": run.units is not METAL and len(which) <= 100, "compress": run.units is ASTRONOMICAL,
     }  # fmt: skip
     return found, _left_out(run, len(which), n_systems, stride)
@@ -67,7 +67,8 @@ def still(system: System, label: str, **other: Any) -> dict[str, Any]:
     pairs = bonded(system.species, x, cell if inside else None).tolist() if system.units is METAL and "bonds" not in other else []
     looks = _looks(system.species, [], system.masses, system.charges)
     fixed = {
-        "times": [0.0], "timeUnit": "", "bonds": pairs, "longest": _LONGEST, "cell": _cell(cell), "trails": False, "compress": False,
+        "times": [0.0], "timeUnit": "", "timed": False, "bonds": pairs, "longest": _LONGEST, "cell": _cell(cell), "trails": False,
+        "compress": False,
     }  # fmt: skip
     return {"label": label, **_packed(x[None, None]), **fixed, **looks, **other}
 
