@@ -98,6 +98,7 @@ def refuse_figure(path: Path, force: bool) -> None:
         raise ValueError(f"{path} is a folder; name a file to draw")
     if not path.parent.is_dir():
         raise ValueError(f"there is no folder {path.parent}")
+    refuse_unwritable(path)
 
 
 def told(command: Callable[..., None]) -> Callable[..., None]:
