@@ -7,6 +7,7 @@ import numpy as np
 
 from systems.units import METAL, PASCALS
 from trajectories.analysis.orbits import to_ecliptic
+from trajectories.analysis.thermo import time_axis
 from trajectories.h5md import H5MDReader
 
 _PANELS = 6
@@ -29,29 +30,32 @@ def draw_trajectory(reader: H5MDReader, path: str | Path) -> None:
 
 
 def _matter(figure: Any, reader: H5MDReader) -> None:
-    """Temperature, energy an atom, and pressure where there is one, of each system against time."""
-    picoseconds = reader.times / METAL.convert(1.0, "ps")
+    """Temperature, energy an atom, and pressure, as far as they are there, of each system against time."""
+    axis_of_times, times = time_axis(reader)
     shape = (len(reader), -1)
-    kinetic, potential = reader.observable("kinetic_energy"), reader.observable("potential_energy")
-    assert kinetic is not None
-    kinetic = kinetic.reshape(shape)
-    free = 3 * (reader.n_particles - len(reader.frozen))
-    rows = [("temperature, K", 2.0 * kinetic / (free * METAL.boltzmann))]
+    kinetic, potential, pressure = (reader.observable(name) for name in ("kinetic_energy", "potential_energy", "pressure"))
+    rows: list[tuple[str, np.ndarray]] = []
+    if kinetic is not None:
+        free = 3 * (reader.n_particles - len(reader.frozen))
+        rows.append(("temperature, K", 2.0 * kinetic.reshape(shape) / (free * METAL.boltzmann)))
     if potential is not None:
-        total = potential.reshape(shape) + kinetic
+        total = (potential if kinetic is None else potential + kinetic).reshape(shape)
         rows.append(("energy change,\nmeV an atom", 1000.0 * (total - total[0]) / reader.n_particles))
-    pressure = reader.observable("pressure")
     if pressure is not None:
         rows.append(("pressure, kbar", pressure.reshape(shape) * PASCALS / 1e8))
+    if not rows:
+        raise ValueError(f"{reader.name} holds neither velocities nor energies to draw against time; its distances are among --figures")
     panels = np.ravel(figure.subplots(len(rows), 1, sharex=True))
     for axis, (name, values) in zip(panels, rows, strict=True):
         for k in range(min(_PANELS, values.shape[1])):
-            axis.plot(picoseconds, values[:, k], lw=0.9)
+            axis.plot(times, values[:, k], lw=0.9)
         axis.set_ylabel(name)
         axis.grid(alpha=0.3)
-    panels[-1].set_xlabel("time, ps")
-    many = f", {_shown(kinetic.shape[1])}" if kinetic.shape[1] > 1 else ""
-    figure.suptitle(f"{reader.n_particles:,} atoms over {picoseconds[-1] - picoseconds[0]:.4g} ps{many}")
+    panels[-1].set_xlabel(f"{axis_of_times.label}, {axis_of_times.unit}".removesuffix(", "))
+    n_systems = rows[0][1].shape[1]
+    many = f", {_shown(n_systems)}" if n_systems > 1 else ""
+    over = f"{times[-1] - times[0]:.4g} ps" if axis_of_times.unit else f"{len(reader):,} frames"
+    figure.suptitle(f"{reader.n_particles:,} atoms over {over}{many}")
 
 
 def _orbits(figure: Any, reader: H5MDReader) -> None:

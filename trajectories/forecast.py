@@ -76,16 +76,19 @@ def forecast_error(run: H5MDReader, reference: H5MDReader) -> ForecastError:
     if (run.n_systems or 1, run.n_particles) != (reference.n_systems or 1, reference.n_particles):
         shapes = (f"{r.n_particles} particles x {r.n_systems or 1} systems" for r in (run, reference))
         raise ValueError(f"the runs are not of the same systems: {' and '.join(shapes)}")
+    if ("times" in run.missing) != ("times" in reference.missing):
+        untold = next(r.name for r in (run, reference) if "times" in r.missing)
+        raise ValueError(f"{untold} tells no times to compare at; say how far its frames are apart")
     times, others = run.times, reference.times
     nearest = KDTree(others[:, None]).query(times[:, None])[1]
     spacing = np.diff(times).min() if len(times) > 1 else 0.0
     same = np.flatnonzero(np.abs(others[nearest] - times) <= 1e-6 * max(spacing, 1e-300))
     if not len(same) or times[same[-1]] == times[0]:
-        raise ValueError(f"{run.path} and {reference.path} have no frame at the same time but the first; choose --every to fit")
+        raise ValueError(f"{run.name} and {reference.name} have no frame at the same time but the first; choose --every to fit")
     errors = np.empty((len(same), run.n_systems or 1))
     for row, k in enumerate(same):
         distance = run.frames("position", int(k)) - reference.frames("position", int(nearest[k]))
         errors[row] = np.sqrt((distance**2).sum(-1).mean(-1))
     if errors[0].max() > 1e-6 * np.sqrt((reference.frames("position", int(nearest[same[0]])) ** 2).sum(-1).mean()):
-        raise ValueError(f"{run.path} and {reference.path} do not start from the same positions; give both the same --seed or bodies")
+        raise ValueError(f"{run.name} and {reference.name} do not start from the same positions; give both the same --seed or bodies")
     return ForecastError(times[same], errors)

@@ -98,6 +98,16 @@ class H5MDReader:
         return tuple(filter(None, self.provenance.get("missing", "").split(", ")))
 
     @property
+    def notes(self) -> list[str]:
+        """What else is to be known of a trajectory of another program."""
+        return self.provenance.get("notes", "").splitlines()
+
+    @property
+    def name(self) -> str:
+        """What users know the run by: the path, or the files it was imported from."""
+        return self.provenance.get("imported", str(self.path))
+
+    @property
     def has_velocities(self) -> bool:
         """False of trajectories of other programs that had none."""
         return "velocities" not in self.missing

@@ -29,7 +29,7 @@ from mcegnn.cli.rows import (
     lost_of,
     lost_rows,
     number_rows,
-    time_of,
+    shown_times,
     timing_rows,
     timings,
 )
@@ -100,14 +100,14 @@ def analyse(
             raise ValueError("--tolerance goes with --against RUN")
     silent, limit = quiet or as_json, 0.1 if tolerance is None else tolerance
     with ExitStack() as files:
-        reader = files.enter_context(opened(run, silent, topology, spacing))
+        reader = files.enter_context(opened(run, silent, topology, spacing, needed=against is None))
         reference = None if against is None else files.enter_context(beside(against, silent, topology, spacing))
         with mistakes(), progress(100, "per cent", quiet=silent) as report:
             found = analyse_run(
                 reader, known_of(reader), against=reference, tolerance=limit, select=select,
                 told=lambda what, share: report(round(100 * share), what),
             )  # fmt: skip
-        compared = {} if found.forecast is None else _compared(found.forecast, limit)
+        compared = {} if found.forecast is None else _compared(found.forecast, limit, reader)
         if as_json:
             typer.echo(spelled(_summary(reader, found) | compared))
         else:
@@ -131,15 +131,20 @@ def analyse(
 
 
 def beside(against: Path, quiet: bool, topology: Path | None, spacing: str | None) -> "AbstractContextManager[H5MDReader]":
-    """The run to compare with; topology and spacing are for it too, unless it is one of ours."""
+    """The run to compare with; topology and spacing are for it too, unless it is one of ours or tells its times."""
     from trajectories.foreign import OURS
 
-    return opened(against, quiet) if against.suffix in OURS else opened(against, quiet, topology, spacing)
+    return opened(against, quiet) if against.suffix in OURS else opened(against, quiet, topology, spacing, needed=False)
 
 
 @contextmanager
-def opened(run: Path, quiet: bool, topology: Path | None = None, spacing: str | None = None) -> "Iterator[H5MDReader]":
-    """A run of ours, or another program's trajectory, written as one into the system's folder of temporary files."""
+def opened(
+    run: Path, quiet: bool, topology: Path | None = None, spacing: str | None = None, needed: bool = True
+) -> "Iterator[H5MDReader]":  # fmt: skip
+    """A run of ours, or another program's trajectory, written as one into the system's folder of temporary files.
+
+    A spacing is refused where the files tell their times, unless it was not ``needed``.
+    """
     from trajectories.foreign import OURS
     from trajectories.h5md import H5MDReader
 
@@ -147,13 +152,13 @@ def opened(run: Path, quiet: bool, topology: Path | None = None, spacing: str | 
         if run.is_dir():
             raise ValueError(f"{run} is a folder; name a run in it, or of a training make the page with mcegnn report {run}")
         own = topology is None and run.suffix in OURS
-        if own and spacing is not None:
+        if own and spacing is not None and needed:
             raise ValueError(f"--spacing goes with trajectories of other programs; {run} tells its times")
     with tempfile.TemporaryDirectory() as folder:
         copy = run if own else Path(folder) / f"{run.name}.h5md"
         with mistakes():
             if not own:
-                imported(run, copy, quiet, topology, spacing)
+                imported(run, copy, quiet, topology, spacing, needed=needed)
             reader = H5MDReader(copy)
         with reader:
             with mistakes():
@@ -163,25 +168,27 @@ def opened(run: Path, quiet: bool, topology: Path | None = None, spacing: str | 
 
 
 def imported(
-    run: Path, out: Path, quiet: bool, topology: Path | None = None, spacing: str | None = None, overwrite: bool = False
+    run: Path, out: Path, quiet: bool, topology: Path | None = None, spacing: str | None = None, overwrite: bool = False,
+    needed: bool = True,
 ) -> None:  # fmt: skip
-    """Write another program's trajectory as a run of ours; errors as of `import_trajectory`."""
+    """Write another program's trajectory as a run of ours; errors as of `import_trajectory`, and for a spacing that is not needed."""
     from systems.units import METAL, duration
     from trajectories.foreign import import_trajectory
 
     apart = None if spacing is None else duration(spacing, METAL, "--spacing")
     with progress(100, "per cent", quiet=quiet) as report:
         import_trajectory(
-            run, out, topology, spacing=apart, overwrite=overwrite,
+            run, out, topology, spacing=apart, keep_times=not needed, overwrite=overwrite,
             told=lambda done, n: report(round(100 * done / n), f"reading {n:,} frames"),
         )  # fmt: skip
 
 
 def _print(run: Path, reader: "H5MDReader", found: "Analysis", compared: dict[str, Any], against: Path | None) -> None:
     """Tables, then warnings and notes."""
-    first, last = (time_of(reader.units, float(reader.times[k])) for k in (0, -1))
+    factor, unit = shown_times(reader)
+    span = "" if unit == "frames" else f", time {factor * reader.times[0]:.6g} to {factor * reader.times[-1]:.6g} {unit}".rstrip()
     rows = [
-        ("frames", f"{len(reader):,}" + ("" if "times" in reader.missing else f", time {first.split()[0]} to {last}")),
+        ("frames", f"{len(reader):,}{span}"),
         ("particles", f"{reader.n_particles:,}" + (f" x {reader.n_systems:,} systems" if reader.n_systems else "")),
         *lost_rows(reader),
         *timing_rows(reader),
@@ -190,7 +197,7 @@ def _print(run: Path, reader: "H5MDReader", found: "Analysis", compared: dict[st
     ]
     table(str(run), rows)
     if compared:
-        table(f"Against {against}", against_rows(compared["against"], reader.units, reader.n_systems))
+        table(f"Against {against}", against_rows(compared["against"], reader))
     if found.jpl is not None and found.jpl.names:
         table("Distance to JPL DE440, km", jpl_rows(found.jpl), header=("body", "at the start", "mean", "largest", "at the end"))
     for warning in found.warnings:
@@ -199,17 +206,19 @@ def _print(run: Path, reader: "H5MDReader", found: "Analysis", compared: dict[st
         typer.echo(f"note: {note}")
 
 
-def _compared(error: "ForecastError", limit: float) -> dict[str, dict[str, float]]:
-    """How far the run is from another."""
+def _compared(error: "ForecastError", limit: float, reader: "H5MDReader") -> dict[str, dict[str, float]]:
+    """How far the run is from another; times as they are shown."""
     import numpy as np
 
-    valid = error.valid_time(limit)
+    factor, _ = shown_times(reader)
+    valid = factor * error.valid_time(limit)
     last = error.errors[-1]
     return {
         "against": {
-            "frames_compared": len(error.times), "last_time": float(error.times[-1]), "median_error_at_the_end": float(np.median(last)),
-            "mean_error_at_the_end": float(last.mean()), "largest_error_at_the_end": float(last.max()), "tolerance": limit,
-            "median_valid_time": float(np.median(valid)), "shortest_valid_time": float(valid.min()),
+            "frames_compared": len(error.times), "last_time": factor * float(error.times[-1]), "tolerance": limit,
+            "median_error_at_the_end": float(np.median(last)), "mean_error_at_the_end": float(last.mean()),
+            "largest_error_at_the_end": float(last.max()), "median_valid_time": float(np.median(valid)),
+            "shortest_valid_time": float(valid.min()),
         }
     }  # fmt: skip
 
@@ -217,15 +226,15 @@ def _compared(error: "ForecastError", limit: float) -> dict[str, dict[str, float
 def _summary(reader: "H5MDReader", found: "Analysis") -> dict[str, Any]:
     import numpy as np
 
-    metal = reader.units.name == "metal"  # whose own unit of time nobody knows
+    factor, unit = shown_times(reader)
     drifts = {} if found.conservation is None else conserved(found.conservation, reader)
     largest = {name: np.abs(values).max(0) for name, values in drifts.items()}
     summary: dict[str, Any] = {
         "frames": len(reader),
         "n_systems": reader.n_systems,
         "n_particles": reader.n_particles,
-        "time": None if "times" in reader.missing else float(reader.times[-1]) / (reader.units.convert(1.0, "ps") if metal else 1.0),
-        "time_unit": "ps" if metal else reader.units.time,
+        "time": factor * float(reader.times[-1]),
+        "time_unit": unit,
         "timing": timings(reader),
         "lost_systems": lost_of(reader),
         **{f"{name}_drift": {"median": float(np.median(v)), "largest": float(v.max())} for name, v in largest.items()},

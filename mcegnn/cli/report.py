@@ -60,7 +60,7 @@ def report(
         if tolerance is not None and against is None:
             raise ValueError("--tolerance goes with --against RUN")
     with ExitStack() as files:
-        reader = files.enter_context(opened(run, quiet, topology, spacing))
+        reader = files.enter_context(opened(run, quiet, topology, spacing, needed=against is None))
         other = None if against is None else files.enter_context(beside(against, quiet, topology, spacing))
         with mistakes():
             written = write(reader, path, run, other, 0.1 if tolerance is None else tolerance, select, quiet)

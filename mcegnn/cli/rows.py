@@ -10,25 +10,25 @@ _ELSEWHERE = ("from_jpl_", "forecast_error", "valid_time")
 TIMING = "timing"  # entries of the provenance that begin with it hold how long a part of the run took
 
 
-def time_of(units: Any, value: float) -> str:
-    """A time of a run in words: picoseconds in metal units, whose own unit of time nobody knows."""
-    if units.name == "metal":
-        return f"{value / units.convert(1.0, 'ps'):.6g} ps"
-    return f"{value:.6g} {units.time}".rstrip()
+def shown_times(reader: Any) -> tuple[float, str]:
+    """What a run's times are multiplied with to be shown, and the unit: picoseconds in metal units, whose own unit nobody knows."""
+    if reader.units.name != "metal":
+        return 1.0, reader.units.time
+    return 1.0 / reader.units.convert(1.0, "ps"), "frames" if "times" in reader.missing else "ps"
 
 
-def against_rows(found: dict[str, float], units: Any, n_systems: int | None) -> list[tuple[str, ...]]:
-    """What `_compared` found, with units; of many systems median and extremes."""
-    length = f" {units.length}" if units.length else ""
-    many = n_systems is not None and n_systems > 1
-    error, valid = f"{found['median_error_at_the_end']:.4g}{length}", time_of(units, found["median_valid_time"])
-    if many:
+def against_rows(found: dict[str, Any], reader: Any) -> list[tuple[str, ...]]:
+    """What was found beside another run, with units; of many systems median and extremes."""
+    length, (_, unit) = reader.units.length, shown_times(reader)
+    error, valid = f"{found['median_error_at_the_end']:.4g} {length}".rstrip(), f"{found['median_valid_time']:.6g} {unit}".rstrip()
+    if reader.n_systems is not None and reader.n_systems > 1:
         error += f" (median; mean {found['mean_error_at_the_end']:.4g}, largest {found['largest_error_at_the_end']:.4g})"
-        valid += f" (median; shortest {time_of(units, found['shortest_valid_time'])})"
+        valid += f" (median; shortest {found['shortest_valid_time']:.6g} {unit}".rstrip() + ")"
+    at = "" if unit == "frames" else f" at the same times, the last at {found['last_time']:.6g} {unit}".rstrip()
     return [
-        ("compared", f"{found['frames_compared']:,} frames at the same times, the last at {time_of(units, found['last_time'])}"),
+        ("compared", f"{found['frames_compared']:,} frames{at}"),
         ("error of positions at the end", error),
-        (f"within {found['tolerance']:g}{length} for", valid),
+        (f"within {found['tolerance']:g} {length}".rstrip() + " for", valid),
     ]
 
 
@@ -86,9 +86,14 @@ def run_of(reader: Any) -> Any:
 
 def conserves(reader: Any) -> list[str]:
     """What the run should conserve: nothing under a thermostat, no momentum with frozen atoms, no angular momentum in a periodic cell."""
-    if getattr(run_of(reader), "holds_temperature", False) or configuration_of(reader).get("conserves_energy") is False:
+    if (
+        "masses" in reader.missing
+        or getattr(run_of(reader), "holds_temperature", False)
+        or configuration_of(reader).get("conserves_energy") is False
+    ):
         return []
-    changed = {"momentum", "angular_momentum"} if reader.frozen else {"angular_momentum"} if any(reader.pbc) else set()
+    held = reader.frozen or configuration_of(reader).get("n_degrees", 3 * reader.n_particles) < 3 * reader.n_particles
+    changed = {"momentum", "angular_momentum"} if held else {"angular_momentum"} if any(reader.pbc) else set()
     return [name for name in ("energy", "momentum", "angular_momentum") if name not in changed]
 
 
@@ -102,7 +107,7 @@ def known_of(reader: Any) -> Any:
     pressure: tuple[float, ...] = getattr(run, "pressure", ())
     solar = configuration.get("system") == "solar"
     return Known(
-        conserves=conserves(reader), sure=not imported or "conserves_energy" in configuration,
+        conserves=conserves(reader), sure=not imported or configuration.get("conserves_energy") is True,
         n_degrees=getattr(run, "n_degrees", configuration.get("n_degrees")), temperature=tuple(asked), pressure=pressure,
         epoch=configuration["epoch"] if solar else None,
         lost=tuple(lost_of(reader)),

@@ -1,6 +1,7 @@
 """`mcegnn analyse`: numbers with errors, curves as files, trajectories of other programs, and refusals in one sentence."""
 
 import json
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -120,6 +121,7 @@ def test_atoms_of_unknown_mass(succeed: Run, tmp_path: Path) -> None:
     out = succeed("analyse", "beads.gro").out
     assert "note: atoms whose mass the files do not tell have one of 1 u\n" in out
     assert "the frames hold no velocities" in out
+    assert "drift" not in out
     succeed("report", "beads.gro", "--select", "index 0:1", "-o", "page.html")
     page = Path("page.html").read_text()
     assert '<th scope="row">imported</th><td>beads.gro</td>' in page
@@ -185,7 +187,7 @@ def test_what_files_of_other_programs_leave_open(succeed: Run, structures: Path,
     frames = ase.io.read("told.xyz", ":")
     ase.io.write("bare.xyz", [Atoms(f.symbols, f.positions, momenta=f.get_momenta(), cell=f.cell, pbc=True) for f in frames])
     out = succeed("analyse", "bare.xyz").out
-    assert "note: the files tell no times, so curves go by frames: say how far they are apart\n" in out
+    assert "note: the files tell no times, so curves go by frames; their spacing would help\n" in out
     assert "time 0 to" not in out
     succeed("report", "bare.xyz")
     page = Path("bare.html").read_text()
@@ -226,6 +228,26 @@ def test_what_ase_says_of_its_dynamics(succeed: Run, cli: Run, tmp_path: Path) -
     assert '<th scope="row">dynamics</th><td>VelocityVerlet of ASE</td>' in Path("nve.html").read_text()
 
 
+def test_files_without_times_are_compared_by_frames(succeed: Run, refuse: Run, structures: Path) -> None:
+    """And in picoseconds where there are times; temporary files are not named."""
+    succeed("rollout", "argon.xyz", *LENNARD_JONES, "--temperature", "80 K", "--steps", 8, "--every", 2, "-o", "run.h5md")
+    succeed("convert", "run.h5md", "run.traj")
+    ase.io.write("bare.xyz", [Atoms(f.symbols, f.positions) for f in ase.io.read("run.traj", ":")])
+    out = succeed("analyse", "bare.xyz", "--against", "bare.xyz").out
+    assert "compared                       5 frames\n" in re.sub(" *\n", "\n", out)
+    assert "within 0.1 Angstrom for        4 frames\n" in re.sub(" *\n", "\n", out)
+    refuse("bare.xyz tells no times to compare at", "analyse", "run.h5md", "--against", "bare.xyz")
+    refuse("run.h5md and bare.xyz have no frame at the same time", "analyse", "run.h5md", "--against", "bare.xyz", "--spacing", "7.77 fs")
+    said = json.loads(succeed("analyse", "run.traj", "--against", "run.h5md", "--json").out)
+    assert said["time_unit"] == "ps"
+    assert said["time"] == pytest.approx(0.008)
+    assert said["against"]["last_time"] == said["against"]["median_valid_time"] == pytest.approx(0.008)
+    # the reference's own times stay
+    succeed("analyse", "bare.xyz", "--spacing", "2 fs", "--against", "run.traj")
+    refuse("holds neither velocities nor energies to draw", "analyse", "bare.xyz", "--figure", "bare.png")
+    assert not Path("bare.png").exists()
+
+
 def test_another_programs_trajectory_becomes_a_run(succeed: Run, refuse: Run, structures: Path) -> None:
     """It need not be read anew each time."""
     succeed("rollout", "argon.xyz", *LENNARD_JONES, "--temperature", "80 K", "--steps", 8, "--every", 2, "-o", "run.h5md")
@@ -234,7 +256,9 @@ def test_another_programs_trajectory_becomes_a_run(succeed: Run, refuse: Run, st
     with H5MDReader("run.h5md") as run, H5MDReader("back.h5md") as back:
         np.testing.assert_array_equal(back.frames("position"), run.frames("position"))
     refuse("back.h5md exists already", "convert", "run.traj", "back.h5md")
-    succeed("convert", "run.traj", "back.h5md", "--spacing", "7 fs", "--force")
+    refuse("run.traj tells its times; leave out the time from one frame to the next", "convert", "run.traj", "b.h5md", "--spacing", "7 fs")
+    ase.io.write("bare.xyz", [Atoms(f.symbols, f.positions) for f in ase.io.read("run.traj", ":")])
+    succeed("convert", "bare.xyz", "back.h5md", "--spacing", "7 fs", "--force")
     assert "5, time 0 to 0.028 ps" in succeed("analyse", "back.h5md").out
     refuse("name a file that ends in .h5md", "convert", "run.traj", "run.xyz")
     refuse("--system goes with a run of ours", "convert", "run.traj", "new.h5md", "--system", 0)

@@ -45,10 +45,11 @@ def analyse(
             "systems that went bad are left out of temperature, pressure, volume and energy, but not of what is conserved, of distances "
             "and motions"
         )
+    found.notes.extend(run.notes)
     if "masses" in run.missing:
         found.notes.append("atoms whose mass the files do not tell have one of 1 u")
     if "times" in run.missing:
-        found.notes.append("the files tell no times, so curves go by frames: say how far they are apart")
+        found.notes.append("the files tell no times, so curves go by frames; their spacing would help")
     told("what is conserved", 0.0)
     if run.has_velocities:
         conserved(run, known, found)

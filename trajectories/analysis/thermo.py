@@ -22,10 +22,10 @@ _SPREAD = 3.0  # standard errors by which a mean may be off
 class Known:
     """What is known of a run beside its frames; the defaults suit a run at constant energy that nothing is known of.
 
-    ``conserves`` names what its flow should conserve, and ``sure`` says that it is known to. ``n_degrees`` counts the degrees of freedom
-    (three a particle else), ``temperature`` and ``pressure`` (eV / Angstrom^3) are what a thermostat and barostat hold: one value, or the
-    first and the last of a ramp. ``parents`` is the body that each body goes around, ``epoch`` a planets' run's start, a TDB Julian day.
-    ``lost`` are systems of an ensemble that went bad and stand still.
+    ``conserves`` names what its flow should conserve; ``sure`` says that this, and what is held, is known and not only what files tell.
+    ``n_degrees`` counts the degrees of freedom (three a particle else), ``temperature`` and ``pressure`` (eV / Angstrom^3) are what a
+    thermostat and barostat hold: one value, or the first and the last of a ramp. ``parents`` is the body that each body goes around,
+    ``epoch`` a planets' run's start, a TDB Julian day. ``lost`` are systems of an ensemble that went bad and stand still.
     """
 
     conserves: Sequence[str] = CONSERVED
@@ -142,7 +142,13 @@ def _mean(
         said = f"{number} over the second half" + ("" if error is None else ", with its standard error") + "."
         for value in asked:
             off = f"The {name} is {mean:.4g} {unit} where {value:.4g} was asked"
-            if error is not None and not least and len(half) >= _ENOUGH and abs(mean - value) > max(_SPREAD * error, 0.02 * abs(value)):
+            if (
+                known.sure
+                and error is not None
+                and not least
+                and len(half) >= _ENOUGH
+                and abs(mean - value) > max(_SPREAD * error, 0.02 * abs(value))
+            ):
                 into.warnings.append(f"{off}: the run is too short, or its coupling is too weak.")
     note = "; ".join(filter(None, (note.removeprefix(", "), more)))
     into.numbers.append(Number(key, name, mean, unit, error, note, least))
@@ -153,11 +159,13 @@ def _mean(
 
 def _relaxed(run: H5MDReader, energies: np.ndarray, into: Analysis) -> None:
     """Potential energies above the last, meV an atom [frames, n_systems], and what forces are left: of frames without velocities."""
-    force = float(np.linalg.norm(run.frames("force", len(run) - 1), axis=-1).max())
-    into.numbers.append(Number("largest_force", "largest force in the last frame", force, "eV/Angstrom"))
+    last = run[-1].evaluation
+    if last is not None:
+        force = float(np.linalg.norm(last.forces, axis=-1).max())
+        into.numbers.append(Number("largest_force", "largest force in the last frame", force, "eV/Angstrom"))
     if len(run) > 1:
         axis, times = time_axis(run)
-        said = f"From {energies[0].max():.4g} meV an atom above the last frame's; the largest force in that one is {force:.3g} eV/Angstrom."
+        said = f"From {energies[0].max():.4g} meV an atom above the last frame's energy."
         shown = Axis("energy above the last", "meV/atom")
         into.curves.append(Curves("potential", "Potential energy", axis, times, shown, over_systems(energies), said))
 

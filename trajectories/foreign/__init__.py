@@ -2,13 +2,16 @@
 
 import json
 import math
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
+from trajectories.durable import refuse_live
 from trajectories.foreign import by_ase, by_mdanalysis
-from trajectories.foreign.source import Source
+from trajectories.foreign.source import Lacking, Source
+from trajectories.whole import temporary_of
 from trajectories.writer import H5MDWriter
 
 __all__ = ["OURS", "import_trajectory"]
@@ -22,43 +25,70 @@ _NO_RUNS = {
 
 
 def import_trajectory(
-    path: str | Path, out: str | Path, topology: str | Path | None = None, *, spacing: float | None = None, overwrite: bool = False,
-    told: Callable[[int, int], None] = lambda done, n: None,
+    path: str | Path, out: str | Path, topology: str | Path | None = None, *, spacing: float | None = None, keep_times: bool = False,
+    overwrite: bool = False, told: Callable[[int, int], None] = lambda done, n: None,
 ) -> None:  # fmt: skip
     """Write a trajectory that ASE or MDAnalysis opens, with its topology where it takes one, as a run in metal units.
 
-    ASE reads its own .traj, extended XYZ, and what MDAnalysis has no reader for (XDATCAR, vasprun.xml, ...): velocities, energies, forces
-    and stress come along where they are there, and from a .traj that ASE's dynamics wrote times, integrator and temperature. MDAnalysis
-    reads all else; elements and masses that the files lack it guesses. Atoms that were wrapped into a cell are followed across its faces,
-    by no longer way than half a cell from one frame to the next.
-
-    ``spacing`` is the time from one frame to the next, in the run's unit, for files that do not tell or tell wrongly.
+    ASE reads its own .traj, extended XYZ, LAMMPS dumps, and what MDAnalysis has no reader for (XDATCAR, vasprun.xml, ...): velocities,
+    energies, forces and stress come along where all frames have them, and from a .traj that a run of ASE's dynamics wrote times, integrator
+    and temperature. MDAnalysis reads all else; elements and masses that the files lack it guesses. Atoms that were wrapped into a cell are
+    followed across its faces, by no longer way than half a cell from one frame to the next. ``spacing`` is the time from one frame to the
+    next, in ASE's unit and ours, for files that tell no times; for others it is refused, unless they are to ``keep_times``.
 
     The run's provenance says under "missing" that there are no velocities, that some masses could not be guessed and are 1 u, or that
-    there are no times and frames are 1 ps apart. ``told`` hears of frames done and in all. Raises FileNotFoundError where a file is
-    missing, ValueError, in one sentence, where it cannot be read or spacing is not positive, and as `H5MDWriter`.
+    there are no times and frames are 1 ps apart; under "spacing" that it was used; under "notes" what else is to be known. ``told``
+    hears of frames done and in all. What ``out`` was stays until the whole is written.
+
+    Raises FileNotFoundError where a file is missing, FileExistsError where ``out`` is there, unless ``overwrite``, `durable.Live` where
+    another process writes it, and ValueError, in one sentence, where the files cannot be read or spacing is not positive.
     """
     if spacing is not None and not (spacing > 0 and math.isfinite(spacing)):
         raise ValueError(f"the time from one frame to the next must be positive, not {spacing}")
-    source = _opened(Path(path), None if topology is None else Path(topology))
-    missing = [what for what in source.missing if what != "times" or spacing is None]
+    path, out, topology = Path(path), Path(out), None if topology is None else Path(topology)
+    if out.exists() and not overwrite:
+        raise FileExistsError(17, "File exists", str(out))
+    refuse_live(out)
+    lacking: dict[str, str] = {}
+    temporary = temporary_of(out)
+    try:
+        while True:
+            source = _opened(path, topology, lacking)
+            if spacing is not None and not keep_times and "times" not in source.missing and source.n_frames > 1:
+                raise ValueError(f"{path} tells its times; leave out the time from one frame to the next")
+            source.notes.extend(lacking.values())
+            try:
+                _write(source, temporary, spacing, told)
+                break
+            except Lacking as error:  # what not all frames have is left out of all
+                lacking[error.what] = f"left out, since frame {error.frame} has none: {error.what}"
+        os.replace(temporary, out)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write(source: Source, out: Path, spacing: float | None, told: Callable[[int, int], None]) -> None:
+    spaced = spacing if "times" in source.missing else None
+    missing = [what for what in source.missing if what != "times" or spaced is None]
     known = json.dumps(source.known) if source.known else ""
-    provenance = {"imported": source.files, "missing": ", ".join(missing), "configuration": known}
-    provenance = {name: text for name, text in provenance.items() if text}
+    provenance = {"imported": source.files, "missing": ", ".join(missing), "configuration": known, "spacing": str(spaced or "")}
     states = iter(source.states)
     first = next(states)
     with H5MDWriter(
-        out, first.system, names=source.names, provenance=provenance, n_frames=source.n_frames, overwrite=overwrite
+        out, first.system, names=source.names, provenance={name: text for name, text in provenance.items() if text},
+        n_frames=source.n_frames, overwrite=True,
     ) as writer:  # fmt: skip
         for k, state in enumerate(chain((first,), states)):
-            writer.write(state if spacing is None else replace(state, time=k * spacing))
-            told(k + 1, source.n_frames)
+            writer.write(state if spaced is None else replace(state, time=k * spaced))
+            told(k + 1, max(source.n_frames, k + 1))
+        if source.notes:
+            writer.record({"notes": "\n".join(source.notes)})
 
 
-def _opened(path: Path, topology: Path | None) -> Source:
+def _opened(path: Path, topology: Path | None, without: Collection[str]) -> Source:
     for file in filter(None, (topology, path)):
         if not file.is_file():
             raise FileNotFoundError(f"there is no file {file}")
         if file.suffix in _NO_RUNS:
             raise ValueError(f"{file} {_NO_RUNS[file.suffix]}")
-    return by_ase.opened(path) if topology is None and by_ase.reads(path) else by_mdanalysis.opened(path, topology)
+    return by_ase.opened(path, without) if topology is None and by_ase.reads(path) else by_mdanalysis.opened(path, topology)

@@ -1,8 +1,8 @@
-"""Trajectories that ASE reads: its own, extended XYZ, and those of programs that MDAnalysis does not know."""
+"""Trajectories that ASE reads: its own, extended XYZ, LAMMPS dumps, and those of programs that MDAnalysis does not know."""
 
 import textwrap
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,167 +13,157 @@ import numpy as np
 from integrators.state import State
 from systems.cell import complete
 from systems.molecules import from_atoms
-from systems.system import Evaluation
+from systems.system import Evaluation, System
 from systems.units import BY_NAME, METAL
-from trajectories.foreign.source import Source
+from trajectories.foreign.ase_files import Frames, frames_of, number, reads
+from trajectories.foreign.source import Lacking, Source
 
-_OWN, _XYZ, _BETTER = (".traj",), (".xyz", ".extxyz"), (".cif",)  # of what MDAnalysis knows, what ASE reads with less
+__all__ = ["opened", "reads"]
+
 _CONSTANT_ENERGY = ("VelocityVerlet",)  # what conserves energy of ASE's dynamics; their names are in the file
 _INSIDE = 1e-6  # in parts of a cell: files round their numbers
+_WINDOWS = (0.0, -0.5)  # where programs wrap atoms to, in parts of a cell
 
 
-def reads(path: Path) -> bool:
-    """Whether ASE is to read a file: what is ASE's own, and what MDAnalysis does not know and ASE does."""
-    if path.suffix in (*_OWN, *_BETTER):
-        return True
-    if path.suffix in _XYZ:
-        # names that are no elements are for MDAnalysis
-        with warnings.catch_warnings(action="ignore"):
-            try:
-                return _first_xyz(path) is not None
-            except Exception:
-                return False
-    from MDAnalysis.core._get_readers import get_reader_for
-
-    try:
-        get_reader_for(str(path))
-    except (TypeError, ValueError):
-        from ase.io.formats import UnknownFileTypeError, filetype
-
-        try:
-            return filetype(str(path), guess=False) is not None
-        except (UnknownFileTypeError, OSError):
-            return False
-    return False
-
-
-def opened(path: Path) -> Source:
-    """A file of structures of the same atoms, one after the other; ValueError, in one sentence, where it cannot be read."""
+def opened(path: Path, without: Collection[str] = ()) -> Source:
+    """A file of frames of the same atoms, one after the other; ``without`` are what not all frames have: "velocities", "energy", "forces",
+    "stress". ValueError, in one sentence, where it cannot be read."""
     with _in_words(path):
-        n_frames, frames, description = _frames(path)
-        first = next(frames, None)
+        file = frames_of(path)
+        first = next(file.frames, None)
         if first is None or not len(first):
             raise ValueError("it holds no atoms or no frames")
-    every = _every(description)
-    timed = every > 0 or _tells_time(first) or n_frames == 1
-    lacks = {"velocities": not first.has("momenta"), "masses": not first.numbers.all() and not first.has("masses"), "times": not timed}
-    return Source(
-        str(path), [str(name) for name in first.arrays.get("names", ())], n_frames, _states(path, first, frames, every),
-        [what for what, is_so in lacks.items() if is_so], _known(first, description),
-    )  # fmt: skip
-
-
-def _first_xyz(path: Path) -> Any:
-    from ase.io import read
-
-    return read(path, index=0, format="extxyz")
-
-
-def _frames(path: Path) -> tuple[int, Iterator[Any], dict[str, Any]]:
-    """How many there are, they themselves, and what a .traj says of what wrote it."""
-    if path.suffix in _OWN:
-        from ase.io.trajectory import TrajectoryReader
-
-        reader = TrajectoryReader(str(path))
-        return len(reader), iter(reader), dict(getattr(reader, "description", None) or {})
-    from ase.io import iread, read
-
-    if path.suffix in _XYZ:
-        return _count(path), iread(path, index=":", format="extxyz"), {}
-    found = read(path, index=":")
-    return len(found), iter(found), {}
-
-
-def _count(path: Path) -> int:
-    """Frames of an XYZ file."""
-    n = 0
-    with open(path, encoding="utf-8", errors="replace") as file:
-        while (line := file.readline()).strip():
-            for _ in range(int(line) + 1):
-                file.readline()
-            n += 1
-    return n
+        told, every = _tells_time(first), _every(file.description)
+        has = _has(first) - set(without)
+        if "optimizer" in file.description or "velocities" not in has:  # a stress is no pressure without the motion that goes with it
+            has -= {"velocities", "stress"}
+        lacks = {
+            "velocities": "velocities" not in has,
+            "masses": not file.elements or (not first.numbers.all() and not first.has("masses")),
+            "times": not (every or told) and file.n > 1,
+        }
+        known = _known(first, file.description, path)
+        names = [str(name) for name in first.arrays.get("names", ())]
+    missing = [what for what, is_so in lacks.items() if is_so]
+    return Source(str(path), names, file.n, _states(path, first, file, has, every), missing, known, file.notes)
 
 
 def _every(description: dict[str, Any]) -> float:
     """The time from one frame to the next, in ASE's unit and ours, where its dynamics wrote the file; zero where that is not known."""
-    if description.get("type") != "molecular-dynamics":
-        return 0.0
-    return float(description.get("timestep", 0.0)) * float(description.get("interval", 0))
+    return number(description.get("timestep")) * number(description.get("interval"))
 
 
 def _tells_time(atoms: Any) -> bool:
     """Whether a frame was written by `trajectories.convert`; the unit of another program's "time" is anybody's guess."""
-    return "time" in atoms.info and atoms.info.get("units") in BY_NAME
+    time, step, units = (atoms.info.get(name) for name in ("time", "step", "units"))
+    if not isinstance(time, int | float) or not isinstance(step, int | np.integer) or not isinstance(units, str) or units not in BY_NAME:
+        return False
+    twice = atoms.info.get("time_fs")
+    return units != METAL.name or (isinstance(twice, int | float) and bool(np.isclose(twice, time / METAL.convert(1.0, "fs"))))
 
 
-def _known(first: Any, description: dict[str, Any]) -> dict[str, Any]:
+def _known(first: Any, description: dict[str, Any], path: Path) -> dict[str, Any]:
     """What the first frame and the file's header tell of the run."""
     from ase.constraints import FixAtoms
 
     held = [c.index for c in first.constraints if isinstance(c, FixAtoms)]
     known: dict[str, Any] = {"frozen": sorted({int(k) for index in held for k in np.atleast_1d(index)})} if held else {}
-    if description or first.constraints:
+    if ".traj" in path.suffixes or first.constraints:  # where there would be constraints, were there any
         known["n_degrees"] = int(first.get_number_of_degrees_of_freedom())
     if optimizer := description.get("optimizer"):
         known["dynamics"] = f"{optimizer} of ASE, an optimisation"
     elif kind := description.get("md-type"):
         known["dynamics"] = f"{kind} of ASE"
         known["conserves_energy"] = kind in _CONSTANT_ENERGY
-        if description.get("temperature_K"):
-            known["temperature"] = [float(description["temperature_K"])]
+        if kelvin := number(description.get("temperature_K")):
+            known["temperature"] = [kelvin]
     return known
 
 
-def _states(path: Path, first: Any, frames: Iterator[Any], every: float) -> Iterator[State]:
-    follow, k, atoms = _Follower(), 0, first
-    evaluated = _evaluation(first) is not None
+def _states(path: Path, first: Any, file: Frames, has: set[str], every: float) -> Iterator[State]:
+    follow, told, k, atoms = _Follower(), _tells_time(first), 0, first
     while atoms is not None:
         with _in_words(path):
-            if not np.array_equal(atoms.numbers, first.numbers):
-                raise ValueError(f"frame {k} is of other atoms than the first: this is a set of structures, not a trajectory")
-            units = BY_NAME.get(atoms.info.get("units", ""), METAL)
-            system = replace(from_atoms(atoms), units=units, positions=follow(atoms))
-            time = float(atoms.info["time"]) if _tells_time(atoms) else k * (every or METAL.convert(1.0, "ps"))
-            evaluation = _evaluation(atoms) if evaluated else None
-            if evaluated and evaluation is None:
-                raise ValueError(f"frame {k} holds no energy and forces, and the first does")
-        yield State(system, time, int(atoms.info.get("step", k)), evaluation)
-        with _in_words(path):
-            atoms, k = next(frames, None), k + 1
+            _refuse_others(first, atoms, k)
+            there = _has(atoms)
+            if lost := sorted(has - there):
+                raise Lacking(lost[0], k)
+            if (more := there - _has(first)) and not any("since the first frame" in note for note in file.notes):
+                file.notes.append(f"left out, since the first frame has none: {', '.join(sorted(more))}")
+            time, step = (float(atoms.info["time"]), int(atoms.info["step"])) if told else (k * (every or METAL.convert(1.0, "ps")), k)
+            state = State(_system(atoms, follow(atoms), file.elements, "velocities" in has), time, step, _evaluation(atoms, has))
+        yield state
+        k += 1
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                atoms = next(file.frames, None)
+        except Exception as error:  # what a run that was killed, or goes on, leaves; all before it is sound
+            file.notes.append(f"frame {k} and what may follow cannot be read: {_said(error)}")
+            return
 
 
-def _evaluation(atoms: Any) -> Evaluation | None:
-    """Energy, forces and stress of a frame; None without forces. A stress is no pressure without the motion that goes with it."""
-    from ase.stress import voigt_6_to_full_3x3_stress
+def _refuse_others(first: Any, atoms: Any, k: int) -> None:
+    """ValueError where a frame is not of the first one's atoms."""
+    if not np.array_equal(atoms.numbers, first.numbers):
+        raise ValueError(f"frame {k} is of other atoms than the first: this is a set of structures, not a trajectory")
+    for what, same in (
+        ("masses", np.array_equal(atoms.get_masses(), first.get_masses())), ("periodic directions", np.array_equal(atoms.pbc, first.pbc)),
+        ("lattice vectors", np.array_equal(atoms.cell.any(1), first.cell.any(1))),
+    ):  # fmt: skip
+        if not same:
+            raise ValueError(f"frame {k} has other {what} than the first, so it is not of the same trajectory")
 
+
+def _system(atoms: Any, x: np.ndarray, elements: bool, moving: bool) -> System:
+    found = replace(from_atoms(atoms), positions=x, units=BY_NAME[atoms.info["units"]] if _tells_time(atoms) else METAL)
+    if not moving:
+        found = replace(found, momenta=np.zeros_like(x))
+    if elements:
+        return found
+    # LAMMPS' types, which ASE takes for atomic numbers
+    unknown = np.ones(len(x))
+    return replace(found, species=np.zeros_like(found.species), masses=unknown, momenta=found.velocities * unknown[:, None])
+
+
+def _has(atoms: Any) -> set[str]:
+    """What a frame has of "velocities", "energy", "forces" and "stress"."""
     found = getattr(atoms.calc, "results", {})
-    if "forces" not in found or "energy" not in found:
+    parts = {"energy", "forces"} | ({"stress"} if all(atoms.pbc) else set())
+    return {part for part in parts if found.get(part) is not None} | ({"velocities"} if atoms.has("momenta") else set())
+
+
+def _evaluation(atoms: Any, has: set[str]) -> Evaluation | None:
+    """Energy, forces and stress, as far as all frames have them; those that move the atoms, with what constraints add and take."""
+    if not has & {"energy", "forces"}:
         return None
-    stress = np.asarray(found["stress"], dtype=float) if "stress" in found and all(atoms.pbc) and atoms.has("momenta") else None
-    if stress is not None and stress.shape == (6,):
-        stress = voigt_6_to_full_3x3_stress(stress)
-    return Evaluation(np.float64(found["energy"]), np.asarray(found["forces"], dtype=float), stress)
+    energy = np.float64(atoms.get_potential_energy()) if "energy" in has else None
+    forces = np.asarray(atoms.get_forces(), dtype=float) if "forces" in has else None
+    stress = np.asarray(atoms.get_stress(voigt=False), dtype=float) if "stress" in has else None
+    return Evaluation(energy, forces, stress)
 
 
 class _Follower:
-    """Positions of one frame after the other. Where two frames lie wholly inside of their cells, they were wrapped into them, and atoms are
-    followed across the faces; ASE's dynamics do not wrap."""
+    """Positions of one frame after the other. Where two frames lie wholly inside of their cells, or of cells about the origin, they were
+    wrapped into them, and atoms are followed across the faces; ASE's dynamics do not wrap."""
 
     def __init__(self) -> None:
-        self._before: np.ndarray | None = None
+        self._before: tuple[np.ndarray, set[float]] | None = None
         self._turns: Any = 0.0
 
     def __call__(self, atoms: Any) -> np.ndarray:
         x, cell = np.asarray(atoms.get_positions(), dtype=float), np.array(atoms.cell, dtype=float)
         if not any(atoms.pbc):
             return x
-        inside = x @ np.linalg.inv(complete(cell))
-        whole = bool(((inside > -_INSIDE) & (inside < 1.0 + _INSIDE) | ~np.asarray(atoms.pbc)).all())
-        if whole and self._before is not None:
-            self._turns = self._turns - np.where(atoms.pbc, np.rint(inside - self._before), 0.0)
-        self._before = inside if whole else None
+        fractions = (x - np.ravel(atoms.get_celldisp())) @ np.linalg.inv(complete(cell))
+        within = {low for low in _WINDOWS if self._all_in(fractions - low, atoms.pbc)}
+        if self._before is not None and within & self._before[1]:
+            self._turns = self._turns - np.where(atoms.pbc, np.rint(fractions - self._before[0]), 0.0)
+        self._before = fractions, within
         return x + self._turns @ cell if np.any(self._turns) else x
+
+    @staticmethod
+    def _all_in(fractions: np.ndarray, pbc: Any) -> bool:
+        return bool(((fractions > -_INSIDE) & (fractions < 1.0 + _INSIDE) | ~np.asarray(pbc)).all())
 
 
 @contextmanager
@@ -182,6 +172,11 @@ def _in_words(path: Path) -> Iterator[None]:
     try:
         with warnings.catch_warnings(action="ignore"):
             yield
+    except Lacking:
+        raise
     except Exception as error:
-        said = textwrap.shorten(" ".join(str(error).split()), 160, placeholder=" ...") or type(error).__name__
-        raise ValueError(f"{path} cannot be read as a trajectory: {said}") from None
+        raise ValueError(f"{path} cannot be read as a trajectory: {_said(error)}") from None
+
+
+def _said(error: Exception) -> str:
+    return textwrap.shorten(" ".join(str(error).split()), 160, placeholder=" ...") or type(error).__name__

@@ -73,7 +73,11 @@ def _universe(sources: list[Path]) -> tuple[Any, bool]:
     u = MDAnalysis.Universe(*map(str, sources), to_guess=("masses",))
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        timed = u.trajectory.ts.time is not None and not any("no dt information" in str(one.message) for one in told)
+        timed = (
+            u.trajectory.ts.time is not None
+            and u.trajectory.format != "LAMMPSDUMP"
+            and not any("no dt information" in str(one.message) for one in told)
+        )
     if not hasattr(u.atoms, "elements"):
         try:
             u.guess_TopologyAttrs(to_guess=["elements"])

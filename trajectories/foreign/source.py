@@ -7,12 +7,21 @@ from typing import Any
 from integrators.state import State
 
 
+class Lacking(Exception):
+    """A later frame has not ``what`` the first has."""
+
+    def __init__(self, what: str, frame: int) -> None:
+        super().__init__(f"frame {frame} has no {what}")
+        self.what, self.frame = what, frame
+
+
 @dataclass(frozen=True)
 class Source:
     """Frames in our units, as they are read: names of the atoms, the files' names, and what those files do not tell.
 
     ``missing`` are "velocities", "masses", "times". ``known`` is what they tell of the run beside its frames, and becomes its
     configuration: "dynamics", whether it "conserves_energy", the "temperature" it was to have [1], "frozen" atoms, "n_degrees" of freedom.
+    ``notes`` are for whoever looks at the run; some are added while frames are read.
     """
 
     files: str
@@ -21,3 +30,4 @@ class Source:
     states: Iterable[State]
     missing: Sequence[str] = ()
     known: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
