@@ -14,11 +14,21 @@ _PANELS = 6
 _SMALL = 2.0  # a dot that does not hide the Earth's
 
 
+def refuse_undrawable(reader: H5MDReader) -> None:
+    """ValueError where a run holds nothing to be drawn against time."""
+    if reader.units is METAL and not reader.has_velocities and reader.observable("potential_energy", 0) is None:
+        raise ValueError(f"{reader.name} holds neither velocities nor energies to draw against time; distances are among the --figures")
+
+
 def draw_trajectory(reader: H5MDReader, path: str | Path) -> None:
-    """Draw a run into a PNG, SVG or PDF file: bodies as orbits, charges in six panels, atoms by temperature, energy, pressure."""
+    """Draw a run into a PNG, SVG or PDF file: bodies as orbits, charges in six panels, atoms by temperature, energy, pressure.
+
+    Raises ValueError as `refuse_undrawable`.
+    """
     # a figure of its own, not pyplot's: no global state and no screen
     from matplotlib.figure import Figure
 
+    refuse_undrawable(reader)
     figure = Figure(figsize=(9.0, 5.4), layout="constrained")
     if reader.units is METAL:
         _matter(figure, reader)
@@ -43,8 +53,6 @@ def _matter(figure: Any, reader: H5MDReader) -> None:
         rows.append(("energy change,\nmeV an atom", 1000.0 * (total - total[0]) / reader.n_particles))
     if pressure is not None:
         rows.append(("pressure, kbar", pressure.reshape(shape) * PASCALS / 1e8))
-    if not rows:
-        raise ValueError(f"{reader.name} holds neither velocities nor energies to draw against time; its distances are among --figures")
     panels = np.ravel(figure.subplots(len(rows), 1, sharex=True))
     for axis, (name, values) in zip(panels, rows, strict=True):
         for k in range(min(_PANELS, values.shape[1])):

@@ -85,6 +85,7 @@ def analyse(
     from trajectories.analysis import analyse as analyse_run
     from trajectories.analysis.draw import save_figures
     from trajectories.analysis.export import write_csv, write_netcdf
+    from trajectories.figures import draw_trajectory, refuse_undrawable
 
     with mistakes():
         folders = [(folder, ending) for folder, ending in ((csv, "*.csv"), (figures, "*.p[dn][fg]")) if folder is not None]
@@ -102,6 +103,9 @@ def analyse(
     with ExitStack() as files:
         reader = files.enter_context(opened(run, silent, topology, spacing, needed=against is None))
         reference = None if against is None else files.enter_context(beside(against, silent, topology, spacing))
+        if figure is not None:
+            with mistakes():
+                refuse_undrawable(reader)
         with mistakes(), progress(100, "per cent", quiet=silent) as report:
             found = analyse_run(
                 reader, known_of(reader), against=reference, tolerance=limit, select=select,
@@ -120,8 +124,6 @@ def analyse(
                 write_netcdf(found, netcdf)
                 written.append(netcdf)
             if figure is not None:
-                from trajectories.figures import draw_trajectory
-
                 draw_trajectory(reader, figure)
                 written.append(figure)
         if written and not as_json:
