@@ -76,10 +76,10 @@ def _of_training(folder: Path, output: Path | None, force: bool, quiet: bool) ->
     refuse_output(path, force)
     refuse_ending(path, ".html", ".htm")
     refuse_unwritable(path)
-    options, saved = resumed(folder)
-    trainer, record = made(options, None, None, quiet=True)
+    saved = resumed(folder)
+    trainer, record = made(saved.options, None, None, quiet=True)
     trainer.restore(*saved)
-    record |= saved[1]["record"] | {"validation": trainer.best_error}
+    record |= saved.header["record"] | {"validation": trainer.best_error}
     write_review(trainer, record, rows_of(folder / METRICS, trainer.update), path, str(folder), quiet)
     return path
 

@@ -18,7 +18,7 @@ from trajectories.whole import write_whole
 
 if TYPE_CHECKING:
     from mcegnn.models.store import Stored
-    from mcegnn.training.options import TrainingOptions
+    from mcegnn.training.checkpoint import Checkpoint
     from mcegnn.training.trainer import Progress, Trainer
 
 _COLUMNS = {"update", "loss", "error", "median", "lr", "seconds"}
@@ -71,7 +71,12 @@ def train(
                 raise ValueError(
                     "--resume takes everything from the run's folder; leave out the preset, --data, --set, --from and --output"
                 )
-            folder, (options, saved) = resume, resumed(resume)
+            folder, saved = resume, resumed(resume)
+            if saved.complete and (folder / REPORT).is_file():  # without it the run was ended before its page was written
+                if not quiet:
+                    typer.echo(_complete(folder, saved))
+                return
+            options = saved.options
         else:
             if preset is None:
                 from mcegnn.names import presets
@@ -88,7 +93,7 @@ def train(
         if saved is not None:
             trainer.restore(*saved)
         if saved is not None:
-            record |= {name: value for name, value in saved[1]["record"].items() if name in ("command", "from")}
+            record |= {name: value for name, value in saved.header["record"].items() if name in ("command", "from")}
         else:
             record |= {"command": shlex.join(["mcegnn", *sys.argv[1:]]), **({} if other is None else {"from": other.record})}
         if dry_run:
@@ -108,13 +113,20 @@ def _load(name: str) -> "Stored":
     return load(name)
 
 
-def resumed(folder: Path) -> tuple["TrainingOptions", tuple[Any, Any]]:
-    """A folder's training as it was at its last validation: options, and what `Trainer.restore` takes."""
-    from mcegnn.training.options import parse
-    from mcegnn.training.trainer import checkpoint
+def resumed(folder: Path) -> "Checkpoint":
+    """A folder's training as it was at its last validation."""
+    from mcegnn.training.checkpoint import checkpoint
 
-    tensors, header = checkpoint(folder / LAST)
-    return parse(header["options"]), (tensors, header)
+    return checkpoint(folder / LAST)
+
+
+def _complete(folder: Path, saved: "Checkpoint") -> str:
+    """That nothing is left to do, and what can be done instead."""
+    update, total = saved.header["update"], saved.options.total
+    done = f"all {total:,} updates are done" if update >= total else f"after {update:,} of {total:,} updates more brought nothing better"
+    again = shlex.join(["mcegnn", "report", str(folder), "--force"])
+    on = f"train on from its best weights with --from {folder / BEST} and another folder"
+    return f"{folder} is complete: {done}; {on}, or make its page anew with: {again}"
 
 
 def _refuse_folder(folder: Path, force: bool) -> None:
@@ -153,9 +165,9 @@ def _run(trainer: "Trainer", record: dict[str, Any], folder: Path, quiet: bool, 
     options = trainer.options
 
     def keep() -> None:
-        trainer.save(folder / LAST, record)
         best = Stored(trainer.best, options.model.kind, dict(options.model.hyperparameters), {**record, "validation": trainer.best_error})
         save(best, folder / BEST)
+        trainer.save(folder / LAST, record)  # last: what it says is done is not done again
 
     metrics = rows_of(folder / METRICS, trainer.update)
     try:

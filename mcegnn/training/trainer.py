@@ -13,9 +13,10 @@ import torch
 
 from mcegnn.models.store import Stored
 from mcegnn.training import tasks
+from mcegnn.training.checkpoint import over, stalled
 from mcegnn.training.options import TrainingOptions
 from mcegnn.training.refinement import Refinement
-from trajectories.packed import read_packed, write_packed
+from trajectories.packed import write_packed
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Trainer:
         losses: list[float] = []
         began = time.monotonic()
         while not self._over:
-            if self.refinement and self._stalled and self.update < self.options.n_gradient:
+            if self.refinement and stalled(self.options, self.since_best) and self.update < self.options.n_gradient:
                 self.update = self.options.n_gradient
             refinement = self.refinement if self.update >= self.options.n_gradient else None
             losses.append(self._refine(refinement) if refinement else self._step())
@@ -111,14 +112,8 @@ class Trainer:
     @property
     def _over(self) -> bool:
         """Whether nothing is left to do."""
-        if self.refinement is None:
-            return self.update >= self.options.total or self._stalled
-        return self.update >= self.options.total or self.refinement.converged
-
-    @property
-    def _stalled(self) -> bool:
-        """Whether validations have long not been better: gradient descent ends, and a refinement begins."""
-        return bool(self.options.patience and self.since_best >= self.options.patience)
+        converged = self.refinement is not None and self.refinement.converged
+        return over(self.options, self.update, self.since_best, converged=converged)
 
     def _lr(self, update: int) -> float:
         """Warm-up, then the schedule."""
@@ -154,11 +149,11 @@ class Trainer:
         }  # fmt: skip
         write_packed(path, header, {key: value.detach().cpu().numpy() for key, value in tensors.items()})
 
-    def restore(self, tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any]) -> None:
+    def restore(self, arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> None:
         """Go on where `save` was called."""
 
         def part(name: str) -> dict[str, torch.Tensor]:
-            return {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
+            return {key.removeprefix(f"{name}."): torch.from_numpy(a) for key, a in arrays.items() if key.startswith(f"{name}.")}
 
         for name in ("model", "average", "best"):
             getattr(self, name).load_state_dict(part(name))
@@ -172,16 +167,3 @@ class Trainer:
             self.refinement.restore(part("refinement"))
         self.update, self.best_error, self.since_best = header["update"], header["best_error"], header["since_best"]
         self.seconds = header["seconds"]
-
-
-def checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """The tensors and the header of a checkpoint; FileNotFoundError or ValueError where there is none or it is not whole."""
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no checkpoint {path} to go on from")
-    try:
-        header, arrays = read_packed(path)
-        for name in ("options", "update", "best_error", "since_best", "seconds", "record"):
-            header[name]
-        return {key: torch.from_numpy(array) for key, array in arrays.items()}, header
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is not a checkpoint of a training, or a damaged one ({error})") from None

@@ -5,6 +5,7 @@ import functools
 import json
 import pickle
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,8 +26,9 @@ from mcegnn.models import store
 from mcegnn.models.store import Stored
 from mcegnn.names import presets
 from mcegnn.training import scoring
+from mcegnn.training.checkpoint import checkpoint
 from mcegnn.training.options import parse
-from mcegnn.training.trainer import Progress, Trainer, checkpoint
+from mcegnn.training.trainer import Progress, Trainer
 from systems.charged import charged_systems
 from trajectories.h5md import H5MDReader
 from trajectories.rollout import rollout
@@ -120,9 +122,7 @@ def assert_same_training(a: Path, b: Path) -> None:
     assert metrics(a) == metrics(b)
     (ours, header), (theirs, other) = (checkpoint(folder / "last.checkpoint") for folder in (a, b))
     assert {**header, "seconds": 0.0} == {**other, "seconds": 0.0}
-    assert {name: tensor.numpy().tobytes() for name, tensor in ours.items()} == {
-        name: tensor.numpy().tobytes() for name, tensor in theirs.items()
-    }
+    assert {name: array.tobytes() for name, array in ours.items()} == {name: array.tobytes() for name, array in theirs.items()}
 
 
 def test_the_folder(trained: dict[str, Path], kind: str) -> None:
@@ -286,10 +286,61 @@ def test_an_interrupted_training_goes_on(cli: Run, trained: dict[str, Path], her
     assert done.code == 0
     assert re.search(r"\nupdates +6 *\n", done.out)
     assert_same_training(here / "run", trained[kind])
-    # and once more, when there is nothing left to do
+
+
+def test_a_complete_training_is_left_as_it_is(succeed: Run, trained: dict[str, Path], here: Path, kind: str) -> None:
+    """It is said what can be done instead; nothing is looked at again, not even the data."""
+    shutil.copytree(trained[kind], here / "run")
+    (here / "run/report.html").write_text("a page of its own")
     before = {path.name: path.read_bytes() for path in (here / "run").iterdir()}
-    assert cli("train", "--resume", "run", "--quiet").code == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(named, "split", None)
+        out = succeed("train", "--resume", "run").out
+        assert succeed("train", "--resume", "run", "--dry-run").out == out
+        assert succeed("train", "--resume", "run", "--quiet").out == ""
     assert {path.name: path.read_bytes() for path in (here / "run").iterdir()} == before
+    assert out == (
+        "run is complete: all 6 updates are done; train on from its best weights with --from run/best.safetensors and another folder, "
+        "or make its page anew with: mcegnn report run --force\n"
+    )
+
+
+def test_a_complete_training_without_its_page(succeed: Run, trained: dict[str, Path], here: Path, kind: str) -> None:
+    """It was ended while the page was made; a resume makes it, as does the command that is named where there is one."""
+    shutil.copytree(trained[kind], here / "run")
+    (here / "run/report.html").unlink()
+    assert re.search(r"\nupdates +6 *\n", succeed("train", "--resume", "run").out)
+    page = (here / "run/report.html").read_bytes()
+    assert_same_training(here / "run", trained[kind])
+    (here / "run/report.html").write_text("")
+    succeed("report", "run", "--force", "--quiet")
+    assert (here / "run/report.html").read_bytes() == page
+
+
+def test_a_training_that_ended_before_its_last_update(succeed: Run, here: Path) -> None:
+    """Where validations are not better any more, as they are not at a rate of next to nothing."""
+    options = ("--set", "patience=1", "--set", "lr=1e-30", "--set", "n_updates=20")
+    succeed("train", "dynamics.toml", "-o", "run", *options, "--quiet")
+    out = succeed("train", "--resume", "run").out
+    assert out.startswith("run is complete: after 4 of 20 updates more brought nothing better; train on ")
+
+
+def test_killed_before_the_best_weights_are_kept(cli: Run, trained: dict[str, Path], here: Path) -> None:
+    """The checkpoint does not say that the last update is done before its weights are there."""
+    save, n = store.save, 0
+
+    def killed(*given: Any) -> None:
+        nonlocal n
+        n += 1
+        if n == 3:
+            raise KeyboardInterrupt
+        save(*given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "save", killed)
+        assert cli("train", "dynamics.toml", "-o", "run", "--quiet").code == 130
+    assert cli("train", "--resume", "run", "--quiet").code == 0
+    assert_same_training(here / "run", trained["dynamics"])
 
 
 def test_metrics_beyond_the_checkpoint(succeed: Run, trained: dict[str, Path], here: Path, kind: str) -> None:

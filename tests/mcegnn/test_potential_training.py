@@ -19,6 +19,7 @@ from mcegnn.datasets.labelled import from_file
 from mcegnn.datasets.structures import Structures, StructureSplit, split
 from mcegnn.models.potential import ConservativePotential
 from mcegnn.models.store import Stored, load
+from mcegnn.training.checkpoint import checkpoint
 from mcegnn.training.compilation import compiled
 from mcegnn.training.energies_forces import EnergiesForces, step_of
 from mcegnn.training.options import TrainingOptions, parse
@@ -338,8 +339,6 @@ def test_a_resumed_training_is_the_same_to_the_bit(files: Path, cli: Command) ->
     run = one.run()
     next(run)
     one.save(Path("half.checkpoint"))
-    from mcegnn.training.trainer import checkpoint
-
     other = Trainer(potential(chosen, structures.train), structures, chosen)
     other.restore(*checkpoint(Path("half.checkpoint")))
     list(run), list(other.run())

@@ -21,9 +21,10 @@ from mcegnn.models.property import PropertyModel
 from mcegnn.models.store import Stored, load, save
 from mcegnn.nn.convolution import EquivariantConvolution
 from mcegnn.training import property_setup
+from mcegnn.training.checkpoint import checkpoint
 from mcegnn.training.options import TrainingOptions, parse
 from mcegnn.training.properties import Prepared, Properties, measures, residuals
-from mcegnn.training.trainer import Trainer, checkpoint
+from mcegnn.training.trainer import Trainer
 from systems.system import System
 from systems.units import REDUCED
 

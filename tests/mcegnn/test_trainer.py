@@ -16,8 +16,9 @@ from mcegnn.datasets.charged import frames
 from mcegnn.datasets.split import Samples, Split
 from mcegnn.models.store import Stored
 from mcegnn.training import scoring
+from mcegnn.training.checkpoint import checkpoint
 from mcegnn.training.options import TrainingOptions, parse
-from mcegnn.training.trainer import NotFinite, Progress, Trainer, checkpoint
+from mcegnn.training.trainer import NotFinite, Progress, Trainer
 from systems.charged import charged_systems
 from systems.potentials import Coulomb
 from systems.system import System
