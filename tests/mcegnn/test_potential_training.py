@@ -398,6 +398,20 @@ def test_a_model_does_not_start_from_one_that_knows_other_species(files: Path, c
     assert "the model never saw H, C: it was trained on O, Cu" in out.err
 
 
+@pytest.mark.parametrize(("part", "place"), [("validation", 0), ("test", -1)])
+def test_an_element_that_no_training_structure_holds(files: Path, cli: Command, part: str, place: int) -> None:
+    """It is refused before anything is trained, unless the model is told of it."""
+    made = clusters(30)
+    rare = made[np.random.Generator(np.random.Philox(0)).permutation(30)[place]]
+    rare.numbers[0] = 47
+    ase.io.write("clusters.xyz", made)
+    out = cli(*arguments("--quiet"))
+    assert (out.code, out.out) == (2, "")
+    assert f"the model never saw Ag: it was trained on O, Cu; samples of the {part} hold what it never saw: take them out" in out.err
+    assert not Path("run").exists()
+    assert cli(*arguments("--quiet", "--set", "model.hyperparameters.species=[8, 29, 47]")).code == 0
+
+
 def test_evaluation_of_data_with_unknown_species(files: Path, cli: Command) -> None:
     torch.manual_seed(0)
     from mcegnn.models.store import save
