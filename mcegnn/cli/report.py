@@ -9,7 +9,7 @@ import typer
 
 from mcegnn.cli.analyse import beside, opened
 from mcegnn.cli.messages import mistakes, refuse_ending, refuse_output, refuse_unwritable, size, told
-from mcegnn.cli.progress import progress
+from mcegnn.cli.progress import progress, waiting
 from mcegnn.cli.rows import known_of, lost_rows, run_of, timing_rows
 
 
@@ -68,7 +68,7 @@ def _of_training(folder: Path, output: Path | None, force: bool, quiet: bool) ->
     """The page of a training, finished or not, as it was at its last validation."""
     from mcegnn.cli.reviews import write as write_review
     from mcegnn.cli.train import LAST, METRICS, REPORT, resumed, rows_of
-    from mcegnn.cli.trainers import made
+    from mcegnn.cli.trainers import look_at_data, made, refuse_no_data
 
     if not (folder / LAST).is_file():
         raise FileNotFoundError(f"{folder} is a folder without a training's {LAST}; name a run's file, or the folder of mcegnn train")
@@ -77,10 +77,14 @@ def _of_training(folder: Path, output: Path | None, force: bool, quiet: bool) ->
     refuse_ending(path, ".html", ".htm")
     refuse_unwritable(path)
     saved = resumed(folder)
-    trainer, record = made(saved.options, None, None, quiet=True)
-    trainer.restore(*saved)
+    metrics = rows_of(folder / METRICS, saved.header["update"])
+    refuse_no_data(saved.options)
+    with waiting("loading torch and the data", quiet=quiet):
+        trainer, record = made(saved.options, None, None)
+        trainer.restore(*saved)
+    look_at_data(trainer, quiet=True)
     record |= saved.header["record"] | {"validation": trainer.best_error}
-    write_review(trainer, record, rows_of(folder / METRICS, trainer.update), path, str(folder), quiet)
+    write_review(trainer, record, metrics, path, str(folder), quiet)
     return path
 
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mcegnn.cli.messages import Mistake, mistakes, refuse_unwritable, table, told
-from mcegnn.cli.progress import progress
+from mcegnn.cli.progress import progress, waiting
 from mcegnn.cli.reviews import said, write
-from mcegnn.cli.trainers import made
+from mcegnn.cli.trainers import look_at_data, made, refuse_no_data
+from mcegnn.names import locate, presets
 from trajectories.whole import write_whole
 
 if TYPE_CHECKING:
@@ -79,8 +80,6 @@ def train(
             options = saved.options
         else:
             if preset is None:
-                from mcegnn.names import presets
-
                 raise ValueError(f"name a preset ({', '.join(presets())}), a TOML file, or a folder to --resume")
             from mcegnn.training.options import read
 
@@ -88,10 +87,15 @@ def train(
             options = read(preset, [*(change or ()), *named], started=start is not None)
             folder, saved = output or Path(Path(preset).stem), None
             _refuse_folder(folder, force)
-        other = None if start is None else _load(start)
-        trainer, record = made(options, other, threads, quiet or dry_run)
-        if saved is not None:
-            trainer.restore(*saved)
+        if start is not None:
+            locate(start)
+        refuse_no_data(options)
+        with waiting("loading torch and the data", quiet=quiet):
+            other = None if start is None else _load(start)
+            trainer, record = made(options, other, threads)
+            if saved is not None:
+                trainer.restore(*saved)
+        look_at_data(trainer, quiet or dry_run)
         if saved is not None:
             record |= {name: value for name, value in saved.header["record"].items() if name in ("command", "from")}
         else:

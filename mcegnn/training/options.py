@@ -246,7 +246,7 @@ def _set(values: dict[str, Any], change: str) -> None:
     try:
         for k, name in enumerate(outer):
             place = _place(inner, outer[:k], name)
-            inner = inner[place] if isinstance(inner, list) else inner.setdefault(place, {})
+            inner = inner.setdefault(place, {}) if isinstance(inner, dict) else inner[place]
         inner[_place(inner, outer, last)] = value
     except ValueError as error:
         raise ValueError(" ".join(f"--set {change}: {error}".split())) from None

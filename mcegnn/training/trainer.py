@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +53,24 @@ class Trainer:
         task = options.task
         self.task = tasks.make(options, split, self.model)
         self.refinement = Refinement(split.train, task, task.refinement) if task.refinement else None
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), options.lr, betas=(0.9, 0.99 if task.stages else 0.999), fused=True,
-            weight_decay=options.weight_decay,
-        )  # fmt: skip
+        self._moments: dict[str, torch.Tensor] = {}
         self.update, self.best_error, self.since_best, self.seconds = 0, math.inf, 0, 0.0
+
+    @cached_property
+    def optimizer(self) -> torch.optim.AdamW:
+        """Made with the first update: torch loads its compilers for it, which takes a second that who only looks need not wait."""
+        task = self.options.task
+        made = torch.optim.AdamW(
+            self.model.parameters(), self.options.lr, betas=(0.9, 0.99 if task.stages else 0.999), fused=True,
+            weight_decay=self.options.weight_decay,
+        )  # fmt: skip
+        if self._moments:
+            state = made.state_dict()
+            for key, value in self._moments.items():
+                k, moment = key.split(".")
+                state["state"].setdefault(int(k), {})[moment] = value
+            made.load_state_dict(state)
+        return made
 
     def run(self) -> Iterator[Progress]:
         """Train to the end, yielding after each validation. Raises `NotFinite`."""
@@ -157,11 +171,8 @@ class Trainer:
 
         for name in ("model", "average", "best"):
             getattr(self, name).load_state_dict(part(name))
-        state = self.optimizer.state_dict()
-        for key, value in part("optimizer").items():
-            k, moment = key.split(".")
-            state["state"].setdefault(int(k), {})[moment] = value
-        self.optimizer.load_state_dict(state)
+        self._moments = part("optimizer")
+        self.__dict__.pop("optimizer", None)  # one with other moments, where there is one already
         self.task.restore({key: value.numpy() for key, value in part("task").items()})
         if self.refinement:
             self.refinement.restore(part("refinement"))

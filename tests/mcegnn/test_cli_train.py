@@ -3,9 +3,12 @@
 import csv
 import functools
 import json
+import os
 import pickle
 import re
 import shutil
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import typer
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
@@ -21,6 +25,7 @@ import mcegnn.cli.progress
 from integrators.ensembles import symplectic_euler
 from integrators.state import State
 from mcegnn.cli.app import app
+from mcegnn.cli.progress import waiting
 from mcegnn.datasets import named
 from mcegnn.models import store
 from mcegnn.models.store import Stored
@@ -615,6 +620,77 @@ def test_evaluate_a_model_that_nobody_trained(refuse: Run, here: Path, record: d
     """A model made by hand and stored has no record of a task."""
     store.save(Stored.make("LearnedForce", {"n_features": 8}, record), here / "model.safetensors")
     refuse("", "evaluate", "model.safetensors", "charged")
+
+
+AT_ONCE = {
+    "unknown preset": ("did you mean charged-egnn?", "train", "charged-egn"),
+    "existing output": ("run/best.safetensors exists already", "train", "dynamics.toml", "-o", "run"),
+    "unknown key": ("did you mean n_updates?", *SET, "n_update=3"),
+    "resume and set": ("--resume takes everything", "train", "--resume", "run", "--set", "lr=1"),
+    "resume nothing": ("there is no checkpoint", "train", "--resume", "none"),
+    "no such data": ("there is no data set", "train", "dynamics.toml", "-o", "new", "--data", "chraged"),
+    "no bodies file": ("there is no bodies file", "train", "dynamics.toml", "-o", "new", "--data", "solar:none.csv"),
+    "no data file": ("there is no file none.xyz", "train", "extxyz", "--data", "none.xyz"),
+    "no such molecule": ("there is no", "train", "rmd17", "--data", "rmd17:none"),
+    "no model to start from": ("there is no model none.safetensors", "train", "dynamics.toml", "-o", "new", "--from", "none.safetensors"),
+    "a report of nothing": ("is a folder without", "report", "."),
+}
+
+
+@pytest.mark.parametrize("mistake", AT_ONCE)
+def test_mistakes_that_are_told_at_once(
+    shell: Run, trained: dict[str, Path], here: Path, monkeypatch: pytest.MonkeyPatch, mistake: str
+) -> None:
+    """Before torch is loaded, which takes seconds: one that says it was is put in its place."""
+    (here / "torch").mkdir()
+    (here / "torch/__init__.py").write_text("raise SystemExit('torch was loaded')")
+    shutil.copytree(trained["dynamics"], here / "run")
+    monkeypatch.setenv("PYTHONPATH", str(here), prepend=os.pathsep)
+    words, *arguments = AT_ONCE[mistake]
+    outcome = shell(*arguments)
+    assert words in outcome.err
+    assert (outcome.code, outcome.out, outcome.err.count("\n")) == (2, "", 1)
+
+
+def test_what_there_is_to_wait_for(cli: Run, trained: dict[str, Path], here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said where it takes longer than a user waits without a word, and only where somebody wants to know."""
+    shutil.copytree(trained["dynamics"], here / "run")
+    waits = []
+
+    class Timer:
+        """The time is over at once."""
+
+        def __init__(self, seconds: float, function: Callable[..., None], given: Any, named: Any) -> None:
+            waits.append(seconds)
+            self.start, self.cancel = lambda: function(*given, **named), lambda: None
+
+    monkeypatch.setattr(threading, "Timer", Timer)
+    for command in (("train", "dynamics.toml", "-o", "new"), ("report", "run", "--force")):
+        assert cli(*command).err == "loading torch and the data ...\n"
+        assert cli(*command, "--force", "--quiet").err == ""
+    assert waits == [mcegnn.cli.progress._FIRST_SECONDS] * 2
+
+
+def test_waiting(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line after a while; on a terminal at once, and then gone."""
+    with waiting("loading"):
+        pass
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(mcegnn.cli.progress, "_FIRST_SECONDS", 0.0)
+    said = ""
+    with waiting("loading"):
+        while not said:
+            time.sleep(0.01)
+            said = capsys.readouterr().err
+    assert said == "loading ...\n"
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    with waiting("loading"):
+        typer.echo("done", err=True)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.index("loading") < shown.err.index("done")
+    assert shown.err.endswith("\x1b[2K")  # the line is wiped
 
 
 def test_in_a_shell(shell: Run, here: Path) -> None:
