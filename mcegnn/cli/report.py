@@ -96,11 +96,12 @@ def write(
     from trajectories.report import write_report
 
     with progress(100, "per cent", quiet=quiet) as tell:
-        found = analyse(
-            reader, known_of(reader), against=against, tolerance=tolerance, select=select,
-            told=lambda what, share: tell(round(100 * share), what),
-        )  # fmt: skip
-        return write_report(path, reader, found, title=str(run), rows=rows_of(reader), against=against)
+
+        def told(what: str, share: float) -> None:
+            tell(round(100 * share), what)
+
+        found = analyse(reader, known_of(reader), against=against, tolerance=tolerance, select=select, told=told)
+        return write_report(path, reader, found, title=str(run), rows=rows_of(reader), against=against, told=told)
 
 
 def rows_of(reader: Any) -> list[tuple[str, ...]]:

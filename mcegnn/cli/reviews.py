@@ -22,14 +22,17 @@ def write(
     from trajectories.whole import write_whole
 
     with progress(100, "per cent", quiet=quiet) as tell:
-        found = review(trainer, metrics, lambda done, n: tell(round(90 * done / n), "looking at predictions"))
-        options = trainer.options
+
+        def told(what: str, share: float) -> None:
+            tell(round(100 * share), what)
+
+        found = review(trainer, metrics, lambda done, n: told("looking at predictions", done / n))
+        options, analysis = trainer.options, found.analysis
         stored = Stored(trainer.best, options.model.kind, dict(options.model.hyperparameters), dict(record))
         about = f"{options.model.kind} on {options.data.name}, {trainer.update:,} updates"
-        heading = f"The worst of the {found.part}"
-        text = page(title, about, _rows(trainer, stored), found.analysis, found.worst, found.analysis.notes, heading=heading, last=True)
+        rows, heading = _rows(trainer, stored), f"The worst of the {found.part}"
+        text = page(title, about, rows, analysis, found.worst, analysis.notes, heading=heading, last=True, told=told)
         write_whole(path, text.encode())
-        tell(100, "writing the page")
     return found
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -160,6 +161,7 @@ def test_what_it_says(cli: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """Lines as it goes on, where that takes a while, and a table at the end."""
     for name in ("_FIRST_SECONDS", "_LINE_SECONDS"):
         monkeypatch.setattr(mcegnn.cli.progress, name, -1.0)
+    monkeypatch.setattr(threading, "Timer", lambda *given: Mock())  # what is waited for before has a test of its own
     outcome = cli("train", "dynamics.toml")
     assert outcome.code == 0
     assert re.match(r"validation \S+ \(best \S+\): 2 of 6 updates\n", outcome.err)

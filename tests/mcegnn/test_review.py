@@ -3,15 +3,18 @@
 import base64
 import json
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
 
+from mcegnn.cli import progress
 from mcegnn.datasets.molecules import Molecules, MoleculeSplit
 from mcegnn.datasets.split import Split
 from mcegnn.datasets.structures import Structures, StructureSplit
@@ -236,7 +239,7 @@ kind = "one-shot"
 TABLE = ('<th scope="row">kind</th><td>one-shot</td>', '<th scope="row">validate every</th><td>1</td>')
 
 
-def test_the_page_of_a_folder(succeed: Run, refuse: Run, tmp_path: Path) -> None:
+def test_the_page_of_a_folder(succeed: Run, refuse: Run, cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`mcegnn report FOLDER` is the page that the training wrote, and nothing is overwritten unasked."""
     (tmp_path / "small.toml").write_text(TOML)
     out = succeed("train", "small.toml").out
@@ -267,6 +270,12 @@ def test_the_page_of_a_folder(succeed: Run, refuse: Run, tmp_path: Path) -> None
     ):
         (tmp_path / "small/metrics.csv").write_text(spoilt)
         refuse("small/metrics.csv does not hold the metrics of a training", "report", "small", "--force")
+    (tmp_path / "small/metrics.csv").write_text(metrics)
+    monkeypatch.setattr(progress, "_FIRST_SECONDS", -1.0)
+    monkeypatch.setattr(progress, "_LINE_SECONDS", -1.0)
+    monkeypatch.setattr(threading, "Timer", lambda *given: Mock())
+    said = re.findall(r"drawing figures: (\d+) of 100 per cent", cli("report", "small", "--force").err)
+    assert [int(share) for share in said] == [round(100 * k / page.count("<figure>")) for k in range(page.count("<figure>"))]
     for option, value in (("--against", "x.h5md"), ("--topology", "x.gro"), ("--select", "all")):
         refuse("go with runs", "report", "small", option, value)
     (tmp_path / "empty").mkdir()
