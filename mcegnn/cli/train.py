@@ -231,7 +231,7 @@ def rows_of(path: Path, update: int) -> list[dict[str, str]]:
         return []
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+            rows = [{**row, "starting": row.get("starting", "")} for row in csv.DictReader(file)]  # which older ones do not have
         numbers = [{name: float(value or "nan") for name, value in row.items()} for row in rows]
         if not all(columns.keys() >= _COLUMNS for columns in numbers):
             raise KeyError(*sorted(_COLUMNS - numbers[0].keys()))

@@ -24,6 +24,7 @@ from trajectories.packed import write_packed
 class Progress:
     """Where a run is after a validation: updates done, mean loss since the last, mean and median validation error, the best mean.
 
+    ``starting`` are those of the ``seconds`` that went into the first update, of each start where it was resumed: then compilers work.
     ``parts`` are means of what an error is made of, such as that of forces, where it is made of several.
     """
 
@@ -34,6 +35,7 @@ class Progress:
     best: float
     lr: float
     seconds: float
+    starting: float
     parts: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -54,7 +56,8 @@ class Trainer:
         self.task = tasks.make(options, split, self.model)
         self.refinement = Refinement(split.train, task, task.refinement) if task.refinement else None
         self._moments: dict[str, torch.Tensor] = {}
-        self.update, self.best_error, self.since_best, self.seconds = 0, math.inf, 0, 0.0
+        self.update, self.best_error, self.since_best = 0, math.inf, 0
+        self.seconds = self.starting = 0.0
 
     @cached_property
     def optimizer(self) -> torch.optim.AdamW:
@@ -75,12 +78,15 @@ class Trainer:
     def run(self) -> Iterator[Progress]:
         """Train to the end, yielding after each validation. Raises `NotFinite`."""
         losses: list[float] = []
-        began = time.monotonic()
+        started = began = time.monotonic()
+        first = True
         while not self._over:
             if self.refinement and stalled(self.options, self.since_best) and self.update < self.options.n_gradient:
                 self.update = self.options.n_gradient
             refinement = self.refinement if self.update >= self.options.n_gradient else None
             losses.append(self._refine(refinement) if refinement else self._step())
+            if first:
+                self.starting, first = self.starting + time.monotonic() - started, False
             ends = (self.options.n_gradient, self.options.total)
             if refinement or self.update % self.options.validate_every == 0 or self.update in ends:
                 errors, parts = self.task.errors(self.average, self.split.validation)
@@ -92,7 +98,7 @@ class Trainer:
                 self.seconds, began = self.seconds + now - began, now
                 yield Progress(
                     self.update, float(np.mean(losses)), float(errors.mean()), float(np.median(errors)), self.best_error,
-                    0.0 if refinement else self._lr(self.update - 1), self.seconds, parts,
+                    0.0 if refinement else self._lr(self.update - 1), self.seconds, self.starting, parts,
                 )  # fmt: skip
                 losses.clear()
 
@@ -159,7 +165,7 @@ class Trainer:
             tensors |= {f"refinement.{key}": value for key, value in self.refinement.state().items()}
         header = {
             "options": self.options.model_dump(), "update": self.update, "best_error": self.best_error, "since_best": self.since_best,
-            "seconds": self.seconds, "record": dict(record or {}),
+            "seconds": self.seconds, "starting": self.starting, "record": dict(record or {}),
         }  # fmt: skip
         write_packed(path, header, {key: value.detach().cpu().numpy() for key, value in tensors.items()})
 
@@ -177,4 +183,4 @@ class Trainer:
         if self.refinement:
             self.refinement.restore(part("refinement"))
         self.update, self.best_error, self.since_best = header["update"], header["best_error"], header["since_best"]
-        self.seconds = header["seconds"]
+        self.seconds, self.starting = header["seconds"], header.get("starting", 0.0)  # which older ones do not have

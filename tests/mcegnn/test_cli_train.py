@@ -37,6 +37,7 @@ from mcegnn.training.options import parse
 from mcegnn.training.trainer import Progress, Trainer
 from systems.charged import charged_systems
 from trajectories.h5md import H5MDReader
+from trajectories.packed import write_packed
 from trajectories.rollout import rollout
 
 Run = Callable[..., Any]
@@ -119,7 +120,7 @@ def bits(path: Path) -> dict[str, bytes]:
 def metrics(folder: Path) -> list[dict[str, str]]:
     """The rows, but for the time they took."""
     with open(folder / "metrics.csv", newline="", encoding="utf-8") as file:
-        return [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)]
+        return [{name: value for name, value in row.items() if name not in ("seconds", "starting")} for row in csv.DictReader(file)]
 
 
 def assert_same_training(a: Path, b: Path) -> None:
@@ -127,7 +128,8 @@ def assert_same_training(a: Path, b: Path) -> None:
     assert bits(a / "best.safetensors") == bits(b / "best.safetensors")
     assert metrics(a) == metrics(b)
     (ours, header), (theirs, other) = (checkpoint(folder / "last.checkpoint") for folder in (a, b))
-    assert {**header, "seconds": 0.0} == {**other, "seconds": 0.0}
+    took = {"seconds": 0.0, "starting": 0.0}
+    assert {**header, **took} == {**other, **took}
     assert {name: array.tobytes() for name, array in ours.items()} == {name: array.tobytes() for name, array in theirs.items()}
 
 
@@ -330,6 +332,30 @@ def test_a_training_that_ended_before_its_last_update(succeed: Run, here: Path) 
     succeed("train", "dynamics.toml", "-o", "run", *options, "--quiet")
     out = succeed("train", "--resume", "run").out
     assert out.startswith("run is complete: after 4 of 20 updates more brought nothing better; train on ")
+
+
+def test_a_run_of_before_first_updates_had_a_time(cli: Run, succeed: Run, trained: dict[str, Path], here: Path) -> None:
+    """Neither its metrics nor its checkpoint know one; it goes on all the same, and its page is always the same."""
+    validated = Trainer.run
+
+    def first(trainer: Trainer) -> Iterator[Progress]:
+        yield next(validated(trainer))
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "run", first)
+        assert cli("train", "dynamics.toml", "-o", "run", "--quiet").code == 130
+    arrays, header = checkpoint(here / "run/last.checkpoint")
+    del header["starting"]
+    write_packed(here / "run/last.checkpoint", header, arrays)
+    text = [line.split(",") for line in (here / "run/metrics.csv").read_text().splitlines()]
+    assert text[0].pop(7) == "starting"
+    text[1].pop(7)
+    (here / "run/metrics.csv").write_text("".join(",".join(line) + "\n" for line in text))
+    succeed("train", "--resume", "run", "--quiet")
+    assert_same_training(here / "run", trained["dynamics"])
+    succeed("report", "run", "-o", "again.html", "--quiet")
+    assert (here / "again.html").read_bytes() == (here / "run/report.html").read_bytes()
 
 
 def test_killed_before_the_best_weights_are_kept(cli: Run, trained: dict[str, Path], here: Path) -> None:
@@ -675,8 +701,12 @@ def test_what_there_is_to_wait_for(cli: Run, trained: dict[str, Path], here: Pat
 
 def test_waiting(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """A line after a while; on a terminal at once, and then gone."""
-    with waiting("loading"):
-        pass
+    with monkeypatch.context() as patch:
+        timer = Mock()
+        patch.setattr(threading, "Timer", timer)
+        with waiting("loading"):
+            timer.return_value.start.assert_called_once()
+        timer.return_value.cancel.assert_called_once()
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(mcegnn.cli.progress, "_FIRST_SECONDS", 0.0)
     said = ""
@@ -707,5 +737,6 @@ def test_in_a_shell(shell: Run, here: Path) -> None:
 
 def test_progress_rows_are_the_metrics() -> None:
     """`metrics` above takes the names of the columns for granted."""
-    row = Progress(1, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
-    assert list(vars(replace(row))) == ["update", "loss", "error", "median", "best", "lr", "seconds", "parts"]  # parts by their own names
+    row = Progress(1, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0)
+    names = ["update", "loss", "error", "median", "best", "lr", "seconds", "starting"]
+    assert list(vars(replace(row))) == [*names, "parts"]  # parts by their own names

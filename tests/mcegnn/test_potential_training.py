@@ -269,7 +269,7 @@ def test_train_evaluate_and_go_on(files: Path, cli: Command) -> None:
     assert said["force_mae"] == measures(kept.model, split(from_file("clusters.xyz"), 20, 5, 0).test)["force_mae"]
     assert kept.hyperparameters["species"] == [8, 29]
     rows = Path("run/metrics.csv").read_text().splitlines()
-    assert rows[0].startswith("update,loss,error,median,best,lr,seconds,forces,energy")
+    assert rows[0].startswith("update,loss,error,median,best,lr,seconds,starting,forces,energy")
     assert len(rows) == 3
     table = cli("evaluate", "run/best.safetensors", "clusters.xyz")
     assert f"{1e3 * said['force_mae']:.4g} meV/Angstrom" in table.out

@@ -478,7 +478,7 @@ def test_train_evaluate_and_info(small: Molecules, cli: Command) -> None:
     other = json.loads(cli("evaluate", "run/best.safetensors", "qm9", "--validation", "--json").out)
     assert other["mae"] == pytest.approx(kept.record["validation"], rel=1e-6)
     rows = Path("run/metrics.csv").read_text().splitlines()
-    assert rows[0] == "update,loss,error,median,best,lr,seconds,gap"
+    assert rows[0] == "update,loss,error,median,best,lr,seconds,starting,gap"
     assert len(rows) == 3
     told = cli("info", "run/best.safetensors").out
     assert "PropertyModel" in told
