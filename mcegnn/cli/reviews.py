@@ -8,8 +8,10 @@ from mcegnn.cli.info import model_rows
 from mcegnn.cli.progress import progress
 
 if TYPE_CHECKING:
+    from mcegnn.datasets.split import Part
     from mcegnn.review import Review
     from mcegnn.training.trainer import Trainer
+    from trajectories.analysis.results import Number
 
 
 def write(
@@ -51,6 +53,11 @@ def _rows(trainer: "Trainer", stored: Any) -> list[tuple[str, ...]]:
     return [*rows, ("versions", versions), ("processor", f"{machine.processor()}, {torch.get_num_threads()} threads")]
 
 
-def said(found: "Review") -> list[tuple[str, str]]:
+def scored(part: "Part", what: str, data: str) -> tuple[str, str]:
+    """The row of what errors are of; ``what`` the data hold, such as structures."""
+    return "scored", f"{part.name} {what}, {len(part.samples):,} of {part.whole:,} in {data}"
+
+
+def said(numbers: Sequence["Number"]) -> list[tuple[str, str]]:
     """Rows for a table."""
-    return [(number.label, str(number)) for number in found.analysis.numbers]
+    return [(number.label, str(number)) for number in numbers]

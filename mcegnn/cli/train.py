@@ -12,7 +12,7 @@ import typer
 
 from mcegnn.cli.messages import Mistake, mistakes, refuse_unwritable, table, told
 from mcegnn.cli.progress import progress, waiting
-from mcegnn.cli.reviews import said, write
+from mcegnn.cli.reviews import said, scored, write
 from mcegnn.cli.trainers import look_at_data, made, refuse_no_data
 from mcegnn.names import locate, presets
 from trajectories.whole import write_whole
@@ -163,6 +163,7 @@ def _tensorboard(folder: Path) -> Any:
 
 def _run(trainer: "Trainer", record: dict[str, Any], folder: Path, quiet: bool, watch: Any) -> None:
     """Train, keep the best and the last after each validation, and say at the end how the best does on the test samples."""
+    from mcegnn.datasets.split import part_of
     from mcegnn.models.store import Stored, save
     from mcegnn.training.trainer import NotFinite
 
@@ -203,7 +204,9 @@ def _run(trainer: "Trainer", record: dict[str, Any], folder: Path, quiet: bool, 
         found = write(trainer, {**record, "validation": trainer.best_error}, metrics, folder / REPORT, str(folder), quiet)
     if not quiet:
         files = [("model", str(folder / BEST)), ("report", str(folder / REPORT))]
-        table("Trained", [("updates", f"{trainer.update:,}"), *said(found), *files])
+        what = {"energy-forces": "structures", "property": "molecules"}.get(options.task.kind, "samples")
+        of = scored(part_of(trainer.split, found.part), what, options.data.name)
+        table("Trained", [("updates", f"{trainer.update:,}"), of, *said(found.analysis.numbers), *files])
 
 
 def _said(now: "Progress") -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,8 @@ def split(name: str, n_train: int | None = None, without: Sequence[str] = ()) ->
     if not 1 <= n_train <= len(made.train):
         raise ValueError(f"{name} has {len(made.train)} training samples, not {n_train}")
     # spread over the year: the first days alone would show nothing of slow planets
-    return Split(made.train.take(np.linspace(0, len(made.train) - 1, n_train).astype(int)), made.validation, made.test)
+    some = made.train.take(np.linspace(0, len(made.train) - 1, n_train).astype(int))
+    return replace(made, train=some, whole=sum(map(len, (made.train, made.validation, made.test))))
 
 
 def refuse_unknown(name: str) -> None:

@@ -178,7 +178,7 @@ def test_what_it_says(cli: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert "dynamics/best.safetensors" in outcome.out
 
 
-KEYS = ["error", "mse", "median", "q90", "q99", "largest", "samples", "seconds", "stand_still", "linear"]
+KEYS = ["error", "mse", "median", "q90", "q99", "largest", "samples", "of", "part", "seconds", "stand_still", "linear"]
 
 
 def test_evaluate(succeed: Run, trained: dict[str, Path], kind: str) -> None:
@@ -190,7 +190,7 @@ def test_evaluate(succeed: Run, trained: dict[str, Path], kind: str) -> None:
     assert told["error"] == "mean-square"
     assert (told["mse"], told["median"], told["largest"]) == (errors.mean(), np.median(errors), errors.max())
     assert (told["q90"], told["q99"]) == pytest.approx(tuple(np.quantile(errors, (0.9, 0.99))))
-    assert told["samples"] == 2000
+    assert (told["samples"], told["of"], told["part"]) == (2000, 14000, "test")
     assert told["stand_still"] == pytest.approx(0.2715, abs=3e-4)
     assert told["linear"] == pytest.approx(0.107, abs=3e-4)
 
@@ -200,9 +200,20 @@ def test_evaluate_on_validation_samples(succeed: Run, trained: dict[str, Path]) 
     path = trained["dynamics"] / "best.safetensors"
     told = json.loads(succeed("evaluate", path, "charged", "--json", "--validation").out)
     assert told["mse"] == pytest.approx(store.load(path).record["validation"], rel=1e-12)
+    assert told["part"] == "validation"
     table = succeed("evaluate", path, "charged", "--validation").out
-    assert f"{told['mse']:.4g}" in table
-    assert "stand still" in table
+    assert re.search(r"\nscored +validation samples, 2,000 of 14,000 in charged *\n", table)
+    assert re.search(r"\nvalidation, mean-square +" + re.escape(f"{told['mse']:.5g}, mean of 2,000 samples"), table)
+    assert "validation, stand still" in table
+
+
+def test_evaluate_says_what_the_training_said(succeed: Run, same_scores: Run, here: Path, kind: str) -> None:
+    """Line by line."""
+    rows = same_scores(succeed("train", f"{kind}.toml", "-o", "run"), "run/best.safetensors", "charged")
+    assert rows[0] == "scored test samples, 2,000 of 14,000 in charged"
+    assert [row.partition(" ")[2].rpartition(", ")[2] for row in rows[1:]] == [
+        *(f"{name} of 2,000 samples" for name in ("mean", "median", "90 % quantile", "99 % quantile", "largest")), *["without a model"] * 2
+    ]  # fmt: skip
 
 
 def test_rollout_with_a_dynamics_model(succeed: Run, trained: dict[str, Path]) -> None:
@@ -661,6 +672,7 @@ AT_ONCE = {
     "no data file": ("there is no file none.xyz", "train", "extxyz", "--data", "none.xyz"),
     "no such molecule": ("there is no", "train", "rmd17", "--data", "rmd17:none"),
     "no model to start from": ("there is no model none.safetensors", "train", "dynamics.toml", "-o", "new", "--from", "none.safetensors"),
+    "no model to evaluate": ("there is no model none.safetensors", "evaluate", "none.safetensors", "charged"),
     "a report of nothing": ("is a folder without", "report", "."),
 }
 

@@ -1,7 +1,9 @@
 """Training a potential on labelled structures: batches, gradients, fine-tuning, and the commands around it."""
 
 import json
+import re
 import shlex
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -258,7 +260,7 @@ def arguments(*more: str) -> list[str]:
     ]  # fmt: skip
 
 
-def test_train_evaluate_and_go_on(files: Path, cli: Command) -> None:
+def test_train_evaluate_and_go_on(files: Path, cli: Command, same_scores: Command) -> None:
     out = cli(*arguments())
     assert out.code == 0
     assert "training structures" in out.out
@@ -271,8 +273,18 @@ def test_train_evaluate_and_go_on(files: Path, cli: Command) -> None:
     rows = Path("run/metrics.csv").read_text().splitlines()
     assert rows[0].startswith("update,loss,error,median,best,lr,seconds,starting,forces,energy")
     assert len(rows) == 3
-    table = cli("evaluate", "run/best.safetensors", "clusters.xyz")
-    assert f"{1e3 * said['force_mae']:.4g} meV/Angstrom" in table.out
+    assert (said["of"], said["part"]) == (30, "test")
+    rows = same_scores(out, "run/best.safetensors", "clusters.xyz")
+    assert rows[0] == "scored test structures, 5 of 30 in clusters.xyz"
+    assert f"test, forces {1e3 * said['force_mae']:.5g} meV/Angstrom, mean absolute error" in rows
+    # by another name it is the same file; another file is scored whole
+    other = json.loads(cli("evaluate", "run/best.safetensors", Path("clusters.xyz").absolute(), "--json").out)
+    assert {**other, "seconds": 0.0} == {**said, "seconds": 0.0}
+    shutil.copy("clusters.xyz", "more.xyz")
+    table = cli("evaluate", "run/best.safetensors", "more.xyz").out
+    assert re.search(r"\nscored +all structures, 30 of 30 in more.xyz *\n", table)
+    assert "test, forces" in table
+    assert json.loads(cli("evaluate", "run/best.safetensors", "more.xyz", "--json").out)["part"] == "all"
     tuned = cli("train", "extxyz", "--data", "clusters.xyz", "--from", "run/best.safetensors", "-o", "tuned", "--set", "n_updates=4",
                 "--set", "model.hyperparameters={}", "--set", "data.n_validation=3", "--set", "compile=false")  # fmt: skip
     assert tuned.code == 0, tuned.err

@@ -21,6 +21,8 @@ from hypothesis import strategies as st
 
 from mcegnn.datasets.labelled import from_file, named, rmd17
 from mcegnn.datasets.structures import Structures, digest, split
+from mcegnn.training.options import DataOptions
+from mcegnn.training.setup import tested as part_tested
 from systems.molecules import to_atoms
 from systems.units import METAL
 
@@ -259,6 +261,12 @@ def test_indices_of_the_official_split(tmp_path: Path, folder: str) -> None:
     assert_same(train, every.take(np.array([6, 1])))
     assert test is not None
     assert_same(test, every.take(np.array([0, 2, 7])))
+    # whoever was trained with it or not: three of five
+    path = str(tmp_path / "npz_data" / "rmd17_water.npz")
+    for trained in (None, DataOptions(name=path, n_train=1, n_validation=1), DataOptions(name="others.xyz")):
+        part = part_tested(path, trained, False)
+        assert_same(part.samples, test)
+        assert (part.name, part.whole) == ("test", 5)
 
 
 @pytest.mark.parametrize(
