@@ -175,6 +175,8 @@ def _run(trainer: "Trainer", record: dict[str, Any], folder: Path, quiet: bool, 
         trainer.save(folder / LAST, record)  # last: what it says is done is not done again
 
     metrics = rows_of(folder / METRICS, trainer.update)
+    if options.compiles and not quiet:
+        typer.echo("the first update compiles, which takes a minute or more", err=True)
     try:
         with progress(options.total, "updates", done=trainer.update, quiet=quiet) as report:
             for now in trainer.run():

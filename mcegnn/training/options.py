@@ -155,6 +155,11 @@ class TrainingOptions(_Strict):
         return self
 
     @property
+    def compiles(self) -> bool:
+        """Whether training steps are to be compiled."""
+        return self.compile and self.task.kind == "energy-forces" and self.device.startswith("cpu")
+
+    @property
     def n_gradient(self) -> int:
         """Updates by gradient descent."""
         return sum(stage.n_updates for stage in self.task.stages) or self.n_updates

@@ -21,6 +21,7 @@ from mcegnn.datasets.labelled import from_file
 from mcegnn.datasets.structures import Structures, StructureSplit, split
 from mcegnn.models.potential import ConservativePotential
 from mcegnn.models.store import Stored, load
+from mcegnn.training import energies_forces
 from mcegnn.training.checkpoint import checkpoint
 from mcegnn.training.compilation import compiled
 from mcegnn.training.energies_forces import EnergiesForces, step_of
@@ -290,6 +291,14 @@ def test_train_evaluate_and_go_on(files: Path, cli: Command, same_scores: Comman
     assert tuned.code == 0, tuned.err
     assert load("tuned/best.safetensors").record["from"] == kept.record
     assert "began from" in cli("info", "tuned/best.safetensors").out
+
+
+def test_compiling_is_said_before(files: Path, cli: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is long before anything else can be said."""
+    monkeypatch.setattr(energies_forces, "compiled", lambda step, weights, batch: (step, ""))
+    assert cli(*arguments("--set", "compile=true")).err == "the first update compiles, which takes a minute or more\n"
+    assert cli(*arguments("--set", "compile=true", "--force", "--quiet")).err == ""
+    assert cli(*arguments("--force")).err == ""
 
 
 def test_a_resumed_run_knows_how_it_began(files: Path, cli: Command, monkeypatch: pytest.MonkeyPatch) -> None:
