@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.spatial import KDTree
 
 from systems.arrays import Array
 from systems.units import ASTRONOMICAL
@@ -73,6 +72,8 @@ def forecast_error(run: H5MDReader, reference: H5MDReader) -> ForecastError:
 
     Raises ValueError where the two are not of the same systems, or have no time in common after the start.
     """
+    from scipy.spatial import KDTree  # losses need this module, and not a third of a second of scipy
+
     if (run.n_systems or 1, run.n_particles) != (reference.n_systems or 1, reference.n_particles):
         shapes = (f"{r.n_particles} particles x {r.n_systems or 1} systems" for r in (run, reference))
         raise ValueError(f"the runs are not of the same systems: {' and '.join(shapes)}")

@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mcegnn.cli.messages import mistakes, refuse_figure, spelled, table, told
+from mcegnn.cli.progress import progress, waiting
+from mcegnn.cli.reviews import said, scored
+from mcegnn.names import locate
 
 if TYPE_CHECKING:
+    from mcegnn.datasets.split import Part
     from mcegnn.models.store import Stored
+    from trajectories.analysis.results import Number
 
 
 @told
@@ -43,12 +48,14 @@ def evaluate(
     with mistakes():
         if figure is not None:
             refuse_figure(figure, force)
-        from mcegnn.models.force import LearnedForce
-        from mcegnn.models.potential import ConservativePotential
-        from mcegnn.models.property import PropertyModel
-        from mcegnn.models.store import load
+        locate(model)
+        with waiting("loading torch", quiet=as_json):
+            from mcegnn.models.force import LearnedForce
+            from mcegnn.models.potential import ConservativePotential
+            from mcegnn.models.property import PropertyModel
+            from mcegnn.models.store import load
 
-        stored = load(model)
+            stored = load(model)
         if figure is not None and not isinstance(stored.model, LearnedForce):
             raise ValueError(f"{model} is no learned force, so it has no law to draw; leave out --figure")
         if without and isinstance(stored.model, PropertyModel | ConservativePotential):
@@ -67,78 +74,92 @@ def _of_dynamics(
     stored: "Stored", model: str, data: str, without: Sequence[str], validation: bool, figure: Path | None, as_json: bool
 ) -> None:  # fmt: skip
     """Errors of where particles will be, of a dynamics model or a learned force, beside those of who has learned nothing."""
-    import numpy as np
-
     from mcegnn.datasets.named import split
+    from mcegnn.datasets.split import part_of
     from mcegnn.models.force import LearnedForce
+    from mcegnn.review.dynamics import numbers
     from mcegnn.training.options import parse
-    from mcegnn.training.scoring import errors, floors, refuse_unfit
+    from mcegnn.training.scoring import errors, floors, refuse_unfit, spread
 
     if "options" not in stored.record:
         raise ValueError(f"{model} does not say what it was trained for; train it with mcegnn train")
     options = parse(stored.record["options"]).task
-    samples = split(data, without=without)
-    chosen = samples.validation if validation else samples.test
-    refuse_unfit(stored.model, chosen)
+    with waiting("loading the data", quiet=as_json):
+        samples = split(data, without=without)
+    part = part_of(samples, "validation" if validation else "test")
+    refuse_unfit(stored.model, part.samples)
     began = time.perf_counter()
-    found = errors(stored.model, chosen, options)
+    with waiting("looking at predictions", quiet=as_json):
+        found = errors(stored.model, part.samples, options)
     seconds = time.perf_counter() - began
     if figure is not None:
         from mcegnn.figures import draw_law
 
         assert isinstance(stored.model, LearnedForce)
         draw_law(stored.model, samples.train, figure)
-    q50, q90, q99 = (float(q) for q in np.quantile(found, (0.5, 0.9, 0.99)))
-    result = {
-        "error": options.error, "mse" if options.error == "mean-square" else "displacement": float(found.mean()), "median": q50, "q90": q90,
-        "q99": q99, "largest": float(found.max()), "samples": len(found), "seconds": seconds, **floors(chosen, options),
-    }  # fmt: skip
-    if as_json:
-        typer.echo(spelled(result))
-    else:
-        rows = [(name.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value)) for name, value in result.items()]
-        table(f"{model} on {data}", rows)
+    values = spread(found)
+    mean = {"mse" if options.error == "mean-square" else "displacement": values.pop("mean")}
+    result = {"error": options.error, **mean, **values, **_counts(part, "samples"), "seconds": seconds, **floors(part.samples, options)}
+    _tell(f"{model} on {data}", result, scored(part, "samples", data), numbers(found, part.samples, options, _label(part)), as_json)
 
 
 def _of_potential(stored: "Stored", model: str, data: str, validation: bool, as_json: bool) -> None:
     """Errors of energies and forces: on the test structures of the data the model was trained with, on an official test, or on a file."""
     from mcegnn.models.potential import ConservativePotential
+    from mcegnn.review.potentials import numbers
     from mcegnn.training.options import parse
-    from mcegnn.training.prediction import measures
+    from mcegnn.training.prediction import differences, measures_of
     from mcegnn.training.setup import tested
 
     assert isinstance(stored.model, ConservativePotential)
     trained = parse(stored.record["options"]).data if "options" in stored.record else None
-    structures = tested(data, trained, validation)
-    stored.model.kinds(structures.species)
+    with waiting("loading the data", quiet=as_json):
+        part = tested(data, trained, validation)
+    stored.model.kinds(part.samples.species)
     began = time.perf_counter()
-    result = measures(stored.model, structures)
-    _tell(f"{model} on {data}", result, {"structures": len(structures), "seconds": time.perf_counter() - began}, as_json)
+    with progress(len(part.samples), "structures", quiet=as_json) as tell:
+        off = differences(stored.model, part.samples, lambda done, n: tell(done, "looking at predictions"))
+    found = measures_of(off, part.samples)
+    result = {**found, **_counts(part, "structures"), "seconds": time.perf_counter() - began}
+    _tell(f"{model} on {data}", result, scored(part, "structures", data), numbers(found, _label(part)), as_json)
 
 
 def _of_property(stored: "Stored", model: str, data: str, validation: bool, as_json: bool) -> None:
     """Errors of a property on the test of the data the model was trained with."""
     from mcegnn.models.property import PropertyModel
+    from mcegnn.review.properties import numbers
     from mcegnn.training.options import parse
-    from mcegnn.training.properties import measures
+    from mcegnn.training.properties import measures_of, residuals
     from mcegnn.training.property_setup import tested
 
     assert isinstance(stored.model, PropertyModel)
     if "options" not in stored.record:
         raise ValueError(f"{model} does not say what it was trained for; train it with mcegnn train")
-    molecules = tested(data, parse(stored.record["options"]).data, validation)
-    stored.model.kinds(molecules.species)
+    with waiting("loading the data", quiet=as_json):
+        part = tested(data, parse(stored.record["options"]).data, validation)
+    stored.model.kinds(part.samples.species)
     began = time.perf_counter()
-    result = measures(stored.model, molecules)
-    counts = {"property": stored.model.property, "molecules": len(molecules), "seconds": time.perf_counter() - began}
-    _tell(f"{model} on {data}", result, counts, as_json)
+    with progress(len(part.samples), "molecules", quiet=as_json) as tell:
+        off = residuals(stored.model, part.samples, lambda done, n: tell(done, "looking at predictions"))
+    found = measures_of(off, stored.model, part.samples)
+    counts = {"property": stored.model.property, **_counts(part, "molecules"), "seconds": time.perf_counter() - began}
+    rows = numbers(off, stored.model, part.samples, _label(part))
+    _tell(f"{model} on {data}", {**found, **counts}, scored(part, "molecules", data), rows, as_json)
 
 
-def _tell(title: str, errors: dict[str, float], more: dict[str, Any], as_json: bool) -> None:
-    """Errors in eV and Angstrom, in thousandths of them where people read, and what they are of."""
+def _counts(part: "Part", what: str) -> dict[str, Any]:
+    """How many of how many are scored, and which part of the data they are."""
+    return {what: len(part.samples), "of": part.whole, "part": part.name}
+
+
+def _label(part: "Part") -> str:
+    """What the rows of the table begin with, as those of a training's: what was never trained on is a test."""
+    return "test" if part.name == "all" else part.name
+
+
+def _tell(title: str, result: dict[str, Any], of: tuple[str, str], numbers: "Sequence[Number]", as_json: bool) -> None:
+    """One JSON object, or a table in the words of a training's."""
     if as_json:
-        typer.echo(spelled({**errors, **more}))
-        return
-    units = {"force": "meV/Angstrom", "stress": "meV/Angstrom^3"}
-    rows = [(name.replace("_", " "), f"{1e3 * value:.4g} {units.get(name.partition('_')[0], 'meV')}") for name, value in errors.items()]
-    table(title, [*rows, *((name, f"{value:.4g}" if isinstance(value, float) else f"{value}") for name, value in more.items())])
+        typer.echo(spelled(result))
+    else:
+        table(title, [of, *said(numbers), ("time to score", f"{result['seconds']:.3g} seconds")])

@@ -1,5 +1,6 @@
 """How far a long command is: on standard error, in a terminal as a bar with the time left, elsewhere as a line now and then."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,6 +33,29 @@ def progress(total: int, what: str, *, head: str = "", done: int = 0, quiet: boo
         with Progress(*columns, console=console, transient=True) as bar:
             task = bar.add_task("starting", total=total, completed=done)
             yield lambda now, text: bar.update(task, completed=now, description=text)
+
+
+@contextmanager
+def waiting(what: str, *, quiet: bool = False) -> Iterator[None]:
+    """Says what is waited for within: in a terminal until it is over, elsewhere in one line where it takes a while."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn
+
+    console = Console(stderr=True)
+    if quiet:
+        yield
+    elif console.is_terminal:
+        with Progress(SpinnerColumn(), TextColumn("{task.description}"), console=console, transient=True) as bar:
+            bar.add_task(what)
+            yield
+    else:
+        line = threading.Timer(_FIRST_SECONDS, typer.echo, [f"{what} ..."], {"err": True})
+        line.daemon = True
+        line.start()
+        try:
+            yield
+        finally:
+            line.cancel()
 
 
 def _lines(total: int, what: str, head: str, done: int) -> Report:

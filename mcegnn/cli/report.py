@@ -9,7 +9,7 @@ import typer
 
 from mcegnn.cli.analyse import Spacing, beside, opened
 from mcegnn.cli.messages import mistakes, refuse_ending, refuse_output, refuse_unwritable, size, told
-from mcegnn.cli.progress import progress
+from mcegnn.cli.progress import progress, waiting
 from mcegnn.cli.rows import configuration_of, known_of, lost_rows, run_of, timing_rows
 
 
@@ -71,7 +71,7 @@ def _of_training(folder: Path, output: Path | None, force: bool, quiet: bool) ->
     """The page of a training, finished or not, as it was at its last validation."""
     from mcegnn.cli.reviews import write as write_review
     from mcegnn.cli.train import LAST, METRICS, REPORT, resumed, rows_of
-    from mcegnn.cli.trainers import made
+    from mcegnn.cli.trainers import look_at_data, made, refuse_no_data
 
     if not (folder / LAST).is_file():
         raise FileNotFoundError(f"{folder} is a folder without a training's {LAST}; name a run's file, or the folder of mcegnn train")
@@ -79,11 +79,15 @@ def _of_training(folder: Path, output: Path | None, force: bool, quiet: bool) ->
     refuse_output(path, force)
     refuse_ending(path, ".html", ".htm")
     refuse_unwritable(path)
-    options, saved = resumed(folder)
-    trainer, record = made(options, None, None, quiet=True)
-    trainer.restore(*saved)
-    record |= saved[1]["record"] | {"validation": trainer.best_error}
-    write_review(trainer, record, rows_of(folder / METRICS, trainer.update), path, str(folder), quiet)
+    saved = resumed(folder)
+    metrics = rows_of(folder / METRICS, saved.header["update"])
+    refuse_no_data(saved.options)
+    with waiting("loading torch and the data", quiet=quiet):
+        trainer, record = made(saved.options, None, None)
+        trainer.restore(*saved)
+    look_at_data(trainer, quiet=True)
+    record |= saved.header["record"] | {"validation": trainer.best_error}
+    write_review(trainer, record, metrics, path, str(folder), quiet)
     return path
 
 
@@ -95,11 +99,12 @@ def write(
     from trajectories.report import write_report
 
     with progress(100, "per cent", quiet=quiet) as tell:
-        found = analyse(
-            reader, known_of(reader), against=against, tolerance=tolerance, select=select,
-            told=lambda what, share: tell(round(100 * share), what),
-        )  # fmt: skip
-        return write_report(path, reader, found, title=str(run), rows=rows_of(reader), against=against)
+
+        def told(what: str, share: float) -> None:
+            tell(round(100 * share), what)
+
+        found = analyse(reader, known_of(reader), against=against, tolerance=tolerance, select=select, told=told)
+        return write_report(path, reader, found, title=str(run), rows=rows_of(reader), against=against, told=told)
 
 
 def rows_of(reader: Any) -> list[tuple[str, ...]]:

@@ -8,8 +8,10 @@ from mcegnn.cli.info import model_rows
 from mcegnn.cli.progress import progress
 
 if TYPE_CHECKING:
+    from mcegnn.datasets.split import Part
     from mcegnn.review import Review
     from mcegnn.training.trainer import Trainer
+    from trajectories.analysis.results import Number
 
 
 def write(
@@ -22,14 +24,17 @@ def write(
     from trajectories.whole import write_whole
 
     with progress(100, "per cent", quiet=quiet) as tell:
-        found = review(trainer, metrics, lambda done, n: tell(round(90 * done / n), "looking at predictions"))
-        options = trainer.options
+
+        def told(what: str, share: float) -> None:
+            tell(round(100 * share), what)
+
+        found = review(trainer, metrics, lambda done, n: told("looking at predictions", done / n))
+        options, analysis = trainer.options, found.analysis
         stored = Stored(trainer.best, options.model.kind, dict(options.model.hyperparameters), dict(record))
         about = f"{options.model.kind} on {options.data.name}, {trainer.update:,} updates"
-        heading = f"The worst of the {found.part}"
-        text = page(title, about, _rows(trainer, stored), found.analysis, found.worst, found.analysis.notes, heading=heading, last=True)
+        rows, heading = _rows(trainer, stored), f"The worst of the {found.part}"
+        text = page(title, about, rows, analysis, found.worst, analysis.notes, heading=heading, last=True, told=told)
         write_whole(path, text.encode())
-        tell(100, "writing the page")
     return found
 
 
@@ -48,6 +53,11 @@ def _rows(trainer: "Trainer", stored: Any) -> list[tuple[str, ...]]:
     return [*rows, ("versions", versions), ("processor", f"{machine.processor()}, {torch.get_num_threads()} threads")]
 
 
-def said(found: "Review") -> list[tuple[str, str]]:
+def scored(part: "Part", what: str, data: str) -> tuple[str, str]:
+    """The row of what errors are of; ``what`` the data hold, such as structures."""
+    return "scored", f"{part.name} {what}, {len(part.samples):,} of {part.whole:,} in {data}"
+
+
+def said(numbers: Sequence["Number"]) -> list[tuple[str, str]]:
     """Rows for a table."""
-    return [(number.label, str(number)) for number in found.analysis.numbers]
+    return [(number.label, str(number)) for number in numbers]

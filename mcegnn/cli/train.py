@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mcegnn.cli.messages import Mistake, mistakes, refuse_unwritable, table, told
-from mcegnn.cli.progress import progress
-from mcegnn.cli.reviews import said, write
-from mcegnn.cli.trainers import made
+from mcegnn.cli.progress import progress, waiting
+from mcegnn.cli.reviews import said, scored, write
+from mcegnn.cli.trainers import look_at_data, made, refuse_no_data
+from mcegnn.names import locate, presets
 from trajectories.whole import write_whole
 
 if TYPE_CHECKING:
     from mcegnn.models.store import Stored
-    from mcegnn.training.options import TrainingOptions
+    from mcegnn.training.checkpoint import Checkpoint
     from mcegnn.training.trainer import Progress, Trainer
 
 _COLUMNS = {"update", "loss", "error", "median", "lr", "seconds"}
@@ -71,11 +72,14 @@ def train(
                 raise ValueError(
                     "--resume takes everything from the run's folder; leave out the preset, --data, --set, --from and --output"
                 )
-            folder, (options, saved) = resume, resumed(resume)
+            folder, saved = resume, resumed(resume)
+            if saved.complete and (folder / REPORT).is_file():  # without it the run was ended before its page was written
+                if not quiet:
+                    typer.echo(_complete(folder, saved))
+                return
+            options = saved.options
         else:
             if preset is None:
-                from mcegnn.names import presets
-
                 raise ValueError(f"name a preset ({', '.join(presets())}), a TOML file, or a folder to --resume")
             from mcegnn.training.options import read
 
@@ -83,12 +87,17 @@ def train(
             options = read(preset, [*(change or ()), *named], started=start is not None)
             folder, saved = output or Path(Path(preset).stem), None
             _refuse_folder(folder, force)
-        other = None if start is None else _load(start)
-        trainer, record = made(options, other, threads, quiet or dry_run)
+        if start is not None:
+            locate(start)
+        refuse_no_data(options)
+        with waiting("loading torch and the data", quiet=quiet):
+            other = None if start is None else _load(start)
+            trainer, record = made(options, other, threads)
+            if saved is not None:
+                trainer.restore(*saved)
+        look_at_data(trainer, quiet or dry_run)
         if saved is not None:
-            trainer.restore(*saved)
-        if saved is not None:
-            record |= {name: value for name, value in saved[1]["record"].items() if name in ("command", "from")}
+            record |= {name: value for name, value in saved.header["record"].items() if name in ("command", "from")}
         else:
             record |= {"command": shlex.join(["mcegnn", *sys.argv[1:]]), **({} if other is None else {"from": other.record})}
         if dry_run:
@@ -108,13 +117,20 @@ def _load(name: str) -> "Stored":
     return load(name)
 
 
-def resumed(folder: Path) -> tuple["TrainingOptions", tuple[Any, Any]]:
-    """A folder's training as it was at its last validation: options, and what `Trainer.restore` takes."""
-    from mcegnn.training.options import parse
-    from mcegnn.training.trainer import checkpoint
+def resumed(folder: Path) -> "Checkpoint":
+    """A folder's training as it was at its last validation."""
+    from mcegnn.training.checkpoint import checkpoint
 
-    tensors, header = checkpoint(folder / LAST)
-    return parse(header["options"]), (tensors, header)
+    return checkpoint(folder / LAST)
+
+
+def _complete(folder: Path, saved: "Checkpoint") -> str:
+    """That nothing is left to do, and what can be done instead."""
+    update, total = saved.header["update"], saved.options.total
+    done = f"all {total:,} updates are done" if update >= total else f"after {update:,} of {total:,} updates more brought nothing better"
+    again = shlex.join(["mcegnn", "report", str(folder), "--force"])
+    on = f"train on from its best weights with --from {folder / BEST} and another folder"
+    return f"{folder} is complete: {done}; {on}, or make its page anew with: {again}"
 
 
 def _refuse_folder(folder: Path, force: bool) -> None:
@@ -147,17 +163,20 @@ def _tensorboard(folder: Path) -> Any:
 
 def _run(trainer: "Trainer", record: dict[str, Any], folder: Path, quiet: bool, watch: Any) -> None:
     """Train, keep the best and the last after each validation, and say at the end how the best does on the test samples."""
+    from mcegnn.datasets.split import part_of
     from mcegnn.models.store import Stored, save
     from mcegnn.training.trainer import NotFinite
 
     options = trainer.options
 
     def keep() -> None:
-        trainer.save(folder / LAST, record)
         best = Stored(trainer.best, options.model.kind, dict(options.model.hyperparameters), {**record, "validation": trainer.best_error})
         save(best, folder / BEST)
+        trainer.save(folder / LAST, record)  # last: what it says is done is not done again
 
     metrics = rows_of(folder / METRICS, trainer.update)
+    if options.compiles and not quiet:
+        typer.echo("the first update compiles, which takes a minute or more", err=True)
     try:
         with progress(options.total, "updates", done=trainer.update, quiet=quiet) as report:
             for now in trainer.run():
@@ -187,7 +206,9 @@ def _run(trainer: "Trainer", record: dict[str, Any], folder: Path, quiet: bool, 
         found = write(trainer, {**record, "validation": trainer.best_error}, metrics, folder / REPORT, str(folder), quiet)
     if not quiet:
         files = [("model", str(folder / BEST)), ("report", str(folder / REPORT))]
-        table("Trained", [("updates", f"{trainer.update:,}"), *said(found), *files])
+        what = {"energy-forces": "structures", "property": "molecules"}.get(options.task.kind, "samples")
+        of = scored(part_of(trainer.split, found.part), what, options.data.name)
+        table("Trained", [("updates", f"{trainer.update:,}"), of, *said(found.analysis.numbers), *files])
 
 
 def _said(now: "Progress") -> str:
@@ -215,7 +236,7 @@ def rows_of(path: Path, update: int) -> list[dict[str, str]]:
         return []
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+            rows = [{**row, "starting": row.get("starting", "")} for row in csv.DictReader(file)]  # which older ones do not have
         numbers = [{name: float(value or "nan") for name, value in row.items()} for row in rows]
         if not all(columns.keys() >= _COLUMNS for columns in numbers):
             raise KeyError(*sorted(_COLUMNS - numbers[0].keys()))

@@ -12,9 +12,17 @@ if TYPE_CHECKING:
     from mcegnn.training.trainer import Trainer
 
 
-def made(
-    options: "TrainingOptions", start: "Stored | None", threads: int | None, quiet: bool
-) -> tuple["Trainer", dict[str, Any]]:  # fmt: skip
+def refuse_no_data(options: "TrainingOptions") -> None:
+    """ValueError or FileNotFoundError where the data are not there: at once, before torch is loaded, which takes seconds."""
+    from mcegnn.datasets import labelled, named
+
+    if options.task.kind == "energy-forces":
+        labelled.file_of(options.data.name)
+    elif options.task.kind != "property":
+        named.refuse_unknown(options.data.name)
+
+
+def made(options: "TrainingOptions", start: "Stored | None", threads: int | None) -> tuple["Trainer", dict[str, Any]]:
     """A trainer with its data, and what the model's file will say of it; ``start`` is the model that it begins from.
 
     Raises ValueError where options, data and model do not belong together.
@@ -31,38 +39,47 @@ def made(
         raise ValueError(f"device {options.device!r} is not there; use device=cpu")
     torch.manual_seed(options.seed)
     if options.task.kind == "energy-forces":
-        return _potential_trainer(options, start, quiet)
+        return _potential_trainer(options, start)
     if options.task.kind == "property":
         return _property_trainer(options, start)
-    samples = split(options.data.name, options.data.n_train, options.data.without)
     stored = Stored.make(options.model.kind, options.model.hyperparameters)
     if start is not None:
         if start.kind != stored.kind or start.hyperparameters != stored.hyperparameters:
             given, wanted = (f"{one.kind} {one.hyperparameters}" for one in (start, stored))
             raise ValueError(f"the model to start from is another model: {given}, not {wanted}")
         stored.model.load_state_dict(start.model.state_dict())
+    samples = split(options.data.name, options.data.n_train, options.data.without)
     options = _with_decided(options, stored)
     record = {"options": options.model_dump(), "data": digest(samples.train)}
     return Trainer(stored, samples, options), record
 
 
-def _potential_trainer(options: "TrainingOptions", start: "Stored | None", quiet: bool) -> tuple["Trainer", dict[str, Any]]:
-    """The same for a potential, after a look at its data."""
-    from mcegnn.datasets import consistency, statistics
+def _potential_trainer(options: "TrainingOptions", start: "Stored | None") -> tuple["Trainer", dict[str, Any]]:
+    """The same for a potential."""
     from mcegnn.datasets.structures import digest
     from mcegnn.training import setup
     from mcegnn.training.trainer import Trainer
 
     split = setup.structures(options.data)
-    if not quiet:
-        parts = [("training", split.train), ("validation", split.validation), ("test", split.test)]
-        table(options.data.name, [*statistics.summary(split.train), *((f"{name} structures", f"{len(part):,}") for name, part in parts)])
-    for warning in [*consistency.unit_warnings(split.train), *statistics.outliers(split.train)]:
-        typer.echo(f"warning: {warning}", err=True)
     stored = setup.potential(options, split.train, start)
     options = _with_decided(options, stored)
     record = {"options": options.model_dump(), "data": digest(split.train)}
     return Trainer(stored, split, options), record
+
+
+def look_at_data(trainer: "Trainer", quiet: bool) -> None:
+    """What labelled structures are like, and what is odd about them; of other data there is nothing to say."""
+    from mcegnn.datasets import consistency, statistics
+
+    split = trainer.split
+    if trainer.options.task.kind != "energy-forces":
+        return
+    if not quiet:
+        parts = [("training", split.train), ("validation", split.validation), ("test", split.test)]
+        sizes = ((f"{name} structures", f"{len(part):,}") for name, part in parts)
+        table(trainer.options.data.name, [*statistics.summary(split.train), *sizes])
+    for warning in [*consistency.unit_warnings(split.train), *statistics.outliers(split.train)]:
+        typer.echo(f"warning: {warning}", err=True)
 
 
 def _property_trainer(options: "TrainingOptions", start: "Stored | None") -> tuple["Trainer", dict[str, Any]]:

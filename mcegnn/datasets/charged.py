@@ -4,6 +4,8 @@ Source: Satorras, Hoogeboom and Welling 2021 (arXiv 2102.09844). One stream of s
 2,000 test samples; the first 3,000 train. All are rolled out anew in a few seconds, so nothing is stored.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from integrators.ensembles import symplectic_euler
@@ -36,4 +38,4 @@ def charged(n_train: int = N_TRAIN, threads: int | None = None) -> Split:
     samples = frames(System.create(
         every.positions[kept], velocities=every.velocities[kept], charges=every.charges[kept],
     ), threads)  # fmt: skip
-    return Split.at(samples, n_train, n_train + N_VALIDATION)
+    return replace(Split.at(samples, n_train, n_train + N_VALIDATION), whole=N_STREAM + N_VALIDATION + N_TEST)

@@ -30,14 +30,23 @@ def named(name: str) -> Labelled:
 
     FileNotFoundError, with the nearest name, where there is none; ValueError as of `rmd17` and `from_file`.
     """
-    kind, _, rest = name.partition(":")
-    if kind == "rmd17" and rest and not Path(name).exists():
-        return rmd17(rest if Path(rest).is_file() else _molecule(rest))
-    if Path(name).suffix == ".npz":
-        return rmd17(name)
-    if not Path(name).exists():
+    path = file_of(name)
+    return rmd17(path) if _is_rmd17(name) or path.suffix == ".npz" else Labelled(from_file(path))
+
+
+def file_of(name: str) -> Path:
+    """The file that `named` reads. FileNotFoundError, with the nearest name, where there is none."""
+    rest = name.partition(":")[2]
+    path = Path(name) if not _is_rmd17(name) else Path(rest) if Path(rest).is_file() else _molecule(rest)
+    if not path.exists():
         raise FileNotFoundError(f"there is no file {name}; name a file of labelled structures, or rmd17:MOLECULE such as rmd17:ethanol")
-    return Labelled(from_file(name))
+    return path
+
+
+def _is_rmd17(name: str) -> bool:
+    """Whether a molecule of revised MD17 is meant, or a file of one, and not a file of such a name."""
+    kind, _, rest = name.partition(":")
+    return bool(kind == "rmd17" and rest and not Path(name).exists())
 
 
 def _molecule(name: str) -> Path:

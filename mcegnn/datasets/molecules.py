@@ -60,11 +60,12 @@ class Molecules:
 
 @dataclass(frozen=True, eq=False)
 class MoleculeSplit:
-    """Molecules to train on, to choose by, and to report; those of the test are looked at once, at the end."""
+    """Molecules to train on, to choose by, and to report; those of the test are looked at once, at the end. ``whole`` is as of `Split`."""
 
     train: Molecules
     validation: Molecules
     test: Molecules
+    whole: int | None = None
 
 
 def places(n: int, n_train: int, n_validation: int, n_test: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

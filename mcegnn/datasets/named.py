@@ -2,11 +2,13 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from mcegnn.datasets.split import Samples, Split
+from mcegnn.names import nearest
 
 #: All but the solar systems of bodies files.
 NAMES = ("charged", "solar", "solar-de440")
@@ -18,6 +20,7 @@ def split(name: str, n_train: int | None = None, without: Sequence[str] = ()) ->
     Raises ValueError, naming the nearest, where there is no such data set, and for numbers or bodies it does not have; FileNotFoundError
     where there is no bodies file; RuntimeError where an extra is missing.
     """
+    refuse_unknown(name)
     if name == "charged":
         from mcegnn.datasets.charged import N_TRAIN, charged
 
@@ -30,27 +33,31 @@ def split(name: str, n_train: int | None = None, without: Sequence[str] = ()) ->
     if not 1 <= n_train <= len(made.train):
         raise ValueError(f"{name} has {len(made.train)} training samples, not {n_train}")
     # spread over the year: the first days alone would show nothing of slow planets
-    return Split(made.train.take(np.linspace(0, len(made.train) - 1, n_train).astype(int)), made.validation, made.test)
+    some = made.train.take(np.linspace(0, len(made.train) - 1, n_train).astype(int))
+    return replace(made, train=some, whole=sum(map(len, (made.train, made.validation, made.test))))
+
+
+def refuse_unknown(name: str) -> None:
+    """ValueError, naming the nearest, where there is no such data set; FileNotFoundError where there is no bodies file."""
+    kind, _, path = name.partition(":")
+    if kind == "solar" and path:
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"there is no bodies file {path}")
+    elif name not in NAMES:
+        known = f"{', '.join(NAMES)}, solar:BODIES.csv"
+        raise ValueError(f"there is no data set {name!r}; did you mean {nearest(name, NAMES)}? (known: {known})")
 
 
 def _solar(name: str, without: Sequence[str]) -> Split:
     from mcegnn.datasets import solar
     from systems.solar import J2000, j2000, read_bodies
 
-    kind, _, path = name.partition(":")
-    if name == "solar":
-        return solar.simulated(j2000().without(without))
-    if kind == "solar" and path:
-        if not Path(path).is_file():
-            raise FileNotFoundError(f"there is no bodies file {path}")
-        return solar.simulated(read_bodies(path).without(without))
     if name == "solar-de440":
         if without:
             raise ValueError("solar-de440 has all of its bodies; take solar to leave some out")
         return solar.from_de440(J2000)
-    from mcegnn.names import nearest
-
-    raise ValueError(f"there is no data set {name!r}; did you mean {nearest(name, NAMES)}? (known: {', '.join(NAMES)}, solar:BODIES.csv)")
+    bodies = j2000() if name == "solar" else read_bodies(name.partition(":")[2])
+    return solar.simulated(bodies.without(without))
 
 
 def digest(samples: Samples) -> str:

@@ -30,7 +30,9 @@ def qm9(n_train: int = N_TRAIN, n_validation: int = N_VALIDATION, n_test: int = 
     Raises RuntimeError where the package is missing or its files are others, ValueError where there are too few molecules.
     """
     rows = [row for name in FILES for row in _rows(folder() / name)]
-    return MoleculeSplit(*(_molecules([rows[k] for k in part]) for part in places(len(rows), n_train, n_validation, n_test, seed)))
+    cut = places(len(rows), n_train, n_validation, n_test, seed)
+    train, validation, test = (_molecules([rows[k] for k in part]) for part in cut)
+    return MoleculeSplit(train, validation, test, len(rows))
 
 
 def folder() -> Path:

@@ -1,7 +1,7 @@
 """What a dynamics model learns from: pairs of systems a fixed time apart, and their split into training, validation and test."""
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -30,13 +30,31 @@ def _take(system: System, which: slice | np.ndarray) -> System:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Samples to train on, to choose by, and to report; test samples are looked at once, at the end."""
+    """Samples to train on, to choose by, and to report; test samples are looked at once, at the end.
+
+    ``whole`` is how many the data set has, those in no part too; None where these are all.
+    """
 
     train: Samples
     validation: Samples
     test: Samples
+    whole: int | None = None
 
     @classmethod
     def at(cls, samples: Samples, validation: int, test: int) -> Self:
         """Cut before sample ``validation`` and before sample ``test``."""
         return cls(samples.take(slice(0, validation)), samples.take(slice(validation, test)), samples.take(slice(test, None)))
+
+
+class Part(NamedTuple):
+    """Samples, structures or molecules to score, which part of a data set they are, and how many there are in it."""
+
+    samples: Any
+    name: str
+    whole: int
+
+
+def part_of(split: Any, name: str) -> Part:
+    """A part of a split of any kind by its name."""
+    every = sum(len(one) for one in (split.train, split.validation, split.test))
+    return Part(getattr(split, name), name, every if split.whole is None else split.whole)

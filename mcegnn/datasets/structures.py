@@ -104,11 +104,12 @@ class Structures:
 
 @dataclass(frozen=True, eq=False)
 class StructureSplit:
-    """Structures to train on, to choose by, and to report; those of the test are looked at once, at the end."""
+    """Structures to train on, to choose by, and to report; those of the test are looked at once, at the end. ``whole`` is as of `Split`."""
 
     train: Structures
     validation: Structures
     test: Structures
+    whole: int | None = None
 
 
 def split(structures: Structures, n_train: int, n_validation: int, seed: int) -> StructureSplit:

@@ -7,7 +7,7 @@ import numpy as np
 from mcegnn.datasets.split import Samples
 from mcegnn.review.shares import WORST, exceeded, parity
 from mcegnn.training.options import TaskOptions
-from mcegnn.training.scoring import errors_of, floors, forecast
+from mcegnn.training.scoring import errors_of, floors, forecast, spread
 from systems.system import System
 from trajectories.analysis.draw import COLORS
 from trajectories.analysis.results import Analysis, Number
@@ -22,11 +22,7 @@ def look(model: Any, samples: Samples, options: TaskOptions, part: str, found: A
     finite = np.isfinite(errors)
     if not finite.all():
         found.warnings.append(f"{(~finite).sum():,} of {len(errors):,} forecasts of the {part} are not finite.")
-    for name, value in (("mean", errors.mean()), ("median", np.median(errors)), ("largest", errors.max())):
-        note = f"{name} of {len(errors):,} samples"
-        found.numbers.append(Number(f"{part}_{name}", f"{part}, {options.error}", float(value), note=note))
-    for name, value in floors(samples, options).items():
-        found.numbers.append(Number(f"{part}_{name}", f"{part}, {name.replace('_', ' ')}", value, note="mean, without a model"))
+    found.numbers += numbers(errors, samples, options, part)
     length = samples.before.units.length
     found.curves += [
         parity("parity", f"Displacements, {part}", "displacement", length, (true - before).ravel(), (predicted - before).ravel()),
@@ -34,6 +30,19 @@ def look(model: Any, samples: Samples, options: TaskOptions, part: str, found: A
     ]
     ranked = np.argsort(np.where(finite, -errors, np.inf), kind="stable")[: min(WORST, int(finite.sum()))]
     return [_both(samples, predicted, int(k), f"Sample {k} of the {part}: {options.error} {errors[k]:.3g}") for k in ranked]
+
+
+def numbers(errors: np.ndarray, samples: Samples, options: TaskOptions, part: str) -> list[Number]:
+    """How errors of samples are spread, and those of who has learned nothing."""
+    said = {"q90": "90 % quantile", "q99": "99 % quantile"}
+    found = [
+        Number(f"{part}_{name}", f"{part}, {options.error}", value, note=f"{said.get(name, name)} of {len(errors):,} samples")
+        for name, value in spread(errors).items()
+    ]
+    return found + [
+        Number(f"{part}_{name}", f"{part}, {name.replace('_', ' ')}", value, note="mean, without a model")
+        for name, value in floors(samples, options).items()
+    ]
 
 
 def _both(samples: Samples, predicted: np.ndarray, k: int, label: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from trajectories.analysis.results import Analysis, Axis, Curves, Number
 
-_COLUMNS = ("update", "loss", "error", "median", "best", "lr", "seconds")  # the others are errors of parts, by name
+_COLUMNS = ("update", "loss", "error", "median", "best", "lr", "seconds", "starting")  # the others are errors of parts, by name
 _UPDATES = Axis("updates")
 
 
@@ -45,7 +45,7 @@ def learning(metrics: Sequence[Mapping[str, str]], found: Analysis) -> None:
     found.curves.append(
         Curves("lr", "Learning rate", _UPDATES, updates, Axis("learning rate"), {"": rate}, f"From {rate[0]:.2g} to {rate[-1]:.2g}.")
     )
-    _timing(updates, seconds, best, found)
+    _timing(updates, seconds, columns.get("starting", np.full(len(updates), np.nan)), best, found)
 
 
 def _best(errors: np.ndarray) -> int:
@@ -58,12 +58,22 @@ def _positive(values: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(values) & (values > 0), values, np.nan)
 
 
-def _timing(updates: np.ndarray, seconds: np.ndarray, best: int, found: Analysis) -> None:
+def _timing(updates: np.ndarray, seconds: np.ndarray, starting: np.ndarray, best: int, found: Analysis) -> None:
+    """How long it took, of that the first update of each start, and the pace without these; ``starting`` is NaN where nobody knows it."""
     found.numbers.append(Number("seconds", "time", round(float(seconds[-1]) / 60.0, 2), "minutes"))
+    compiling = np.diff(np.nan_to_num(starting), prepend=0.0)
+    if np.isfinite(starting[-1]):
+        many = "first updates, one of each start" if (compiling > 0).sum() > 1 else "first update"
+        note = "compiling included"
+        found.numbers.append(Number("starting", f"time of the {many}", round(float(starting[-1]) / 60.0, 2), "minutes", note=note))
     found.numbers.append(Number("until_best", "time to the best validation", round(float(seconds[best]) / 60.0, 2), "minutes"))
-    steps = np.diff(updates) / np.maximum(np.diff(seconds), 1e-9)
-    if len(steps):
-        pace = float(np.median(steps))
-        found.numbers.append(Number("pace", "updates a second", pace, note="median, validations included"))
-        said = f"Median {pace:.3g} updates a second, validations included."
-        found.curves.append(Curves("pace", "Pace", _UPDATES, updates[1:], Axis("updates", "1/s"), {"": steps}, said))
+    counted = np.diff(updates, prepend=0.0) - (compiling > 0)
+    if np.isnan(starting[0]):
+        counted[0] = 0  # its time is mostly that of compiling, perhaps
+    pace = counted / np.maximum(np.diff(seconds, prepend=0.0) - compiling, 1e-9)
+    if (counted > 0).any():
+        updates, pace = updates[counted > 0], pace[counted > 0]
+        median, note = float(np.median(pace)), "validations included, first updates not"
+        found.numbers.append(Number("pace", "updates a second", median, note=f"median, {note}"))
+        said = f"Median {median:.3g} updates a second, {note}."
+        found.curves.append(Curves("pace", "Pace", _UPDATES, updates, Axis("updates", "1/s"), {"": pace}, said))

@@ -1,6 +1,6 @@
 """What a potential says of labelled structures: errors by element, parity of energies and forces, the worst structures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -30,9 +30,7 @@ def look(
     from ase.data import chemical_symbols
 
     off = differences(model, structures, told)
-    for name, value in measures_of(off, structures).items():
-        what, measure, unit = _SAID.get(name) or (f"forces on {name.rpartition('_')[2]}", "mean absolute error", "meV/Angstrom")
-        found.numbers.append(Number(f"{part}_{name}", f"{part}, {what}", 1e3 * value, unit, note=measure))
+    found.numbers += numbers(measures_of(off, structures), part)
     symbols = np.array(chemical_symbols)[structures.species]
     sizes = structures.sizes
     reference = np.add.reduceat(model.reference_energies[model.kinds(structures.species)], structures.starts[:-1])
@@ -61,3 +59,12 @@ def look(
         )
         worst.append(still(structures.system(int(k)), label, marked=atom))
     return worst
+
+
+def numbers(measured: Mapping[str, float], part: str) -> list[Number]:
+    """What `measures_of` found, in words and thousandths."""
+    found = []
+    for name, value in measured.items():
+        what, measure, unit = _SAID.get(name) or (f"forces on {name.rpartition('_')[2]}", "mean absolute error", "meV/Angstrom")
+        found.append(Number(f"{part}_{name}", f"{part}, {what}", 1e3 * value, unit, note=measure))
+    return found

@@ -8,7 +8,7 @@ import numpy as np
 from mcegnn.datasets.molecules import Molecules
 from mcegnn.models.property import PropertyModel
 from mcegnn.review.shares import WORST, exceeded, parity
-from mcegnn.training.properties import residuals
+from mcegnn.training.properties import measures_of, residuals
 from trajectories.analysis.results import Analysis, Number
 from trajectories.report import still
 
@@ -17,23 +17,12 @@ def look(
     model: PropertyModel, molecules: Molecules, part: str, found: Analysis, told: Callable[[int, int], None]
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Numbers and curves into ``found``; the worst molecules are returned as scenes."""
-    from ase.data import chemical_symbols
-
     name = model.property
     true = np.asarray(molecules.properties[name])
     off = -residuals(model, molecules, told)
     errors = 1e3 * abs(off)
-    found.numbers.append(Number(f"{part}_mae", f"{part}, {name}", float(errors.mean()), "meV", note="mean absolute error"))
-    found.numbers.append(Number(f"{part}_rmse", f"{part}, {name}", float((errors**2).mean() ** 0.5), "meV", note="root mean square error"))
-    holding = {}
-    for z in np.unique(molecules.species):
-        holds = np.logical_or.reduceat(molecules.species == z, molecules.starts[:-1])
-        symbol = chemical_symbols[z]
-        holding[f"with {symbol}"] = errors[holds]
-        note = f"mean absolute error of {holds.sum():,} molecules"
-        found.numbers.append(
-            Number(f"{part}_mae_{symbol}", f"{part}, {name} of those with {symbol}", float(errors[holds].mean()), "meV", note=note)
-        )
+    found.numbers += numbers(-off, model, molecules, part)
+    holding = {f"with {symbol}": errors[holds] for symbol, holds in _holding(molecules).items()}
     # in energies of whole molecules their atoms' own are most: what is left is what the network has to know
     base = model.base(model.kinds(molecules.species), molecules.starts)
     found.curves += [
@@ -45,3 +34,26 @@ def look(
         label = f"Molecule {k} of the {part}: {name} {true[k]:.5g} eV, off by {1e3 * off[k]:,.1f} meV"
         worst.append(still(molecules.system(int(k)), label))
     return worst
+
+
+def numbers(residuals: np.ndarray, model: PropertyModel, molecules: Molecules, part: str) -> list[Number]:
+    """What `measures_of` finds of residuals, in words and thousandths, and the same by the elements that molecules hold."""
+    said = {"mae": "mean absolute error", "median": "median absolute error", "rmse": "root mean square error"}
+    said["without_network"] = "mean absolute error without the network"
+    found = [
+        Number(f"{part}_{name}", f"{part}, {model.property}", 1e3 * value, "meV", note=said[name])
+        for name, value in measures_of(residuals, model, molecules).items()
+    ]
+    errors = 1e3 * abs(residuals)
+    for symbol, holds in _holding(molecules).items():
+        label, note = f"{part}, {model.property} of those with {symbol}", f"mean absolute error of {holds.sum():,} molecules"
+        found.append(Number(f"{part}_mae_{symbol}", label, float(errors[holds].mean()), "meV", note=note))
+    return found
+
+
+def _holding(molecules: Molecules) -> dict[str, np.ndarray]:
+    """Which molecules hold an element, by its symbol."""
+    from ase.data import chemical_symbols
+
+    species, firsts = molecules.species, molecules.starts[:-1]
+    return {chemical_symbols[z]: np.logical_or.reduceat(species == z, firsts) for z in np.unique(species)}

@@ -46,18 +46,14 @@ class EnergiesForces:
     def accumulate(self, model: ConservativePotential, which: np.ndarray, update: int) -> float:
         """The gradients of a batch, added to those there are."""
         weights: list[Tensor] = list(model.parameters())
-        batch = self._train.batch(which, self._room if self._compiles else None)
+        batch = self._train.batch(which, self._room if self.options.compiles else None)
         step = self._step
-        if self._compiles and len(batch.owner) == self._room and len(which) == self.options.batch:
+        if self.options.compiles and len(batch.owner) == self._room and len(which) == self.options.batch:
             step = self._compiled = self._compiled or self._made(weights, batch)
         loss, *gradients = step(weights, batch)
         for weight, gradient in zip(weights, gradients, strict=True):
             weight.grad = gradient if weight.grad is None else weight.grad + gradient
         return float(loss)
-
-    @property
-    def _compiles(self) -> bool:
-        return self.options.compile and self._kind[1].type == "cpu"
 
     def _made(self, weights: list[Tensor], batch: Batch) -> Step:
         made, why = compiled(self._step, weights, batch)

@@ -155,6 +155,11 @@ class TrainingOptions(_Strict):
         return self
 
     @property
+    def compiles(self) -> bool:
+        """Whether training steps are to be compiled."""
+        return self.compile and self.task.kind == "energy-forces" and self.device.startswith("cpu")
+
+    @property
     def n_gradient(self) -> int:
         """Updates by gradient descent."""
         return sum(stage.n_updates for stage in self.task.stages) or self.n_updates
@@ -166,7 +171,8 @@ class TrainingOptions(_Strict):
 
 
 def read(name: str, changes: Sequence[str] = (), *, started: bool = False) -> TrainingOptions:
-    """The options of a preset or of a TOML file, with ``changes`` such as "lr=1e-3" or "model.hyperparameters.n_channels=5".
+    """The options of a preset or of a TOML file, with ``changes`` such as "lr=1e-3" or "model.hyperparameters.n_channels=5";
+    a whole number in a key is the place of an element, the first at 0: "task.stages.0.lr=1e-3".
 
     Where the run is ``started`` from another potential, that one's sizes hold in place of a preset's.
     Raises FileNotFoundError, with the nearest preset, where there is neither, and ValueError where a key or a value is wrong.
@@ -239,11 +245,28 @@ def _set(values: dict[str, Any], change: str) -> None:
     except RecursionError:
         raise ValueError(f"--set {key} nests too deeply") from None
     *outer, last = key.strip().split(".")
-    inner = values
+    inner: Any = values
     if value == "none":  # TOML has no word for it
         value = None
-    for name in outer:
-        inner = inner.setdefault(name, {})
-        if not isinstance(inner, dict):
-            raise ValueError(f"--set {' '.join(change.split())}: {name} holds a value, not further keys")
-    inner[last] = value
+    try:
+        for k, name in enumerate(outer):
+            place = _place(inner, outer[:k], name)
+            inner = inner.setdefault(place, {}) if isinstance(inner, dict) else inner[place]
+        inner[_place(inner, outer, last)] = value
+    except ValueError as error:
+        raise ValueError(" ".join(f"--set {change}: {error}".split())) from None
+
+
+def _place(inner: Any, path: Sequence[str], name: str) -> str | int:
+    """The key of a table, or the index of a list's element; ValueError where ``inner``, which is at ``path``, has no such place."""
+    where = ".".join(path)
+    if isinstance(inner, list):
+        if name not in map(str, range(len(inner))):
+            known = f"its elements are 0 to {len(inner) - 1}" if inner else "it is empty"
+            raise ValueError(f"{where} is a list, and {name!r} is none of its elements; {known}")
+        return int(name)
+    if not isinstance(inner, dict):
+        raise ValueError(f"{where} holds a value, not further keys")
+    if name.isdecimal():
+        raise ValueError(f"{where or 'the configuration'} holds no list, so it has no element {name}")
+    return name

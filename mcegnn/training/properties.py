@@ -105,8 +105,12 @@ def residuals(
 
 
 def measures(model: PropertyModel, molecules: Molecules) -> dict[str, float]:
-    """Mean and median absolute and root-mean-square errors (eV), and the mean absolute error without the network."""
-    found = residuals(model, molecules)
+    """`measures_of` what the model says of the molecules."""
+    return measures_of(residuals(model, molecules), model, molecules)
+
+
+def measures_of(found: np.ndarray, model: PropertyModel, molecules: Molecules) -> dict[str, float]:
+    """Mean and median absolute and root-mean-square errors (eV) of residuals, and the mean absolute error without the network."""
     bare = molecules.properties[model.property] - model.base(model.kinds(molecules.species), molecules.starts)
     return {
         "mae": float(abs(found).mean()), "median": float(np.median(abs(found))), "rmse": float((found**2).mean() ** 0.5),

@@ -6,6 +6,7 @@ import numpy as np
 
 from mcegnn.datasets.molecules import Molecules, MoleculeSplit
 from mcegnn.datasets.qm9 import EXTENSIVE, N_TEST, N_TRAIN, N_VALIDATION, PROPERTIES, qm9, references
+from mcegnn.datasets.split import Part, part_of
 from mcegnn.models.property import PropertyModel
 from mcegnn.models.store import Stored
 from mcegnn.names import nearest
@@ -23,12 +24,11 @@ def molecules(options: DataOptions) -> MoleculeSplit:
     return qm9(options.n_train or N_TRAIN, options.n_validation or N_VALIDATION, options.n_test or N_TEST, options.seed)
 
 
-def tested(name: str, trained: DataOptions, validation: bool) -> Molecules:
+def tested(name: str, trained: DataOptions, validation: bool) -> Part:
     """The test (or validation) molecules of the data a model was ``trained`` with; ValueError for other data."""
     if name != trained.name:
         raise ValueError(f"the model predicts properties of molecules of {trained.name}; evaluate it on that, not on {name}")
-    cut = molecules(trained)
-    return cut.validation if validation else cut.test
+    return part_of(molecules(trained), "validation" if validation else "test")
 
 
 def refuse_unknown(name: str) -> None:

@@ -60,6 +60,13 @@ def errors_of(end: System, samples: Samples, options: TaskOptions) -> np.ndarray
     return np.where(np.isfinite(found), found, np.inf)
 
 
+def spread(errors: np.ndarray) -> dict[str, float]:
+    """Mean, median, the errors that one in ten and one in a hundred are above, and the largest."""
+    with np.errstate(invalid="ignore"):  # between two that are infinite
+        q50, q90, q99 = (float(q) for q in np.quantile(errors, (0.5, 0.9, 0.99)))
+    return {"mean": float(errors.mean()), "median": q50, "q90": q90, "q99": q99, "largest": float(errors.max())}
+
+
 def floors(samples: Samples, options: TaskOptions) -> dict[str, float]:
     """Mean errors of what needs no model: to stand still, and to fly on straight."""
     x, flight = samples.before.positions, samples.before.positions + samples.interval * samples.before.velocities

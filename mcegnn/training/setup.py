@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mcegnn.datasets.labelled import Labelled, named
+from mcegnn.datasets.split import Part, part_of
 from mcegnn.datasets.statistics import reference_energies
 from mcegnn.datasets.structures import Structures, StructureSplit, split
 from mcegnn.models.potential import ConservativePotential
@@ -35,21 +37,27 @@ def _official(found: Labelled, n_train: int, n_validation: int) -> StructureSpli
     if last > len(pool):
         raise ValueError(f"the official split has {len(pool)} structures to train and validate on, not {n_train} + {n_validation}")
     assert found.test is not None
-    return StructureSplit(pool.take(slice(0, n_train)), pool.take(slice(n_train, last)), found.test)
+    return StructureSplit(pool.take(slice(0, n_train)), pool.take(slice(n_train, last)), found.test, len(pool) + len(found.test))
 
 
-def tested(name: str, trained: DataOptions | None, validation: bool) -> Structures:
+def tested(name: str, trained: DataOptions | None, validation: bool) -> Part:
     """The test (or validation) structures of the data a model was ``trained`` with, an official test, or all structures of a file."""
-    if trained is not None and trained.name == name:
-        cut = structures(trained)
-        chosen = cut.validation if validation else cut.test
-        if not len(chosen):
+    if trained is not None and _same(trained.name, name):
+        chosen = part_of(structures(trained), "validation" if validation else "test")
+        if not len(chosen.samples):
             raise ValueError(f"all of {name} was trained on, so nothing of it is left to test")
         return chosen
     if validation:
         raise ValueError(f"the model was not trained with {name}, so it has no validation structures there; leave out --validation")
     found = named(name)
-    return found.structures if found.test is None else found.test
+    if found.test is None:
+        return Part(found.structures, "all", len(found.structures))
+    return Part(found.test, "test", len(found.structures) + len(found.test))
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two names are of the same data: by other names a model must not be tested on what it was trained on."""
+    return one == other or (Path(one).is_file() and Path(other).is_file() and Path(one).samefile(other))
 
 
 def potential(options: TrainingOptions, train: Structures, start: Stored | None = None) -> Stored:

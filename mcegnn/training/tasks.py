@@ -51,12 +51,23 @@ class Task(Protocol):
 
 def make(options: TrainingOptions, split: Any, model: Any) -> Task:
     """The task of these options. ValueError where the model is not made for data like these."""
+    if options.task.kind in ("energy-forces", "property"):
+        _refuse_strange(split, model)
     if options.task.kind == "energy-forces":
         return EnergiesForces(options, split, model)
     if options.task.kind == "property":
         return Properties(options, split, model)
     scoring.refuse_unfit(model, split.train)
     return OneShot(split.train, options.task, options.batch) if options.task.kind == "one-shot" else Unrolled(split.train, options.task)
+
+
+def _refuse_strange(split: Any, model: Any) -> None:
+    """ValueError now, and not at the first validation or at the end, where these parts of the data hold elements unknown to the model."""
+    for part in ("validation", "test"):
+        try:
+            model.kinds(getattr(split, part).species)
+        except ValueError as error:
+            raise ValueError(f"{error}; samples of the {part} hold what it never saw: take them out, or set another data.seed") from None
 
 
 class OneShot:

@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,17 @@ import torch
 
 from mcegnn.models.store import Stored
 from mcegnn.training import tasks
+from mcegnn.training.checkpoint import over, stalled
 from mcegnn.training.options import TrainingOptions
 from mcegnn.training.refinement import Refinement
-from trajectories.packed import read_packed, write_packed
+from trajectories.packed import write_packed
 
 
 @dataclass(frozen=True)
 class Progress:
     """Where a run is after a validation: updates done, mean loss since the last, mean and median validation error, the best mean.
 
+    ``starting`` are those of the ``seconds`` that went into the first update, of each start where it was resumed: then compilers work.
     ``parts`` are means of what an error is made of, such as that of forces, where it is made of several.
     """
 
@@ -32,6 +35,7 @@ class Progress:
     best: float
     lr: float
     seconds: float
+    starting: float
     parts: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -51,21 +55,38 @@ class Trainer:
         task = options.task
         self.task = tasks.make(options, split, self.model)
         self.refinement = Refinement(split.train, task, task.refinement) if task.refinement else None
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), options.lr, betas=(0.9, 0.99 if task.stages else 0.999), fused=True,
-            weight_decay=options.weight_decay,
+        self._moments: dict[str, torch.Tensor] = {}
+        self.update, self.best_error, self.since_best = 0, math.inf, 0
+        self.seconds = self.starting = 0.0
+
+    @cached_property
+    def optimizer(self) -> torch.optim.AdamW:
+        """Made with the first update: torch loads its compilers for it, which takes a second that who only looks need not wait."""
+        task = self.options.task
+        made = torch.optim.AdamW(
+            self.model.parameters(), self.options.lr, betas=(0.9, 0.99 if task.stages else 0.999), fused=True,
+            weight_decay=self.options.weight_decay,
         )  # fmt: skip
-        self.update, self.best_error, self.since_best, self.seconds = 0, math.inf, 0, 0.0
+        if self._moments:
+            state = made.state_dict()
+            for key, value in self._moments.items():
+                k, moment = key.split(".")
+                state["state"].setdefault(int(k), {})[moment] = value
+            made.load_state_dict(state)
+        return made
 
     def run(self) -> Iterator[Progress]:
         """Train to the end, yielding after each validation. Raises `NotFinite`."""
         losses: list[float] = []
-        began = time.monotonic()
+        started = began = time.monotonic()
+        first = True
         while not self._over:
-            if self.refinement and self._stalled and self.update < self.options.n_gradient:
+            if self.refinement and stalled(self.options, self.since_best) and self.update < self.options.n_gradient:
                 self.update = self.options.n_gradient
             refinement = self.refinement if self.update >= self.options.n_gradient else None
             losses.append(self._refine(refinement) if refinement else self._step())
+            if first:
+                self.starting, first = self.starting + time.monotonic() - started, False
             ends = (self.options.n_gradient, self.options.total)
             if refinement or self.update % self.options.validate_every == 0 or self.update in ends:
                 errors, parts = self.task.errors(self.average, self.split.validation)
@@ -77,7 +98,7 @@ class Trainer:
                 self.seconds, began = self.seconds + now - began, now
                 yield Progress(
                     self.update, float(np.mean(losses)), float(errors.mean()), float(np.median(errors)), self.best_error,
-                    0.0 if refinement else self._lr(self.update - 1), self.seconds, parts,
+                    0.0 if refinement else self._lr(self.update - 1), self.seconds, self.starting, parts,
                 )  # fmt: skip
                 losses.clear()
 
@@ -111,14 +132,8 @@ class Trainer:
     @property
     def _over(self) -> bool:
         """Whether nothing is left to do."""
-        if self.refinement is None:
-            return self.update >= self.options.total or self._stalled
-        return self.update >= self.options.total or self.refinement.converged
-
-    @property
-    def _stalled(self) -> bool:
-        """Whether validations have long not been better: gradient descent ends, and a refinement begins."""
-        return bool(self.options.patience and self.since_best >= self.options.patience)
+        converged = self.refinement is not None and self.refinement.converged
+        return over(self.options, self.update, self.since_best, converged=converged)
 
     def _lr(self, update: int) -> float:
         """Warm-up, then the schedule."""
@@ -150,38 +165,22 @@ class Trainer:
             tensors |= {f"refinement.{key}": value for key, value in self.refinement.state().items()}
         header = {
             "options": self.options.model_dump(), "update": self.update, "best_error": self.best_error, "since_best": self.since_best,
-            "seconds": self.seconds, "record": dict(record or {}),
+            "seconds": self.seconds, "starting": self.starting, "record": dict(record or {}),
         }  # fmt: skip
         write_packed(path, header, {key: value.detach().cpu().numpy() for key, value in tensors.items()})
 
-    def restore(self, tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any]) -> None:
+    def restore(self, arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> None:
         """Go on where `save` was called."""
 
         def part(name: str) -> dict[str, torch.Tensor]:
-            return {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
+            return {key.removeprefix(f"{name}."): torch.from_numpy(a) for key, a in arrays.items() if key.startswith(f"{name}.")}
 
         for name in ("model", "average", "best"):
             getattr(self, name).load_state_dict(part(name))
-        state = self.optimizer.state_dict()
-        for key, value in part("optimizer").items():
-            k, moment = key.split(".")
-            state["state"].setdefault(int(k), {})[moment] = value
-        self.optimizer.load_state_dict(state)
+        self._moments = part("optimizer")
+        self.__dict__.pop("optimizer", None)  # one with other moments, where there is one already
         self.task.restore({key: value.numpy() for key, value in part("task").items()})
         if self.refinement:
             self.refinement.restore(part("refinement"))
         self.update, self.best_error, self.since_best = header["update"], header["best_error"], header["since_best"]
-        self.seconds = header["seconds"]
-
-
-def checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """The tensors and the header of a checkpoint; FileNotFoundError or ValueError where there is none or it is not whole."""
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no checkpoint {path} to go on from")
-    try:
-        header, arrays = read_packed(path)
-        for name in ("options", "update", "best_error", "since_best", "seconds", "record"):
-            header[name]
-        return {key: torch.from_numpy(array) for key, array in arrays.items()}, header
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is not a checkpoint of a training, or a damaged one ({error})") from None
+        self.seconds, self.starting = header["seconds"], header.get("starting", 0.0)  # which older ones do not have

@@ -158,6 +158,25 @@ def refuse(cli: Callable[..., Outcome], tmp_path: Path) -> Callable[..., None]:
     return check
 
 
+def scores(outcome: Outcome) -> list[str]:
+    """The rows of a table that say how well a model does and what was scored, without the table's spaces."""
+    rows = [" ".join(line.split()) for line in outcome.out.splitlines()]
+    return [row for row in rows if row.startswith(("scored ", "test, "))]
+
+
+@pytest.fixture
+def same_scores(cli: Callable[..., Outcome]) -> Callable[..., list[str]]:
+    """A training's closing table and what `mcegnn evaluate` says of its best weights, which have to be the same rows."""
+
+    def check(trained: Outcome, *arguments: Any) -> list[str]:
+        rows = scores(trained)
+        assert len(rows) > 2
+        assert scores(cli("evaluate", *arguments)) == rows
+        return rows
+
+    return check
+
+
 @pytest.fixture
 def contents() -> Callable[[Path], dict[str, Any]]:
     """Every dataset and attribute of an HDF5 file by its path, without those that say when and by which command it was made."""

@@ -17,6 +17,7 @@ from ase.constraints import FixAtoms
 from ase.md.langevin import Langevin
 from ase.md.verlet import VelocityVerlet
 
+import mcegnn.cli.progress
 from trajectories.h5md import H5MDReader
 
 Run = Callable[..., Any]
@@ -151,6 +152,18 @@ def test_report(succeed: Run, refuse: Run) -> None:
     Path("next.html").write_text("mine")
     refuse("next.html exists already", "rollout", "charged", "--systems", 2, "--steps", 100, "-o", "next.h5md", "--report")
     assert not Path("next.h5md").exists()
+
+
+def test_how_far_a_report_is(cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the figures too, which take as long as what is computed."""
+    assert cli("rollout", "charged", "--systems", 2, "--steps", 100, "--quiet").code == 0
+    for name in ("_FIRST_SECONDS", "_LINE_SECONDS"):
+        monkeypatch.setattr(mcegnn.cli.progress, name, -1.0)
+    said = cli("report", "charged.h5md").err.splitlines()
+    drawn = Path("charged.html").read_text(encoding="utf-8").count("<figure>")
+    figures = [f"drawing figures: {round(100 * k / drawn)} of 100 per cent" for k in range(drawn)]
+    assert [line.partition(", about")[0] for line in said[-drawn:]] == figures
+    assert said[-drawn - 1].startswith("the scene: ")
 
 
 def test_lost_systems_have_a_report(cli: Run) -> None:

@@ -3,16 +3,22 @@
 import csv
 import functools
 import json
+import os
 import pickle
 import re
+import shutil
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
+import typer
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
@@ -20,15 +26,18 @@ import mcegnn.cli.progress
 from integrators.ensembles import symplectic_euler
 from integrators.state import State
 from mcegnn.cli.app import app
+from mcegnn.cli.progress import waiting
 from mcegnn.datasets import named
 from mcegnn.models import store
 from mcegnn.models.store import Stored
 from mcegnn.names import presets
 from mcegnn.training import scoring
+from mcegnn.training.checkpoint import checkpoint
 from mcegnn.training.options import parse
-from mcegnn.training.trainer import Progress, Trainer, checkpoint
+from mcegnn.training.trainer import Progress, Trainer
 from systems.charged import charged_systems
 from trajectories.h5md import H5MDReader
+from trajectories.packed import write_packed
 from trajectories.rollout import rollout
 
 Run = Callable[..., Any]
@@ -111,7 +120,7 @@ def bits(path: Path) -> dict[str, bytes]:
 def metrics(folder: Path) -> list[dict[str, str]]:
     """The rows, but for the time they took."""
     with open(folder / "metrics.csv", newline="", encoding="utf-8") as file:
-        return [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)]
+        return [{name: value for name, value in row.items() if name not in ("seconds", "starting")} for row in csv.DictReader(file)]
 
 
 def assert_same_training(a: Path, b: Path) -> None:
@@ -119,10 +128,9 @@ def assert_same_training(a: Path, b: Path) -> None:
     assert bits(a / "best.safetensors") == bits(b / "best.safetensors")
     assert metrics(a) == metrics(b)
     (ours, header), (theirs, other) = (checkpoint(folder / "last.checkpoint") for folder in (a, b))
-    assert {**header, "seconds": 0.0} == {**other, "seconds": 0.0}
-    assert {name: tensor.numpy().tobytes() for name, tensor in ours.items()} == {
-        name: tensor.numpy().tobytes() for name, tensor in theirs.items()
-    }
+    took = {"seconds": 0.0, "starting": 0.0}
+    assert {**header, **took} == {**other, **took}
+    assert {name: array.tobytes() for name, array in ours.items()} == {name: array.tobytes() for name, array in theirs.items()}
 
 
 def test_the_folder(trained: dict[str, Path], kind: str) -> None:
@@ -155,6 +163,7 @@ def test_what_it_says(cli: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """Lines as it goes on, where that takes a while, and a table at the end."""
     for name in ("_FIRST_SECONDS", "_LINE_SECONDS"):
         monkeypatch.setattr(mcegnn.cli.progress, name, -1.0)
+    monkeypatch.setattr(threading, "Timer", lambda *given: Mock())  # what is waited for before has a test of its own
     outcome = cli("train", "dynamics.toml")
     assert outcome.code == 0
     assert re.match(r"validation \S+ \(best \S+\): 2 of 6 updates\n", outcome.err)
@@ -169,7 +178,7 @@ def test_what_it_says(cli: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert "dynamics/best.safetensors" in outcome.out
 
 
-KEYS = ["error", "mse", "median", "q90", "q99", "largest", "samples", "seconds", "stand_still", "linear"]
+KEYS = ["error", "mse", "median", "q90", "q99", "largest", "samples", "of", "part", "seconds", "stand_still", "linear"]
 
 
 def test_evaluate(succeed: Run, trained: dict[str, Path], kind: str) -> None:
@@ -181,7 +190,7 @@ def test_evaluate(succeed: Run, trained: dict[str, Path], kind: str) -> None:
     assert told["error"] == "mean-square"
     assert (told["mse"], told["median"], told["largest"]) == (errors.mean(), np.median(errors), errors.max())
     assert (told["q90"], told["q99"]) == pytest.approx(tuple(np.quantile(errors, (0.9, 0.99))))
-    assert told["samples"] == 2000
+    assert (told["samples"], told["of"], told["part"]) == (2000, 14000, "test")
     assert told["stand_still"] == pytest.approx(0.2715, abs=3e-4)
     assert told["linear"] == pytest.approx(0.107, abs=3e-4)
 
@@ -191,9 +200,20 @@ def test_evaluate_on_validation_samples(succeed: Run, trained: dict[str, Path]) 
     path = trained["dynamics"] / "best.safetensors"
     told = json.loads(succeed("evaluate", path, "charged", "--json", "--validation").out)
     assert told["mse"] == pytest.approx(store.load(path).record["validation"], rel=1e-12)
+    assert told["part"] == "validation"
     table = succeed("evaluate", path, "charged", "--validation").out
-    assert f"{told['mse']:.4g}" in table
-    assert "stand still" in table
+    assert re.search(r"\nscored +validation samples, 2,000 of 14,000 in charged *\n", table)
+    assert re.search(r"\nvalidation, mean-square +" + re.escape(f"{told['mse']:.5g}, mean of 2,000 samples"), table)
+    assert "validation, stand still" in table
+
+
+def test_evaluate_says_what_the_training_said(succeed: Run, same_scores: Run, here: Path, kind: str) -> None:
+    """Line by line."""
+    rows = same_scores(succeed("train", f"{kind}.toml", "-o", "run"), "run/best.safetensors", "charged")
+    assert rows[0] == "scored test samples, 2,000 of 14,000 in charged"
+    assert [row.partition(" ")[2].rpartition(", ")[2] for row in rows[1:]] == [
+        *(f"{name} of 2,000 samples" for name in ("mean", "median", "90 % quantile", "99 % quantile", "largest")), *["without a model"] * 2
+    ]  # fmt: skip
 
 
 def test_rollout_with_a_dynamics_model(succeed: Run, trained: dict[str, Path]) -> None:
@@ -286,10 +306,85 @@ def test_an_interrupted_training_goes_on(cli: Run, trained: dict[str, Path], her
     assert done.code == 0
     assert re.search(r"\nupdates +6 *\n", done.out)
     assert_same_training(here / "run", trained[kind])
-    # and once more, when there is nothing left to do
+
+
+def test_a_complete_training_is_left_as_it_is(succeed: Run, trained: dict[str, Path], here: Path, kind: str) -> None:
+    """It is said what can be done instead; nothing is looked at again, not even the data."""
+    shutil.copytree(trained[kind], here / "run")
+    (here / "run/report.html").write_text("a page of its own")
     before = {path.name: path.read_bytes() for path in (here / "run").iterdir()}
-    assert cli("train", "--resume", "run", "--quiet").code == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(named, "split", None)
+        out = succeed("train", "--resume", "run").out
+        assert succeed("train", "--resume", "run", "--dry-run").out == out
+        assert succeed("train", "--resume", "run", "--quiet").out == ""
     assert {path.name: path.read_bytes() for path in (here / "run").iterdir()} == before
+    assert out == (
+        "run is complete: all 6 updates are done; train on from its best weights with --from run/best.safetensors and another folder, "
+        "or make its page anew with: mcegnn report run --force\n"
+    )
+
+
+def test_a_complete_training_without_its_page(succeed: Run, trained: dict[str, Path], here: Path, kind: str) -> None:
+    """It was ended while the page was made; a resume makes it, as does the command that is named where there is one."""
+    shutil.copytree(trained[kind], here / "run")
+    (here / "run/report.html").unlink()
+    assert re.search(r"\nupdates +6 *\n", succeed("train", "--resume", "run").out)
+    page = (here / "run/report.html").read_bytes()
+    assert_same_training(here / "run", trained[kind])
+    (here / "run/report.html").write_text("")
+    succeed("report", "run", "--force", "--quiet")
+    assert (here / "run/report.html").read_bytes() == page
+
+
+def test_a_training_that_ended_before_its_last_update(succeed: Run, here: Path) -> None:
+    """Where validations are not better any more, as they are not at a rate of next to nothing."""
+    options = ("--set", "patience=1", "--set", "lr=1e-30", "--set", "n_updates=20")
+    succeed("train", "dynamics.toml", "-o", "run", *options, "--quiet")
+    out = succeed("train", "--resume", "run").out
+    assert out.startswith("run is complete: after 4 of 20 updates more brought nothing better; train on ")
+
+
+def test_a_run_of_before_first_updates_had_a_time(cli: Run, succeed: Run, trained: dict[str, Path], here: Path) -> None:
+    """Neither its metrics nor its checkpoint know one; it goes on all the same, and its page is always the same."""
+    validated = Trainer.run
+
+    def first(trainer: Trainer) -> Iterator[Progress]:
+        yield next(validated(trainer))
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "run", first)
+        assert cli("train", "dynamics.toml", "-o", "run", "--quiet").code == 130
+    arrays, header = checkpoint(here / "run/last.checkpoint")
+    del header["starting"]
+    write_packed(here / "run/last.checkpoint", header, arrays)
+    text = [line.split(",") for line in (here / "run/metrics.csv").read_text().splitlines()]
+    assert text[0].pop(7) == "starting"
+    text[1].pop(7)
+    (here / "run/metrics.csv").write_text("".join(",".join(line) + "\n" for line in text))
+    succeed("train", "--resume", "run", "--quiet")
+    assert_same_training(here / "run", trained["dynamics"])
+    succeed("report", "run", "-o", "again.html", "--quiet")
+    assert (here / "again.html").read_bytes() == (here / "run/report.html").read_bytes()
+
+
+def test_killed_before_the_best_weights_are_kept(cli: Run, trained: dict[str, Path], here: Path) -> None:
+    """The checkpoint does not say that the last update is done before its weights are there."""
+    save, n = store.save, 0
+
+    def killed(*given: Any) -> None:
+        nonlocal n
+        n += 1
+        if n == 3:
+            raise KeyboardInterrupt
+        save(*given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "save", killed)
+        assert cli("train", "dynamics.toml", "-o", "run", "--quiet").code == 130
+    assert cli("train", "--resume", "run", "--quiet").code == 0
+    assert_same_training(here / "run", trained["dynamics"])
 
 
 def test_metrics_beyond_the_checkpoint(succeed: Run, trained: dict[str, Path], here: Path, kind: str) -> None:
@@ -566,6 +661,82 @@ def test_evaluate_a_model_that_nobody_trained(refuse: Run, here: Path, record: d
     refuse("", "evaluate", "model.safetensors", "charged")
 
 
+AT_ONCE = {
+    "unknown preset": ("did you mean charged-egnn?", "train", "charged-egn"),
+    "existing output": ("run/best.safetensors exists already", "train", "dynamics.toml", "-o", "run"),
+    "unknown key": ("did you mean n_updates?", *SET, "n_update=3"),
+    "resume and set": ("--resume takes everything", "train", "--resume", "run", "--set", "lr=1"),
+    "resume nothing": ("there is no checkpoint", "train", "--resume", "none"),
+    "no such data": ("there is no data set", "train", "dynamics.toml", "-o", "new", "--data", "chraged"),
+    "no bodies file": ("there is no bodies file", "train", "dynamics.toml", "-o", "new", "--data", "solar:none.csv"),
+    "no data file": ("there is no file none.xyz", "train", "extxyz", "--data", "none.xyz"),
+    "no such molecule": ("there is no", "train", "rmd17", "--data", "rmd17:none"),
+    "no model to start from": ("there is no model none.safetensors", "train", "dynamics.toml", "-o", "new", "--from", "none.safetensors"),
+    "no model to evaluate": ("there is no model none.safetensors", "evaluate", "none.safetensors", "charged"),
+    "a report of nothing": ("is a folder without", "report", "."),
+}
+
+
+@pytest.mark.parametrize("mistake", AT_ONCE)
+def test_mistakes_that_are_told_at_once(
+    shell: Run, trained: dict[str, Path], here: Path, monkeypatch: pytest.MonkeyPatch, mistake: str
+) -> None:
+    """Before torch is loaded, which takes seconds: one that says it was is put in its place."""
+    (here / "torch").mkdir()
+    (here / "torch/__init__.py").write_text("raise SystemExit('torch was loaded')")
+    shutil.copytree(trained["dynamics"], here / "run")
+    monkeypatch.setenv("PYTHONPATH", str(here), prepend=os.pathsep)
+    words, *arguments = AT_ONCE[mistake]
+    outcome = shell(*arguments)
+    assert words in outcome.err
+    assert (outcome.code, outcome.out, outcome.err.count("\n")) == (2, "", 1)
+
+
+def test_what_there_is_to_wait_for(cli: Run, trained: dict[str, Path], here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said where it takes longer than a user waits without a word, and only where somebody wants to know."""
+    shutil.copytree(trained["dynamics"], here / "run")
+    waits = []
+
+    class Timer:
+        """The time is over at once."""
+
+        def __init__(self, seconds: float, function: Callable[..., None], given: Any, named: Any) -> None:
+            waits.append(seconds)
+            self.start, self.cancel = lambda: function(*given, **named), lambda: None
+
+    monkeypatch.setattr(threading, "Timer", Timer)
+    for command in (("train", "dynamics.toml", "-o", "new"), ("report", "run", "--force")):
+        assert cli(*command).err == "loading torch and the data ...\n"
+        assert cli(*command, "--force", "--quiet").err == ""
+    assert waits == [mcegnn.cli.progress._FIRST_SECONDS] * 2
+
+
+def test_waiting(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line after a while; on a terminal at once, and then gone."""
+    with monkeypatch.context() as patch:
+        timer = Mock()
+        patch.setattr(threading, "Timer", timer)
+        with waiting("loading"):
+            timer.return_value.start.assert_called_once()
+        timer.return_value.cancel.assert_called_once()
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(mcegnn.cli.progress, "_FIRST_SECONDS", 0.0)
+    said = ""
+    with waiting("loading"):
+        while not said:
+            time.sleep(0.01)
+            said = capsys.readouterr().err
+    assert said == "loading ...\n"
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    with waiting("loading"):
+        typer.echo("done", err=True)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.index("loading") < shown.err.index("done")
+    assert shown.err.endswith("\x1b[2K")  # the line is wiped
+
+
 def test_in_a_shell(shell: Run, here: Path) -> None:
     """As a user meets it: a mistake is one line without a traceback, and so is a bad checkpoint."""
     for arguments in (("train", "charged-egn"), ("train", "force.toml", "--set", "lr=nan"), ("evaluate", "none.safetensors", "charged")):
@@ -578,5 +749,6 @@ def test_in_a_shell(shell: Run, here: Path) -> None:
 
 def test_progress_rows_are_the_metrics() -> None:
     """`metrics` above takes the names of the columns for granted."""
-    row = Progress(1, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
-    assert list(vars(replace(row))) == ["update", "loss", "error", "median", "best", "lr", "seconds", "parts"]  # parts by their own names
+    row = Progress(1, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0)
+    names = ["update", "loss", "error", "median", "best", "lr", "seconds", "starting"]
+    assert list(vars(replace(row))) == [*names, "parts"]  # parts by their own names

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mcegnn.datasets import named
-from mcegnn.datasets.split import Samples, Split
+from mcegnn.datasets.split import Samples, Split, part_of
 from mcegnn.training.options import TaskOptions
 from mcegnn.training.scoring import floors
 from systems.solar import j2000
@@ -144,6 +144,7 @@ def test_fewer_solar_samples_span_the_year(solar: Split) -> None:
     assert_same_bits(few.train, solar.train.take(np.array([0, 7007, 14_015])))
     assert_same_bits(few.validation, solar.validation)
     assert_same_bits(few.test, solar.test)
+    assert part_of(few, "train").whole == part_of(solar, "test").whole == 17_520
 
 
 def test_without_a_body(solar: Split) -> None:

@@ -1,7 +1,9 @@
 """Training a potential on labelled structures: batches, gradients, fine-tuning, and the commands around it."""
 
 import json
+import re
 import shlex
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ from mcegnn.datasets.labelled import from_file
 from mcegnn.datasets.structures import Structures, StructureSplit, split
 from mcegnn.models.potential import ConservativePotential
 from mcegnn.models.store import Stored, load
+from mcegnn.training import energies_forces
+from mcegnn.training.checkpoint import checkpoint
 from mcegnn.training.compilation import compiled
 from mcegnn.training.energies_forces import EnergiesForces, step_of
 from mcegnn.training.options import TrainingOptions, parse
@@ -257,7 +261,7 @@ def arguments(*more: str) -> list[str]:
     ]  # fmt: skip
 
 
-def test_train_evaluate_and_go_on(files: Path, cli: Command) -> None:
+def test_train_evaluate_and_go_on(files: Path, cli: Command, same_scores: Command) -> None:
     out = cli(*arguments())
     assert out.code == 0
     assert "training structures" in out.out
@@ -268,15 +272,33 @@ def test_train_evaluate_and_go_on(files: Path, cli: Command) -> None:
     assert said["force_mae"] == measures(kept.model, split(from_file("clusters.xyz"), 20, 5, 0).test)["force_mae"]
     assert kept.hyperparameters["species"] == [8, 29]
     rows = Path("run/metrics.csv").read_text().splitlines()
-    assert rows[0].startswith("update,loss,error,median,best,lr,seconds,forces,energy")
+    assert rows[0].startswith("update,loss,error,median,best,lr,seconds,starting,forces,energy")
     assert len(rows) == 3
-    table = cli("evaluate", "run/best.safetensors", "clusters.xyz")
-    assert f"{1e3 * said['force_mae']:.4g} meV/Angstrom" in table.out
+    assert (said["of"], said["part"]) == (30, "test")
+    rows = same_scores(out, "run/best.safetensors", "clusters.xyz")
+    assert rows[0] == "scored test structures, 5 of 30 in clusters.xyz"
+    assert f"test, forces {1e3 * said['force_mae']:.5g} meV/Angstrom, mean absolute error" in rows
+    # by another name it is the same file; another file is scored whole
+    other = json.loads(cli("evaluate", "run/best.safetensors", Path("clusters.xyz").absolute(), "--json").out)
+    assert {**other, "seconds": 0.0} == {**said, "seconds": 0.0}
+    shutil.copy("clusters.xyz", "more.xyz")
+    table = cli("evaluate", "run/best.safetensors", "more.xyz").out
+    assert re.search(r"\nscored +all structures, 30 of 30 in more.xyz *\n", table)
+    assert "test, forces" in table
+    assert json.loads(cli("evaluate", "run/best.safetensors", "more.xyz", "--json").out)["part"] == "all"
     tuned = cli("train", "extxyz", "--data", "clusters.xyz", "--from", "run/best.safetensors", "-o", "tuned", "--set", "n_updates=4",
                 "--set", "model.hyperparameters={}", "--set", "data.n_validation=3", "--set", "compile=false")  # fmt: skip
     assert tuned.code == 0, tuned.err
     assert load("tuned/best.safetensors").record["from"] == kept.record
     assert "began from" in cli("info", "tuned/best.safetensors").out
+
+
+def test_compiling_is_said_before(files: Path, cli: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is long before anything else can be said."""
+    monkeypatch.setattr(energies_forces, "compiled", lambda step, weights, batch: (step, ""))
+    assert cli(*arguments("--set", "compile=true")).err == "the first update compiles, which takes a minute or more\n"
+    assert cli(*arguments("--set", "compile=true", "--force", "--quiet")).err == ""
+    assert cli(*arguments("--force")).err == ""
 
 
 def test_a_resumed_run_knows_how_it_began(files: Path, cli: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -338,8 +360,6 @@ def test_a_resumed_training_is_the_same_to_the_bit(files: Path, cli: Command) ->
     run = one.run()
     next(run)
     one.save(Path("half.checkpoint"))
-    from mcegnn.training.trainer import checkpoint
-
     other = Trainer(potential(chosen, structures.train), structures, chosen)
     other.restore(*checkpoint(Path("half.checkpoint")))
     list(run), list(other.run())
@@ -397,6 +417,20 @@ def test_a_model_does_not_start_from_one_that_knows_other_species(files: Path, c
     )
     assert out.code == 2
     assert "the model never saw H, C: it was trained on O, Cu" in out.err
+
+
+@pytest.mark.parametrize(("part", "place"), [("validation", 0), ("test", -1)])
+def test_an_element_that_no_training_structure_holds(files: Path, cli: Command, part: str, place: int) -> None:
+    """It is refused before anything is trained, unless the model is told of it."""
+    made = clusters(30)
+    rare = made[np.random.Generator(np.random.Philox(0)).permutation(30)[place]]
+    rare.numbers[0] = 47
+    ase.io.write("clusters.xyz", made)
+    out = cli(*arguments("--quiet"))
+    assert (out.code, out.out) == (2, "")
+    assert f"the model never saw Ag: it was trained on O, Cu; samples of the {part} hold what it never saw: take them out" in out.err
+    assert not Path("run").exists()
+    assert cli(*arguments("--quiet", "--set", "model.hyperparameters.species=[8, 29, 47]")).code == 0
 
 
 def test_evaluation_of_data_with_unknown_species(files: Path, cli: Command) -> None:

@@ -21,9 +21,10 @@ from mcegnn.models.property import PropertyModel
 from mcegnn.models.store import Stored, load, save
 from mcegnn.nn.convolution import EquivariantConvolution
 from mcegnn.training import property_setup
+from mcegnn.training.checkpoint import checkpoint
 from mcegnn.training.options import TrainingOptions, parse
 from mcegnn.training.properties import Prepared, Properties, measures, residuals
-from mcegnn.training.trainer import Trainer, checkpoint
+from mcegnn.training.trainer import Trainer
 from systems.system import System
 from systems.units import REDUCED
 
@@ -464,7 +465,7 @@ def arguments(*more: str) -> list[str]:
     ]  # fmt: skip
 
 
-def test_train_evaluate_and_info(small: Molecules, cli: Command) -> None:
+def test_train_evaluate_and_info(small: Molecules, cli: Command, same_scores: Command) -> None:
     out = cli(*arguments("--set", "task.property=gap"))
     assert out.code == 0, out.err
     assert "test, gap" in out.out
@@ -473,11 +474,15 @@ def test_train_evaluate_and_info(small: Molecules, cli: Command) -> None:
     expected = measures(kept.model, qm9(40, 10, 10).test)
     assert {name: said[name] for name in expected} == expected
     assert (said["property"], said["molecules"]) == ("gap", 10)
-    assert f"{1e3 * said['mae']:.4g} meV" in cli("evaluate", "run/best.safetensors", "qm9").out
+    rows = same_scores(out, "run/best.safetensors", "qm9")
+    assert rows[0] == f"scored test molecules, 10 of {said['of']:,} in qm9"
+    assert f"test, gap {1e3 * said['mae']:.5g} meV, mean absolute error" in rows
+    assert f"test, gap {1e3 * said['without_network']:.5g} meV, mean absolute error without the network" in rows
+    assert (said["part"], said["of"]) == ("test", 80)
     other = json.loads(cli("evaluate", "run/best.safetensors", "qm9", "--validation", "--json").out)
     assert other["mae"] == pytest.approx(kept.record["validation"], rel=1e-6)
     rows = Path("run/metrics.csv").read_text().splitlines()
-    assert rows[0] == "update,loss,error,median,best,lr,seconds,gap"
+    assert rows[0] == "update,loss,error,median,best,lr,seconds,starting,gap"
     assert len(rows) == 3
     told = cli("info", "run/best.safetensors").out
     assert "PropertyModel" in told

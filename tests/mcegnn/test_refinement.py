@@ -1,5 +1,6 @@
 """Refinement by least squares finds the law and the masses that made the samples, also those it was far from."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from mcegnn.datasets.split import Samples, Split
 from mcegnn.models.force import LearnedForce
 from mcegnn.models.store import Stored
 from mcegnn.training import scoring
+from mcegnn.training.checkpoint import checkpoint
 from mcegnn.training.options import parse
 from mcegnn.training.refinement import Refinement
 from mcegnn.training.trainer import Trainer
@@ -132,7 +134,7 @@ def test_it_begins_from_the_best_weights(split: Split, monkeypatch: pytest.Monke
     assert begun == seen[:1]
 
 
-def test_a_run_ends_where_no_step_is_better(split: Split) -> None:
+def test_a_run_ends_where_no_step_is_better(split: Split, tmp_path: Path) -> None:
     """Long before its updates are used up; the refinement begins from the best weights before it."""
     kind, hyperparameters = VALUES["model"]["kind"], VALUES["model"]["hyperparameters"]
     trainer = Trainer(Stored(student(), kind, hyperparameters), split, parse(VALUES))
@@ -141,6 +143,8 @@ def test_a_run_ends_where_no_step_is_better(split: Split) -> None:
     for row in trainer.run():
         rows.append(row)
         lr.append(row.lr)
+        trainer.save(tmp_path / "run.checkpoint")
+        assert checkpoint(tmp_path / "run.checkpoint").complete == (len(rows) == 4)
         if row.update == 3:
             assert row.best < 0.01 * rows[0].best
             trainer.refinement.damping = 1e9  # so short a step that none is taken

@@ -3,15 +3,18 @@
 import base64
 import json
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
 
+from mcegnn.cli import progress
 from mcegnn.datasets.molecules import Molecules, MoleculeSplit
 from mcegnn.datasets.split import Split
 from mcegnn.datasets.structures import Structures, StructureSplit
@@ -187,6 +190,22 @@ def test_curves_of_the_training() -> None:
     assert found.number("until_best").value == 2.0
     assert found.number("seconds").value == 3.0
     assert found.number("pace").value == pytest.approx(100 / 60)
+    assert "starting" not in {number.key for number in found.numbers}
+    # the first update took 30 s, and that after the third row's resume 15
+    timed = Analysis()
+    learning([row | {"starting": starting} for row, starting in zip(rows, ("30", "30", "45"), strict=True)], timed)
+    np.testing.assert_allclose(timed.curve("pace").values[""], [99 / 30, 100 / 60, 99 / 45])
+    np.testing.assert_array_equal(timed.curve("pace").x, [100, 200, 300])
+    assert timed.number("pace").value == pytest.approx(99 / 45)
+    assert (timed.number("starting").value, timed.number("starting").label) == (0.75, "time of the first updates, one of each start")
+    once = Analysis()
+    learning([rows[0] | {"starting": "30"}], once)
+    assert once.number("pace").value == pytest.approx(99 / 30)
+    assert (once.number("starting").value, once.number("starting").label) == (0.5, "time of the first update")
+    # resumed by a version that knows of them
+    mixed = Analysis()
+    learning([rows[0] | {"starting": ""}, rows[1] | {"starting": ""}, rows[2] | {"starting": "15"}], mixed)
+    np.testing.assert_allclose(mixed.curve("pace").values[""], [100 / 60, 99 / 45])
     spoilt = Analysis()
     learning([rows[0] | {"error": "nan"}, *rows[1:]], spoilt)
     assert spoilt.curve("validation_forces").marks == {"best": 200.0}
@@ -236,7 +255,7 @@ kind = "one-shot"
 TABLE = ('<th scope="row">kind</th><td>one-shot</td>', '<th scope="row">validate every</th><td>1</td>')
 
 
-def test_the_page_of_a_folder(succeed: Run, refuse: Run, tmp_path: Path) -> None:
+def test_the_page_of_a_folder(succeed: Run, refuse: Run, cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`mcegnn report FOLDER` is the page that the training wrote, and nothing is overwritten unasked."""
     (tmp_path / "small.toml").write_text(TOML)
     out = succeed("train", "small.toml").out
@@ -263,10 +282,16 @@ def test_the_page_of_a_folder(succeed: Run, refuse: Run, tmp_path: Path) -> None
         metrics.replace("loss", "lost"),
         metrics.replace("update", "step", 1),
         metrics.rstrip() + "x\n",
-        metrics + "1,2,3,4,5,6,7,8\n",
+        metrics + "1,2,3,4,5,6,7,8,9\n",
     ):
         (tmp_path / "small/metrics.csv").write_text(spoilt)
         refuse("small/metrics.csv does not hold the metrics of a training", "report", "small", "--force")
+    (tmp_path / "small/metrics.csv").write_text(metrics)
+    monkeypatch.setattr(progress, "_FIRST_SECONDS", -1.0)
+    monkeypatch.setattr(progress, "_LINE_SECONDS", -1.0)
+    monkeypatch.setattr(threading, "Timer", lambda *given: Mock())
+    said = re.findall(r"drawing figures: (\d+) of 100 per cent", cli("report", "small", "--force").err)
+    assert [int(share) for share in said] == [round(100 * k / page.count("<figure>")) for k in range(page.count("<figure>"))]
     for option, value in (("--against", "x.h5md"), ("--topology", "x.gro"), ("--select", "all")):
         refuse("go with runs", "report", "small", option, value)
     (tmp_path / "empty").mkdir()

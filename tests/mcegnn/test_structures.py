@@ -21,6 +21,8 @@ from hypothesis import strategies as st
 
 from mcegnn.datasets.labelled import from_file, named, rmd17
 from mcegnn.datasets.structures import Structures, digest, split
+from mcegnn.training.options import DataOptions
+from mcegnn.training.setup import tested as part_tested
 from systems.molecules import to_atoms
 from systems.units import METAL
 
@@ -253,12 +255,18 @@ def test_indices_of_the_official_split(tmp_path: Path, folder: str) -> None:
     (tmp_path / "npz_data" / folder).mkdir(exist_ok=True)
     np.savez(tmp_path / "npz_data" / "rmd17_water.npz", **own_form())
     every = rmd17(tmp_path / "npz_data" / "rmd17_water.npz").structures
-    for name, text in (("train", "6\n1\n"), ("test", "0\n2\n7\n")):
+    for name, text in (("train", "6\n1\n3\n"), ("test", "0\n2\n7\n")):
         (tmp_path / "npz_data" / folder / f"index_{name}_01.csv").write_text(text)
     train, test = rmd17(tmp_path / "npz_data" / "rmd17_water.npz")
-    assert_same(train, every.take(np.array([6, 1])))
+    assert_same(train, every.take(np.array([6, 1, 3])))
     assert test is not None
     assert_same(test, every.take(np.array([0, 2, 7])))
+    # whoever was trained with it or not: three of six, though one of these takes no part in a training
+    path = str(tmp_path / "npz_data" / "rmd17_water.npz")
+    for trained in (None, DataOptions(name=path, n_train=1, n_validation=1), DataOptions(name="others.xyz")):
+        part = part_tested(path, trained, False)
+        assert_same(part.samples, test)
+        assert (part.name, part.whole) == ("test", 6)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The trainer: losses fall, the best weights are kept, and a run that was stopped goes on to the same bits."""
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,9 @@ from mcegnn.datasets.charged import frames
 from mcegnn.datasets.split import Samples, Split
 from mcegnn.models.store import Stored
 from mcegnn.training import scoring
+from mcegnn.training.checkpoint import checkpoint
 from mcegnn.training.options import TrainingOptions, parse
-from mcegnn.training.trainer import NotFinite, Progress, Trainer, checkpoint
+from mcegnn.training.trainer import NotFinite, Progress, Trainer
 from systems.charged import charged_systems
 from systems.potentials import Coulomb
 from systems.system import System
@@ -96,7 +98,7 @@ def whole(trainer: Trainer) -> dict[str, Any]:
 
 def told(rows: list[Progress]) -> list[Progress]:
     """What was reported, but for the time it took."""
-    return [replace(row, seconds=0.0) for row in rows]
+    return [replace(row, seconds=0.0, starting=0.0) for row in rows]
 
 
 def test_loss_falls(values: dict[str, Any], split: Split) -> None:
@@ -122,12 +124,34 @@ def test_goes_on_to_the_same_bits(values: dict[str, Any], split: Split, tmp_path
             break
     again = trainer_of(values, split, weights=1)
     again.restore(*checkpoint(tmp_path / "run.checkpoint"))
+    assert "optimizer" not in vars(again)  # who only looks does not wait for torch's compilers
     assert whole(again) == whole(stopped)
     assert whole(again) != whole(straight)
     second = list(again.run())
     assert told(first + second) == told(rows)
     assert whole(again) == whole(straight)
     assert again.seconds >= stopped.seconds > 0
+
+
+def test_the_first_update_has_a_time_of_its_own(split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of each start: by a clock on which it takes a minute, others a second, and nothing else any time."""
+    clock, slow, step = 0.0, True, Trainer._step
+
+    def timed(self: Trainer) -> float:
+        nonlocal clock, slow
+        clock, slow = clock + (60.0 if slow else 1.0), False
+        return step(self)
+
+    monkeypatch.setattr(Trainer, "_step", timed)
+    monkeypatch.setattr(time, "monotonic", lambda: clock)
+    run = trainer_of(ONE_SHOT, split)
+    first = next(run.run())
+    assert (first.starting, first.seconds) == (60.0, 60.0 + first.update - 1)
+    run.save(tmp_path / "run.checkpoint")
+    again, slow = trainer_of(ONE_SHOT, split), True
+    again.restore(*checkpoint(tmp_path / "run.checkpoint"))
+    last = list(again.run())[-1]
+    assert (last.starting, last.seconds) == (120.0, 120.0 + last.update - 2)
 
 
 def test_saving_changes_nothing(values: dict[str, Any], split: Split, tmp_path: Path) -> None:

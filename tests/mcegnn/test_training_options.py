@@ -80,6 +80,17 @@ def test_stages_by_set() -> None:
     assert options.task.stages[1].substeps == (5,)
 
 
+def test_an_element_by_set() -> None:
+    """One stage changes, and the others stay as they are; so it is in a list of numbers, and in a list set just before."""
+    plain = read("charged-force")
+    first, *others = read("charged-force", ["task.stages.0.lr=0.5", "task.stages.0.substeps.0=7"]).task.stages
+    assert (first.lr, first.substeps) == (0.5, (7,))
+    assert first.model_copy(update={"lr": plain.task.stages[0].lr, "substeps": plain.task.stages[0].substeps}) == plain.task.stages[0]
+    assert tuple(others) == plain.task.stages[1:]
+    changes = ["model.hyperparameters.n_channels=[16, 8]", "model.hyperparameters.n_channels.1=4"]
+    assert read("rmd17", changes).model.hyperparameters["n_channels"] == [16, 4]
+
+
 def test_without_a_refinement() -> None:
     """TOML has no word for nothing; --set takes none."""
     assert read("solar-force").task.refinement is not None
@@ -157,6 +168,27 @@ def test_refuses(mistake: str) -> None:
     change, words = MISTAKES[mistake]
     with pytest.raises(ValueError) as told:  # noqa: PT011 (its words are below)
         read("charged-mcegnn", [change])
+    assert words in str(told.value)
+    assert_one_sentence(told)
+
+
+ELEMENTS = {
+    "an element beyond the last": ("task.stages.7.lr=1", "task.stages is a list, and '7' is none of its elements; its elements are 0 to 6"),
+    "an element from the end": ("task.stages.-1.lr=1", "'-1' is none of its elements"),
+    "an element by a name": ("task.stages.first.lr=1", "'first' is none of its elements"),
+    "a last element beyond": ("task.stages.0.substeps.7=1", "task.stages.0.substeps is a list, and '7' is none of its elements"),
+    "an element of nothing": ("data.without.0=Moon", "data.without holds no list, so it has no element 0"),
+    "an element of a table": ("task.0=1", "task holds no list, so it has no element 0"),
+    "an element of all": ("0=1", "the configuration holds no list, so it has no element 0"),
+    "an unknown key of an element": ("task.stages.0.rate=1", "there is no key 'task.stages.0.rate'; did you mean"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", ELEMENTS)
+def test_refuses_elements(mistake: str) -> None:
+    change, words = ELEMENTS[mistake]
+    with pytest.raises(ValueError) as told:  # noqa: PT011 (its words are below)
+        read("charged-force", [change])
     assert words in str(told.value)
     assert_one_sentence(told)
 
@@ -245,7 +277,20 @@ def complaint(change: str) -> str:
     return ""
 
 
-KEYS = ["lr", "n_updates", "data", "data.name", "data.without", "model.hyperparameters", "task.stages", "task", "seed", "task.stages.0.lr"]
+KEYS = [
+    "task.stages.0",
+    "data.without.0",
+    "lr",
+    "n_updates",
+    "data",
+    "data.name",
+    "data.without",
+    "model.hyperparameters",
+    "task.stages",
+    "task",
+    "seed",
+    "task.stages.0.lr",
+]
 
 
 @given(st.text())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from trajectories.analysis.results import Analysis
 from trajectories.h5md import H5MDReader
-from trajectories.report.page import page
+from trajectories.report.page import Told, page
 from trajectories.report.scene import scene, still
 from trajectories.whole import write_whole
 
@@ -14,21 +14,22 @@ __all__ = ["page", "scene", "still", "write_report"]
 
 def write_report(
     path: str | Path, run: H5MDReader, analysis: Analysis, *, title: str, rows: Sequence[tuple[str, ...]] = (),
-    against: H5MDReader | None = None,
+    against: H5MDReader | None = None, told: Told = lambda what, share: None,
 ) -> int:  # fmt: skip
     """Write the page of a run and of what `trajectories.analysis.analyse` found of it; returns its size in bytes.
 
     ``rows`` say what was run; ``against`` is another run, whose scene stands beside it. The scene is thinned to half a million places of
-    particles, and says so. Raises OSError where the file cannot be written.
+    particles, and says so. ``told`` hears what is being done and how far it is. Raises OSError where the file cannot be written.
     """
     many = f" x {run.n_systems:,} systems" if run.n_systems else ""
     about = f"{run.n_particles:,} particles{many}, {len(run):,} frames"
     scenes, notes = [], list(analysis.notes)
+    told("the scene", 0.0)
     for one, label in ((run, title), (against, "" if against is None else str(against.path))):
         if one is not None:
             shown, left_out = scene(one, label)
             scenes.append(shown)
             notes += [f"{label}: {text}" if against is not None else text for text in left_out]
-    data = page(title, about, rows, analysis, scenes, notes).encode()
+    data = page(title, about, rows, analysis, scenes, notes, told=told).encode()
     write_whole(path, data)
     return len(data)

@@ -2,7 +2,7 @@
 
 import html
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -11,16 +11,17 @@ from trajectories.analysis.results import Analysis, Curves
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 Rows = Sequence[tuple[str, ...]]
+Told = Callable[[str, float], None]
 
 
 def page(
     title: str, about: str, rows: Rows, analysis: Analysis, scenes: Sequence[dict[str, Any]], notes: Sequence[str], *,
-    heading: str = "Scene", last: bool = False,
+    heading: str = "Scene", last: bool = False, told: Told = lambda what, share: None,
 ) -> str:  # fmt: skip
     """HTML of a report.
 
     ``rows`` say what was run, ``scenes`` are those of `trajectories.report.scene`, with ``heading`` above them, ``last`` where they come
-    after the figures.
+    after the figures. ``told`` hears which share of the figures is drawn.
     """
     warnings = "".join(f"<li>{_text(warning)}</li>" for warning in analysis.warnings)
     numbers = [(number.label, str(number)) for number in analysis.numbers]
@@ -30,7 +31,7 @@ def page(
         f'<ul class="warnings" aria-label="Warnings">{warnings}</ul>' if warnings else "",
         "" if last else shown,
         f"<h2>Numbers</h2>{_table(numbers)}" if numbers else "",
-        f'<h2>Figures</h2><div class="figures">{"".join(_figure(curves) for curves in analysis.curves)}</div>' if analysis.curves else "",
+        f'<h2>Figures</h2><div class="figures">{_figures(analysis.curves, told)}</div>' if analysis.curves else "",
         shown if last else "",
         "".join(f'<p class="note">{_text(_sentence(note))}</p>' for note in notes),
         f"<h2>What was run</h2>{_table(rows)}",
@@ -62,6 +63,14 @@ def _sentence(note: str) -> str:
 def _table(rows: Rows) -> str:
     body = "".join(f'<tr><th scope="row">{_text(row[0])}</th>{"".join(f"<td>{_text(cell)}</td>" for cell in row[1:])}</tr>' for row in rows)
     return f'<div class="wide"><table>{body}</table></div>'
+
+
+def _figures(every: Sequence[Curves], told: Told) -> str:
+    drawn: list[str] = []
+    for curves in every:
+        told("drawing figures", len(drawn) / len(every))
+        drawn.append(_figure(curves))
+    return "".join(drawn)
 
 
 def _figure(curves: Curves) -> str:
