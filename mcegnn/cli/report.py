@@ -45,7 +45,9 @@ def report(
 
     - `mcegnn report rmd17 -o training.html`
     """
-    if run.is_dir():
+    with mistakes():  # a name may be too long to ask
+        training = run.is_dir()
+    if training:
         with mistakes():
             if any(option is not None for option in (against, topology, spacing, select, tolerance)):
                 raise ValueError(f"{run} is a training's folder; --against, --tolerance, --topology, --spacing and --select go with runs")

@@ -13,7 +13,10 @@ from typing import Any
 
 import pytest
 from ase.build import bulk, molecule
+from ase.calculators.emt import EMT
 from ase.io import write
+from ase.md.verlet import VelocityVerlet
+from ase.units import fs
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -72,20 +75,21 @@ OPTIONS: dict[str, dict[str, tuple[list[str], list[str]]]] = {
     "label": ATOMS | {"--steps": COUNTS, "-o": FILES},
     "analyse": {
         "--figure": PICTURES, "--against": FILES, "--tolerance": COUNTS, "--csv": FOLDERS, "--netcdf": FILES, "--select": SELECTIONS,
-        "--topology": FILES,
+        "--topology": FILES, "--spacing": TIMES,
     },
-    "report": {"--against": FILES, "--tolerance": COUNTS, "-o": FILES, "--select": SELECTIONS, "--topology": FILES},
-    "convert": {"--system": COUNTS}, "info": {},
+    "report": {"--against": FILES, "--tolerance": COUNTS, "-o": FILES, "--select": SELECTIONS, "--topology": FILES, "--spacing": TIMES},
+    "convert": {"--system": COUNTS, "--topology": FILES, "--spacing": TIMES}, "info": {},
     "evaluate": {"--figure": PICTURES, "--without": FILES},
     "train": {"--set": SETS, "--data": FILES, "--from": MODELS, "-o": FILES, "--threads": COUNTS, "--resume": FILES},
 }  # fmt: skip
 FLAGS = {
     "rollout": ["--force", "--quiet", "--dry-run", "--relativity", "--no-j2", "--verbose", "--flexible", "--relax", "--help"],
     "label": ["--force", "--quiet", "--relax"], "analyse": ["--json", "--force"],
-    "report": ["--force", "--quiet"], "convert": ["--force"], "info": [],
+    "report": ["--force", "--quiet"], "convert": ["--force", "--quiet"], "info": [],
     "evaluate": ["--json"],
     "train": ["--force", "--quiet", "--tensorboard"],
 }  # fmt: skip
+TRAJECTORIES = ["md.traj", "train.xyz", "torn.traj", "torn.xyz", "dump.lammpstrj"]
 SYSTEMS = ["charged", "solar"]
 ODD = ["planets", "", "run.h5md", "empty.xyz", "folder", "e.xyz@-1", "e.xyz", "crystal.xyz"]
 PRESETS = ["charged-egnn", "charged-force", "solar-force", "extxyz", "config.toml"]
@@ -117,11 +121,13 @@ resumes = st.tuples(st.sampled_from(["run.h5md", "torn.h5md", *FILES[1]]), some(
 labels = st.tuples(value((["e.xyz", "crystal.xyz", "train.xyz"], FILES[1])), some("label")).map(
     lambda pair: ["label", pair[0], "--calculator", "emt", "-o", "labelled.xyz", "--force", *pair[1]]
 )
-conversions = st.tuples(value(FILES), value((["out.xyz", "out.traj", "out.dcd"], FILES[1])), some("convert")).map(
-    lambda parts: ["convert", parts[0], parts[1], "--force", *parts[2]]
-)
+conversions = st.tuples(
+    value(([*FILES[0], *TRAJECTORIES], FILES[1])), value((["out.xyz", "out.traj", "out.dcd", "out.h5md"], FILES[1])), some("convert")
+).map(lambda parts: ["convert", parts[0], parts[1], "--force", *parts[2]])
 readings = st.sampled_from(["analyse", "report", "info"]).flatmap(
-    lambda command: st.tuples(value((["run.h5md", "torn.h5md"], FILES[1])), some(command)).map(lambda pair: [command, pair[0], *pair[1]])
+    lambda command: st.tuples(value((["run.h5md", "torn.h5md", *TRAJECTORIES], FILES[1])), some(command)).map(
+        lambda pair: [command, pair[0], *pair[1]]
+    )
 )
 judgements = st.tuples(value(MODELS), value((["train.xyz", "run.h5md"], FILES[1])), some("evaluate")).map(
     lambda parts: ["evaluate", parts[0], parts[1], *parts[2]]
@@ -172,6 +178,13 @@ def folder(tmp_path: Path, succeed: Run) -> Path:
     write(tmp_path / "e.xyz", molecule("CH3CH2OH"))
     write(tmp_path / "crystal.xyz", bulk("Cu", cubic=True))
     succeed("label", "e.xyz", "--calculator", "emt", "--temperature", "300 K", "--steps", 40, "-o", "train.xyz", "--quiet")
+    atoms = molecule("CH3CH2OH")
+    atoms.calc = EMT()
+    with VelocityVerlet(atoms, fs, trajectory=str(tmp_path / "md.traj")) as dynamics:
+        dynamics.run(5)
+    for name, whole in (("torn.traj", "md.traj"), ("torn.xyz", "train.xyz")):
+        (tmp_path / name).write_bytes((tmp_path / whole).read_bytes()[:1234])
+    (tmp_path / "dump.lammpstrj").write_text("ITEM: TIMESTEP\n0\nITEM: NUMBER OF ATOMS\nthree\n")
     return tmp_path
 
 
@@ -201,6 +214,11 @@ def assert_answered(folder: Path, arguments: list[str]) -> None:
         assert all(len(line) > 20 for line in ours)
 
 
+@example(arguments=["analyse", "md.traj", "--against", "md.traj", "--figure", "a.png", "--force"])
+@example(arguments=["analyse", "train.xyz", "--spacing", "0.5 fs", "--csv", "numbers"])
+@example(arguments=["report", "torn.xyz", "-o", "torn.html"])
+@example(arguments=["convert", "torn.traj", "out.h5md", "--force"])
+@example(arguments=["analyse", "dump.lammpstrj"])
 @example(arguments=["rollout", "charged", "--steps", "3"])
 @example(arguments=["rollout", "solar", "--steps", "3", "--relativity"])
 @example(arguments=["analyse", "run.h5md", "--figure", "none/x.png"])
