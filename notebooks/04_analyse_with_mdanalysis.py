@@ -141,8 +141,8 @@ assert abs(slope / 6 * 1e-8 / diffusion.value - 1) < 0.02
 # GROMACS writes XTC files, in which atoms are wrapped into the box and have no names; those are in a second file, such as a PDB. We write
 # such a pair with MDAnalysis and ASE, to have one here.
 #
-# `import_trajectory` takes whatever MDAnalysis reads and makes a run of it. It follows atoms that were wrapped from one side of the box
-# to the other.
+# `import_trajectory` takes whatever ASE or MDAnalysis reads, a `.traj` of ASE too, and makes a run of it. It follows atoms that were
+# wrapped from one side of the box to the other.
 
 # %%
 write(folder / "foreign.pdb", to_atoms(run[0].system))
