@@ -61,6 +61,7 @@ def import_trajectory(
                 _write(source, temporary, spacing, told)
                 break
             except Lacking as error:  # what not all frames have is left out of all
+                assert error.what not in lacking
                 lacking[error.what] = f"left out, since frame {error.frame} has none: {error.what}"
         os.replace(temporary, out)
     finally:
