@@ -86,13 +86,11 @@ def run_of(reader: Any) -> Any:
 
 def conserves(reader: Any) -> list[str]:
     """What the run should conserve: nothing under a thermostat, no momentum with frozen atoms, no angular momentum in a periodic cell."""
-    if (
-        "masses" in reader.missing
-        or getattr(run_of(reader), "holds_temperature", False)
-        or configuration_of(reader).get("conserves_energy") is False
-    ):
+    configuration, every = configuration_of(reader), 3 * reader.n_particles
+    thermostat = getattr(run_of(reader), "holds_temperature", False) or configuration.get("conserves_energy") is False
+    if thermostat or "masses" in reader.missing:
         return []
-    held = reader.frozen or configuration_of(reader).get("n_degrees", 3 * reader.n_particles) < 3 * reader.n_particles
+    held = reader.frozen or configuration.get("n_degrees", every) < every
     changed = {"momentum", "angular_momentum"} if held else {"angular_momentum"} if any(reader.pbc) else set()
     return [name for name in ("energy", "momentum", "angular_momentum") if name not in changed]
 

@@ -13,7 +13,7 @@ import pytest
 from ase import Atoms, units
 from ase.build import bulk
 from ase.calculators.emt import EMT
-from ase.constraints import FixAtoms
+from ase.constraints import FixAtoms, FixedPlane
 from ase.md.langevin import Langevin
 from ase.md.verlet import VelocityVerlet
 
@@ -234,6 +234,12 @@ def test_what_ase_says_of_its_dynamics(succeed: Run, cli: Run, tmp_path: Path) -
     assert "asked" not in free
     assert "relative drift of energy" in free
     assert "relative drift of momentum" not in free
+    atoms.set_constraint(FixedPlane(3, (0, 0, 1)))
+    with VelocityVerlet(atoms, 5 * units.fs, trajectory=str(tmp_path / "plane.traj")) as dynamics:
+        dynamics.run(5)
+    held = cli("analyse", "plane.traj").out
+    assert "relative drift of energy" in held
+    assert "relative drift of momentum" not in held
     ase.io.write("nve.xyz", ase.io.read("nve.traj", ":"))
     unsure = cli("analyse", "nve.xyz", "--spacing", "40 fs")
     assert "halve the time step" not in unsure.err

@@ -25,6 +25,8 @@ from systems.system import System
 from systems.units import METAL
 from trajectories.analysis import Known, analyse
 from trajectories.convert import convert_run
+from trajectories.durable import Live
+from trajectories.figures import draw_trajectory
 from trajectories.foreign import import_trajectory
 from trajectories.h5md import H5MDReader
 from trajectories.rollout import rollout
@@ -205,6 +207,24 @@ def test_constraints_act(tmp_path: Path, opened: Opened) -> None:
     assert abs(frames[0].get_potential_energy() - frames[0].calc.results["energy"]) > 0.1
 
 
+def test_a_picture_of_an_optimisation(tmp_path: Path, opened: Opened) -> None:
+    """Energies are drawn where there are some; positions alone are refused."""
+    atoms = molecule("H2O")
+    atoms.calc = EMT()
+    with BFGS(atoms, trajectory=str(tmp_path / "relax.traj"), logfile=None) as optimizer:
+        optimizer.run(steps=3)
+    with opened("relax.traj") as run:
+        draw_trajectory(run, tmp_path / "relax.svg")
+    drawn = (tmp_path / "relax.svg").read_text()
+    assert "energy change" in drawn
+    assert "temperature" not in drawn
+    assert "time, ps" not in drawn
+    ase.io.write(tmp_path / "bare.xyz", [molecule("H2O")] * 2)
+    with opened("bare.xyz") as run, pytest.raises(ValueError, match=r"bare\.xyz holds neither velocities nor energies"):
+        draw_trajectory(run, tmp_path / "bare.svg")
+    assert not (tmp_path / "bare.svg").exists()
+
+
 def test_an_optimisation_of_what_moved_before(tmp_path: Path, opened: Opened) -> None:
     """ASE's optimizers leave momenta as they were, which are no temperature."""
     atoms = copper()
@@ -280,9 +300,9 @@ DUMP = """ITEM: TIMESTEP
 ITEM: NUMBER OF ATOMS
 2
 ITEM: BOX BOUNDS pp pp pp
--5.0 5.0
--5.0 5.0
--5.0 5.0
+-3.0 7.0
+-3.0 7.0
+-3.0 7.0
 ITEM: ATOMS id type {more}x y z vx vy vz
 1 1 {first}{x} 0.0 0.0 10.0 0.0 0.0
 2 2 {second}1.0 1.0 1.0 0.0 -5.0 0.0
@@ -294,10 +314,10 @@ ITEM: ATOMS id type {more}x y z vx vy vz
 def test_dumps_of_lammps(tmp_path: Path, opened: Opened, name: str, elements: bool) -> None:
     """Types are no elements; a box whose corner is not at the origin; velocities in Angstrom/ps."""
     names = {"more": "element ", "first": "Na ", "second": "Cl "} if elements else dict.fromkeys(("more", "first", "second"), "")
-    text = "".join(DUMP.format(step=100 * k, x=x, **names) for k, x in enumerate((4.0, 4.9, -4.2)))
+    text = "".join(DUMP.format(step=100 * k, x=x, **names) for k, x in enumerate((6.0, 6.9, -2.2)))
     (tmp_path / name).write_text(text)
     with opened(name) as run:
-        np.testing.assert_allclose(run.frames("position")[:, 0, 0], [4.0, 4.9, 5.8])
+        np.testing.assert_allclose(run.frames("position")[:, 0, 0], [6.0, 6.9, 7.8])
         np.testing.assert_allclose(run.frames("velocity", 0) * METAL.convert(1.0, "ps"), [[10, 0, 0], [0, -5, 0]], rtol=1e-6)
         assert run.species.tolist() == ([11, 17] if elements else [0, 0])
         assert run.missing == (("times",) if elements else ("masses", "times"))
@@ -308,12 +328,21 @@ def test_dumps_of_lammps(tmp_path: Path, opened: Opened, name: str, elements: bo
 
 
 @pytest.mark.parametrize(
-    "info", [{"time": 0.5, "units": "metal"}, {"time": [1, 2], "units": [1, 2]}, {"step": None}, {"step": "n0", "time": "x"}, {"step": 2.5}]
+    "info",
+    [
+        {"time": 0.5, "units": "metal", "step": 3},
+        {"time": 0.5, "time_fs": 0.5, "units": "metal", "step": 3},
+        {"time": [1, 2], "units": [1, 2]},
+        {"step": None},
+        {"step": "n0", "time": "x"},
+        {"step": 2.5},
+    ],
 )
-def test_what_others_write_into_frames(tmp_path: Path, opened: Opened, info: dict[str, Any]) -> None:
+@pytest.mark.parametrize("told", [{"timestep": None, "interval": "2"}, {"timestep": -1.0, "interval": 2}, {"timestep": 1.0}])
+def test_what_others_write_into_frames(tmp_path: Path, opened: Opened, info: dict[str, Any], told: dict[str, Any]) -> None:
     """Picoseconds of LAMMPS, or anything: nobody knows what it stands for."""
     with Trajectory(tmp_path / "odd.traj", "w") as file:
-        file.set_description({"type": "molecular-dynamics", "timestep": None, "interval": "2", "temperature_K": [300]})
+        file.set_description({"type": "molecular-dynamics", "temperature_K": [300], **told})
         for k in range(2):
             frame = copper()
             frame.rattle(0.1, seed=k)
@@ -333,7 +362,16 @@ def test_spacing_is_for_files_that_tell_no_times(tmp_path: Path, opened: Opened)
         assert "spacing" not in run.provenance
 
 
-def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
+def test_what_is_being_written_is_left_alone(tmp_path: Path) -> None:
+    ase.io.write(tmp_path / "md.xyz", [molecule("H2O")])
+    with H5MDWriter(tmp_path / "run.h5md", System.create(np.eye(3))) as writer:
+        writer.write(State(System.create(np.eye(3))))
+        writer.flush()
+        with pytest.raises(Live):
+            import_trajectory(tmp_path / "md.xyz", tmp_path / "run.h5md", overwrite=True)
+
+
+def test_a_failure_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing half, and nothing beside it."""
     (tmp_path / "run.h5md").write_bytes(b"what was there")
     ase.io.write(tmp_path / "set.xyz", [molecule("H2O"), molecule("CH4")])
@@ -341,6 +379,10 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
         import_trajectory(tmp_path / "set.xyz", tmp_path / "run.h5md", overwrite=True)
     with pytest.raises(FileExistsError):
         import_trajectory(tmp_path / "set.xyz", tmp_path / "run.h5md")
+    ase.io.write(tmp_path / "set.xyz", [*[molecule("H2O")] * 5, molecule("CH4")])
+    monkeypatch.setattr("trajectories.writer._SECONDS", 0.0)  # some frames are on the disk by then
+    with pytest.raises(ValueError, match="a set of structures"):
+        import_trajectory(tmp_path / "set.xyz", tmp_path / "run.h5md", overwrite=True)
     assert (tmp_path / "run.h5md").read_bytes() == b"what was there"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run.h5md", "set.xyz"]
 
@@ -351,7 +393,7 @@ def test_what_is_no_trajectory(tmp_path: Path) -> None:
     open_.pbc = False
     files = {
         "set.xyz": [molecule("H2O"), molecule("CH4")], "heavy.traj": [molecule("H2O"), heavy], "none.xyz": [],
-        "open.traj": [bulk("Cu", cubic=True), open_],
+        "open.traj": [bulk("Cu", cubic=True), open_], "bare.traj": [bulk("Cu", cubic=True), Atoms("Cu4", pbc=True)],
     }  # fmt: skip
     for name, frames in files.items():
         ase.io.write(tmp_path / name, frames)
@@ -366,6 +408,7 @@ def test_what_is_no_trajectory(tmp_path: Path) -> None:
     said = {
         "set.xyz": "frame 1 is of other atoms than the first: this is a set of structures",
         "heavy.traj": "frame 1 has other masses", "open.traj": "frame 1 has other periodic",
+        "bare.traj": "frame 1 has other lattice vectors",
         "none.xyz": "cannot read", "empty.traj": "cannot be read",
         "model.safetensors": "is a model", "run.checkpoint": "is a checkpoint", "text.csv": "cannot read", "torn.traj": "cannot be read",
     }  # fmt: skip

@@ -142,13 +142,8 @@ def _mean(
         said = f"{number} over the second half" + ("" if error is None else ", with its standard error") + "."
         for value in asked:
             off = f"The {name} is {mean:.4g} {unit} where {value:.4g} was asked"
-            if (
-                known.sure
-                and error is not None
-                and not least
-                and len(half) >= _ENOUGH
-                and abs(mean - value) > max(_SPREAD * error, 0.02 * abs(value))
-            ):
+            judged = known.sure and error is not None and not least and len(half) >= _ENOUGH
+            if judged and abs(mean - value) > max(_SPREAD * (error or 0.0), 0.02 * abs(value)):
                 into.warnings.append(f"{off}: the run is too short, or its coupling is too weak.")
     note = "; ".join(filter(None, (note.removeprefix(", "), more)))
     into.numbers.append(Number(key, name, mean, unit, error, note, least))

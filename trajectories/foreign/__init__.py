@@ -82,7 +82,7 @@ def _write(source: Source, out: Path, spacing: float | None, told: Callable[[int
     ) as writer:  # fmt: skip
         for k, state in enumerate(chain((first,), states)):
             writer.write(state if spaced is None else replace(state, time=k * spaced))
-            told(k + 1, max(source.n_frames, k + 1))
+            told(k + 1, source.n_frames)
         if source.notes:
             writer.record({"notes": "\n".join(source.notes)})
 

@@ -128,8 +128,9 @@ def _system(atoms: Any, x: np.ndarray, elements: bool, moving: bool) -> System:
 def _has(atoms: Any) -> set[str]:
     """What a frame has of "velocities", "energy", "forces" and "stress"."""
     found = getattr(atoms.calc, "results", {})
-    parts = {"energy", "forces"} | ({"stress"} if all(atoms.pbc) else set())
-    return {part for part in parts if found.get(part) is not None} | ({"velocities"} if atoms.has("momenta") else set())
+    return {part for part in ("energy", "forces", "stress") if found.get(part) is not None} | (
+        {"velocities"} if atoms.has("momenta") else set()
+    )
 
 
 def _evaluation(atoms: Any, has: set[str]) -> Evaluation | None:
