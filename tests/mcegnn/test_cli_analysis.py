@@ -122,7 +122,11 @@ def test_atoms_of_unknown_mass(succeed: Run, tmp_path: Path) -> None:
     out = succeed("analyse", "beads.gro").out
     assert "note: atoms whose mass the files do not tell have one of 1 u\n" in out
     assert "the frames hold no velocities" in out
-    assert "drift" not in out
+    head = "ITEM: TIMESTEP\n0\nITEM: NUMBER OF ATOMS\n2\nITEM: BOX BOUNDS pp pp pp\n0 9\n0 9\n0 9\nITEM: ATOMS id type x y z vx vy vz\n"
+    (tmp_path / "dump").write_text("".join(f"{head}1 1 1 1 1 {v} 0 0\n2 2 3 3 3 0 1 0\n" for v in (1, 2)))
+    moving = succeed("analyse", "dump").out
+    assert "no temperature: the files do not tell all masses" in moving
+    assert "drift" not in moving
     succeed("report", "beads.gro", "--select", "index 0:1", "-o", "page.html")
     page = Path("page.html").read_text()
     assert '<th scope="row">imported</th><td>beads.gro</td>' in page

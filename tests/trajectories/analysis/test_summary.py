@@ -383,16 +383,19 @@ def at_rest(record: Callable[..., Path], bars: np.ndarray, kelvin: np.ndarray, n
 
 def test_pressure_and_temperature_asked_for(record: Callable[..., Path]) -> None:
     """In bar and kelvin, with a word where the mean is not what was asked, and none where frames are too few to tell."""
-    noise, asked, high, few = np.random.default_rng(1).normal(size=(2, 240)), Analysis(), Analysis(), Analysis()
+    noise = np.random.default_rng(1).normal(size=(2, 240))
+    asked, high, unsure, few = Analysis(), Analysis(), Analysis(), Analysis()
     with H5MDReader(at_rest(record, 100.0 + noise[0], 300.0 + noise[1])) as run:
         matter(run, Known(temperature=[300.0], pressure=[100e5 / PASCALS]), asked)
         matter(run, Known(temperature=[303.0], pressure=[110e5 / PASCALS]), high)
+        matter(run, Known(sure=False, temperature=[303.0], pressure=[110e5 / PASCALS]), unsure)
     assert asked.number("pressure").value == pytest.approx((100 + noise[0])[120:].mean())
     assert asked.number("temperature").value == pytest.approx((300 + noise[1])[120:].mean())  # three degrees of freedom an atom
     assert asked.number("pressure").note == "mean of the second half, asked 100"
     assert not asked.warnings
     # 303 K is 1 % off, which a thermostat may be; 110 bar are 10 %
     (warning,) = high.warnings
+    assert not unsure.warnings  # what files of other programs tell may have been changed later
     assert re.match(r"The pressure is \d+\.?\d* bar where 110 was asked: ", warning)
     assert keys(asked) == ["temperature", "energy", "pressure"]  # the volume does not change
     with H5MDReader(at_rest(record, 100.0 + noise[0, :150], 300.0 + noise[1, :150])) as run:
