@@ -55,6 +55,12 @@ def test_nothing_heavy_is_loaded(code: str) -> None:
     assert run(f"{code}\n{LOADED}").strip() == "[]"
 
 
+def test_analyses_load_what_they_use_when_they_use_it() -> None:
+    """All but h5py, which reads runs."""
+    code = "import trajectories.analysis, trajectories.foreign, trajectories.figures, trajectories.report"
+    assert run(f"{code}\n{LOADED}").strip() == "['h5py']"
+
+
 MISTAKE = f"""
 import sys
 from typer.testing import CliRunner

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from scipy import fft, special
 
 from trajectories.analysis.blocks import Group, spacing
 from trajectories.h5md import H5MDReader
@@ -120,6 +119,8 @@ def _correlated(
     told: Callable[[int], None],
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Sums over origins and a group's particles of x(t) . x(t + lag), [n_lags + 1, n_systems], and of |x(t)|^2, [frames, n_systems]."""
+    from scipy import fft
+
     n, size = last - first, max(n_lags, 64)
     length = fft.next_fast_len(min(size, n) + n_lags, real=True)
     crossed: dict[str, np.ndarray] = {}
@@ -205,6 +206,8 @@ def diffusion(
     samples = np.array(slopes)
     interval = None
     if len(samples) >= 3:
+        from scipy import special
+
         interval = float(special.stdtrit(len(samples) - 1, 0.975) * samples.std(ddof=1) / np.sqrt(len(samples)))
     return Diffusion(float(samples.mean()), interval, low * apart, high * apart, power(slice(None)), powers, float(mean[-1]), n_blocks)
 
@@ -214,6 +217,8 @@ def spectrum(autocorrelation: np.ndarray, spacing: float) -> tuple[np.ndarray, n
 
     The lags fade out by half a Hann window, so that a line has a width of about 1 / (n_lags * spacing); four frequencies tell its shape.
     """
+    from scipy import fft
+
     n = len(autocorrelation)
     faded = autocorrelation * np.cos(0.5 * np.pi * np.arange(n) / n) ** 2
     length = fft.next_fast_len(8 * n, real=True)
