@@ -137,9 +137,15 @@ def _evaluation(atoms: Any, has: set[str]) -> Evaluation | None:
     """Energy, forces and stress, as far as all frames have them; those that move the atoms, with what constraints add and take."""
     if not has & {"energy", "forces"}:
         return None
-    energy = np.float64(atoms.get_potential_energy()) if "energy" in has else None
-    forces = np.asarray(atoms.get_forces(), dtype=float) if "forces" in has else None
-    stress = np.asarray(atoms.get_stress(voigt=False), dtype=float) if "stress" in has else None
+    from ase.stress import voigt_6_to_full_3x3_stress
+
+    found = atoms.calc.results
+    if atoms.constraints:  # ASE compares the atoms with those of the results at each call, which takes longer than to read them
+        getters = {"energy": atoms.get_potential_energy, "forces": atoms.get_forces, "stress": atoms.get_stress}
+        found = {what: get() for what, get in getters.items() if what in has}
+    energy, forces, stress = (np.asarray(found[what], dtype=float) if what in has else None for what in ("energy", "forces", "stress"))
+    if stress is not None and stress.shape == (6,):
+        stress = voigt_6_to_full_3x3_stress(stress)
     return Evaluation(energy, forces, stress)
 
 
