@@ -11,6 +11,7 @@ import numpy as np
 
 from systems.units import METAL
 from trajectories.h5md import H5MDReader, universe
+from trajectories.whole import replacing
 
 
 def refuse_together(reader: H5MDReader, system: int | None) -> None:
@@ -112,8 +113,5 @@ def convert_run(reader: H5MDReader, path: Path, system: int | None = None) -> No
     Raises KeyError for an ending that is not in `FORMATS`, OSError where the disk does not take the file: nothing of it is left then.
     """
     temporary = path.with_name(f"{path.stem}.tmp{path.suffix}")
-    try:
+    with replacing(path, temporary):
         FORMATS[path.suffix](reader, temporary, system)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -93,6 +93,12 @@ class H5MDReader:
         return {key: value[()].decode() for key, value in self._file["parameters/provenance"].items()}
 
     @cached_property
+    def configuration(self) -> dict[str, Any]:
+        """What made the run, as the command line recorded it; empty for a file written from Python."""
+        recorded = json.loads(self.provenance.get("configuration", "{}"))
+        return recorded if isinstance(recorded, dict) else {}
+
+    @cached_property
     def missing(self) -> tuple[str, ...]:
         """What a trajectory of another program had not: "velocities", "masses", "times"."""
         return tuple(filter(None, self.provenance.get("missing", "").split(", ")))
@@ -131,8 +137,7 @@ class H5MDReader:
     @cached_property
     def frozen(self) -> list[int]:
         """The particles that were held, as the command line recorded them."""
-        recorded = json.loads(self.provenance.get("configuration", "{}"))
-        return list(recorded.get("frozen", ())) if isinstance(recorded, dict) else []
+        return list(self.configuration.get("frozen", ()))
 
     @cached_property
     def pbc(self) -> tuple[bool, bool, bool]:

@@ -1,7 +1,8 @@
 """Files that are always whole: written under another name, synced to disk, then renamed, so that a stop in between leaves the old one."""
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -22,6 +23,16 @@ def write_whole(path: str | Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     rename(temporary, path)
+
+
+@contextmanager
+def replacing(path: str | Path, temporary: str | Path) -> Iterator[None]:
+    """Let ``temporary``, written within, take the place of ``path`` at the end; a failure leaves what was there, and nothing else."""
+    try:
+        yield
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
 
 
 def rename(temporary: str | Path, path: str | Path) -> None:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from trajectories.forecast import ForecastError
     from trajectories.h5md import H5MDReader
 
+Topology = Annotated[Path | None, typer.Option(help="Names and elements of another program's trajectory: PDB, GRO, PSF, ...")]
 Spacing = Annotated[
     str | None, typer.Option(help='Time from one frame to the next of another program\'s trajectory that does not tell it: "10 fs".')
 ]
@@ -47,7 +48,7 @@ Spacing = Annotated[
 @told
 def analyse(
     run: Annotated[Path, typer.Argument(help="A trajectory written by mcegnn rollout, or any that ASE or MDAnalysis opens.")],
-    topology: Annotated[Path | None, typer.Option(help="Names and elements of another program's trajectory: PDB, GRO, PSF, ...")] = None,
+    topology: Topology = None,
     spacing: Spacing = None,
     select: Annotated[
         str | None,
@@ -97,9 +98,8 @@ def analyse(
             refuse_unwritable(netcdf)
         if figure is not None:
             refuse_figure(figure, force)
-        if tolerance is not None and against is None:
-            raise ValueError("--tolerance goes with --against RUN")
-    silent, limit = quiet or as_json, 0.1 if tolerance is None else tolerance
+        limit = limit_of(tolerance, against)
+    silent = quiet or as_json
     with ExitStack() as files:
         reader = files.enter_context(opened(run, silent, topology, spacing, needed=against is None))
         reference = None if against is None else files.enter_context(beside(against, silent, topology, spacing))
@@ -132,11 +132,18 @@ def analyse(
             typer.echo(f"warning: from before, and not of this run, are still there: {', '.join(stale)}", err=True)
 
 
+def limit_of(tolerance: float | None, against: Path | None) -> float:
+    """How far from another run is still right; ValueError for a tolerance without one."""
+    if tolerance is not None and against is None:
+        raise ValueError("--tolerance goes with --against RUN")
+    return 0.1 if tolerance is None else tolerance
+
+
 def beside(against: Path, quiet: bool, topology: Path | None, spacing: str | None) -> "AbstractContextManager[H5MDReader]":
     """The run to compare with; topology and spacing are for it too, unless it is one of ours or tells its times."""
-    from trajectories.foreign import OURS
+    from trajectories.foreign import is_ours
 
-    return opened(against, quiet) if against.suffix in OURS else opened(against, quiet, topology, spacing, needed=False)
+    return opened(against, quiet) if is_ours(against) else opened(against, quiet, topology, spacing, needed=False)
 
 
 @contextmanager
@@ -147,13 +154,13 @@ def opened(
 
     A spacing is refused where the files tell their times, unless it was not ``needed``.
     """
-    from trajectories.foreign import OURS
+    from trajectories.foreign import is_ours
     from trajectories.h5md import H5MDReader
 
     with mistakes():
         if run.is_dir():
             raise ValueError(f"{run} is a folder; name a run in it, or of a training make the page with mcegnn report {run}")
-        own = topology is None and run.suffix in OURS
+        own = is_ours(run, topology)
         if own and spacing is not None and needed:
             raise ValueError(f"--spacing goes with trajectories of other programs; {run} tells its times")
     with tempfile.TemporaryDirectory() as folder:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mcegnn.cli.analyse import Spacing, imported
+from mcegnn.cli.analyse import Spacing, Topology, imported, opened
 from mcegnn.cli.messages import mistakes, refuse_output, refuse_unwritable, told
 
 
@@ -16,7 +16,7 @@ def convert(
         Path, typer.Argument(help="The file to write: .xyz (extended), .traj (ASE) or .dcd; of another program's trajectory .h5md.")
     ],
     system: Annotated[int | None, typer.Option(help="One of the systems of an ensemble, from 0. [default: all side by side]")] = None,
-    topology: Annotated[Path | None, typer.Option(help="Names and elements of another program's trajectory: PDB, GRO, PSF, ...")] = None,
+    topology: Topology = None,
     spacing: Spacing = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file where it exists.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
@@ -27,14 +27,11 @@ def convert(
 
     Examples: `mcegnn convert planets.h5md planets.xyz`, `mcegnn convert md.traj md.h5md`
     """
-    from trajectories.foreign import OURS
+    from trajectories.foreign import OURS, is_ours
     from trajectories.h5md import H5MDReader
 
-    if topology is None and run.suffix in OURS:
-        with mistakes():
-            if spacing is not None:
-                raise ValueError(f"--spacing goes with trajectories of other programs; {run} tells its times")
-        n_frames = _exported(run, output, system, force)
+    if is_ours(run, topology):
+        n_frames = _exported(run, output, system, spacing, force)
     else:
         with mistakes():
             if output.suffix not in OURS:
@@ -49,19 +46,16 @@ def convert(
     typer.echo(f"wrote {n_frames:,} frames to {output}")
 
 
-def _exported(run: Path, output: Path, system: int | None, force: bool) -> int:
+def _exported(run: Path, output: Path, system: int | None, spacing: str | None, force: bool) -> int:
     """Write a run of ours in another format; returns how many frames. Exit code 1 where the disk does not take them."""
     from trajectories.convert import FORMATS, convert_run, refuse_together
-    from trajectories.h5md import H5MDReader
 
     failure = ""
     with mistakes():
         if output.suffix not in FORMATS:
             raise ValueError(f"cannot write {output}: its name must end in {', '.join(FORMATS)}")
         refuse_output(output, force)
-        with H5MDReader(run) as reader:
-            if not len(reader):
-                raise ValueError(f"{run} holds no frames yet")
+        with opened(run, quiet=True, spacing=spacing) as reader:
             n_frames = len(reader)
             refuse_together(reader, system)
             refuse_unwritable(output)

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from mcegnn.cli.analyse import Spacing, beside, opened
+from mcegnn.cli.analyse import Spacing, Topology, beside, limit_of, opened
 from mcegnn.cli.messages import mistakes, refuse_ending, refuse_output, refuse_unwritable, size, told
 from mcegnn.cli.progress import progress, waiting
-from mcegnn.cli.rows import configuration_of, known_of, lost_rows, run_of, timing_rows
+from mcegnn.cli.rows import known_of, lost_rows, run_of, timing_rows
 
 
 @told
@@ -21,7 +21,7 @@ def report(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="The page to write. [default: RUN with .html, or report.html in the folder]")
     ] = None,
-    topology: Annotated[Path | None, typer.Option(help="Names and elements of another program's trajectory: PDB, GRO, PSF, ...")] = None,
+    topology: Topology = None,
     spacing: Spacing = None,
     against: Annotated[Path | None, typer.Option(help="Another run of the same systems, shown beside it and compared with it.")] = None,
     tolerance: Annotated[
@@ -59,13 +59,12 @@ def report(
         refuse_output(path, force, run)
         refuse_ending(path, ".html", ".htm")
         refuse_unwritable(path)
-        if tolerance is not None and against is None:
-            raise ValueError("--tolerance goes with --against RUN")
+        limit = limit_of(tolerance, against)
     with ExitStack() as files:
         reader = files.enter_context(opened(run, quiet, topology, spacing, needed=against is None))
         other = None if against is None else files.enter_context(beside(against, quiet, topology, spacing))
         with mistakes():
-            written = write(reader, path, run, other, 0.1 if tolerance is None else tolerance, select, quiet)
+            written = write(reader, path, run, other, limit, select, quiet)
     typer.echo(f"wrote {path}, {size(written)}")
 
 
@@ -116,7 +115,7 @@ def rows_of(reader: Any) -> list[tuple[str, ...]]:
     rows += [(key, text) for key, text in said.items() if key.startswith("resumed at step")]
     rows += [(name, text) for name, text in configured.rows() if name != "seed"] if configured is not None else []
     rows += lost_rows(reader) + timing_rows(reader)
-    rows += [("dynamics", configuration_of(reader)["dynamics"])] if "dynamics" in configuration_of(reader) else []
+    rows += [("dynamics", reader.configuration["dynamics"])] if "dynamics" in reader.configuration else []
     versions = json.loads(said.get("versions", "{}"))
     rows += [("versions", ", ".join(f"{name} {version}" for name, version in versions.items()))] if versions else []
     return rows + ([("processor", said["processor"])] if said.get("processor") else [])

@@ -79,14 +79,14 @@ def run_of(reader: Any) -> Any:
     from mcegnn.simulation import configuration_from
 
     try:
-        return configuration_from(configuration_of(reader))
+        return configuration_from(reader.configuration)
     except ValueError:
         return None
 
 
 def conserves(reader: Any) -> list[str]:
     """What the run should conserve: nothing under a thermostat, no momentum with frozen atoms, no angular momentum in a periodic cell."""
-    configuration, every = configuration_of(reader), 3 * reader.n_particles
+    configuration, every = reader.configuration, 3 * reader.n_particles
     thermostat = getattr(run_of(reader), "holds_temperature", False) or configuration.get("conserves_energy") is False
     if thermostat or "masses" in reader.missing:
         return []
@@ -99,7 +99,7 @@ def known_of(reader: Any) -> Any:
     """What the configuration says of a run, for `trajectories.analysis.analyse`."""
     from trajectories.analysis import Known
 
-    run, configuration = run_of(reader), configuration_of(reader)
+    run, configuration = run_of(reader), reader.configuration
     imported = "imported" in reader.provenance
     asked = configuration.get("temperature", ()) if imported or getattr(run, "holds_temperature", False) else ()
     pressure: tuple[float, ...] = getattr(run, "pressure", ())
@@ -126,7 +126,7 @@ def conserved_rows(drifts: Any, reader: Any) -> list[tuple[str, ...]]:
     """
     import numpy as np
 
-    relativity = configuration_of(reader).get("relativity")
+    relativity = reader.configuration.get("relativity")
     rows: list[tuple[str, ...]] = []
     for name, values in conserved(drifts, reader).items():
         largest = np.abs(values).max(0)
@@ -159,7 +159,7 @@ def last_jpl_rows(reader: Any) -> list[tuple[str, ...]]:
 
     from trajectories.forecast import distance_to_jpl
 
-    configuration = configuration_of(reader)
+    configuration = reader.configuration
     if configuration.get("system") != "solar":
         return []
     parents = [body["parent"] for body in configuration["bodies"]]
@@ -174,9 +174,3 @@ def last_jpl_rows(reader: Any) -> list[tuple[str, ...]]:
     worst = int(km.argmax())
     text = f"median of {len(km)} bodies {np.median(km):,.1f} km, largest {km[worst]:,.1f} km ({distance.names[worst]})"
     return [("from JPL at the end", text)]
-
-
-def configuration_of(reader: Any) -> dict[str, Any]:
-    """What made the run, as the command line recorded it; empty for a file written from Python."""
-    recorded = json.loads(reader.provenance.get("configuration", "{}"))
-    return recorded if isinstance(recorded, dict) else {}

@@ -163,15 +163,6 @@ def assert_one_sentence(told: pytest.ExceptionInfo[Exception]) -> None:
     assert "pydantic" not in text
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_refuses(mistake: str) -> None:
-    change, words = MISTAKES[mistake]
-    with pytest.raises(ValueError) as told:  # noqa: PT011 (its words are below)
-        read("charged-mcegnn", [change])
-    assert words in str(told.value)
-    assert_one_sentence(told)
-
-
 ELEMENTS = {
     "an element beyond the last": ("task.stages.7.lr=1", "task.stages is a list, and '7' is none of its elements; its elements are 0 to 6"),
     "an element from the end": ("task.stages.-1.lr=1", "'-1' is none of its elements"),
@@ -184,11 +175,14 @@ ELEMENTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("mistake", ELEMENTS)
-def test_refuses_elements(mistake: str) -> None:
-    change, words = ELEMENTS[mistake]
+@pytest.mark.parametrize(
+    ("preset", "change", "words"),
+    [pytest.param(preset, *case, id=name) for preset, table in (("charged-mcegnn", MISTAKES), ("charged-force", ELEMENTS))
+     for name, case in table.items()],
+)  # fmt: skip
+def test_refuses(preset: str, change: str, words: str) -> None:
     with pytest.raises(ValueError) as told:  # noqa: PT011 (its words are below)
-        read("charged-force", [change])
+        read(preset, [change])
     assert words in str(told.value)
     assert_one_sentence(told)
 

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from itertools import chain
@@ -11,10 +10,10 @@ from pathlib import Path
 from trajectories.durable import refuse_live
 from trajectories.foreign import by_ase, by_mdanalysis
 from trajectories.foreign.source import Lacking, Source
-from trajectories.whole import temporary_of
+from trajectories.whole import replacing, temporary_of
 from trajectories.writer import H5MDWriter
 
-__all__ = ["OURS", "import_trajectory"]
+__all__ = ["OURS", "import_trajectory", "is_ours"]
 
 OURS = (".h5md", ".h5")  # what is taken for a run of ours, unless a topology goes with it
 _NO_RUNS = {
@@ -22,6 +21,11 @@ _NO_RUNS = {
     ".checkpoint": "is a checkpoint; name the run beside it, or the training's folder",
     ".html": "is a page; name the run it was made of",
 }
+
+
+def is_ours(path: Path, topology: Path | None = None) -> bool:
+    """Whether a file is taken for a run of ours."""
+    return topology is None and path.suffix in OURS
 
 
 def import_trajectory(
@@ -51,7 +55,7 @@ def import_trajectory(
     refuse_live(out)
     lacking: dict[str, str] = {}
     temporary = temporary_of(out)
-    try:
+    with replacing(out, temporary):
         while True:
             source = _opened(path, topology, lacking)
             if spacing is not None and not keep_times and "times" not in source.missing and source.n_frames > 1:
@@ -64,9 +68,6 @@ def import_trajectory(
                 if error.what in lacking:
                     raise
                 lacking[error.what] = f"left out, since frame {error.frame} has none: {error.what}"
-        os.replace(temporary, out)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _write(source: Source, out: Path, spacing: float | None, told: Callable[[int, int], None]) -> None:

@@ -41,22 +41,22 @@ def reads(path: Path) -> bool:
 
 def frames_of(path: Path) -> Frames:
     """The frames of a file; whatever ASE raises where it cannot read them."""
-    from ase.io import iread, read
+    from ase.io import read
 
-    ending = _ending(path)
-    if ending in _OWN:
+    if is_own(path):
         return _trajectory(path)
-    if ending in _XYZ:
+    if _ending(path) in _XYZ:
         notes: list[str] = []
         return Frames(_count(path), _xyz(path, notes), notes=notes)
     if _is_dump(path):
-        columns = next(line for line in _lines(path) if line.startswith("ITEM: ATOMS")).split()
-        told = {"element", "mass"} & set(columns)
-        units = ["a LAMMPS dump does not tell its units: velocities are taken to be in Angstrom/ps"] if "vx" in columns else []
-        n = sum(line.startswith("ITEM: TIMESTEP") for line in _lines(path))
-        return Frames(n, iread(path, index=":", format="lammps-dump-text"), elements="element" in told, notes=units)
+        return _dump(path)
     found = read(path, index=":")
     return Frames(len(found), iter(found))
+
+
+def is_own(path: Path) -> bool:
+    """Whether it is a .traj, the one that tells all of ASE's constraints."""
+    return _ending(path) in _OWN
 
 
 def _ending(path: Path) -> str:
@@ -78,6 +78,15 @@ def _is_dump(path: Path) -> bool:
     """Whether it is a text dump of LAMMPS, which may have any name."""
     with open(path, "rb") as file:
         return file.read(5) == b"ITEM:"
+
+
+def _dump(path: Path) -> Frames:
+    from ase.io import iread
+
+    columns = next(line for line in _lines(path) if line.startswith("ITEM: ATOMS")).split()
+    n = sum(line.startswith("ITEM: TIMESTEP") for line in _lines(path))
+    units = ["a LAMMPS dump does not tell its units: velocities are taken to be in Angstrom/ps"] if "vx" in columns else []
+    return Frames(n, iread(path, index=":", format="lammps-dump-text"), elements="element" in columns, notes=units)
 
 
 def _only_ase(path: Path) -> bool:

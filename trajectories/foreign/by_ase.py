@@ -1,6 +1,5 @@
 """Trajectories that ASE reads: its own, extended XYZ, LAMMPS dumps, and those of programs that MDAnalysis does not know."""
 
-import textwrap
 import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -15,8 +14,8 @@ from systems.cell import complete
 from systems.molecules import from_atoms
 from systems.system import Evaluation, System
 from systems.units import BY_NAME, METAL
-from trajectories.foreign.ase_files import Frames, frames_of, number, reads
-from trajectories.foreign.source import Lacking, Source
+from trajectories.foreign.ase_files import Frames, frames_of, is_own, number, reads
+from trajectories.foreign.source import Lacking, Source, said
 
 __all__ = ["opened", "reads"]
 
@@ -42,7 +41,7 @@ def opened(path: Path, without: Collection[str] = ()) -> Source:
             "masses": not file.elements or (not first.numbers.all() and not first.has("masses")),
             "times": not (every or told) and file.n > 1,
         }
-        known = _known(first, file.description, path)
+        known = _known(first, file.description, constraints_told=is_own(path))
         names = [str(name) for name in first.arrays.get("names", ())]
     missing = [what for what, is_so in lacks.items() if is_so]
     return Source(str(path), names, file.n, _states(path, first, file, has, every), missing, known, file.notes)
@@ -62,13 +61,13 @@ def _tells_time(atoms: Any) -> bool:
     return units != METAL.name or (isinstance(twice, int | float) and bool(np.isclose(twice, time / METAL.convert(1.0, "fs"))))
 
 
-def _known(first: Any, description: dict[str, Any], path: Path) -> dict[str, Any]:
+def _known(first: Any, description: dict[str, Any], *, constraints_told: bool) -> dict[str, Any]:
     """What the first frame and the file's header tell of the run."""
     from ase.constraints import FixAtoms
 
     held = [c.index for c in first.constraints if isinstance(c, FixAtoms)]
     known: dict[str, Any] = {"frozen": sorted({int(k) for index in held for k in np.atleast_1d(index)})} if held else {}
-    if ".traj" in path.suffixes or first.constraints:  # where there would be constraints, were there any
+    if constraints_told or first.constraints:
         known["n_degrees"] = int(first.get_number_of_degrees_of_freedom())
     if optimizer := description.get("optimizer"):
         known["dynamics"] = f"{optimizer} of ASE, an optimisation"
@@ -82,23 +81,26 @@ def _known(first: Any, description: dict[str, Any], path: Path) -> dict[str, Any
 
 def _states(path: Path, first: Any, file: Frames, has: set[str], every: float) -> Iterator[State]:
     follow, told, k, atoms = _Follower(), _tells_time(first), 0, first
+    units, had = BY_NAME[first.info["units"]] if told else METAL, _has(first)
     while atoms is not None:
         with _in_words(path):
             _refuse_others(first, atoms, k)
             there = _has(atoms)
             if lost := sorted(has - there):
                 raise Lacking(lost[0], k)
-            if (more := there - _has(first)) and not any("since the first frame" in note for note in file.notes):
+            if more := there - had:
                 file.notes.append(f"left out, since the first frame has none: {', '.join(sorted(more))}")
+                had |= more
             time, step = (float(atoms.info["time"]), int(atoms.info["step"])) if told else (k * (every or METAL.convert(1.0, "ps")), k)
-            state = State(_system(atoms, follow(atoms), file.elements, "velocities" in has), time, step, _evaluation(atoms, has))
+            system = replace(_system(atoms, file.elements, "velocities" in has), positions=follow(atoms), units=units)
+            state = State(system, time, step, _evaluation(atoms, has))
         yield state
         k += 1
         try:
             with warnings.catch_warnings(action="ignore"):
                 atoms = next(file.frames, None)
         except Exception as error:  # what a run that was killed, or goes on, leaves; all before it is sound
-            file.notes.append(f"frame {k} and what may follow cannot be read: {_said(error)}")
+            file.notes.append(f"frame {k} and what may follow cannot be read: {said(error)}")
             return
 
 
@@ -114,15 +116,14 @@ def _refuse_others(first: Any, atoms: Any, k: int) -> None:
             raise ValueError(f"frame {k} has other {what} than the first, so it is not of the same trajectory")
 
 
-def _system(atoms: Any, x: np.ndarray, elements: bool, moving: bool) -> System:
-    found = replace(from_atoms(atoms), positions=x, units=BY_NAME[atoms.info["units"]] if _tells_time(atoms) else METAL)
+def _system(atoms: Any, elements: bool, moving: bool) -> System:
+    found = from_atoms(atoms)
     if not moving:
-        found = replace(found, momenta=np.zeros_like(x))
+        found = replace(found, momenta=np.zeros_like(found.momenta))
     if elements:
         return found
-    # LAMMPS' types, which ASE takes for atomic numbers
-    unknown = np.ones(len(x))
-    return replace(found, species=np.zeros_like(found.species), masses=unknown, momenta=found.velocities * unknown[:, None])
+    # of LAMMPS' types, which ASE takes for atomic numbers; at 1 u momenta are velocities
+    return replace(found, species=np.zeros_like(found.species), masses=np.ones_like(found.masses), momenta=found.velocities)
 
 
 def _has(atoms: Any) -> set[str]:
@@ -182,8 +183,4 @@ def _in_words(path: Path) -> Iterator[None]:
     except Lacking:
         raise
     except Exception as error:
-        raise ValueError(f"{path} cannot be read as a trajectory: {_said(error)}") from None
-
-
-def _said(error: Exception) -> str:
-    return textwrap.shorten(" ".join(str(error).split()), 160, placeholder=" ...") or type(error).__name__
+        raise ValueError(f"{path} cannot be read as a trajectory: {said(error)}") from None

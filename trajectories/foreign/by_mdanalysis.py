@@ -1,6 +1,5 @@
 """Trajectories that MDAnalysis reads."""
 
-import textwrap
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ import numpy as np
 from integrators.state import State
 from systems.system import System
 from systems.units import METAL
-from trajectories.foreign.source import Source
+from trajectories.foreign.source import Source, said
 
 _TOPOLOGY = "formats without atoms' names need --topology FILE (PDB, GRO, PSF, ...)"
 
@@ -62,8 +61,7 @@ def _in_words(path: str | Path, topology: str | Path | None) -> Iterator[None]:
             yield
     except Exception as error:
         hint = "" if topology is not None else f"; {_TOPOLOGY}"
-        said = textwrap.shorten(" ".join(str(error).split()), 160, placeholder=" ...")
-        raise ValueError(f"MDAnalysis cannot read {path}{hint} ({said or type(error).__name__})") from None
+        raise ValueError(f"MDAnalysis cannot read {path}{hint} ({said(error)})") from None
 
 
 def _universe(sources: list[Path]) -> tuple[Any, bool]:

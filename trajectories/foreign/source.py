@@ -1,5 +1,6 @@
 """What a trajectory of another program comes down to."""
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,3 +32,8 @@ class Source:
     missing: Sequence[str] = ()
     known: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+
+def said(error: Exception) -> str:
+    """What a reader raised, in a line that is not too long."""
+    return textwrap.shorten(" ".join(str(error).split()), 160, placeholder=" ...") or type(error).__name__
