@@ -109,6 +109,11 @@ class H5MDReader:
         return self.provenance.get("notes", "").splitlines()
 
     @property
+    def assumed(self) -> dict[str, str]:
+        """What was decided, in words, where another program's files do not tell, or tell wrongly: "units", "times", ..."""
+        return dict(json.loads(self.provenance.get("assumed", "{}")))
+
+    @property
     def name(self) -> str:
         """What users know the run by: the path, or the files it was imported from."""
         return self.provenance.get("imported", str(self.path))

@@ -211,6 +211,8 @@ def _print(run: Path, reader: "H5MDReader", found: "Analysis", compared: dict[st
         table("Distance to JPL DE440, km", jpl_rows(found.jpl), header=("body", "at the start", "mean", "largest", "at the end"))
     for warning in found.warnings:
         typer.echo(f"warning: {warning}", err=True)
+    for what, words in reader.assumed.items():
+        typer.echo(f"assumed {what}: {words}")
     for note in found.notes:
         typer.echo(f"note: {note}")
 
@@ -251,4 +253,4 @@ def _summary(reader: "H5MDReader", found: "Analysis") -> dict[str, Any]:
     if found.jpl is not None:
         summary["km_from_jpl"] = dict(zip(found.jpl.names, map(float, found.jpl.kilometers[-1]), strict=True))
     numbers = {n.key: {"value": n.value, "error": n.error, "unit": n.unit, "what": n.label, "note": n.note} for n in found.numbers}
-    return summary | {"numbers": numbers, "warnings": found.warnings, "notes": found.notes}
+    return summary | {"numbers": numbers, "assumed": reader.assumed, "warnings": found.warnings, "notes": found.notes}

@@ -115,6 +115,7 @@ def rows_of(reader: Any) -> list[tuple[str, ...]]:
     rows += [(key, text) for key, text in said.items() if key.startswith("resumed at step")]
     rows += [(name, text) for name, text in configured.rows() if name != "seed"] if configured is not None else []
     rows += lost_rows(reader) + timing_rows(reader)
+    rows += [(f"assumed {what}", words) for what, words in reader.assumed.items()]
     rows += [("dynamics", reader.configuration["dynamics"])] if "dynamics" in reader.configuration else []
     versions = json.loads(said.get("versions", "{}"))
     rows += [("versions", ", ".join(f"{name} {version}" for name, version in versions.items()))] if versions else []

@@ -86,6 +86,8 @@ def _write(source: Source, out: Path, spacing: float | None, told: Callable[[int
             told(k + 1, source.n_frames)
         if source.notes:
             writer.record({"notes": "\n".join(source.notes)})
+        if source.assumed:
+            writer.record({"assumed": json.dumps(source.assumed)})
 
 
 def _opened(path: Path, topology: Path | None, without: Collection[str]) -> Source:

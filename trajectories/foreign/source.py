@@ -22,7 +22,8 @@ class Source:
 
     ``missing`` are "velocities", "masses", "times". ``known`` is what they tell of the run beside its frames, and becomes its
     configuration: "dynamics", whether it "conserves_energy", the "temperature" it was to have [1], "frozen" atoms, "n_degrees" of freedom.
-    ``notes`` are for whoever looks at the run; some are added while frames are read.
+    ``assumed`` says in words what was decided where files do not tell, or tell wrongly: "units", "times", "elements", "masses",
+    "orientation", "unwrapping". ``notes`` are for whoever looks at the run. Both may grow while frames are read.
     """
 
     files: str
@@ -32,6 +33,7 @@ class Source:
     missing: Sequence[str] = ()
     known: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    assumed: dict[str, str] = field(default_factory=dict)
 
 
 def said(error: Exception) -> str:
