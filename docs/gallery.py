@@ -1,6 +1,6 @@
 """`{gallery}`: a card for each notebook, with the figure of its cell tagged "thumbnail" or else its last, which links to it.
 
-README's links and pictures are made to fit the pages that include it.
+Links and pictures of Markdown files, which are right where the files are read in the repository, are made to fit the pages.
 """
 
 import os
@@ -12,9 +12,13 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
 LINKS = {
+    'src="../notebooks/pictures/': 'src="tutorials/pictures/',
     'src="notebooks/pictures/': 'src="tutorials/pictures/',
-    "](tests/benchmarks/RESULTS.md)": "](results.md)",
+    "](../tests/benchmarks/RESULTS.md)": "](results.md)",
+    "](../CONTRIBUTING.md)": "](contributing.md)",
     "](CONTRIBUTING.md)": "](contributing.md)",
+    "](CHANGELOG.md)": "](changelog.md)",
+    "](docs/": "](",
 }
 
 
@@ -47,8 +51,8 @@ def last(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
         docnames[:] = [name for name in docnames if name != "gallery"] + ["gallery"]
 
 
-def fitted(app: Sphinx, path: Path, parent: str, content: list[str]) -> None:
-    """Links of a file at the root, as they are from here."""
+def fit_links(content: list[str]) -> None:
+    """Replace links that hold in the repository by those that hold between the pages; the text is the list's only item."""
     for old, new in LINKS.items():
         content[0] = content[0].replace(old, new)
 
@@ -57,5 +61,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """The extension."""
     app.add_directive("gallery", Gallery)
     app.connect("env-before-read-docs", last)
-    app.connect("include-read", fitted)
+    app.connect("include-read", lambda app, path, parent, content: fit_links(content))
+    app.connect("source-read", lambda app, page, content: fit_links(content))
     return {"parallel_read_safe": False, "parallel_write_safe": True}

@@ -13,7 +13,12 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
-EXAMPLES = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+PAGES = ("README.md", "docs/examples.md", "docs/measured.md", "docs/built.md")
+EXAMPLES = {
+    f"{page} {number}": code
+    for page in PAGES
+    for number, code in enumerate(re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL))
+}
 
 
 def stored(name: str) -> Any:
@@ -88,15 +93,21 @@ def test_the_solar_notebook_finds_the_orders_of_the_integrators(executed: Callab
     assert {name: round(float(slope)) for name, slope in found.items()} == {"velocity Verlet": 2, "Yoshida 4": 4, "Wisdom-Holman": 2}
 
 
-@pytest.mark.parametrize("number", range(len(EXAMPLES)))
-def test_an_example_of_the_readme_runs(number: int, tmp_path: Path) -> None:
-    run = subprocess.run([sys.executable, "-c", EXAMPLES[number]], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_of_the_documents_runs(name: str, tmp_path: Path) -> None:
+    run = subprocess.run([sys.executable, "-c", EXAMPLES[name]], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert run.returncode == 0, run.stderr
 
 
-def test_the_readme_has_no_place_holder() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert len(EXAMPLES) >= 3
+@pytest.mark.parametrize("page", PAGES)
+def test_links_of_a_page_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
     assert "RESULTS_TABLE" not in text
     for link in re.findall(r"\]\(([^)#:]+)\)|src=\"([^\"]+)\"", text):
-        assert (ROOT / (link[0] or link[1])).exists(), link
+        assert ((ROOT / page).parent / (link[0] or link[1])).exists(), link
+
+
+def test_the_readme_is_for_newcomers() -> None:
+    """Short enough to be read, with examples that are run by the test above."""
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 200
+    assert sum(name.startswith("README") for name in EXAMPLES) >= 3
