@@ -15,7 +15,7 @@ from integrators.state import State
 from integrators.thermostats import NoseHooverChain, Ramp
 from integrators.velocities import maxwell_boltzmann
 from systems.observables import kinetic_energy, temperature
-from systems.potentials import Springs
+from systems.potentials import Frozen, Springs
 from systems.system import System
 from trajectories.rollout import rollout
 
@@ -114,6 +114,42 @@ def test_a_run_stopped_and_resumed_has_the_same_bits() -> None:
     *_, resumed = rollout(scheme, replace(half, evaluation=None), 0.05, 23)
     np.testing.assert_array_equal(resumed.system.momenta, straight.system.momenta)
     np.testing.assert_array_equal(resumed.thermostat, straight.thermostat)
+
+
+@pytest.mark.parametrize("interpreter", ["compiled", "python"])
+def test_a_moving_observer_sees_the_same(interpreter: str) -> None:
+    """Galilei: whatever the velocity of the centre of mass, it goes on, and the motion about it is that of a system at rest."""
+    scheme, still, u = nose_hoover(SPRINGS, 1.3, 2.0), cluster(3, seed=4), np.array([3.0, -20.0, 0.5])
+    moving = replace(still, momenta=still.momenta + still.masses[:, None] * u)
+    ends = []
+    for start in (still, moving):
+        state = State(start)
+        if interpreter == "compiled":
+            *_, state = rollout(scheme, state, 0.05, 100)
+        else:
+            for _ in range(100):
+                state = scheme(state, 0.05)
+        ends.append(state)
+    np.testing.assert_allclose(ends[1].system.positions - 100 * 0.05 * u, ends[0].system.positions, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(ends[1].system.velocities - u, ends[0].system.velocities, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(ends[1].thermostat, ends[0].thermostat, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("interpreter", ["compiled", "python"])
+def test_the_interpreters_agree_on_what_the_chain_acts_on(interpreter: str) -> None:
+    """On all momenta where the degrees of freedom are given: particles that are held stay, and the mean of the others is theirs."""
+    held = np.array([True, False, False, False, False, True])
+    system = cluster(seed=2)
+    start = replace(system, momenta=np.where(held[:, None], 0.0, system.momenta))
+    scheme = nose_hoover(Frozen(SPRINGS, held), 2.0, 2.0)
+    assert scheme.table[0][0].degrees(start) == 12
+    if interpreter == "compiled":
+        seen = [state.system for state in rollout(scheme, State(start), 0.05, 20_000)]
+        assert np.mean([temperature(now, 12, about_center=False) for now in seen[2000:]]) == pytest.approx(2.0, rel=0.05)
+    else:
+        seen = [scheme(State(start), 0.05).system]
+    np.testing.assert_array_equal(seen[-1].positions[held], start.positions[held])
+    np.testing.assert_array_equal(seen[-1].momenta[held], 0.0)
 
 
 def test_the_temperature_is_reached() -> None:
