@@ -79,7 +79,7 @@ def test_kinetic_energies_are_those_of_the_temperature() -> None:
 
 
 def test_two_temperatures_have_the_ratio_of_boltzmann() -> None:
-    """Where the potential energy is u, ln p_1(u) / p_2(u) = const - (1 / T1 - 1 / T2) u: the slope, within four and a half standard errors."""
+    """Where the potential energy is u, ln p_1(u) / p_2(u) = const - (1 / T1 - 1 / T2) u: the slope, within 4.5 standard errors."""
     seen = {}
     for heat in (0.8, 1.0):
         *_, last = rollout(nose_hoover(SPRINGS, heat, 2.0), State(maxwell_boltzmann(cluster(700, 1), heat, Random(2))), 0.05, 1200)
