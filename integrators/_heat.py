@@ -11,9 +11,9 @@ from integrators._philox import three_normals
 from integrators.weights import WEIGHTS
 from systems.kernel import inlined
 
-SETTINGS = 12
+SETTINGS = 13
 # columns of a row: temperature and pressure (each first, last, duration and beginning of its ramp), then
-HEAT, PRESSURE, PERIOD, FRICTION, FLEXIBLE, DEGREES = 0, 4, 8, 9, 10, 11
+HEAT, PRESSURE, PERIOD, FRICTION, FLEXIBLE, DEGREES, ABOUT_CENTER = 0, 4, 8, 9, 10, 11, 12
 _WEIGHTS = WEIGHTS[4]
 _LOW, _32 = np.uint64(0xFFFFFFFF), np.uint64(32)
 
@@ -54,13 +54,25 @@ def _pull(v, k, twice, degrees, heat, one):
 
 
 @inlined
+def _common_velocity(p, masses):
+    """The velocity of the centre of mass."""
+    x = y = z = mass = 0.0
+    for i in range(p.shape[1]):
+        x, y, z, mass = x + p[0, i], y + p[1, i], z + p[2, i], mass + masses[i]
+    return x / mass, y / mass, z / mass
+
+
+@inlined
 def chain(p, masses, row, h, time, memory):
     """A Nose-Hoover chain, whose positions and velocities are memory [2, length]."""
     heat, degrees = held(row, HEAT, time), row[DEGREES]
     one = heat * (row[PERIOD] / (2.0 * math.pi)) ** 2
+    ux, uy, uz = _common_velocity(p, masses) if row[ABOUT_CENTER] != 0.0 else (0.0, 0.0, 0.0)
     twice = 0.0
     for i in range(p.shape[1]):
-        twice += (p[0, i] * p[0, i] + p[1, i] * p[1, i] + p[2, i] * p[2, i]) / masses[i]
+        m = masses[i]
+        a, b, c = p[0, i] - m * ux, p[1, i] - m * uy, p[2, i] - m * uz
+        twice += (a * a + b * b + c * c) / m
     xi, v, scale = memory[0], memory[1], 1.0
     for weight in _WEIGHTS:
         part = weight * h
@@ -72,10 +84,11 @@ def chain(p, masses, row, h, time, memory):
             xi[k] += part * v[k]
         for k in range(len(v)):
             _swing(v, k, part, _pull(v, k, twice, degrees, heat, one))
+    ux, uy, uz = (1.0 - scale) * ux, (1.0 - scale) * uy, (1.0 - scale) * uz
     for i in range(p.shape[1]):
-        p[0, i] *= scale
-        p[1, i] *= scale
-        p[2, i] *= scale
+        p[0, i] = scale * p[0, i] + masses[i] * ux
+        p[1, i] = scale * p[1, i] + masses[i] * uy
+        p[2, i] = scale * p[2, i] + masses[i] * uz
 
 
 @inlined

@@ -74,8 +74,11 @@ def nose_hoover(potential: Potential, temperature: float | Ramp, period: float, 
     """Constant temperature without random numbers: a chain of thermostats about velocity Verlet (Martyna et al. 1996).
 
     ``temperature`` in kelvin (kB T in reduced units), ``period`` in the units' time (`ase.units.fs` in metal units): `NoseHooverChain`.
-    It cannot heat what is at rest: start from `maxwell_boltzmann` velocities.
+    It cannot heat what is at rest: start from `maxwell_boltzmann` velocities. ``n_degrees`` is that of the chain; where particles are
+    `Frozen`, the others' unless it is given.
     """
+    if n_degrees is None and isinstance(potential, Frozen):
+        n_degrees = 3 * int((~np.asarray(potential.which, dtype=bool)).sum())
     return Strang(NoseHooverChain(temperature, period, n_degrees), Kick(potential), Drift())
 
 

@@ -151,6 +151,7 @@ def _row(flow: Flow, system: System) -> np.ndarray:
         row[h.HEAT : h.HEAT + 4], row[h.FRICTION] = _ramp(flow.temperature, boltzmann), flow.friction
     elif isinstance(flow, NoseHooverChain):
         row[h.HEAT : h.HEAT + 4], row[h.PERIOD], row[h.DEGREES] = _ramp(flow.temperature, boltzmann), flow.period, flow.degrees(system)
+        row[h.ABOUT_CENTER] = flow.n_degrees is None
     elif isinstance(flow, _MOVING_CELL):
         piston: Piston = flow.piston
         row[h.HEAT : h.HEAT + 4], row[h.PRESSURE : h.PRESSURE + 4] = _ramp(piston.temperature, boltzmann), _ramp(piston.pressure, 1.0)

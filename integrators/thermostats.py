@@ -10,6 +10,7 @@ from integrators.random import Random
 from integrators.state import State
 from integrators.weights import WEIGHTS
 from systems.arrays import Array, like, namespace
+from systems.observables import center_velocity
 from systems.system import System
 
 
@@ -91,10 +92,12 @@ class NoseHooverChain:
     """A chain of thermostats, which samples constant temperature without random numbers (Martyna, Klein and Tuckerman 1992).
 
     ``temperature`` in kelvin (kB T in reduced units), a number or a `Ramp`; ``period``, about the time in which the temperature swings,
-    sets the masses: n_degrees kB T (period / 2 pi)^2 of the first and kB T (period / 2 pi)^2 of the others. ``n_degrees`` is 3 n - 3
-    unless given: forces between particles keep the total momentum, which has to be zero then. The state remembers the chain's positions
-    and velocities, ``thermostat`` [..., 2, length]; ``energy`` is what is conserved beside the particles' own. Raises ValueError for a
-    temperature or a period that is not positive, for a chain of another length, and where no degree of freedom is left.
+    sets the masses: n_degrees kB T (period / 2 pi)^2 of the first and kB T (period / 2 pi)^2 of the others. Unless ``n_degrees`` is given,
+    it is 3 n - 3, and the chain acts on the motion about the centre of mass alone, which goes on as it was: forces between particles keep
+    the total momentum. Where they do not, as with an outer field or particles that are held, give what is free: then the chain acts on
+    all momenta. The state remembers the chain's positions and velocities, ``thermostat`` [..., 2, length]; ``energy`` is what is conserved
+    beside the particles' own. Raises ValueError for a temperature or a period that is not positive, for a chain of another length, and
+    where no degree of freedom is left.
     """
 
     temperature: float | Ramp
@@ -113,7 +116,9 @@ class NoseHooverChain:
         heat, masses = self._heat_and_masses(state)
         chain = self.chain(state)
         xi, v = [chain[..., 0, k] for k in range(self.length)], [chain[..., 1, k] for k in range(self.length)]
-        twice = (system.momenta**2 / system.masses[:, None]).sum((-1, -2))
+        mass = system.masses[:, None]
+        common = mass * center_velocity(system)[..., None, :] if self.n_degrees is None else 0.0 * system.momenta
+        twice = ((system.momenta - common) ** 2 / mass).sum((-1, -2))
         exp, degrees = namespace(twice).exp, self.degrees(state.system)
         scale: Any = 1.0
 
@@ -133,7 +138,7 @@ class NoseHooverChain:
             xi = [x + h * u for x, u in zip(xi, v, strict=True)]
             for k in range(self.length):
                 swing(k, h)
-        momenta = system.momenta * scale[..., None, None]
+        momenta = common + (system.momenta - common) * scale[..., None, None]
         stack = namespace(twice).stack
         moved = stack([stack(xi, -1), stack(v, -1)], -2)
         return replace(state, system=replace(system, momenta=momenta), thermostat=moved, coordinates=None)

@@ -21,6 +21,7 @@
 
 # %%
 # %matplotlib inline
+from dataclasses import replace
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -48,6 +49,7 @@ from mcegnn import (
     universe,
     velocity_verlet,
 )
+from systems.observables import center_velocity
 from trajectories.analysis import analyse
 from trajectories.analysis.draw import COLORS, STYLE
 from trajectories.foreign import import_trajectory
@@ -61,7 +63,8 @@ folder = Path(mkdtemp())
 # We repeat the first simulation of a liquid with a realistic potential (Rahman 1964), with 500 atoms in place of 864: Lennard-Jones argon
 # at a density of 1.374 g/cm³ and about 94 K. It starts from a crystal. A Langevin thermostat at 200 K melts it, the same at 94 K cools
 # it, and then 20 ps at constant energy are kept, a frame every 50 fs. A thermostat would disturb the diffusion that we want to measure,
-# so it is off by then.
+# so it is off by then. Friction and noise have also moved the crystal as a whole. We take the motion of its centre of mass out, which would
+# count as diffusion for whoever does not look.
 
 
 # %%
@@ -71,6 +74,8 @@ random = Random(1)
 state = State(maxwell_boltzmann(from_atoms(crystal), temperature=200.0, random=random), random=random)
 for kelvin in (200.0, 94.4):
     *_, state = rollout(langevin_baoab(argon, kelvin, friction=0.005 / units.fs), state, 5 * units.fs, 2000, 2000)
+drift = state.system.masses[:, None] * center_velocity(state.system)
+state = replace(state, system=replace(state.system, momenta=state.system.momenta - drift))
 
 with H5MDWriter(folder / "argon.h5md", state.system) as writer:
     for now in rollout(velocity_verlet(argon), state, dt=5 * units.fs, n_steps=4000, every=10):
@@ -92,7 +97,8 @@ for line in (*found.warnings, *found.notes):
     print("-", line)
 
 # %% [markdown]
-# Rahman found a diffusion coefficient of 2.43e-9 m²/s. Ours agrees with it.
+# Rahman found a diffusion coefficient of 2.43e-9 m²/s. Ours agrees with it: the motion of a liquid is chaotic, so that the last digit of a
+# sum, which is not the same on all processors, decides where each atom goes, and two runs agree no better than their intervals.
 
 # %%
 diffusion = found.number("diffusion_Ar")
@@ -130,7 +136,7 @@ figure
 # %%
 slope = np.polyfit(times[8:41], displacement[8:41], 1)[0]  # 0.4 to 2 ps
 print(f"first peak at {rdf.bins[rdf.rdf.argmax()]:.2f} Å, diffusion coefficient {slope / 6 * 1e-8:.3g} m²/s")
-assert abs(slope / 6 * 1e-8 / diffusion.value - 1) < 0.02
+assert abs(slope / 6 * 1e-8 - diffusion.value) < diffusion.error
 
 # %% [markdown]
 # The peaks of g(r) are shells of neighbours. In a crystal they would go on; in a liquid each is lower than the last, and g(r) tends to
@@ -163,4 +169,4 @@ for note in imported.notes:
 # is `mcegnn analyse foreign.xtc --topology foreign.pdb`.
 
 # %%
-assert abs(imported.number("diffusion_Ar").value / diffusion.value - 1) < 0.01
+assert abs(imported.number("diffusion_Ar").value - diffusion.value) < 0.2 * diffusion.error

@@ -41,8 +41,13 @@ class Box:
         return cls(cell, inverse, pbc, (inverse**2).sum(0) ** -0.5)
 
     def images_within(self, cutoff: float) -> np.ndarray:
-        """How many cells away a neighbour's cell can be along each direction, [3], for particles that are inside the cell."""
-        return np.where(self.pbc, np.ceil(cutoff / self.heights), 0.0).astype(np.int64)
+        """How many cells away a neighbour's cell can be along each direction, [3], for particles that are inside the cell.
+
+        Raises ValueError where that is more than can be counted."""
+        far = np.where(self.pbc, np.ceil(cutoff / self.heights), 0.0)
+        if not far.max() <= _FARTHEST:
+            raise ValueError(f"the cutoff {cutoff:g} reaches across {far.max():.3g} images of the cell; use a shorter one or a larger cell")
+        return far.astype(np.int64)
 
 
 def refuse(system: System, cutoff: float) -> None:
@@ -53,9 +58,11 @@ def refuse(system: System, cutoff: float) -> None:
 
 
 def refuse_cutoff(cutoff: float) -> None:
-    """ValueError where the cutoff is not a positive number."""
+    """ValueError where the cutoff is not a positive number, or one whose cube is none."""
     if not (cutoff > 0 and math.isfinite(cutoff)):
         raise ValueError(f"the cutoff must be a positive number, not {cutoff}")
+    if not 1e-90 < cutoff < 1e90:
+        raise ValueError(f"the cutoff must be between 1e-90 and 1e90, not {cutoff:g}")
 
 
 def extent(fractional: np.ndarray, pbc: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

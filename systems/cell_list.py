@@ -154,9 +154,10 @@ def _shifts_up_to(*far: int) -> np.ndarray:
 def _bins(lengths: np.ndarray, cutoff: float, n: int, pbc: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Bins along each direction, and how many of them a particle's neighbours can lie away."""
     finest = np.array([1.0, 1.0, _ALONG])
-    n_bins = np.maximum(1.0, np.floor(lengths * finest / (cutoff * (1.0 + 1e-9))))
     # not many more bins than particles: a few particles may be in a very large box
-    while n_bins.prod() > 8 * n + 64:
+    most = 8.0 * n + 64.0
+    n_bins = np.clip(np.floor(lengths * finest / (cutoff * (1.0 + 1e-9))), 1.0, most)
+    while n_bins.prod() > most:  # at most most^3, and so soon over
         n_bins = np.maximum(1.0, np.floor(n_bins / 2))
     reach = np.ceil(cutoff * (1.0 + 1e-9) / (lengths / n_bins))
     # without images, nobody is farther away than the last bin

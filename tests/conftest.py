@@ -1,11 +1,55 @@
-"""What all tests share: the small inputs on which the toolkit, or another package, was wrong once."""
+"""What all tests share: the small inputs on which the toolkit was wrong once, and that no test may hang or be a race."""
 
+import faulthandler
+import os
+import threading
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
+import pytest_timeout
+from hypothesis import HealthCheck, settings
+
+# how long an example takes says how busy the machine is
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")
 def cases() -> Path:
     """The folder of those inputs; it is read and never written, so tests that write beside a file copy it first."""
     return Path(__file__).parent / "cases"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> bool | None:
+    """As pytest-timeout's own thread, which says where a test hangs and ends the process; the test's processes end with it."""
+    if settings.method != "thread":
+        return None
+    timer = threading.Timer(settings.timeout, _end, (item, settings))
+    timer.daemon = True
+
+    def cancel() -> None:
+        timer.cancel()
+        timer.join()
+
+    item.cancel_timeout = cancel  # type: ignore[attr-defined]
+    timer.start()
+    return True
+
+
+def _end(item: pytest.Item, settings: Any) -> None:
+    leave = os._exit
+
+    def leave_nobody_behind(code: int) -> None:
+        if hasattr(item.config, "workerinput"):
+            faulthandler.dump_traceback(file=2)  # what a worker of pytest-xdist prints is seen by nobody
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                child.kill()
+        leave(code)
+
+    os._exit = leave_nobody_behind  # type: ignore[assignment]  # what pytest-timeout ends with, once all is said
+    pytest_timeout.timeout_timer(item, settings)

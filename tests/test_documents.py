@@ -38,7 +38,7 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
     @cache
     def run(name: str) -> Any:
         notebook, folder = stored(name), tmp_path_factory.mktemp(name)
-        NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(folder)}}).execute(env=environment)
+        NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(folder)}}).execute(env=environment)
         return notebook
 
     return run
@@ -95,7 +95,7 @@ def test_the_solar_notebook_finds_the_orders_of_the_integrators(executed: Callab
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_of_the_documents_runs(name: str, tmp_path: Path) -> None:
-    run = subprocess.run([sys.executable, "-c", EXAMPLES[name]], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    run = subprocess.run([sys.executable, "-c", EXAMPLES[name]], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 0, run.stderr
 
 

@@ -358,4 +358,6 @@ def _write(fd: int, data: Any, at: int) -> None:
     left = memoryview(data)
     while left:
         n = os.pwrite(fd, left, at)
+        if not n:
+            raise OSError(errno.EIO, "the file system takes nothing and does not say why")
         left, at = left[n:], at + n

@@ -12,12 +12,14 @@ from mcegnn.interfaces import named
 from mcegnn.names import nearest
 from mcegnn.simulation.atoms import BY_ENSEMBLE, INTEGRATORS, THERMOSTATS, AtomsRun
 from systems.molecules import path_of, read
+from systems.observables import center_velocity, kinetic_energy
 from systems.system import System
 from systems.units import METAL, duration, force, pressure, rate, temperature
 
 _FORCES = ("calculator", "model", "potential")
 _HYDROGEN = 4.0  # u: what is lighter vibrates fast
 _STEPS = 1000
+_BEAM = 10.0  # times its share of the kinetic energy: the centre of mass moves by more than heat
 
 
 def atoms_run(file: str, integrator: str | None, times: Times, options: Mapping[str, Any]) -> tuple[AtomsRun, list[str]]:
@@ -58,7 +60,7 @@ def atoms_run(file: str, integrator: str | None, times: Times, options: Mapping[
     long = light and dt > 1.5 * fs
     faster = 'hydrogen vibrates in 9 fs, so a time step above 1 fs moves it wrongly; use --dt "0.5 fs"'
     moments = f"{file} has initial magnetic moments, which are not handed on: tell the calculator, as in tblite:multiplicity=3"
-    return config, [faster] * long + [moments] * (magnetic and bool(config.calculator))
+    return config, [faster] * long + [moments] * (magnetic and bool(config.calculator)) + _of_velocities(system, config)
 
 
 def _limits(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,6 +140,23 @@ def _ramp(text: str | None, what: str, read: Callable[[str, str], float]) -> tup
 def _drawn(system: System, integrator: str, n_systems: int, kelvin: tuple[float, ...]) -> bool:
     """Whether velocities are drawn: where the file has none, in nve where a temperature is given, and for replicas, each its own."""
     return not system.momenta.any() or n_systems > 1 or (integrator not in THERMOSTATS and bool(kelvin))
+
+
+def _of_velocities(system: System, config: AtomsRun) -> list[str]:
+    """What becomes of the file's velocities where that is not what one would expect of them."""
+    if not system.momenta.any():
+        return []
+    if config.draw:
+        each = f"each of the {config.n_systems} systems gets its own, drawn from the seed"
+        return [f"the velocities of {config.file} are not used: {each}"] if config.n_systems > 1 else []
+    inside, whole = float(kinetic_energy(system, about_center=True)), float(kinetic_energy(system))
+    if system.n_particles == 1 or config.frozen or whole - inside < _BEAM * inside / (system.n_particles - 1):
+        return []
+    speed = float(np.linalg.norm(center_velocity(system))) * METAL.convert(1.0, "fs")
+    moves = f"the centre of mass of {config.file} moves at {speed:.3g} Angstrom/fs"
+    if config.about_center:
+        return [f"{moves}, which does not count in the temperature"]
+    return [f"{moves}, which counts in the temperature until friction has taken it"]
 
 
 def refuse_at_rest(config: AtomsRun) -> None:

@@ -11,8 +11,7 @@ from integrators.random import Random
 from integrators.state import Flow, State
 from integrators.thermostats import Ramp
 from mcegnn.simulation.configuration import Configuration
-from systems.observables import momentum
-from systems.system import Potential, System
+from systems.system import Potential
 from systems.units import METAL, PASCALS, Units
 from trajectories.watch import Limits
 
@@ -80,10 +79,14 @@ class AtomsRun(Configuration):
         return self.integrator in THERMOSTATS
 
     @property
+    def about_center(self) -> bool:
+        """Whether the temperature is that of the motion about the centre of mass: where nothing changes the total momentum."""
+        return not self.frozen and self.n_particles > 1 and self.integrator not in ("langevin-baoab", "npt")
+
+    @property
     def n_degrees(self) -> int:
-        """Degrees of freedom that have the temperature: without the total momentum where nothing changes it."""
-        free = 3 * (self.n_particles - len(self.frozen))
-        return free if self.frozen or self.integrator in ("langevin-baoab", "npt") or free <= 3 else free - 3
+        """Degrees of freedom that have the temperature."""
+        return 3 * (self.n_particles - len(self.frozen)) - 3 * self.about_center
 
     @property
     def has_cell(self) -> bool:
@@ -106,8 +109,9 @@ class AtomsRun(Configuration):
         ]
         kept = [("frozen", f"{len(self.frozen)} atoms")] if self.frozen else []
         drawn = "drawn from the seed" + (f" at {self.temperature[0]:g} K" if self.temperature else "") if self.draw else "the file's"
+        about = " about the centre of mass" if self.draw and self.about_center else ""
         eased = [("relaxed before", f"until no force is above {self.relax:g} eV/Angstrom")] if self.relax else []
-        return [("forces", self.by), *super().rows(), *held, *kept, *eased, ("velocities", drawn)]
+        return [("forces", self.by), *super().rows(), *held, *kept, *eased, ("velocities", drawn + about)]
 
     def limits(self) -> Limits:
         """Usually 10 eV an atom from one frame to the next, and 0.3 Angstrom, less than half of the shortest bond there is."""
@@ -129,10 +133,7 @@ class AtomsRun(Configuration):
             system = replace(system, **arrays, charges=np.broadcast_to(system.charges, (count, n)).copy(), cell=cell)
         random = Random(self.seed)
         if self.draw:
-            at_rest = not self.frozen and system.n_particles > 1
-            system = maxwell_boltzmann(system, self.temperature[0], random, at_rest=at_rest)
-        elif self.integrator == "nose-hoover" and not self.frozen:
-            system = replace(system, momenta=system.momenta - system.masses[:, None] * _drift(system))
+            system = maxwell_boltzmann(system, self.temperature[0], random, at_rest=self.about_center)
         system.momenta[..., list(self.frozen), :] = 0.0
         return State(system, random=random)
 
@@ -151,7 +152,7 @@ class AtomsRun(Configuration):
             return ensembles.npt(force, piston, self.friction)
         acting = force if frozen is None else Frozen(force, frozen)
         if self.integrator == "nose-hoover":
-            return ensembles.nose_hoover(acting, temperature, self.period, self.n_degrees)
+            return ensembles.nose_hoover(acting, temperature, self.period, None if self.about_center else self.n_degrees)
         flow: Flow = ensembles.integrator(self.integrator)(acting)
         return flow
 
@@ -179,8 +180,3 @@ class AtomsRun(Configuration):
         if not self.frozen:
             return None
         return np.isin(np.arange(self.n_particles), self.frozen)
-
-
-def _drift(system: System) -> Any:
-    """The velocity of the centre of mass, [..., 1, 3]."""
-    return momentum(system)[..., None, :] / system.masses.sum()

@@ -16,8 +16,10 @@ from numba.core.typing.templates import AbstractTemplate, infer_global, signatur
 from numba.extending import intrinsic as _intrinsic
 from numba.extending import lower_builtin, models, register_model
 
-_FEATURES = get_host_cpu_features()
-WIDE = bool(_FEATURES.get("avx512f")) and not getattr(config, "CPU_NAME", None)  # which is numba's way to ask for another machine
+# numba compiles for another machine where NUMBA_CPU_NAME or NUMBA_CPU_FEATURES ("+avx,-avx2", none of a "generic" one) ask for it
+_ASKED = getattr(config, "CPU_FEATURES", None)
+_FEATURES = get_host_cpu_features() if _ASKED is None else {name[1:]: name[0] == "+" for name in _ASKED.split(",") if name}
+WIDE = bool(_FEATURES.get("avx512f")) and not getattr(config, "CPU_NAME", None)
 BYTES = 64 if WIDE else 32 if _FEATURES.get("avx") else 16
 intrinsic: Any = _intrinsic  # as mypy cannot follow what becomes of what it decorates
 I64 = ir.IntType(64)

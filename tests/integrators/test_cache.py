@@ -34,7 +34,7 @@ def kepler_coefficients(qx, qy, qz, vx, vy, vz, mu, dt):
 
 def run(folder: Path) -> np.ndarray:
     environment = os.environ | {"PYTHONPATH": str(folder), "NUMBA_CACHE_DIR": str(folder / "cache")}
-    done = subprocess.run([sys.executable, "-c", RUN], cwd=folder, env=environment, check=True, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", RUN], cwd=folder, env=environment, check=True, capture_output=True, text=True, timeout=600)
     return np.array(done.stdout.split(), dtype=float)
 
 

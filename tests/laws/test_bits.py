@@ -140,7 +140,10 @@ print(found.hexdigest())
 def test_the_first_run_on_a_machine_has_the_bits_of_the_next(tmp_path: Path) -> None:
     """The one compiles, the other finds what was compiled on disk."""
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-    runs = [subprocess.run([sys.executable, "-c", _CHILD], env=environment, capture_output=True, text=True, check=False) for _ in range(2)]
+    runs = [
+        subprocess.run([sys.executable, "-c", _CHILD], env=environment, capture_output=True, text=True, timeout=600, check=False)
+        for _ in range(2)
+    ]
     assert runs[0].stdout, runs[0].stderr
     assert list(tmp_path.rglob("*.nbc"))
     assert runs[1].stdout == runs[0].stdout

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from ase.build import bulk
+from scipy import stats
 
 from integrators.barostats import Piston
 from integrators.ensembles import langevin_baoab, npt, velocity_verlet
@@ -88,10 +89,12 @@ def test_mean_virial_pressure_is_the_target(flexible: bool) -> None:
         volumes.append(volume)
         kelvin.append(2 * kinetic_energy(state.system) / (3 * state.system.n_particles))
     found = np.array(excess)
-    assert abs(found.mean() + temperature) < 3 * block_error(found)
-    assert abs(np.mean(kelvin) - temperature) < 3 * block_error(np.array(kelvin)) + 1e-3 * temperature
+    # which way a liquid goes differs from processor to processor, and one in 10,000 may be this far off: Student's t of 20 blocks
+    widest = stats.t.isf(5e-5, 19)
+    assert abs(found.mean() + temperature) < widest * block_error(found)
+    assert abs(np.mean(kelvin) - temperature) < widest * block_error(np.array(kelvin)) + 1e-3 * temperature
     inside = found / np.array(volumes) + target
-    assert inside.mean() == pytest.approx(target, abs=3 * block_error(inside) + temperature / np.mean(volumes))
+    assert inside.mean() == pytest.approx(target, abs=widest * block_error(inside) + temperature / np.mean(volumes))
 
 
 @pytest.mark.slow
@@ -102,7 +105,7 @@ def test_energy_has_no_trend() -> None:
         assert state.evaluation is not None
         energies.append(float(state.evaluation.energy) + float(kinetic_energy(state.system)))
     slope, error = trend(np.array(energies))
-    assert abs(slope) < 4 * error
+    assert abs(slope) < stats.t.isf(5e-5, 23) * error
     assert error * len(energies) < 1e-4 * 1.5 * 0.8 * state.system.n_particles
 
 

@@ -60,7 +60,7 @@ COMMAND = str(Path(sys.executable).with_name("mcegnn"))
 def shell(tmp_path: Path) -> Callable[..., Outcome]:
     """Run a command as a process of its own, in the test's folder."""
 
-    def run(*arguments: Any, timeout: float = 60.0, **more: Any) -> Outcome:
+    def run(*arguments: Any, timeout: float = 300.0, **more: Any) -> Outcome:
         done = subprocess.run(
             [COMMAND, *map(str, arguments)], cwd=tmp_path, env={**os.environ, "COLUMNS": "300"}, text=True, capture_output=True,
             timeout=timeout, check=False, **more,
@@ -85,7 +85,7 @@ def bound_prefix(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     prefix = [sys.executable, "-c", _BOUND]
     probe = tmp_path_factory.mktemp("probe") / "closed"
     probe.touch(mode=0)
-    if subprocess.run([*prefix, "/bin/cat", str(probe)], capture_output=True, check=False).returncode == 0:
+    if subprocess.run([*prefix, "/bin/cat", str(probe)], capture_output=True, timeout=60, check=False).returncode == 0:
         pytest.skip("permission bits do not bind here")
     return prefix
 
@@ -96,7 +96,7 @@ def bound(tmp_path: Path, bound_prefix: list[str]) -> Callable[..., Outcome]:
 
     def run(*arguments: Any) -> Outcome:
         command = [*bound_prefix, COMMAND, *map(str, arguments)]
-        done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, timeout=60, check=False)
+        done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, timeout=300, check=False)
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     return run
@@ -115,7 +115,7 @@ def launch(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     yield run
     for process in started:
         process.kill()
-        process.communicate()
+        process.communicate(timeout=60)
 
 
 @pytest.fixture

@@ -15,9 +15,12 @@ from ase.md.verlet import VelocityVerlet
 
 from integrators.ensembles import velocity_verlet
 from integrators.state import State
+from mcegnn.simulation import configuration_from
 from systems.lennard_jones import LennardJones
-from systems.observables import kinetic_energy, pressure
+from systems.observables import kinetic_energy, momentum, pressure, temperature
+from systems.units import METAL
 from trajectories import checkpoint
+from trajectories.analysis.averages import block_error
 from trajectories.h5md import H5MDReader, universe
 from trajectories.rollout import rollout
 
@@ -136,6 +139,64 @@ def test_frozen_atoms_stay(structures: Path, succeed: Run, options: tuple[str, .
             assert not reader.frames("velocity", frame)[low].any()
             np.testing.assert_array_equal(reader.frames("position", frame)[low], start.positions[low])
         assert (reader.frames("position", -1)[~low] != start.positions[~low]).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "n_degrees"),
+    [((), 321), (("--integrator", "nose-hoover"), 321), (("--ensemble", "nvt"), 324), (NPT, 324)],
+)
+def test_velocities_are_drawn_for_the_degrees_that_are_counted(
+    structures: Path, succeed: Run, options: tuple[str, ...], n_degrees: int
+) -> None:
+    """Of many starts, 2 K / kT is a chi squared of as many degrees, and the centre of mass moves where a thermostat will move it."""
+    succeed("rollout", "argon.xyz", *ARGON, *WARM, *options, "--systems", 40, "--steps", 1, "-o", "run.h5md")
+    with H5MDReader("run.h5md") as reader:
+        start, config = reader[0].system, configuration_from(reader.configuration)
+    assert (config.n_degrees, config.about_center) == (n_degrees, n_degrees == 321)
+    found = temperature(start, n_degrees)
+    assert abs(found.mean() / 40.0 - 1) < 5 * np.sqrt(2 / n_degrees / 40)
+    center = (momentum(start) ** 2).sum(-1) / (start.masses.sum() * METAL.boltzmann * 40.0)  # a chi squared of three
+    if n_degrees == 321:
+        np.testing.assert_allclose(center, 0.0, atol=1e-20)
+    else:
+        assert abs(center.mean() - 3) < 5 * np.sqrt(6 / 40)
+
+
+def test_a_file_that_moves_as_a_whole(cases: Path, cli: Run) -> None:
+    """Its temperature is nought, and what becomes of its velocities is said."""
+    beam = str(cases / "drift_only.traj")
+    nve = cli("rollout", beam, *ARGON, "--dt", "5 fs", "--steps", 10, "-o", "nve.h5md")
+    moves = f"the centre of mass of {beam} moves at "
+    assert (nve.code, nve.err.count("\n")) == (0, 1)
+    assert moves in nve.err
+    assert nve.err.endswith("Angstrom/fs, which does not count in the temperature\n")
+    with H5MDReader("nve.h5md") as reader:
+        config = configuration_from(reader.configuration)
+        first, last = reader[0].system, reader[-1].system
+        assert temperature(first) > 10
+        assert temperature(first, config.n_degrees) == pytest.approx(0.0, abs=1e-9)
+        np.testing.assert_allclose(momentum(last), momentum(first), rtol=1e-10, atol=1e-10)
+    held = cli("rollout", beam, *ARGON, *WARM, "--ensemble", "nvt", "--dt", "5 fs", "--steps", 10, "-o", "nvt.h5md")
+    assert held.err.endswith("Angstrom/fs, which counts in the temperature until friction has taken it\n")
+    replicas = cli("rollout", beam, *ARGON, *WARM, "--integrator", "nose-hoover", "--systems", 3, "--steps", 10, "-o", "three.h5md")
+    assert replicas.code == 0
+    assert f"the velocities of {beam} are not used: each of the 3 systems gets its own, drawn from the seed" in replicas.err
+
+
+def test_nose_hoover_leaves_the_centre_of_mass_as_it_is(cases: Path, cli: Run) -> None:
+    """The velocities are the file's to the bit, and the chain holds the temperature of the motion about the centre."""
+    atoms = ase.io.read(cases / "drift_only.traj")
+    heat = np.random.default_rng(0).normal(0.0, np.sqrt(ase.units.kB * 40 * atoms.get_masses())[:, None], (len(atoms), 3))
+    atoms.set_momenta(atoms.get_momenta() + heat)
+    ase.io.write("beam.traj", atoms)
+    outcome = cli("rollout", "beam.traj", *ARGON, *WARM, "--integrator", "nose-hoover", "--dt", "5 fs", "--steps", 4000, "--every", 20)
+    assert outcome.code == 0
+    with H5MDReader("beam.h5md") as reader:
+        start, end = reader[0].system, reader[-1].system
+        np.testing.assert_allclose(start.velocities, atoms.get_velocities(), rtol=1e-15, atol=0)
+        np.testing.assert_allclose(momentum(end), momentum(start), rtol=1e-9, atol=1e-9)
+        kelvin = np.array([temperature(reader[k].system, 321) for k in range(len(reader) // 4, len(reader))])
+    assert abs(kelvin.mean() / 40.0 - 1) < 5 * block_error(kelvin) / 40.0
 
 
 def test_relax_before_the_run(structures: Path, cli: Run) -> None:

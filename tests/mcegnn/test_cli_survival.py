@@ -67,7 +67,7 @@ def test_a_file_that_is_gone(succeed: Run, refuse: Run) -> None:
 def test_two_processes_and_one_file(launch: Run, shell: Run, tmp_path: Path) -> None:
     """The second is refused, whether it resumes, overwrites or reads; the first does not notice."""
     process = launch("rollout", "solar", "--steps", 400000, "--every", 20, "--dt", "0.5 day", "-o", "run.h5md")
-    wait = time.monotonic() + 120
+    wait = time.monotonic() + 300
     while not (tmp_path / "run.h5md").exists():
         assert process.poll() is None
         assert time.monotonic() < wait
@@ -82,7 +82,7 @@ def test_two_processes_and_one_file(launch: Run, shell: Run, tmp_path: Path) -> 
         assert "another" in outcome.err
         assert outcome.err.count("\n") == 1
     process.send_signal(signal.SIGCONT)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=600)
     assert process.returncode == 0, err
     with H5MDReader(tmp_path / "run.h5md") as reader:
         assert len(reader) == 20001
@@ -94,14 +94,15 @@ def test_a_file_that_may_not_grow(tmp_path: Path, most: int) -> None:
     command = str(Path(sys.executable).with_name("mcegnn"))
     arguments = ("rollout", "charged", "--systems", "10", "--steps", "20000", "--every", "10", "-o", "run.h5md", "--quiet")
     done = subprocess.run(
-        [command, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False,
+        [command, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),
     )  # fmt: skip
     assert done.returncode == 1, done
     assert "mcegnn: writing run.h5md failed (File too large); " in done.stderr
     assert done.stderr.endswith("go on with: mcegnn rollout --resume run.h5md\n")
     assert done.stderr.count("\n") == 1
-    resumed = subprocess.run([command, "rollout", "--resume", "run.h5md"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    again = [command, "rollout", "--resume", "run.h5md"]
+    resumed = subprocess.run(again, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     assert resumed.returncode == 0, resumed
     with H5MDReader(tmp_path / "run.h5md") as reader:
         assert len(reader) == 2001
@@ -277,7 +278,7 @@ def test_memory_is_flat(tmp_path: Path) -> None:
     for steps, every in ((200_000, 100), (2_000_000, 1000), (2_000_000, 100)):
         done = subprocess.run(
             [sys.executable, "-c", code, "rollout", "charged", "--systems", "1", "-n", "2", "--steps", str(steps), "--every", str(every),
-             "-o", f"{steps}-{every}.h5md", "--quiet"], cwd=tmp_path, capture_output=True, text=True, check=True,
+             "-o", f"{steps}-{every}.h5md", "--quiet"], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=600,
         )  # fmt: skip
         peaks.append(int(done.stdout.split()[-1]) / 1024)
     assert abs(peaks[1] - peaks[0]) < 5, peaks
@@ -319,7 +320,7 @@ def test_converting_to_a_full_disk(succeed: Run, tmp_path: Path, ending: str) ->
     (tmp_path / f"x.{ending}").write_text("before")
     process = subprocess.run(
         [str(Path(sys.executable).with_name("mcegnn")), "convert", "run.h5md", f"x.{ending}", "--force"], capture_output=True, text=True,
-        check=False, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (40000, 40000)),
+        timeout=300, check=False, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (40000, 40000)),
     )  # fmt: skip
     assert process.returncode == 1, process.stderr
     assert process.stderr.startswith(f"mcegnn: writing x.{ending} failed (")

@@ -50,7 +50,7 @@ def stopped(launch: Run, succeed: Run, folder: Path, kill: int) -> tuple[tuple[A
         process = launch(*options, "-o", "a run.h5md", "--quiet")  # a slow machine would say how far it is
         if flushed(process, folder / "a run.h5md", 2):
             process.send_signal(kill)
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=300)
             return options, process.returncode, out, err
     pytest.fail("every run ended before it could be stopped")
 

@@ -12,7 +12,7 @@ HEAVY = ("torch", "numba", "MDAnalysis", "h5py", "ase", "scipy", "matplotlib", "
 
 
 def run(code: str, *arguments: str) -> str:
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=300, check=True)
     return done.stdout
 
 

@@ -46,7 +46,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     shutil.copytree(REPO, folder / "sources", ignore=shutil.ignore_patterns(*NOT_SOURCES))
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(folder / "sources")]
-    subprocess.run(command, check=True, capture_output=True, text=True)
+    subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
     (built,) = folder.glob("*.whl")
     return built
 
@@ -54,9 +54,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
     environment = tmp_path_factory.mktemp("environment") / "venv"
-    subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
+    subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True, timeout=300)
     pip = [str(environment / "bin" / "pip"), "install", "--quiet", "-c", str(REPO / "constraints.txt"), str(wheel)]
-    done = subprocess.run(pip, capture_output=True, text=True, check=False)
+    done = subprocess.run(pip, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr
     return Installed(environment, wheel)
 
@@ -66,7 +66,7 @@ def run(prefix: list[str], installed: Installed, folder: Path, *arguments: str, 
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "NUMBA", "XDG", "MPL", "VIRTUAL"))}
     done = subprocess.run(
         [*prefix, str(installed.environment / "bin" / "mcegnn"), *arguments], cwd=folder, env={**kept, **variables}, text=True,
-        capture_output=True, timeout=300, check=False,
+        capture_output=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, (arguments, done.stderr)
     assert "Traceback" not in done.stderr
@@ -114,7 +114,7 @@ def test_the_demo_away_from_the_checkout(installed: Installed, tmp_path: Path) -
     assert (summary["n_particles"], summary["time"]) == (11, 3652.5)
     where = subprocess.run(
         [installed.environment / "bin" / "python", "-c", "import mcegnn, systems; print(mcegnn.__file__, systems.__file__)"],
-        cwd=tmp_path, text=True, capture_output=True, check=True, env={"HOME": str(tmp_path)},
+        cwd=tmp_path, text=True, capture_output=True, check=True, env={"HOME": str(tmp_path)}, timeout=300,
     ).stdout.split()  # fmt: skip
     assert all(path.startswith(str(installed.packages)) for path in where)
 
@@ -132,7 +132,7 @@ def closed(installed: Installed) -> Iterator[Installed]:
 
 
 def chmod(folder: Path, mode: str) -> None:
-    subprocess.run(["chmod", "-R", mode, str(folder)], check=True)
+    subprocess.run(["chmod", "-R", mode, str(folder)], check=True, timeout=300)
 
 
 def caches(folder: Path) -> dict[Path, int]:

@@ -139,6 +139,6 @@ def test_a_sum_leaves_no_litter_on_disk(tmp_path: Path) -> None:
     make = "from systems.potentials import *; from systems.kernel import compile_kernel; Sum(Coulomb(), Springs([[0, 1]])).kernel"
     counts = []
     for _ in range(2):
-        subprocess.run([sys.executable, "-c", make], check=True, env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)})
+        subprocess.run([sys.executable, "-c", make], check=True, env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}, timeout=300)
         counts.append(len(list(tmp_path.rglob("*.nbc"))))
     assert counts[0] == counts[1]

@@ -133,6 +133,28 @@ def test_lists_without_end_are_refused() -> None:
         cell_list(box([[-1e308, 0, 0], [1e308, 0, 0]]), 1.0)
 
 
+SIZES = st.sampled_from([5e-324, 1e-320, 1e-300, 1e-160, 1e-30, 1e-3, 1.0, 1e3, 1e30, 1e150, 1e300, 1.7e308])
+
+
+@settings(max_examples=300)
+@given(
+    size=SIZES, side=SIZES, cutoff=SIZES, pbc=st.sampled_from([(False,) * 3, (True,) * 3, (True, False, False)]), seed=st.integers(0, 99)
+)
+def test_numbers_of_any_size_end_in_pairs_or_in_words(size: float, side: float, cutoff: float, pbc: Any, seed: int) -> None:
+    """No list without end, and no search for one: bins, images and room are counted before they are made."""
+    x = np.random.default_rng(seed).uniform(-1, 1, (5, 3)) * size
+    with np.errstate(all="ignore"):
+        system = box(x, np.eye(3) * side, pbc)
+        try:
+            found = cell_list(system, cutoff)
+        except ValueError as error:
+            words = str(error)
+        else:
+            words = "pairs"
+            assert as_set(found) == as_set(neighbor_pairs(system, cutoff))
+    assert any(word in words for word in ("pairs", "cutoff", "cell", "far", "position"))
+
+
 @pytest.mark.parametrize("n", [0, 1, 2])
 def test_few_particles(n: int) -> None:
     x = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])[:n]

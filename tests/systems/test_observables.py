@@ -1,5 +1,6 @@
 """Observables against sums written out, and how they change with the observer."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from ase import Atoms, units
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from systems.observables import angular_momentum, center_of_mass, kinetic_energy, momentum, temperature
+from systems.observables import angular_momentum, center_of_mass, kinetic_energy, momentum, pressure, temperature
 from systems.system import System
 from systems.units import METAL
 
@@ -50,6 +51,29 @@ def test_another_observer(scatter: Any, seed: int) -> None:
     moved = System.create(system.positions + a, velocities=system.velocities, masses=system.masses)
     np.testing.assert_allclose(angular_momentum(moved), angular_momentum(system) + np.cross(a, momentum(system)), rtol=0, atol=10 * CLOSE)
     np.testing.assert_allclose(center_of_mass(moved), center_of_mass(system) + a, rtol=0, atol=CLOSE)
+
+
+@few
+@given(seed=seeds, copies=st.sampled_from([(), (3,)]))
+def test_what_counts_without_the_centre_does_not_see_it_move(scatter: Any, seed: int, copies: tuple[int, ...]) -> None:
+    """Konig: K = K about the centre + P^2 / 2 M. The centre is left out of both the energy and the degrees of freedom, or of neither."""
+    system, stream = scatter(seed, 5, copies), np.random.default_rng(seed)
+    system = replace(system, cell=10.0 * np.eye(3), pbc=(True, True, True))
+    boosted = replace(system, momenta=system.momenta + system.masses[:, None] * stream.normal(size=3))
+    stress = stream.normal(size=(*copies, 3, 3))
+    for measure in (
+        lambda s: kinetic_energy(s, about_center=True), lambda s: temperature(s, 12), lambda s: temperature(s, about_center=True),
+        lambda s: pressure(s, stress, about_center=True),
+    ):  # fmt: skip
+        np.testing.assert_allclose(measure(boosted), measure(system), rtol=0, atol=10 * CLOSE)
+    center = (momentum(boosted) ** 2).sum(-1) / (2 * system.masses.sum())
+    whole, inside = kinetic_energy(boosted), kinetic_energy(boosted, about_center=True)
+    np.testing.assert_allclose(whole, inside + center, rtol=0, atol=10 * CLOSE)
+    np.testing.assert_allclose(temperature(boosted), 2 * whole / 15, rtol=0, atol=10 * CLOSE)
+    np.testing.assert_allclose(temperature(boosted, 12), 2 * inside / 12, rtol=0, atol=10 * CLOSE)
+    np.testing.assert_allclose(temperature(boosted, 12, about_center=False), 2 * whole / 12, rtol=0, atol=10 * CLOSE)
+    trace = np.trace(stress, axis1=-2, axis2=-1)
+    np.testing.assert_allclose(pressure(boosted, stress), (2 * whole / 1000 - trace) / 3, rtol=0, atol=10 * CLOSE)
 
 
 def test_temperature_is_that_of_ase() -> None:

@@ -32,7 +32,7 @@ def run(record: Callable[..., Path], random_state: Callable[..., State]) -> Path
 
 def outcomes(run: Path, copies: list[Path]) -> list[str]:
     """What a child made of each copy; one that dies is a failure, and names the copy."""
-    done = subprocess.run([sys.executable, CHILD, run, *copies], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, CHILD, run, *copies], capture_output=True, text=True, timeout=600, check=False)
     said = [line.split(" ", 1)[1] for line in done.stdout.splitlines()]
     assert done.returncode == 0, (done.returncode, len(said), done.stderr)
     assert len(said) == len(copies)

@@ -1,0 +1,37 @@
+"""Kernels on a processor with fewer instructions than this one: what they say is held by the same oracles there."""
+
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import llvmlite.binding
+import pytest
+
+TESTS = Path(__file__).parents[1]
+# a kernel of each kind: neighbour lists, all pairs, both drivers with noise and moving cells, a learned potential's lanes
+CHOSEN = (
+    "systems/test_neighbors.py::test_a_cutoff_at_a_shell_of_the_lattice",
+    "systems/test_lennard_jones.py::test_ases_numbers",
+    "integrators/test_compiled.py",
+    "integrators/test_listed.py::test_both_interpreters_give_the_same_numbers",
+    "systems/test_message_passing.py::test_torchs_numbers[float64-1e-12-coupled, many]",
+    "systems/test_message_passing.py::test_torchs_numbers[float32-1e-05-slab]",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("processor", "torchs"), [("generic", "default"), ("haswell", "avx2")])
+def test_kernels_are_right_on_another_processor(processor: str, torchs: str, tmp_path: Path) -> None:
+    """SSE2 alone, as on any x86-64, and AVX2 without AVX-512."""
+    own = llvmlite.binding.get_host_cpu_features()
+    if platform.machine().lower() not in ("x86_64", "amd64") or (processor == "haswell" and not (own.get("avx2") and own.get("fma"))):
+        pytest.skip(f"this processor has not the instructions of {processor}")
+    features = {"generic": "", "haswell": "+sse4.2,+avx,+avx2,+fma,+bmi,+bmi2"}[processor]
+    environment = os.environ | {
+        "NUMBA_CPU_NAME": processor, "NUMBA_CPU_FEATURES": features, "ATEN_CPU_CAPABILITY": torchs, "NUMBA_CACHE_DIR": str(tmp_path),
+    }  # fmt: skip
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *(str(TESTS / name) for name in CHOSEN)]
+    done = subprocess.run(command, cwd=TESTS.parent, env=environment, capture_output=True, text=True, timeout=1100, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
