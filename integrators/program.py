@@ -7,6 +7,7 @@ import numpy as np
 
 from integrators.barostats import CellKick, CellKinetic, CellNoise, Piston, Stretch
 from integrators.composition import Scheme
+from integrators.encounters import Halved
 from integrators.flows import Drift, Kick
 from integrators.kepler import DemocraticHeliocentric, InCoordinates, Jump, KeplerDrift
 from integrators.relativity import SWEEPS, PostNewtonian
@@ -23,7 +24,8 @@ class Program:
     """A scheme table as arrays: operation codes, fractions of the time step, and what the operations need.
 
     ``kick`` acts in the kicks, but on none of the particles ``still``; ``stopped`` lose their momenta to the noise. ``full`` is what
-    frames are evaluated with. ``listed`` says that potentials have neighbour lists in place of a kernel for all pairs.
+    frames are evaluated with. ``listed`` says that potentials have neighbour lists in place of a kernel for all pairs. ``halved`` is
+    the flow, where its steps may be halved.
     """
 
     flows: tuple[Flow, ...]
@@ -36,6 +38,12 @@ class Program:
     stopped: np.ndarray
     chart: DemocraticHeliocentric | None
     listed: bool
+    halved: Halved | None = None
+
+    @property
+    def limits(self) -> np.ndarray:
+        """What decides which steps are halved; empty where none are."""
+        return np.zeros(0) if self.halved is None else self.halved.limits
 
     @property
     def draws(self) -> int:
@@ -81,7 +89,8 @@ class Program:
 def compile_flow(flow: Flow) -> Program | None:
     """The flow as a program, or None where some piece of it, or its potential, has no compiled form."""
     chart = flow.chart if isinstance(flow, InCoordinates) else None
-    scheme = flow.flow if isinstance(flow, InCoordinates) else flow
+    halved = flow if isinstance(flow, Halved) else None
+    scheme = flow.flow if isinstance(flow, InCoordinates) else flow.scheme if isinstance(flow, Halved) else flow
     if not isinstance(scheme, Scheme):
         return None
     pieces = [piece for piece, _ in scheme.table]
@@ -97,7 +106,7 @@ def compile_flow(flow: Flow) -> Program | None:
     whole = full.potential if isinstance(full, Frozen) else full
     listed = _has_list(kick) and _has_list(whole) and not any(isinstance(piece, _ALL_PAIRS) for piece in pieces)
     kernels = _has_kernel(kick) and _has_kernel(whole) and not any(isinstance(piece, _MOVING_CELL) for piece in pieces)
-    if not (listed or kernels):
+    if not (listed or kernels) or (listed and halved is not None):
         return None
     # the drivers have room for one star, one relativity, one chain, one moving cell, one set of particles that are stopped
     stars = {p.star for p in pieces if isinstance(p, Jump | KeplerDrift | PostNewtonian)} or {-1}
@@ -112,7 +121,7 @@ def compile_flow(flow: Flow) -> Program | None:
     star, kepler, (constant, c) = stars.pop(), conics.pop(), relativity.pop()
     fractions = np.array([fraction for _, fraction in scheme.table])
     constants = np.array([star, kepler, constant, c**2, SWEEPS])
-    return Program(tuple(pieces), np.array(codes), fractions, constants, kick, full, still, stopped, chart, listed)
+    return Program(tuple(pieces), np.array(codes), fractions, constants, kick, full, still, stopped, chart, listed, halved)
 
 
 _ALL_PAIRS = (Jump, KeplerDrift, PostNewtonian)

@@ -154,7 +154,8 @@ def _shifts_up_to(*far: int) -> np.ndarray:
 def _bins(lengths: np.ndarray, cutoff: float, n: int, pbc: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Bins along each direction, and how many of them a particle's neighbours can lie away."""
     finest = np.array([1.0, 1.0, _ALONG])
-    n_bins = np.maximum(1.0, np.floor(lengths * finest / (cutoff * (1.0 + 1e-9))))
+    # at most so many that halving them comes to an end, also where lengths over the cutoff overflow
+    n_bins = np.clip(np.floor(lengths * finest / (cutoff * (1.0 + 1e-9))), 1.0, 2.0**60)
     # not many more bins than particles: a few particles may be in a very large box
     while n_bins.prod() > 8 * n + 64:
         n_bins = np.maximum(1.0, np.floor(n_bins / 2))
