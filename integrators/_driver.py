@@ -8,9 +8,10 @@ from numba import float64, int64, uint64
 from integrators._encounters import strained
 from integrators._heat import chain, noise
 from integrators._kepler import kepler_coefficients
+from integrators._relativity import einstein_infeld_hoffmann
 from systems.kernel import KERNEL, inlined, jit
 
-DRIFT, KICK, JUMP, KEPLER, POST_NEWTONIAN, POST_NEWTONIAN_HELIOCENTRIC, NOISE, CHAIN = range(8)
+DRIFT, KICK, JUMP, KEPLER, POST_NEWTONIAN, POST_NEWTONIAN_HELIOCENTRIC, NOISE, CHAIN, RELATIVITY_OF_ALL = range(9)
 
 
 @inlined
@@ -113,7 +114,7 @@ def run(
     star, mu, gm, c2, sweeps = int(constants[0]), constants[1], constants[2], constants[3], int(constants[4])
     n = positions.shape[1]
     # flat rooms, longer than 3 n: loops over a multiple of sixteen numbers vectorise without a remainder
-    size, spare = -(-3 * n // 16) * 16, np.empty((3, n))
+    size, spare, room = -(-3 * n // 16) * 16, np.empty((3, n)), np.empty((13, n))
     x1, p1, f1, i1 = np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size)
     x, p, forces, inverse = matrix(x1, n), matrix(p1, n), matrix(f1, n), matrix(i1, n)
     inverse[:] = 1.0 / masses
@@ -164,6 +165,9 @@ def run(
                         continue
                     elif operation == CHAIN:
                         chain(p, masses, settings[k], h, time + (step + taken) * dt, memory[s])
+                        continue
+                    elif operation == RELATIVITY_OF_ALL:
+                        einstein_infeld_hoffmann(x, p, masses, constants[5], c2, sweeps, room, h)
                         continue
                     else:
                         post_newtonian(x, p, spare, masses, star, gm, c2, sweeps, operation == POST_NEWTONIAN_HELIOCENTRIC, h)
