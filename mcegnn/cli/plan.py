@@ -174,6 +174,7 @@ def _solar(integrator: str, times: Times, options: Mapping[str, Any]) -> tuple[C
     config = SolarRun(
         integrator=integrator, dt=dt, n_steps=n_steps, every=every, epoch=epoch, relativity=bool(options.get("relativity")),
         oblate=options.get("j2", True) is not False, bodies=bodies.bodies, n_particles=len(bodies.bodies),
+        encounters=given_dt is None and integrator == SolarRun.usual_integrator and "model" not in options,
     )  # fmt: skip
     return config, warnings
 

@@ -157,10 +157,11 @@ def last_jpl_rows(reader: Any) -> list[tuple[str, ...]]:
     """The same in one row, at the end of a run; none where it is no solar one, and saying so where DE440 is missing."""
     import numpy as np
 
+    from systems.ephemeris import NAMES
     from trajectories.forecast import distance_to_jpl
 
     configuration = reader.configuration
-    if configuration.get("system") != "solar":
+    if configuration.get("system") != "solar" or not set(NAMES) & set(reader.names):
         return []
     parents = [body["parent"] for body in configuration["bodies"]]
     try:
