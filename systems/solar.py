@@ -99,21 +99,7 @@ class SolarSystem:
 
     @cached_property
     def _tightest(self) -> tuple[np.ndarray, np.ndarray]:
-        """Of each body the period of its tightest orbit about a body that is not lighter, [n], and which that is, -1 for none."""
-        x, v, m = self.system.positions, self.system.velocities, self.system.masses
-        order = np.argsort(-m, kind="stable")  # of two equal ones the first is the heavier
-        periods, centers = np.full(len(m), math.inf), np.full(len(m), -1)
-        for rank, k in enumerate(order):
-            heavier = order[:rank]
-            mu = ASTRONOMICAL.gravitation * (m[k] + m[heavier])
-            r, speed2 = np.linalg.norm(x[k] - x[heavier], axis=1), ((v[k] - v[heavier]) ** 2).sum(1)
-            inverse_axis = 2.0 / r - speed2 / mu
-            if (bound := inverse_axis > 0).any():
-                found = np.full(rank, math.inf)
-                found[bound] = 2 * math.pi / np.sqrt(mu[bound] * inverse_axis[bound] ** 3)
-                nearest = int(found.argmin())
-                periods[k], centers[k] = found[nearest], heavier[nearest]
-        return periods, centers
+        return tightest_orbits(self.system)
 
     @property
     def periods(self) -> np.ndarray:
@@ -136,6 +122,24 @@ class SolarSystem:
         """A twentieth of the shortest orbital period, in days, and the body that has it."""
         k = int(np.argmin(self.periods))
         return float(self.periods[k]) / 20, self.names[k]
+
+
+def tightest_orbits(system: System) -> tuple[np.ndarray, np.ndarray]:
+    """Of each body the osculating period of its tightest orbit about one that is not lighter, [n], and which one that is, -1 for none."""
+    x, v, m = system.positions, system.velocities, system.masses
+    order = np.argsort(-m, kind="stable")  # of two equal ones the first is the heavier
+    periods, centers = np.full(len(m), math.inf), np.full(len(m), -1)
+    for rank, k in enumerate(order):
+        heavier = order[:rank]
+        mu = system.units.gravitation * (m[k] + m[heavier])
+        r, speed2 = np.linalg.norm(x[k] - x[heavier], axis=1), ((v[k] - v[heavier]) ** 2).sum(1)
+        inverse_axis = 2.0 / r - speed2 / mu
+        if (bound := inverse_axis > 0).any():
+            found = np.full(rank, math.inf)
+            found[bound] = 2 * math.pi / np.sqrt(mu[bound] * inverse_axis[bound] ** 3)
+            nearest = int(found.argmin())
+            periods[k], centers[k] = found[nearest], heavier[nearest]
+    return periods, centers
 
 
 def read_bodies(path: str | Path, epoch: float = J2000) -> SolarSystem:
