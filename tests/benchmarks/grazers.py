@@ -94,6 +94,6 @@ def converged(solar: SolarSystem, days: float = YEAR) -> tuple[np.ndarray, float
 
 def write(solar: SolarSystem, path: Path) -> Path:
     """A bodies file of every digit."""
-    rows = [[b.name, b.parent, *map(repr, (b.gm, *b.position, *b.velocity)), "", "", "", ""] for b in solar.bodies]
+    rows = [[b.name, b.parent, *(repr(float(c)) for c in (b.gm, *b.position, *b.velocity)), "", "", "", ""] for b in solar.bodies]
     path.write_text("\n".join(",".join(row) for row in ([*COLUMNS], *rows)) + "\n")
     return path

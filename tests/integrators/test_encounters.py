@@ -131,10 +131,8 @@ def test_a_fall_into_the_middle_comes_to_an_end() -> None:
 @given(seed=st.integers(0, 10**6), spread=st.floats(-3, 1), speed=st.floats(-4, 0), h=st.sampled_from([0.5, -0.5, 1e-3, 30.0]))
 def test_the_compiled_criterion_is_the_other(seed: int, spread: float, speed: float, h: float) -> None:
     stream = np.random.default_rng(seed)
-    system = System.create(
-        10**spread * stream.normal(size=(4, 3)), velocities=10**speed * stream.normal(size=(4, 3)), masses=10.0 ** stream.uniform(-30, 0, 4),
-        units=ASTRONOMICAL,
-    )  # fmt: skip
+    x, v = 10**spread * stream.normal(size=(4, 3)), 10**speed * stream.normal(size=(4, 3))
+    system = System.create(x, velocities=v, masses=10.0 ** stream.uniform(-30, 0, 4), units=ASTRONOMICAL)
     most = strain(system, G, h).max()
     x, p = (np.ascontiguousarray(a.T) for a in (system.positions, system.momenta))
     if abs(most - 1.0) > 1e-9:
