@@ -5,11 +5,13 @@ import math
 import numpy as np
 from numba import float64, int64, uint64
 
+from integrators._encounters import strained
 from integrators._heat import chain, noise
 from integrators._kepler import kepler_coefficients
+from integrators._relativity import einstein_infeld_hoffmann
 from systems.kernel import KERNEL, inlined, jit
 
-DRIFT, KICK, JUMP, KEPLER, POST_NEWTONIAN, POST_NEWTONIAN_HELIOCENTRIC, NOISE, CHAIN = range(8)
+DRIFT, KICK, JUMP, KEPLER, POST_NEWTONIAN, POST_NEWTONIAN_HELIOCENTRIC, NOISE, CHAIN, RELATIVITY_OF_ALL = range(9)
 
 
 @inlined
@@ -99,22 +101,24 @@ def post_newtonian(x, p, start, masses, star, mu, c2, sweeps, heliocentric, h):
 
 @jit
 def run(
-    first, last, positions, momenta, masses, charges, kernel, parameters, still, stopped, operations, durations, constants, settings, dt,
-    time, seed, memory, step, draws, n_steps, until, every, frames,
+    first, last, positions, momenta, masses, charges, kernel, parameters, still, stopped, operations, durations, constants, settings,
+    limits, halvings, dt, time, seed, memory, step, draws, n_steps, until, every, frames,
 ):  # fmt: skip
     """Advance systems first ... last - 1 by ``n_steps`` in place; after ``until`` steps and then every ``every`` a frame is kept.
 
     positions, momenta [n_systems, n, 3]; frames [2, n_frames, n_systems, n, 3] of positions and momenta. ``still`` and ``stopped`` are
     numbers of particles that feel no force and get no momentum from noise; settings [n_operations, SETTINGS]; ``time`` is that of step 0,
-    ``step`` the one begun with, ``draws`` the random draws made before it; memory [n_systems, 2, length] is the thermostats'.
+    ``step`` the one begun with, ``draws`` the random draws made before it; memory [n_systems, 2, length] is the thermostats'. ``limits``
+    are those of `integrators.encounters.Halved`, none where steps are never halved; halvings [n_systems] grow by the steps that were.
     """
     star, mu, gm, c2, sweeps = int(constants[0]), constants[1], constants[2], constants[3], int(constants[4])
     n = positions.shape[1]
     # flat rooms, longer than 3 n: loops over a multiple of sixteen numbers vectorise without a remainder
-    size, spare = -(-3 * n // 16) * 16, np.empty((3, n))
+    size, spare, room = -(-3 * n // 16) * 16, np.empty((3, n)), np.empty((13, n))
     x1, p1, f1, i1 = np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size)
     x, p, forces, inverse = matrix(x1, n), matrix(p1, n), matrix(f1, n), matrix(i1, n)
     inverse[:] = 1.0 / masses
+    halving = len(limits) > 0
     for s in range(first, last):
         charge = charges[s]
         for a in range(3):
@@ -122,37 +126,53 @@ def run(
                 x[a, i], p[a, i] = positions[s, i, a], momenta[s, i, a]
         fresh, frame, left, draw = False, 0, until, draws
         for taken in range(n_steps):
-            for k in range(len(operations)):
-                operation, h = operations[k], durations[k]
-                if operation == KICK:
-                    if not fresh:
+            at, whole, scale = 0, 1, 1.0
+            if halving and strained(x, p, masses, limits[2], limits[3], limits[4], dt, limits[0], limits[1]):
+                whole = int(limits[5])
+                halvings[s] += 1
+            while at < whole:  # at grows by one at least
+                part = 1
+                if whole > 1:
+                    part = min(at & -at if at else whole, whole >> 1)
+                    scale = part / whole
+                    while part > 1 and strained(x, p, masses, limits[2], limits[3], limits[4], scale * dt, limits[1], limits[1]):
+                        part >>= 1
+                        scale *= 0.5
+                at += part
+                for k in range(len(operations)):
+                    operation, h = operations[k], scale * durations[k]
+                    if operation == KICK:
+                        if not fresh:
+                            for i in range(size):
+                                f1[i] = 0.0
+                            kernel(x, masses, charge, parameters, forces)
+                            fresh = True
+                            for i in still:
+                                forces[0, i] = forces[1, i] = forces[2, i] = 0.0
                         for i in range(size):
-                            f1[i] = 0.0
-                        kernel(x, masses, charge, parameters, forces)
-                        fresh = True
-                        for i in still:
-                            forces[0, i] = forces[1, i] = forces[2, i] = 0.0
-                    for i in range(size):
-                        p1[i] += h * f1[i]
-                    continue
-                if operation == DRIFT:
-                    for i in range(size):
-                        x1[i] += h * i1[i] * p1[i]
-                elif operation == KEPLER:
-                    kepler(x, p, masses, star, mu, h)
-                elif operation == JUMP:
-                    jump(x, p, masses, star, h)
-                elif operation == NOISE:
-                    noise(p, masses, settings[k], h, time + (step + taken) * dt, seed, draw, s, stopped)
-                    draw += 1
-                    continue
-                elif operation == CHAIN:
-                    chain(p, masses, settings[k], h, time + (step + taken) * dt, memory[s])
-                    continue
-                else:
-                    post_newtonian(x, p, spare, masses, star, gm, c2, sweeps, operation == POST_NEWTONIAN_HELIOCENTRIC, h)
-                    continue
-                fresh = False
+                            p1[i] += h * f1[i]
+                        continue
+                    if operation == DRIFT:
+                        for i in range(size):
+                            x1[i] += h * i1[i] * p1[i]
+                    elif operation == KEPLER:
+                        kepler(x, p, masses, star, mu, h)
+                    elif operation == JUMP:
+                        jump(x, p, masses, star, h)
+                    elif operation == NOISE:
+                        noise(p, masses, settings[k], h, time + (step + taken) * dt, seed, draw, s, stopped)
+                        draw += 1
+                        continue
+                    elif operation == CHAIN:
+                        chain(p, masses, settings[k], h, time + (step + taken) * dt, memory[s])
+                        continue
+                    elif operation == RELATIVITY_OF_ALL:
+                        einstein_infeld_hoffmann(x, p, masses, constants[5], c2, sweeps, room, h)
+                        continue
+                    else:
+                        post_newtonian(x, p, spare, masses, star, gm, c2, sweeps, operation == POST_NEWTONIAN_HELIOCENTRIC, h)
+                        continue
+                    fresh = False
             left -= 1
             if left == 0:
                 for a in range(3):
@@ -166,6 +186,6 @@ def run(
 
 RUN = (
     int64, int64, float64[:, :, ::1], float64[:, :, ::1], float64[::1], float64[:, ::1], KERNEL, float64[::1], int64[::1], int64[::1],
-    int64[::1], float64[::1], float64[::1], float64[:, ::1], float64, float64, uint64, float64[:, :, ::1], int64, int64, int64, int64,
-    int64, float64[:, :, :, :, ::1],
+    int64[::1], float64[::1], float64[::1], float64[:, ::1], float64[::1], int64[::1], float64, float64, uint64, float64[:, :, ::1],
+    int64, int64, int64, int64, int64, float64[:, :, :, :, ::1],
 )  # fmt: skip

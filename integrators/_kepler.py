@@ -5,13 +5,14 @@ import math
 from systems.kernel import inlined
 
 TURN = 2.0 * math.pi
+HALVINGS, DOUBLINGS = 520, 2200  # at most, as in `integrators.kepler`
 
 
 @inlined
 def stumpff(z):
     """c0 ... c3 of z: a series for small arguments, quadrupling of the argument for others."""
     halvings = 0
-    while abs(z) > 0.2 and halvings < 300:
+    while abs(z) > 0.2 and halvings < HALVINGS:
         z *= 0.25
         halvings += 1
     c2 = 1.0 / 2.0 - z * (1.0 / 24.0 - z * (1.0 / 720.0 - z * (1.0 / 40320.0 - z * (1.0 / 3628800.0 - z * (
@@ -44,7 +45,11 @@ def bracketed(r0, eta, zeta, beta, t):
     if beta > 0.0:
         high = TURN / math.sqrt(beta)  # t is at most half a period, so the anomaly changes by less than a turn
     else:
-        while kepler_equation(high, r0, eta, zeta, beta)[0] < t:
+        if high == 0.0:  # so short a time, or so far away, that the anomaly's change underflows: nothing moves
+            return 0.0
+        for _ in range(DOUBLINGS):
+            if not kepler_equation(high, r0, eta, zeta, beta)[0] < t:
+                break
             low, high = high, 2.0 * high
     X, last = 0.5 * (low + high), high - low
     for _ in range(200):

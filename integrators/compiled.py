@@ -79,10 +79,11 @@ class _Pool:
         charges = np.broadcast_to(inside.charges, inside.positions.shape[:-1]).reshape(-1, n)
         constants = program.constants.copy()
         constants[1:3] *= inside.masses[int(constants[0])]  # GM of the star
+        self._halvings = np.zeros(len(charges), np.int64)
         self._arguments = (
             plain(inside.masses), plain(charges), compile_kernel(program.kick.kernel), plain(program.kick.parameters(inside)),
-            program.still, program.stopped, program.operations, program.fractions * dt, constants, program.settings(inside), dt,
-            state.origin or 0.0,
+            program.still, program.stopped, program.operations, program.fractions * dt, constants, program.settings(inside),
+            program.limits, self._halvings, dt, state.origin or 0.0,
         )  # fmt: skip
         self._program, self._state = program, state
         self._random = numbers_of(state, "a thermostat") if program.draws else Random()
@@ -102,6 +103,9 @@ class _Pool:
             share(0)
         else:
             list(self._workers.map(share, range(len(self._bounds) - 1)))
+        if self._program.halved is not None:
+            self._program.halved.halvings[0] += self._halvings.sum()
+            self._halvings[:] = 0
 
     def remembered(self, here: State, done: int) -> State:
         """A state of some steps later with what the flows remember; what others remember stays as it was."""

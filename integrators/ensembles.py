@@ -11,14 +11,14 @@ from integrators.barostats import CellKick, CellKinetic, CellNoise, Piston, Stre
 from integrators.composition import Composition, Scheme, Sequential, Strang
 from integrators.flows import Drift, Kick
 from integrators.kepler import DemocraticHeliocentric, InCoordinates, Jump, KeplerDrift
-from integrators.relativity import PostNewtonian
+from integrators.relativity import EinsteinInfeldHoffmann, PostNewtonian
 from integrators.state import Flow
 from integrators.thermostats import NoseHooverChain, OrnsteinUhlenbeck, Ramp
 from integrators.weights import WEIGHTS
 from systems.potentials import Frozen, Gravity
 from systems.system import Potential
 
-Relativity = PostNewtonian | None
+Relativity = PostNewtonian | EinsteinInfeldHoffmann | None
 
 
 def _innermost(relativity: Relativity) -> tuple[Flow, ...]:
@@ -106,6 +106,8 @@ def wisdom_holman(gravity: Potential, *, star: int = 0, relativity: Relativity =
         raise ValueError("wisdom-holman takes point masses without softening or J2; use yoshida-8, or leave J2 out (--no-j2)")
     if gravity.omit is not None:
         raise ValueError("wisdom-holman takes the gravity of all pairs; it leaves out the star's itself")
+    if isinstance(relativity, EinsteinInfeldHoffmann):
+        raise ValueError("wisdom-holman holds the relativity of its star alone; take yoshida-8 where other masses are not small")
     if relativity is not None and relativity.star != star:
         raise ValueError(f"wisdom-holman about body {star} cannot hold the relativity of another star (body {relativity.star})")
     inside = () if relativity is None else (replace(relativity, heliocentric=True),)

@@ -12,6 +12,9 @@ from integrators.state import Coordinates, Flow, State
 from systems.arrays import Array, mask, namespace
 from systems.system import Potential, System
 
+HALVINGS = 520  # of an argument's exponent, four at a time: beyond the largest number
+DOUBLINGS = 2200  # of a bracket: from the smallest number to beyond the largest
+
 
 @dataclass(frozen=True)
 class DemocraticHeliocentric:
@@ -106,9 +109,13 @@ class KeplerDrift:
 
 
 def stumpff(z: Array) -> tuple[Array, Array, Array, Array]:
-    """Stumpff functions c0 ... c3 of z; c_k(z) = sum_j (-z)^j / (k + 2 j)!."""
-    halvings = 0
-    while abs(z).max() > 0.5:
+    """Stumpff functions c0 ... c3 of z, NaN where it is not finite; c_k(z) = sum_j (-z)^j / (k + 2 j)!."""
+    xp = namespace(z)
+    finite, halvings = abs(z) < np.inf, 0
+    z = xp.where(finite, z, xp.zeros_like(z))
+    for _ in range(HALVINGS):
+        if not abs(z).max() > 0.5:
+            break
         z, halvings = z / 4.0, halvings + 1
     c2, c3 = 0.0 * z, 0.0 * z
     for j in range(9, -1, -1):
@@ -117,6 +124,7 @@ def stumpff(z: Array) -> tuple[Array, Array, Array, Array]:
     c0, c1 = 1.0 - z * c2, 1.0 - z * c3
     for _ in range(halvings):
         c0, c1, c2, c3 = 2.0 * c0 * c0 - 1.0, c0 * c1, 0.5 * c1 * c1, 0.25 * (c2 + c0 * c3)
+    c0, c1, c2, c3 = (xp.where(finite, c, xp.full_like(c, np.nan)) for c in (c0, c1, c2, c3))
     return c0, c1, c2, c3
 
 
@@ -144,10 +152,13 @@ def kepler_coefficients(q: Array, v: Array, mu: Array, dt: float) -> tuple[Array
 
     # t is at most half a period, so a bound body's anomaly changes by less than a turn
     low, high = 0.0 * t, xp.where(bound, 2.0 * np.pi * unit**-0.5, abs(t) / r0)
-    while bool((short := equation(high)[0] < abs(t)).any()):
+    still = high == 0.0  # so short a time, or so far away, that the anomaly's change underflows: nothing moves
+    for _ in range(DOUBLINGS):
+        if not bool((short := (equation(high)[0] < abs(t)) & ~still).any()):
+            break
         low, high = xp.where(short, high, low), xp.where(short, 2.0 * high, high)
     X = xp.where(abs(t) / r0 < high, abs(t) / r0, 0.5 * (low + high))
-    last, done = high - low, t == 0
+    last, done = high - low, (t == 0) | still
     for _ in range(200):
         value, slope = equation(X)
         below = value <= abs(t)  # what has overflown is above

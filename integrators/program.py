@@ -7,9 +7,10 @@ import numpy as np
 
 from integrators.barostats import CellKick, CellKinetic, CellNoise, Piston, Stretch
 from integrators.composition import Scheme
+from integrators.encounters import Halved
 from integrators.flows import Drift, Kick
 from integrators.kepler import DemocraticHeliocentric, InCoordinates, Jump, KeplerDrift
-from integrators.relativity import SWEEPS, PostNewtonian
+from integrators.relativity import SWEEPS, EinsteinInfeldHoffmann, PostNewtonian
 from integrators.state import Flow, State
 from integrators.thermostats import NoseHooverChain, OrnsteinUhlenbeck, Ramp
 from systems.potentials import Frozen
@@ -23,19 +24,26 @@ class Program:
     """A scheme table as arrays: operation codes, fractions of the time step, and what the operations need.
 
     ``kick`` acts in the kicks, but on none of the particles ``still``; ``stopped`` lose their momenta to the noise. ``full`` is what
-    frames are evaluated with. ``listed`` says that potentials have neighbour lists in place of a kernel for all pairs.
+    frames are evaluated with. ``listed`` says that potentials have neighbour lists in place of a kernel for all pairs. ``halved`` is
+    the flow, where its steps may be halved.
     """
 
     flows: tuple[Flow, ...]
     operations: np.ndarray
     fractions: np.ndarray
-    constants: np.ndarray  # star, G of the conics, G and squared speed of light of relativity, sweeps
+    constants: np.ndarray  # star, G of the conics, GM and squared speed of light of relativity, sweeps, G of relativity
     kick: Any
     full: Any
     still: np.ndarray
     stopped: np.ndarray
     chart: DemocraticHeliocentric | None
     listed: bool
+    halved: Halved | None = None
+
+    @property
+    def limits(self) -> np.ndarray:
+        """What decides which steps are halved; empty where none are."""
+        return np.zeros(0) if self.halved is None else self.halved.limits
 
     @property
     def draws(self) -> int:
@@ -81,7 +89,8 @@ class Program:
 def compile_flow(flow: Flow) -> Program | None:
     """The flow as a program, or None where some piece of it, or its potential, has no compiled form."""
     chart = flow.chart if isinstance(flow, InCoordinates) else None
-    scheme = flow.flow if isinstance(flow, InCoordinates) else flow
+    halved = flow if isinstance(flow, Halved) else None
+    scheme = flow.flow if isinstance(flow, InCoordinates) else flow.scheme if isinstance(flow, Halved) else flow
     if not isinstance(scheme, Scheme):
         return None
     pieces = [piece for piece, _ in scheme.table]
@@ -97,12 +106,12 @@ def compile_flow(flow: Flow) -> Program | None:
     whole = full.potential if isinstance(full, Frozen) else full
     listed = _has_list(kick) and _has_list(whole) and not any(isinstance(piece, _ALL_PAIRS) for piece in pieces)
     kernels = _has_kernel(kick) and _has_kernel(whole) and not any(isinstance(piece, _MOVING_CELL) for piece in pieces)
-    if not (listed or kernels):
+    if not (listed or kernels) or (listed and halved is not None):
         return None
     # the drivers have room for one star, one relativity, one chain, one moving cell, one set of particles that are stopped
     stars = {p.star for p in pieces if isinstance(p, Jump | KeplerDrift | PostNewtonian)} or {-1}
     conics = {p.constant for p in pieces if isinstance(p, KeplerDrift)} or {0.0}
-    relativity = {(p.constant, p.speed_of_light) for p in pieces if isinstance(p, PostNewtonian)} or {(0.0, 1.0)}
+    relativity = {(p.constant, p.speed_of_light) for p in pieces if isinstance(p, _RELATIVITY)} or {(0.0, 1.0)}
     chains = {id(p) for p in pieces if isinstance(p, NoseHooverChain)}
     frozen = {id(p.frozen): p.frozen for p in pieces if isinstance(p, OrnsteinUhlenbeck)} or {0: None}
     if max(len(stars), len(conics), len(relativity), len(chains), len(frozen)) > 1:
@@ -111,11 +120,12 @@ def compile_flow(flow: Flow) -> Program | None:
     stopped = np.zeros(0, np.int64) if held is None else np.flatnonzero(held)
     star, kepler, (constant, c) = stars.pop(), conics.pop(), relativity.pop()
     fractions = np.array([fraction for _, fraction in scheme.table])
-    constants = np.array([star, kepler, constant, c**2, SWEEPS])
-    return Program(tuple(pieces), np.array(codes), fractions, constants, kick, full, still, stopped, chart, listed)
+    constants = np.array([star, kepler, constant, c**2, SWEEPS, constant])
+    return Program(tuple(pieces), np.array(codes), fractions, constants, kick, full, still, stopped, chart, listed, halved)
 
 
-_ALL_PAIRS = (Jump, KeplerDrift, PostNewtonian)
+_RELATIVITY = (PostNewtonian, EinsteinInfeldHoffmann)
+_ALL_PAIRS = (Jump, KeplerDrift, *_RELATIVITY)
 _MOVING_CELL = (CellKick, CellKinetic, Stretch, CellNoise)
 
 
@@ -135,6 +145,7 @@ def _code(piece: Flow) -> int | None:
         return d.POST_NEWTONIAN_HELIOCENTRIC if piece.heliocentric else d.POST_NEWTONIAN
     codes: dict[type, int] = {
         Drift: d.DRIFT, Kick: d.KICK, Jump: d.JUMP, KeplerDrift: d.KEPLER, OrnsteinUhlenbeck: d.NOISE, NoseHooverChain: d.CHAIN,
+        EinsteinInfeldHoffmann: d.RELATIVITY_OF_ALL,
         CellKick: m.CELL_KICK, CellKinetic: m.CELL_KINETIC, Stretch: m.STRETCH, CellNoise: m.CELL_NOISE,
     }  # fmt: skip
     return codes.get(type(piece))

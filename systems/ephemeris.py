@@ -29,6 +29,7 @@ _BODIES = {
     "Neptune": ("Sun", ((0, 8),), "GM8"),
     "Pluto": ("Sun", ((0, 9),), "GM9"),
 }
+GREGORIAN = 2299160.5  #: Julian day on which the Gregorian calendar began, 1582-10-15; dates before are read as if it had held
 #: The bodies that DE440 has.
 NAMES = tuple(_BODIES)
 _HOW = "the extra 'ephemeris' is not installed; install it with: pip install 'mcegnn[ephemeris]'"
@@ -89,7 +90,10 @@ def solar_system(epoch: float = J2000) -> SolarSystem:
 
 
 def julian_day(date: str) -> float:
-    """The Julian day of an ISO date and time such as 2000-01-01T12:00, or of "JD 2451545.0", all TDB; ValueError where it is neither."""
+    """The Julian day of an ISO date and time such as 2000-01-01T12:00, or of "JD 2451545.0", all TDB.
+
+    Dates are Gregorian, those before 1582-10-15 too. ValueError where it is neither.
+    """
     if match := re.fullmatch(r"JD\s*(\d{7}(?:\.\d*)?)", date.strip(), re.IGNORECASE):
         return float(match[1])
     try:
@@ -103,10 +107,11 @@ def julian_day(date: str) -> float:
 
 
 def _date(day: float) -> str:
-    """The date where the calendar of Python has one, else the Julian day."""
+    """The date where the calendar of Python has one, and which calendar that is before the Gregorian one began; else the Julian day."""
     if not 1721426.0 <= day <= 5373484.0:
         return f"Julian day {day}"
-    return (datetime(2000, 1, 1, 12) + timedelta(days=day - J2000)).date().isoformat()
+    date = (datetime(2000, 1, 1, 12) + timedelta(days=day - J2000)).date().isoformat()
+    return f"{date} (proleptic Gregorian)" if day < GREGORIAN else date
 
 
 def write_table() -> None:

@@ -25,6 +25,7 @@ COLUMNS = (
     "pole_dec_deg",
 )  # fmt: skip
 J2000 = 2451545.0  #: Julian day (TDB)
+TEST_MASS = 1e-40  #: of a body without GM, over the heaviest's
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +56,8 @@ class SolarSystem:
                 near = difflib.get_close_matches(name, self.names, 1, cutoff=0.0)[0]
                 raise ValueError(f"there is no body {name!r}; did you mean {near}?")
         left = tuple(body for body in self.bodies if body.name not in names)
-        if not left:
-            raise ValueError("nothing is left when all bodies are left out")
+        if not any(body.gm for body in left):
+            raise ValueError("nothing that has a mass is left when these bodies are left out")
         return replace(self, bodies=left)
 
     @cached_property
@@ -66,10 +67,12 @@ class SolarSystem:
 
     @cached_property
     def system(self) -> System:
-        """Positions and momenta in au, day and solar masses."""
+        """Positions and momenta in au, day and solar masses; a body without GM has `TEST_MASS` of the heaviest's."""
         x = np.array([body.position for body in self.bodies]) * ASTRONOMICAL.convert(1.0, "km")
         v = np.array([body.velocity for body in self.bodies]) * ASTRONOMICAL.convert(1.0, "km/s")
         masses = np.array([body.gm for body in self.bodies]) / GM_SUN
+        # a test particle has a mass that is lost in the rounding of anything it is added to, so that momenta are momenta
+        masses[masses == 0.0] = TEST_MASS * masses.max()
         return System.create(x, velocities=v, masses=masses, units=ASTRONOMICAL)
 
     def gravity(self, *, oblate: bool = True) -> Gravity:
@@ -89,24 +92,30 @@ class SolarSystem:
         return int(np.argmax([body.gm for body in self.bodies]))
 
     @cached_property
+    def is_binary(self) -> bool:
+        """Whether a second mass is more than a hundredth of the greatest, so that relativity is not of one body alone."""
+        gm = sorted(body.gm for body in self.bodies)
+        return len(gm) > 1 and gm[-2] > 0.01 * gm[-1]
+
+    @cached_property
+    def _tightest(self) -> tuple[np.ndarray, np.ndarray]:
+        return tightest_orbits(self.system)
+
+    @property
     def periods(self) -> np.ndarray:
-        """Osculating orbital period of each body about its parent in days, [n]; infinite where there is none or it is unbound."""
-        index = {name: k for k, name in enumerate(self.names)}
-        x, v = self.system.positions, self.system.velocities
-        periods = np.full(len(self.bodies), math.inf)
-        for k, body in enumerate(self.bodies):
-            parent = index.get(body.parent, self.star)
-            if k == parent:
-                continue
-            mu = ASTRONOMICAL.gravitation * (self.system.masses[k] + self.system.masses[parent])
-            r, speed2 = np.linalg.norm(x[k] - x[parent]), ((v[k] - v[parent]) ** 2).sum()
-            inverse_axis = 2.0 / r - speed2 / mu
-            if inverse_axis > 0:
-                periods[k] = 2 * math.pi / math.sqrt(mu * inverse_axis**3)
-        return periods
+        """Osculating period of each body's tightest orbit in days, [n], whatever its parent is said to be; infinite where it is unbound.
+
+        Of two bodies that go around each other the lighter has the orbit.
+        """
+        return self._tightest[0]
+
+    @property
+    def centers(self) -> np.ndarray:
+        """The body about which each has that orbit, [n]; -1 for none."""
+        return self._tightest[1]
 
     def default_time_step(self) -> float:
-        """The shortest orbital period over 50, at most half a day."""
+        """The shortest orbital period over 50, at most half a day; pericentres and encounters may need less (`integrators.encounters`)."""
         return min(0.5, float(self.periods.min()) / 50)
 
     def longest_safe_step(self) -> tuple[float, str]:
@@ -115,11 +124,30 @@ class SolarSystem:
         return float(self.periods[k]) / 20, self.names[k]
 
 
+def tightest_orbits(system: System) -> tuple[np.ndarray, np.ndarray]:
+    """Of each body the osculating period of its tightest orbit about one that is not lighter, [n], and which one that is, -1 for none."""
+    x, v, m = system.positions, system.velocities, system.masses
+    order = np.argsort(-m, kind="stable")  # of two equal ones the first is the heavier
+    periods, centers = np.full(len(m), math.inf), np.full(len(m), -1)
+    for rank, k in enumerate(order):
+        heavier = order[:rank]
+        mu = system.units.gravitation * (m[k] + m[heavier])
+        r, speed2 = np.linalg.norm(x[k] - x[heavier], axis=1), ((v[k] - v[heavier]) ** 2).sum(1)
+        inverse_axis = 2.0 / r - speed2 / mu
+        if (bound := inverse_axis > 0).any():
+            found = np.full(rank, math.inf)
+            found[bound] = 2 * math.pi / np.sqrt(mu[bound] * inverse_axis[bound] ** 3)
+            nearest = int(found.argmin())
+            periods[k], centers[k] = found[nearest], heavier[nearest]
+    return periods, centers
+
+
 def read_bodies(path: str | Path, epoch: float = J2000) -> SolarSystem:
     """Bodies from a CSV file with the header ``COLUMNS`` (km, km/s, km3/s2, degrees; barycentric ICRF).
 
     j2, radius_km and the pole may be empty. Raises ValueError, naming file and line, for a missing column, a value that is no finite
-    number, a GM that is not positive, a name given twice, a parent that is not in the file, or two bodies at one place.
+    number, a GM below zero, a file of test particles alone (GM 0), a name given twice, a parent that is not in the file, or two bodies
+    at one place.
     """
     try:
         with open(path, newline="", encoding="utf-8-sig") as lines:
@@ -134,6 +162,8 @@ def read_bodies(path: str | Path, epoch: float = J2000) -> SolarSystem:
     if not bodies:
         raise ValueError(f"{path} holds no bodies")
     names = [body.name for body in bodies]
+    if not any(body.gm for body in bodies):
+        raise ValueError(f"{path} holds test particles alone; some body must have a gm_km3_s2 above 0")
     for body in bodies:
         if names.count(body.name) > 1:
             raise ValueError(f"{path} has the body {body.name} twice")
@@ -166,10 +196,10 @@ def _body(row: dict[str, str], where: str) -> Body:
     if not name or not name.isprintable():
         raise ValueError(f"{where}: a body has no name, or one that cannot be printed ({name!r})")
     gm = number("gm_km3_s2")
-    if gm <= 0:
-        raise ValueError(f"{where}: gm_km3_s2 of {name} is {gm}; it must be positive")
-    if not 1e-30 < gm < 1e30:
-        raise ValueError(f"{where}: gm_km3_s2 of {name} is {gm}, which no body has; it must be between 1e-30 and 1e30")
+    if gm < 0:
+        raise ValueError(f"{where}: gm_km3_s2 of {name} is {gm}; it must be positive, or 0 for a test particle")
+    if gm != 0 and not 1e-30 < gm < 1e30:
+        raise ValueError(f"{where}: gm_km3_s2 of {name} is {gm}, which no body has; it must be between 1e-30 and 1e30, or 0")
     if number("j2", 0.0) != 0.0 and number("radius_km", 0.0) <= 0:
         raise ValueError(f"{where}: {name} has j2 but no radius_km")
     return Body(

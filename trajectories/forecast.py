@@ -15,6 +15,10 @@ def displacement_error(predicted: Array, true: Array, start: Array) -> Array:
     return ((predicted - true) ** 2).sum(-1) / ((start - true) ** 2).sum(-1)
 
 
+# at the start from where DE440 has it, a body may be as far as other ephemerides have it, but not as the Sun is from the barycentre
+_SAME, _SAME_KM = 1e-5, 1000.0  # of its distance from the barycentre, and km
+
+
 @dataclass(frozen=True, eq=False)
 class JPLDistance:
     """Distances in km between a run's bodies and JPL DE440, [frames, bodies], at ``times`` in days since the run's start."""
@@ -28,27 +32,43 @@ def distance_to_jpl(reader: H5MDReader, epoch: float, parents: list[str], which:
     """Distance of the bodies that DE440 holds from where it has them; ``epoch`` is the run's start, a TDB Julian day.
 
     From Mars on DE440 gives the barycentre of a planet and its moons, so the run's is taken as well: the bodies whose entry in
-    ``parents`` is the planet count with it. Frames outside the kernel's span are left out. Raises RuntimeError without the extra,
-    ValueError where no frame is inside.
+    ``parents`` is the planet count with it. Frames outside the kernel's span are left out, and so are bodies that do not start where
+    DE440 has them: those bear a planet's name and are another. Raises RuntimeError without the extra, ValueError where no frame is
+    inside or no body is DE440's.
     """
     from systems import ephemeris
 
     names = [name for name in reader.names if name in ephemeris.NAMES]
-    weights = np.zeros((len(names), reader.n_particles))
-    for row, name in enumerate(names):
-        whole = name not in ("Sun", "Mercury", "Venus", "Earth", "Moon")
-        for k, (body, parent) in enumerate(zip(reader.names, parents, strict=True)):
-            if body == name or (whole and parent == name):
-                weights[row, k] = reader.masses[k]
-    weights /= weights.sum(1, keepdims=True)
-    times, x = reader.times[which], reader.frames("position", which)
+    if not names:
+        raise ValueError("DE440 knows none of the run's bodies")
     first, last = ephemeris.span()
+    if not first <= epoch + reader.times[0] <= last:
+        raise ValueError("the run lies outside DE440")
+    weights = _weights(reader, names, parents)
+    true, _ = ephemeris.states(epoch, reader.times[0], tuple(names))
+    here = weights @ reader.frames("position", 0) / ASTRONOMICAL.convert(1.0, "km")
+    same = np.linalg.norm(here - true, axis=-1) <= np.maximum(_SAME_KM, _SAME * np.linalg.norm(true, axis=-1))
+    if not same.any():
+        raise ValueError("the run's bodies do not start where DE440 has those of their names")
+    names, weights = [name for name, kept in zip(names, same, strict=True) if kept], weights[same]
+    times, x = reader.times[which], reader.frames("position", which)
     inside = (epoch + times >= first) & (epoch + times <= last)
     if not inside.any():
         raise ValueError("the run lies outside DE440")
     times, x = times[inside], np.einsum("bn,fna->fba", weights, x[inside]) / ASTRONOMICAL.convert(1.0, "km")
     true, _ = ephemeris.states(epoch, times, tuple(names))
     return JPLDistance(names, times, np.linalg.norm(x - true, axis=-1))
+
+
+def _weights(reader: H5MDReader, names: list[str], parents: list[str]) -> np.ndarray:
+    """How much each of the run's bodies counts in what DE440 calls by each name, [names, bodies]."""
+    weights = np.zeros((len(names), reader.n_particles))
+    for row, name in enumerate(names):
+        whole = name not in ("Sun", "Mercury", "Venus", "Earth", "Moon")
+        for k, (body, parent) in enumerate(zip(reader.names, parents, strict=True)):
+            if body == name or (whole and parent == name):
+                weights[row, k] = reader.masses[k]
+    return np.asarray(weights / weights.sum(1, keepdims=True))
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mcegnn.cli.judged import judged_rows, judgement
 from mcegnn.cli.messages import (
     mistakes,
     refuse_ending,
@@ -202,6 +203,7 @@ def _print(run: Path, reader: "H5MDReader", found: "Analysis", compared: dict[st
         *lost_rows(reader),
         *timing_rows(reader),
         *(conserved_rows(found.conservation, reader) if found.conservation else []),
+        *judged_rows(judgement(reader)),
         *number_rows(found),
     ]
     table(str(run), rows)
@@ -252,5 +254,7 @@ def _summary(reader: "H5MDReader", found: "Analysis") -> dict[str, Any]:
     }
     if found.jpl is not None:
         summary["km_from_jpl"] = dict(zip(found.jpl.names, map(float, found.jpl.kilometers[-1]), strict=True))
+    if (judged := judgement(reader)) is not None:
+        summary["estimated_error_km"] = judged["km"]
     numbers = {n.key: {"value": n.value, "error": n.error, "unit": n.unit, "what": n.label, "note": n.note} for n in found.numbers}
     return summary | {"numbers": numbers, "assumed": reader.assumed, "warnings": found.warnings, "notes": found.notes}

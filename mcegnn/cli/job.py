@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import typer
 
+from integrators.encounters import Halved
 from integrators.state import Flow, State
 from mcegnn import machine
 from mcegnn.cli.describe import room
@@ -20,7 +21,7 @@ from mcegnn.cli.messages import mistakes, refuse_unwritable, size, table
 from mcegnn.cli.progress import Report, progress
 from mcegnn.cli.rows import LOST, TIMING, conserved_rows, known_of, last_jpl_rows, lost_systems, number_rows, took
 from mcegnn.cli.stops import Stops, stops
-from mcegnn.simulation import AtomsRun, Configuration
+from mcegnn.simulation import AtomsRun, Configuration, SolarRun
 from systems.nearest import nearer
 from systems.system import System
 from trajectories import checkpoint
@@ -113,6 +114,7 @@ class Job:
         if stop.code is not None:
             typer.echo(f"stopped; {self._kept(writer, 'go on with')}", err=True)
             raise typer.Exit(stop.code)
+        self._judge(quiet)
         if not quiet:
             self._summary(speed)
         if self.lost:
@@ -266,7 +268,32 @@ class Job:
             "configuration": json.dumps(self.config.to_json()),
         }
 
+    def _judge(self, quiet: bool) -> None:
+        """Keep in the file how far each body of a solar run is from where a finer run has it; say so where that is too far."""
+        from mcegnn.cli.judged import JUDGED, judged, judged_warnings
+        from trajectories.h5md import H5MDReader
+
+        if not isinstance(self.config, SolarRun):
+            return
+        halvings = int(self.flow.halvings[0]) if isinstance(self.flow, Halved) else 0
+        asked = Stops()
+        with H5MDReader(self.path) as reader, stops(asked), progress(100, "per cent", quiet=quiet) as report:
+
+            def told(done: int, of: int) -> bool:
+                report(100 * done // of, "judging each body's error by a finer run")
+                return asked.code is None
+
+            found = judged(self.config, reader, halvings, told)
+            warnings = judged_warnings(self.config, reader, found)
+        if found is None or asked.code is not None:
+            return
+        with H5MDWriter.append(self.path, self.config.n_steps // self.config.every + 1) as writer:
+            writer.record({f"{JUDGED} to step {self.config.n_steps}": json.dumps(found)})
+        for warning in warnings if not quiet else ():
+            typer.echo(f"warning: {warning}", err=True)
+
     def _summary(self, speed: tuple[float, float]) -> None:
+        from mcegnn.cli.judged import judged_rows, judgement
         from trajectories.analysis import Analysis
         from trajectories.analysis.thermo import matter
         from trajectories.conservation import conservation
@@ -282,6 +309,7 @@ class Job:
             found = Analysis()
             matter(reader, known_of(reader), found)
             rows += number_rows(found)
+            rows += judged_rows(judgement(reader))
             rows += last_jpl_rows(reader)
             rows.append(("file", f"{self.path}, {len(reader):,} frames, {size(self.path.stat().st_size)}"))
         table("Rolled out", rows)

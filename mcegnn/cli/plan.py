@@ -164,6 +164,11 @@ def _solar(integrator: str, times: Times, options: Mapping[str, Any]) -> tuple[C
         every = every_of(times, n_steps, max(1, n_steps // FRAMES))
     limit, body = bodies.longest_safe_step()
     warnings = []
+    if options.get("epoch") is not None and epoch < ephemeris.GREGORIAN and "JD" not in options["epoch"].upper():
+        warnings.append(
+            f"--epoch {options['epoch']} is read in the Gregorian calendar, which began on 1582-10-15 only: Julian day {epoch:.6f}; "
+            f'of a date in the Julian calendar give the day: --epoch "JD ..."'
+        )
     if times.every is not None and given_dt is None and dt < 0.999 * usual:
         warnings.append(f"the time step is {dt:.6g} days and not {usual:.6g}, so that --every {every} divides the run; choose it by --dt")
     if dt > limit:
@@ -174,6 +179,7 @@ def _solar(integrator: str, times: Times, options: Mapping[str, Any]) -> tuple[C
     config = SolarRun(
         integrator=integrator, dt=dt, n_steps=n_steps, every=every, epoch=epoch, relativity=bool(options.get("relativity")),
         oblate=options.get("j2", True) is not False, bodies=bodies.bodies, n_particles=len(bodies.bodies),
+        encounters=given_dt is None and integrator == SolarRun.usual_integrator and "model" not in options,
     )  # fmt: skip
     return config, warnings
 

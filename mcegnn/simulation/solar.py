@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from integrators.relativity import PostNewtonian
+from integrators.composition import Scheme
+from integrators.encounters import COARSE, FINE, Halved
+from integrators.relativity import EinsteinInfeldHoffmann, PostNewtonian
 from integrators.state import Flow, State
 from mcegnn import learned
 from mcegnn.simulation.configuration import Configuration
@@ -16,7 +18,10 @@ from trajectories.watch import Limits
 
 @dataclass(frozen=True, kw_only=True)
 class SolarRun(Configuration):
-    """Bodies at an epoch (Julian day, TDB), with or without relativity and oblateness."""
+    """Bodies at an epoch (Julian day, TDB), with or without relativity and oblateness.
+
+    With ``encounters`` steps are halved near pericentres and in close encounters; runs of before they were have it not.
+    """
 
     system: ClassVar[str] = "solar"
     units: ClassVar[Units] = ASTRONOMICAL
@@ -26,6 +31,7 @@ class SolarRun(Configuration):
     relativity: bool = False
     oblate: bool = True
     bodies: tuple[Body, ...] = ()
+    encounters: bool = False
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Self:
@@ -54,7 +60,8 @@ class SolarRun(Configuration):
 
     def rows(self) -> list[tuple[str, str]]:
         """Integrator and epoch."""
-        integrator = self.integrator + (" with relativity" if self.relativity else "")
+        integrator = self.integrator + (" with relativity" + " of all bodies" * self.solar.is_binary if self.relativity else "")
+        integrator += ", steps halved where bodies meet" if self.encounters else ""
         return [*([("integrator", integrator)] if self.integrator else []), ("start", f"Julian day {self.epoch} TDB")]
 
     def limits(self) -> Limits:
@@ -85,9 +92,20 @@ class SolarRun(Configuration):
         about = {"star": solar.star} if self.integrator == "wisdom-holman" else {}
         potential = learned.law(self.learned) if self.model else exact
         flow: Flow = integrator(self.integrator)(potential, relativity=self._relativity(solar), **about)
-        return flow
+        return Halved(flow, ASTRONOMICAL.gravitation) if self.encounters and isinstance(flow, Scheme) else flow
 
-    def _relativity(self, solar: SolarSystem) -> PostNewtonian | None:
+    def finer(self) -> tuple[Flow, float]:
+        """The flow and the step by which a run's errors are judged: two thirds of the usual one or of the run's, halved likewise."""
+        from integrators.ensembles import yoshida_8
+
+        solar, share = self.solar, 2.0 / 3.0
+        scheme = yoshida_8(solar.gravity(oblate=self.oblate), relativity=self._relativity(solar))
+        flow = Halved(scheme, ASTRONOMICAL.gravitation, share * COARSE, share * FINE)
+        return flow, share * min(self.dt, solar.default_time_step())
+
+    def _relativity(self, solar: SolarSystem) -> PostNewtonian | EinsteinInfeldHoffmann | None:
         if not self.relativity:
             return None
+        if solar.is_binary:
+            return EinsteinInfeldHoffmann(ASTRONOMICAL.gravitation, ASTRONOMICAL.speed_of_light)
         return PostNewtonian(solar.star, ASTRONOMICAL.gravitation, ASTRONOMICAL.speed_of_light)

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from mpmath import mpf
 
 from integrators._kepler import kepler_coefficients as compiled
-from integrators.kepler import kepler_coefficients, stumpff
+from integrators.kepler import KeplerDrift, kepler_coefficients, stumpff
+from integrators.state import State
+from systems.system import System
 
 EPS = 2.0**-52
 mpmath.mp.dps = 50
@@ -204,3 +206,40 @@ def test_stumpff_functions(z: float) -> None:
     # each of at most four doublings of the argument doubles the error of c0, whose values reach cosh(5.5) = 120
     scale = float(abs(mpmath.cosh(mpmath.sqrt(max(-z, 0)))))
     np.testing.assert_allclose([float(a[0]) for a in found], [float(mpmath.re(b)) for b in expected], rtol=0, atol=64 * EPS * scale)
+
+
+@pytest.mark.parametrize("dt", [5e-324, -5e-324, 1e-310, -1e-310, 1e-200])
+@pytest.mark.parametrize("speed", [0.3, 1.0, 2.0, 1e5])
+@solvers
+def test_a_step_that_underflows_changes_nothing(solve: Any, dt: float, speed: float) -> None:
+    """The bracket of an unbound body began at the anomaly's change, which is zero here, and was doubled for ever."""
+    f, g, df, dg = solve(3.0, 0.0, 0.0, 0.0, speed, 0.0, 0.7, dt)
+    assert (f, dg) == (0.0, 0.0)
+    assert g == pytest.approx(dt, abs=1e-323)
+    assert abs(df) <= abs(dt)
+
+
+def test_arguments_that_are_not_finite_end_in_no_number() -> None:
+    """And leave the others alone."""
+    z = np.array([np.inf, 0.3, -np.inf, np.nan, -2.0])
+    for found, alone in zip(stumpff(z), stumpff(z[[1, 4]]), strict=True):
+        assert np.isnan(found[[0, 2, 3]]).all()
+        np.testing.assert_array_equal(found[[1, 4]], alone)
+
+
+@pytest.mark.parametrize("wild", [np.nan, np.inf, -np.inf, 1e300])
+@solvers
+def test_states_that_are_not_sound_end(solve: Any, wild: float) -> None:
+    """Whatever comes out: the loops have bounds."""
+    solve(wild, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.1)
+    solve(1.0, 0.0, 0.0, wild, 1.0, 0.0, 1.0, 0.1)
+    solve(1.0, 0.0, 0.0, 0.0, 1.0, 0.0, wild, 0.1)
+    solve(1.0, 0.0, 0.0, 0.0, 2.0, 0.0, 1.0, wild)
+
+
+def test_the_drift_of_a_state_over_nothing() -> None:
+    """As it was met: G = .7 and a light body that is not bound."""
+    system = System.create([[0.0, 0.0, 0.0], [3.0, 0.0, 0.0]], velocities=[[0.0, 0.0, 0.0], [0.0, 2.0, 0.0]], masses=[1.0, 1e-3])
+    after = KeplerDrift(0, 0.7)(State(system), -5e-324).system
+    np.testing.assert_array_equal(after.positions, system.positions)
+    np.testing.assert_array_equal(after.momenta, system.momenta)

@@ -8,8 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from systems.solar import COLUMNS, Body, read_bodies
+from integrators.ensembles import yoshida_8
+from integrators.state import State
+from systems.observables import kinetic_energy
+from systems.solar import COLUMNS, Body, j2000, read_bodies
 from systems.units import ASTRONOMICAL
+from trajectories.rollout import rollout
 
 SUN = Body("Sun", "", 1.3e11, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
 EARTH = Body("Earth", "Sun", 4e5, (1.5e8, 0.0, 0.0), (0.0, 30.0, 0.0), j2=1e-3, radius=6378.0, pole=(10.0, 80.0))
@@ -101,8 +105,8 @@ def test_the_shape_must_be_finite_too(tmp_path: Path, column: str) -> None:
     assert f"line 4: {column} is 'nan', not a finite" in refusal(write(tmp_path / "b.csv", SUN, EARTH, MOON, **{column: "nan"}))
 
 
-@pytest.mark.parametrize("gm", ["0", "-1.5", "-0.0"])
-def test_gm_must_be_positive(tmp_path: Path, gm: str) -> None:
+@pytest.mark.parametrize("gm", ["-1.5", "-1e-40"])
+def test_gm_must_not_be_negative(tmp_path: Path, gm: str) -> None:
     assert f"line 3: gm_km3_s2 of Earth is {float(gm)}; it must be positive" in refusal(write(tmp_path / "b.csv", SUN, EARTH, gm_km3_s2=gm))
 
 
@@ -165,3 +169,52 @@ def test_text_that_is_no_table_is_refused(tmp_path: Path) -> None:
     """One field of 200,000 letters is more than Python's csv takes."""
     (tmp_path / "b.csv").write_text('"' + "x" * 200_000)
     refusal(tmp_path / "b.csv")
+
+
+@pytest.mark.parametrize("gm", ["0", "0.0", "-0.0"])
+def test_a_test_particle_has_no_gm_and_no_effect(tmp_path: Path, gm: str) -> None:
+    """It moves under the others, whose bits are the same with it and without it."""
+    without = read_bodies(write(tmp_path / "a.csv", SUN, EARTH))
+    with_it = read_bodies(write(tmp_path / "b.csv", SUN, EARTH, MOON, gm_km3_s2=gm))
+    ends = []
+    for solar in (without, with_it):
+        *_, last = rollout(yoshida_8(solar.gravity()), State(solar.system), 0.25, 400, 400)
+        ends.append(last)
+    np.testing.assert_array_equal(ends[1].system.positions[:2], ends[0].system.positions)
+    assert ends[1].evaluation.energy == ends[0].evaluation.energy
+    assert kinetic_energy(ends[1].system) == kinetic_energy(ends[0].system)
+    # as light a body of any other mass: its own motion does not depend on that
+    light = read_bodies(write(tmp_path / "c.csv", SUN, EARTH, MOON, gm_km3_s2="1e-20"))
+    *_, other = rollout(yoshida_8(light.gravity()), State(light.system), 0.25, 400, 400)
+    np.testing.assert_allclose(ends[1].system.positions[2], other.system.positions[2], rtol=0, atol=1e-11)  # a moon magnifies roundings
+
+
+def test_some_body_has_a_mass(tmp_path: Path) -> None:
+    assert "holds test particles alone" in refusal(write(tmp_path / "b.csv", EARTH, gm_km3_s2="0"))
+    solar = read_bodies(write(tmp_path / "b.csv", SUN, EARTH, gm_km3_s2="0"))
+    with pytest.raises(ValueError, match="nothing that has a mass is left"):
+        solar.without(["Sun"])
+
+
+@pytest.mark.parametrize("parent", ["Earth", "Sun", ""])
+def test_periods_are_of_the_tightest_pair_whatever_the_parent(tmp_path: Path, parent: str) -> None:
+    """A circle of 384,400 km about the Earth, which its parent column may not tell: 2 pi sqrt(r^3 / GM)."""
+    speed = np.sqrt((EARTH.gm + MOON.gm) / 384400.0)
+    solar = read_bodies(
+        write(tmp_path / "b.csv", SUN, EARTH, MOON, parent=parent, x_km=repr(1.5e8 + 384400.0), vy_km_s=repr(30.0 + float(speed)))
+    )
+    assert solar.periods[2] == pytest.approx(2 * np.pi * 384400.0 / speed / 86400, rel=1e-9)
+    assert list(solar.centers) == [-1, 0, 1]
+    assert solar.longest_safe_step() == (pytest.approx(solar.periods[2] / 20), "Moon")
+    assert solar.default_time_step() == 0.5
+
+
+def test_of_two_equal_bodies_one_has_the_orbit(cases: Path) -> None:
+    """Kepler's third law with both masses: a = 1 au of two suns, e = .3."""
+    solar = read_bodies(cases / "binary_equal.csv")
+    x, v, gm = solar.bodies[1].position[0] * 2, solar.bodies[1].velocity[1] * 2, 2 * solar.bodies[0].gm
+    axis = 1 / (2 / x - v**2 / gm)
+    assert list(solar.centers) == [-1, 0]
+    assert solar.periods[1] == pytest.approx(2 * np.pi * np.sqrt(axis**3 / gm) / 86400, rel=1e-9)
+    assert solar.is_binary
+    assert not j2000().is_binary

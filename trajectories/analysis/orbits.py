@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from systems.solar import tightest_orbits
 from systems.units import ASTRONOMICAL
 from trajectories.analysis.blocks import blocks
 from trajectories.analysis.results import Axis, Curves
@@ -54,11 +55,15 @@ def orbits(run: H5MDReader, centers: Sequence[int], bodies: Sequence[int], most:
 
 
 def orbit_curves(run: H5MDReader, parents: Mapping[str, str]) -> list[Curves]:
-    """Change of the semi-major axis, eccentricity and inclination of every body; about the heaviest where no parent is known."""
+    """Change of the semi-major axis, eccentricity and inclination to the ecliptic of J2000 of every body, about its parent.
+
+    Where no parent is known it is about the body that binds it most tightly at the start, and where none does about the heaviest.
+    """
     heaviest = int(run.masses.argmax())
     index = {name: k for k, name in enumerate(run.names)}
     bodies = [k for k in range(run.n_particles) if k != heaviest]
-    centers = [index.get(parents.get(run.names[k], ""), heaviest) if run.names else heaviest for k in bodies]
+    tightest = np.where((found := tightest_orbits(run[0].system)[1]) >= 0, found, heaviest)
+    centers = [index.get(parents.get(run.names[k], ""), tightest[k]) if run.names else tightest[k] for k in bodies]
     times, found = orbits(run, centers, bodies)
     names = [run.names[k] if run.names else str(k) for k in bodies]
     astronomical = run.units is ASTRONOMICAL
@@ -72,7 +77,7 @@ def orbit_curves(run: H5MDReader, parents: Mapping[str, str]) -> list[Curves]:
     shown = (
         ("axes", "Semi-major axes, relative change", "a / a(0) - 1", "", a / a[0] - 1.0, said),
         ("eccentricities", "Eccentricities", "e", "", found["e"], _ranges(names, found["e"], "")),
-        ("inclinations", "Inclinations to the ecliptic", "inclination", "degrees", found["inclination"],
+        ("inclinations", "Inclinations to the ecliptic of J2000", "inclination to the ecliptic of J2000", "degrees", found["inclination"],
          _ranges(names, found["inclination"], " degrees")),
     )  # fmt: skip
     return [

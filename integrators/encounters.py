@@ -1,0 +1,84 @@
+"""Close encounters and pericentres: a scheme whose step is halved as often as the quickest pair of bodies needs.
+
+Whether a step is halved follows from the state at its beginning alone, so a resumed run has the same bits. Steps that change with
+the state are neither symplectic nor reversible; the scheme that is halved has to be good to round-off instead.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from integrators.composition import Scheme
+from integrators.state import State
+from systems.system import Potential, System
+
+COARSE = 2.0 * np.pi / 40  # radians that a pair may turn by in a whole step
+FINE = 2.0 * np.pi / 100  # and in a part of one, or in a whole one near a pericentre or in a passage
+INSIDE = 1.2  # r v^2 / mu beyond which a pair is near its pericentre (inside of .8 of its axis) or not bound
+DEFLECTION = 1e-9  # of a velocity by the passage of another body, below which the passage needs no shorter steps
+DEPTH = 24  # times that a step is halved, at most
+
+
+def strain(system: System, constant: float, h: float, coarse: float = COARSE, fine: float = FINE) -> np.ndarray:
+    """How far each body and the quickest of its partners turn in a time of ``h``, over what they may, [..., n].
+
+    They turn by sqrt(mu / r^3) h, or v h / r in a passage that turns velocities by more than ``DEFLECTION``; mu is G times the sum of
+    their masses, r the least distance within that time if both went straight on. They may turn by ``fine`` where r v^2 / mu is above
+    ``INSIDE``, else by ``coarse``.
+    """
+    x, v, m = (np.asarray(a) for a in (system.positions, system.velocities, system.masses))
+    d, w = x[..., :, None, :] - x[..., None, :, :], v[..., :, None, :] - v[..., None, :, :]
+    w2, approach, span = (w**2).sum(-1), -np.sign(h) * (d * w).sum(-1), abs(h)
+    mu = constant * (m[:, None] + m)
+    with np.errstate(all="ignore"):
+        when = np.clip(np.where(w2 > 0.0, approach / w2, 0.0), 0.0, span)
+        r = np.linalg.norm(d + np.sign(h) * when[..., None] * w, axis=-1)
+        passing = np.where(mu > DEFLECTION * r * w2, np.sqrt(w2) / r, 0.0)
+        turn = span * np.maximum(np.sqrt(mu / r**3), passing) / np.where(r * w2 > INSIDE * mu, fine, coarse)
+    most: np.ndarray = np.where(np.eye(len(m), dtype=bool), 0.0, turn).max(-1)
+    return most
+
+
+@dataclass(frozen=True)
+class Halved:
+    """A scheme whose step is halved, and halved again, while a pair of bodies under gravity turns too far in it.
+
+    A whole step is taken where no pair turns further than it may (`strain`); else it is cut into parts, each the largest of the
+    halves of halves that begin there in which none turns by more than ``fine``. ``constant`` is G. All bodies take the same steps;
+    where they are not compiled, all systems of an ensemble do. ``halvings`` counts the steps that were cut.
+    """
+
+    scheme: Scheme
+    constant: float
+    coarse: float = COARSE
+    fine: float = FINE
+    depth: int = DEPTH
+    halvings: np.ndarray = field(default_factory=lambda: np.zeros(1, np.int64), compare=False)
+
+    @property
+    def potential(self) -> Potential | None:
+        """The scheme's."""
+        return self.scheme.potential
+
+    @property
+    def limits(self) -> np.ndarray:
+        """What the compiled driver is told."""
+        return np.array([self.coarse, self.fine, self.constant, DEFLECTION, INSIDE, float(1 << self.depth)])
+
+    def __call__(self, state: State, dt: float) -> State:
+        if not self._strained(state, dt, self.coarse):
+            return self.scheme(state, dt)
+        self.halvings[0] += 1
+        whole, at = 1 << self.depth, 0
+        while at < whole:  # at grows by one at least
+            part = min(at & -at if at else whole, whole >> 1)
+            while part > 1 and self._strained(state, dt * (part / whole), self.fine):
+                part >>= 1
+            state, at = self.scheme(state, dt * (part / whole)), at + part
+        return state
+
+    def _strained(self, state: State, h: float, coarse: float) -> bool:
+        system = state.system
+        if not isinstance(system.positions, np.ndarray):
+            system = system.map(lambda array: array.detach().cpu().numpy())
+        return bool((strain(system, self.constant, h, coarse, self.fine) > 1.0).any())
