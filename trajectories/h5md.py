@@ -114,6 +114,11 @@ class H5MDReader:
         return dict(json.loads(self.provenance.get("assumed", "{}")))
 
     @property
+    def cannot_follow(self) -> str:
+        """Why atoms of another program's wrapped trajectory could not be followed across the cell; "" if they could."""
+        return self.provenance.get("cannot_follow", "")
+
+    @property
     def name(self) -> str:
         """What users know the run by: the path, or the files it was imported from."""
         return self.provenance.get("imported", str(self.path))

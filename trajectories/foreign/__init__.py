@@ -7,9 +7,11 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
+from integrators.state import State
 from trajectories.durable import refuse_live
 from trajectories.foreign import by_ase, by_mdanalysis
 from trajectories.foreign.source import Lacking, Source
+from trajectories.foreign.unwrapping import Unwrapper
 from trajectories.whole import replacing, temporary_of
 from trajectories.writer import H5MDWriter
 
@@ -37,7 +39,9 @@ def import_trajectory(
     ASE reads its own .traj, extended XYZ, LAMMPS dumps, and what MDAnalysis has no reader for (XDATCAR, vasprun.xml, ...): velocities,
     energies, forces and stress come along where all frames have them, and from a .traj that a run of ASE's dynamics wrote times, integrator
     and temperature. MDAnalysis reads all else; elements and masses that the files lack it guesses. Atoms that were wrapped into a cell are
-    followed across its faces, by no longer way than half a cell from one frame to the next. ``spacing`` is the time from one frame to the
+    followed across its faces by image flags where a file has them, else by the nearest image, unless the file is unwrapped already or steps
+    are too long for that; "unwrapping" of "assumed" says which, and "cannot_follow" why atoms could not be
+    followed. ``spacing`` is the time from one frame to the
     next, in ASE's unit and ours, for files that tell no times; for others it is refused, unless they are to ``keep_times``.
 
     The run's provenance says under "missing" that there are no velocities, that some masses could not be guessed and are 1 u, or that
@@ -54,6 +58,7 @@ def import_trajectory(
         raise FileExistsError(17, "File exists", str(out))
     refuse_live(out)
     lacking: dict[str, str] = {}
+    as_is = False
     temporary = temporary_of(out)
     with replacing(out, temporary):
         while True:
@@ -62,20 +67,23 @@ def import_trajectory(
                 raise ValueError(f"{path} tells its times; leave out the time from one frame to the next")
             source.notes.extend(lacking.values())
             try:
-                _write(source, temporary, spacing, told)
-                break
+                unwrap = Unwrapper(source.n_frames, source.assumed.get("unwrapping", ""), as_is=as_is)
+                _write(source, temporary, spacing, unwrap, told)
+                if as_is or not unwrap.leaves:
+                    break
+                as_is = True
             except Lacking as error:  # what not all frames have is left out of all
                 if error.what in lacking:
                     raise
                 lacking[error.what] = f"left out, since frame {error.frame} has none: {error.what}"
 
 
-def _write(source: Source, out: Path, spacing: float | None, told: Callable[[int, int], None]) -> None:
+def _write(source: Source, out: Path, spacing: float | None, unwrap: Unwrapper, told: Callable[[int, int], None]) -> None:
     spaced = spacing if "times" in source.missing else None
     missing = [what for what in source.missing if what != "times" or spaced is None]
     known = json.dumps(source.known) if source.known else ""
     provenance = {"imported": source.files, "missing": ", ".join(missing), "configuration": known, "spacing": str(spaced or "")}
-    states = iter(source.states)
+    states = (_followed(state, unwrap) for state in source.states)
     first = next(states)
     with H5MDWriter(
         out, first.system, names=source.names, provenance={name: text for name, text in provenance.items() if text},
@@ -86,8 +94,17 @@ def _write(source: Source, out: Path, spacing: float | None, told: Callable[[int
             told(k + 1, source.n_frames)
         if source.notes:
             writer.record({"notes": "\n".join(source.notes)})
+        unwrap.check_recorded()
+        source.assumed["unwrapping"] = unwrap.words
+        if unwrap.warning:
+            writer.record({"cannot_follow": unwrap.warning})
         if source.assumed:
             writer.record({"assumed": json.dumps(source.assumed)})
+
+
+def _followed(state: State, unwrap: Unwrapper) -> State:
+    system = state.system
+    return replace(state, system=replace(system, positions=unwrap(system.positions, system.cell, system.pbc)))
 
 
 def _opened(path: Path, topology: Path | None, without: Collection[str]) -> Source:

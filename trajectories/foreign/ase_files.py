@@ -4,10 +4,13 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import StringIO
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from trajectories.foreign.unwrapping import keep_images
 
 _PACKED = (".gz", ".bz2", ".xz")
 _OWN, _XYZ = (".traj",), (".xyz", ".extxyz")
@@ -81,12 +84,22 @@ def _is_dump(path: Path) -> bool:
 
 
 def _dump(path: Path) -> Frames:
-    from ase.io import iread
-
     columns = next(line for line in _lines(path) if line.startswith("ITEM: ATOMS")).split()
     n = sum(line.startswith("ITEM: TIMESTEP") for line in _lines(path))
     units = ["a LAMMPS dump does not tell its units: velocities are taken to be in Angstrom/ps"] if "vx" in columns else []
-    return Frames(n, iread(path, index=":", format="lammps-dump-text"), elements="element" in columns, notes=units)
+    return Frames(n, _dumped(path), elements="element" in columns, notes=units)
+
+
+def _dumped(path: Path) -> Iterator[Any]:
+    """Frame after frame of a LAMMPS dump, with image flags and unwrapped columns among the arrays."""
+    from ase.io.lammpsrun import read_lammps_dump_text
+
+    text: list[str] = []
+    for line in chain(_lines(path), ["ITEM: TIMESTEP"]):
+        if line.startswith("ITEM: TIMESTEP") and text:
+            yield read_lammps_dump_text(StringIO("".join(text)), index=0)
+            text = []
+        text.append(keep_images(line) if line.startswith("ITEM: ATOMS") else line)
 
 
 def _only_ase(path: Path) -> bool:

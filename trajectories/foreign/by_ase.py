@@ -10,18 +10,16 @@ from typing import Any
 import numpy as np
 
 from integrators.state import State
-from systems.cell import complete
 from systems.molecules import from_atoms
 from systems.system import Evaluation, System
 from systems.units import BY_NAME, METAL
 from trajectories.foreign.ase_files import Frames, frames_of, is_own, number, reads
 from trajectories.foreign.source import Lacking, Source, said
+from trajectories.foreign.unwrapping import recorded_positions
 
 __all__ = ["opened", "reads"]
 
 _CONSTANT_ENERGY = ("VelocityVerlet",)  # what conserves energy of ASE's dynamics; their names are in the file
-_INSIDE = 1e-6  # in parts of a cell: files round their numbers
-_WINDOWS = (0.0, -0.5)  # where programs wrap atoms to, in parts of a cell
 
 
 def opened(path: Path, without: Collection[str] = ()) -> Source:
@@ -43,8 +41,10 @@ def opened(path: Path, without: Collection[str] = ()) -> Source:
         }
         known = _known(first, file.description, constraints_told=is_own(path))
         names = [str(name) for name in first.arrays.get("names", ())]
+        unwrapping = recorded_positions(first.positions, np.array(first.cell), first.arrays)[1]
     missing = [what for what, is_so in lacks.items() if is_so]
-    return Source(str(path), names, file.n, _states(path, first, file, has, every), missing, known, file.notes)
+    assumed = {"unwrapping": unwrapping} if unwrapping else {}
+    return Source(str(path), names, file.n, _states(path, first, file, has, every), missing, known, file.notes, assumed)
 
 
 def _every(description: dict[str, Any]) -> float:
@@ -80,7 +80,7 @@ def _known(first: Any, description: dict[str, Any], *, constraints_told: bool) -
 
 
 def _states(path: Path, first: Any, file: Frames, has: set[str], every: float) -> Iterator[State]:
-    follow, told, k, atoms = _Follower(), _tells_time(first), 0, first
+    told, k, atoms = _tells_time(first), 0, first
     units, had = BY_NAME[first.info["units"]] if told else METAL, _has(first)
     while atoms is not None:
         with _in_words(path):
@@ -92,7 +92,8 @@ def _states(path: Path, first: Any, file: Frames, has: set[str], every: float) -
                 file.notes.append(f"left out, since the first frame has none: {', '.join(sorted(more))}")
                 had |= more
             time, step = (float(atoms.info["time"]), int(atoms.info["step"])) if told else (k * (every or METAL.convert(1.0, "ps")), k)
-            system = replace(_system(atoms, file.elements, "velocities" in has), positions=follow(atoms), units=units)
+            x, _ = recorded_positions(atoms.positions, np.array(atoms.cell), atoms.arrays)
+            system = replace(_system(atoms, file.elements, "velocities" in has), positions=x, units=units)
             state = State(system, time, step, _evaluation(atoms, has))
         yield state
         k += 1
@@ -148,30 +149,6 @@ def _evaluation(atoms: Any, has: set[str]) -> Evaluation | None:
     if stress is not None and stress.shape == (6,):
         stress = voigt_6_to_full_3x3_stress(stress)
     return Evaluation(energy, forces, stress)
-
-
-class _Follower:
-    """Positions of one frame after the other. Where two frames lie wholly inside of their cells, or of cells about the origin, they were
-    wrapped into them, and atoms are followed across the faces; ASE's dynamics do not wrap."""
-
-    def __init__(self) -> None:
-        self._before: tuple[np.ndarray, set[float]] | None = None
-        self._turns: Any = 0.0
-
-    def __call__(self, atoms: Any) -> np.ndarray:
-        x, cell = np.asarray(atoms.get_positions(), dtype=float), np.array(atoms.cell, dtype=float)
-        if not any(atoms.pbc):
-            return x
-        fractions = (x - np.ravel(atoms.get_celldisp())) @ np.linalg.inv(complete(cell))
-        within = {low for low in _WINDOWS if self._all_in(fractions - low, atoms.pbc)}
-        if self._before is not None and within & self._before[1]:
-            self._turns = self._turns - np.where(atoms.pbc, np.rint(fractions - self._before[0]), 0.0)
-        self._before = fractions, within
-        return x + self._turns @ cell if np.any(self._turns) else x
-
-    @staticmethod
-    def _all_in(fractions: np.ndarray, pbc: Any) -> bool:
-        return bool(((fractions > -_INSIDE) & (fractions < 1.0 + _INSIDE) | ~np.asarray(pbc)).all())
 
 
 @contextmanager

@@ -20,7 +20,7 @@ _TOPOLOGY = "formats without atoms' names need --topology FILE (PDB, GRO, PSF, .
 def opened(path: Path, topology: Path | None) -> Source:
     """A trajectory, with its topology where it takes one; ValueError, in one sentence, where they cannot be read.
 
-    Wrapped atoms are followed by MDAnalysis' NoJump. Frames without times are 1 ps apart, masses that could not be guessed are 1 u.
+    Frames without times are 1 ps apart, masses that could not be guessed are 1 u.
     """
     sources = [p for p in (topology, path) if p is not None]
     with _in_words(path, topology):
@@ -30,10 +30,6 @@ def opened(path: Path, topology: Path | None) -> Source:
             raise ValueError(f"{path} holds no atoms or no frames")
         periodic = u.trajectory.ts.dimensions is not None and bool(np.all(u.trajectory.ts.dimensions[:3] > 0))
         moving = bool(u.trajectory.ts.has_velocities)
-        if periodic:
-            from MDAnalysis.transformations.nojump import NoJump
-
-            u.trajectory.add_transformations(NoJump(check_continuity=False))
     names = [str(name) for name in atoms.names] if hasattr(atoms, "names") else []
     if not hasattr(atoms, "masses"):
         raise ValueError(f"{path} holds no names of atoms; {_TOPOLOGY}")
