@@ -1,7 +1,7 @@
 """Files of atoms that ASE reads, structures or trajectories: one way in for everything that reads them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +81,14 @@ def _frames(path: Path, kind: str, more: dict[str, Any], reading: Reading) -> It
     else:
         from ase.io import iread
 
-        _check_no_units(reading)
-        for atoms in iread(path, index=":", format=kind or None, do_not_split_by_at_sign=True, **more):
-            yield _settled(path, atoms, reading)
+        yield from settled(path, iread(path, index=":", format=kind or None, do_not_split_by_at_sign=True, **more), reading)
+
+
+def settled(path: Path, found: Iterable[Any], reading: Reading) -> Iterator[Any]:
+    """What ASE's readers found in a file, with all that `frames` promises of it."""
+    _check_no_units(reading)
+    for atoms in found:
+        yield _settled(path, atoms, reading)
 
 
 def _check_no_units(reading: Reading) -> None:

@@ -147,7 +147,7 @@ def _words(found: dict[tuple[str, str, bool, float], tuple[int, bool]]) -> str:
     parts = [f"{symbol} from {_few(list(those))}" for symbol, those in names.items()]
     parts += [f"no element for {_few(sorted(unknown))}"] if unknown else []
     parts += [f"virtual sites without mass {_few(sorted(virtual))}"] if virtual else []
-    return "guessed: " + "; ".join(parts) if parts else ""
+    return "guessed from names: " + "; ".join(parts) if parts else ""
 
 
 def _few(names: list[str], most: int = 4) -> str:

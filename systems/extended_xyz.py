@@ -19,6 +19,7 @@ ENDINGS = (".xyz", ".extxyz")
 _SPECIES = ("species", "element", "elements", "symbol", "symbols", "names", "name", "type", "types", "atom_types")
 _VELOCITIES = ("vel", "velo", "velocity", "velocities")
 _MASSES = ("mass", "masses")
+_SIZELESS = ("reduced", "astronomical")  # units of runs of ours, in which masses tell no elements
 _IPI = re.compile(r"#\s*CELL[({](abcABC|H|GENH)[)}]:?\s*((?:[-+.\deE]+\s+)+)")
 _IPI_UNITS = re.compile(r"\b(\w+)\{(\w+)\}")
 
@@ -82,7 +83,7 @@ def atoms_of(text: str, reading: Reading) -> Any:
         _ipi_cell(atoms, comment, ipi)
     style = _style(comment, reading) if ipi else reading.options.units
     _scale(atoms, style)
-    identify(atoms, reading, names or None, _told_masses(atoms, style), reduced=style == "lj")
+    identify(atoms, reading, names or None, _told_masses(atoms, style), reduced=style == "lj" or atoms.info.get("units") in _SIZELESS)
     _set_velocities(atoms, style, reading)
     return atoms
 

@@ -13,12 +13,14 @@ VIRTUAL_MASS = 1e-10  # u, of sites that have none: it counts in no sum, and mom
 
 def identify(
     atoms: Any, reading: Reading, names: Sequence[str] | None = None, told: np.ndarray | None = None, types: Sequence[str] = (),
-    *, residues: Sequence[str] | None = None, indices: Sequence[int] | None = None, reduced: bool = False,
+    *, residues: Sequence[str] | None = None, indices: Sequence[int] | None = None,
+    chosen: Sequence[str] | None = None, reduced: bool = False,
 ) -> None:  # fmt: skip
     """Set elements and masses of an ``ase.Atoms`` whose atoms are called ``names`` [n]; without names its elements are known.
 
     Masses are those that the user gave, by name, type or element, else those the file ``told`` [n] (u, 0 where it does not), else those
-    of the elements. ``residues`` and ``indices`` are theirs as of `systems.elements.guess`. Atoms of no element get the one that has their mass, but not in ``reduced`` units, where masses are bare numbers.
+    of the elements. ``residues`` and ``indices`` are theirs as of `systems.elements.guess`; masses of the user
+    go by the names ``chosen`` [n] where these are others. Atoms of no element get the one that has their mass, but not in ``reduced`` units, where masses are bare numbers.
     Positions and momenta stay. What is guessed, unknown or given goes into ``reading``; names that are no elements are kept.
     """
     n = len(atoms)
@@ -28,7 +30,8 @@ def identify(
     if names is not None:
         found = guess(names, residues, None if told is None or reduced else masses, indices)
         atoms.numbers[:] = found.numbers
-        masses, virtual = np.where(own, masses, found.masses), found.virtual
+        virtual = found.virtual | (~own & own.any())  # the file tells that they have none
+        masses = np.where(own, masses, np.where(virtual, 0.0, found.masses))
         reading.assumed |= {"elements": found.words} if found.words else {}
         if "names" not in atoms.arrays and list(names) != atoms.get_chemical_symbols():
             atoms.new_array("names", np.array(names))
@@ -36,9 +39,9 @@ def identify(
         masses = np.where(atoms.numbers > 0, atoms.get_masses(), 0.0)
     else:
         masses = np.where(own, masses, np.where(atoms.numbers > 0, atoms.get_masses(), 0.0))
-    labels = atoms.get_chemical_symbols() if names is None else list(names)
-    chosen = _chosen(labels, types or labels, atoms, reading)
-    masses = np.where(chosen > 0, chosen, masses)
+    labels = list(chosen if chosen is not None else atoms.get_chemical_symbols() if names is None else names)
+    given = _chosen(labels, types or labels, atoms, reading)
+    masses = np.where(given > 0, given, masses)
     if not reduced:
         _name_by_mass(atoms, masses, reading)
     virtual &= masses <= 0
@@ -75,5 +78,5 @@ def _name_by_mass(atoms: Any, masses: np.ndarray, reading: Reading) -> None:
     if any(found.values()):
         said = ", ".join(f"{chemical_symbols[z]} of {mass:.5g} u" for mass, z in sorted(found.items()) if z)
         before = reading.assumed.get("elements", "").partition("; no element for ")[0]
-        before = "" if before.startswith("guessed: no element") else before
+        before = "" if before.startswith("guessed from names: no element") else before
         reading.assumed["elements"] = "; ".join(filter(None, (before, f"guessed from masses: {said}")))

@@ -11,6 +11,7 @@ import numpy as np
 from systems.file_options import Reading, unit_size, unit_styles
 from systems.identities import identify
 
+_FLAGS, _UNWRAPPED = ("ix", "iy", "iz"), ("xu", "yu", "zu")
 _DATA_HEAD = 60  # lines in which a data file tells its box
 
 
@@ -86,7 +87,10 @@ def dump_frames(path: Path, reading: Reading) -> Iterator[Any]:
         style = _style(told.get("UNITS", ""), reading)
         columns = next(line for line in text.splitlines() if line.startswith("ITEM: ATOMS")).split()[2:]
         _say_units(columns, reading)
-        atoms = read_lammps_dump_text(StringIO(_without_words(text, columns)), index=0, units=_read_as(style))
+        atoms = read_lammps_dump_text(StringIO(_prepared(text, columns)), index=0, units=_read_as(style))
+        for name in _UNWRAPPED if "x" in columns or "xs" in columns else ():
+            if f"f_{name}" in atoms.arrays:
+                atoms.arrays[f"f_{name}"] *= unit_size("distance", style)
         if style == "lj" and atoms.has("momenta"):
             atoms.arrays["momenta"] /= unit_size("velocity", "metal")
         if atoms.calc is not None:
@@ -120,18 +124,21 @@ def _say_units(columns: list[str], reading: Reading) -> None:
         )
 
 
-def _without_words(text: str, columns: list[str]) -> str:
-    """The text with names of atoms that are no elements, which ASE refuses, as X."""
+def _prepared(text: str, columns: list[str]) -> str:
+    """The text as ASE reads it: names of atoms that are no elements as X, image flags and unwrapped columns by names it keeps."""
     from ase.data import atomic_numbers
 
-    if "element" not in columns:
-        return text
-    place, head, rows = columns.index("element"), *_parted(text)
-    names = {row.split()[place] for row in rows}
-    if all(name in atomic_numbers for name in names):
-        return text
-    parts = (row.split() for row in rows)
-    return head + "".join(" ".join([*row[:place], "X", *row[place + 1 :]]) + "\n" for row in parts)
+    head, rows = _parted(text)
+    if {"x", "xs"} & set(columns):
+        kept = {name: f"i_{name}" for name in _FLAGS} | {name: f"f_{name}" for name in _UNWRAPPED}
+        before, _, _ = head.rpartition("ITEM: ATOMS")
+        head = before + " ".join(["ITEM: ATOMS", *(kept.get(name, name) for name in columns)]) + "\n"
+    if "element" in columns:
+        place = columns.index("element")
+        parts = [row.split() for row in rows]
+        if any(row[place] not in atomic_numbers for row in parts):
+            rows = [" ".join([*row[:place], "X", *row[place + 1 :]]) for row in parts]
+    return head + "".join(f"{row}\n" for row in rows)
 
 
 def _parted(text: str) -> tuple[str, list[str]]:

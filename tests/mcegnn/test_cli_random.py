@@ -75,10 +75,10 @@ OPTIONS: dict[str, dict[str, tuple[list[str], list[str]]]] = {
     "label": ATOMS | {"--steps": COUNTS, "-o": FILES},
     "analyse": {
         "--figure": PICTURES, "--against": FILES, "--tolerance": COUNTS, "--csv": FOLDERS, "--netcdf": FILES, "--select": SELECTIONS,
-        "--topology": FILES, "--spacing": TIMES,
+        "--topology": FILES, "--frame-interval": TIMES,
     },
-    "report": {"--against": FILES, "--tolerance": COUNTS, "-o": FILES, "--select": SELECTIONS, "--topology": FILES, "--spacing": TIMES},
-    "convert": {"--system": COUNTS, "--topology": FILES, "--spacing": TIMES}, "info": {},
+    "report": {"--against": FILES, "--tolerance": COUNTS, "-o": FILES, "--select": SELECTIONS, "--topology": FILES, "--frame-interval": TIMES},
+    "convert": {"--system": COUNTS, "--topology": FILES, "--frame-interval": TIMES}, "info": {},
     "evaluate": {"--figure": PICTURES, "--without": FILES},
     "train": {"--set": SETS, "--data": FILES, "--from": MODELS, "-o": FILES, "--threads": COUNTS, "--resume": FILES},
 }  # fmt: skip
@@ -215,7 +215,7 @@ def assert_answered(folder: Path, arguments: list[str]) -> None:
 
 
 @example(arguments=["analyse", "md.traj", "--against", "md.traj", "--figure", "a.png", "--force"])
-@example(arguments=["analyse", "train.xyz", "--spacing", "0.5 fs", "--csv", "numbers"])
+@example(arguments=["analyse", "train.xyz", "--frame-interval", "0.5 fs", "--csv", "numbers"])
 @example(arguments=["report", "torn.xyz", "-o", "torn.html"])
 @example(arguments=["convert", "torn.traj", "out.h5md", "--force"])
 @example(arguments=["analyse", "dump.lammpstrj"])
