@@ -66,7 +66,7 @@ def kind_of(path: Path, reading: Reading) -> tuple[str, dict[str, Any]]:
         return "extxyz", {}
     if lammps_files.is_dump(path):
         return "lammps-dump-text", {}
-    if lammps_files.is_data(path) and not ending(path) == ".traj":
+    if lammps_files.is_data(path):
         return "lammps-data", {}
     return "", {}
 

@@ -18,7 +18,14 @@ _PROTEIN = {
     "VAL", "MSE", "SEC", "HSD", "HSE", "HSP", "HID", "HIE", "HIP", "CYX", "CYM", "ASH", "GLH", "LYN", "ACE", "NME", "NMA", "NH2",
     "ALAD", "CYS2", "ARGN", "ASPH", "GLUH", "HISA", "HISB", "HISH", "HIS1", "HIS2", "LYSH", "QLN",
 }  # fmt: skip
-_NUCLEIC = {"A", "C", "G", "T", "U", "DA", "DC", "DG", "DT", "RA", "RC", "RG", "RU", "ADE", "CYT", "GUA", "THY", "URA"}
+_NUCLEIC = {
+    "ADE",
+    "CYT",
+    "GUA",
+    "THY",
+    "URA",
+    *(f"{sugar}{base}{end}" for sugar in ("", "D", "R") for base in "ACGTU" for end in ("", "3", "5", "N")),
+}
 _LIPIDS = {"POPC", "POPE", "POPG", "POPS", "DPPC", "DMPC", "DOPC", "DOPE", "DLPC", "DSPC", "CHOL", "CHL1"}
 _ORGANIC = "HCNOSPFIBK"
 # of the two-letter elements that begin as an element of one letter does, those that names of atoms mean
@@ -69,6 +76,8 @@ def by_mass(mass: float) -> int:
 
     if any(abs(mass - isotope) < _NEAR for isotope in ISOTOPES.values()):
         return 1
+    if mass == 1.0:  # of reduced units
+        return 0
     differences = abs(atomic_masses[1:104] - mass)
     nearest = int(differences.argmin())
     return nearest + 1 if differences[nearest] < _NEAR else 0
@@ -76,9 +85,10 @@ def by_mass(mass: float) -> int:
 
 @cache
 def _numbers() -> dict[str, int]:
-    from ase.data import atomic_numbers
+    from ase.data import atomic_names, atomic_numbers
 
-    return {symbol: number for symbol, number in atomic_numbers.items() if number}
+    spelled = {name: number for number, name in enumerate(atomic_names) if number}
+    return {**spelled, **{symbol: number for symbol, number in atomic_numbers.items() if number}}
 
 
 def _head(name: str) -> str:
@@ -95,6 +105,8 @@ def _one(name: str, residue: str, alone: bool, mass: float, plain: bool) -> tupl
     if name in ISOTOPES and (not mass or abs(mass - ISOTOPES[name]) < _NEAR):
         return 1, False
     one, two = _numbers().get(head[:1].upper(), 0), _numbers().get(head[:2].capitalize(), 0)
+    if len(head) > 3 and head.capitalize() in _numbers():  # spelled out
+        return _numbers()[head.capitalize()], False
     if mass:
         return _with_mass(one, two if len(head) > 1 else 0, mass), False
     if not head or len(head) > 4:
@@ -111,7 +123,7 @@ def _by_letters(head: str, residue: str, alone: bool, one: int, two: int, plain:
     if biological:
         selenium = head.upper() == "SE" and residue in ("MSE", "SEC")
         return two if selenium or head[0].upper() not in _ORGANIC else one
-    whole = len(head) == 2 and (head[1].islower() and head[0].isupper() or plain)
+    whole = len(head) == 2 and ((head[1].islower() and head[0].isupper()) or plain)
     if whole or alone or head.upper() == _head(residue) or head[:2].upper() in _TWO or not one:
         return two
     return one
@@ -147,7 +159,8 @@ def _words(found: dict[tuple[str, str, bool, float], tuple[int, bool]]) -> str:
     parts = [f"{symbol} from {_few(list(those))}" for symbol, those in names.items()]
     parts += [f"no element for {_few(sorted(unknown))}"] if unknown else []
     parts += [f"virtual sites without mass {_few(sorted(virtual))}"] if virtual else []
-    return "guessed from names: " + "; ".join(parts) if parts else ""
+    by_mass_too = any(mass for _, _, _, mass in found)
+    return f"guessed from names{' and masses' * by_mass_too}: " + "; ".join(parts) if parts else ""
 
 
 def _few(names: list[str], most: int = 4) -> str:

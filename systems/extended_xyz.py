@@ -117,10 +117,10 @@ def _with(line: str, place: int, word: str) -> str:
 
 
 def _is_symbol(name: str) -> bool:
-    """Whether ASE takes it for an element."""
+    """Whether it is an element's, letter by letter: what ASE makes of CA is a guess."""
     from ase.data import atomic_numbers
 
-    return name.capitalize() in atomic_numbers
+    return name in atomic_numbers
 
 
 def _told_masses(atoms: Any, style: str) -> np.ndarray | None:

@@ -8,6 +8,7 @@ import numpy as np
 from systems.elements import by_mass, guess
 from systems.file_options import FileOptions, Reading
 
+_LIGHTEST = 0.5  # u, below which no atom is
 VIRTUAL_MASS = 1e-10  # u, of sites that have none: it counts in no sum, and momenta still tell velocities
 
 
@@ -19,9 +20,9 @@ def identify(
     """Set elements and masses of an ``ase.Atoms`` whose atoms are called ``names`` [n]; without names its elements are known.
 
     Masses are those that the user gave, by name, type or element, else those the file ``told`` [n] (u, 0 where it does not), else those
-    of the elements. ``residues`` and ``indices`` are theirs as of `systems.elements.guess`; masses of the user
-    go by the names ``chosen`` [n] where these are others. Atoms of no element get the one that has their mass, but not in ``reduced`` units, where masses are bare numbers.
-    Positions and momenta stay. What is guessed, unknown or given goes into ``reading``; names that are no elements are kept.
+    of the elements. ``residues`` and ``indices`` are theirs as of `systems.elements.guess`; masses of the user go by the names ``chosen``
+    [n] where these are others. Atoms of no element get the one that has their mass, but not in ``reduced`` units, where masses are bare
+    numbers. Positions and momenta stay. What is guessed, unknown or given goes into ``reading``; names that are no elements are kept.
     """
     n = len(atoms)
     masses = np.zeros(n) if told is None else np.array(told, dtype=float)
@@ -44,11 +45,20 @@ def identify(
     masses = np.where(given > 0, given, masses)
     if not reduced:
         _name_by_mass(atoms, masses, reading)
+        _say_light(masses, reading)
     virtual &= masses <= 0
     lacking = (masses <= 0) & ~virtual
     reading.virtual |= {name for name, is_so in zip(labels, virtual, strict=True) if is_so}
     reading.massless |= {name for name, is_so in zip(types or labels, lacking, strict=True) if is_so and not reduced}
     atoms.set_masses(np.where(masses > 0, masses, np.where(virtual, VIRTUAL_MASS, 1.0)))
+
+
+def _say_light(masses: np.ndarray, reading: Reading) -> None:
+    there = masses[masses > 0]
+    if len(there) and there.max() < _LIGHTEST:
+        reading.assumed["masses"] = (
+            f"as the file tells them, {there.min():g} to {there.max():g} u, which are no atoms': --masses tells others"
+        )
 
 
 def chosen_masses(names: Sequence[str], symbols: Sequence[str], options: FileOptions) -> np.ndarray:
@@ -78,5 +88,5 @@ def _name_by_mass(atoms: Any, masses: np.ndarray, reading: Reading) -> None:
     if any(found.values()):
         said = ", ".join(f"{chemical_symbols[z]} of {mass:.5g} u" for mass, z in sorted(found.items()) if z)
         before = reading.assumed.get("elements", "").partition("; no element for ")[0]
-        before = "" if before.startswith("guessed from names: no element") else before
+        before = "" if ": no element" in before else before
         reading.assumed["elements"] = "; ".join(filter(None, (before, f"guessed from masses: {said}")))

@@ -133,6 +133,8 @@ def _prepared(text: str, columns: list[str]) -> str:
         kept = {name: f"i_{name}" for name in _FLAGS} | {name: f"f_{name}" for name in _UNWRAPPED}
         before, _, _ = head.rpartition("ITEM: ATOMS")
         head = before + " ".join(["ITEM: ATOMS", *(kept.get(name, name) for name in columns)]) + "\n"
+    if not {"element", "mass", "type"} & set(columns):
+        return head.rstrip() + " type\n" + "".join(f"{row} 0\n" for row in rows)
     if "element" in columns:
         place = columns.index("element")
         parts = [row.split() for row in rows]
@@ -177,7 +179,10 @@ def data_atoms(path: Path, reading: Reading, more: dict[str, Any]) -> Any:
         reading.assumed["units"] = "LAMMPS' metal units, which the data file does not tell; --units tells others"
     sections = {line.split("#")[0].strip() for line in _lines(path)}
     reading.units = style
-    atoms = read(path, format="lammps-data", **{"units": _read_as(style or "metal"), **more})
+    try:
+        atoms = read(path, format="lammps-data", **{"units": _read_as(style or "metal"), **more})
+    except ValueError as error:
+        raise ValueError(f"{error}; name its atom_style, as in --format lammps-data:atom_style=full") from None
     if style == "lj" and atoms.has("momenta"):
         atoms.arrays["momenta"] /= unit_size("velocity", "metal")
     _data_identities(atoms, "Masses" in sections, "Atom Type Labels" in sections, style, reading)

@@ -43,7 +43,7 @@ class H5MDReader:
             raise ValueError(f"{path} holds no frames yet") from None
         except Exception as error:  # HDF5 has many kinds for a damaged file
             foreign = "h5md" in self._file and "particles" in self._file and GROUP not in self._file
-            foreign = foreign or "parameters/units" not in self._file and "particles" in self._file
+            foreign = foreign or ("parameters/units" not in self._file and "particles" in self._file)
             self._file.close()
             what = "not a trajectory written by mcegnn, or a damaged one" if isinstance(error, KeyError) else "damaged"
             if foreign:

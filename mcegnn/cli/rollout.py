@@ -175,7 +175,8 @@ def rollout(
         "particles": particles, "systems": systems, "seed": seed, "epoch": epoch, "bodies": bodies, "without": without or None,
         "relativity": relativity, "j2": j2, "model": model, "calculator": calculator, "potential": potential, "ensemble": ensemble,
         "temperature": temperature, "pressure": pressure, "friction": friction, "period": period, "flexible": flexible, "relax": relax,
-        "warn-above": warn_above, "stop-above": stop_above, "units": units, "format": format, "masses": masses, "max-energy-jump": max_energy_jump, "min-distance": min_distance,
+        "warn-above": warn_above, "stop-above": stop_above, "units": units, "format": format, "masses": masses,
+        "max-energy-jump": max_energy_jump, "min-distance": min_distance,
     }  # fmt: skip
     if threads is not None and threads < 1:
         raise Mistake(f"--threads must be at least 1, not {threads}")

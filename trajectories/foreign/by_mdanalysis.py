@@ -29,7 +29,7 @@ def opened(path: Path, topology: Path | None, options: FileOptions, without: Col
     left_open = ExitStack()  # until the last frame is read
     with _in_words(path, topology), ExitStack() as failed:
         failed.push(left_open)
-        u = _universe([left_open.enter_context(without_offsets(p)) for p in sources], options)
+        u, heard = _universe([left_open.enter_context(without_offsets(p)) for p in sources], options)
         atoms = u.atoms
         if not atoms.n_atoms or not len(u.trajectory):
             raise ValueError("it holds no atoms or no frames")
@@ -38,7 +38,10 @@ def opened(path: Path, topology: Path | None, options: FileOptions, without: Col
         fixed = identities_of(u, reading)
         failed.pop_all()
     periodic = _is_periodic(u.trajectory.ts)
-    moving = bool(u.trajectory.ts.has_velocities) or SOME_VELOCITIES in without
+    incomplete = any("Not all velocities were present" in text for text in heard)
+    if incomplete:
+        reading.notes.append("left out, since not all atoms have them: velocities")
+    moving = (bool(u.trajectory.ts.has_velocities) and not incomplete) or SOME_VELOCITIES in without
     names = [str(name) for name in atoms.names] if hasattr(atoms, "names") else []
     lacks = {"velocities": not moving, "masses": bool(reading.massless), "times": not clock.told and len(u.trajectory) > 1}
     known = virtual_sites(fixed["masses"], reading)
@@ -48,7 +51,7 @@ def opened(path: Path, topology: Path | None, options: FileOptions, without: Col
             for k in range(len(u.trajectory)):
                 with _in_words(path, topology, k):
                     ts = u.trajectory[k]
-                    if ts.has_velocities and not moving:
+                    if ts.has_velocities and not moving and not incomplete:
                         raise Lacking(SOME_VELOCITIES, k)
                     if periodic and not _is_periodic(ts):
                         raise ValueError(f"the cell of frame {k} has no volume")
@@ -82,8 +85,8 @@ def _in_words(path: str | Path, topology: str | Path | None, frame: int | None =
         raise ValueError(f"MDAnalysis cannot read {where} ({said(error)})") from None
 
 
-def _universe(sources: list[Path], options: FileOptions) -> Any:
-    """The universe of a topology and a trajectory; nothing is guessed of it yet."""
+def _universe(sources: list[Path], options: FileOptions) -> tuple[Any, list[str]]:
+    """The universe of a topology and a trajectory, of which nothing is guessed yet; and what its readers warned of."""
     import MDAnalysis
 
     more: dict[str, Any] = {}
@@ -94,13 +97,16 @@ def _universe(sources: list[Path], options: FileOptions) -> Any:
         more = {**more, "format": name}
         if len(sources) == 1 and name in MDAnalysis._PARSERS:
             more["topology_format"] = name
-    return MDAnalysis.Universe(*map(str, sources), to_guess=(), **more)
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        u = MDAnalysis.Universe(*map(str, sources), to_guess=(), **more)
+    return u, [str(one.message) for one in heard]
 
 
 def _system(ts: Any, fixed: dict[str, Any], periodic: bool, moving: bool, length: float, velocity: float) -> System:
     """The system of a frame; velocities are not a number where only other frames have some."""
     x = np.asarray(ts.positions, dtype=float) * length
-    v = np.asarray(ts.velocities, dtype=float) * velocity if ts.has_velocities else np.zeros_like(x)
+    v = np.asarray(ts.velocities, dtype=float) * velocity if moving and ts.has_velocities else np.zeros_like(x)
     system = System.create(x, velocities=v, **fixed, units=METAL)
     if moving and not ts.has_velocities:
         system = replace(system, momenta=np.full_like(x, np.nan))

@@ -19,8 +19,7 @@ _INDEXED = (".xtc", ".trr")  # formats of which MDAnalysis leaves files with off
 _DCD = ("DCD", "LAMMPS")
 _BARE = (*_DCD, "LAMMPSDUMP", "XYZ")  # formats in whatever units their writer had
 _AKMA = 0.04888821  # ps, the unit of time of CHARMM's DCD, which MDAnalysis takes for every one's
-_NO_ELEMENT = ("", "DUMMY")
-_COARSE = "BB"  # the backbone's bead in Martini's proteins
+_COARSE = {"BB", "GL1"}  # beads of Martini's proteins and lipids
 
 
 @contextmanager
@@ -124,7 +123,7 @@ def identities_of(u: Any, reading: Reading) -> dict[str, Any]:
     elements = _elements(atoms)
     residues = [str(one) for one in atoms.resnames] if hasattr(atoms, "resnames") else [""] * len(atoms)
     types = [str(one) for one in atoms.types] if hasattr(atoms, "types") else names
-    if _COARSE in names and "CA" not in names:
+    if _COARSE & set(names) and "CA" not in names:
         names, elements = [""] * len(atoms), [""] * len(atoms)
         reading.assumed["elements"] = "none: it is a coarse model, whose beads are no atoms"
     made = Atoms(positions=np.zeros((len(atoms), 3)), numbers=np.zeros(len(atoms), dtype=int))

@@ -11,7 +11,6 @@ from integrators.state import State
 from systems.file_options import Reading
 from systems.identities import VIRTUAL_MASS
 
-
 SOME_VELOCITIES = "velocities in the first frame"  # what a file lacks whose later frames have velocities
 
 
