@@ -10,6 +10,7 @@ import numpy as np
 
 ISOTOPES = {"D": 2.01410177811, "T": 3.01604928}  # u, of hydrogen that has a name of its own
 _IONS = {"SOD": "Na", "CLA": "Cl", "POT": "K", "CES": "Cs", "CAL": "Ca", "LIT": "Li", "RUB": "Rb", "IOD": "I", "BAR": "Ba", "CAD": "Cd"}
+_ION_RESIDUES = {"ION", "IONS"}
 _VIRTUAL = {"MW", "LP", "LPA", "LPB", "EP", "EPW", "MCH", "MNH", "VS", "VIR", "VIRT", "DUM", "DUMMY"}
 _IN_WATER = {"M", "OM", "IW", "LW"}  # what else has no mass there
 _WATER = {"SOL", "HOH", "WAT", "H2O", "HH0", "OHH", "TIP", "TIP2", "TIP3", "TIP4", "TIP5", "T3P", "T4P", "T5P", "SPC", "SPCE", "TP3", "TP4"}
@@ -61,7 +62,9 @@ def guess(
     sizes = Counter(own)
     known = np.zeros(n) if masses is None else np.nan_to_num(np.asarray(masses, dtype=float))
     plain = residues is None and all(_head(str(name)).capitalize() in _numbers() for name in set(names))
-    keys = [(str(names[k]), groups[k], bool(own) and sizes[own[k]] == 1, float(known[k])) for k in range(n)]
+    living = any(group.strip().upper() in _PROTEIN | _NUCLEIC for group in set(groups))
+    single = [bool(own) and sizes[own[k]] == 1 and (not living or groups[k].strip().upper() in _ION_RESIDUES) for k in range(n)]
+    keys = [(str(names[k]), groups[k], single[k], float(known[k])) for k in range(n)]
     found = {key: _one(*key, plain) for key in set(keys)}
     numbers = np.array([found[key][0] for key in keys], dtype=np.int64)
     virtual = np.array([found[key][1] for key in keys], dtype=bool)
@@ -76,7 +79,7 @@ def by_mass(mass: float) -> int:
 
     if any(abs(mass - isotope) < _NEAR for isotope in ISOTOPES.values()):
         return 1
-    if mass == 1.0:  # of reduced units
+    if abs(mass - 1.0) < 1e-6:  # of reduced units
         return 0
     differences = abs(atomic_masses[1:104] - mass)
     nearest = int(differences.argmin())
@@ -157,7 +160,7 @@ def _words(found: dict[tuple[str, str, bool, float], tuple[int, bool]]) -> str:
             there = names.setdefault(chemical_symbols[number], [])
             there += [said] if said not in there else []
     parts = [f"{symbol} from {_few(list(those))}" for symbol, those in names.items()]
-    parts += [f"no element for {_few(sorted(unknown))}"] if unknown else []
+    parts += [f"no element for {_few(sorted(unknown - {''}))}"] if unknown - {""} else []
     parts += [f"virtual sites without mass {_few(sorted(virtual))}"] if virtual else []
     by_mass_too = any(mass for _, _, _, mass in found)
     return f"guessed from names{' and masses' * by_mass_too}: " + "; ".join(parts) if parts else ""

@@ -29,11 +29,11 @@ def identify(
     virtual = np.zeros(n, dtype=bool)
     own = masses > 0
     if names is not None:
-        found = guess(names, residues, None if told is None or reduced else masses, indices)
-        atoms.numbers[:] = found.numbers
-        virtual = found.virtual | (~own & own.any())  # the file tells that they have none
-        masses = np.where(own, masses, np.where(virtual, 0.0, found.masses))
-        reading.assumed |= {"elements": found.words} if found.words else {}
+        guessed = guess(names, residues, None if told is None or reduced else masses, indices)
+        atoms.numbers[:] = guessed.numbers
+        virtual = guessed.virtual | (~own & own.any())  # the file tells that they have none
+        masses = np.where(own, masses, np.where(virtual, 0.0, guessed.masses))
+        reading.assumed |= {"elements": guessed.words} if guessed.words else {}
         if "names" not in atoms.arrays and list(names) != atoms.get_chemical_symbols():
             atoms.new_array("names", np.array(names))
     elif told is None:
@@ -50,7 +50,9 @@ def identify(
     lacking = (masses <= 0) & ~virtual
     reading.virtual |= {name for name, is_so in zip(labels, virtual, strict=True) if is_so}
     reading.massless |= {name for name, is_so in zip(types or labels, lacking, strict=True) if is_so and not reduced}
-    atoms.set_masses(np.where(masses > 0, masses, np.where(virtual, VIRTUAL_MASS, 1.0)))
+    found = np.where(masses > 0, masses, np.where(virtual, VIRTUAL_MASS, 1.0))
+    if not np.array_equal(found, atoms.get_masses()):
+        atoms.set_masses(found)
 
 
 def _say_light(masses: np.ndarray, reading: Reading) -> None:
