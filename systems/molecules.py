@@ -74,8 +74,9 @@ def read(name: str, options: FileOptions | None = None) -> Structure:
 
 def read_all(name: str, reading: Reading | None = None) -> list[System]:
     """All structures of a file that ASE can read, or those of ``FILE@INDEX``; ``reading`` hears what was assumed. Errors as of `read`."""
+    found = _structures(name, reading or Reading(), last=False)
     try:
-        return [from_atoms(atoms) for atoms in _structures(name, reading or Reading(), last=False)]
+        return [from_atoms(atoms) for atoms in found]
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
 

@@ -35,8 +35,9 @@ def _atoms(reader: H5MDReader, which: int | None) -> Iterator[Any]:
         state = reader[k]
         system = state.system if which is None else state.system.copy_of(which)
         copies = system.n_systems or 1
-        info = {"time": state.time, "step": state.step, "units": reader.units.name}
-        if reader.units is METAL:
+        timed = "times" not in reader.missing
+        info = {**({"time": state.time} if timed else {}), "step": state.step, "units": reader.units.name}
+        if reader.units is METAL and timed:
             info["time_fs"] = state.time / METAL.convert(1.0, "fs")
         atoms = Atoms(
             numbers=np.tile(system.species, copies), positions=system.positions.reshape(-1, 3), masses=np.tile(system.masses, copies),

@@ -36,12 +36,12 @@ def file_options(
 ) -> "FileOptions":
     """What was said of a file; ValueError, in one sentence, for what cannot be."""
     from systems.file_options import FileOptions, masses_of
-    from systems.units import METAL, duration
+    from systems.units import METAL, REDUCED, duration
 
     for name, value in (("units", units), ("format", format)):
         if value == "":
             raise ValueError(f"--{name} is empty; name one, or leave it out")
-    interval = None if frame_interval is None else duration(frame_interval, METAL, "--frame-interval")
+    interval = None if frame_interval is None else duration(frame_interval, REDUCED if units == "lj" else METAL, "--frame-interval")
     return FileOptions(interval, units or "", format or "", {} if masses is None else masses_of(masses))
 
 

@@ -1,6 +1,7 @@
 """What ASE's readers give of a file: its frames one by one, and what the file says of the run that wrote it."""
 
 import math
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,8 +45,33 @@ def frames_of(path: Path, reading: Reading) -> Frames:
         return Frames(extended_xyz.count(path), atoms_files.frames(path, reading))
     if kind == "lammps-dump-text":
         return Frames(lammps_files.count_dump(path), atoms_files.frames(path, reading))
-    found = list(atoms_files.frames(path, reading))
+    found = list(_whole(path, reading))
     return Frames(len(found), iter(found))
+
+
+def _whole(path: Path, reading: Reading) -> Iterator[Any]:
+    """The frames of a file; of a trajectory of VASP's that ends within a frame those before it."""
+    text = path.read_text() if "XDATCAR" in path.name else ""
+    cut = _whole_xdatcar(text)
+    if len(cut) == len(text):
+        yield from atoms_files.frames(path, reading)
+        return
+    with tempfile.TemporaryDirectory(prefix="mcegnn-") as folder:
+        (Path(folder) / path.name).write_text(cut)
+        found = list(atoms_files.frames(Path(folder) / path.name, reading))
+    reading.notes.append(f"frame {len(found)} cannot be read: the file ends within it")
+    yield from found
+
+
+def _whole_xdatcar(text: str) -> str:
+    """The frames of a trajectory of VASP's of which all lines are there; all of the text where none is."""
+    lines = text.splitlines(keepends=True)
+    starts = [k for k, line in enumerate(lines) if line.startswith("Direct configuration")]
+    counts = lines[starts[0] - 1].split() if starts and starts[0] else []
+    n = sum(int(count) for count in counts if count.isdigit())
+    ends = [start + 1 + n for start in starts if start + 1 + n <= len(lines) and lines[start + n].endswith("\n")]
+    whole = bool(ends) and not any(line.strip() for line in lines[ends[-1] :])
+    return text if whole or not ends else "".join(lines[: ends[-1]])
 
 
 def is_own(path: Path) -> bool:

@@ -68,7 +68,7 @@ def _clock(first: Any, description: dict[str, Any], options: FileOptions) -> _Cl
     if options.frame_interval is not None:
         return _Clock(True, False, options.frame_interval, units)
     own = ours or (isinstance(first.info.get("time"), float) and "timestep" in first.info)  # of a dump that tells its time
-    return _Clock(own or bool(every), own, every or METAL.convert(1.0, "ps"), units)
+    return _Clock(own or bool(every), own, every or (1.0 if units is REDUCED else METAL.convert(1.0, "ps")), units)
 
 
 def _every(description: dict[str, Any]) -> float:
