@@ -266,6 +266,7 @@ class Job:
             "processor": machine.processor(),
             "seed": str(self.config.seed) if self.config.seeded else "",
             "configuration": json.dumps(self.config.to_json()),
+            **({"assumed": json.dumps(assumed)} if (assumed := getattr(self.config, "assumed", None)) else {}),
         }
 
     def _judge(self, quiet: bool) -> None:
