@@ -13,6 +13,7 @@ import bench_charged
 import bench_cost
 import bench_engine
 import bench_ensembles
+import bench_following
 import bench_learning
 import bench_looking
 import bench_molybdenum
@@ -42,6 +43,7 @@ BENCHMARKS = {
     "engine": bench_engine.measure, "argon": bench_engine.million, "ensembles": bench_ensembles.measure,
     "molybdenum": bench_molybdenum.measure, "peers": bench_peers.measure,
     "survival": bench_survival.survival, "long": bench_survival.long, "safety": bench_survival.cost,
+    "following": bench_following.measure,
     "looking": bench_looking.sizes, "spectrum": bench_looking.spectrum,
 }  # fmt: skip
 PACKAGES = (

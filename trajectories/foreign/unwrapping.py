@@ -13,6 +13,7 @@ from systems.cell import complete, heights
 from trajectories.foreign.steps import Steps
 
 _FLAGS, _UNWRAPPED = ("ix", "iy", "iz"), ("xu", "yu", "zu")
+_STRAIN = 0.05  # after which the shortest basis is looked for again
 _WHOLE = 0.02  # of a cell, by which columns of a file may differ from a whole number of cells
 IMAGE_FLAGS, UNWRAPPED = "image flags of the file", "unwrapped coordinates of the file"
 _ADVICE = "delete what is wrong of them, and atoms are followed by the nearest image"
@@ -31,14 +32,15 @@ class Unwrapper:
         self._steps = Steps(n_frames)
         self._before: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None  # unwrapped positions, images, lattice
         self._basis = np.eye(3)  # of the lattice in that of the first frame: a cell that is sheared may be flipped
-        self._reduction: tuple[np.ndarray, np.ndarray, float] | None = None
+        self._shortest: tuple[np.ndarray, np.ndarray] | None = None  # a lattice, and its shortest basis in terms of it
+        self._reduction: tuple[np.ndarray, np.ndarray, float]
 
     def __call__(self, positions: np.ndarray, cell: np.ndarray | None, pbc: Any) -> np.ndarray:
         self._frame += 1
         if cell is None or not any(pbc):
             return positions
         lattice = complete(np.where(np.reshape(pbc, (3, 1)), cell, 0.0))
-        if abs(np.linalg.det(lattice)) < 1e-9:
+        if not np.any(cell, axis=1)[np.asarray(pbc)].all() or abs(np.linalg.det(lattice)) < 1e-9:
             raise ValueError(f"the cell of frame {self._frame} has no volume")
         if self._before is None:
             self._before = positions, np.zeros_like(positions), lattice
@@ -77,13 +79,13 @@ class Unwrapper:
 
         In it, and not in a cell that leans far over, a step of less than half that height is found by rounding fractions.
         """
-        if self._reduction is None or changed:
-            from ase.geometry import minkowski_reduce
+        if self._shortest is None or changed:
+            if self._shortest is None or abs(np.linalg.solve(self._shortest[0], lattice) - np.eye(3)).max() > _STRAIN:
+                from ase.geometry import minkowski_reduce
 
-            reduced = np.asarray(minkowski_reduce(lattice, pbc)[0])
-            periodic = np.asarray(pbc)
-            least = float(heights(reduced)[periodic].min())
-            self._reduction = reduced, np.linalg.inv(reduced), least
+                self._shortest = lattice, np.asarray(minkowski_reduce(lattice, pbc)[1])
+            reduced = self._shortest[1] @ lattice
+            self._reduction = reduced, np.linalg.inv(reduced), float(heights(reduced)[np.asarray(pbc)].min())
         return self._reduction
 
     @property
@@ -159,4 +161,4 @@ def recorded_positions(positions: np.ndarray, cell: np.ndarray, columns: Mapping
 def _columns(columns: Mapping[str, Any], names: tuple[str, ...]) -> np.ndarray | None:
     """Three columns [n, 3], by their names or by those that ASE gives them; None if one is not there."""
     found = [next((columns[p + name] for p in ("", "i_", "f_") if p + name in columns), None) for name in names]
-    return None if any(one is None for one in found) else np.column_stack(found).astype(float)
+    return None if any(one is None for one in found) else np.column_stack([np.asarray(one, dtype=float) for one in found])
