@@ -12,6 +12,7 @@ import numpy as np
 from integrators.state import State
 from systems.system import System
 from systems.units import METAL
+from trajectories.foreign.cells import Cells
 from trajectories.foreign.source import Source, said
 
 _TOPOLOGY = "formats without atoms' names need --topology FILE (PDB, GRO, PSF, ...)"
@@ -39,6 +40,9 @@ def opened(path: Path, topology: Path | None) -> Source:
         raise ValueError(f"{path} holds no names of atoms; {_TOPOLOGY}")
     masses = np.asarray(atoms.masses, dtype=float)
     fixed = {"masses": np.where(masses > 0, masses, 1.0), "species": _species(atoms), "charges": getattr(atoms, "charges", 0.0)}
+    with _in_words(path, topology):
+        cells = Cells(u.trajectory)
+    assumed = {"orientation": cells.assumed} if cells.assumed else {}
     lacks = {"velocities": not moving, "masses": not (masses > 0).all(), "times": not timed and len(u.trajectory) > 1}
 
     def states() -> Iterator[State]:
@@ -46,11 +50,11 @@ def opened(path: Path, topology: Path | None) -> Source:
         for k in range(len(u.trajectory)):
             with _in_words(path, topology):
                 ts = u.trajectory[k]
-                state = State(_system(u, fixed, periodic, picoseconds), float(ts.time) * picoseconds, k)
+                state = State(_system(u, fixed, cells if periodic else None, picoseconds), float(ts.time) * picoseconds, k)
             yield state
 
     missing = [what for what, is_so in lacks.items() if is_so]
-    return Source(", ".join(map(str, sources)), names, len(u.trajectory), states(), missing)
+    return Source(", ".join(map(str, sources)), names, len(u.trajectory), states(), missing, assumed=assumed)
 
 
 @contextmanager
@@ -93,10 +97,10 @@ def _species(atoms: Any) -> np.ndarray:
     return np.array([atomic_numbers.get(str(symbol).capitalize(), 0) for symbol in atoms.elements], dtype=np.int64)
 
 
-def _system(u: Any, fixed: dict[str, Any], periodic: bool, picoseconds: float) -> System:
+def _system(u: Any, fixed: dict[str, Any], cells: Cells | None, picoseconds: float) -> System:
     """The frame that is being looked at."""
     ts = u.trajectory.ts
     x = np.asarray(ts.positions, dtype=float)
     velocities = np.asarray(ts.velocities, dtype=float) / picoseconds if ts.has_velocities else np.zeros_like(x)
-    cell = np.asarray(ts.triclinic_dimensions, dtype=float) if periodic else None
-    return replace(System.create(x, velocities=velocities, **fixed, units=METAL), cell=cell, pbc=(periodic,) * 3)
+    cell = None if cells is None else cells(ts)
+    return replace(System.create(x, velocities=velocities, **fixed, units=METAL), cell=cell, pbc=(cell is not None,) * 3)
