@@ -4,7 +4,6 @@ Links and pictures of Markdown files, which are right where the files are read i
 """
 
 import os
-from pathlib import Path
 
 from docutils import nodes
 from sphinx.application import Sphinx

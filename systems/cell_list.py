@@ -25,7 +25,7 @@ def cell_list(system: System, cutoff: float, threads: int = 1) -> Pairs:
 
 
 @dataclass(frozen=True, eq=False)
-class _Bins:
+class Bins:
     """Particles sorted into bins: who comes where, where each bin starts, positions [3, n] inside the cell, and how far out they are."""
 
     box: Box
@@ -38,7 +38,7 @@ class _Bins:
     density: float
 
     @classmethod
-    def of(cls, system: System, cutoff: float) -> "_Bins":
+    def of(cls, system: System, cutoff: float) -> "Bins":
         from systems import _cell_list
 
         kernels: Any = _cell_list
@@ -64,7 +64,7 @@ class Search:
     def __call__(self, system: System, cutoff: float) -> Pairs:
         """The pairs. ValueError where they cannot be found: an ensemble, a cell without volume, a position that is not finite."""
         refuse(system, cutoff)
-        bins = _Bins.of(system, cutoff)
+        bins = Bins.of(system, cutoff)
         n, threads = system.n_particles, self.threads if system.n_particles >= PARALLEL else 1
         if bins.box.pbc.all() and (around := 4.2 * cutoff**3 * bins.density) > _MOST_NEIGHBORS:
             raise ValueError(
@@ -94,7 +94,7 @@ class Search:
         return Pairs(starts, j, image, shifts if len(shifts) <= _FEW_CODES else kernels.numbered(image, shifts))
 
     def _searched(
-        self, bins: _Bins, cutoff: float, far: np.ndarray, outside: np.ndarray, threads: int
+        self, bins: Bins, cutoff: float, far: np.ndarray, outside: np.ndarray, threads: int
     ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
         """Fill the room with pairs as they are found; where those of each particle begin, and how many they are, [n] each."""
         from systems import _cell_list

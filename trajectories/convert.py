@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from systems.units import METAL
-from trajectories.h5md import H5MDReader, universe
+from trajectories.h5md import H5MDReader
 from trajectories.whole import replacing
 
 
@@ -93,16 +93,28 @@ def _write_traj(reader: H5MDReader, path: Path, which: int | None) -> None:
 
 
 def _write_dcd(reader: H5MDReader, path: Path, which: int | None) -> None:
+    """Positions in standard orientation, since the format holds a cell's lengths and angles; none of an ensemble as a whole."""
     import MDAnalysis
 
-    u = universe(reader.path)
-    chosen = u.atoms if which is None else u.residues[which].atoms
-    with warnings.catch_warnings(), MDAnalysis.Writer(str(path), chosen.n_atoms, convert_units=False, dt=u.trajectory.dt) as writer:
+    from trajectories._universe import box_of
+
+    times, picosecond = reader.times, METAL.convert(1.0, "ps") if reader.units is METAL else 1.0
+    n = reader.n_particles * (1 if which is not None else reader.n_systems or 1)
+    dt = float(times[1] - times[0]) / picosecond if len(times) > 1 else 1.0
+    u = MDAnalysis.Universe.empty(n, trajectory=True)
+    with warnings.catch_warnings(), MDAnalysis.Writer(str(path), n, convert_units=False, dt=dt) as writer:
         warnings.filterwarnings("ignore", "No dimensions set")  # as it should be: there is no box
-        for _ in u.trajectory:
-            writer.write(chosen)
+        for k in range(len(reader)):
+            system = reader[k].system
+            system = system if which is None else system.copy_of(which)
+            x, cell = system.positions.reshape(-1, 3), system.cell
+            several = cell is None or cell.ndim > 2  # systems of an ensemble have cells of their own, and the format one
+            box, orientation = (None, None) if several else box_of(cell, system.pbc, x)
+            u.dimensions = box
+            u.atoms.positions = x if orientation is None else orientation.turn(x)
+            writer.write(u.atoms)
     with MDAnalysis.lib.formats.libdcd.DCDFile(str(path)) as written:  # its writer does not hear of a full disk
-        if len(written) != len(u.trajectory):
+        if len(written) != len(reader):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 

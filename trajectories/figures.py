@@ -7,7 +7,7 @@ import numpy as np
 
 from systems.units import METAL, PASCALS
 from trajectories.analysis.orbits import to_ecliptic
-from trajectories.analysis.thermo import time_axis
+from trajectories.analysis.thermo import Known, pressures, temperatures, time_axis
 from trajectories.h5md import H5MDReader
 
 _PANELS = 6
@@ -16,14 +16,15 @@ _SMALL = 2.0  # a dot that does not hide the Earth's
 
 def refuse_undrawable(reader: H5MDReader) -> None:
     """ValueError where a run holds nothing to be drawn against time."""
-    if reader.units is METAL and not reader.has_velocities and reader.observable("potential_energy", 0) is None:
+    hot = reader.has_velocities and "masses" not in reader.missing
+    if reader.units is METAL and not hot and reader.observable("potential_energy", 0) is None:
         raise ValueError(f"{reader.name} holds neither velocities nor energies to draw against time; distances are among the --figures")
 
 
-def draw_trajectory(reader: H5MDReader, path: str | Path) -> None:
+def draw_trajectory(reader: H5MDReader, path: str | Path, known: Known | None = None) -> None:
     """Draw a run into a PNG, SVG or PDF file: bodies as orbits, charges in six panels, atoms by temperature, energy, pressure.
 
-    Raises ValueError as `refuse_undrawable`.
+    ``known`` is what temperatures are counted by. Raises ValueError as `refuse_undrawable`.
     """
     # a figure of its own, not pyplot's: no global state and no screen
     from matplotlib.figure import Figure
@@ -31,7 +32,7 @@ def draw_trajectory(reader: H5MDReader, path: str | Path) -> None:
     refuse_undrawable(reader)
     figure = Figure(figsize=(9.0, 5.4), layout="constrained")
     if reader.units is METAL:
-        _matter(figure, reader)
+        _matter(figure, reader, known or Known())
     elif reader.names:
         _orbits(figure, reader)
     else:
@@ -39,15 +40,15 @@ def draw_trajectory(reader: H5MDReader, path: str | Path) -> None:
     figure.savefig(path, dpi=150)
 
 
-def _matter(figure: Any, reader: H5MDReader) -> None:
+def _matter(figure: Any, reader: H5MDReader, known: Known) -> None:
     """Temperature, energy an atom, and pressure, as far as they are there, of each system against time."""
     axis_of_times, times = time_axis(reader)
     shape = (len(reader), -1)
-    kinetic, potential, pressure = (reader.observable(name) for name in ("kinetic_energy", "potential_energy", "pressure"))
+    kinetic, potential = (reader.observable(name) for name in ("kinetic_energy", "potential_energy"))
+    kelvin, pressure = temperatures(reader, known), pressures(reader, known)
     rows: list[tuple[str, np.ndarray]] = []
-    if kinetic is not None:
-        free = 3 * (reader.n_particles - len(reader.frozen))
-        rows.append(("temperature, K", 2.0 * kinetic.reshape(shape) / (free * METAL.boltzmann)))
+    if kelvin is not None:
+        rows.append(("temperature, K", kelvin.reshape(shape)))
     if potential is not None:
         total = (potential if kinetic is None else potential + kinetic).reshape(shape)
         first = total[int(reader.moving.argmax())] if kinetic is not None else total[0]

@@ -22,6 +22,10 @@ from trajectories._layout import CELLS, GROUP, OBSERVABLES, file_units, sealed, 
 from trajectories.durable import OPEN_ELSEWHERE, Live, recover
 
 
+class DamagedRunError(ValueError):
+    """Frames of a run's file are not what was written."""
+
+
 class H5MDReader:
     """The frames of a file of ours, in float64 and in the run's units; a sequence of `State`.
 
@@ -215,11 +219,11 @@ class H5MDReader:
         return slice(*which.indices(len(self))) if isinstance(which, slice) else range(len(self))[which]
 
     def _read(self, name: str, which: int | slice) -> np.ndarray:
-        """Rows of a dataset; ValueError, naming the frames, where their checksum does not fit."""
+        """Rows of a dataset. Raises DamagedRunError, naming the frames, if their checksum does not fit."""
         try:
             return np.asarray(self._file[name][which])
         except (OSError, RuntimeError, KeyError):
-            raise ValueError(f"{self.path} is damaged: {self._damage(name)}") from None
+            raise DamagedRunError(f"{self.path} is damaged: {self._damage(name)}") from None
 
     def _damage(self, name: str) -> str:
         """Which frames of a dataset cannot be read."""
@@ -260,9 +264,13 @@ def _opened(path: str | Path) -> h5py.File:
 def universe(path: str | Path) -> Any:
     """The run as an MDAnalysis Universe (float32): particles' names, elements, masses and charges; an ensemble's systems are its residues.
 
-    Molecular runs have MDAnalysis' units; reduced and astronomical ones keep their own.
+    Molecular runs have MDAnalysis' units; reduced and astronomical ones keep their own. MDAnalysis knows cells by lengths and angles, so
+    positions, velocities and forces are turned into the standard orientation together with the cell, frame by frame, where it lies
+    otherwise (`systems.orientation`). Where the cell is not periodic in some direction, the box is so long there that no image is met.
     """
     import MDAnalysis
+
+    from trajectories._universe import RunReader
 
     with H5MDReader(path) as reader:
         n_systems, n, names, species = reader.n_systems or 1, reader.n_particles, reader.names, reader.species
@@ -282,5 +290,5 @@ def universe(path: str | Path) -> Any:
         names = names or symbols
     u.add_TopologyAttr("names", (names or [str(k) for k in range(n)]) * n_systems)
     u.add_TopologyAttr("resids", np.arange(1, n_systems + 1))
-    u.load_new(str(path), format="H5MD", convert_units=convert, dt=spacing)
+    u.load_new(str(path), format=RunReader, convert_units=convert, dt=spacing)
     return u

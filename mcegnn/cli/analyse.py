@@ -128,7 +128,7 @@ def analyse(
                 write_netcdf(found, netcdf)
                 written.append(netcdf)
             if figure is not None:
-                draw_trajectory(reader, figure)
+                draw_trajectory(reader, figure, known_of(reader))
                 written.append(figure)
         if written and not as_json:
             typer.echo(f"wrote {written[0]}" if len(written) == 1 else f"wrote {len(written)} files: {', '.join(map(str, written))}")

@@ -1,18 +1,19 @@
 """Numbers and curves of a run: `analyse` gives all that fit it, and each analysis is a function of its own."""
 
 from trajectories.analysis.averages import block_error, mean_and_error
+from trajectories.analysis.bonding import Bonds, angles, bonds
 from trajectories.analysis.correlation import Diffusion, diffusion, mean_squared_displacement, spectrum, velocity_autocorrelation
 from trajectories.analysis.encounters import closest_approach
 from trajectories.analysis.motion import peaks
 from trajectories.analysis.orbits import elements, orbits
 from trajectories.analysis.results import Analysis, Axis, Curves, Number
 from trajectories.analysis.shape import deviations
-from trajectories.analysis.structure import angles, bonds, radial_distribution
+from trajectories.analysis.structure import radial_distribution
 from trajectories.analysis.summary import analyse
 from trajectories.analysis.thermo import Known
 
 __all__ = [
-    "Analysis", "Axis", "Curves", "Diffusion", "Known", "Number", "analyse", "angles", "block_error", "bonds", "closest_approach",
+    "Analysis", "Axis", "Bonds", "Curves", "Diffusion", "Known", "Number", "analyse", "angles", "block_error", "bonds", "closest_approach",
     "deviations", "diffusion", "elements", "mean_and_error", "mean_squared_displacement", "orbits", "peaks", "radial_distribution",
     "spectrum", "velocity_autocorrelation",
 ]  # fmt: skip

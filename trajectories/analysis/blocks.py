@@ -8,6 +8,7 @@ from trajectories.h5md import H5MDReader
 
 BLOCK = 2**25  # bytes
 SYSTEMS = 8  # of an ensemble, where each is looked at one by one
+_FLAT = 1e-12  # of the product of its vectors' lengths, below which a cell has no volume
 _SPARSE = 8  # frames apart, from where on they are read one by one
 Group = Sequence[int] | np.ndarray  # numbers of particles
 
@@ -49,3 +50,17 @@ def single_frames(run: H5MDReader, element: str, frames: slice) -> Iterator[tupl
         some = which[first : first + length]
         values = run.frames(element, slice(some[0], some[-1] + 1)).reshape(shape)[:: which.step]
         yield from zip(some, values, strict=True)
+
+
+def check_cells(run: H5MDReader) -> None:
+    """Raise ValueError, naming the frame, where a run that is periodic has a cell without volume."""
+    cells = run.cells.reshape(len(run), -1, 3, 3)
+    if not (any(run.pbc) and cells.any()):
+        return
+    lengths = np.linalg.norm(cells, axis=-1)
+    given = lengths > 0  # a direction that is not periodic needs no vector
+    flat = given.all(-1) & (abs(np.linalg.det(cells)) <= _FLAT * lengths.prod(-1)) | (np.array(run.pbc) & ~given).any(-1)
+    if flat.any():
+        k, s = (int(at) for at in np.argwhere(flat)[0])
+        of = f" of system {s}" if cells.shape[1] > 1 else ""
+        raise ValueError(f"the cell{of} has no volume in frame {k}")

@@ -87,6 +87,14 @@ class Analysis:
     jpl: JPLDistance | None = None
     forecast: ForecastError | None = None
 
+    def add(self, other: "Analysis") -> None:
+        """Take over what another analysis found of the same run."""
+        for name in ("numbers", "curves", "warnings", "notes"):
+            getattr(self, name).extend(getattr(other, name))
+        for name in ("conservation", "jpl", "forecast"):
+            if getattr(other, name) is not None:
+                setattr(self, name, getattr(other, name))
+
     def curve(self, key: str) -> Curves:
         """The curves of that key; KeyError where there are none."""
         for curves in self.curves:

@@ -1,29 +1,31 @@
-"""Where particles are to each other, with MDAnalysis' distances: radial distribution, bond lengths, angles.
+"""Who is how far from whom: radial distribution and coordination numbers, by the neighbour search of `systems`, in any cell.
 
-MDAnalysis' own InterRDF knows one box a frame, where an ensemble's systems have their own, and reads a run once for each pair of elements.
+Distances are counted in float64, so that single precision decides no bin, and in the cell as it lies: neither lengths and angles nor
+wrapped positions are asked for.
 """
 
-import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from itertools import combinations_with_replacement
-from typing import Any
 
 import numpy as np
 
 from systems.cell import heights
+from systems.pair_counts import pair_counts
+from systems.system import System
 from systems.units import METAL
-from trajectories.analysis.blocks import SYSTEMS, Group, settled, single_frames, some_systems
-from trajectories.analysis.results import Axis, Curves
+from trajectories.analysis.blocks import Group, check_cells, settled, single_frames, some_systems
+from trajectories.analysis.results import Axis, Curves, Number
 from trajectories.h5md import H5MDReader
 
-_PAIRS = 3e7  # distances that are looked at in all frames together
+_PAIRS = 1e8  # distances that are looked at in all frames together
 _LOOKS = 10_000  # frames, of all systems together
 _KINDS = 3  # of atoms whose pairs are told apart
-_BONDED = 2000  # atoms of which bonds are guessed
-_MEASURED = 2e7  # bond lengths and angles that are kept
 _METERED = 10.0  # Angstrom up to which atoms are looked at
-_BELOW = 1.0 - 1e-6  # of half a box, which MDAnalysis has in single precision
-_FAR = 1e4  # Angstrom, the cell's length where it is not periodic: no image is met
+_BINS = 200
+_SMOOTH = 2.0  # bins over which noise is taken out before peaks are looked for
+_RISE = 0.1  # of the mean density, by which a peak is higher than what is beside it
+_SIGNIFICANT = 4.0  # standard deviations of counts, the same
 
 
 def kinds(run: H5MDReader) -> dict[str, np.ndarray]:
@@ -39,7 +41,7 @@ def kinds(run: H5MDReader) -> dict[str, np.ndarray]:
 def furthest(run: H5MDReader) -> float:
     """Up to where a radial distribution makes sense: half of the least distance between a periodic cell's faces, at most 10 Angstrom.
 
-    ValueError where the run has no cell that is periodic in all directions.
+    Raises ValueError if the run has no cell that is periodic in all directions, or a frame's cell has no volume.
     """
     if not (all(run.pbc) and run.cells.any()):
         raise ValueError("a radial distribution takes a box that is periodic in all directions, which the run has not")
@@ -48,85 +50,170 @@ def furthest(run: H5MDReader) -> float:
 
 def _half_way(run: H5MDReader) -> float:
     """Half of the least distance between faces of the cell in its periodic directions; in metal units at most 10 Angstrom."""
-    boxes = [heights(_closed(cell, run.pbc)) for cell in run.cells.reshape(-1, 3, 3)]
-    half = 0.5 * float(np.min(np.array(boxes)[:, list(run.pbc)]))
+    check_cells(run)
+    periodic = np.reshape(run.pbc, (3, 1))
+    cells = np.unique(np.where(periodic, run.cells, 0.0).reshape(-1, 9), axis=0).reshape(-1, 3, 3)
+    half = 0.5 * float(heights(cells)[:, list(run.pbc)].min())
     return min(_METERED, half) if run.units is METAL else half
 
 
 def radial_distribution(
-    run: H5MDReader, first: Group, second: Group, *, reach: float, n_bins: int = 200, frames: slice = slice(None)
+    run: H5MDReader, first: Group, second: Group, *, reach: float, n_bins: int = _BINS, frames: slice = slice(None)
 ) -> tuple[np.ndarray, np.ndarray]:
     """Distances in the middle of bins up to ``reach``, and g(r) between two groups of particles, over some frames; [n_bins] each.
 
     Normalised by the mean volume, as MDAnalysis' InterRDF; of an ensemble the mean over its first eight systems, each in its own cell.
-    Without a periodic box there is no density to compare with: then it is how many of ``second`` there are at a distance from one of
-    ``first``, per unit of length.
+    Without a cell that is periodic in all directions there is no density to compare with: then it is how many of ``second`` there are
+    at a distance from one of ``first``, per unit of length.
     """
-    bins, found = _distributions(run, {"": (first, second)}, reach, n_bins, frames)
-    return bins, found[""]
+    counted = _counted(run, {"": (first, second)}, reach, n_bins, frames)[""]
+    return counted.centers, counted.distribution
 
 
-def _distributions(
+@dataclass(frozen=True, eq=False)
+class _Counted:
+    """Pairs between two groups by distance: mean counts a frame [n_systems, n_bins], ``sizes`` of the groups and of both together.
+
+    ``volumes`` [n_systems] are the mean volumes, zero where there is no density. ``looks`` are the frames of all systems.
+    """
+
+    edges: np.ndarray
+    counts: np.ndarray
+    sizes: tuple[int, int, int]
+    volumes: np.ndarray
+    looks: int
+
+    @property
+    def centers(self) -> np.ndarray:
+        """Distances in the middle of bins [n_bins]."""
+        return np.asarray(0.5 * (self.edges[1:] + self.edges[:-1]))
+
+    @property
+    def distribution(self) -> np.ndarray:
+        """g(r) [n_bins], or neighbours per unit of length where there is no density."""
+        first, second, both = self.sizes
+        if self.volumes.all():
+            pairs = max(float(first) * second - both, 1.0)
+            per = pairs * 4.0 / 3.0 * np.pi * np.diff(self.edges**3) / self.volumes[:, None]
+        else:
+            per = first * np.diff(self.edges)
+        return np.asarray((self.counts / per).mean(0))
+
+    def around(self, first: bool) -> np.ndarray:
+        """Mean number of particles nearer than each bin's upper edge [n_bins]: of the second group around one of the first, or back."""
+        return np.asarray(self.counts.mean(0).cumsum() / self.sizes[0 if first else 1])
+
+    def first_minimum(self) -> int | None:
+        """The bin of the first minimum after the first peak of the density around a particle; None where noise may have made it."""
+        from scipy.ndimage import gaussian_filter1d
+        from scipy.signal import find_peaks
+
+        counts, shells = self.counts.sum(0), np.diff(self.edges**3)
+        if not counts.any():
+            return None
+        mean = counts.sum() / shells.sum()  # per volume; all is measured in it
+        density = gaussian_filter1d(counts / shells / mean, _SMOOTH)
+        # pairs are seen from both sides; a Gaussian averages over 2 sqrt(pi) of its widths
+        expected = self.looks / len(self.counts) * mean * shells * 2.0 * np.sqrt(np.pi) * _SMOOTH / 2.0
+        where, shape = find_peaks(np.pad(density, 1), prominence=_RISE)  # a distribution may begin or end with a peak
+        where -= 1
+        noise = np.sqrt(density[where] / expected[where])
+        tops = where[shape["prominences"] > _SIGNIFICANT * noise]
+        if len(tops) < 2:
+            return None
+        between = density[tops[0] : tops[1] + 1]
+        lowest = np.flatnonzero(between <= between.min() + 1e-6 * between.max())
+        return int(tops[0] + lowest[len(lowest) // 2])
+
+
+def _counted(
     run: H5MDReader, pairs: Mapping[str, tuple[Group, Group]], reach: float, n_bins: int, frames: slice,
     told: Callable[[float], None] = lambda share: None,
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:  # fmt: skip
-    """The same of several pairs of groups, with each frame read and its distances found once."""
-    from MDAnalysis.lib.distances import self_capped_distance
-
+) -> dict[str, _Counted]:  # fmt: skip
+    """The pairs between each two groups; each frame is read and its distances are found once."""
     chosen = np.unique(np.concatenate([np.asarray(group) for both in pairs.values() for group in both]))
-    inside = {name: (np.isin(chosen, a), np.isin(chosen, b)) for name, (a, b) in pairs.items()}
+    member = np.array([np.isin(chosen, group) for both in pairs.values() for group in both])
+    # particles that are in the same groups are of a kind
+    classes, kind = np.unique(member, axis=1, return_inverse=True)
     edges, n_systems = np.linspace(0.0, reach, n_bins + 1), some_systems(run)
-    counts = {name: np.zeros((n_systems, n_bins)) for name in pairs}
     n_frames, cells = len(range(*frames.indices(len(run)))), run.cells.reshape(len(run), -1, 3, 3)
-    volumes = np.zeros(n_systems)
+    counts, volumes = np.zeros((n_systems, classes.shape[1], classes.shape[1], n_bins)), np.zeros(n_systems)
+    template = System.create(np.zeros((len(chosen), 3)))
     for done, (k, x) in enumerate(single_frames(run, "position", frames)):
         for s in range(n_systems):
             cell = cells[k, s % cells.shape[1]]
-            volumes[s] += abs(np.linalg.det(cell)) / n_frames
-            near, distances = self_capped_distance(x[s, chosen].astype(np.float32), _BELOW * reach, box=_box(cell, run.pbc))
-            i, j = near.T
-            for name, (a, b) in inside.items():
-                # each of a sees each of b, but not itself
-                seen = (a[i] & b[j]).astype(float) + (a[j] & b[i])
-                counts[name][s] += np.histogram(distances, edges, weights=seen)[0]
+            periodic = any(run.pbc) and bool(cell.any())
+            volumes[s] += abs(np.linalg.det(cell)) / n_frames if all(run.pbc) else 0.0
+            one = replace(template, positions=x[s, chosen], cell=cell if periodic else None, pbc=run.pbc if periodic else (False,) * 3)
+            try:
+                counts[s] += pair_counts(one, edges, np.ravel(kind)) / n_frames
+            except ValueError as error:
+                raise ValueError(f"frame {k}: {error}") from None
         told((done + 1) / n_frames)
-    shells = 4.0 / 3.0 * np.pi * np.diff(edges**3)
-    for name, (a, b) in inside.items():
-        if all(run.pbc) and volumes.all():
-            both = float(a.sum()) * float(b.sum()) - float((a & b).sum())
-            counts[name] /= n_frames * max(both, 1.0) * shells / volumes[:, None]
-        else:
-            counts[name] /= n_frames * a.sum() * np.diff(edges)
-    return 0.5 * (edges[1:] + edges[:-1]), {name: each.mean(0) for name, each in counts.items()}
+    found = {}
+    for row, name in enumerate(pairs):
+        a, b = classes[2 * row], classes[2 * row + 1]
+        sizes = tuple(int(each.sum()) for each in (member[2 * row], member[2 * row + 1], member[2 * row] & member[2 * row + 1]))
+        # each of the first sees each of the second, but not itself
+        found[name] = _Counted(edges, counts[:, a][:, :, b].sum((1, 2)), sizes, volumes, n_frames * n_systems)
+    return found
 
 
 def radial_distributions(
     run: H5MDReader, groups: dict[str, np.ndarray] | None = None, told: Callable[[float], None] = lambda share: None
-) -> tuple[Curves | None, int]:
-    """g(r) of each pair of groups, the most frequent elements else, over the second half of a run, and every which frame was looked at.
+) -> tuple[list[Curves], list[Number], int]:
+    """g(r) and running coordination numbers of each pair of groups, the most frequent elements else, over the second half of a run.
 
-    None where there are no pairs.
+    With them the coordination numbers up to the first minimum of g(r), and every which frame was looked at. There are no curves where
+    there are no pairs. Raises ValueError, naming the frame, if a cell has no volume.
     """
-    periodic = all(run.pbc) and bool(run.cells.any())
-    n, groups = run.n_particles, groups or dict(list(kinds(run).items())[:_KINDS])
+    groups = groups or dict(list(kinds(run).items())[:_KINDS])
     named = {
-        a if len(groups) == 1 else f"{a}-{b}": (groups[a], groups[b])
-        for a, b in combinations_with_replacement(groups, 2)
-        if a != b or len(groups[a]) > 1
-    }
+        (a, b): (groups[a], groups[b]) for a, b in combinations_with_replacement(groups, 2) if a != b or len(groups[a]) > 1
+    }  # fmt: skip
     if not named:
-        return None, 1
+        return [], [], 1
+    periodic = all(run.pbc) and bool(run.cells.any())
     reach = _half_way(run) if any(run.pbc) and run.cells.any() else _extent(run)
-    near = n - 1.0
+    every = _every(run, reach, periodic)
+    which = slice(settled(run), None, every)
+    labels = {"-".join(pair): pair for pair in named}
+    found = _counted(run, {name: named[pair] for name, pair in labels.items()}, reach, _BINS, which, told)
+    centers = next(iter(found.values())).centers
+    values = {labels[name][0] if len(groups) == 1 else name: counted.distribution for name, counted in found.items()}
+    title = "Radial distribution" if periodic else "Distances between atoms"
+    unit = run.units.length
+    axis = Axis("g(r)") if periodic else Axis("neighbours", f"1/{unit}" if unit else "")
+    rdf = Curves("rdf", title, Axis("distance", unit), centers, axis, values, _peaks(centers, values, unit))
+    curves, numbers = _coordination(run, {labels[name]: counted for name, counted in found.items()})
+    return [rdf, curves], numbers, every
+
+
+def _every(run: H5MDReader, reach: float, periodic: bool) -> int:
+    """Which share of a run's second half is looked at."""
+    n, near = run.n_particles, run.n_particles - 1.0
     if periodic:
         volume = float(np.mean(abs(np.linalg.det(run.cells.reshape(-1, 3, 3)))))
         near = min(near, n / volume * 4.2 * reach**3)
-    n_frames, n_systems = len(run) - settled(run), some_systems(run)
-    every = max(1, int(np.ceil(n_frames * n_systems * max(n * near / _PAIRS, 1 / _LOOKS))))
-    bins, values = _distributions(run, named, reach, 200, slice(settled(run), None, every), told)
-    title = "Radial distribution" if periodic else "Distances between atoms"
-    axis = Axis("g(r)") if periodic else Axis("neighbours", f"1/{run.units.length}" if run.units.length else "")
-    return Curves("rdf", title, Axis("distance", run.units.length), bins, axis, values, _peaks(bins, values, run.units.length)), every
+    looks = (len(run) - settled(run)) * some_systems(run)
+    return max(1, int(np.ceil(looks * max(n * near / _PAIRS, 1 / _LOOKS))))
+
+
+def _coordination(run: H5MDReader, found: Mapping[tuple[str, str], _Counted]) -> tuple[Curves, list[Number]]:
+    """Running coordination numbers n(r) of each kind around each other, and the numbers up to the first minimum of g(r)."""
+    unit, values, numbers = run.units.length, {}, []
+    for (a, b), counted in found.items():
+        edges, at = counted.edges[1:], counted.first_minimum()
+        for center, other, first in ((a, b, True), (b, a, False))[: 1 if a == b else 2]:
+            running = values[f"{center}-{other}"] = counted.around(first)
+            if at is not None:
+                note = f"neighbours within {edges[at]:.3g} {unit}".rstrip() + ", the first minimum of g(r)"
+                label = f"coordination number, {other} around {center}"
+                numbers.append(Number(f"coordination_{center}-{other}", label, float(running[at]), note=note))
+    edges = next(iter(found.values())).edges[1:]
+    texts = [f"{n.label.removeprefix('coordination number, ')} {n.value:.4g} {n.note.removeprefix('neighbours ')}" for n in numbers]
+    said = f"Up to first minima: {'; '.join(texts)}." if texts else "No first minimum stands out of g(r)."
+    return Curves("coordination", "Coordination number", Axis("distance", unit), edges, Axis("neighbours"), values, said), numbers
 
 
 def _extent(run: H5MDReader) -> float:
@@ -142,112 +229,3 @@ def _peaks(bins: np.ndarray, values: dict[str, np.ndarray], unit: str) -> str:
     highest = {name: int(g.argmax()) for name, g in values.items() if g.any()}
     tops = [f"{name} at {bins[k]:.3g} {unit}".rstrip() for name, k in highest.items() if k < len(bins) - 1]
     return f"Highest peaks: {', '.join(tops)}." if tops else "There are no peaks."
-
-
-def bonds(run: H5MDReader) -> np.ndarray:
-    """Pairs of atoms [n_bonds, 2] that are bonded in the first frame of the first system, as `bonded` has it."""
-    cell = run.cells[0].reshape(-1, 3, 3)[0]
-    x = run.frames("position", 0).reshape(-1, run.n_particles, 3)[0]
-    return bonded(run.species, x, cell if any(run.pbc) and cell.any() else None)
-
-
-def bonded(species: np.ndarray, x: np.ndarray, cell: np.ndarray | None = None) -> np.ndarray:
-    """Pairs of atoms [n_bonds, 2] that MDAnalysis takes for bonded, by van der Waals radii; none above 2,000 atoms.
-
-    ``species`` are atomic numbers [n_particles], ``x`` positions [n_particles, 3] in Angstrom, ``cell`` [3, 3] is None in free space.
-    """
-    if not species.any() or len(species) > _BONDED:
-        return np.zeros((0, 2), dtype=int)
-    import MDAnalysis
-    from ase.data import chemical_symbols
-    from MDAnalysis.guesser.default_guesser import DefaultGuesser
-    from MDAnalysis.guesser.tables import vdwradii
-
-    symbols = [chemical_symbols[z].upper() for z in species]
-    known = {symbol: vdwradii.get(symbol, 0.0) for symbol in set(symbols)}  # of some elements it knows none
-    if not max(known.values()):
-        return np.zeros((0, 2), dtype=int)
-    with warnings.catch_warnings(action="ignore"):  # of no box, as it should be
-        u = MDAnalysis.Universe.empty(len(species))
-        u.add_TopologyAttr("types", symbols)
-        u.add_TopologyAttr("elements", symbols)
-        guesser = DefaultGuesser(u, vdwradii=known, box=None if cell is None else _box(cell, (True, True, True)))
-        pairs = guesser.guess_bonds(u.atoms, np.asarray(x, dtype=np.float32))
-    return np.array(pairs, dtype=int).reshape(-1, 2)
-
-
-def angles(pairs: np.ndarray) -> np.ndarray:
-    """Triples [n_angles, 3] of atoms, the middle one bonded to both others."""
-    beside: dict[int, list[int]] = {}
-    for i, j in pairs.tolist():
-        beside.setdefault(i, []).append(j)
-        beside.setdefault(j, []).append(i)
-    triples = [(i, j, k) for j, ends in sorted(beside.items()) for n, i in enumerate(sorted(ends)) for k in sorted(ends)[n + 1 :]]
-    return np.array(triples, dtype=int).reshape(-1, 3)
-
-
-def bond_curves(run: H5MDReader) -> list[Curves]:
-    """Distributions of bond lengths and of angles by kinds of atoms, over a thousand frames of a run's second half; none without bonds."""
-    pairs = bonds(run)
-    if not len(pairs):
-        return []
-    triples = angles(pairs)
-    looks = max(1, min(1000, int(_MEASURED / ((len(pairs) + len(triples)) * some_systems(run)))))
-    every = max(1, -(-(len(run) - settled(run)) // looks))
-    lengths, bends = _measured(run, pairs, triples, slice(settled(run), None, every))
-    found = [_distribution(run, "bonds", "Bond lengths", Axis("length", run.units.length), pairs, lengths)]
-    if len(triples):
-        found.append(_distribution(run, "angles", "Bond angles", Axis("angle", "degrees"), triples, np.degrees(bends)))
-    return found
-
-
-def _measured(run: H5MDReader, pairs: np.ndarray, triples: np.ndarray, frames: slice) -> tuple[np.ndarray, np.ndarray]:
-    """[frames * systems, n_bonds] lengths and [..., n_angles] angles in radians, by MDAnalysis."""
-    from MDAnalysis.lib.distances import calc_angles, calc_bonds
-
-    lengths, bends = [], []
-    cells = run.cells.reshape(len(run), -1, 3, 3)
-    for k, systems in single_frames(run, "position", frames):
-        for s, x in enumerate(systems[:SYSTEMS]):
-            box = _box(cells[k, s % cells.shape[1]], run.pbc)
-            lengths.append(calc_bonds(x[pairs[:, 0]], x[pairs[:, 1]], box=box))
-            bends.append(calc_angles(x[triples[:, 0]], x[triples[:, 1]], x[triples[:, 2]], box=box))
-    return np.array(lengths), np.array(bends)
-
-
-def _box(cell: np.ndarray, pbc: tuple[bool, bool, bool]) -> Any:
-    """MDAnalysis' box; None where nothing is periodic."""
-    from MDAnalysis.lib.mdamath import triclinic_box
-
-    return triclinic_box(*_closed(cell, pbc)) if any(pbc) and cell.any() else None
-
-
-def _closed(cell: np.ndarray, pbc: tuple[bool, bool, bool]) -> np.ndarray:
-    """The cell, in directions that are not periodic so long that no image is met."""
-    if all(pbc):
-        return cell
-    from ase.geometry.cell import complete_cell
-
-    whole = complete_cell(np.where(np.array(pbc)[:, None], cell, 0.0))
-    return np.where(np.array(pbc)[:, None], whole, _FAR * whole)
-
-
-def _distribution(run: H5MDReader, key: str, title: str, axis: Axis, which: np.ndarray, values: np.ndarray) -> Curves:
-    names = [_kind(run, row) for row in which]
-    low, high = float(values.min()), float(values.max())
-    edges = np.linspace(low - 0.02 * (high - low) - 1e-3, high + 0.02 * (high - low) + 1e-3, 201)
-    curves, said = {}, []
-    for name in sorted(set(names)):
-        own = values[:, [k for k, other in enumerate(names) if other == name]]
-        curves[name] = np.histogram(own, edges, density=True)[0]
-        said.append(f"{name} {own.mean():.4g} ± {own.std():.2g} {axis.unit}")
-    return Curves(key, title, axis, 0.5 * (edges[1:] + edges[:-1]), Axis("probability density", f"1/{axis.unit}"), curves,
-                  f"Means and standard deviations: {', '.join(said)}.")  # fmt: skip
-
-
-def _kind(run: H5MDReader, row: np.ndarray) -> str:
-    """C-O-H, read from the end that comes first in the alphabet."""
-    from ase.data import chemical_symbols
-
-    symbols = [chemical_symbols[run.species[k]] for k in row]
-    return "-".join(min(symbols, symbols[::-1]))

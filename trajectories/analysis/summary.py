@@ -1,13 +1,17 @@
-"""Everything that there is to say of a run: which analyses fit it, and what was left out and why."""
+"""Everything that there is to say of a run: the table of analyses, which of them fit it, and what was left out and why."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from systems.units import ASTRONOMICAL, METAL
 from trajectories.analysis import correlation, structure
 from trajectories.analysis.blocks import spacing
+from trajectories.analysis.bonding import bond_curves
 from trajectories.analysis.encounters import encounter_curves
+from trajectories.analysis.guard import left_out
 from trajectories.analysis.motion import displacement, vibrations
 from trajectories.analysis.orbits import orbit_curves
 from trajectories.analysis.results import Analysis, Axis, Curves, Number
@@ -28,7 +32,8 @@ def analyse(
 
     ``against`` is a reference whose distance is told, with the time it stays below ``tolerance``; ``select``, in MDAnalysis' language,
     the atoms whose correlations and surroundings are looked at. ``told`` hears what is being done and how far it is. Raises ValueError
-    for a run without frames, a selection that matches nothing, and runs that cannot be compared.
+    for a run without frames, a selection that matches nothing, and runs that cannot be compared. An analysis that cannot be made is left
+    out, and a note says why.
     """
     if not len(run):
         raise ValueError(f"{run.path} holds no frames yet")
@@ -38,37 +43,54 @@ def analyse(
         told("comparing", 0.0)
         found.forecast = forecast_error(run, against)
         found.curves.append(forecast_curves(found.forecast, run, tolerance, found))
-    if len(run) == 1:
-        found.notes.append("it is a single frame: nothing that takes time is computed")
+    found.notes.extend(_known_beforehand(run, known, select))
+    found.warnings.extend([run.cannot_follow] if run.cannot_follow else [])
+    task = Task(run, known, chosen, told)
+    for entry in ANALYSES:
+        if entry.fits(task):
+            part = Analysis()
+            with left_out(entry.name, found.notes):
+                entry.add(task, part)
+                found.add(part)
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What an analysis is made of: a run, what is known of it, the particles that were chosen [some], and who hears of progress."""
+
+    run: H5MDReader
+    known: Known
+    chosen: np.ndarray | None
+    told: Callable[[str, float], None]
+
+
+class Entry(NamedTuple):
+    """An analysis: what its absence is called ("no NAME: REASON"), whether it fits a run, and what adds its numbers, curves and notes."""
+
+    name: str
+    fits: Callable[[Task], bool]
+    add: Callable[[Task, Analysis], None]
+
+
+def _known_beforehand(run: H5MDReader, known: Known, select: str | None) -> list[str]:
+    """What is to be known of a run before anything is computed."""
+    notes = ["it is a single frame: nothing that takes time is computed"] if len(run) == 1 else []
     if known.lost:
-        found.notes.append(
+        notes.append(
             "systems that went bad are left out of temperature, pressure, volume and energy, but not of what is conserved, of distances "
             "and motions"
         )
-    found.notes.extend(run.notes)
-    if run.cannot_follow:
-        found.warnings.append(run.cannot_follow)
+    notes.extend(run.notes)
     if "masses" in run.missing:
-        found.notes.append("atoms whose mass the files do not tell have one of 1 u")
+        notes.append("atoms whose mass the files do not tell have one of 1 u")
     if "times" in run.missing:
-        found.notes.append("the files tell no times, so curves go by frames; tell them with --frame-interval")
-    told("what is conserved", 0.0)
-    if run.has_velocities:
-        conserved(run, known, found)
-    else:
-        found.notes.append("no conserved quantities, velocity autocorrelation or spectrum: the frames hold no velocities")
-    matter(run, known, found)
+        notes.append("the files tell no times, so curves go by frames; tell them with --frame-interval")
+    if not run.has_velocities:
+        notes.append("no conserved quantities, velocity autocorrelation or spectrum: the frames hold no velocities")
     if select is not None and run.units is not METAL:
-        found.notes.append(f"the selection {select!r} changes nothing here: it chooses atoms whose distances and motions are looked at")
-    if run.units is ASTRONOMICAL:
-        _planets(run, known, found)
-    elif run.units is METAL or any(run.pbc):
-        _atoms(run, chosen, found, told)
-    else:
-        numbers, curves = ([], []) if run.n_particles < 2 or any(run.pbc) else encounter_curves(run)
-        found.numbers += numbers
-        found.curves += curves if len(run) > 1 else []
-    return found
+        notes.append(f"the selection {select!r} changes nothing here: it chooses atoms whose distances and motions are looked at")
+    return notes
 
 
 def selected(run: H5MDReader, select: str) -> np.ndarray:
@@ -85,17 +107,22 @@ def selected(run: H5MDReader, select: str) -> np.ndarray:
     return np.asarray(matched)
 
 
-def _planets(run: H5MDReader, known: Known, found: Analysis) -> None:
-    if run.n_particles > 1 and run.has_velocities and len(run) > 1:
-        found.curves += orbit_curves(run, known.parents)
-    if known.epoch is None:
-        return
-    try:
-        found.jpl = distance = distance_to_jpl(run, known.epoch, [known.parents.get(name, "") for name in run.names])
-    except (RuntimeError, ValueError) as error:
-        found.notes.append(f"no comparison with JPL: {error}")
-        return
-    last = distance.kilometers[-1]
+def _conserved(task: Task, found: Analysis) -> None:
+    task.told("what is conserved", 0.0)
+    conserved(task.run, task.known, found)
+
+
+def _orbits(task: Task, found: Analysis) -> None:
+    found.curves += orbit_curves(task.run, task.known.parents)
+
+
+def _jpl(task: Task, found: Analysis) -> None:
+    run, known = task.run, task.known
+    assert known.epoch is not None
+    distance = distance_to_jpl(run, known.epoch, [known.parents.get(name, "") for name in run.names])
+    if not distance.names:
+        raise ValueError("DE440 holds none of the bodies")
+    found.jpl, last = distance, distance.kilometers[-1]
     for name, km in zip(distance.names, last, strict=True):
         found.numbers.append(Number(f"from_jpl_{name}", f"{name}, from JPL DE440 at the end", float(km), "km"))
     if len(distance.times) > 1:
@@ -105,43 +132,115 @@ def _planets(run: H5MDReader, known: Known, found: Analysis) -> None:
         found.curves.append(Curves("jpl", "Distance to JPL DE440", Axis("time", "years"), distance.times / 365.25, axis, values, said))
 
 
-def _atoms(run: H5MDReader, chosen: np.ndarray | None, found: Analysis, told: Callable[[str, float], None]) -> None:
-    groups = _groups(run, chosen)
-    moving = {name: group for name, group in groups.items() if len(group)}
-    periodic = all(run.pbc) and bool(run.cells.any())
-    if run.n_particles > 1:
-        told("distances", 0.0)
-        own = None if chosen is None else {"selection": chosen}
-        curves, every = structure.radial_distributions(run, own, lambda share: told("distances", share))
-        found.curves += [] if curves is None else [curves]
-        if len(run) > 1:
-            seen = "" if every == 1 else f", and in one frame of {every}"
-            found.notes.append(f"distances, bonds and angles were looked at in the second half of the run{seen}")
-        found.curves += structure.bond_curves(run) if chosen is None else []
-    shaped = np.arange(run.n_particles) if chosen is None else chosen
-    if len(run) > 1 and len(shaped) > 2 and not run.cannot_follow and (chosen is not None or not any(run.pbc)):
-        found.curves.append(deviation_curve(run, shaped))
-    if not periodic:
+def _encounters(task: Task, found: Analysis) -> None:
+    numbers, curves = encounter_curves(task.run)
+    found.numbers += numbers
+    found.curves += curves if len(task.run) > 1 else []
+
+
+def _distances(task: Task, found: Analysis) -> None:
+    task.told("distances", 0.0)
+    own = None if task.chosen is None else {"selection": task.chosen}
+    curves, numbers, every = structure.radial_distributions(task.run, own, lambda share: task.told("distances", share))
+    found.curves += curves
+    found.numbers += numbers
+    if len(task.run) > 1:
+        seen = "" if every == 1 else f", and in one frame of {every}"
+        found.notes.append(f"distances, bonds and angles were looked at in the second half of the run{seen}")
+
+
+def _bonds(task: Task, found: Analysis) -> None:
+    found.curves += bond_curves(task.run)
+
+
+def _shape(task: Task, found: Analysis) -> None:
+    found.curves.append(deviation_curve(task.run, np.arange(task.run.n_particles) if task.chosen is None else task.chosen))
+
+
+def _correlations(task: Task, found: Analysis) -> None:
+    """What moves in time: that it can be told, and how far apart frames may be that are compared."""
+    if not _is_dense(task):
         found.notes.append("no density to compare distances with, and no diffusion: there is no box that is periodic in all directions")
-    if len(run) < 3:
+    if len(task.run) < 3:
         return
-    if not _evenly_spaced(run.times):
-        found.notes.append("no correlations in time: the frames are not evenly spaced")
+    if why := _no_correlations(task.run):
+        found.notes.append(f"no correlations in time: {why}")
         return
-    if "times" in run.missing:
-        found.notes.append("no correlations in time: the files tell no times")
-        return
-    n_lags = correlation.longest_lag(run, len(run))
-    if n_lags < len(run) // 2:
-        found.notes.append(f"correlations in time end at {n_lags} frames, half of what the run has: more would not fit into memory")
-    if run.cannot_follow:
+    if task.run.cannot_follow:
         found.notes.append("no mean squared displacement and no diffusion coefficient: atoms cannot be followed")
-    elif periodic:
-        displacement(run, moving, n_lags, found, told)
-    if run.has_velocities and not run.moving.all():
+    if task.run.has_velocities and not task.run.moving.all():
         found.notes.append("no velocity autocorrelation or spectrum: not all frames hold velocities")
-    elif run.has_velocities and len(run) >= _FEWEST:
-        vibrations(run, moving, n_lags, found, told)
+    if _n_lags(task) < len(task.run) // 2:
+        found.notes.append(f"correlations in time end at {_n_lags(task)} frames, half of what the run has: more would not fit into memory")
+
+
+def _displacement(task: Task, found: Analysis) -> None:
+    displacement(task.run, _moving(task), _n_lags(task), found, task.told)
+
+
+def _vibrations(task: Task, found: Analysis) -> None:
+    vibrations(task.run, _moving(task), _n_lags(task), found, task.told)
+
+
+def _is_planets(task: Task) -> bool:
+    return task.run.units is ASTRONOMICAL
+
+
+def _is_atoms(task: Task) -> bool:
+    """Whether the run is of matter: atoms, or anything in a periodic cell that is no planets."""
+    return not _is_planets(task) and (task.run.units is METAL or any(task.run.pbc))
+
+
+def _is_dense(task: Task) -> bool:
+    """Whether there is a density: a cell that is periodic in all directions."""
+    return all(task.run.pbc) and bool(task.run.cells.any())
+
+
+def _is_shaped(task: Task) -> bool:
+    """Whether particles have a shape to be compared with: molecules, or what was chosen."""
+    n = task.run.n_particles if task.chosen is None else len(task.chosen)
+    followed = not task.run.cannot_follow and (task.chosen is not None or not any(task.run.pbc))
+    return _is_atoms(task) and len(task.run) > 1 and n > 2 and followed
+
+
+def _is_correlated(task: Task) -> bool:
+    return _is_atoms(task) and len(task.run) > 2 and not _no_correlations(task.run)
+
+
+def _is_vibrating(task: Task) -> bool:
+    run = task.run
+    return _is_correlated(task) and run.has_velocities and bool(run.moving.all()) and len(run) >= _FEWEST
+
+
+def _no_correlations(run: H5MDReader) -> str:
+    """Why frames cannot be compared with later ones; nothing where they can."""
+    if not _evenly_spaced(run.times):
+        return "the frames are not evenly spaced"
+    return "the files tell no times" if "times" in run.missing else ""
+
+
+def _n_lags(task: Task) -> int:
+    return correlation.longest_lag(task.run, len(task.run))
+
+
+def _moving(task: Task) -> dict[str, np.ndarray]:
+    return {name: group for name, group in _groups(task.run, task.chosen).items() if len(group)}
+
+
+#: Every analysis, in the order in which they are shown.
+ANALYSES = (
+    Entry("conserved quantities", lambda t: t.run.has_velocities, _conserved),
+    Entry("temperature, energy and pressure", lambda t: t.run.units is METAL, lambda t, found: matter(t.run, t.known, found)),
+    Entry("orbital elements", lambda t: _is_planets(t) and t.run.n_particles > 1 and t.run.has_velocities and len(t.run) > 1, _orbits),
+    Entry("comparison with JPL", lambda t: _is_planets(t) and t.known.epoch is not None, _jpl),
+    Entry("closest approach", lambda t: not (_is_planets(t) or _is_atoms(t)) and t.run.n_particles > 1, _encounters),
+    Entry("radial distribution", lambda t: _is_atoms(t) and t.run.n_particles > 1, _distances),
+    Entry("bonds and angles", lambda t: _is_atoms(t) and t.run.n_particles > 1 and t.chosen is None, _bonds),
+    Entry("distance from the shape at the start", _is_shaped, _shape),
+    Entry("correlations in time", _is_atoms, _correlations),
+    Entry("mean squared displacement", lambda t: _is_correlated(t) and _is_dense(t) and not t.run.cannot_follow, _displacement),
+    Entry("velocity autocorrelation", _is_vibrating, _vibrations),
+)
 
 
 def _evenly_spaced(times: np.ndarray) -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 
 from systems.units import ASTRONOMICAL, METAL, PASCALS
 from trajectories.analysis.averages import mean_and_error
+from trajectories.analysis.blocks import blocks
 from trajectories.analysis.results import Analysis, Axis, Curves, Number
 from trajectories.conservation import conservation
 from trajectories.h5md import H5MDReader
@@ -23,7 +24,7 @@ class Known:
     """What is known of a run beside its frames; the defaults suit a run at constant energy that nothing is known of.
 
     ``conserves`` names what its flow should conserve; ``sure`` says that this, and what is held, is known and not only what files tell.
-    ``n_degrees`` counts the degrees of freedom (three a particle else), ``temperature`` and ``pressure`` (eV / Angstrom^3) are what a
+    ``n_degrees`` counts the degrees of freedom, as `degrees_of` says, ``temperature`` and ``pressure`` (eV / Angstrom^3) are what a
     thermostat and barostat hold: one value, or the first and the last of a ramp. ``parents`` is the body that each body goes around,
     ``epoch`` a planets' run's start, a TDB Julian day. ``lost`` are systems of an ensemble that went bad and stand still.
     """
@@ -95,21 +96,67 @@ def conserved(run: H5MDReader, known: Known, into: Analysis) -> None:
         into.warnings.append(f"The energy of the bodies drifts by {abs(energy).max():.1g} of itself: halve the time step.")
 
 
+def degrees_of(run: H5MDReader, known: Known) -> tuple[int, bool]:
+    """Degrees of freedom that have the temperature, and whether the centre of mass's motion is left out of them.
+
+    It is taken out of both the count and the kinetic energy, or of neither. Unless ``known.n_degrees`` says else, they are the 3 n - 3
+    of motions about the centre, whose mean kinetic energy is (3 n - 3) kB T / 2 whether or not a thermostat acts on the centre too.
+    Where particles are held, or something else than 3 n - 3 is known to be free, all motion counts: three a particle that is not held.
+    """
+    n = run.n_particles
+    about_center = 3 * n - 3
+    free = 3 * (n - len(run.frozen))
+    usual = free if run.frozen or n == 1 else about_center
+    degrees = usual if known.n_degrees is None else known.n_degrees
+    return degrees, bool(n > 1 and not run.frozen and degrees == about_center)
+
+
+def temperatures(run: H5MDReader, known: Known) -> np.ndarray | None:
+    """Of every frame, [frames] or [frames, n_systems], in kelvin; None without velocities, or where some masses are not known."""
+    kinetic = run.observable("kinetic_energy")
+    if kinetic is None or "masses" in run.missing:
+        return None
+    degrees, about_center = degrees_of(run, known)
+    if about_center:
+        kinetic = kinetic_energies(run)[0].reshape(kinetic.shape)
+    return np.asarray(2.0 * kinetic / (degrees * METAL.boltzmann))
+
+
+def pressures(run: H5MDReader, known: Known) -> np.ndarray | None:
+    """Of every frame, [frames] or [frames, n_systems], in eV / Angstrom^3, without the centre's motion where the temperature is."""
+    pressure = run.observable("pressure")
+    if pressure is None or not run.has_velocities or not degrees_of(run, known)[1]:
+        return pressure
+    volumes = abs(np.linalg.det(run.cells)).reshape(len(run), -1)
+    return np.asarray(pressure - (2.0 / 3.0 * kinetic_energies(run)[1] / volumes).reshape(pressure.shape))
+
+
+def kinetic_energies(run: H5MDReader) -> tuple[np.ndarray, np.ndarray]:
+    """Of the motion about the centre of mass, and of the centre, [frames, n_systems] each; velocities are read in blocks."""
+    about, of_center = np.empty((2, len(run), run.n_systems or 1))
+    total = run.masses.sum()
+    for where, v in blocks(run, "velocity"):
+        drift = np.einsum("n,fsna->fsa", run.masses / total, v)
+        about[where] = 0.5 * np.einsum("n,fsna->fs", run.masses, (v - drift[:, :, None]) ** 2)
+        of_center[where] = 0.5 * total * (drift**2).sum(-1)
+    return about, of_center
+
+
 def matter(run: H5MDReader, known: Known, into: Analysis) -> None:
     """Temperature, energy, pressure and volume of a run in metal units; means are over its second half."""
     if run.units is not METAL:
         return
-    kinetic, potential, pressure, spread = (
+    kinetic, potential, spread = (
         None if values is None else _sound(values, known)
-        for values in map(run.observable, ("kinetic_energy", "potential_energy", "pressure", "uncertainty"))
+        for values in map(run.observable, ("kinetic_energy", "potential_energy", "uncertainty"))
     )
+    kelvin, pressure = (None if values is None else _sound(values, known) for values in (temperatures(run, known), pressures(run, known)))
     if kinetic is None:
         into.notes.append("no temperature: the frames hold no velocities")
-    elif "masses" in run.missing:
+    elif kelvin is None:
         into.notes.append("no temperature: the files do not tell all masses")
     else:
-        degrees = known.n_degrees or 3 * run.n_particles
-        kelvin = 2.0 * kinetic / (degrees * METAL.boltzmann)
+        degrees, _ = degrees_of(run, known)
         _mean(run, known, into, "temperature", "Temperature", "K", kelvin, known.temperature, f"{degrees:,} degrees of freedom")
         if "imported" in run.provenance and known.n_degrees is None:
             into.notes.append(

@@ -14,6 +14,7 @@ from systems.atoms_files import RefusedFileError
 from systems.file_options import FileOptions, Reading
 from systems.system import System
 from systems.units import METAL
+from trajectories.foreign.cells import Cells
 from trajectories.foreign.mdanalysis_files import clock_of, identities_of, sizes_of, without_offsets
 from trajectories.foreign.source import SOME_VELOCITIES, Lacking, Source, said, virtual_sites
 
@@ -43,6 +44,10 @@ def opened(path: Path, topology: Path | None, options: FileOptions, without: Col
         reading.notes.append("left out, since not all atoms have them: velocities")
     moving = (bool(u.trajectory.ts.has_velocities) and not incomplete) or SOME_VELOCITIES in without
     names = [str(name) for name in atoms.names] if hasattr(atoms, "names") else []
+    with _in_words(path, topology):
+        cells = Cells(u.trajectory)
+    if cells.assumed:
+        reading.assumed["orientation"] = cells.assumed
     lacks = {"velocities": not moving, "masses": bool(reading.massless), "times": not clock.told and len(u.trajectory) > 1}
     known = virtual_sites(fixed["masses"], reading)
 
@@ -55,7 +60,7 @@ def opened(path: Path, topology: Path | None, options: FileOptions, without: Col
                         raise Lacking(SOME_VELOCITIES, k)
                     if periodic and not _is_periodic(ts):
                         raise ValueError(f"the cell of frame {k} has no volume")
-                    state = State(_system(ts, fixed, periodic, moving, length, velocity), clock.at(ts, k), k)
+                    state = State(_system(ts, fixed, cells if periodic else None, moving, length, velocity), clock.at(ts, k), k)
                 yield state
 
     missing = [what for what, is_so in lacks.items() if is_so]
@@ -103,12 +108,12 @@ def _universe(sources: list[Path], options: FileOptions) -> tuple[Any, list[str]
     return u, [str(one.message) for one in heard]
 
 
-def _system(ts: Any, fixed: dict[str, Any], periodic: bool, moving: bool, length: float, velocity: float) -> System:
+def _system(ts: Any, fixed: dict[str, Any], cells: Cells | None, moving: bool, length: float, velocity: float) -> System:
     """The system of a frame; velocities are not a number where only other frames have some."""
     x = np.asarray(ts.positions, dtype=float) * length
     v = np.asarray(ts.velocities, dtype=float) * velocity if moving and ts.has_velocities else np.zeros_like(x)
     system = System.create(x, velocities=v, **fixed, units=METAL)
     if moving and not ts.has_velocities:
         system = replace(system, momenta=np.full_like(x, np.nan))
-    cell = np.asarray(ts.triclinic_dimensions, dtype=float) * length if periodic else None
-    return replace(system, cell=cell, pbc=(periodic,) * 3)
+    cell = None if cells is None else cells(ts) * length
+    return replace(system, cell=cell, pbc=(cell is not None,) * 3)

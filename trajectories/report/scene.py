@@ -9,9 +9,9 @@ from systems.cell import wrap
 from systems.system import System
 from systems.units import ASTRONOMICAL, METAL
 from trajectories.analysis.blocks import single_frames
+from trajectories.analysis.bonding import Bonds, bonded, bonds
 from trajectories.analysis.draw import COLORS
 from trajectories.analysis.orbits import to_ecliptic
-from trajectories.analysis.structure import bonded, bonds
 from trajectories.analysis.thermo import time_axis
 from trajectories.h5md import H5MDReader
 
@@ -64,7 +64,8 @@ def still(system: System, label: str, **other: Any) -> dict[str, Any]:
     inside = any(system.pbc) and bool(cell.any())
     if inside:
         x = wrap(x, cell, system.pbc)
-    pairs = bonded(system.species, x, cell if inside else None).tolist() if system.units is METAL and "bonds" not in other else []
+    wanted = system.units is METAL and "bonds" not in other
+    pairs = _lines(bonded(system.species, x, cell if inside else None, system.pbc)) if wanted else []
     looks = _looks(system.species, [], system.masses, system.charges)
     fixed = {
         "times": [0.0], "timeUnit": "", "timed": False, "bonds": pairs, "longest": _LONGEST, "cell": _cell(cell), "trails": False,
@@ -136,7 +137,13 @@ def _hexadecimal(color: np.ndarray) -> str:
 
 
 def _bonds(run: H5MDReader, which: np.ndarray) -> list[list[int]]:
-    return bonds(run).tolist() if len(which) == run.n_particles and run.units is METAL else []
+    return _lines(bonds(run)) if len(which) == run.n_particles and run.units is METAL else []
+
+
+def _lines(between: Bonds) -> list[list[int]]:
+    """Two atoms are joined by one line, whatever the images that are bonded."""
+    pairs = np.unique(between.pairs, axis=0)
+    return [[i, j] for i, j in pairs.tolist() if i != j]
 
 
 def _cell(cell: np.ndarray) -> list[list[float]] | None:

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from integrators.state import State
-from systems.system import System
-from systems.units import METAL, REDUCED
-from trajectories.analysis import Known, Number, analyse, diffusion, mean_squared_displacement, velocity_autocorrelation
+from systems.system import Evaluation, System
+from systems.units import METAL, PASCALS, REDUCED
+from trajectories.analysis import Analysis, Known, Number, analyse, diffusion, mean_squared_displacement, velocity_autocorrelation
 from trajectories.analysis.draw import figure_of
 from trajectories.analysis.results import Axis, Curves
 from trajectories.analysis.structure import radial_distribution, radial_distributions
+from trajectories.analysis.thermo import matter
 from trajectories.h5md import H5MDReader
 
 Written = Callable[..., Path]
@@ -115,8 +116,7 @@ def test_a_slab_has_no_images_across_the_gap(record: Record) -> None:
     """Periodic in the plane alone: two atoms near the opposite faces of the plane are near, near those of the gap they are not."""
     x = np.array([[[0.2, 3.0, 0.2], [7.8, 3.0, 0.2], [0.2, 3.0, 7.9]]] * 2)
     with H5MDReader(record(states(x, np.repeat(8.0 * np.eye(3)[None], 2, 0), (True, True, False)))) as run:
-        curves, _ = radial_distributions(run)
-    assert curves is not None
+        (curves, _), _, _ = radial_distributions(run)
     assert curves.x.max() < 4.0  # half of the plane's cell
     where = curves.x[curves.values["Ar"] > 0]
     np.testing.assert_allclose(where, [0.4], atol=0.03)
@@ -127,9 +127,8 @@ def test_distances_are_those_of_the_second_half(written: Written) -> None:
     x = np.zeros((20, 2, 3))
     x[:10, 1, 0], x[10:, 1, 0] = 1.0, np.linspace(2.0, 40.0, 10)
     with H5MDReader(written(x, species=18, masses=40.0)) as run:
-        curves, every = radial_distributions(run)
+        (curves, _), _, every = radial_distributions(run)
         said = analyse(run).notes
-    assert curves is not None
     assert every == 1
     assert curves.x.max() > 40.0
     assert curves.values["Ar"].sum() * (curves.x[1] - curves.x[0]) == pytest.approx(1.0)
@@ -142,10 +141,10 @@ def test_systems_that_went_bad_have_no_temperature(written: Written) -> None:
     v = 0.01 * stream.normal(size=(40, 3, 9, 3))
     v[:, 1] = 0.0
     with H5MDReader(written(stream.normal(size=(40, 3, 9, 3)), v, species=18, masses=40.0)) as run:
-        kinetic = run.observable("kinetic_energy")
         found = analyse(run, Known(lost=[1]))
-    assert kinetic is not None
-    assert found.number("temperature").value == pytest.approx((2 * kinetic[20:, [0, 2]] / (27 * METAL.boltzmann)).mean())
+    about = v - v.mean(2, keepdims=True)  # of equal masses
+    kinetic = 0.5 * 40.0 * (about**2).sum((2, 3))
+    assert found.number("temperature").value == pytest.approx((2 * kinetic[20:, [0, 2]] / (24 * METAL.boltzmann)).mean())
     assert any("went bad" in note for note in found.notes)
 
 
@@ -203,3 +202,43 @@ def test_axes() -> None:
         assert axes.get_yscale() == scale
     lone = figure_of(Curves("c", "C", Axis("a"), x[:2], Axis("b"), {"": np.array([np.nan, 1.0])})).axes[0]
     assert lone.lines[0].get_marker() == "."
+
+
+@pytest.mark.parametrize("n_degrees", [None, 24, 27])
+def test_temperature_and_pressure_count_what_their_degrees_of_freedom_count(record: Record, n_degrees: int | None) -> None:
+    """An ideal gas of nine atoms that drifts: 24 degrees of freedom are those about the centre, of 27 its motion is a part."""
+    stream, cell, kelvin = np.random.default_rng(0), 9.0 * np.eye(3), 300.0
+    masses = stream.uniform(10.0, 50.0, 9)
+    moved = []
+    for k in range(600):
+        v = stream.normal(size=(9, 3)) * np.sqrt(METAL.boltzmann * kelvin / masses)[:, None]
+        own = v - (masses[:, None] * v).sum(0) / masses.sum()
+        v = v if n_degrees == 27 else own + np.array([0.1, -0.2, 0.3])
+        system = System.create(stream.uniform(0, 9, (9, 3)), velocities=v, masses=masses, species=18, units=METAL)
+        evaluation = Evaluation(np.float64(0.0), np.zeros((9, 3)), np.zeros((3, 3)))
+        moved.append(State(replace(system, cell=cell, pbc=(True,) * 3), k * PICOSECOND, k, evaluation))
+    with H5MDReader(record(moved)) as run:
+        found = Analysis()
+        matter(run, Known(n_degrees=n_degrees), found)
+    temperature, pressure = found.number("temperature"), found.number("pressure")
+    degrees = n_degrees or 24
+    assert f"{degrees} degrees of freedom" in temperature.note
+    # the mean of 300 frames of a chi squared
+    assert abs(temperature.value - kelvin) < 4 * kelvin * np.sqrt(2 / degrees / 300)
+    kinetic = degrees * METAL.boltzmann * temperature.value / 2
+    assert pressure.value == pytest.approx(2 * kinetic / (3 * 9.0**3) * PASCALS / 1e5)
+
+
+def test_what_only_drifts_is_cold(written: Written) -> None:
+    """One frozen atom holds the others: then all of their motion counts."""
+    v = np.broadcast_to([0.01, 0.02, -0.03], (40, 8, 3)).copy()
+    masses = np.arange(1.0, 9.0)
+    with H5MDReader(written(np.zeros((40, 8, 3)), v, species=18, masses=masses)) as run:
+        found = analyse(run)
+    assert 0.0 <= found.number("temperature").value < 1e-20
+    v[:, 3] = 0.0
+    frozen = {"configuration": '{"frozen": [3]}'}
+    with H5MDReader(written(np.zeros((40, 8, 3)), v, species=18, masses=masses, name="held.h5md", provenance=frozen)) as run:
+        kinetic, found = run.observable("kinetic_energy"), analyse(run)
+    assert kinetic is not None
+    assert found.number("temperature").value == pytest.approx(2 * kinetic[0] / (21 * METAL.boltzmann))

@@ -1,0 +1,92 @@
+"""How cells lie in files that MDAnalysis reads, of which it tells lengths and angles alone while positions stay in the file's frame."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_STANDARD = ("DATA", "LAMMPSDUMP", "GSD")  # formats that hold no cells but those in standard orientation
+_AGREE = 1e-3  # Angstrom, between a cell's matrix and the one of its lengths and angles in single precision
+
+
+class Cells:
+    """The cell [3, 3] of each frame of a universe, in MDAnalysis' unit of length, as it lies in the file.
+
+    Where the file holds lattice vectors, they are taken from there. Where it holds lengths and angles the cell is taken to be in standard
+    orientation, which ``assumed`` says in words; it is "" where nothing had to be assumed.
+    """
+
+    def __init__(self, trajectory: Any) -> None:
+        first = trajectory.ts
+        self.assumed, self._matrix = "", None
+        if first.dimensions is None:
+            return
+        names = trajectory.format  # one, or the list of those that the reader goes by
+        name = names if isinstance(names, str) else names[-1]
+        told, standard = _READERS.get(name), np.asarray(first.triclinic_dimensions, dtype=float)
+        if told is None:
+            if name not in _STANDARD and (np.asarray(first.dimensions)[3:] != 90.0).any():
+                self.assumed = (
+                    f"{name} files hold a cell's lengths and angles and not how it lies: its first vector was taken to lie "
+                    "along x, and its second in the xy plane"
+                )
+            return
+        matrix = told(trajectory)
+        # of the many files in standard orientation no frame is read twice
+        if not np.allclose(matrix(0), standard, rtol=0, atol=max(_AGREE, 1e-5 * abs(standard).max())):
+            self._matrix = matrix
+
+    def __call__(self, ts: Any) -> np.ndarray:
+        """That of the frame that is being looked at."""
+        return np.asarray(ts.triclinic_dimensions, dtype=float) if self._matrix is None else self._matrix(ts.frame)
+
+
+Matrix = Callable[[int], np.ndarray]
+
+
+def _gromacs(trajectory: Any) -> Matrix:
+    """XTC and TRR: nanometres."""
+    from MDAnalysis.lib.formats.libmdaxdr import TRRFile, XTCFile
+
+    file = {"XTC": XTCFile, "TRR": TRRFile}[trajectory.format](str(trajectory.filename))
+
+    def matrix(k: int) -> np.ndarray:
+        if k != file.tell():  # else offsets need not be looked for
+            file.seek(k)
+        return 10.0 * np.asarray(file.read().box, dtype=float)
+
+    return matrix
+
+
+def _gro(trajectory: Any) -> Matrix:
+    """The last line holds the diagonal, then xy, xz, yx, yz, zx, zy, in nanometres."""
+    lines = Path(str(trajectory.filename)).read_text(encoding="utf-8", errors="replace").splitlines()
+    numbers = [float(word) for word in lines[2 + int(lines[1])].split()]
+    x, y, z, xy, xz, yx, yz, zx, zy = numbers if len(numbers) == 9 else numbers + 6 * [0.0]
+    cell = 10.0 * np.array([[x, xy, xz], [yx, y, yz], [zx, zy, z]])
+    return lambda k: cell
+
+
+def _h5md(trajectory: Any) -> Matrix:
+    """A matrix, or the lengths of a cuboid, in the unit that the reader converts."""
+    group = trajectory._particle_group["box/edges"]
+
+    def matrix(k: int) -> np.ndarray:
+        data = group["value"] if hasattr(group, "keys") else group
+        edges = np.asarray(data[k] if data.shape[0] == trajectory.n_frames and data.ndim > 1 else data, dtype=float)
+        cell = np.diag(edges) if edges.ndim == 1 else edges
+        return np.asarray(trajectory.convert_pos_from_native(cell, inplace=False) if trajectory.convert_units else cell)
+
+    return matrix
+
+
+def _aims(trajectory: Any) -> Matrix:
+    """Lines "lattice_vector x y z", in Angstrom."""
+    lines = Path(str(trajectory.filename)).read_text(encoding="utf-8", errors="replace").splitlines()
+    rows = [line.split()[1:4] for line in lines if line.split()[:1] == ["lattice_vector"]]
+    cell = np.array(rows, dtype=float)
+    return lambda k: cell
+
+
+_READERS: dict[str, Callable[[Any], Matrix]] = {"XTC": _gromacs, "TRR": _gromacs, "GRO": _gro, "H5MD": _h5md, "FHIAIMS": _aims}
