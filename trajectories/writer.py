@@ -10,7 +10,7 @@ import h5py
 
 from integrators.state import State
 from systems.system import System
-from trajectories._layout import VERSION, columns, create, estimated_bytes, extend, link_times, record, seal, series
+from trajectories._layout import OBSERVABLES, STRESS, VERSION, columns, create, estimated_bytes, extend, link_times, record, seal, series
 from trajectories.durable import DurableFile, recover
 from trajectories.interrupts import uninterrupted
 
@@ -93,7 +93,10 @@ class H5MDWriter:
     def _flush(self) -> None:
         if self._pending:
             first, rows = self.n_written, columns(self._pending)
-            if first and (different := set(rows) ^ {dataset.name[1:] for dataset in series(self._file)}):
+            there = {dataset.name[1:] for dataset in series(self._file)} if first else set(rows)
+            if (stress := f"{OBSERVABLES}/{STRESS}/value") not in there:  # a run that was begun before stresses were kept
+                rows.pop(stress, None)
+            if different := set(rows) ^ there:
                 raise ValueError(f"all frames of a run hold the same; these differ from the file's in {', '.join(sorted(different))}")
             for name, values in rows.items():
                 extend(self._file, name, first, values, self._n_hint, self._pending[0].system.units)

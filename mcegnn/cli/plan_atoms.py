@@ -11,6 +11,7 @@ from mcegnn.cli.times import FRAMES, Times, every_of, steps_of
 from mcegnn.interfaces import named
 from mcegnn.names import nearest
 from mcegnn.simulation.atoms import BY_ENSEMBLE, INTEGRATORS, THERMOSTATS, AtomsRun
+from systems import template
 from systems.molecules import path_of, read
 from systems.system import System
 from systems.units import METAL, duration, force, pressure, rate, temperature
@@ -24,7 +25,7 @@ def atoms_run(file: str, integrator: str | None, times: Times, options: Mapping[
     """The configuration asked for, and warnings; ValueError or RuntimeError, in one sentence, where it cannot be."""
     chosen = _integrator(integrator, options)
     refuse_forces(file, options)
-    system, frozen, magnetic = read(file)
+    system, frozen, atoms = read(file)
     light = bool((system.masses[~frozen] < _HYDROGEN).any())
     fs = METAL.convert(1.0, "fs")
     dt = (0.5 if light else 1.0) * fs if times.dt is None else duration(times.dt, METAL, "--dt")
@@ -49,7 +50,8 @@ def atoms_run(file: str, integrator: str | None, times: Times, options: Mapping[
         n_particles=system.n_particles, n_systems=n_systems, seed=seed, file=file, frozen=tuple(np.flatnonzero(frozen).tolist()),
         calculator=options.get("calculator", ""), potential=options.get("potential", ""),
         ramp=n_steps * dt if ramped else 0.0, flexible=bool(options.get("flexible")), relax=0.05 if options.get("relax") else 0.0,
-        draw=_drawn(system, chosen, n_systems, held["temperature"]), **_limits(options), **held,
+        draw=_drawn(system, chosen, n_systems, held["temperature"]), template=template.to_text(atoms),
+        **_limits(options), **held,
     )  # fmt: skip
     if config.n_particles - len(config.frozen) == 1 and chosen == "nose-hoover":
         raise ValueError("nose-hoover cannot hold the temperature of a single atom; take --ensemble nvt, which is Langevin's")
@@ -57,8 +59,9 @@ def atoms_run(file: str, integrator: str | None, times: Times, options: Mapping[
         config = replace(config, potential_digest=named.digest(config.force))
     long = light and dt > 1.5 * fs
     faster = 'hydrogen vibrates in 9 fs, so a time step above 1 fs moves it wrongly; use --dt "0.5 fs"'
-    moments = f"{file} has initial magnetic moments, which are not handed on: tell the calculator, as in tblite:multiplicity=3"
-    return config, [faster] * long + [moments] * (magnetic and bool(config.calculator))
+    lost = template.unwritable(atoms) if config.calculator else []
+    unheard = f"the calculator does not get {', '.join(map(str, lost))} of {file}, no numbers, texts or arrays that a run can keep"
+    return config, [faster] * long + [unheard] * bool(lost)
 
 
 def _limits(options: Mapping[str, Any]) -> dict[str, Any]:

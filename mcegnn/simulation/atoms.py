@@ -30,7 +30,8 @@ class AtomsRun(Configuration):
     ``temperature`` (kelvin) and ``pressure`` (eV / Angstrom^3) are none, one, or two numbers, first and last of a `Ramp` that takes the
     time ``ramp``. ``friction`` is the particles', ``period`` that of a Nose-Hoover chain or of the cell. ``relax``, where it is not zero,
     is the largest force (eV / Angstrom) that is left before the run; ``draw`` says whether velocities are drawn or the file's. Where they
-    are not zero, ``warn_above`` and ``stop_above`` (eV / Angstrom) limit what the models of a committee may disagree by.
+    are not zero, ``warn_above`` and ``stop_above`` (eV / Angstrom) limit what the models of a committee may disagree by. ``template`` is
+    what the file's atoms have beside a system (`systems.template`): a calculator gets it too.
     """
 
     system: ClassVar[str] = "atoms"
@@ -51,6 +52,7 @@ class AtomsRun(Configuration):
     draw: bool = False
     warn_above: float = 0.0
     stop_above: float = 0.0
+    template: str = ""
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Self:
@@ -107,7 +109,15 @@ class AtomsRun(Configuration):
         kept = [("frozen", f"{len(self.frozen)} atoms")] if self.frozen else []
         drawn = "drawn from the seed" + (f" at {self.temperature[0]:g} K" if self.temperature else "") if self.draw else "the file's"
         eased = [("relaxed before", f"until no force is above {self.relax:g} eV/Angstrom")] if self.relax else []
-        return [("forces", self.by), *super().rows(), *held, *kept, *eased, ("velocities", drawn)]
+        return [("forces", self.by), *self._handed_on, *super().rows(), *held, *kept, *eased, ("velocities", drawn)]
+
+    @property
+    def _handed_on(self) -> list[tuple[str, str]]:
+        """What a calculator gets beside positions and the like, in words."""
+        from systems.template import beside, from_text
+
+        names = list(beside(from_text(self.template))) if self.calculator and self.template else []
+        return [("the calculator also gets", ", ".join(names))] if names else []
 
     def limits(self) -> Limits:
         """Usually 10 eV an atom from one frame to the next, and 0.3 Angstrom, less than half of the shortest bond there is."""
@@ -163,9 +173,10 @@ class AtomsRun(Configuration):
         """What moves the atoms; made once."""
         from mcegnn import learned
         from mcegnn.interfaces import named
+        from systems.template import from_text
 
         if self.calculator:
-            return named.calculator_potential(self.calculator, stress=self.integrator == "npt")
+            return named.calculator_potential(self.calculator, self.integrator == "npt", from_text(self.template))
         if not self.potential:
             return learned.law(self.learned, warn=self.warn_above or np.inf, stop=self.stop_above or np.inf)
         made = named.potential(self.potential)
