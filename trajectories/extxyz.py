@@ -11,7 +11,7 @@ import numpy as np
 
 from systems.template import is_result
 
-_KINDS = {"f": "R", "i": "I", "u": "I", "b": "L", "U": "S", "S": "S", "O": "S"}
+_KINDS = {"f": "R", "i": "I", "u": "I", "b": "L", "U": "S"}
 _COLUMNS = ("species", "pos", "z", "symbols", "numbers", "positions", "move_mask", "charge")  # what ASE takes for something else
 _KEYS = ("lattice", "properties", "pbc")
 _PLAIN = re.compile(r"[^\s\"'{}\[\]\\=]+")
@@ -52,6 +52,8 @@ class ExtendedXYZ:
         for name, array in atoms.arrays.items():
             if name in ("numbers", "positions"):
                 continue
+            if array.dtype == object and all(isinstance(word, str) for word in array.flat):
+                array = array.astype(str)
             sound = re.fullmatch(r"[^\s:\"'{}\[\]\\=]+", name) and name.lower() not in _COLUMNS and not is_result(name)
             if not (sound and array.dtype.kind in _KINDS and array.ndim <= 2 and array.size):
                 self.left_out.add(name)
@@ -98,8 +100,11 @@ def _pair(key: Any, value: Any) -> str | None:
 
 
 def _plainly(value: Any) -> str | None:
+    """Of a text, a number, a truth value, or an array of one axis."""
     if isinstance(value, str):
         return value
+    if not isinstance(value, bool | int | float | np.generic | np.ndarray):
+        return None
     array = np.asarray(value)
     if array.ndim > 1 or array.dtype.kind not in "iufb" or not array.size:
         return None
@@ -114,14 +119,19 @@ def _as_json(value: Any) -> str | None:
 
 
 def _same(read: Any, value: Any) -> bool:
-    """Whether what was read is the value, whether that is a list or an array."""
+    """Whether what was read is the value; lists may have become arrays."""
     if isinstance(value, dict):
         return isinstance(read, dict) and read.keys() == value.keys() and all(_same(read[key], value[key]) for key in value)
-    one, other = (np.asarray(side) for side in (read, value))
-    kinds = ["i" if side.dtype.kind == "u" else side.dtype.kind for side in (one, other)]
-    if kinds[0] != kinds[1] or one.shape != other.shape:
-        return False
-    return bool(np.array_equal(one, other, equal_nan=kinds[0] == "f"))
+    if isinstance(value, list | tuple):
+        if not isinstance(read, list | np.ndarray) or len(read) != len(value):
+            return False
+        return all(_same(one, other) for one, other in zip(read, value, strict=True))
+    if value is None or isinstance(value, str):
+        return type(read) is type(value) and bool(read == value)
+    one, other = np.asarray(read), np.asarray(value)
+    number = one.dtype.kind in "iuf" and other.dtype.kind in "iuf"
+    alike = one.shape == other.shape and (number or one.dtype.kind == other.dtype.kind == "b")
+    return alike and bool(np.array_equal(one, other, equal_nan=number))
 
 
 def _quoted(text: str) -> str:

@@ -96,8 +96,8 @@ class AtomsRun(Configuration):
 
     @property
     def n_observables(self) -> int:
-        """Energies; the pressure at least where it is held; the spread of a committee."""
-        return 2 + (self.integrator == "npt") + ("," in self.model)
+        """Energies; pressure and stress at least where a pressure is held; the spread of a committee."""
+        return 2 + 10 * (self.integrator == "npt") + ("," in self.model)
 
     def rows(self) -> list[tuple[str, str]]:
         """Forces, integrator, temperature and pressure."""
