@@ -95,21 +95,27 @@ def _add_results(reader: H5MDReader, k: int, which: int | None, atoms: Any, know
     atoms.calc = SinglePointCalculator(atoms, **there)
 
 
-def _write_xyz(reader: H5MDReader, path: Path, which: int | None) -> None:
+def _write_xyz(reader: H5MDReader, path: Path, which: int | None) -> set[str]:
     with open(path, "w", encoding="utf-8") as file:
         xyz = ExtendedXYZ(file)
         for atoms in _atoms(reader, which):
             xyz.write(atoms)
+    return xyz.left_out
 
 
-def _write_traj(reader: H5MDReader, path: Path, which: int | None) -> None:
+def _write_traj(reader: H5MDReader, path: Path, which: int | None) -> set[str]:
+    """The format has place for ASE's own arrays."""
     from ase.io.trajectory import Trajectory
 
+    left_out: set[str] = set()
     with Trajectory(path, "w") as trajectory:
         for atoms in _atoms(reader, which):
-            for name in [name for name, array in atoms.arrays.items() if array.dtype.kind not in "iufbc"]:
-                del atoms.arrays[name]  # the format holds numbers only
+            others = atoms.arrays.keys() - {"numbers", "positions", "momenta", "masses", "initial_charges", "initial_magmoms", "tags"}
+            for name in others:
+                del atoms.arrays[name]
+            left_out |= others
             trajectory.write(atoms)
+    return left_out
 
 
 def _write_dcd(reader: H5MDReader, path: Path, which: int | None) -> None:
@@ -127,14 +133,21 @@ def _write_dcd(reader: H5MDReader, path: Path, which: int | None) -> None:
 
 
 #: Who writes a file, by its ending.
-FORMATS: dict[str, Callable[[H5MDReader, Path, int | None], None]] = {".xyz": _write_xyz, ".traj": _write_traj, ".dcd": _write_dcd}
+FORMATS: dict[str, Callable[[H5MDReader, Path, int | None], set[str] | None]] = {
+    ".xyz": _write_xyz,
+    ".traj": _write_traj,
+    ".dcd": _write_dcd,
+}
 
 
-def convert_run(reader: H5MDReader, path: Path, system: int | None = None) -> None:
+def convert_run(reader: H5MDReader, path: Path, system: int | None = None) -> list[str]:
     """Write a run in the format of the path's ending, one system of it or all; what is there stays until the new file is whole.
+
+    Returns the names of what the format has no place for.
 
     Raises KeyError for an ending that is not in `FORMATS`, OSError where the disk does not take the file: nothing of it is left then.
     """
     temporary = path.with_name(f"{path.stem}.tmp{path.suffix}")
     with replacing(path, temporary):
-        FORMATS[path.suffix](reader, temporary, system)
+        left_out = FORMATS[path.suffix](reader, temporary, system)
+    return sorted(left_out or ())

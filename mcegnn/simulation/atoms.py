@@ -89,10 +89,13 @@ class AtomsRun(Configuration):
 
     @property
     def has_cell(self) -> bool:
-        """Whether the file's atoms have one."""
+        """Whether the file's atoms have one; False where the file is gone, which a run that goes on does not need."""
         from systems.molecules import read
 
-        return read(self.file).system.cell is not None
+        try:
+            return read(self.file).system.cell is not None
+        except FileNotFoundError:
+            return False
 
     @property
     def n_observables(self) -> int:

@@ -18,7 +18,9 @@ from trajectories.extxyz import ExtendedXYZ
 
 NUMBERS = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.booleans()
 PLAIN = st.none() | NUMBERS | st.text(max_size=20)
-NESTED = st.recursive(PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=6)
+NESTED = st.recursive(
+    PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=6
+)
 SHAPES = st.lists(st.integers(1, 3), min_size=1, max_size=3)
 ARRAYS = st.builds(
     lambda shape, kind, seed: (np.random.default_rng(seed).normal(0.0, 5.0, shape) ** 3).astype(kind),
@@ -62,7 +64,9 @@ def test_info_comes_back(info: dict[str, Any]) -> None:
         assert same(value, info[key]), (key, value, info[key])
 
 
-@given(st.dictionaries(st.from_regex(r"my_[a-z]{1,6}", fullmatch=True), PLAIN | ARRAYS | st.lists(NUMBERS, min_size=2, max_size=4), max_size=4))
+@given(
+    st.dictionaries(st.from_regex(r"my_[a-z]{1,6}", fullmatch=True), PLAIN | ARRAYS | st.lists(NUMBERS, min_size=2, max_size=4), max_size=4)
+)
 @settings(max_examples=200, deadline=None)
 def test_what_people_keep_is_never_left_out(info: dict[str, Any]) -> None:
     """Texts of any letters, numbers, truth values, arrays; ASE reads a list of one number as that number, and mixed lists as floats."""
