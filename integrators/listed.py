@@ -13,8 +13,10 @@ from integrators.random import Random
 from integrators.state import State
 from integrators.thermostats import numbers_of
 from systems.cell_list import shared
+from systems.neighbors import NeighborList
 from systems.pair_kernel import FORCES as ONLY_FORCES
 from systems.pair_kernel import VIRIAL, PairForces
+from systems.pairs import Pairs
 from systems.system import System
 
 
@@ -35,11 +37,14 @@ def advance(
         slice_steps = min(slice_steps, n_steps - done, every - (phase + done) % every)
         began, until = time.perf_counter(), state.step + done + slice_steps
 
-        def some(k: int, until: int = until) -> None:
-            for mover in moving[bounds[k] : bounds[k + 1]]:
-                mover.run(until)
+        with program.kick.lists() as lists:  # those that frames were evaluated with, unless another thread has them
+            own = [lists[mover.k] for mover in moving]
 
-        shared(some, beside)
+            def some(k: int, until: int = until, own: list[NeighborList] = own) -> None:
+                for m in range(bounds[k], bounds[k + 1]):
+                    moving[m].run(until, own[m])
+
+            shared(some, beside)
         rate = slice_steps / max(time.perf_counter() - began, 1e-9)
         done += slice_steps
         here = _joined(program, state, movers, moving).at(until, dt)
@@ -52,7 +57,7 @@ class _Mover:
     def __init__(self, program: Program, state: State, system: System, k: int, dt: float, threads: int) -> None:
         from integrators import _listed
 
-        self._driver, self._system, self._k = _listed, system, k
+        self._driver, self._system, self.k = _listed, system, k
         n, potential = system.n_particles, program.kick
         self.x, self.p = (np.array(a, dtype=float, order="C") for a in (system.positions, system.momenta))
         self.cell = np.zeros((3, 3)) if system.cell is None else np.array(system.cell, dtype=float, order="C")
@@ -62,8 +67,7 @@ class _Mover:
         self._wanted = VIRIAL if (program.operations == _listed.CELL_KICK).any() else ONLY_FORCES
         random = numbers_of(state, "a thermostat") if program.draws else Random()
         self._seed = np.uint64(random.seed)
-        self._neighbors = potential.neighbors(k)
-        self._neighbors.threads = threads
+        self._threads = threads
         self._rooms = PairForces(potential.pair_kernel, potential.parameters(system), n, threads)
         self.at = np.array([state.step, 0, 0, random.count])
         self.memory = program.memory(state)[k]
@@ -73,7 +77,6 @@ class _Mover:
         self._fixed = masses, np.repeat(1.0 / masses, 3)
         self._frozen = program.still, program.stopped
         self._table = program.operations, program.fractions * dt, program.settings(system), dt, state.origin or 0.0
-        self._take(self._neighbors(self.system))
 
     @property
     def system(self) -> System:
@@ -81,34 +84,35 @@ class _Mover:
         cell = None if self._system.cell is None else self.cell
         return replace(self._system, positions=self.x, momenta=self.p, cell=cell)
 
-    def _take(self, pairs: Any) -> None:
-        """A list, and where the particles were when it was made."""
-        reference, neighbors = self._neighbors.reference, self._neighbors
+    def _take(self, pairs: Pairs, neighbors: NeighborList) -> None:
+        """A list's pairs, and where the particles were when it was made."""
+        reference = neighbors.reference
         assert reference is not None
         before = np.zeros((3, 3)) if reference.cell is None else np.ascontiguousarray(reference.cell, dtype=float)
         self._pairs, self._offsets = pairs, pairs.images @ self.cell
         self._before = np.ascontiguousarray(reference.positions), before, neighbors.cutoff + neighbors.skin, neighbors.cutoff
 
-    def run(self, until: int) -> None:
+    def run(self, until: int, neighbors: NeighborList) -> None:
         """Advance to the step ``until``. An error says, as its ``system``, whose it is: the others of an ensemble may go on."""
+        neighbors.threads = self._threads
         try:
-            self._run(until)
+            self._run(until, neighbors)
         except Exception as error:
-            error.system = self._k  # type: ignore[attr-defined]
+            error.system = self.k  # type: ignore[attr-defined]
             raise
 
-    def _run(self, until: int) -> None:
+    def _run(self, until: int, neighbors: NeighborList) -> None:
         driver = self._driver
-        self._take(self._neighbors(self.system))  # who evaluated a frame in between may have found it anew
+        self._take(neighbors(self.system), neighbors)  # who evaluated a frame in between may have found it anew
         while True:
             stopped = driver.run(
                 self.at, until, self.x, self.p, *self._fixed, self._rooms.forces, *self._frozen, self.cell, self._moves, *self._before,
-                *self._table, self.memory, self.rate, self._rooms.virial, self._seed, self._k,
+                *self._table, self.memory, self.rate, self._rooms.virial, self._seed, self.k,
             )  # fmt: skip
             if stopped == driver.DONE:
                 return
             if stopped == driver.LIST:
-                self._take(self._neighbors.renewed(self.system))
+                self._take(neighbors.renewed(self.system), neighbors)
             if self._moves:
                 self._offsets = self._pairs.images @ self.cell
             self._rooms(self.x, self._pairs, self._offsets, self._wanted)

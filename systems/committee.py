@@ -31,7 +31,7 @@ class Committee:
         if not (warn > 0 and stop > 0):
             raise ValueError(f"limits of the uncertainty must be positive, not {warn} and {stop}")
         self.members, self.warn, self.stop = tuple(members), warn, stop
-        self._warned = False
+        self._to_warn = [True]  # taking it away is atomic: one warning, whatever the threads
 
     def __call__(self, system: System) -> Evaluation:
         said = [member(system) for member in self.members]
@@ -46,7 +46,7 @@ class Committee:
 
     def _judge(self, spread: np.ndarray, system: System) -> None:
         """Warn or stop where the members disagree."""
-        limit = min(self.stop, np.inf if self._warned else self.warn)
+        limit = min(self.stop, self.warn if self._to_warn else np.inf)
         if not spread.size or not spread.max() > limit:
             return
         *copy, particle = np.unravel_index(int(spread.argmax()), spread.shape)
@@ -57,7 +57,10 @@ class Committee:
         )
         if spread.max() > self.stop:
             raise Uncertain(f"{said}, more than the {self.stop:g} allowed: they are outside what they were trained on")
-        self._warned = True
+        try:
+            self._to_warn.pop()
+        except IndexError:  # another thread has warned
+            return
         warnings.warn(f"{said}, more than {self.warn:g}: they may be outside what they were trained on", Doubt, stacklevel=3)
 
 

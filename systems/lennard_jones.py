@@ -1,5 +1,7 @@
 """`LennardJones` between near particles, in free space or in a periodic cell."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -8,8 +10,9 @@ import numpy as np
 from systems.arrays import Array, like, namespace
 from systems.box import refuse_cutoff
 from systems.cell import volume
-from systems.neighbors import NeighborList
+from systems.neighbors import NeighborList, NeighborLists
 from systems.system import Evaluation, System
+from systems.workspaces import Workspaces
 
 Truncation = Literal["force-shift", "switch", "shift"]
 
@@ -34,7 +37,7 @@ class LennardJones:
     onset: float = 0.0
     skin: float = -1.0
     threads: int = 1
-    _lists: list[NeighborList] = field(default_factory=list, init=False, repr=False)
+    _idle: Workspaces[NeighborLists] = field(default_factory=Workspaces, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not (self.epsilon > 0 and self.sigma > 0):
@@ -47,12 +50,13 @@ class LennardJones:
         object.__setattr__(self, "skin", 0.3 * self.sigma if self.skin == -1.0 else self.skin)
         if not 0 < self.onset < self.cutoff:
             raise ValueError(f"the onset of switching must lie between zero and the cutoff {self.cutoff}, not at {self.onset}")
-        self._lists.append(NeighborList(self.cutoff, self.skin, self.threads))  # refuses what it cannot look for
+        self._idle.give(self._new_lists())  # refuses what it cannot look for
 
     def __call__(self, system: System) -> Evaluation:
         copies = [system] if system.n_systems is None else [system.copy_of(k) for k in range(system.n_systems)]
         one = self._fast if isinstance(system.positions, np.ndarray) else self._differentiable
-        found = [one(copy, self.neighbors(k)) for k, copy in enumerate(copies)]
+        with self.lists() as lists:
+            found = [one(copy, lists[k]) for k, copy in enumerate(copies)]
         if system.n_systems is None:
             return found[0]
         stack = namespace(system.positions).stack
@@ -72,11 +76,15 @@ class LennardJones:
         kind = float(get_args(Truncation).index(self.truncation))
         return np.array([self.epsilon, self.sigma, self.cutoff, self.onset, kind])
 
-    def neighbors(self, k: int = 0) -> NeighborList:
-        """The list of system k of an ensemble, or of a single one."""
-        while len(self._lists) <= k:
-            self._lists.append(NeighborList(self.cutoff, self.skin, self.threads))
-        return self._lists[k]
+    @contextmanager
+    def lists(self) -> Iterator[NeighborLists]:
+        """The neighbour lists of the systems of an ensemble, or of a single one; nobody else uses them within the ``with``."""
+        lists = self._idle.take() or self._new_lists()
+        yield lists
+        self._idle.give(lists)  # not after an error, which may have left them in the middle
+
+    def _new_lists(self) -> NeighborLists:
+        return NeighborLists(self.cutoff, self.skin, self.threads)
 
     def _fast(self, system: System, neighbors: NeighborList) -> Evaluation:
         """By the compiled kernel."""

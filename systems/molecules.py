@@ -1,6 +1,7 @@
 """Anything ASE can read or build as a `System`, and back; nothing more."""
 
 import warnings
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +16,8 @@ from systems.units import METAL
 
 
 def from_atoms(atoms: Any) -> System:
-    """The system of an ``ase.Atoms``, in metal units, which are ASE's own; its calculator and its constraints are left behind.
+    """The system of an ``ase.Atoms``, in metal units, which are ASE's own; its calculator and its constraints are left behind, and what
+    a system has no place for: info, tags, initial magnetic moments, further arrays. They come back where it is the template of `to_atoms`.
 
     So times are in ASE's unit, 10.18 fs: a step of two femtoseconds is 2 * ase.units.fs.
 
@@ -31,28 +33,53 @@ def from_atoms(atoms: Any) -> System:
     return check(System(atoms.get_positions(), momenta, masses, species, charges, cell if cell.any() else None, pbc, METAL))
 
 
-def to_atoms(system: System) -> Any:
-    """The ``ase.Atoms`` of a single system in metal units. ValueError for others: ASE has no place for them."""
+def to_atoms(system: System, template: Any = None) -> Any:
+    """The ``ase.Atoms`` of a single system in metal units, with info, constraints and further arrays of a template, the atoms it was once.
+
+    Raises ValueError for other systems, for which ASE has no place, and for a template of other atoms.
+    """
     from ase import Atoms
 
     if system.units is not METAL or system.n_systems is not None:
         kind = "an ensemble" if system.n_systems is not None else f"a system in {system.units.name} units"
         raise ValueError(f"{kind} has no place in ASE's Atoms; they hold one system in metal units")
+    if template is not None:
+        return _filled(template, system)
     return Atoms(
         numbers=system.species, positions=system.positions, momenta=system.momenta, masses=system.masses,
         charges=system.charges if system.charges.any() else None, cell=system.cell, pbc=system.pbc,
     )  # fmt: skip
 
 
+def _filled(template: Any, system: System) -> Any:
+    """A copy of the template with the system's numbers; what the template says already, such as usual masses, is not said again."""
+    if not np.array_equal(template.numbers, system.species):
+        raise ValueError(
+            f"the template's atoms ({template.symbols}) are not the system's; take the atoms that the system was made of, in their order"
+        )
+    atoms = template.copy()
+    atoms.info = deepcopy(template.info)
+    atoms.set_cell(np.zeros((3, 3)) if system.cell is None else system.cell)
+    atoms.pbc = system.pbc
+    atoms.set_positions(system.positions, apply_constraint=False)
+    if atoms.has("momenta") or np.any(system.momenta):
+        atoms.set_momenta(system.momenta, apply_constraint=False)
+    if not np.array_equal(atoms.get_masses(), system.masses):
+        atoms.set_masses(system.masses)
+    if not np.array_equal(atoms.get_initial_charges(), system.charges):
+        atoms.set_initial_charges(system.charges)
+    return atoms
+
+
 class Structure(NamedTuple):
-    """What a file says: a system, which of its atoms are frozen [n_atoms], and whether it has magnetic moments, which a system has not.
+    """What a file says: a system, which of its atoms are frozen [n_atoms], and the atoms, with all that a system has no place for.
 
     ``assumed`` tells in words what the file does not: "units", "elements", "masses".
     """
 
     system: System
     frozen: np.ndarray
-    magnetic: bool
+    atoms: Any
     assumed: dict[str, str]
 
 
@@ -66,17 +93,19 @@ def read(name: str, options: FileOptions | None = None) -> Structure:
     if len(found) != 1:
         raise ValueError(f"{name} holds {len(found)} structures; name one, such as {path_of(name)}@0")
     try:
-        magnetic = bool(found[0].get_initial_magnetic_moments().any())
-        return Structure(from_atoms(found[0]), frozen(found[0]), magnetic, reading.assumed)
+        return Structure(from_atoms(found[0]), frozen(found[0]), found[0], reading.assumed)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
 
 
-def read_all(name: str, reading: Reading | None = None) -> list[System]:
-    """All structures of a file that ASE can read, or those of ``FILE@INDEX``; ``reading`` hears what was assumed. Errors as of `read`."""
+def read_all(name: str, reading: Reading | None = None) -> list[tuple[System, Any]]:
+    """All structures of a file that ASE can read, or those of ``FILE@INDEX``, with their atoms.
+
+    ``reading`` hears what was assumed. Errors as of `read`.
+    """
     found = _structures(name, reading or Reading(), last=False)
     try:
-        return [from_atoms(atoms) for atoms in found]
+        return [(from_atoms(atoms), atoms) for atoms in found]
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
 

@@ -10,7 +10,7 @@ from systems.cell_list import Search, cell_list
 from systems.pairs import Pairs, halved, of_shifts
 from systems.system import System
 
-__all__ = ["NeighborList", "Pairs", "cell_list", "halved", "neighbor_pairs"]
+__all__ = ["NeighborList", "NeighborLists", "Pairs", "cell_list", "halved", "neighbor_pairs"]
 
 
 def neighbor_pairs(system: System, cutoff: float) -> Pairs:
@@ -90,3 +90,16 @@ class NeighborList:
             carried, stretch = old.positions @ strain, float(np.linalg.svd(strain, compute_uv=False)[-1])
         moved = float(((system.positions - carried) ** 2).sum(-1).max(initial=0.0)) ** 0.5
         return stretch * (self.cutoff + self.skin) - 2.0 * moved >= self.cutoff
+
+
+class NeighborLists:
+    """One `NeighborList` for each system of an ensemble, made when it is first asked for; errors as of `NeighborList`."""
+
+    def __init__(self, cutoff: float, skin: float = 0.0, threads: int = 1) -> None:
+        self._options = cutoff, skin, threads
+        self._lists = [NeighborList(*self._options)]
+
+    def __getitem__(self, k: int) -> NeighborList:
+        while len(self._lists) <= k:
+            self._lists.append(NeighborList(*self._options))
+        return self._lists[k]

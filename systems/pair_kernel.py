@@ -8,13 +8,14 @@ centres and, as ``want`` says (`FORCES`, `ENERGIES`, `VIRIAL`), energies [n] too
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numba import float64, int32, int64, types
 
 from systems.cell_list import PARALLEL, shared
-from systems.neighbors import NeighborList
+from systems.neighbors import NeighborLists
 from systems.pairs import Pairs
 from systems.system import Evaluation, System
 
@@ -28,7 +29,7 @@ _PART = 256  # centres whose virial is one sum: fixed, so that bits do not depen
 
 @runtime_checkable
 class ListPotential(Protocol):
-    """A potential that the compiled driver can run with a neighbour list: it has a pair kernel, parameters, and a list for each system."""
+    """A potential that the compiled driver can run with a neighbour list: it has a pair kernel, parameters, and lists."""
 
     def __call__(self, system: System) -> Evaluation: ...
 
@@ -39,8 +40,8 @@ class ListPotential(Protocol):
     def parameters(self, system: System) -> np.ndarray:
         """The kernel's parameters; ValueError where the potential cannot act on such a system."""
 
-    def neighbors(self, k: int = 0) -> NeighborList:
-        """The list of system ``k`` of an ensemble."""
+    def lists(self) -> AbstractContextManager[NeighborLists]:
+        """The lists of the systems of an ensemble, which nobody else uses within the ``with``."""
 
 
 def compile_pair_kernel(function: Any) -> Any:

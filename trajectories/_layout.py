@@ -18,6 +18,7 @@ from systems.units import METAL, Units
 
 GROUP = "particles/trajectory"
 OBSERVABLES = "observables/trajectory"
+STRESS = "stress"  # observable [frames, (n_systems,) 3, 3], which files from before there was one go without
 CELLS = "cells"  # observable [frames, n_systems, 3, 3] of an ensemble whose systems have cells of their own
 VERSION = ("v110", "v110")  # of HDF5's format: the first one with checksums throughout; read by HDF5 1.10 (2016) and later
 # zlib that packs nothing, for its frame and its Adler-32: HDF5's own Fletcher-32 takes a hole, zeros with a sum of zero, for data
@@ -121,6 +122,7 @@ def columns(states: Sequence[State]) -> dict[str, np.ndarray]:
     if stresses and first.cell is not None and all(first.pbc):  # else there is no volume, whatever the potential says
         pressures = [pressure(s.system, stress) for s, stress in zip(states, stresses, strict=True)]
         columns[f"{OBSERVABLES}/pressure/value"] = np.stack([np.asarray(p) for p in pressures])
+        columns[f"{OBSERVABLES}/{STRESS}/value"] = np.stack([np.asarray(stress, dtype=float) for stress in stresses])
     return columns
 
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from systems.system import Evaluation, System
 from systems.units import METAL
+from trajectories.extxyz import ExtendedXYZ
 from trajectories.h5md import H5MDReader
 from trajectories.whole import replacing
 
@@ -25,71 +27,95 @@ def refuse_together(reader: H5MDReader, system: int | None) -> None:
 
 
 def _atoms(reader: H5MDReader, which: int | None) -> Iterator[Any]:
-    """Every frame as ase.Atoms, one system or all one after the other; names, time, and in metal units energy and forces go along."""
-    from ase import Atoms
-    from ase.calculators.singlepoint import SinglePointCalculator
-    from ase.constraints import FixAtoms
+    """Every frame as ase.Atoms, one system or all one after the other, with all that the run keeps and, in metal units, all results.
 
-    names, frozen = reader.names, reader.frozen
+    What the files of another program did not tell, velocities, masses or times, is not there.
+    """
+    from systems.template import from_text, without_results
+
+    template = from_text(reader.template) if which is not None or reader.n_systems is None else None
+    if template is not None:
+        template, _ = without_results(template)
     for k in range(len(reader)):
         state = reader[k]
         system = state.system if which is None else state.system.copy_of(which)
-        copies = system.n_systems or 1
-        timed = "times" not in reader.missing
-        info = {**({"time": state.time} if timed else {}), "step": state.step, "units": reader.units.name}
-        if reader.units is METAL and timed:
-            info["time_fs"] = state.time / METAL.convert(1.0, "fs")
-        atoms = Atoms(
-            numbers=np.tile(system.species, copies), positions=system.positions.reshape(-1, 3), masses=np.tile(system.masses, copies),
-            cell=system.cell, pbc=system.pbc, info=info,
-        )  # fmt: skip
-        if reader.moving[k]:
-            atoms.set_momenta(system.momenta.reshape(-1, 3))
-        atoms.set_initial_charges(np.ravel(system.charges))
-        if names:
-            atoms.arrays["names"] = np.array(names * copies)
-        if frozen:
-            atoms.set_constraint(FixAtoms(frozen))
-        known = state.evaluation
-        if known is not None and known.energy is not None and reader.units is METAL:
-            energy, forces = (known.energy, known.forces) if which is None else (known.energy[which], known.forces[which])
-            atoms.calc = SinglePointCalculator(atoms, energy=float(energy), forces=forces)
+        atoms = _structure(reader, system, template, bool(reader.moving[k]))
+        atoms.info |= _moment(reader, state.time, state.step)
+        _add_results(reader, k, which, atoms, state.evaluation)
         yield atoms
 
 
-def _write_xyz(reader: H5MDReader, path: Path, which: int | None) -> None:
-    """Extended XYZ with every digit: ASE's own writer keeps eight decimals, which are none of a planet's momentum."""
+def _structure(reader: H5MDReader, system: System, template: Any, moving: bool) -> Any:
+    """A frame's atoms, all systems of an ensemble one after the other."""
+    from ase import Atoms
+    from ase.constraints import FixAtoms
+
+    copies = system.n_systems or 1
+    numbers = np.tile(system.species, copies)
+    atoms = template.copy() if template is not None and np.array_equal(template.numbers, numbers) else Atoms(numbers)
+    atoms.set_positions(system.positions.reshape(-1, 3))
+    atoms.set_cell(np.zeros((3, 3)) if system.cell is None else system.cell)
+    atoms.pbc = system.pbc
+    if "masses" not in reader.missing:
+        atoms.set_masses(np.tile(system.masses, copies))
+    if moving:
+        atoms.set_momenta(system.momenta.reshape(-1, 3))
+    if np.any(system.charges):
+        atoms.set_initial_charges(np.ravel(system.charges))
+    if reader.names:
+        atoms.set_array("names", np.array(reader.names * copies))
+    if reader.frozen:
+        atoms.set_constraint(FixAtoms(reader.frozen))
+    return atoms
+
+
+def _moment(reader: H5MDReader, time: float, step: int) -> dict[str, Any]:
+    """When a frame is, in words that `trajectories.foreign` understands."""
+    if "times" in reader.missing:
+        return {"step": step}
+    twice = {"time_fs": time / METAL.convert(1.0, "fs")} if reader.units is METAL else {}
+    return {"time": time, "step": step, "units": reader.units.name, **twice}
+
+
+def _add_results(reader: H5MDReader, k: int, which: int | None, atoms: Any, known: Evaluation | None) -> None:
+    """Energy, forces and stress as a calculator's, and the spread of a committee."""
+    from ase.calculators.singlepoint import SinglePointCalculator
+    from ase.stress import full_3x3_to_voigt_6_stress
+
+    if known is None or reader.units is not METAL:
+        return
+    results = {"energy": known.energy, "forces": known.forces, "stress": known.stress, "uncertainty": reader.observable("uncertainty", k)}
+    there = {name: value if which is None else value[which] for name, value in results.items() if value is not None}
+    if "uncertainty" in there:
+        atoms.info["uncertainty"] = float(there.pop("uncertainty"))
+    if "energy" in there:
+        there["energy"] = float(there["energy"])
+    if "stress" in there:
+        there["stress"] = full_3x3_to_voigt_6_stress(there["stress"])
+    atoms.calc = SinglePointCalculator(atoms, **there)
+
+
+def _write_xyz(reader: H5MDReader, path: Path, which: int | None) -> set[str]:
     with open(path, "w", encoding="utf-8") as file:
+        xyz = ExtendedXYZ(file)
         for atoms in _atoms(reader, which):
-            moving = atoms.has("momenta")
-            columns = f"species:S:1:pos:R:3{':momenta:R:3' if moving else ''}:masses:R:1:initial_charges:R:1"
-            numbers = [atoms.positions, *([atoms.get_momenta()] if moving else []), atoms.get_masses(), atoms.get_initial_charges()]
-            said = {key: value if isinstance(value, str) else repr(value) for key, value in atoms.info.items()}
-            if atoms.calc is not None:
-                columns += ":forces:R:3"
-                numbers.append(atoms.calc.results["forces"])
-                said["energy"] = repr(float(atoms.calc.results["energy"]))
-            texts = [np.array(["_".join(str(name).split()) for name in atoms.arrays["names"]])] if "names" in atoms.arrays else []
-            columns += ":names:S:1" if texts else ""
-            if atoms.constraints:
-                columns += ":move_mask:L:1"
-                texts.append(np.where(np.isin(np.arange(len(atoms)), atoms.constraints[0].index), "F", "T"))
-            lattice = "" if atoms.cell.rank < 3 else f'Lattice="{" ".join(repr(float(v)) for v in atoms.cell[:].ravel())}" '
-            pbc = " ".join("T" if p else "F" for p in atoms.pbc)
-            pairs = " ".join(f"{key}={value}" for key, value in said.items())
-            file.write(f'{len(atoms)}\n{lattice}Properties={columns} {pairs} pbc="{pbc}"\n')
-            rows = np.column_stack(numbers).tolist()
-            for k, (symbol, row) in enumerate(zip(atoms.get_chemical_symbols(), rows, strict=True)):
-                file.write(" ".join([symbol, *map(repr, row), *(str(text[k]) for text in texts)]) + "\n")
+            xyz.write(atoms)
+    return xyz.left_out
 
 
-def _write_traj(reader: H5MDReader, path: Path, which: int | None) -> None:
+def _write_traj(reader: H5MDReader, path: Path, which: int | None) -> set[str]:
+    """The format has place for ASE's own arrays."""
     from ase.io.trajectory import Trajectory
 
+    left_out: set[str] = set()
     with Trajectory(path, "w") as trajectory:
         for atoms in _atoms(reader, which):
-            atoms.arrays.pop("names", None)  # the format holds numbers only
+            others = atoms.arrays.keys() - {"numbers", "positions", "momenta", "masses", "initial_charges", "initial_magmoms", "tags"}
+            for name in others:
+                del atoms.arrays[name]
+            left_out |= others
             trajectory.write(atoms)
+    return left_out
 
 
 def _write_dcd(reader: H5MDReader, path: Path, which: int | None) -> None:
@@ -119,14 +145,21 @@ def _write_dcd(reader: H5MDReader, path: Path, which: int | None) -> None:
 
 
 #: Who writes a file, by its ending.
-FORMATS: dict[str, Callable[[H5MDReader, Path, int | None], None]] = {".xyz": _write_xyz, ".traj": _write_traj, ".dcd": _write_dcd}
+FORMATS: dict[str, Callable[[H5MDReader, Path, int | None], set[str] | None]] = {
+    ".xyz": _write_xyz,
+    ".traj": _write_traj,
+    ".dcd": _write_dcd,
+}
 
 
-def convert_run(reader: H5MDReader, path: Path, system: int | None = None) -> None:
+def convert_run(reader: H5MDReader, path: Path, system: int | None = None) -> list[str]:
     """Write a run in the format of the path's ending, one system of it or all; what is there stays until the new file is whole.
+
+    Returns the names of what the format has no place for.
 
     Raises KeyError for an ending that is not in `FORMATS`, OSError where the disk does not take the file: nothing of it is left then.
     """
     temporary = path.with_name(f"{path.stem}.tmp{path.suffix}")
     with replacing(path, temporary):
-        FORMATS[path.suffix](reader, temporary, system)
+        left_out = FORMATS[path.suffix](reader, temporary, system)
+    return sorted(left_out or ())

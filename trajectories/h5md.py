@@ -18,7 +18,7 @@ import numpy as np
 from integrators.state import State
 from systems.system import Evaluation, System
 from systems.units import BY_NAME, METAL
-from trajectories._layout import CELLS, GROUP, OBSERVABLES, file_units, sealed, whole_frames
+from trajectories._layout import CELLS, GROUP, OBSERVABLES, STRESS, file_units, sealed, whole_frames
 from trajectories.durable import OPEN_ELSEWHERE, Live, recover
 
 
@@ -78,7 +78,7 @@ class H5MDReader:
         moved = {"positions": self.frames("position", k), "momenta": momenta}
         system = replace(self._system, **moved, cell=self._cell(k))
         forces, energy = self.frames("force", k) if "force" in self._file[GROUP] else None, self.observable("potential_energy", k)
-        evaluation = None if forces is None else Evaluation(energy, forces)
+        evaluation = None if forces is None else Evaluation(energy, forces, self.observable(STRESS, k))
         time, step = self._read(f"{GROUP}/position/time", k) / self._scale("time"), self._read(f"{GROUP}/position/step", k)
         return State(system, float(time), int(step), evaluation)
 
@@ -168,6 +168,11 @@ class H5MDReader:
     def frozen(self) -> list[int]:
         """The particles that were held, as the command line recorded them."""
         return list(self.configuration.get("frozen", ()))
+
+    @property
+    def template(self) -> str:
+        """What the atoms had beside a system, info and further arrays, as `systems.template` writes it; empty where that was nothing."""
+        return self.provenance.get("template", "") or str(self.configuration.get("template", ""))
 
     @cached_property
     def pbc(self) -> tuple[bool, bool, bool]:

@@ -4,13 +4,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import h5py
 
 from integrators.state import State
 from systems.system import System
-from trajectories._layout import VERSION, columns, create, estimated_bytes, extend, link_times, record, seal, series
+from systems.template import to_text
+from trajectories._layout import OBSERVABLES, STRESS, VERSION, columns, create, estimated_bytes, extend, link_times, record, seal, series
 from trajectories.durable import DurableFile, recover
 from trajectories.interrupts import uninterrupted
 
@@ -25,14 +26,15 @@ class H5MDWriter:
 
     A process killed at any moment leaves a file with all written frames, and one that was stopped while it flushed has a journal beside
     it, which `H5MDReader` sees to. A new file is there from its first flush on. ``names`` are the particles' names, ``provenance``
-    whatever should be known of the run later, ``n_frames`` a hint for the chunks. Raises FileExistsError where ``path`` exists, unless
+    whatever should be known of the run later, ``n_frames`` a hint for the chunks, ``template`` the ``ase.Atoms`` that the system was made
+    of, whose info and further arrays are to be in what the run is converted to. Raises FileExistsError where ``path`` exists, unless
     ``overwrite``; `durable.Live`, an OSError, where another process writes it; and OSError, from `write` and `flush` too, where the disk
     does not take what is written: then the file stays as it was after the last flush.
     """
 
     def __init__(
         self, path: str | Path, system: System, *, names: Sequence[str] = (), provenance: Mapping[str, str] | None = None,
-        n_frames: int = 1000, overwrite: bool = False,
+        n_frames: int = 1000, overwrite: bool = False, template: Any = None,
     ) -> None:  # fmt: skip
         if Path(path).exists() and not overwrite:
             raise FileExistsError(17, "File exists", str(path))
@@ -40,7 +42,8 @@ class H5MDWriter:
         with self._or_nothing():
             if Path(path).exists() and not overwrite:  # another process has been faster
                 raise FileExistsError(17, "File exists", str(path))
-            create(self._file, system, names, dict(provenance or {}))
+            text = {} if template is None else {"template": to_text(template)}
+            create(self._file, system, names, {**(provenance or {}), **text})
 
     @classmethod
     def append(cls, path: str | Path, n_frames: int, provenance: Mapping[str, str] | None = None) -> Self:
@@ -93,7 +96,10 @@ class H5MDWriter:
     def _flush(self) -> None:
         if self._pending:
             first, rows = self.n_written, columns(self._pending)
-            if first and (different := set(rows) ^ {dataset.name[1:] for dataset in series(self._file)}):
+            there = {dataset.name[1:] for dataset in series(self._file)} if first else set(rows)
+            if (stress := f"{OBSERVABLES}/{STRESS}/value") not in there:  # a run that was begun before stresses were kept
+                rows.pop(stress, None)
+            if different := set(rows) ^ there:
                 raise ValueError(f"all frames of a run hold the same; these differ from the file's in {', '.join(sorted(different))}")
             for name, values in rows.items():
                 extend(self._file, name, first, values, self._n_hint, self._pending[0].system.units)

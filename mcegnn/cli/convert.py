@@ -59,7 +59,7 @@ def _exported(run: Path, output: Path, system: int | None, said: "FileOptions", 
     """Write a run of ours in another format; returns how many frames. Exit code 1 where the disk does not take them."""
     from trajectories.convert import FORMATS, convert_run, refuse_together
 
-    failure = ""
+    failure, left_out = "", list[str]()
     with mistakes():
         if output.suffix not in FORMATS:
             raise ValueError(f"cannot write {output}: its name must end in {', '.join(FORMATS)}")
@@ -69,10 +69,12 @@ def _exported(run: Path, output: Path, system: int | None, said: "FileOptions", 
             refuse_together(reader, system)
             refuse_unwritable(output)
             try:
-                convert_run(reader, output, system)
+                left_out = convert_run(reader, output, system)
             except OSError as error:
                 failure = error.strerror or str(error)
     if failure:
         typer.echo(f"mcegnn: writing {output} failed ({failure}); nothing of it is left", err=True)
         raise typer.Exit(1)
+    if left_out:
+        typer.echo(f"left out, since {output.suffix} has no place for it: {', '.join(left_out)}")
     return n_frames

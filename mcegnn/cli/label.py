@@ -1,10 +1,11 @@
 """`mcegnn label`: structures with the energies and forces of a calculator, as a training set."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -14,7 +15,7 @@ from mcegnn.cli.messages import Mistake, mistakes, refuse_output, refuse_unwrita
 
 if TYPE_CHECKING:
     from systems.file_options import FileOptions
-    from systems.system import System
+    from systems.system import Evaluation, System
 
 
 @told
@@ -94,7 +95,15 @@ def _refuse(file: str, path: Path, force: bool) -> None:
     refuse_unwritable(path)
 
 
-def _labels(calculator: str | None, potential: str | None) -> Any:
+class Unlabelled(NamedTuple):
+    """A structure to be labelled: its info, the system, and the atoms it comes from."""
+
+    info: dict[str, Any]
+    system: "System"
+    template: Any
+
+
+def _labels(calculator: str | None, potential: str | None) -> Callable[[Unlabelled], "Evaluation"]:
     """The forces of the labels: another copy than the one that moves the atoms, of all of them, with a stress where there is one."""
     from mcegnn.interfaces import named
     from mcegnn.interfaces.ase import CalculatorPotential
@@ -102,14 +111,23 @@ def _labels(calculator: str | None, potential: str | None) -> Any:
     if calculator is None:
         assert potential is not None
         made = named.potential(potential)
-        return lambda system: made(system)
+        return lambda one: made(one.system)
     found = named.calculator(calculator)
     has_stress = "stress" in found.implemented_properties
-    plain, stressed = CalculatorPotential(found), CalculatorPotential(found, stress=True) if has_stress else None
-    return lambda system: (stressed if stressed is not None and all(system.pbc) else plain)(system)
+
+    kept: dict[bool, CalculatorPotential] = {}
+
+    def evaluate(one: Unlabelled) -> "Evaluation":
+        stress = has_stress and all(one.system.pbc)
+        # along dynamics all structures have one template, and the calculator is told of what changes
+        if stress not in kept or kept[stress].template is not one.template:
+            kept[stress] = CalculatorPotential(found, stress, one.template)
+        return kept[stress](one.system)
+
+    return evaluate
 
 
-def _those_of(file: str, options: "FileOptions", quiet: bool) -> tuple[int, Iterator[tuple[dict[str, int], "System"]]]:
+def _those_of(file: str, options: "FileOptions", quiet: bool) -> tuple[int, Iterator[Unlabelled]]:
     """How many structures a file has, and each with its number."""
     from systems.file_options import Reading
     from systems.molecules import read_all
@@ -118,16 +136,19 @@ def _those_of(file: str, options: "FileOptions", quiet: bool) -> tuple[int, Iter
     found = read_all(file, reading)
     for what, words in reading.assumed.items() if not quiet else ():
         typer.echo(f"warning: {file}: assumed {what}: {words}", err=True)
-    return len(found), (({"structure": k}, one) for k, one in enumerate(found))
+    return len(found), (Unlabelled({"structure": k}, system, atoms) for k, (system, atoms) in enumerate(found))
 
 
 def _along(
     file: str, steps: int, every: int | None, dt: str | None, options: dict[str, Any], quiet: bool
-) -> tuple[int, Iterator[tuple[dict[str, int], "System"]]]:
+) -> tuple[int, Iterator[Unlabelled]]:
     """How many structures dynamics will give, and each with its step."""
+    import numpy as np
+
     from mcegnn.cli.job import relaxed_start, words
     from mcegnn.cli.plan_atoms import atoms_run
     from mcegnn.cli.times import Times
+    from systems.molecules import read
     from trajectories.rollout import rollout
 
     spaced = every if every is not None else (10 if steps % 10 == 0 else None)
@@ -136,41 +157,56 @@ def _along(
     flow = config.flow()
     for warning in warnings if not quiet else ():
         typer.echo(f"warning: {warning}", err=True)
-    state = relaxed_start(config, flow, quiet)
+    state, template = relaxed_start(config, flow, quiet), _at_rest(read(file).atoms)
 
-    def structures() -> Iterator[tuple[dict[str, int], "System"]]:
+    def structures() -> Iterator[Unlabelled]:
         with words():
             for now in rollout(flow, state, config.dt, config.n_steps, config.every):
                 # all replicas begin as one and the same structure
                 n_different = config.n_systems if now.step else 1
                 single = now.system.n_systems is None
-                yield from (({"step": now.step} | ({} if single else {"replica": k}), now.system if single else now.system.copy_of(k))
-                            for k in range(n_different))  # fmt: skip
+                for k in range(n_different):
+                    system = now.system if single else now.system.copy_of(k)
+                    still = replace(system, momenta=np.zeros_like(system.momenta))
+                    yield Unlabelled({"step": now.step} | ({} if single else {"replica": k}), still, template)
 
     return config.n_steps // config.every * config.n_systems + 1, structures()
 
 
-def _write(path: Path, total: int, structures: Iterator[tuple[dict[str, int], "System"]], evaluate: Any, by: str, quiet: bool) -> None:
-    """Label and write one structure after the other; what is written stays where the rest fails."""
-    from ase.io.extxyz import write_extxyz
+def _at_rest(atoms: Any) -> Any:
+    """The atoms without what is of their moment alone: momenta, time and step."""
+    still = atoms.copy()
+    for name in ("time", "time_fs", "step", "units"):
+        still.info.pop(name, None)
+    still.arrays.pop("momenta", None)
+    return still
 
+
+def _write(
+    path: Path, total: int, structures: Iterator[Unlabelled], evaluate: Callable[[Unlabelled], "Evaluation"], by: str, quiet: bool
+) -> None:
+    """Label and write one structure after the other; what is written stays where the rest fails."""
     from mcegnn.cli.job import Failed, words
     from mcegnn.cli.progress import progress
+    from trajectories.extxyz import ExtendedXYZ
 
     began, n_written = time.monotonic(), 0
+    lost: set[str] = set()
 
     def labelled() -> Iterator[Any]:
-        for said, system in structures:
+        for one in structures:
             with words():
-                atoms = _labelled({**said, "labels": by}, system, evaluate(system))
+                atoms, results = _labelled(one, by, evaluate(one))
+            lost.update(results)
             yield atoms
 
     try:
         made = labelled()
         first = next(made)  # before an old file is overwritten
-        with open(path, "w") as file, progress(total, "structures", quiet=quiet) as report:
+        with open(path, "w", encoding="utf-8") as file, progress(total, "structures", quiet=quiet) as report:
+            xyz = ExtendedXYZ(file)
             for atoms in chain([first], made):
-                write_extxyz(file, atoms)
+                xyz.write(atoms)
                 file.flush()
                 n_written += 1
                 report(n_written, "labelling")
@@ -185,19 +221,32 @@ def _write(path: Path, total: int, structures: Iterator[tuple[dict[str, int], "S
         typer.echo(f"stopped; {path} holds the {n_written} structures that were labelled", err=True)
         raise typer.Exit(130) from None
     if not quiet:
-        rows = [("structures", f"{n_written:,}"), ("time", f"{time.monotonic() - began:.1f} s"),
-                ("file", f"{path}, {size(path.stat().st_size)}")]  # fmt: skip
-        table("Labelled", rows)
+        rows = [("structures", f"{n_written:,}"), ("time", f"{time.monotonic() - began:.1f} s")]
+        rows += [("left out, since other results", ", ".join(sorted(lost)))] if lost else []
+        rows += [("left out, no place in the file", ", ".join(sorted(xyz.left_out)))] if xyz.left_out else []
+        table("Labelled", [*rows, ("file", f"{path}, {size(path.stat().st_size)}")])
 
 
-def _labelled(said: dict[str, Any], system: "System", evaluation: Any) -> Any:
-    from ase import Atoms
+def _labelled(one: Unlabelled, by: str, evaluation: "Evaluation") -> tuple[Any, list[str]]:
+    """The atoms with their labels and with all that they came with but other results, whose names are returned.
+
+    Frozen atoms are told of by a column of that name: ASE gives zeros for the forces on atoms that a constraint holds.
+    """
+    import numpy as np
     from ase.calculators.singlepoint import SinglePointCalculator
+    from ase.constraints import FixAtoms
     from ase.stress import full_3x3_to_voigt_6_stress
 
-    atoms = Atoms(numbers=system.species, positions=system.positions, cell=system.cell, pbc=system.pbc, info=said)
+    from systems.molecules import to_atoms
+    from systems.template import without_results
+
+    atoms, others = without_results(to_atoms(one.system, one.template))
+    if held := [index for constraint in atoms.constraints if isinstance(constraint, FixAtoms) for index in constraint.index]:
+        atoms.set_array("frozen", np.isin(np.arange(len(atoms)), held))
+    atoms.set_constraint()
+    atoms.info |= {**one.info, "labels": by}
     results = {"energy": float(evaluation.energy), "forces": evaluation.forces}
     if evaluation.stress is not None:
         results["stress"] = full_3x3_to_voigt_6_stress(evaluation.stress)
     atoms.calc = SinglePointCalculator(atoms, **results)
-    return atoms
+    return atoms, others

@@ -12,6 +12,7 @@ from mcegnn.cli.times import FRAMES, Times, every_of, steps_of
 from mcegnn.interfaces import named
 from mcegnn.names import nearest
 from mcegnn.simulation.atoms import BY_ENSEMBLE, INTEGRATORS, THERMOSTATS, AtomsRun
+from systems import template
 from systems.molecules import path_of, read
 from systems.observables import center_velocity, kinetic_energy
 from systems.system import System
@@ -28,7 +29,7 @@ def atoms_run(file: str, integrator: str | None, times: Times, options: Mapping[
     chosen = _integrator(integrator, options)
     refuse_forces(file, options)
     said = file_options(units=options.get("units"), format=options.get("format"), masses=options.get("masses"))
-    system, frozen, magnetic, assumed = read(file, said)
+    system, frozen, atoms, assumed = read(file, said)
     light = bool((system.masses[~frozen] < _HYDROGEN).any())
     fs = METAL.convert(1.0, "fs")
     dt = (0.5 if light else 1.0) * fs if times.dt is None else duration(times.dt, METAL, "--dt")
@@ -54,7 +55,7 @@ def atoms_run(file: str, integrator: str | None, times: Times, options: Mapping[
         calculator=options.get("calculator", ""), potential=options.get("potential", ""),
         ramp=n_steps * dt if ramped else 0.0, flexible=bool(options.get("flexible")), relax=0.05 if options.get("relax") else 0.0,
         draw=_drawn(system, chosen, n_systems, held["temperature"]), file_units=said.units, file_format=said.format,
-        file_masses=options.get("masses", ""), assumed=assumed, **_limits(options), **held,
+        file_masses=options.get("masses", ""), assumed=assumed, template=template.to_text(atoms), **_limits(options), **held,
     )  # fmt: skip
     if config.n_particles - len(config.frozen) == 1 and chosen == "nose-hoover":
         raise ValueError("nose-hoover cannot hold the temperature of a single atom; take --ensemble nvt, which is Langevin's")
@@ -62,9 +63,10 @@ def atoms_run(file: str, integrator: str | None, times: Times, options: Mapping[
         config = replace(config, potential_digest=named.digest(config.force))
     long = light and dt > 1.5 * fs
     faster = 'hydrogen vibrates in 9 fs, so a time step above 1 fs moves it wrongly; use --dt "0.5 fs"'
-    moments = f"{file} has initial magnetic moments, which are not handed on: tell the calculator, as in tblite:multiplicity=3"
+    lost = template.unwritable(atoms) if config.calculator else []
+    unheard = f"the calculator does not get {', '.join(map(str, lost))} of {file}, no numbers, texts or arrays that a run can keep"
     guessed = [f"{file}: assumed {what}: {words}" for what, words in assumed.items() if what not in options]
-    return config, guessed + [faster] * long + [moments] * (magnetic and bool(config.calculator)) + _of_velocities(system, config)
+    return config, guessed + [faster] * long + [unheard] * bool(lost) + _of_velocities(system, config)
 
 
 def _limits(options: Mapping[str, Any]) -> dict[str, Any]:

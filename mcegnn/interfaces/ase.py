@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,11 @@ from systems.units import METAL
 
 
 class PotentialCalculator(Calculator):
-    """Any `Potential` in metal units as an ASE calculator: energy, free_energy, forces, and stress and energies where it has them."""
+    """Any `Potential` in metal units as an ASE calculator: energy, free_energy, forces, and stress and energies where it has them.
+
+    One potential may be that of many calculators, which several threads use at the same time. So may one calculator, but its threads wait
+    for each other, since ASE keeps the atoms and the results in it: ask the atoms, not ``results``.
+    """
 
     implemented_properties = ["energy", "free_energy", "forces", "stress", "energies"]  # noqa: RUF012 (as ASE has it)
     discard_results_on_any_change = True
@@ -24,6 +29,12 @@ class PotentialCalculator(Calculator):
     def __init__(self, potential: Potential) -> None:
         super().__init__()
         self.potential = potential
+        self._lock = _Lock()
+
+    def get_property(self, name: str, atoms: Any = None, allow_calculation: bool = True) -> Any:
+        """The property of these atoms, not of those that another thread asks of meanwhile."""
+        with self._lock:
+            return super().get_property(name, atoms, allow_calculation)
 
     def calculate(self, atoms: Any = None, properties: Sequence[str] = ("energy",), system_changes: Sequence[str] = all_changes) -> None:
         """Fill ``results``; PropertyNotImplementedError where something is asked that the potential does not say."""
@@ -43,19 +54,38 @@ class PotentialCalculator(Calculator):
                 raise PropertyNotImplementedError(f"{type(self.potential).__name__} gives no {name} for these atoms{why}")
 
 
+class _Lock:
+    """A lock whose copies and pickles are locks of their own."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Lock, ()
+
+
 class CalculatorPotential:
     """Any ASE calculator as a `Potential` of systems in metal units; systems of an ensemble are calculated one after the other.
 
-    ``stress`` asks for the stress too. Raises ValueError for a calculator without forces (or stress, where it is asked), and for
-    systems in other units.
+    ``stress`` asks for the stress too. ``template`` are the atoms that the systems are made of, where these hold something that a system
+    does not and the calculator looks at: info such as a charge or a spin, tags, initial magnetic moments, further arrays. Several threads
+    wait for each other. Raises ValueError for a calculator without forces (or stress, where it is asked), for systems in other units, and
+    for a template of other atoms.
     """
 
-    def __init__(self, calculator: Any, stress: bool = False) -> None:
+    def __init__(self, calculator: Any, stress: bool = False, template: Any = None) -> None:
         wanted = ("energy", "forces", "stress") if stress else ("energy", "forces")
         lacking = [name for name in wanted if name not in calculator.implemented_properties]
         if lacking:
             raise ValueError(f"the calculator {type(calculator).__name__} gives no {' and no '.join(lacking)}")
-        self.calculator, self._wanted = calculator, list(wanted)
+        self.calculator, self.template, self._wanted = calculator, template, list(wanted)
+        self._lock = _Lock()
         self._atoms: Any = None
         self._last: System | None = None
         self._seen: Any = None
@@ -63,7 +93,8 @@ class CalculatorPotential:
     def __call__(self, system: System) -> Evaluation:
         if system.units is not METAL:
             raise ValueError(f"ASE's calculators take metal units; the system is in {system.units.name} units")
-        return one_by_one(self._one, system)
+        with self._lock:
+            return one_by_one(self._one, system)
 
     def _one(self, system: System) -> Evaluation:
         """Energy, forces and stress of a single system."""
@@ -82,7 +113,7 @@ class CalculatorPotential:
         """Make the atoms those of the system; returns what has changed since the last call, in ASE's words."""
         last = self._last
         if last is None or not _alike(system, last):
-            self._atoms = to_atoms(system)
+            self._atoms = to_atoms(system, self.template)
             return all_changes
         self._atoms.arrays["positions"][:] = system.positions
         if system.cell is last.cell or system.cell is None:

@@ -48,11 +48,12 @@ def calculator(text: str) -> Any:
     if not all(part.isidentifier() for part in name.split(".")):
         raise ValueError(f"{name!r} is no calculator's name; write one such as emt, tblite or mace.calculators.mace_mp")
     path = _CLASSES.get(name, name)
+    _look_here()
     try:
         make = _attribute(path) if "." in path else _of_ase(name)
     except ModuleNotFoundError as error:
         missing = (error.name or path).partition(".")[0]
-        how = _INSTALL.get(missing, f"pip install the package that brings {missing}")
+        how = _INSTALL.get(missing, f"pip install the package that brings {missing}, or run from the folder it is in")
         raise RuntimeError(f"the calculator {name} needs {missing}, which is not installed: {how}") from None
     try:
         made = make(**{**_USUAL.get(path, {}), **options})
@@ -79,11 +80,17 @@ def _refuse_unknown(name: str, make: Any, made: Any, options: dict[str, Any]) ->
             raise ValueError(f"the calculator {name} has no option {key!r}; did you mean {nearest(key, known)}?")
 
 
-def calculator_potential(text: str, stress: bool) -> Potential:
-    """That calculator as a `Potential`. ValueError also where it lacks forces, or the stress that is asked for."""
+def _look_here() -> None:
+    """One's own module lies where one works."""
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+
+
+def calculator_potential(text: str, stress: bool, template: Any = None) -> Potential:
+    """That calculator as a `Potential` of systems of a template's atoms. ValueError also where it lacks forces, or a stress it needs."""
     from mcegnn.interfaces.ase import CalculatorPotential
 
-    return CalculatorPotential(calculator(text), stress=stress)
+    return CalculatorPotential(calculator(text), stress=stress, template=template)
 
 
 def potential(text: str) -> Potential:
@@ -92,8 +99,7 @@ def potential(text: str) -> Potential:
     name, options = split(rest)
     if not (module and name):
         raise ValueError(f"a potential is written module:factory, not {text!r}, such as mcegnn:LennardJones:epsilon=0.0104,sigma=3.4")
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))  # one's own module lies where one works
+    _look_here()
     try:
         make = _attribute(f"{module}.{name}")
     except ModuleNotFoundError as error:

@@ -1,6 +1,7 @@
 """`ConservativePotential`: energies of atoms from their neighbourhoods, forces and stress as their derivatives."""
 
 from collections.abc import Mapping, Sequence
+from threading import Lock
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -107,9 +108,17 @@ class ConservativePotential(nn.Module):
             return self.differentiated(system)
         kept = _FROZEN.get(self)
         if kept is None or kept.state != _state(kept.weights):
-            weights = list(self.parameters())
-            kept = _FROZEN[self] = _Kept(weights, _state(weights), self.frozen())
+            kept = self._frozen_anew()
         return kept.potential(system)._replace(potential=self)
+
+    def _frozen_anew(self) -> "_Kept":
+        """Made once, whatever the threads: the others wait for it."""
+        with _LOCK:
+            kept = _FROZEN.get(self)
+            if kept is None or kept.state != _state(kept.weights):
+                weights = list(self.parameters())
+                kept = _FROZEN[self] = _Kept(weights, _state(weights), self.frozen())
+        return kept
 
     def differentiated(self, system: System) -> Evaluation:
         """The same by torch, on whatever device the weights are."""
@@ -144,4 +153,5 @@ def _state(weights: list[nn.Parameter]) -> list[int]:
     return [weights[0].data_ptr(), *(weight._version for weight in weights)]
 
 
+_LOCK = Lock()
 _FROZEN: WeakKeyDictionary[ConservativePotential, _Kept] = WeakKeyDictionary()

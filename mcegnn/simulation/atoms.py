@@ -31,7 +31,8 @@ class AtomsRun(Configuration):
     time ``ramp``. ``friction`` is the particles', ``period`` that of a Nose-Hoover chain or of the cell. ``relax``, where it is not zero,
     is the largest force (eV / Angstrom) that is left before the run; ``draw`` says whether velocities are drawn or the file's. Where they
     are not zero, ``warn_above`` and ``stop_above`` (eV / Angstrom) limit what the models of a committee may disagree by. ``file_units``,
-    ``file_format`` and ``file_masses`` are what was said of the file, ``assumed`` what it did not tell, in words.
+    ``file_format`` and ``file_masses`` are what was said of the file, ``assumed`` what it did not tell, in words. ``template`` is what
+    the file's atoms have beside a system (`systems.template`): a calculator gets it too.
     """
 
     system: ClassVar[str] = "atoms"
@@ -56,6 +57,7 @@ class AtomsRun(Configuration):
     file_format: str = ""
     file_masses: str = ""
     assumed: dict[str, str] = field(default_factory=dict)
+    template: str = ""
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Self:
@@ -105,13 +107,16 @@ class AtomsRun(Configuration):
 
     @property
     def has_cell(self) -> bool:
-        """Whether the file's atoms have one."""
-        return self.structure.system.cell is not None
+        """Whether the file's atoms have one; False where the file is gone, which a run that goes on does not need."""
+        try:
+            return self.structure.system.cell is not None
+        except FileNotFoundError:
+            return False
 
     @property
     def n_observables(self) -> int:
-        """Energies; the pressure at least where it is held; the spread of a committee."""
-        return 2 + (self.integrator == "npt") + ("," in self.model)
+        """Energies; pressure and stress at least where a pressure is held; the spread of a committee."""
+        return 2 + 10 * (self.integrator == "npt") + ("," in self.model)
 
     def rows(self) -> list[tuple[str, str]]:
         """Forces, integrator, temperature and pressure."""
@@ -124,7 +129,16 @@ class AtomsRun(Configuration):
         drawn = "drawn from the seed" + (f" at {self.temperature[0]:g} K" if self.temperature else "") if self.draw else "the file's"
         about = " about the centre of mass" if self.draw and self.about_center else ""
         eased = [("relaxed before", f"until no force is above {self.relax:g} eV/Angstrom")] if self.relax else []
-        return [("forces", self.by), *super().rows(), *held, *kept, *eased, ("velocities", drawn + about)]
+        moving = ("velocities", drawn + about)
+        return [("forces", self.by), *self._handed_on, *super().rows(), *held, *kept, *eased, moving]
+
+    @property
+    def _handed_on(self) -> list[tuple[str, str]]:
+        """What a calculator gets beside positions and the like, in words."""
+        from systems.template import beside, from_text
+
+        names = list(beside(from_text(self.template))) if self.calculator and self.template else []
+        return [("the calculator also gets", ", ".join(names))] if names else []
 
     def limits(self) -> Limits:
         """Usually 10 eV an atom from one frame to the next, and 0.3 Angstrom, less than half of the shortest bond there is."""
@@ -176,9 +190,10 @@ class AtomsRun(Configuration):
         """What moves the atoms; made once."""
         from mcegnn import learned
         from mcegnn.interfaces import named
+        from systems.template import from_text
 
         if self.calculator:
-            return named.calculator_potential(self.calculator, stress=self.integrator == "npt")
+            return named.calculator_potential(self.calculator, self.integrator == "npt", from_text(self.template))
         if not self.potential:
             return learned.law(self.learned, warn=self.warn_above or np.inf, stop=self.stop_above or np.inf)
         made = named.potential(self.potential)

@@ -14,6 +14,7 @@ from systems.pairs import Pairs
 from systems.species import places_among
 from systems.system import Evaluation, System
 from systems.units import METAL
+from systems.workspaces import Workspaces
 
 _ALL = 64  # atoms in free space below which all their pairs are looked at
 _PARTS, _FEW = 8, 100  # sums of pairs that are made side by side, whatever the threads; one for a few atoms
@@ -26,33 +27,33 @@ class MessagePassing:
 
     Numbers are float32 or float64 by ``dtype``; positions, distances, and sums of energies and forces are float64. ``skin`` (Angstrom) is
     how much farther than the cutoff the neighbour list looks. Results do not depend on ``threads``. Room is kept from one call to the
-    next, so one object serves one thread at a time.
+    next; calls of several threads at the same time each have their own.
     """
 
     def __init__(self, network: Network, *, dtype: Any = np.float32, skin: float = 0.5, threads: int = 1) -> None:
-        self.network, self.dtype, self.units, self.threads = network, np.dtype(dtype), METAL, threads
-        self.neighbors = NeighborList(network.cutoff, skin, threads)
+        self.network, self.dtype, self.units, self.threads, self.skin = network, np.dtype(dtype), METAL, threads, skin
         self._weights = stacked(network, self.dtype)
-        self._pairs: Pairs | None = None  # what the halves are of; None where they are all pairs of so many atoms
-        self._halves = _NONE
-        self._room: Room | None = None
-        self._species = self._known = np.zeros(0, int)
-        self._references = np.zeros(0)
+        self._workspaces: Workspaces[_Workspace] = Workspaces()
+        self._workspaces.give(self._workspace())  # refuses a skin that is none
 
     def __call__(self, system: System) -> Evaluation:
         return one_by_one(self._evaluate, system)
+
+    def _workspace(self) -> "_Workspace":
+        return _Workspace(self.network, self.dtype, NeighborList(self.network.cutoff, self.skin, self.threads))
 
     def _evaluate(self, system: System) -> Evaluation:
         """Of a single system."""
         self._refuse_unfit(system)
         n = system.n_particles
-        if len(self._species) != n or not np.array_equal(self._species, system.species):
-            self._admit(np.array(system.species))
-        starts, j, image, images = self._each_once(system)
+        workspace = self._workspaces.take() or self._workspace()
+        starts, j, image, images = workspace.fit(system)
         table = images @ np.asarray(system.cell, dtype=float) if any(system.pbc) else np.zeros(images.shape)
         forces, virial = np.empty((n, 3)), np.empty((3, 3))
-        room = self._fill(np.ascontiguousarray(system.positions, dtype=float), table, starts, j, image, forces, virial)
-        energies = room.energies + self._references
+        x = np.ascontiguousarray(system.positions, dtype=float)
+        self._fill(workspace, x, table, starts, j, image, forces, virial)
+        energies = workspace.room.energies + workspace.references
+        self._workspaces.give(workspace)
         stress = virial / volume(system.cell) if all(system.pbc) else None
         return Evaluation(energies.sum(), forces, stress, energies, potential=self)
 
@@ -63,16 +64,61 @@ class MessagePassing:
         if any(system.pbc) and not self.network.periodic:
             raise ValueError("the model was trained on molecules alone, so it does not know periodic systems; set pbc to False")
 
+    def _fill(
+        self, workspace: "_Workspace", x: np.ndarray, table: np.ndarray, starts: np.ndarray, j: np.ndarray, image: np.ndarray,
+        *out: np.ndarray,
+    ) -> None:  # fmt: skip
+        """Forces [n, 3] and virial [3, 3], on several threads where that pays; the workspace's room has the energies."""
+        from systems.messages import _kernels
+
+        kernels: Any = _kernels
+        N, room, w = workspace.numbers, workspace.room, self._weights
+        threads, last = min(self.threads, N.parts), 4 * N.layers + 2
+        if threads == 1:
+            kernels.steps(0, last + 1, 0, N.parts, x, table, starts, j, image, w, N, room, *out)
+            return
+        edges = np.linspace(0, N.parts, threads + 1).astype(int).tolist()
+        for step in range(last + 1):
+
+            def share(k: int, step: int = step) -> None:
+                kernels.steps(step, step + 1, edges[k], edges[k + 1], x, table, starts, j, image, w, N, room, *out)
+
+            shared(share, 1 if step in (0, last) else threads)
+
+
+class _Workspace:
+    """What one call at a time works in: room for atoms of the species that it had last, their pairs, and the list these come from."""
+
+    def __init__(self, network: Network, dtype: np.dtype[Any], neighbors: NeighborList) -> None:
+        self._network, self._dtype, self.neighbors = network, dtype, neighbors
+        self._pairs: Pairs | None = None  # what the halves are of; None where they are all pairs of so many atoms
+        self._halves = _NONE
+        self._species = np.zeros(0, int)
+        self.numbers: Numbers
+        self.room: Room
+        self.references = np.zeros(0)
+
+    def fit(self, system: System) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Make room for a system; its pairs of which no near one is missing, each once, as starts, neighbours and images.
+
+        Raises ValueError for a species that the network does not know.
+        """
+        if len(self._species) != system.n_particles or not np.array_equal(self._species, system.species):
+            self._admit(np.array(system.species))
+        halves = self._each_once(system)
+        if len(self.room.pairs) < len(halves[1]):
+            self.room = with_pairs(self.room, self.numbers, len(halves[1]), self._dtype)
+            self.numbers = self.numbers._replace(kept=len(self.room.kept))
+        return halves
+
     def _admit(self, species: np.ndarray) -> None:
-        """Make room for atoms of these species. ValueError for one that the network does not know."""
-        kinds = places_among(self.network.species, species)
-        self._references = (self.network.reference_energies + self.network.scale * self.network.energy_bias)[kinds]
-        self._numbers = numbers_of(self.network, self.dtype, len(kinds))
-        self._room = room_for(kinds, self._numbers, self.dtype)
-        self._pairs, self._halves, self._species, self._known = None, _NONE, species, species
+        kinds, network = places_among(self._network.species, species), self._network
+        self.references = (network.reference_energies + network.scale * network.energy_bias)[kinds]
+        self.numbers = numbers_of(network, self._dtype, len(kinds))
+        self.room = room_for(kinds, self.numbers, self._dtype)
+        self._pairs, self._halves, self._species = None, _NONE, species
 
     def _each_once(self, system: System) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Pairs of which no near one is missing, each once, as starts, neighbours and images."""
         n = system.n_particles
         if n <= _ALL and not any(system.pbc):
             if self._pairs is not None or len(self._halves[0]) != n + 1:
@@ -85,33 +131,7 @@ class MessagePassing:
 
             kernels: Any = _kernels
             self._halves, self._pairs = (*kernels.halved(pairs.starts, pairs.j, pairs.image, pairs.images), pairs.images), pairs
-        assert self._room is not None
-        if len(self._room.pairs) < len(self._halves[1]):
-            self._room = with_pairs(self._room, self._numbers, len(self._halves[1]), self.dtype)
-            self._numbers = self._numbers._replace(kept=len(self._room.kept))
         return self._halves
-
-    def _fill(self, x: np.ndarray, table: np.ndarray, starts: np.ndarray, j: np.ndarray, image: np.ndarray, *out: np.ndarray) -> Room:
-        """Forces [n, 3] and virial [3, 3], on several threads where that pays; the room has the energies."""
-        from systems.messages import _kernels
-
-        kernels: Any = _kernels
-        room, N, w = self._room, self._numbers, self._weights
-        assert room is not None
-        self._species = np.zeros(0, int)  # a room that is left in the middle is not used again
-        threads, last = min(self.threads, N.parts), 4 * N.layers + 2
-        if threads == 1:
-            kernels.steps(0, last + 1, 0, N.parts, x, table, starts, j, image, w, N, room, *out)
-        else:
-            edges = np.linspace(0, N.parts, threads + 1).astype(int).tolist()
-            for step in range(last + 1):
-
-                def share(k: int, step: int = step) -> None:
-                    kernels.steps(step, step + 1, edges[k], edges[k + 1], x, table, starts, j, image, w, N, room, *out)
-
-                shared(share, 1 if step in (0, last) else threads)
-        self._species = self._known
-        return room
 
 
 def numbers_of(network: Network, dtype: Any, n: int) -> Numbers:
