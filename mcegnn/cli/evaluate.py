@@ -107,12 +107,14 @@ def _of_potential(stored: "Stored", model: str, data: str, validation: bool, as_
     """Errors of energies and forces: on the test structures of the data the model was trained with, on an official test, or on a file."""
     from mcegnn.models.potential import ConservativePotential
     from mcegnn.review.potentials import numbers
+    from mcegnn.training.options import parse
     from mcegnn.training.prediction import differences, measures_of
     from mcegnn.training.setup import tested
 
     assert isinstance(stored.model, ConservativePotential)
+    trained = parse(stored.record["options"]).data if "options" in stored.record else None
     with waiting("loading the data", quiet=as_json):
-        part = tested(data, stored, validation)
+        part = tested(data, trained, validation, stored.trained, stored.record.get("data"))
     stored.model.kinds(part.samples.species)
     began = time.perf_counter()
     with progress(len(part.samples), "structures", quiet=as_json) as tell:

@@ -115,7 +115,7 @@ def _elements(structures: Structures) -> np.ndarray:
 def _lengths(structures: Structures) -> np.ndarray:
     """Lengths that tell structures apart, Angstrom [n, 13], moved by no more than some of what all atoms are moved by at random."""
     found = np.zeros((len(structures), _N_LENGTHS))
-    periodic = structures.pbc.any(1)
+    periodic = np.asarray(structures.pbc.any(1))
     for which, of in ((~periodic, _free), (periodic, _periodic)):
         if which.any():
             lengths = of(structures.take(which))

@@ -26,7 +26,5 @@ def energies(atoms: Structures) -> tuple[dict[int, float], list[str]]:
         own = atoms.energies[atoms.species == z]
         found[z] = float(own.min())
         if np.ptp(own) > _SAME:
-            doubts.append(
-                f"isolated atoms of {chemical_symbols[z]} have energies of {own.min():.6g} to {own.max():.6g} eV; the least counts"
-            )
+            doubts.append(f"energies of isolated {chemical_symbols[z]} are {own.min():.6g} to {own.max():.6g} eV; the least counts")
     return found, doubts

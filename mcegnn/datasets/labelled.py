@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mcegnn.datasets.labels import Notes, Reading, labels_of, numbers, refuse_one_point
+from mcegnn.datasets.labels import AS_THEY_ARE, Notes, Reading, labels_of, numbers, refuse_one_point
 from mcegnn.datasets.structures import Structures
 
 SOURCE = "https://figshare.com/articles/dataset/Revised_MD17_dataset_rMD17_/12672038"
@@ -27,7 +27,7 @@ class Labelled(NamedTuple):
     notes: Notes = ()
 
 
-def named(name: str, reading: Reading = Reading()) -> Labelled:
+def named(name: str, reading: Reading = AS_THEY_ARE) -> Labelled:
     """The data of ``rmd17:MOLECULE`` (in $MCEGNN_DATA/rmd17 or $MCEGNN_DATA), of ``rmd17:FILE``, of an .npz file of revised MD17, or of
     any other file that ASE reads.
 
@@ -138,7 +138,7 @@ def from_file(path: str | Path) -> Structures:
     return read(path).structures
 
 
-def read(path: str | Path, reading: Reading = Reading()) -> Labelled:
+def read(path: str | Path, reading: Reading = AS_THEY_ARE) -> Labelled:
     """All structures of a file of ASE's: extended XYZ, a database (.db, .json), .traj or others; eV and Angstrom.
 
     Labels are REF_energy, REF_forces and REF_stress where there are any (in a database: among key-value pairs and data), else what a

@@ -28,6 +28,9 @@ class Reading(NamedTuple):
     stress_sign: Literal[1, -1] = 1
 
 
+AS_THEY_ARE = Reading()  #: what is right of most files
+
+
 class Found(NamedTuple):
     """Which frames have labels, and these of each: energy, forces [n_atoms, 3], stress [3, 3], NaN where unknown."""
 
@@ -36,7 +39,7 @@ class Found(NamedTuple):
     notes: Notes
 
 
-def labels_of(frames: Sequence[Any], path: str, reading: Reading = Reading()) -> Found:
+def labels_of(frames: Sequence[Any], path: str, reading: Reading = AS_THEY_ARE) -> Found:
     """The labels of ASE's atoms, by the rules of `Reading`, and what is to be said of them.
 
     Raises ValueError, naming the frame, where a label is missing, not finite or of another shape, and where only some frames have what

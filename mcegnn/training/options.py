@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from integrators.ensembles import integrator, wisdom_holman
-from mcegnn.datasets.labels import Reading
+from mcegnn.datasets.labels import AS_THEY_ARE, Reading
 from mcegnn.names import nearest, presets
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -164,7 +164,7 @@ class TrainingOptions(_Strict):
             raise ValueError(f"a task that is {self.task.kind} trains a {wanted}, not a {self.model.kind}")
         if self.data.n_test is not None and self.task.kind != "property":
             raise ValueError("only molecules' properties are tested on n_test of them; leave out data.n_test")
-        if self.data.reading != Reading() and self.task.kind != "energy-forces":
+        if self.data.reading != AS_THEY_ARE and self.task.kind != "energy-forces":
             raise ValueError("only structures have labels to choose; leave out data.labels, data.energy and data.stress_...")
         return self
 

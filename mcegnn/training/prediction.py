@@ -109,7 +109,7 @@ def measures_of(off: Differences, structures: Structures) -> dict[str, float]:
 
     energy, every, stress = off
     given = np.isfinite(structures.forces)
-    force, known = every[given], stress[np.isfinite(structures.stresses) & structures.pbc.all(1)[:, None, None]]
+    force, known = every[given], stress[np.isfinite(structures.stresses) & np.asarray(structures.pbc.all(1))[:, None, None]]
     of_elements = {chemical_symbols[z]: every[(structures.species == z)[:, None] & given] for z in structures.elements}
     return {
         "energy_mae": float(abs(energy).mean()), "energy_rmse": float((energy**2).mean() ** 0.5),

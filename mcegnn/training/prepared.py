@@ -70,7 +70,7 @@ class Prepared:
         self.structures, self.degree, self._cutoff = structures, degree, model.cutoff
         self._starts, self._sizes = torch.from_numpy(structures.starts), torch.from_numpy(structures.sizes)
         self._kinds, self._senders, self._mirror = (torch.from_numpy(a).to(device) for a in (kinds, senders, mirror))
-        solid = structures.pbc.all(1)
+        solid = np.asarray(structures.pbc.all(1))
         volumes = np.where(solid, abs(np.linalg.det(structures.cells)), 1.0)
         stresses = np.where(solid[:, None, None], structures.stresses, np.nan)  # others have no volume
         self._floats = tuple(

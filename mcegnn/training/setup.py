@@ -11,14 +11,14 @@ import torch
 from mcegnn.datasets.identity import known, same
 from mcegnn.datasets.isolated import energies, isolated
 from mcegnn.datasets.labelled import Labelled, named
-from mcegnn.datasets.labels import Notes, Reading
+from mcegnn.datasets.labels import AS_THEY_ARE, Notes
 from mcegnn.datasets.split import Part, part_of
 from mcegnn.datasets.statistics import reference_energies
 from mcegnn.datasets.structures import Structures, StructureSplit, digest, split
 from mcegnn.models.potential import ConservativePotential
 from mcegnn.models.store import Stored
 from mcegnn.neighborhood import places
-from mcegnn.training.options import DataOptions, TrainingOptions, parse
+from mcegnn.training.options import DataOptions, TrainingOptions
 from mcegnn.training.prediction import residuals
 from mcegnn.training.trained import parts_of
 
@@ -101,41 +101,41 @@ def _official(found: Labelled, n_train: int, n_validation: int) -> tuple[Structu
     return StructureSplit(train, validation, found.test.take(~copies), len(pool) + len(found.test)), notes
 
 
-def tested(name: str, stored: Stored, validation: bool) -> Part:
-    """The test (or validation) structures of the data a model was trained with, an official test, or all structures of a file; always
-    without those that it or a model it began from was trained on or chosen by, as far as its file tells.
+def tested(
+    name: str, trained: DataOptions | None, validation: bool, numbers: Mapping[str, np.ndarray] | None = None, data: str | None = None
+) -> Part:
+    """The test (or validation) structures of the data a model was ``trained`` with, an official test, or all structures of a file; always
+    without those that it or a model it began from was trained on or chosen by, as far as the ``numbers`` of `trained.told_by` tell.
+
+    ``data`` is the digest of what it was trained on: where the file of that name now gives another, it is a file like any other.
     """
-    trained = parse(stored.record["options"]).data if "options" in stored.record else None
     if trained is not None and _same_file(trained.name, name):
-        made = structures(trained, stored.trained.get("before") if stored.trained else np.zeros(0, dtype=np.uint64))
-        if stored.record.get("data", digest(made.train)) == digest(made.train):
+        made = structures(trained, numbers.get("before") if numbers else np.zeros(0, dtype=np.uint64))
+        if data in (None, digest(made.train)):
             chosen = part_of(made, "validation" if validation else "test")
             if not len(chosen.samples):
                 raise ValueError(f"all of {name} was trained on, so nothing of it is left to test")
             return chosen
     if validation:
-        raise ValueError(
-            f"the model was not trained with {name} as it is, so it has no validation structures there; leave out --validation"
-        )
-    found = named(name, Reading() if trained is None else trained.reading)
-    part, pool = ("all", found.structures) if found.test is None else ("test", found.test)
-    return _unknown_to(
-        stored, Part(pool, part, len(found.structures) + (0 if found.test is None else len(found.test)), {}, found.notes), name
-    )
+        raise ValueError(f"the model was not trained with {name} as it is now, so it has no validation structures; leave out --validation")
+    found = named(name, AS_THEY_ARE if trained is None else trained.reading)
+    n, n_test = len(found.structures), 0 if found.test is None else len(found.test)
+    every = Part(found.structures, "all", n) if found.test is None else Part(found.test, "test", n + n_test)
+    return _unknown_to(numbers or {}, every._replace(notes=found.notes), name)
 
 
-def _unknown_to(stored: Stored, part: Part, name: str) -> Part:
-    """What of a part the model does not know; ValueError where that is nothing."""
+def _unknown_to(numbers: Mapping[str, np.ndarray], part: Part, name: str) -> Part:
+    """What of a part a model does not know by its numbers; ValueError where that is nothing."""
     atoms, pool = _apart(part.samples, name)
     left, reasons = np.ones(len(pool), dtype=bool), {"isolated atoms": len(atoms)}
-    for words, those in parts_of(pool, stored.trained):
+    for words, those in parts_of(pool, numbers):
         left &= ~those
         reasons[words] = int(those.sum())
     if not left.any():
         raise ValueError(f"all {len(pool):,} structures of {name} were trained on or chose the weights, so nothing of it is left to test")
-    notes = part.notes if "before" in stored.trained else (*part.notes, ("trained on", _UNKNOWN))
+    notes = part.notes if "before" in numbers else (*part.notes, ("trained on", _UNKNOWN))
     reasons = {words: n for words, n in reasons.items() if n}
-    return Part(pool.take(left), "test" if not left.all() else part.name, part.whole, reasons, notes)
+    return Part(pool.take(left), part.name if left.all() else "test", part.whole, reasons, notes)
 
 
 def _same_file(one: str, other: str) -> bool:
@@ -173,8 +173,9 @@ def _levelled(stored: Stored, train: Structures, bound: bool) -> Stored:
     model = stored.model
     if bound and isinstance(model, ConservativePotential):
         sums = train.composition(model.species) @ model.reference_energies
+        last: Any = model.network.readout[-1]
         with torch.no_grad():
-            model.network.readout[-1].bias += float(np.median((train.energies - sums) / train.sizes)) / model.scale
+            last.bias += float(np.median((train.energies - sums) / train.sizes)) / model.scale
     return stored
 
 

@@ -45,10 +45,9 @@ def difference(was: Mapping[str, np.ndarray], now: Mapping[str, np.ndarray]) -> 
     """In words, how the structures and labels of a training differ from those it began with; nothing where they do not."""
     lost = {part: int((~np.isin(was[part], now[part])).sum()) for part in (_TRAIN, _VALIDATION)}
     if any(lost.values()):
-        n_train, n_validation = len(was[_TRAIN]), len(was[_VALIDATION])
-        return (
-            f"{lost[_TRAIN]:,} of its {n_train:,} training and {lost[_VALIDATION]:,} of its {n_validation:,} validation structures changed"
-        )
+        names = ((_TRAIN, "training"), (_VALIDATION, "validation"))
+        told = (f"{lost[part]:,} of {len(was[part]):,} {words} structures" for part, words in names)
+        return f"{' and '.join(told)} are other ones"
     if any(not np.array_equal(was[part], now[part]) for part in lost):
         return "its structures are other ones too, or in another order"
     n_changed = int((was[_LABELS] != now[_LABELS]).sum())
