@@ -109,12 +109,12 @@ def _of_potential(stored: "Stored", model: str, data: str, validation: bool, as_
     from mcegnn.review.potentials import numbers
     from mcegnn.training.options import parse
     from mcegnn.training.prediction import differences, measures_of
-    from mcegnn.training.setup import tested
+    from mcegnn.training.setup import to_score
 
     assert isinstance(stored.model, ConservativePotential)
     trained = parse(stored.record["options"]).data if "options" in stored.record else None
     with waiting("loading the data", quiet=as_json):
-        part = tested(data, trained, validation, stored.trained, stored.record.get("data"))
+        part = to_score(data, trained, validation, stored.trained, stored.record.get("data"))
     stored.model.kinds(part.samples.species)
     began = time.perf_counter()
     with progress(len(part.samples), "structures", quiet=as_json) as tell:

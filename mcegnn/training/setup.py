@@ -101,7 +101,7 @@ def _official(found: Labelled, n_train: int, n_validation: int) -> tuple[Structu
     return StructureSplit(train, validation, found.test.take(~copies), len(pool) + len(found.test)), notes
 
 
-def tested(
+def to_score(
     name: str, trained: DataOptions | None, validation: bool, numbers: Mapping[str, np.ndarray] | None = None, data: str | None = None
 ) -> Part:
     """The test (or validation) structures of the data a model was ``trained`` with, an official test, or all structures of a file; always

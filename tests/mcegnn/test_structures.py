@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from mcegnn.datasets.labelled import from_file, named, read, rmd17
 from mcegnn.datasets.structures import Structures, digest, split
 from mcegnn.training.options import DataOptions
-from mcegnn.training.setup import tested as part_tested
+from mcegnn.training.setup import to_score
 from systems.molecules import to_atoms
 from systems.units import METAL
 
@@ -273,7 +273,7 @@ def test_indices_of_the_official_split(tmp_path: Path, folder: str) -> None:
     # whoever was trained with it or not: three of six, though one of these takes no part in a training
     path = str(tmp_path / "npz_data" / "rmd17_water.npz")
     for trained in (None, DataOptions(name=path, n_train=1, n_validation=1), DataOptions(name="others.xyz")):
-        part = part_tested(path, trained, False)
+        part = to_score(path, trained, False)
         assert_same(part.samples, test)
         assert (part.name, part.whole) == ("test", 6)
 
