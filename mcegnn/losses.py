@@ -31,7 +31,7 @@ def saturated(errors: Any, scale: float) -> Any:
 
 
 class Labels(Protocol):
-    """Energies [n_structures], forces [n_atoms, 3] and stresses [n_structures, 3, 3], NaN where unknown, torch."""
+    """Energies [n_structures], forces [n_atoms, 3] and stresses [n_structures, 3, 3], both NaN where unknown, torch."""
 
     @property
     def energies(self) -> Any:
@@ -50,11 +50,13 @@ def energy_force_loss(said: Labels, true: Labels, sizes: Any, real: Any, scale: 
     """Weighted mean errors of energies per atom, forces and stresses, in units of ``scale`` (eV, eV / Angstrom, eV / Angstrom^3).
 
     A force's error is its length: less is made of single bad ones than by its square, and it does not depend on the axes. ``sizes`` [n]
-    are numbers of atoms, ``real`` [n_atoms] is zero for atoms that do not count. Nor do stresses that are not known.
+    are numbers of atoms, ``real`` [n_atoms] is zero for atoms that do not count. Nor do forces and stresses that are not known.
     """
     energy, force, stress = weights
-    off = ((said.forces - true.forces).square().sum(-1) + _TINY).sqrt()
-    loss = force * (off * real).sum() / real.sum()
+    known = true.forces.isfinite()
+    off = ((said.forces - true.forces).where(known, 0.0).square().sum(-1) + _TINY).sqrt()
+    counted = real * known.any(-1)
+    loss = force * (off * counted).sum() / counted.sum().clamp(min=1.0)
     if energy:
         loss = loss + energy * ((said.energies - true.energies).abs() / sizes).mean()
     if stress:

@@ -5,6 +5,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+TRAINED = "trained."  #: what names of arrays begin with that tell what was trained on, in models' files and in checkpoints
+
 
 def refuse_not_positive(**values: float) -> None:
     """ValueError, naming the first of the values that is no positive number."""

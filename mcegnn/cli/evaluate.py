@@ -9,7 +9,7 @@ import typer
 
 from mcegnn.cli.messages import mistakes, refuse_figure, spelled, table, told
 from mcegnn.cli.progress import progress, waiting
-from mcegnn.cli.reviews import said, scored
+from mcegnn.cli.reviews import left_out, said, scored
 from mcegnn.names import locate
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _of_dynamics(
     values = spread(found)
     mean = {"mse" if options.error == "mean-square" else "displacement": values.pop("mean")}
     result = {"error": options.error, **mean, **values, **_counts(part, "samples"), "seconds": seconds, **floors(part.samples, options)}
-    _tell(f"{model} on {data}", result, scored(part, "samples", data), numbers(found, part.samples, options, _label(part)), as_json)
+    _tell(f"{model} on {data}", result, [scored(part, "samples", data)], numbers(found, part.samples, options, _label(part)), as_json)
 
 
 def _of_potential(stored: "Stored", model: str, data: str, validation: bool, as_json: bool) -> None:
@@ -109,19 +109,21 @@ def _of_potential(stored: "Stored", model: str, data: str, validation: bool, as_
     from mcegnn.review.potentials import numbers
     from mcegnn.training.options import parse
     from mcegnn.training.prediction import differences, measures_of
-    from mcegnn.training.setup import tested
+    from mcegnn.training.setup import to_score
 
     assert isinstance(stored.model, ConservativePotential)
     trained = parse(stored.record["options"]).data if "options" in stored.record else None
     with waiting("loading the data", quiet=as_json):
-        part = tested(data, trained, validation)
+        part = to_score(data, trained, validation, stored.trained, stored.record.get("data"))
     stored.model.kinds(part.samples.species)
     began = time.perf_counter()
     with progress(len(part.samples), "structures", quiet=as_json) as tell:
         off = differences(stored.model, part.samples, lambda done, n: tell(done, "looking at predictions"))
     found = measures_of(off, part.samples)
-    result = {**found, **_counts(part, "structures"), "seconds": time.perf_counter() - began}
-    _tell(f"{model} on {data}", result, scored(part, "structures", data), numbers(found, _label(part)), as_json)
+    said_of = {"left_out": dict(part.left_out), "labels": dict(part.notes)}
+    result = {**found, **_counts(part, "structures"), **said_of, "seconds": time.perf_counter() - began}
+    rows = [scored(part, "structures", data), *left_out(part)]
+    _tell(f"{model} on {data}", result, rows, numbers(found, _label(part)), as_json)
 
 
 def _of_property(stored: "Stored", model: str, data: str, validation: bool, as_json: bool) -> None:
@@ -144,7 +146,7 @@ def _of_property(stored: "Stored", model: str, data: str, validation: bool, as_j
     found = measures_of(off, stored.model, part.samples)
     counts = {"property": stored.model.property, **_counts(part, "molecules"), "seconds": time.perf_counter() - began}
     rows = numbers(off, stored.model, part.samples, _label(part))
-    _tell(f"{model} on {data}", {**found, **counts}, scored(part, "molecules", data), rows, as_json)
+    _tell(f"{model} on {data}", {**found, **counts}, [scored(part, "molecules", data)], rows, as_json)
 
 
 def _counts(part: "Part", what: str) -> dict[str, Any]:
@@ -157,9 +159,9 @@ def _label(part: "Part") -> str:
     return "test" if part.name == "all" else part.name
 
 
-def _tell(title: str, result: dict[str, Any], of: tuple[str, str], numbers: "Sequence[Number]", as_json: bool) -> None:
+def _tell(title: str, result: dict[str, Any], of: Sequence[tuple[str, str]], numbers: "Sequence[Number]", as_json: bool) -> None:
     """One JSON object, or a table in the words of a training's."""
     if as_json:
         typer.echo(spelled(result))
     else:
-        table(title, [of, *said(numbers), ("time to score", f"{result['seconds']:.3g} seconds")])
+        table(title, [*of, *said(numbers), ("time to score", f"{result['seconds']:.3g} seconds")])

@@ -92,8 +92,7 @@ def _of_training(folder: Path, output: Path | None, force: bool, quiet: bool) ->
     metrics = rows_of(folder / METRICS, saved.header["update"])
     refuse_no_data(saved.options)
     with waiting("loading torch and the data", quiet=quiet):
-        trainer, record = made(saved.options, None, None)
-        trainer.restore(*saved)
+        trainer, record = made(saved.options, None, None, saved)
     look_at_data(trainer, quiet=True)
     record |= saved.header["record"] | {"validation": trainer.best_error}
     write_review(trainer, record, metrics, path, str(folder), quiet)

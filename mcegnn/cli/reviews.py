@@ -47,7 +47,7 @@ def _rows(trainer: "Trainer", stored: Any) -> list[tuple[str, ...]]:
     split, options = trainer.split, trainer.options.model_dump(exclude={"model", "data", "task"}, exclude_none=True)
     sizes = ", ".join(f"{name} {len(getattr(split, name)):,}" for name in ("train", "validation", "test"))
     task = trainer.options.task.model_dump(exclude_none=True, exclude_defaults=True)
-    rows: list[tuple[str, ...]] = [*model_rows(stored), ("samples", sizes)]
+    rows: list[tuple[str, ...]] = [*model_rows(stored), ("samples", sizes), *getattr(split, "notes", ())]
     rows += [(name.replace("_", " "), str(value)) for name, value in {**task, **options}.items()]
     versions = ", ".join(f"{name} {version}" for name, version in machine.versions().items())
     return [*rows, ("versions", versions), ("processor", f"{machine.processor()}, {torch.get_num_threads()} threads")]
@@ -56,6 +56,12 @@ def _rows(trainer: "Trainer", stored: Any) -> list[tuple[str, ...]]:
 def scored(part: "Part", what: str, data: str) -> tuple[str, str]:
     """The row of what errors are of; ``what`` the data hold, such as structures."""
     return "scored", f"{part.name} {what}, {len(part.samples):,} of {part.whole:,} in {data}"
+
+
+def left_out(part: "Part") -> list[tuple[str, str]]:
+    """Rows of what was not scored and why, and of what else there is to say of the data."""
+    told = ", ".join(f"{n:,} {reason}" for reason, n in part.left_out.items())
+    return [*([("left out", told)] if told else []), *part.notes]
 
 
 def said(numbers: Sequence["Number"]) -> list[tuple[str, str]]:

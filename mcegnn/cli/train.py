@@ -92,9 +92,7 @@ def train(
         refuse_no_data(options)
         with waiting("loading torch and the data", quiet=quiet):
             other = None if start is None else _load(start)
-            trainer, record = made(options, other, threads)
-            if saved is not None:
-                trainer.restore(*saved)
+            trainer, record = made(options, other, threads, saved)
         look_at_data(trainer, quiet or dry_run)
         if saved is not None:
             record |= {name: value for name, value in saved.header["record"].items() if name in ("command", "from")}
@@ -165,12 +163,15 @@ def _run(trainer: "Trainer", record: dict[str, Any], folder: Path, quiet: bool, 
     """Train, keep the best and the last after each validation, and say at the end how the best does on the test samples."""
     from mcegnn.datasets.split import part_of
     from mcegnn.models.store import Stored, save
+    from mcegnn.training.trained import without_labels
     from mcegnn.training.trainer import NotFinite
 
     options = trainer.options
 
     def keep() -> None:
-        best = Stored(trainer.best, options.model.kind, dict(options.model.hyperparameters), {**record, "validation": trainer.best_error})
+        said = {**record, "validation": trainer.best_error}
+        trained = without_labels(trainer.trained)
+        best = Stored(trainer.best, options.model.kind, dict(options.model.hyperparameters), said, trained)
         save(best, folder / BEST)
         trainer.save(folder / LAST, record)  # last: what it says is done is not done again
 

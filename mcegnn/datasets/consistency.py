@@ -8,9 +8,9 @@ from systems.cell import complete
 _HOT, _FROZEN = 15.0, 1e-4  # eV/Angstrom; molecules at 500 K have 1.2
 _MOST_STRUCTURES, _N_CENTRES, _N_OTHERS, _N_OTHER_ATOMS = 20_000, 200, 1000, 20_000  # a second's work
 _NEAR_PAIR = 0.4  # Angstrom, of the atom that is displaced most
-_FEWEST_PAIRS = 12
+FEWEST_PAIRS = 12
 _CORRELATED, _UNCORRELATED, _WRONG_FACTOR = 0.7, 0.5, 1.5  # of published data: 0.88 or more, and 0.78 to 1.11
-_LEAST_DIFFERENCE = 1e-3  # eV: smaller ones are the noise of labels
+LEAST_DIFFERENCE = 1e-3  # eV: smaller ones are the noise of labels
 
 
 # energy differences over the work of the forces, where one of them is in other units
@@ -25,8 +25,11 @@ _MISTAKES = {
 
 
 def force_rms(structures: Structures) -> np.ndarray:
-    """Root mean square of each structure's force components, eV/Angstrom [n]."""
-    return np.sqrt(np.add.reduceat((structures.forces**2).mean(-1), structures.starts[:-1]) / structures.sizes)
+    """Root mean square of each structure's force components, eV/Angstrom [n]; NaN where none is known."""
+    known = np.isfinite(structures.forces)
+    squares = np.where(known, structures.forces, 0.0) ** 2
+    summed, counted = (np.add.reduceat(part.sum(1), structures.starts[:-1]) for part in (squares, known))
+    return np.sqrt(summed / np.where(counted, counted, np.nan))
 
 
 def unit_warnings(structures: Structures) -> list[str]:
@@ -35,7 +38,10 @@ def unit_warnings(structures: Structures) -> list[str]:
     Of two near structures a and b of the same atoms the energies differ by -(F_a + F_b) . (x_b - x_a) / 2, exactly so for springs.
     Nothing is said where no structures are near enough.
     """
-    found, usual, rms = [], float(np.median(force_rms(structures))), float((structures.forces**2).mean() ** 0.5)
+    known = structures.forces[np.isfinite(structures.forces)]
+    if not len(known):
+        return []
+    found, usual, rms = [], float(np.nanmedian(force_rms(structures))), float((known**2).mean() ** 0.5)
     if usual > _HOT:
         found.append(
             f"forces of {usual:.3g} eV/Angstrom rms are beyond those of molecules and solids, about 1; convert them if in kcal/mol"
@@ -46,14 +52,14 @@ def unit_warnings(structures: Structures) -> list[str]:
         )
     rise, work = _differences(structures)
     risen, worked = (float(np.median(abs(part))) if len(part) else 0.0 for part in (rise, work))
-    if len(work) < _FEWEST_PAIRS or max(risen, worked) < _LEAST_DIFFERENCE or not worked:
+    if len(work) < FEWEST_PAIRS or max(risen, worked) < LEAST_DIFFERENCE or not worked:
         return found
     if not risen:
         return [
             *found,
             f"energies of near structures are the same where their forces say {worked:.3g} eV; give each structure its own energy",
         ]
-    correlation, factor = _rank_correlation(rise, work), abs(_slope(rise, work))
+    correlation, factor = rank_correlation(rise, work), abs(slope(rise, work))
     if abs(correlation) < _UNCORRELATED:
         said = f"rank correlation {correlation:.2f} over {len(work)} pairs of near structures"
         found.append(f"energies do not follow the forces ({said}); are they of the same structures and of one method?")
@@ -71,7 +77,7 @@ def _mistake(factor: float, structures: Structures) -> str:
     return f"it looks as if {', or '.join(likely)}" if likely else "convert both to eV and Angstrom"
 
 
-def _slope(rise: np.ndarray, work: np.ndarray) -> float:
+def slope(rise: np.ndarray, work: np.ndarray) -> float:
     """The slope of rise = slope x work with the least sum of absolute errors: a few wrong labels do not change it."""
     some = work != 0.0
     ratio, weight = rise[some] / work[some], abs(work[some])
@@ -80,7 +86,7 @@ def _slope(rise: np.ndarray, work: np.ndarray) -> float:
     return float(ratio[order][np.searchsorted(summed, summed[-1] / 2)])
 
 
-def _rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
+def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Spearman's, of pairs that could as well be taken the other way round."""
     first, second = (np.concatenate([part, -part]).argsort().argsort() - (len(part) - 0.5) for part in (a, b))
     return float(first @ second / (first @ first))
@@ -88,17 +94,22 @@ def _rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
 
 def _differences(structures: Structures) -> tuple[np.ndarray, np.ndarray]:
     """Energy differences of near structures of the same atoms, and what the forces say of them, eV, both [n_pairs]."""
-    order = np.random.Generator(np.random.Philox(0)).permutation(len(structures))[:_MOST_STRUCTURES]
-    alike: dict[bytes, list[int]] = {}
-    for k in order.tolist():
-        species, cell = structures.species[structures.starts[k] : structures.starts[k + 1]], structures.cells[k].round(6) + 0.0
-        bound = structures.pbc[k].tobytes() + cell.tobytes() if structures.pbc[k].any() else b""
-        alike.setdefault(species.tobytes() + bound, []).append(k)
-    groups = sorted((members for members in alike.values() if len(members) > 1), key=len, reverse=True)[:_N_CENTRES]
+    groups = sorted((members for members in alike(structures) if len(members) > 1), key=len, reverse=True)[:_N_CENTRES]
     total = sum(map(len, groups))
     found = [_compared(structures.take(np.array(members)), -(-_N_CENTRES * len(members) // total)) for members in groups]
     both = np.concatenate([np.zeros((2, 0)), *found], axis=1)
     return both[0], both[1]
+
+
+def alike(structures: Structures, cells: bool = True) -> list[list[int]]:
+    """Numbers of structures, in a random order, that have the same atoms in the same order, and the same cell where ``cells`` count."""
+    order = np.random.Generator(np.random.Philox(0)).permutation(len(structures))[:_MOST_STRUCTURES]
+    found: dict[bytes, list[int]] = {}
+    for k in order.tolist():
+        species, cell = structures.species[structures.starts[k] : structures.starts[k + 1]], structures.cells[k].round(6) + 0.0
+        bound = structures.pbc[k].tobytes() + cell.tobytes() if cells and structures.pbc[k].any() else b""
+        found.setdefault(species.tobytes() + bound, []).append(k)
+    return list(found.values())
 
 
 def _compared(same: Structures, n_centres: int) -> np.ndarray:
@@ -106,11 +117,16 @@ def _compared(same: Structures, n_centres: int) -> np.ndarray:
     n_atoms = int(same.sizes[0])
     some = same.take(slice(0, min(_N_OTHERS, max(20, _N_OTHER_ATOMS // n_atoms))))
     x, f = (part.reshape(len(some), n_atoms, 3) for part in (some.positions, some.forces))
-    a = np.arange(min(n_centres, len(some)))
-    b, offset, turned = _nearest_periodic(x, f, some.cells[0], some.pbc[0], len(a)) if some.pbc[0].any() else _nearest_free(x, f, len(a))
-    moved = np.linalg.norm(offset, axis=-1).max(-1)
+    a, held = np.arange(min(n_centres, len(some))), ~np.isfinite(f).all(-1)
+    f = np.where(held[..., None], 0.0, f)
+    fixed = bool(held.any())  # atoms that are held keep the others from moving or turning together
+    placed = fixed or some.pbc[0].any()
+    found = _nearest_placed(x, f, some.cells[0], some.pbc[0], len(a), fixed) if placed else _nearest_free(x, f, len(a))
+    b, offset, turned = found
+    moved = np.linalg.norm(offset, axis=-1)
+    unknown = np.where(held[a] | held[b], moved, 0.0).max(-1)
     # a structure that is there twice says nothing
-    near = (moved > 1e-5) & (moved < _NEAR_PAIR)
+    near = (moved.max(-1) > 1e-5) & (moved.max(-1) < _NEAR_PAIR) & (unknown < 1e-5)
     return np.stack([some.energies[b] - some.energies[a], -0.5 * ((f[a] + turned) * offset).sum((1, 2))])[:, near]
 
 
@@ -132,8 +148,10 @@ def _nearest_free(x: np.ndarray, f: np.ndarray, n: int) -> tuple[np.ndarray, np.
     return b, x[b] @ rotation.mT - x[:n], f[b] @ rotation.mT
 
 
-def _nearest_periodic(x: np.ndarray, f: np.ndarray, cell: np.ndarray, pbc: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The same for structures of one cell, which are shifted but not turned."""
+def _nearest_placed(
+    x: np.ndarray, f: np.ndarray, cell: np.ndarray, pbc: np.ndarray, n: int, fixed: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same for structures of one cell, which are not turned, and shifted only where they are not ``fixed``."""
     whole = complete(cell)
     inverse, offsets = np.linalg.inv(whole), []
     b = np.zeros(n, dtype=np.int64)
@@ -141,7 +159,7 @@ def _nearest_periodic(x: np.ndarray, f: np.ndarray, cell: np.ndarray, pbc: np.nd
         # images of near atoms are found so in any cell, those of others need not be
         offset = x - x[k]
         offset -= np.where(pbc, np.rint(offset @ inverse), 0.0) @ whole
-        offset -= offset.mean(1, keepdims=True)
+        offset -= 0.0 if fixed else offset.mean(1, keepdims=True)
         b[k] = _nearest((offset**2).sum((1, 2))[None], x.shape[1])[0]
         offsets.append(offset[b[k]])
     return b, np.array(offsets), f[b]

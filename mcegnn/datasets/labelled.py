@@ -10,28 +10,31 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mcegnn.datasets.labels import AS_THEY_ARE, Notes, Reading, labels_of, numbers, refuse_one_point
 from mcegnn.datasets.structures import Structures
 
 SOURCE = "https://figshare.com/articles/dataset/Revised_MD17_dataset_rMD17_/12672038"
 _OWN = ("nuclear_charges", "coords", "energies", "forces")
 _DATABASES = (".db", ".json")
+_ISOLATED = ("isolatedatom", "isolated", "singleatom", "atom")
 
 
 class Labelled(NamedTuple):
-    """Structures to train on and, where the data set has an official split, those to test on."""
+    """Structures to train on and, where the data set has an official split, those to test on; and what there is to say of their labels."""
 
     structures: Structures
     test: Structures | None = None
+    notes: Notes = ()
 
 
-def named(name: str) -> Labelled:
+def named(name: str, reading: Reading = AS_THEY_ARE) -> Labelled:
     """The data of ``rmd17:MOLECULE`` (in $MCEGNN_DATA/rmd17 or $MCEGNN_DATA), of ``rmd17:FILE``, of an .npz file of revised MD17, or of
     any other file that ASE reads.
 
-    FileNotFoundError, with the nearest name, where there is none; ValueError as of `rmd17` and `from_file`.
+    FileNotFoundError, with the nearest name, where there is none; ValueError as of `rmd17` and `read`.
     """
     path = file_of(name)
-    return rmd17(path) if _is_rmd17(name) or path.suffix == ".npz" else Labelled(from_file(path))
+    return rmd17(path) if _is_rmd17(name) or path.suffix == ".npz" else read(path, reading)
 
 
 def file_of(name: str) -> Path:
@@ -131,10 +134,16 @@ def _indices(path: Path, n: int) -> np.ndarray:
 
 
 def from_file(path: str | Path) -> Structures:
+    """All structures of a file, as `read` reads them."""
+    return read(path).structures
+
+
+def read(path: str | Path, reading: Reading = AS_THEY_ARE) -> Labelled:
     """All structures of a file of ASE's: extended XYZ, a database (.db, .json), .traj or others; eV and Angstrom.
 
-    Labels are REF_energy, REF_forces and REF_stress of a structure that has one of these (in a database: among its key-value pairs and
-    data), else what its calculator said: energy (or free_energy), forces and stress. Stress is [3, 3], nine numbers or Voigt's six.
+    Labels are REF_energy, REF_forces and REF_stress where there are any (in a database: among key-value pairs and data), else what a
+    calculator said: free_energy where energy differs from it, forces, and stress or virial(s), of all structures the same, or what
+    ``reading`` says. Stress is [3, 3], nine numbers or Voigt's six, and only known where a structure is periodic in all directions.
     FileNotFoundError where there is no file; ValueError where ASE makes nothing of it, a label is missing or a number is not finite.
     """
     path = Path(path)
@@ -142,13 +151,18 @@ def from_file(path: str | Path) -> Structures:
     if not path.stat().st_size:
         raise ValueError(f"{path} is empty; name a file of labelled structures")
     try:
-        found = _of_database(path) if path.suffix in _DATABASES else _of_ase(path)
+        frames = _of_database(path) if path.suffix in _DATABASES else _of_ase(path)
     except Exception as error:  # each of ASE's readers fails in its own way
         said = " ".join(str(error).split()) or "it makes nothing of its contents"
         raise ValueError(f"ASE cannot read structures from {path}: {said} ({type(error).__name__})") from None
-    if not found:
+    if not frames:
         raise ValueError(f"there are no structures in {path}; name a file of labelled structures")
-    return Structures.joined([_structure(atoms, f"structure {k} of {path}") for k, atoms in enumerate(found)])
+    for k, atoms in enumerate(frames):
+        _refuse_no_atoms(atoms, f"structure {k} of {path}")
+        _freed(atoms)
+    found = labels_of(frames, str(path), reading)
+    parts = [_structure(frames[k], labels, f"structure {k} of {path}") for k, labels in zip(found.frames, found.labels, strict=True)]
+    return Labelled(Structures.joined(parts), notes=found.notes)
 
 
 def _refuse_unreadable(path: Path) -> None:
@@ -189,48 +203,27 @@ def _refuse_foreign(path: Path) -> None:
             raise ValueError("it is a database of something else")
 
 
-def _structure(atoms: Any, where: str) -> Structures:
+def _structure(atoms: Any, labels: tuple[float, np.ndarray, np.ndarray], where: str) -> Structures:
     """One structure with its labels; ``where`` begins the sentence of what is wrong with it."""
-    n, given = len(atoms), _labels(atoms)
-    if n == 0:
+    energy, forces, stress = labels
+    x, cell, pbc = atoms.get_positions(), np.array(atoms.cell, dtype=float), np.array(atoms.pbc)
+    for name, part in (("positions", x), ("cell", cell)):
+        numbers(part, part.shape, f"{where}: its {name}")
+    refuse_one_point(x, cell, pbc, where)
+    species = atoms.numbers.astype(np.int64)
+    return Structures(np.array([0, len(x)]), species, x, forces, np.array([energy]), cell[None], pbc[None], stress[None])
+
+
+def _refuse_no_atoms(atoms: Any, where: str) -> None:
+    if len(atoms) == 0:
         raise ValueError(f"{where} has no atoms; take it out")
     if not (atoms.numbers > 0).all():
         raise ValueError(f"{where} has an atom of no element; name the elements of all atoms")
-    for label in ("energy", "forces"):
-        if label not in given:
-            there = sorted({*given, *atoms.info, *atoms.arrays, *getattr(atoms.calc, "results", ())} - {"numbers", "positions"})
-            raise ValueError(f"{where} has no {label}; call it REF_{label} or {label} (its keys are {', '.join(there) or 'none'})")
-    x, cell = atoms.get_positions(), np.array(atoms.cell, dtype=float)
-    energy, forces = (_numbers(given[label], shape, f"{where}: its {label}") for label, shape in (("energy", ()), ("forces", (n, 3))))
-    stress = _stress(given["stress"], f"{where}: its stress") if given.get("stress") is not None else np.full((3, 3), np.nan)
-    for name, part in (("positions", x), ("cell", cell)):
-        _numbers(part, part.shape, f"{where}: its {name}")
-    species = atoms.numbers.astype(np.int64)
-    return Structures(np.array([0, n]), species, x, forces, energy[None], cell[None], np.array(atoms.pbc)[None], stress[None])
 
 
-def _labels(atoms: Any) -> dict[str, Any]:
-    """Energy, forces and stress by name. A structure's REF_ labels are never mixed with its calculator's, which may be another method."""
-    own = {**atoms.info, **atoms.arrays}
-    reference = {label: own[f"REF_{label}"] for label in ("energy", "forces", "stress") if own.get(f"REF_{label}") is not None}
-    results = {label: found for label, found in getattr(atoms.calc, "results", {}).items() if found is not None}
-    if "energy" not in results and "free_energy" in results:
-        results["energy"] = results["free_energy"]
-    return reference or results
-
-
-def _numbers(given: Any, shape: tuple[int, ...], what: str) -> np.ndarray:
-    try:
-        found = np.array(given, dtype=float).reshape(shape)
-    except (TypeError, ValueError):
-        raise ValueError(f"{what} should be {' x '.join(map(str, shape)) or 'one'} numbers, not {str(given)[:40]!r}") from None
-    if not np.isfinite(found).all():
-        raise ValueError(f"{what} must be finite; take the structure out")
-    return found
-
-
-def _stress(given: Any, what: str) -> np.ndarray:
-    """[3, 3] from itself, nine numbers, or xx yy zz yz xz xy."""
-    six = np.size(given) == 6
-    found = _numbers(given, (6,) if six else (3, 3), what)
-    return found[[[0, 5, 4], [5, 1, 3], [4, 3, 2]]] if six else found
+def _freed(atoms: Any) -> None:
+    """Atoms that are told to be an isolated one, without the box that it was calculated in."""
+    said = str(atoms.info.get("config_type", "")).lower().replace("_", "").replace("-", "").replace(" ", "")
+    if len(atoms) == 1 and said in _ISOLATED:
+        atoms.set_cell(None)
+        atoms.set_pbc(False)

@@ -1,5 +1,6 @@
 """What a dynamics model learns from: pairs of systems a fixed time apart, and their split into training, validation and test."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
@@ -47,14 +48,20 @@ class Split:
 
 
 class Part(NamedTuple):
-    """Samples, structures or molecules to score, which part of a data set they are, and how many there are in it."""
+    """Samples, structures or molecules to score, which part of a data set they are, and how many there are in it.
+
+    ``left_out`` says how many were, by the reason; ``notes`` what else there is to say, rows of a table.
+    """
 
     samples: Any
     name: str
     whole: int
+    left_out: Mapping[str, int] = {}
+    notes: tuple[tuple[str, str], ...] = ()
 
 
 def part_of(split: Any, name: str) -> Part:
     """A part of a split of any kind by its name."""
     every = sum(len(one) for one in (split.train, split.validation, split.test))
-    return Part(getattr(split, name), name, every if split.whole is None else split.whole)
+    whole = every if split.whole is None else split.whole
+    return Part(getattr(split, name), name, whole, notes=getattr(split, "notes", ()))

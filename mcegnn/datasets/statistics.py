@@ -1,5 +1,7 @@
 """What a user is shown of labelled structures before training: a table, and structures that stand out."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from mcegnn.datasets.consistency import force_rms
@@ -14,12 +16,17 @@ _OTHER_FORCES = 15.0  # times the usual, so that kcal/mol among eV are found; of
 _LEAST_USUAL = 0.2  # eV/Angstrom: relaxed structures have none at all
 
 
-def reference_energies(structures: Structures, species: np.ndarray) -> np.ndarray:
-    """Energies of atoms, eV [n_species], whose sums come nearest to the structures' energies: least squares, the shortest where many do.
+def reference_energies(structures: Structures, species: np.ndarray, isolated: Mapping[int, float] | None = None) -> np.ndarray:
+    """Energies of atoms, eV [n_species], whose sums come nearest to the structures' energies: least squares, the shortest where many do;
+    those of ``isolated`` atoms, by atomic number, are as they are.
 
     ValueError where the structures have atoms of other species.
     """
-    return np.linalg.lstsq(structures.composition(species).astype(float), structures.energies, rcond=None)[0]
+    counts, fixed = structures.composition(species).astype(float), isolated or {}
+    found = np.array([fixed.get(int(z), 0.0) for z in species])
+    free = np.array([int(z) not in fixed for z in species], dtype=bool)
+    found[free] = np.linalg.lstsq(counts[:, free], structures.energies - counts @ found, rcond=None)[0]
+    return found
 
 
 def summary(structures: Structures) -> list[tuple[str, str]]:
@@ -30,14 +37,15 @@ def summary(structures: Structures) -> list[tuple[str, str]]:
     residual = (structures.energies - structures.composition(elements) @ reference_energies(structures, elements)) / sizes
     counts = [int((structures.species == z).sum()) for z in elements]
     n_periodic, n_stressed = int(structures.pbc.any(-1).sum()), int(np.isfinite(structures.stresses).all((1, 2)).sum())
-    nearest, length = nearest_distances(structures).min(), np.linalg.norm(structures.forces, axis=-1)
+    nearest, known = nearest_distances(structures).min(), structures.forces[np.isfinite(structures.forces).all(1)]
+    length = np.linalg.norm(known, axis=-1)
     return [
         ("structures", f"{len(structures):,}"),
         ("atoms per structure", f"{sizes.min()}" if sizes.min() == sizes.max() else f"{sizes.min()} to {sizes.max()}"),
         ("atoms of elements", ", ".join(f"{chemical_symbols[z]} {n:,}" for z, n in zip(elements, counts, strict=True))),
         ("periodic", _how_many(n_periodic, len(structures))),
         ("energy less that of its atoms", f"{abs(residual).mean():.4g} eV/atom mean, {residual.min():.4g} to {residual.max():.4g}"),
-        ("forces", f"{(structures.forces**2).mean() ** 0.5:.4g} eV/Angstrom rms, {length.max():.4g} the largest"),
+        ("forces", f"{(known**2).mean() ** 0.5:.4g} eV/Angstrom rms, {length.max():.4g} the largest" if len(known) else "none are known"),
         ("nearest atoms", f"{nearest:.3f} Angstrom" if np.isfinite(nearest) else "single atoms only"),
         ("stress", _how_many(n_stressed, len(structures))),
     ]
@@ -46,7 +54,7 @@ def summary(structures: Structures) -> list[tuple[str, str]]:
 def outliers(structures: Structures) -> list[str]:
     """Sentences that name structures whose numbers stand out, the first ten of them and how many more there are."""
     off, nearest, force = _energies_off(structures), nearest_distances(structures), force_rms(structures)
-    sigma, usual = _spread(off), float(np.median(force))
+    sigma, usual = _spread(off), float(np.nanmedian(force)) if np.isfinite(force).any() else 0.0
     found = [
         f"structure {k}: its energy is {off[k]:.3g} eV/atom off, {abs(off[k]) / sigma:.0f} times the usual spread"
         for k in np.flatnonzero(abs(off) > 10 * sigma)

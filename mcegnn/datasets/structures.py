@@ -1,8 +1,8 @@
 """What a model of energies and forces learns from: labelled structures of any sizes, and their split into training, validation and test."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Self
 
 import numpy as np
@@ -26,7 +26,7 @@ class Structures:
 
     Shapes, for n structures: starts int64 [n + 1]; species int64 (atomic numbers) [n_atoms], positions and forces float64 [n_atoms, 3];
     energies float64 [n], cells float64 [n, 3, 3] with zeros where there is none, pbc bool [n, 3], stresses float64 [n, 3, 3] with NaN
-    where unknown.
+    where unknown, as forces are of atoms that were held fixed.
     """
 
     starts: np.ndarray
@@ -53,7 +53,7 @@ class Structures:
         if not parts:
             raise ValueError("there are no structures to join")
         ends = np.cumsum(np.concatenate([part.sizes for part in parts]))
-        rest = (np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)[1:])
+        rest = (np.concatenate([getattr(part, one.name) for part in parts]) for one in fields(cls)[1:])
         return cls(np.concatenate([[0], ends]).astype(np.int64), *rest)
 
     def __len__(self) -> int:
@@ -104,18 +104,26 @@ class Structures:
 
 @dataclass(frozen=True, eq=False)
 class StructureSplit:
-    """Structures to train on, to choose by, and to report; those of the test are looked at once, at the end. ``whole`` is as of `Split`."""
+    """Structures to train on, to choose by, and to report; those of the test are looked at once, at the end. ``whole`` is as of `Split`.
+
+    ``isolated`` are energies of atoms alone, by atomic number, eV; ``notes`` what there is to say of labels and parts, rows of a table, and
+    ``doubts`` sentences.
+    """
 
     train: Structures
     validation: Structures
     test: Structures
     whole: int | None = None
+    isolated: Mapping[int, float] = field(default_factory=dict)
+    notes: tuple[tuple[str, str], ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
-def split(structures: Structures, n_train: int, n_validation: int, seed: int) -> StructureSplit:
+def split(structures: Structures, n_train: int, n_validation: int, seed: int, same: np.ndarray | None = None) -> StructureSplit:
     """A random split by Philox of ``seed``; the rest is the test, which may be empty.
 
     With one seed, validation structures are the same for every ``n_train``, and more training structures are those of fewer and others.
+    Structures with the same number in ``same`` [n] are never cut apart, so that a part may have some more than is asked for.
     Raises ValueError where there are too few structures, nothing to train on, or a number is negative.
     """
     n = len(structures)
@@ -128,8 +136,29 @@ def split(structures: Structures, n_train: int, n_validation: int, seed: int) ->
     if seed < 0:
         raise ValueError(f"the seed must not be negative, not {seed}")
     order = np.random.Generator(np.random.Philox(seed)).permutation(n)
-    validation, train, test = np.split(order, [n_validation, n_validation + n_train])
+    if same is None:
+        validation, train, test = np.split(order, [n_validation, n_validation + n_train])
+    else:
+        order = _together(order, same)
+        validation, rest = np.split(order, [_end(same[order], n_validation)])
+        train, test = np.split(rest, [_end(same[rest], n_train)])
+    if not len(train):
+        raise ValueError(f"the {n} structures are copies of so few that none are left to train on; add structures that differ")
     return StructureSplit(structures.take(train), structures.take(validation), structures.take(test))
+
+
+def _together(order: np.ndarray, same: np.ndarray) -> np.ndarray:
+    """The order in which those that are the same follow the first of them."""
+    first = np.full(len(order), len(order))
+    np.minimum.at(first, same[order], np.arange(len(order)))
+    return order[np.argsort(first[same[order]], kind="stable")]
+
+
+def _end(same: np.ndarray, n: int) -> int:
+    """Where n are over, or more where the last of them goes on."""
+    while 0 < n < len(same) and same[n] == same[n - 1]:
+        n += 1
+    return n
 
 
 def digest(structures: Structures) -> str:

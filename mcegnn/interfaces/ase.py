@@ -43,6 +43,8 @@ class PotentialCalculator(Calculator):
         if evaluation.energy is None:
             raise PropertyNotImplementedError(f"{type(self.potential).__name__} is a field without an energy")
         energy, forces = float(evaluation.energy), np.asarray(evaluation.forces)
+        if not (math.isfinite(energy) and np.isfinite(forces).all()):
+            _refuse_one_point(self.atoms)
         self.results = {"energy": energy, "free_energy": energy, "forces": forces}
         if evaluation.stress is not None:
             self.results["stress"] = full_3x3_to_voigt_6_stress(np.asarray(evaluation.stress))
@@ -120,6 +122,15 @@ class CalculatorPotential:
             return ["positions"]
         self._atoms.cell[:] = system.cell
         return ["positions", "cell"]
+
+
+def _refuse_one_point(atoms: Any) -> None:
+    """ValueError, naming them, where two atoms are at one point, or one and an image of the other."""
+    from ase.neighborlist import neighbor_list
+
+    i, j = neighbor_list("ij", atoms, 1e-3)
+    if len(i):
+        raise ValueError(f"atoms {i[0]} and {j[0]} are at one point, where a force has no direction; move them apart")
 
 
 def relaxed(

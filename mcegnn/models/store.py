@@ -3,11 +3,12 @@
 import inspect
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -15,7 +16,7 @@ from mcegnn.models.dynamics import DirectDynamics
 from mcegnn.models.force import LearnedForce
 from mcegnn.models.potential import ConservativePotential
 from mcegnn.models.property import PropertyModel
-from mcegnn.names import locate, nearest
+from mcegnn.names import TRAINED, locate, nearest
 from trajectories.packed import read_packed, write_packed
 
 FORMAT = 1
@@ -30,12 +31,16 @@ CLASSES: dict[str, type[nn.Module]] = {
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """A model, the class and hyper-parameters it is made of, and whatever is recorded of how it came about."""
+    """A model, the class and hyper-parameters it is made of, and whatever is recorded of how it came about.
+
+    ``trained`` are numbers that tell what it was trained on (`mcegnn.training.trained`), uint64 by name; none where nobody knows.
+    """
 
     model: nn.Module
     kind: str
     hyperparameters: dict[str, Any]
     record: dict[str, Any] = field(default_factory=dict)
+    trained: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def make(cls, kind: str, hyperparameters: Mapping[str, Any], record: Mapping[str, Any] | None = None) -> "Stored":
@@ -65,7 +70,7 @@ def save(stored: Stored, path: str | Path) -> None:
         "version": version("mcegnn"),
     }  # fmt: skip
     weights = {name: tensor.detach().cpu().numpy() for name, tensor in stored.model.state_dict().items()}
-    write_packed(path, header, weights)
+    write_packed(path, header, weights | {TRAINED + name: numbers for name, numbers in stored.trained.items()})
 
 
 def load(name: str | Path) -> Stored:
@@ -73,10 +78,11 @@ def load(name: str | Path) -> Stored:
     path = locate(name)
     try:
         header, arrays = read_packed(path)
-        weights = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        trained = {name.removeprefix(TRAINED): array for name, array in arrays.items() if name.startswith(TRAINED)}
+        weights = {name: torch.from_numpy(array) for name, array in arrays.items() if not name.startswith(TRAINED)}
         if header["format"] != FORMAT:
             raise ValueError(f"its format is {header['format']!r}, this version reads {FORMAT}")
-        stored = Stored.make(header["class"], header["hyperparameters"], header["record"])
+        stored = replace(Stored.make(header["class"], header["hyperparameters"], header["record"]), trained=trained)
         kinds = {str(tensor.dtype) for tensor in weights.values()}
         if kinds not in ({"torch.float32"}, {"torch.float64"}):
             raise ValueError(f"its weights are {', '.join(sorted(kinds))}")

@@ -32,23 +32,27 @@ def look(
     off = differences(model, structures, told)
     found.numbers += numbers(measures_of(off, structures), part)
     symbols = np.array(chemical_symbols)[structures.species]
-    sizes = structures.sizes
+    sizes, known = structures.sizes, np.isfinite(structures.forces)
+    true_forces, off_forces, of = structures.forces[known], off.forces[known], np.repeat(symbols, 3)[known.ravel()]
     reference = np.add.reduceat(model.reference_energies[model.kinds(structures.species)], structures.starts[:-1])
     true = (structures.energies - reference) / sizes
-    found.curves += [
-        parity("parity_energy", f"Energies less those of the atoms, {part}", "energy", "eV/atom", true, true + off.energies / sizes),
+    found.curves.append(
+        parity("parity_energy", f"Energies less those of the atoms, {part}", "energy", "eV/atom", true, true + off.energies / sizes)
+    )
+    found.curves += [] if not len(of) else [
         parity(
-            "parity_forces", f"Forces, {part}", "force", "eV/Angstrom", structures.forces.ravel(), (structures.forces + off.forces).ravel(),
-            np.repeat(symbols, 3),
+            "parity_forces", f"Forces, {part}", "force", "eV/Angstrom", true_forces, true_forces + off_forces, of,
         ),
         exceeded(
             "force_errors", f"Errors of force components, {part}",
-            {str(name): 1e3 * abs(off.forces[symbols == name]).ravel() for name in dict.fromkeys(symbols.tolist())}, "meV/Angstrom",
+            {str(name): 1e3 * abs(off_forces[of == name]) for name in dict.fromkeys(of.tolist())}, "meV/Angstrom",
         ),
     ]  # fmt: skip
-    forces = np.add.reduceat(abs(off.forces).mean(1), structures.starts[:-1]) / sizes
+    wrong = np.where(known, off.forces, 0.0)
+    summed, counted = (np.add.reduceat(values.sum(1), structures.starts[:-1]) for values in (abs(wrong), known))
+    forces = summed / np.maximum(counted, 1)
     each = forces + energy_weight * abs(off.energies) / sizes
-    lengths = np.linalg.norm(off.forces, axis=1)
+    lengths = np.linalg.norm(wrong, axis=1)
     worst = []
     for k in np.argsort(-each, kind="stable")[:WORST]:
         first = int(structures.starts[k])

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mcegnn.names import TRAINED
 from mcegnn.training.options import TrainingOptions, parse
 from trajectories.packed import read_packed
 
@@ -19,6 +20,11 @@ class Checkpoint(NamedTuple):
     def options(self) -> TrainingOptions:
         """The run's; ValueError where they are none."""
         return parse(self.header["options"])
+
+    @property
+    def trained(self) -> dict[str, np.ndarray]:
+        """Numbers that tell what it was trained on, by name; none of older ones."""
+        return {name.removeprefix(TRAINED): array for name, array in self.arrays.items() if name.startswith(TRAINED)}
 
     @property
     def complete(self) -> bool:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from integrators.ensembles import integrator, wisdom_holman
+from mcegnn.datasets.labels import AS_THEY_ARE, Reading
 from mcegnn.names import nearest, presets
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -25,7 +26,9 @@ class DataOptions(_Strict):
     """Which samples: the name of a data set, how many of its training samples (None: all that are official), bodies to leave out.
 
     Of labelled structures and of molecules, ``n_validation`` more choose the best weights; where a data set has no official split,
-    ``seed`` cuts it. ``n_test`` is how many molecules of QM9 make the test.
+    ``seed`` cuts it. ``n_test`` is how many molecules of QM9 make the test. The labels of structures are those of `Reading`: ``labels``
+    is the prefix of their names ("plain": none), ``energy`` which of two that differ, and stresses are in ``stress_unit``, with ASE's sign
+    (tension is positive) or, -1, with the other.
     """
 
     name: str
@@ -34,6 +37,15 @@ class DataOptions(_Strict):
     n_test: Count | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     without: tuple[str, ...] = ()
+    labels: str | None = None
+    energy: Literal["energy", "free_energy"] | None = None
+    stress_unit: Literal["eV/Angstrom^3", "kbar", "GPa"] = "eV/Angstrom^3"
+    stress_sign: Literal[1, -1] = 1
+
+    @property
+    def reading(self) -> Reading:
+        """How labels are to be read."""
+        return Reading(self.labels, self.energy, self.stress_unit, self.stress_sign)
 
 
 class ModelOptions(_Strict):
@@ -152,6 +164,8 @@ class TrainingOptions(_Strict):
             raise ValueError(f"a task that is {self.task.kind} trains a {wanted}, not a {self.model.kind}")
         if self.data.n_test is not None and self.task.kind != "property":
             raise ValueError("only molecules' properties are tested on n_test of them; leave out data.n_test")
+        if self.data.reading != AS_THEY_ARE and self.task.kind != "energy-forces":
+            raise ValueError("only structures have labels to choose; leave out data.labels, data.energy and data.stress_...")
         return self
 
     @property

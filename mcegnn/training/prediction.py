@@ -56,9 +56,11 @@ def deviations(model: ConservativePotential, prepared: Prepared) -> dict[str, np
     """Mean absolute errors of each structure [n]: of forces (eV / Angstrom), energy, energy per atom (eV) and, where known, stress."""
     found: dict[str, list[Tensor]] = {"forces": [], "energy": [], "energy per atom": [], "stress": []}
     for batch, said in _said(model, prepared):
-        off = (said.forces - batch.forces).abs().mean(1)
+        known = batch.forces.isfinite()
+        off, counted = (said.forces - batch.forces).abs().where(known, 0.0).sum(1), known.sum(1).to(batch.forces)
         energy = (said.energies - batch.energies).abs()
-        found["forces"].append(torch.zeros_like(energy).index_add(0, batch.owner, off) / batch.sizes)
+        off, counted = (torch.zeros_like(energy).index_add(0, batch.owner, part) for part in (off, counted))
+        found["forces"].append(off / counted.clamp(min=1.0))
         found["energy"].append(energy)
         found["energy per atom"].append(energy / batch.sizes)
         found["stress"].append((said.stresses - batch.stresses).abs().mean((1, 2)))
@@ -68,7 +70,9 @@ def deviations(model: ConservativePotential, prepared: Prepared) -> dict[str, np
 
 
 class Differences(NamedTuple):
-    """By how much what a model says is above the labels: energies [n] (eV), forces [n_atoms, 3], stresses [n, 3, 3], NaN where unknown."""
+    """By how much what a model says is above the labels: energies [n] (eV), forces [n_atoms, 3] and stresses [n, 3, 3], both NaN where
+    unknown.
+    """
 
     energies: np.ndarray
     forces: np.ndarray
@@ -98,16 +102,19 @@ def measures(model: ConservativePotential, structures: Structures) -> dict[str, 
 
 def measures_of(off: Differences, structures: Structures) -> dict[str, float]:
     """Mean absolute and root-mean-square errors over all structures: of energies (eV), energies per atom, components of forces
-    (eV / Angstrom), also by element, and, where the data has them, components of stresses (eV / Angstrom^3).
+    (eV / Angstrom), also by element, and, where the data has them, components of stresses (eV / Angstrom^3). Those of atoms that
+    were held fixed are unknown and do not count.
     """
     from ase.data import chemical_symbols
 
-    energy, force, stress = off
-    known = stress[np.isfinite(stress)]
+    energy, every, stress = off
+    given = np.isfinite(structures.forces)
+    force, known = every[given], stress[np.isfinite(structures.stresses) & np.asarray(structures.pbc.all(1))[:, None, None]]
+    of_elements = {chemical_symbols[z]: every[(structures.species == z)[:, None] & given] for z in structures.elements}
     return {
         "energy_mae": float(abs(energy).mean()), "energy_rmse": float((energy**2).mean() ** 0.5),
         "energy_per_atom_mae": float(abs(energy / structures.sizes).mean()),
-        "force_mae": float(abs(force).mean()), "force_rmse": float((force**2).mean() ** 0.5),
-        **{f"force_mae_{chemical_symbols[z]}": float(abs(force[structures.species == z]).mean()) for z in structures.elements},
+        **({"force_mae": float(abs(force).mean()), "force_rmse": float((force**2).mean() ** 0.5)} if len(force) else {}),
+        **{f"force_mae_{symbol}": float(abs(own).mean()) for symbol, own in of_elements.items() if len(own)},
         **({"stress_mae": float(abs(known).mean())} if len(known) else {}),
     }  # fmt: skip

@@ -14,7 +14,7 @@ _DRAWN = 500  # batches of which the largest tells how much room most need
 
 class Batch(NamedTuple):
     """Structures side by side: what they are (kinds and ``owner``, whose each atom is, [n_atoms]; offsets [n_atoms, degree, 3] and
-    `Neighborhood`'s senders and mirror), what they should give (energies [n] without the reference energies, forces [n_atoms, 3],
+    `Neighborhood`'s senders and mirror), what they should give (energies [n] without the reference energies, forces [n_atoms, 3] and
     stresses [n, 3, 3], NaN where unknown), and how large they are (``sizes``, ``volumes`` [n]).
 
     Atoms that only fill a batch up are far from all others, owned by nobody (``owner`` n), and ``real`` [n_atoms] is zero for them.
@@ -70,10 +70,12 @@ class Prepared:
         self.structures, self.degree, self._cutoff = structures, degree, model.cutoff
         self._starts, self._sizes = torch.from_numpy(structures.starts), torch.from_numpy(structures.sizes)
         self._kinds, self._senders, self._mirror = (torch.from_numpy(a).to(device) for a in (kinds, senders, mirror))
-        volumes = np.where(structures.pbc.all(1), abs(np.linalg.det(structures.cells)), 1.0)
+        solid = np.asarray(structures.pbc.all(1))
+        volumes = np.where(solid, abs(np.linalg.det(structures.cells)), 1.0)
+        stresses = np.where(solid[:, None, None], structures.stresses, np.nan)  # others have no volume
         self._floats = tuple(
             torch.from_numpy(np.asarray(a)).to(device, dtype)
-            for a in (offsets, structures.energies - reference, structures.forces, structures.stresses, volumes)
+            for a in (offsets, structures.energies - reference, structures.forces, stresses, volumes)
         )
 
     def __len__(self) -> int:

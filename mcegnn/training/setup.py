@@ -6,68 +6,155 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
+from mcegnn.datasets.identity import known, same
+from mcegnn.datasets.isolated import energies, isolated
 from mcegnn.datasets.labelled import Labelled, named
+from mcegnn.datasets.labels import AS_THEY_ARE, Notes
 from mcegnn.datasets.split import Part, part_of
 from mcegnn.datasets.statistics import reference_energies
-from mcegnn.datasets.structures import Structures, StructureSplit, split
+from mcegnn.datasets.structures import Structures, StructureSplit, digest, split
 from mcegnn.models.potential import ConservativePotential
 from mcegnn.models.store import Stored
 from mcegnn.neighborhood import places
 from mcegnn.training.options import DataOptions, TrainingOptions
 from mcegnn.training.prediction import residuals
+from mcegnn.training.trained import parts_of
 
 _SAMPLE = 50  # structures whose neighbours are counted
+_SAME_ENERGY = 0.01  # eV, of copies that are rounded
+_UNKNOWN = "the model's file does not tell all of it, so that what is scored may hold some"
 
 
-def structures(options: DataOptions) -> StructureSplit:
-    """The data of the options, cut: an official test where there is one, else what is left. ValueError where there is too little."""
-    found = named(options.name)
-    n = len(found.structures)
+def structures(options: DataOptions, before: np.ndarray | None = None) -> StructureSplit:
+    """The data of the options, cut: an official test where there is one, else what is left. ValueError where there is too little.
+
+    Isolated atoms are in no part, copies of a structure in one and the same; the test has none that is known by a number of ``before``.
+    """
+    found = named(options.name, options.reading)
+    atoms, pool = _apart(found.structures, options.name)
+    n = len(pool)
     n_validation = max(1, n // 20) if options.n_validation is None else options.n_validation
     if found.test is None:
+        copies = same(pool)
         n_train = options.n_train if options.n_train is not None else max(1, n - n_validation - n // 10)
-        return split(found.structures, n_train, n_validation, options.seed)
-    return _official(found, options.n_train or n - n_validation, n_validation)
+        made = split(pool, n_train, n_validation, options.seed, copies if len(np.unique(copies)) < n else None)
+        made = replace(made, whole=len(found.structures))
+        said, doubts = _copies(pool, copies)
+    else:
+        made, said = _official(found, options.n_train or n - n_validation, n_validation)
+        doubts = []
+    references, more = energies(atoms)
+    notes = (*found.notes, *said, *_alone(references), *(_known_before(made.test, before)))
+    test = made.test if before is None else made.test.take(~known(made.test, before))
+    return replace(made, test=test, isolated=references, notes=notes, doubts=(*doubts, *more))
 
 
-def _official(found: Labelled, n_train: int, n_validation: int) -> StructureSplit:
-    """The first of the official training structures train, those that follow validate."""
+def _apart(every: Structures, name: str) -> tuple[Structures, Structures]:
+    """Isolated atoms, and the others; ValueError where there are no others."""
+    alone = isolated(every)
+    if alone.all():
+        raise ValueError(f"{name} holds isolated atoms alone, whose energies are but the zero of others; add molecules or crystals")
+    return every.take(alone), every.take(~alone)
+
+
+def _alone(references: Mapping[int, float]) -> Notes:
+    """What is said of isolated atoms."""
+    from ase.data import chemical_symbols
+
+    told = ", ".join(f"{chemical_symbols[z]} {energy:.6g} eV" for z, energy in references.items())
+    return (("isolated atoms", f"reference energies, in no part: {told}"),) if told else ()
+
+
+def _copies(pool: Structures, copies: np.ndarray) -> tuple[Notes, list[str]]:
+    """What is said of structures that are there more than once, and of the first of these whose energies differ."""
+    again = np.flatnonzero(copies != np.arange(len(copies)))
+    if not len(again):
+        return (), []
+    apart = abs(pool.energies[again] - pool.energies[copies[again]])
+    differ = np.flatnonzero(apart > _SAME_ENERGY)
+    doubts = [
+        f"{len(differ):,} structures are there twice with energies that differ, the first by {apart[differ[0]]:.4g} eV (structure "
+        f"{again[differ[0]]} is structure {copies[again[differ[0]]]}, isolated atoms not counted); are they of one method?"
+    ] if len(differ) else []  # fmt: skip
+    return (("copies", f"{len(again):,} structures are others once more; copies are kept in one part"),), doubts
+
+
+def _known_before(test: Structures, before: np.ndarray | None) -> Notes:
+    """What is said of test structures that the model which is begun from knows."""
+    if before is None:
+        return (("test", "may hold what the model it begins from was trained on, of which its file does not tell"),)
+    n = int(known(test, before).sum()) if len(before) else 0
+    return (("left out of the test", f"{n:,} structures that the model it begins from was trained on or chosen by"),) if n else ()
+
+
+def _official(found: Labelled, n_train: int, n_validation: int) -> tuple[StructureSplit, Notes]:
+    """The first of the official training structures train, those that follow validate; copies of them are taken out of the test."""
     pool, last = found.structures, n_train + n_validation
     if last > len(pool):
         raise ValueError(f"the official split has {len(pool)} structures to train and validate on, not {n_train} + {n_validation}")
     assert found.test is not None
-    return StructureSplit(pool.take(slice(0, n_train)), pool.take(slice(n_train, last)), found.test, len(pool) + len(found.test))
+    copies = same(Structures.joined([pool.take(slice(0, last)), found.test]))[last:] < last
+    notes = (("copies", f"{copies.sum():,} structures of the test are training's; left out"),) if copies.any() else ()
+    train, validation = pool.take(slice(0, n_train)), pool.take(slice(n_train, last))
+    return StructureSplit(train, validation, found.test.take(~copies), len(pool) + len(found.test)), notes
 
 
-def tested(name: str, trained: DataOptions | None, validation: bool) -> Part:
-    """The test (or validation) structures of the data a model was ``trained`` with, an official test, or all structures of a file."""
-    if trained is not None and _same(trained.name, name):
-        chosen = part_of(structures(trained), "validation" if validation else "test")
-        if not len(chosen.samples):
-            raise ValueError(f"all of {name} was trained on, so nothing of it is left to test")
-        return chosen
+def to_score(
+    name: str, trained: DataOptions | None, validation: bool, numbers: Mapping[str, np.ndarray] | None = None, data: str | None = None
+) -> Part:
+    """The test (or validation) structures of the data a model was ``trained`` with, an official test, or all structures of a file; always
+    without those that it or a model it began from was trained on or chosen by, as far as the ``numbers`` of `trained.told_by` tell.
+
+    ``data`` is the digest of what it was trained on: where the file of that name now gives another, it is a file like any other.
+    """
+    if trained is not None and _same_file(trained.name, name):
+        made = structures(trained, numbers.get("before") if numbers else np.zeros(0, dtype=np.uint64))
+        if data in (None, digest(made.train)):
+            chosen = part_of(made, "validation" if validation else "test")
+            if not len(chosen.samples):
+                raise ValueError(f"all of {name} was trained on, so nothing of it is left to test")
+            return chosen
     if validation:
-        raise ValueError(f"the model was not trained with {name}, so it has no validation structures there; leave out --validation")
-    found = named(name)
-    if found.test is None:
-        return Part(found.structures, "all", len(found.structures))
-    return Part(found.test, "test", len(found.structures) + len(found.test))
+        raise ValueError(f"the model was not trained with {name} as it is now, so it has no validation structures; leave out --validation")
+    found = named(name, AS_THEY_ARE if trained is None else trained.reading)
+    n, n_test = len(found.structures), 0 if found.test is None else len(found.test)
+    every = Part(found.structures, "all", n) if found.test is None else Part(found.test, "test", n + n_test)
+    return _unknown_to(numbers or {}, every._replace(notes=found.notes), name)
 
 
-def _same(one: str, other: str) -> bool:
+def _unknown_to(numbers: Mapping[str, np.ndarray], part: Part, name: str) -> Part:
+    """What of a part a model does not know by its numbers; ValueError where that is nothing."""
+    atoms, pool = _apart(part.samples, name)
+    left, reasons = np.ones(len(pool), dtype=bool), {"isolated atoms": len(atoms)}
+    for words, those in parts_of(pool, numbers):
+        left &= ~those
+        reasons[words] = int(those.sum())
+    if not left.any():
+        raise ValueError(f"all {len(pool):,} structures of {name} were trained on or chose the weights, so nothing of it is left to test")
+    notes = part.notes if "before" in numbers else (*part.notes, ("trained on", _UNKNOWN))
+    reasons = {words: n for words, n in reasons.items() if n}
+    return Part(pool.take(left), part.name if left.all() else "test", part.whole, reasons, notes)
+
+
+def _same_file(one: str, other: str) -> bool:
     """Whether two names are of the same data: by other names a model must not be tested on what it was trained on."""
     return one == other or (Path(one).is_file() and Path(other).is_file() and Path(one).samefile(other))
 
 
-def potential(options: TrainingOptions, train: Structures, start: Stored | None = None) -> Stored:
+def potential(
+    options: TrainingOptions, train: Structures, start: Stored | None = None, isolated: Mapping[int, float] | None = None
+) -> Stored:
     """A potential with fresh weights for these structures, or with those of ``start``, fitted to them in what its data decide.
+
+    ``isolated`` are energies of isolated atoms (eV), by atomic number, which fresh potentials take for their reference energies.
 
     Raises ValueError where ``start`` is another model, has other hyper-parameters than those given, or knows not all of the species.
     """
     given = options.model.hyperparameters
     if start is None:
-        return Stored.make(options.model.kind, {**_decided(train, given), **given})
+        return _levelled(Stored.make(options.model.kind, {**_decided(train, given, isolated or {}), **given}), train, bool(isolated))
     if not isinstance(start.model, ConservativePotential):
         raise ValueError(f"a potential cannot start from a {start.kind}")
     own = start.hyperparameters
@@ -81,17 +168,29 @@ def potential(options: TrainingOptions, train: Structures, start: Stored | None 
     return _shifted(kept, train)
 
 
-def _decided(train: Structures, given: Mapping[str, Any]) -> dict[str, Any]:
+def _levelled(stored: Stored, train: Structures, bound: bool) -> Stored:
+    """The potential with its readout at the structures' usual energy an atom, where reference energies are not of their own."""
+    model = stored.model
+    if bound and isinstance(model, ConservativePotential):
+        sums = train.composition(model.species) @ model.reference_energies
+        last: Any = model.network.readout[-1]
+        with torch.no_grad():
+            last.bias += float(np.median((train.energies - sums) / train.sizes)) / model.scale
+    return stored
+
+
+def _decided(train: Structures, given: Mapping[str, Any], isolated: Mapping[int, float]) -> dict[str, Any]:
     """Species, their energies, the scale of forces, and how many neighbours an atom has, of the training structures."""
     species = given.get("species") or train.elements.tolist()
     cutoff = float(given.get("cutoff", 5.0))
     some = np.linspace(0, len(train) - 1, min(len(train), _SAMPLE)).astype(int)
     near = [((np.linalg.norm(p.offsets, axis=-1) < cutoff).sum(), len(p.senders)) for p in (places(train.system(k), cutoff) for k in some)]
     pairs, atoms = np.sum(near, 0)
-    scale = float(np.sqrt((train.forces**2).mean()))
+    known = train.forces[np.isfinite(train.forces)]
+    scale = float(np.sqrt((known**2).mean())) if len(known) else 0.0
     return {
         "species": species, "scale": scale if scale > 0 else 1.0, "n_neighbors": max(1.0, float(pairs / atoms)),
-        "reference_energies": reference_energies(train, np.array(species)).tolist(), "periodic": bool(train.pbc.any()),
+        "reference_energies": reference_energies(train, np.array(species), isolated).tolist(), "periodic": bool(train.pbc.any()),
     }  # fmt: skip
 
 

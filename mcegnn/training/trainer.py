@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from mcegnn.models.store import Stored
+from mcegnn.names import TRAINED
 from mcegnn.training import tasks
 from mcegnn.training.checkpoint import over, stalled
 from mcegnn.training.options import TrainingOptions
@@ -47,7 +48,7 @@ class Trainer:
     """Trains a model on a split; ``model`` are the weights that learn, ``average`` those that are validated, ``best`` the best of these."""
 
     def __init__(self, stored: Stored, split: Any, options: TrainingOptions) -> None:
-        self.options, self.split = options, split
+        self.options, self.split, self.trained = options, split, stored.trained
         dtype, device = getattr(torch, options.precision), torch.device(options.device)
         self.model: Any = stored.model.to(device, dtype).train().requires_grad_(True)
         self.average: Any = copy.deepcopy(self.model)
@@ -167,7 +168,8 @@ class Trainer:
             "options": self.options.model_dump(), "update": self.update, "best_error": self.best_error, "since_best": self.since_best,
             "seconds": self.seconds, "starting": self.starting, "record": dict(record or {}),
         }  # fmt: skip
-        write_packed(path, header, {key: value.detach().cpu().numpy() for key, value in tensors.items()})
+        arrays = {key: value.detach().cpu().numpy() for key, value in tensors.items()}
+        write_packed(path, header, arrays | {TRAINED + name: numbers for name, numbers in self.trained.items()})
 
     def restore(self, arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> None:
         """Go on where `save` was called."""

@@ -3,7 +3,6 @@
 import json
 import re
 import shlex
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -281,9 +280,9 @@ def test_train_evaluate_and_go_on(files: Path, cli: Command, same_scores: Comman
     # by another name it is the same file; another file is scored whole
     other = json.loads(cli("evaluate", "run/best.safetensors", Path("clusters.xyz").absolute(), "--json").out)
     assert {**other, "seconds": 0.0} == {**said, "seconds": 0.0}
-    shutil.copy("clusters.xyz", "more.xyz")
+    ase.io.write("more.xyz", clusters(40)[30:])
     table = cli("evaluate", "run/best.safetensors", "more.xyz").out
-    assert re.search(r"\nscored +all structures, 30 of 30 in more.xyz *\n", table)
+    assert re.search(r"\nscored +all structures, 10 of 10 in more.xyz *\n", table)
     assert "test, forces" in table
     assert json.loads(cli("evaluate", "run/best.safetensors", "more.xyz", "--json").out)["part"] == "all"
     tuned = cli("train", "extxyz", "--data", "clusters.xyz", "--from", "run/best.safetensors", "-o", "tuned", "--set", "n_updates=4",
@@ -325,9 +324,17 @@ def test_a_resumed_run_knows_how_it_began(files: Path, cli: Command, monkeypatch
     assert record["command"] == shlex.join(["mcegnn", *tune])
 
 
+def shaken(name: str) -> list[Atoms]:
+    """Twenty molecules that differ."""
+    frames = [molecule(name) for _ in range(20)]
+    for k, atoms in enumerate(frames):
+        atoms.rattle(0.05, seed=k)
+    return [labelled(atoms) for atoms in frames]
+
+
 def test_a_presets_sizes_yield_to_those_of_the_model_to_start_from(files: Path, cli: Command) -> None:
     """Those that a user asks for do not: they are compared, also with what a model has by default."""
-    ase.io.write("ethanol.xyz", [labelled(molecule("CH3CH2OH"))] * 20)
+    ase.io.write("ethanol.xyz", shaken("CH3CH2OH"))
     start = ("train", "extxyz", "--data", "ethanol.xyz", "--from", "ethanol", "-o", "mine", "--dry-run")
     told = json.loads(cli(*start).out)["model"]["hyperparameters"]
     shipped = load("ethanol").hyperparameters
@@ -410,8 +417,7 @@ def test_mistakes(files: Path, cli: Command, change: list[str], said: str) -> No
 
 def test_a_model_does_not_start_from_one_that_knows_other_species(files: Path, cli: Command) -> None:
     assert cli(*arguments("--quiet")).code == 0
-    carbon = labelled(molecule("C2H2"))
-    ase.io.write("carbon.xyz", [carbon] * 20)
+    ase.io.write("carbon.xyz", shaken("C2H2"))
     out = cli(
         "train", "extxyz", "--data", "carbon.xyz", "--from", "run/best.safetensors", "-o", "tuned", "--set", "model.hyperparameters={}"
     )

@@ -19,10 +19,10 @@ from ase.db import connect
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcegnn.datasets.labelled import from_file, named, rmd17
+from mcegnn.datasets.labelled import from_file, named, read, rmd17
 from mcegnn.datasets.structures import Structures, digest, split
 from mcegnn.training.options import DataOptions
-from mcegnn.training.setup import tested as part_tested
+from mcegnn.training.setup import to_score
 from systems.molecules import to_atoms
 from systems.units import METAL
 
@@ -116,16 +116,20 @@ def test_what_label_writes_can_be_read(structures: Path, succeed: Callable[..., 
 
 
 def test_reference_labels_come_first_and_are_not_mixed(tmp_path: Path) -> None:
-    """Each structure by itself; what a calculator of the file said is another method's."""
+    """What a calculator of the file said is another method's, in structures that have no others too."""
     frames = several()[1:3]
     frames[0].info["REF_energy"] = -7.5
     frames[0].arrays["REF_forces"] = np.full((2, 3), 0.25)
     ase.io.write(tmp_path / "set.xyz", frames)
-    found = from_file(tmp_path / "set.xyz")
-    assert found.energies[0] == -7.5
+    with pytest.raises(ValueError, match=r"structure 1 of .*set\.xyz has no REF_ labels, which 1 of 2 structures have"):
+        from_file(tmp_path / "set.xyz")
+    frames[1].info["REF_energy"] = -1.5  # a lone atom needs no forces
+    ase.io.write(tmp_path / "set.xyz", frames)
+    found, _, notes = read(tmp_path / "set.xyz")
+    assert found.energies.tolist() == [-7.5, -1.5]
     np.testing.assert_array_equal(found.forces[:2], 0.25)
     assert np.isnan(found.stresses[0]).all()
-    assert found.energies[1] == pytest.approx(frames[1].get_potential_energy(), abs=1e-7)
+    assert notes == (("labels", "REF_energy, REF_forces; energy, forces, stress of another source are left out"),)
     del frames[0].arrays["REF_forces"]
     ase.io.write(tmp_path / "half.xyz", frames)
     with pytest.raises(ValueError, match=r"structure 0 of .*half\.xyz has no forces; call it REF_forces or forces .*REF_energy"):
@@ -157,7 +161,7 @@ def test_free_energy_where_there_is_no_other(tmp_path: Path) -> None:
     ase.io.write(tmp_path / "free.traj", labelled(Atoms("He"), energy=None, free_energy=-3.0))
     assert from_file(tmp_path / "free.traj").energies == [-3.0]
     ase.io.write(tmp_path / "both.traj", labelled(Atoms("He"), energy=-2.0, free_energy=-3.0))
-    assert from_file(tmp_path / "both.traj").energies == [-2.0]
+    assert from_file(tmp_path / "both.traj").energies == [-3.0]
 
 
 def test_forces_of_held_atoms_are_labels_too(tmp_path: Path) -> None:
@@ -168,6 +172,7 @@ def test_forces_of_held_atoms_are_labels_too(tmp_path: Path) -> None:
 
 
 XYZ = '1\nProperties=species:S:1:pos:R:3:forces:R:3 energy={} pbc="F F F"\nH 0 0 0 {} 0 0\n'
+TWO = '2\nProperties=species:S:1:pos:R:3:forces:R:3 {} pbc="F F F"\nH 0 0 0 0 0 0\nH 0.9 0 0 0 0 0\n'
 FILES: dict[str, tuple[str, str]] = {
     "empty.xyz": ("", r"empty\.xyz is empty"),
     "empty.db": ("", r"empty\.db is empty"),
@@ -178,7 +183,11 @@ FILES: dict[str, tuple[str, str]] = {
     "cut.xyz": (XYZ.format(1, 1).replace("1\n", "2\n", 1), "ASE cannot read structures from .* expected 2"),
     "force.xyz": (XYZ.format(1, 1) + XYZ.format(1, "nan"), "structure 1 of .*: its forces must be finite"),
     "energy.xyz": (XYZ.format("inf", 1), "structure 0 of .*: its energy must be finite"),
-    "text-energy.xyz": (XYZ.format(1, 1).replace("energy=1", "REF_energy=high"), "structure 0 of .* has no forces"),
+    "text-energy.xyz": (
+        XYZ.format(1, 1).replace("energy=1", "REF_energy=high"), "structure 0 of .*: its energy should be one numbers, not .*high",
+    ),
+    "no-forces.xyz": (TWO.format("REF_energy=1"), "structure 0 of .* has no forces; call it REF_forces or forces"),
+    "one-point.xyz": (TWO.format("energy=1").replace("0.9", "0.0"), "structure 0 of .* has its atoms 0 and 1 at one point"),
     "no-energy.xyz": (XYZ.format(1, 1) + XYZ.format(1, 1).replace("energy", "dft"), "structure 1 of .* has no energy; .*REF_energy.*dft, "),
     "ghost.xyz": (XYZ.format(1, 1).replace("\nH", "\nX"), "structure 0 of .* has an atom of no element"),
     "place.xyz": (XYZ.format(1, 1).replace("H 0", "H nan"), "structure 0 of .*: its positions must be finite"),
@@ -217,11 +226,11 @@ def test_a_foreign_database_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_no_file_and_a_folder(tmp_path: Path) -> None:
-    for read in (from_file, rmd17, named):
+    for reader in (from_file, rmd17, named):
         with pytest.raises(FileNotFoundError, match=r"there is no file .*nothing"):
-            read(str(tmp_path / "nothing.npz") if read is rmd17 else str(tmp_path / "nothing.xyz"))
+            reader(str(tmp_path / "nothing.npz") if reader is rmd17 else str(tmp_path / "nothing.xyz"))
         with pytest.raises(ValueError, match="is a folder"):
-            read(str(tmp_path))
+            reader(str(tmp_path))
 
 
 def own_form(n: int = 8) -> dict[str, np.ndarray]:
@@ -236,7 +245,7 @@ def own_form(n: int = 8) -> dict[str, np.ndarray]:
 def test_rmd17_in_its_own_form(tmp_path: Path) -> None:
     arrays = own_form()
     np.savez(tmp_path / "rmd17_water.npz", **arrays)
-    found, test = rmd17(tmp_path / "rmd17_water.npz")
+    found, test, _ = rmd17(tmp_path / "rmd17_water.npz")
     assert test is None
     assert units.kcal / units.mol == pytest.approx(KCAL, rel=1e-15)
     np.testing.assert_allclose(found.energies, arrays["energies"] * KCAL, rtol=1e-14)
@@ -257,14 +266,14 @@ def test_indices_of_the_official_split(tmp_path: Path, folder: str) -> None:
     every = rmd17(tmp_path / "npz_data" / "rmd17_water.npz").structures
     for name, text in (("train", "6\n1\n3\n"), ("test", "0\n2\n7\n")):
         (tmp_path / "npz_data" / folder / f"index_{name}_01.csv").write_text(text)
-    train, test = rmd17(tmp_path / "npz_data" / "rmd17_water.npz")
+    train, test, _ = rmd17(tmp_path / "npz_data" / "rmd17_water.npz")
     assert_same(train, every.take(np.array([6, 1, 3])))
     assert test is not None
     assert_same(test, every.take(np.array([0, 2, 7])))
     # whoever was trained with it or not: three of six, though one of these takes no part in a training
     path = str(tmp_path / "npz_data" / "rmd17_water.npz")
     for trained in (None, DataOptions(name=path, n_train=1, n_validation=1), DataOptions(name="others.xyz")):
-        part = part_tested(path, trained, False)
+        part = to_score(path, trained, False)
         assert_same(part.samples, test)
         assert (part.name, part.whole) == ("test", 6)
 
@@ -318,7 +327,7 @@ def test_damaged_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", MOLECULES)
 def test_the_ten_molecules(data: Path, name: str) -> None:
-    found, test = named(f"rmd17:{name}")
+    found, test, _ = named(f"rmd17:{name}")
     with np.load(data / "rmd17" / f"{name}.npz") as file:
         for part, structures in (("train", found), ("test", test)):
             assert structures is not None
@@ -331,7 +340,7 @@ def test_the_ten_molecules(data: Path, name: str) -> None:
 
 def test_molybdenum(data: Path) -> None:
     path = data / "crystals" / "mlearn_Mo_training.xyz"
-    found, test = named(str(path))
+    found, test, _ = named(str(path))
     frames = ase.io.read(path, ":")
     assert test is None
     np.testing.assert_array_equal(found.energies, [atoms.info["REF_energy"] for atoms in frames])
