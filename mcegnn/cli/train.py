@@ -95,7 +95,7 @@ def train(
             trainer, record = made(options, other, threads)
             if saved is not None:
                 trainer.restore(*saved)
-        look_at_data(trainer, quiet or dry_run)
+        look_at_data(trainer, quiet or dry_run, other)
         if saved is not None:
             record |= {name: value for name, value in saved.header["record"].items() if name in ("command", "from")}
         else:

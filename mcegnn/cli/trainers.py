@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from mcegnn.cli.info import nearest_rows
 from mcegnn.cli.messages import table
 
 if TYPE_CHECKING:
@@ -67,8 +68,8 @@ def _potential_trainer(options: "TrainingOptions", start: "Stored | None") -> tu
     return Trainer(stored, split, options), record
 
 
-def look_at_data(trainer: "Trainer", quiet: bool) -> None:
-    """What labelled structures are like, and what is odd about them; of other data there is nothing to say."""
+def look_at_data(trainer: "Trainer", quiet: bool, start: "Stored | None" = None) -> None:
+    """What labelled structures are like, and what is odd about them; of other data there is nothing to say. ``start`` is what it began from."""
     from mcegnn.datasets import consistency, statistics
 
     split = trainer.split
@@ -77,7 +78,9 @@ def look_at_data(trainer: "Trainer", quiet: bool) -> None:
     if not quiet:
         parts = [("training", split.train), ("validation", split.validation), ("test", split.test)]
         sizes = ((f"{name} structures", f"{len(part):,}") for name, part in parts)
-        table(trainer.options.data.name, [*statistics.summary(split.train), *sizes])
+        table(trainer.options.data.name, [*statistics.summary(split.train), *sizes, *nearest_rows(trainer.model)])
+        if start is not None and start.model.repulsion is None and trainer.model.repulsion is not None:
+            typer.echo("repulsion at short range is added to the model: atoms are kept apart below these distances", err=True)
     for warning in [*consistency.unit_warnings(split.train), *statistics.outliers(split.train)]:
         typer.echo(f"warning: {warning}", err=True)
 

@@ -1,5 +1,6 @@
 """`MessagePassing`: energies, forces and stress of a network that passes messages (`systems.messages.network`), by compiled kernels."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from systems.cell_list import shared
 from systems.copies import one_by_one
 from systems.messages._room import BLOCK, NODES, Numbers, Room, scratch_size, slot_size
 from systems.messages.network import Network, aligned, sizes, stacked
+from systems.nearest import Near, nearer_than_trained
 from systems.neighbors import NeighborList
 from systems.pairs import Pairs
 from systems.species import places_among
@@ -25,7 +27,7 @@ class MessagePassing:
     """The potential of a network: energy (eV), forces, energies of atoms, and stress where the cell is periodic in all directions.
 
     Numbers are float32 or float64 by ``dtype``; positions, distances, and sums of energies and forces are float64. ``skin`` (Angstrom) is
-    how much farther than the cutoff the neighbour list looks. Results do not depend on ``threads``. Room is kept from one call to the
+    how much farther than the cutoff the neighbour list looks. Where a pair is nearer than any in training, `Near` is warned of once. Results do not depend on ``threads``. Room is kept from one call to the
     next, so one object serves one thread at a time.
     """
 
@@ -33,6 +35,7 @@ class MessagePassing:
         self.network, self.dtype, self.units, self.threads = network, np.dtype(dtype), METAL, threads
         self.neighbors = NeighborList(network.cutoff, skin, threads)
         self._weights = stacked(network, self.dtype)
+        self._tells, self._told = bool(network.short_range[5].any()), False
         self._pairs: Pairs | None = None  # what the halves are of; None where they are all pairs of so many atoms
         self._halves = _NONE
         self._room: Room | None = None
@@ -54,7 +57,11 @@ class MessagePassing:
         room = self._fill(np.ascontiguousarray(system.positions, dtype=float), table, starts, j, image, forces, virial)
         energies = room.energies + self._references
         stress = virial / volume(system.cell) if all(system.pbc) else None
-        return Evaluation(energies.sum(), forces, stress, energies, potential=self)
+        closest = room.closest.copy() if self._tells else None
+        if closest is not None and closest[0] < 1.0 and not self._told:
+            self._told = True
+            warnings.warn(f"{nearer_than_trained(system, closest)}: what is said of it is a guess", Near, stacklevel=2)
+        return Evaluation(energies.sum(), forces, stress, energies, closest=closest, potential=self)
 
     def _refuse_unfit(self, system: System) -> None:
         """ValueError for other units, and for a periodic system where the network does not know any."""
@@ -127,7 +134,8 @@ def room_for(kinds: np.ndarray, N: Numbers, dtype: Any) -> Room:
     n, blocks = len(kinds), -(-len(kinds) // NODES)
     none: Any = np.zeros(0)
     room = Room(
-        counts=np.zeros(1, np.int64), kinds=kinds, energies=np.zeros(n), pairs=none, offsets=none, geometry=none, basis=none, gradient=none,
+        counts=np.zeros(1, np.int64), kinds=kinds, energies=np.zeros(n), pairs=none, offsets=none, closest=np.zeros(4), geometry=none,
+        basis=none, gradient=none,
         h=aligned((n, F), dtype), sides=aligned((L, n, 2 * F), dtype), x=aligned((L + 1, n * W), dtype),
         factors=aligned((L, 2 * n * W), dtype), slopes=aligned((L, n, F), dtype), by_h=aligned((n, F), dtype),
         by_messages=aligned((n, F), dtype), by_x=aligned((n * W,), dtype), sums=aligned((P, n, 2 * F + W), dtype),
@@ -141,6 +149,6 @@ def with_pairs(room: Room, N: Numbers, pairs: int, dtype: Any) -> Room:
     m, slot = pairs + pairs // 8, slot_size(N.F, N.E2)
     kept = min(-(-m // BLOCK), _KEPT // (N.layers * slot * np.dtype(dtype).itemsize))
     return room._replace(
-        pairs=np.zeros((m, 2), np.int32), offsets=np.zeros((m, 5)), geometry=aligned((m, N.components + 2), dtype),
+        pairs=np.zeros((m, 2), np.int32), offsets=np.zeros((m, 7)), geometry=aligned((m, N.components + 2), dtype),
         basis=aligned((m, 2 * N.B), dtype), gradient=aligned((m, N.components + 1), dtype), kept=aligned((kept, N.layers, slot), dtype),
     )  # fmt: skip
