@@ -214,13 +214,14 @@ class Job:
         if len(self.marked) <= _TOLD:
             more = "; of more such systems you are not told" if len(self.marked) == _TOLD else ""
             guess = "what the model says of them is a guess; frames from here on are marked, and analyse leaves them out"
-            typer.echo(f"warning: {self._what(breach._replace(particles=()))}: {guess}{more}", err=True)
+            typer.echo(f"warning: {self._what(breach)}: {guess}{more}", err=True)
 
     def _what(self, breach: Breach) -> str:
         """A breach in words."""
         names = self.config.names
         where = "" if breach.system is None else f"system {breach.system}: "
-        who = " and ".join(str(names[k]) if names else f"particle {k}" for k in breach.particles)
+        told = () if breach.limit == "nearness" else breach.particles  # there the words name them
+        who = " and ".join(str(names[k]) if names else f"particle {k}" for k in told)
         return f"{where}at step {breach.step:,} (time {self.config.time(breach.time)}){f', {who}' if who else ''}: {breach.what}"
 
     def _exploded(self, error: Exploded, writer: H5MDWriter) -> None:

@@ -69,7 +69,10 @@ def _potential_trainer(options: "TrainingOptions", start: "Stored | None") -> tu
 
 
 def look_at_data(trainer: "Trainer", quiet: bool, start: "Stored | None" = None) -> None:
-    """What labelled structures are like, and what is odd about them; of other data there is nothing to say. ``start`` is what it began from."""
+    """What labelled structures are like, and what is odd about them; of other data there is nothing to say.
+
+    ``start`` is the model that it began from.
+    """
     from mcegnn.datasets import consistency, statistics
 
     split = trainer.split

@@ -83,7 +83,7 @@ def potential(options: TrainingOptions, train: Structures, start: Stored | None 
 
 
 def _decided(train: Structures, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Species, their energies and nearest distances, the scale of forces, and how many neighbours an atom has, of the training structures."""
+    """Species, their energies and nearest distances, the scale of forces, how many neighbours an atom has, of the training structures."""
     species = given.get("species") or train.elements.tolist()
     cutoff = float(given.get("cutoff", 5.0))
     some = np.linspace(0, len(train) - 1, min(len(train), _SAMPLE)).astype(int)

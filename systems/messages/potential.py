@@ -27,8 +27,8 @@ class MessagePassing:
     """The potential of a network: energy (eV), forces, energies of atoms, and stress where the cell is periodic in all directions.
 
     Numbers are float32 or float64 by ``dtype``; positions, distances, and sums of energies and forces are float64. ``skin`` (Angstrom) is
-    how much farther than the cutoff the neighbour list looks. Where a pair is nearer than any in training, `Near` is warned of once. Results do not depend on ``threads``. Room is kept from one call to the
-    next, so one object serves one thread at a time.
+    how much farther than the cutoff the neighbour list looks. Where a pair is nearer than any in training, `Near` is warned of once.
+    Results do not depend on ``threads``. Room is kept from one call to the next, so one object serves one thread at a time.
     """
 
     def __init__(self, network: Network, *, dtype: Any = np.float32, skin: float = 0.5, threads: int = 1) -> None:

@@ -16,16 +16,16 @@ from systems.messages.potential import MessagePassing
 from systems.system import System
 from systems.units import METAL
 
+pytestmark = pytest.mark.filterwarnings("ignore::systems.nearest.Near")
 REFERENCES = (-13.0, -1000.0, -2000.0, -500.0)
 # of oxygen, hydrogen, carbon, molybdenum; hydrogen and molybdenum are nowhere near each other
 NEAREST = [[1.3, 0.95, 1.2, 1.7], [0.95, 1.5, 1.05, 0.0], [1.2, 1.05, 1.4, 2.05], [1.7, 0.0, 2.05, 2.73]]
+SHORT = {"repulsion": True, "nearest": NEAREST}
 
 
 def model(**options: Any) -> ConservativePotential:
     """A network of random weights in float64."""
     torch.manual_seed(7)
-    if "nearest" in options:
-        options |= {"nearest": NEAREST}
     known = {"cutoff": 5.0, "periodic": True, "reference_energies": REFERENCES, "scale": 1.7, "n_neighbors": 12.0, "n_layers": 2}
     return ConservativePotential([8, 1, 6, 42], **{**known, **options}).double()
 
@@ -60,9 +60,9 @@ CASES = {
     "small": (ETHANOL, {"n_channels": 4, "n_features": 32, "n_radial": 5}),
     "many features": (ETHANOL, {"n_features": 100, "n_channels": (40, 20)}),
     "repulsion": (system(Atoms("CHOMo", [[0, 0, 0], [0.5, 0, 0], [0, 0.9, 0], [0, 0, 2.0]]), 0.02), {"repulsion": True}),
-    "short range": (system(Atoms("CHOMo", [[0, 0, 0], [0.5, 0, 0], [0, 0.9, 0], [0, 0, 2.0]]), 0.02), {"repulsion": True, "nearest": "yes"}),
-    "short range in a crystal": (metal(2), {"repulsion": True, "nearest": "yes"}),
-    "nearest alone": (metal(2), {"nearest": "yes"}),
+    "short range": (system(Atoms("CHOMo", [[0, 0, 0], [0.5, 0, 0], [0, 0.9, 0], [0, 0, 2.0]]), 0.02), SHORT),
+    "short range in a crystal": (metal(2), SHORT),
+    "nearest alone": (metal(2), {"nearest": NEAREST}),
     "alone": (system(Atoms("O")), {}),
     "beyond the cutoff": (system(Atoms("OH", [[0, 0, 0], [0, 0, 5.3]]), 0.0), {}),
     "one far atom": (system(Atoms("OHC", [[0, 0, 0], [0, 0, 1.3], [20, 0, 0]])), {}),
