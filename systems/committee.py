@@ -41,7 +41,7 @@ class Committee:
         self._judge(spread, system)
         return Evaluation(
             _mean([one.energy for one in said]), forces.mean(0), _mean([one.stress for one in said]), _mean([one.energies for one in said]),
-            uncertainty, potential=self,
+            uncertainty, _closest([one.closest for one in said if one.closest is not None]), potential=self,
         )  # fmt: skip
 
     def _judge(self, spread: np.ndarray, system: System) -> None:
@@ -62,6 +62,14 @@ class Committee:
         except IndexError:  # another thread has warned
             return
         warnings.warn(f"{said}, more than {self.warn:g}: they may be outside what they were trained on", Doubt, stacklevel=3)
+
+
+def _closest(values: list[Any]) -> Any:
+    """That of the member which has been trained least near, [..., 4]."""
+    if not values:
+        return None
+    every = np.stack([np.asarray(value) for value in values])
+    return np.take_along_axis(every, every[..., :1].argmin(0)[None], 0)[0]
 
 
 def _mean(values: list[Any]) -> Any:

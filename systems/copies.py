@@ -1,6 +1,7 @@
 """Ensembles for potentials that take a single system."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,5 @@ def one_by_one(evaluate: Callable[[System], Evaluation], system: System) -> Eval
         values = [getattr(one, name) for one in said]
         return None if any(value is None for value in values) else np.stack([np.asarray(value) for value in values])
 
-    forces = stacked("forces")
-    assert forces is not None
-    return Evaluation(stacked("energy"), forces, stacked("stress"), stacked("energies"), potential=said[0].potential)
+    parts: dict[str, Any] = {name: stacked(name) for name in ("energy", "forces", "stress", "energies", "closest")}
+    return Evaluation(**parts, potential=said[0].potential)

@@ -1,14 +1,29 @@
-"""Which particles of a system are nearer to each other than a limit."""
+"""Which particles of a system are nearer to each other than a limit, or than a potential knows."""
 
 from contextlib import suppress
 
 import numpy as np
 
+from systems.committee import Doubt
 from systems.neighbors import NeighborList
 from systems.system import System
 
 _SKINS = 3.0  # times the limit, by which particles that are looked after may be farther apart
 _FEW = 64  # particles whose pairs are simply all looked at
+
+
+class Near(Doubt):
+    """A pair is nearer than any in what the potential was trained on."""
+
+
+def nearer_than_trained(system: System, closest: np.ndarray) -> str:
+    """The pair of one system's `Evaluation.closest` [4] in words."""
+    from ase.data import chemical_symbols
+
+    ratio, i, j, nearest = closest.tolist()
+    one, other = (f"{chemical_symbols[system.species[int(k)]]} {int(k)}" for k in (i, j))
+    unit = f" {system.units.length}".rstrip()
+    return f"{one} and {other} are {ratio * nearest:.4g}{unit} apart, in training never nearer than {nearest:.4g}{unit}"
 
 
 def nearer(system: System, limit: float, lists: dict[int, NeighborList] | None = None) -> dict[int, tuple[float, int, int]]:

@@ -122,7 +122,9 @@ def coincident(positions: Array) -> tuple[int, int, int] | None:
 class Evaluation(NamedTuple):
     """What a potential says of a system: energy [...] (None where the field is no gradient), forces [..., n, 3], stress.
 
-    ``energies`` [..., n] and ``uncertainty`` are there only where a potential has them. ``potential`` is what made it.
+    ``energies`` [..., n], ``uncertainty`` and ``closest`` are there only where a potential has them. ``closest`` [..., 4] is of the pair
+    that is nearest beside what the potential was trained on: its distance over the shortest of training, the numbers of both particles,
+    and that shortest distance; (1, -1, -1, 0) where no pair is nearer. ``potential`` is what made it.
     """
 
     energy: Array | None
@@ -130,6 +132,7 @@ class Evaluation(NamedTuple):
     stress: Array | None = None
     energies: Array | None = None
     uncertainty: Array | None = None
+    closest: Array | None = None
     potential: Any = None
 
 

@@ -85,6 +85,10 @@ class H5MDReader:
     def _scale(self, element: str) -> float:
         return file_units(self.units).get(element, (1.0, ""))[0]
 
+    def end_at(self, n_frames: int) -> None:
+        """Give no frames beyond the first ``n_frames`` any more."""
+        self._n_frames = min(n_frames, self._n_frames)
+
     @cached_property
     def n_systems(self) -> int | None:
         """Systems of the ensemble; None where the run was of a single system."""

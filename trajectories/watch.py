@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from integrators.state import Flow, State
-from systems.nearest import nearer
+from systems.nearest import nearer, nearer_than_trained
 from systems.neighbors import NeighborList
 from systems.observables import kinetic_energy
 from systems.system import System
@@ -26,17 +26,19 @@ _STRIDES = 64  # parts of an interval that is searched
 @dataclass(frozen=True)
 class Limits:
     """What a sound run keeps to: ``energy``, by which a system's total energy may differ from that of the frame before, ``drift``, by
-    which from that at the run's start, and ``distance``, below which no two particles come. What is not finite never is sound.
+    which from that at the run's start, and ``distance``, below which no two particles come; ``nearness`` is that as a share of the
+    shortest distance in what a potential was trained on. What is not finite never is sound.
     """
 
     energy: float = math.inf
     distance: float = 0.0
     drift: float = math.inf
+    nearness: float = 0.0
 
 
 class Breach(NamedTuple):
     """What went wrong first: when, in which system of an ensemble, with which particles, what it was in words, and which of the limits
-    it was ("energy" or "distance"; empty where it was none)."""
+    it was ("energy", "distance" or "nearness"; empty where it was none)."""
 
     step: int
     time: float
@@ -59,9 +61,10 @@ class Exploded(RuntimeError):
 class Watch:
     """Looks at a run's states. Systems of an ensemble that go bad are held where they last were good, told of, and the others go on.
 
-    ``lost`` says which are held and since which step; ``start`` is the run's first state, where it is resumed; ``ending`` says whether the
-    next state will be the last, which is looked at in full. `states` raises `Exploded` where no system is left, where the run is of a
-    single one, or where forces end in an error.
+    ``lost`` says which are held and since which step; ``marked`` in which, and since which step, a pair has been nearer than any that the
+    potential was trained on, of which ``tell_near`` is told once; ``start`` is the run's first state, where it is resumed; ``ending`` says
+    whether the next state will be the last, which is looked at in full. `states` raises `Exploded` where no system is left, where the run
+    is of a single one, or where forces end in an error.
     """
 
     flow: Flow
@@ -72,6 +75,8 @@ class Watch:
     lost: dict[int, int] = field(default_factory=dict)
     start: State | None = None
     ending: Callable[[], bool] = lambda: False
+    tell_near: Callable[[Breach], None] = lambda breach: None
+    marked: dict[int, int] = field(default_factory=dict)
     _lists: dict[int, NeighborList] = field(default_factory=dict, init=False)
     _energies: list[tuple[State, np.ndarray | None]] = field(default_factory=list, init=False)  # of the last states looked at
 
@@ -83,6 +88,7 @@ class Watch:
         self.start = self.start or now
         if frame is not None:
             good = next(self._advance(replace(state, system=frame, coordinates=None).at(begin, self.dt), 0, 1))
+        self._mark(now)
         yield now
         while now.step < end:
             try:
@@ -115,6 +121,7 @@ class Watch:
                 if next(states).step == now.step:
                     now = new
                     continue
+            self._mark(new)
             if whole:
                 looked = new
             good = new if kept else good
@@ -134,6 +141,30 @@ class Watch:
         """The run from a state on, systems that are lost held where they are in it."""
         return advance(self.flow, state, self.dt, n_steps, every, threads=self.threads, phase=phase, held=tuple(self.lost))
 
+    def _mark(self, now: State) -> None:
+        """Tell of systems that have left what the potential was trained on."""
+        for system, (particles, what) in self._near(now, 1.0).items():
+            if system not in self.marked and system not in self.lost:
+                self.marked[system] = now.step
+                single = now.system.n_systems is None
+                self.tell_near(Breach(now.step, now.time, None if single else system, particles, what, "nearness"))
+
+    @staticmethod
+    def _near(now: State, limit: float) -> "_Found":
+        """Systems with a pair at less than this share of the shortest distance in training."""
+        closest = None if now.evaluation is None else now.evaluation.closest
+        if closest is None or not closest[..., 0].min() < limit:
+            return {}
+        rows = np.atleast_2d(closest)
+        of = [now.system] if now.system.n_systems is None else None
+        return {
+            s: ((int(rows[s, 1]), int(rows[s, 2])), nearer_than_trained(of[s] if of else now.system.copy_of(s), rows[s]))
+            for s in np.flatnonzero(rows[:, 0] < limit).tolist()
+        }
+
+    def _nearness(self, before: State, now: State) -> "_Found":
+        return self._near(now, self.limits.nearness)
+
     def _hold(self, breach: Breach, good: State) -> None:
         """Let the others of an ensemble go on without a system; `Exploded` where there are none, or where they would not be alone."""
         if breach.system is None or len(self.lost) + 1 >= (good.system.n_systems or 1) or good.coordinates is not None:
@@ -152,11 +183,11 @@ class Watch:
                 if now.system.cell is not None:
                     cells = _not_finite(np.broadcast_to(now.system.cell, (*now.system.positions.shape[:-2], 3, 3)), what="cell")
                     found = dict.fromkeys(cells, ((), "its cell is not finite")) | found
-            if whole:
-                for look, limit in ((self._forces, ""), (self._energy, "energy"), (self._distance, "distance"))[sound:]:
-                    for system, fault in look(before, now).items():
-                        if system not in found:
-                            found[system], limits[system] = fault, limit
+            looks = ((self._forces, ""), (self._nearness, "nearness"), (self._energy, "energy"), (self._distance, "distance"))
+            for look, limit in looks[sound:] if whole else looks[1:2]:
+                for system, fault in look(before, now).items():
+                    if system not in found:
+                        found[system], limits[system] = fault, limit
         if not found:
             return []
         single = now.system.n_systems is None

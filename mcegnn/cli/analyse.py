@@ -28,6 +28,7 @@ from mcegnn.cli.rows import (
     conserved_rows,
     jpl_rows,
     known_of,
+    leave_out_marked,
     lost_of,
     lost_rows,
     number_rows,
@@ -66,6 +67,9 @@ def analyse(
     figures: Annotated[Path | None, typer.Option(help="Draw each figure into this folder, as PDF and as PNG.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
     figure: Annotated[Path | None, typer.Option(help="Draw this run's trajectory into this PNG, SVG or PDF file.")] = None,
+    every: Annotated[
+        bool, typer.Option("--all-frames", help="Take in frames with atoms nearer to each other than any that the model was trained on.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files where they exist.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
@@ -110,14 +114,17 @@ def analyse(
         if figure is not None:
             with mistakes():
                 refuse_undrawable(reader)
+        with mistakes():
+            n_frames, marked = len(reader), leave_out_marked(reader, every)
         with mistakes(), progress(100, "per cent", quiet=silent) as report:
             found = analyse_run(
                 reader, known_of(reader), against=reference, tolerance=limit, select=select,
                 told=lambda what, share: report(round(100 * share), what),
             )  # fmt: skip
+        found.warnings += marked
         compared = {} if found.forecast is None else _compared(found.forecast, limit, reader)
         if as_json:
-            typer.echo(spelled(_summary(reader, found) | compared))
+            typer.echo(spelled(_summary(reader, found) | {"frames_left_out": n_frames - len(reader)} | compared))
         else:
             _print(run, reader, found, compared, against)
         with mistakes():

@@ -79,13 +79,28 @@ def model_rows(stored: "Stored") -> list[tuple[str, str]]:
     trained_on = stored.record.get("options", {}).get("data", {}).get("name")
     return [
         ("class", stored.kind),
-        *((key.replace("_", " "), _shown(key, value)) for key, value in stored.hyperparameters.items()),
+        *((key.replace("_", " "), _shown(key, value)) for key, value in stored.hyperparameters.items() if key != "nearest"),
+        *nearest_rows(stored.model),
         ("parameters", f"{sum(p.numel() for p in stored.model.parameters()):,}"),
         *([("learned masses", " ".join(f"{mass:.6g}" for mass in masses.tolist()))] if masses is not None else []),
         *([("trained on", f"{trained_on}, {stored.record.get('data', '')}")] if trained_on else []),
         *_commands(stored.record),
         *([("validation error", f"{stored.record['validation']:.3g}")] if "validation" in stored.record else []),
     ]
+
+
+def nearest_rows(model: Any) -> list[tuple[str, str]]:
+    """How near atoms were in training, by pairs of elements; nothing of models that do not keep it."""
+    if getattr(model, "nearest", None) is None:
+        return []
+    from ase.data import chemical_symbols
+
+    names = [chemical_symbols[number] for number in model.species]
+    pairs = [(i, j) for i in range(len(names)) for j in range(i, len(names))]
+    known = [f"{names[i]}-{names[j]} {model.nearest[i, j]:.4g}" for i, j in pairs if model.nearest[i, j]]
+    rows = [("nearest in training", ", ".join(known) + " Angstrom")] if known else []
+    never = [f"{names[i]}-{names[j]}" for i, j in pairs if not model.nearest[i, j]]
+    return rows + ([("not within the cutoff", f"{', '.join(never)}; nearest is taken for the sum of covalent radii")] if never else [])
 
 
 def _shown(name: str, value: Any) -> str:

@@ -4,8 +4,9 @@ import json
 import shlex
 import sys
 import time
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,14 +20,14 @@ from mcegnn import machine
 from mcegnn.cli.describe import room
 from mcegnn.cli.messages import mistakes, refuse_unwritable, size, table
 from mcegnn.cli.progress import Report, progress
-from mcegnn.cli.rows import LOST, TIMING, conserved_rows, known_of, last_jpl_rows, lost_systems, number_rows, took
+from mcegnn.cli.rows import LOST, MARKED, TIMING, conserved_rows, known_of, last_jpl_rows, leave_out_marked, lost_systems, number_rows, took
 from mcegnn.cli.stops import Stops, stops
 from mcegnn.simulation import AtomsRun, Configuration, SolarRun
-from systems.nearest import nearer
+from systems.nearest import Near, nearer, nearer_than_trained
 from systems.system import System
 from trajectories import checkpoint
 from trajectories.checkpoint import Checkpoint
-from trajectories.watch import Breach, Exploded, Watch
+from trajectories.watch import Breach, Exploded, Limits, Watch
 from trajectories.whole import temporary_of
 from trajectories.writer import H5MDWriter
 
@@ -72,6 +73,7 @@ class Job:
     n_frames: int = 0
     lost: dict[int, int] = field(default_factory=dict)
     frame: System | None = None
+    marked: dict[int, int] = field(default_factory=dict)  # systems with a pair nearer than any in training, and from which step on
 
     @property
     def n_steps(self) -> int:
@@ -90,17 +92,20 @@ class Job:
             refuse_unwritable(self.path)
             refuse_unwritable(temporary_of(checkpoint.path_of(self.path)))
             limits, asked = self.config.limits(), Stops()
-            watch = Watch(self.flow, self.config.dt, limits, self._tell, threads, self.lost, self._start(), lambda: asked.code is not None)
+            watch = Watch(
+                self.flow, self.config.dt, limits, self._tell, threads, self.lost, self._start(), lambda: asked.code is not None,
+                self._tell_near, self.marked,
+            )  # fmt: skip
             states = watch.states(self.state, self.n_steps, self.config.every, self.state.step % self.config.every, self.frame)
-            with words():
+            with words(), _told_by_step():
                 first = next(states)
-            self._refuse_near(first, limits.distance)
+            self._refuse_near(first, limits)
             if _idle(first) and not quiet:
                 typer.echo(
                     "warning: the forces on all particles are zero at the start: has the potential the right range and units?", err=True
                 )
             writer = self._writer()
-        with stops(asked) as stop, np.errstate(all="ignore"):  # numbers that overflow are told of in words
+        with stops(asked) as stop, np.errstate(all="ignore"), _told_by_step():  # numbers that overflow are told of in words
             try:
                 with writer:
                     speed = self._written(states, first, writer, quiet, stop)
@@ -131,15 +136,23 @@ class Job:
         with H5MDReader(self.path) as reader:
             return reader[0] if len(reader) else None
 
-    def _refuse_near(self, state: State, limit: float) -> None:
+    def _refuse_near(self, state: State, limits: Limits) -> None:
         """ValueError where particles are too near each other before anything has moved."""
-        for system, (distance, i, j) in nearer(state.system, limit).items() if limit and not state.step else ():
+        if state.step:
+            return
+        limit, closest = limits.distance, None if state.evaluation is None else state.evaluation.closest
+        for system, (distance, i, j) in nearer(state.system, limit).items() if limit else ():
             names, unit = self.config.names, f" {self.config.units.length}".rstrip()
             who = f"{names[i]} and {names[j]}" if names else f"particles {i} and {j}"
             of = f" of system {system}" if self.config.n_systems > 1 else ""
             relax = "relax them first (--relax)" if isinstance(self.config, AtomsRun) else "choose another start"
             raise ValueError(
                 f"{who}{of} are {distance:.3g}{unit} apart at the start, nearer than {limit:g}{unit}; {relax}, or say --min-distance off"
+            )
+        if closest is not None and (least := np.atleast_2d(closest)[np.argmin(closest[..., 0])])[0] < limits.nearness:
+            one = state.system if self.config.n_systems == 1 else state.system.copy_of(int(np.argmin(closest[..., 0])))
+            raise ValueError(
+                f"at the start {nearer_than_trained(one, least)}; relax them first (--relax), or train on structures like this one"
             )
 
     def _kept(self, writer: H5MDWriter, again: str) -> str:
@@ -170,9 +183,12 @@ class Job:
     def _loop(self, states: Iterator[State], writer: H5MDWriter, report: Report, stop: Stops) -> tuple[float, float]:
         """Frames and checkpoints until the states end or a signal comes; returns seconds in all, and steps a second without the start."""
         began = saved = time.monotonic()
-        now, started, written = self.state, (0, began), writer.n_written
+        now, started, written, n_marked = self.state, (0, began), writer.n_written, 0
         for state in states:
             now = state
+            if len(self.marked) > n_marked:
+                n_marked = len(self.marked)
+                writer.record({f"{MARKED} from step {self.state.step}, {n_marked}": json.dumps(self.marked)})
             if now.step % self.config.every == 0:
                 writer.write(now)
                 self.frame = now.system
@@ -195,11 +211,19 @@ class Job:
             more = "; of more such systems you are told at the end" if len(self.lost) == _TOLD else ""
             typer.echo(f"warning: {self._what(breach)}; it is held where it was before, the others go on{more}", err=True)
 
+    def _tell_near(self, breach: Breach) -> None:
+        """Of a system that leaves what its potential was trained on."""
+        if len(self.marked) <= _TOLD:
+            more = "; of more such systems you are not told" if len(self.marked) == _TOLD else ""
+            guess = "what the model says of them is a guess; frames from here on are marked, and analyse leaves them out"
+            typer.echo(f"warning: {self._what(breach)}: {guess}{more}", err=True)
+
     def _what(self, breach: Breach) -> str:
         """A breach in words."""
         names = self.config.names
         where = "" if breach.system is None else f"system {breach.system}: "
-        who = " and ".join(str(names[k]) if names else f"particle {k}" for k in breach.particles)
+        told = () if breach.limit == "nearness" else breach.particles  # there the words name them
+        who = " and ".join(str(names[k]) if names else f"particle {k}" for k in told)
         return f"{where}at step {breach.step:,} (time {self.config.time(breach.time)}){f', {who}' if who else ''}: {breach.what}"
 
     def _exploded(self, error: Exploded, writer: H5MDWriter) -> None:
@@ -208,17 +232,31 @@ class Job:
         last = {breach.system: breach.step} if breach.system is not None and self.config.n_systems > 1 else {}
         writer.record(self._lost(self.lost | last))
         self._save(writer, error.good)
-        step = f"the time step of {self.config.time(self.config.dt)} is too long: start anew with a shorter one"
-        model = f"{self.config.model} is outside of what it was trained on, or " if self.config.model else ""
-        why = f"if particles have come too close, {step}" if breach.failed else f"probably {model}{step}"
         kept = f"{_frames(writer.n_written)}, the last good state is of step {error.good.step:,}"
-        typer.echo(f"mcegnn: {self._what(breach)}; {why}; {kept}", err=True)
+        typer.echo(f"mcegnn: {self._what(breach)}; {self._why(breach)}; {kept}", err=True)
         if self.lost:
             typer.echo(f"before it, other systems went bad: {lost_systems(self.lost)}", err=True)
         if breach.failed:
             typer.echo(f"if the cause lies elsewhere and is mended, go on with: {self._resume_command}", err=True)
-        elif breach.limit:
+        elif breach.limit and not self._collapsed(breach):
             typer.echo(f"if the run is sound, go on without this limit: {self._resume_command} {_OPTIONS[breach.limit]} off", err=True)
+
+    def _collapsed(self, breach: Breach) -> bool:
+        """Whether atoms have come nearer than can be sound, so that to go on is no use."""
+        usual = isinstance(self.config, AtomsRun) and self.config.min_distance is None
+        return bool(self.marked) or breach.limit == "nearness" or (breach.limit == "distance" and usual)
+
+    def _why(self, breach: Breach) -> str:
+        """What has happened, probably, and what helps."""
+        dt, model = self.config.time(self.config.dt), self.config.model
+        if model and self._collapsed(breach):
+            ways = (
+                f"a shorter time step than {dt} or a lower temperature, or train it on structures like these (mcegnn label, train --from)"
+            )
+            return f"{model} was not trained on atoms that near: start anew with {ways}"
+        step = f"the time step of {dt} is too long: start anew with a shorter one"
+        outside = f"{model} is outside of what it was trained on, or " if model else ""
+        return f"if particles have come too close, {step}" if breach.failed else f"probably {outside}{step}"
 
     def _lost(self, lost: dict[int, int]) -> dict[str, str]:
         """What the file is told of systems that went bad."""
@@ -306,13 +344,17 @@ class Job:
             ("time", took(timing)),
         ]
         with H5MDReader(self.path) as reader:
+            n_frames = len(reader)
+            with suppress(ValueError):  # where none is left all are looked at
+                left_out = leave_out_marked(reader)
+                rows += [("left out", words) for words in left_out]
             rows += conserved_rows(conservation(reader), reader)
             found = Analysis()
             matter(reader, known_of(reader), found)
             rows += number_rows(found)
             rows += judged_rows(judgement(reader))
             rows += last_jpl_rows(reader)
-            rows.append(("file", f"{self.path}, {len(reader):,} frames, {size(self.path.stat().st_size)}"))
+            rows.append(("file", f"{self.path}, {n_frames:,} frames, {size(self.path.stat().st_size)}"))
         table("Rolled out", rows)
 
 
@@ -329,6 +371,14 @@ def _frames(n: int) -> str:
 
 class Failed(RuntimeError):
     """What moves the particles, perhaps foreign code, has failed."""
+
+
+@contextmanager
+def _told_by_step() -> Iterator[None]:
+    """Of pairs that are nearer than any in training the run tells itself."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Near)
+        yield
 
 
 @contextmanager

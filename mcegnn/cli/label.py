@@ -148,7 +148,6 @@ def _along(
     from mcegnn.cli.job import relaxed_start, words
     from mcegnn.cli.plan_atoms import atoms_run
     from mcegnn.cli.times import Times
-    from systems.molecules import read
     from trajectories.rollout import rollout
 
     spaced = every if every is not None else (10 if steps % 10 == 0 else None)
@@ -157,7 +156,7 @@ def _along(
     flow = config.flow()
     for warning in warnings if not quiet else ():
         typer.echo(f"warning: {warning}", err=True)
-    state, template = relaxed_start(config, flow, quiet), _at_rest(read(file).atoms)
+    state, template = relaxed_start(config, flow, quiet), _at_rest(config.structure.atoms)
 
     def structures() -> Iterator[Unlabelled]:
         with words():

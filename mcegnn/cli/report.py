@@ -11,7 +11,7 @@ from mcegnn.cli import file_options as files
 from mcegnn.cli.analyse import Topology, limit_of, opened
 from mcegnn.cli.messages import mistakes, refuse_ending, refuse_output, refuse_unwritable, size, told
 from mcegnn.cli.progress import progress, waiting
-from mcegnn.cli.rows import known_of, lost_rows, run_of, timing_rows
+from mcegnn.cli.rows import known_of, leave_out_marked, lost_rows, run_of, timing_rows
 
 
 @told
@@ -34,6 +34,9 @@ def report(
     select: Annotated[
         str | None, typer.Option(help='Atoms whose distances and motions count, as MDAnalysis names them: "element O", "index 0:9".')
     ] = None,
+    every: Annotated[
+        bool, typer.Option("--all-frames", help="Take in frames with atoms nearer to each other than any that the model was trained on.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the page where it exists.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
@@ -72,7 +75,7 @@ def report(
         reader = open_files.enter_context(opened(run, quiet, topology, said, beside=against))
         other = None if against is None else open_files.enter_context(opened(against, quiet, topology, said, beside=run))
         with mistakes():
-            written = write(reader, path, run, other, limit, select, quiet)
+            written = write(reader, path, run, other, limit, select, quiet, every)
     typer.echo(f"wrote {path}, {size(written)}")
 
 
@@ -100,18 +103,21 @@ def _of_training(folder: Path, output: Path | None, force: bool, quiet: bool) ->
 
 
 def write(
-    reader: Any, path: Path, run: Path, against: Any = None, tolerance: float = 0.1, select: str | None = None, quiet: bool = False
-) -> int:
+    reader: Any, path: Path, run: Path, against: Any = None, tolerance: float = 0.1, select: str | None = None, quiet: bool = False,
+    every: bool = False,
+) -> int:  # fmt: skip
     """Analyse an open run, beside another one that is open where there is one, and write its page; returns the page's size in bytes."""
     from trajectories.analysis import analyse
     from trajectories.report import write_report
 
+    marked = leave_out_marked(reader, every)
     with progress(100, "per cent", quiet=quiet) as tell:
 
         def told(what: str, share: float) -> None:
             tell(round(100 * share), what)
 
         found = analyse(reader, known_of(reader), against=against, tolerance=tolerance, select=select, told=told)
+        found.warnings += marked
         return write_report(path, reader, found, title=str(run), rows=rows_of(reader), against=against, told=told)
 
 

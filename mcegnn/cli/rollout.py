@@ -132,7 +132,8 @@ def rollout(
     min_distance: Annotated[
         str | None,
         typer.Option(
-            help='Stop where two particles come nearer, "0.3 A" for atoms; off for never. [default: off but for atoms]',
+            help='Stop where two particles come nearer, "0.3 A" for atoms; off for never, then not at 0.8 of the nearest distance that a '
+            "potential was trained on either. [default: off but for atoms]",
             rich_help_panel=_SAFETY,
         ),
     ] = None,
@@ -233,10 +234,12 @@ def _code_of(work: Callable[[], None]) -> int:
 def _report(run: Path, page: Path, quiet: bool) -> None:
     from mcegnn.cli.messages import size
     from mcegnn.cli.report import write
+    from mcegnn.cli.rows import marked_of
     from trajectories.h5md import H5MDReader
 
     with mistakes(), H5MDReader(run) as reader:
-        written = write(reader, page, run, quiet=quiet)
+        marked = marked_of(reader)  # where no frame is before it, all are shown
+        written = write(reader, page, run, quiet=quiet, every=min(marked.values(), default=1) == 0)
     if not quiet:
         typer.echo(f"wrote {page}, {size(written)}")
 

@@ -6,6 +6,7 @@ from typing import Any
 import typer
 
 LOST = "lost systems"  # entries of the provenance that begin with it hold which systems went bad, and at which steps
+MARKED = "nearer than in training"  # those that hold in which systems a pair was nearer than any in training, and from which steps on
 _ELSEWHERE = ("from_jpl_", "forecast_error", "valid_time")
 _BENCHMARK = "it is the benchmark's own scheme: forces above 100 are clipped, first order; --integrator yoshida-8 keeps it to round-off"
 _FIRST_ORDER = "symplectic-euler is of first order; --integrator yoshida-8 keeps it to round-off"
@@ -56,12 +57,39 @@ def timings(reader: Any) -> list[dict[str, float]]:
 
 def lost_of(reader: Any) -> dict[int, int]:
     """Systems of an ensemble that went bad and were held, and the steps at which they did."""
+    return _first_steps(reader, LOST)
+
+
+def marked_of(reader: Any) -> dict[int, int]:
+    """Systems that left what their potential was trained on, and the steps from which on they had."""
+    return _first_steps(reader, MARKED)
+
+
+def _first_steps(reader: Any, entries: str) -> dict[int, int]:
     found: dict[int, int] = {}
     for key, value in reader.provenance.items():
-        if key.startswith(LOST):
+        if key.startswith(entries):
             for system, step in json.loads(value).items():
                 found[int(system)] = min(step, found.get(int(system), step))
     return found
+
+
+def leave_out_marked(reader: Any, every: bool = False) -> list[str]:
+    """Let the reader end where a system left what its potential was trained on, unless ``every`` frame is asked for; what to say of it.
+
+    ValueError where no frame would be left.
+    """
+    marked, n = marked_of(reader), len(reader)
+    sound = int((reader.steps < min(marked.values())).sum()) if marked else n
+    if sound == n:
+        return []
+    why = f"from step {min(marked.values()):,} on atoms were nearer to each other than any that the model was trained on"
+    if every:
+        return [f"{why}: what is said of {n - sound:,} of {n:,} frames is a guess"]
+    if not sound:
+        raise ValueError(f"{why}, so all {n:,} frames are left out; take them in with --all-frames")
+    reader.end_at(sound)
+    return [f"{n - sound:,} of {n:,} frames are left out: {why}; take them in with --all-frames"]
 
 
 def lost_systems(lost: dict[int, int]) -> str:

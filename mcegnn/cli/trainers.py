@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from mcegnn.cli.info import nearest_rows
 from mcegnn.cli.messages import table
 
 if TYPE_CHECKING:
@@ -100,8 +101,11 @@ def _potential_trainer(options: "TrainingOptions", start: "Stored | None", saved
     return Trainer(stored, split, options), record
 
 
-def look_at_data(trainer: "Trainer", quiet: bool) -> None:
-    """What labelled structures are like, and what is odd about them; of other data there is nothing to say."""
+def look_at_data(trainer: "Trainer", quiet: bool, start: "Stored | None" = None) -> None:
+    """What labelled structures are like, and what is odd about them; of other data there is nothing to say.
+
+    ``start`` is the model that it began from.
+    """
     from mcegnn.datasets import consistency, statistics, stresses
 
     split = trainer.split
@@ -110,7 +114,9 @@ def look_at_data(trainer: "Trainer", quiet: bool) -> None:
     if not quiet:
         parts = [("training", split.train), ("validation", split.validation), ("test", split.test)]
         sizes = ((f"{name} structures", f"{len(part):,}") for name, part in parts)
-        table(trainer.options.data.name, [*statistics.summary(split.train), *sizes, *split.notes])
+        table(trainer.options.data.name, [*statistics.summary(split.train), *sizes, *split.notes, *nearest_rows(trainer.model)])
+        if start is not None and start.model.repulsion is None and trainer.model.repulsion is not None:
+            typer.echo("repulsion at short range is added to the model: atoms are kept apart below these distances", err=True)
     odd = [*consistency.unit_warnings(split.train), *stresses.stress_warnings(split.train), *statistics.outliers(split.train)]
     for warning in [*split.doubts, *odd]:
         typer.echo(f"warning: {warning}", err=True)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
+from mcegnn.nn.repulsion import estimated
 from systems.messages.network import Layer, Network
 
 if TYPE_CHECKING:
@@ -16,15 +17,21 @@ def packed(model: "ConservativePotential") -> Network:
     network = model.network
     readout: Any = network.readout
     hidden, last = readout[0], readout[2]
-    none = np.zeros((3, len(model.species), len(model.species)))
     return Network(
         species=model.species, embedding=_array(network.embedding.weight), frequencies=_array(network.basis.frequencies),
         layers=tuple(_layer(layer, _array(network.basis.sizes)) for layer in network.layers),
         readout=_array(hidden.weight), readout_bias=_array(hidden.bias),
         energy=_array(last.weight)[0], energy_bias=float(_array(last.bias)[0]), cutoff=model.cutoff, n_neighbors=network.n_neighbors,
         scale=model.scale, reference_energies=model.reference_energies,
-        repulsion=none if model.repulsion is None else np.stack(model.repulsion.tables()), periodic=model.periodic,
+        short_range=_short_range(model), periodic=model.periodic,
     )  # fmt: skip
+
+
+def _short_range(model: "ConservativePotential") -> np.ndarray:
+    """The tables of pairs of species, zero where there is nothing of the kind (`Network`)."""
+    guard, none = model.repulsion, np.zeros((len(model.species), len(model.species)))
+    acting = [none] * 5 if guard is None else [*guard.tables(), none if guard.inner is None else guard.inner]
+    return np.stack([*acting, none if model.nearest is None else estimated(model.species, model.nearest, model.cutoff)])
 
 
 def _layer(layer: Any, sizes: np.ndarray) -> Layer:

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from mcegnn.models.packing import packed
 from mcegnn.names import refuse_no_counts, refuse_not_positive
-from mcegnn.neighborhood import Neighborhood, places
+from mcegnn.neighborhood import Neighborhood, Places, places
 from mcegnn.nn.energy import EnergyNetwork, derivative
-from mcegnn.nn.repulsion import Repulsion
+from mcegnn.nn.repulsion import Repulsion, estimated
 from systems.copies import one_by_one
 from systems.harmonics import MOST
 from systems.messages.potential import MessagePassing
@@ -31,14 +31,16 @@ class ConservativePotential(nn.Module):
     ``species`` are the atomic numbers it knows, ``reference_energies`` (eV) one number for each of them, which are added in float64;
     what the network says is in units of ``scale`` (eV). Atoms hear of others within ``cutoff`` (Angstrom) in each of the layers;
     ``n_neighbors`` is how many of them an atom has on average. ``periodic`` tells whether it was trained on crystals: others are
-    refused periodic systems. ``repulsion`` adds the screened repulsion of nuclei at short range. Raises ValueError for counts below
-    one, species twice, or as many reference energies as do not fit.
+    refused periodic systems. ``nearest`` [n_species, n_species] are the shortest distances (Angstrom) of training, zero for pairs that it
+    has not within the cutoff: nearer pairs are told of. ``repulsion`` keeps atoms apart there (`Repulsion`). Raises ValueError for counts
+    below one, species twice, or as many reference energies or nearest distances as do not fit.
     """
 
     def __init__(
         self, species: Sequence[int], n_features: int = 64, n_channels: int | Sequence[int] = (16, 8), n_layers: int = 3, *,
         n_couplings: int = 0, n_radial: int = 16, smoothness: float = 0.0, cutoff: float = 6.0, n_neighbors: float = 10.0,
         scale: float = 1.0, reference_energies: Sequence[float] = (), periodic: bool = False, repulsion: bool = False,
+        nearest: Sequence[Sequence[float]] = (),
     ) -> None:  # fmt: skip
         super().__init__()
         channels = tuple(n_channels) if isinstance(n_channels, Sequence) and not isinstance(n_channels, str) else (n_channels,)
@@ -63,7 +65,9 @@ class ConservativePotential(nn.Module):
             len(self.species), n_features, channels, n_layers, n_radial=n_radial, cutoff=self.cutoff, n_neighbors=float(n_neighbors),
             n_couplings=n_couplings, smoothness=float(smoothness),
         )  # fmt: skip
-        self.repulsion = Repulsion(self.species) if repulsion else None
+        self.nearest = _checked_nearest(nearest, len(self.species)) if len(nearest) else None
+        known = None if self.nearest is None else estimated(self.species, self.nearest, self.cutoff)
+        self.repulsion = Repulsion(self.species, known, force=self.scale) if repulsion else None
 
     def kinds(self, numbers: np.ndarray) -> np.ndarray:
         """The place of each atomic number among the model's species. ValueError for one that it does not know."""
@@ -79,11 +83,12 @@ class ConservativePotential(nn.Module):
         """
         with torch.enable_grad():
             offsets = offsets.detach().requires_grad_(True)
-            inputs = (kinds, offsets, hood)
+            r = None if self.repulsion is None else offsets.square().sum(-1).sqrt()
+            inputs = (kinds, offsets, hood, None if self.repulsion is None else self.repulsion.heard(kinds, r, hood))
             said = self.network(*inputs) if weights is None else torch.func.functional_call(self.network, dict(weights), inputs)
             energies = said * self.scale
             if self.repulsion is not None:
-                energies = energies + self.repulsion(kinds, offsets.square().sum(-1).sqrt(), hood)
+                energies = energies + self.repulsion(kinds, r, hood)
             return energies, derivative(energies, offsets, differentiable=differentiable)
 
     def refuse_unfit(self, system: System) -> None:
@@ -137,7 +142,26 @@ class ConservativePotential(nn.Module):
         if all(system.pbc) and system.cell is not None:
             virial = torch.einsum("npa,npb->ab", offsets.double(), gradient.double()).cpu().numpy()
             stress = 0.5 * (virial + virial.T) / abs(np.linalg.det(system.cell))
-        return Evaluation(np.float64(of_atoms.sum()), forces.double().cpu().numpy(), stress, of_atoms, potential=self)
+        closest = None if self.nearest is None else self._closest(kinds, near)
+        return Evaluation(np.float64(of_atoms.sum()), forces.double().cpu().numpy(), stress, of_atoms, closest=closest, potential=self)
+
+    def _closest(self, kinds: np.ndarray, near: Places) -> np.ndarray:
+        """`Evaluation.closest` of one system."""
+        assert self.nearest is not None
+        known = estimated(self.species, self.nearest, self.cutoff)[kinds[:, None], kinds[near.senders]]
+        ratios = np.linalg.norm(near.offsets, axis=-1) / known
+        i, place = np.unravel_index(ratios.argmin(), ratios.shape)
+        if not ratios[i, place] < 1.0:
+            return np.array([1.0, -1.0, -1.0, 0.0])
+        return np.array([ratios[i, place], *sorted((i, near.senders[i, place])), known[i, place]])
+
+
+def _checked_nearest(nearest: Sequence[Sequence[float]], n: int) -> np.ndarray:
+    """As an array. ValueError where it is not symmetric, [n, n], finite and never below zero."""
+    table = np.array(nearest, dtype=float)
+    if table.shape != (n, n) or not np.isfinite(table).all() or (table < 0.0).any() or (table != table.T).any():
+        raise ValueError(f"nearest are {n} rows of {n} distances, the same from both sides and never below zero, not {nearest}")
+    return table
 
 
 class _Kept(NamedTuple):

@@ -35,12 +35,15 @@ class EnergyNetwork(nn.Module):
         )
         self.readout = nn.Sequential(nn.Linear(n_features, n_features), nn.SiLU(), nn.Linear(n_features, 1))
 
-    def forward(self, kinds: Tensor, offsets: Tensor, hood: Neighborhood) -> Tensor:
-        """Kinds [n] (which species) and offsets r_j - r_i [n, degree, 3] to one number for each node [n]."""
+    def forward(self, kinds: Tensor, offsets: Tensor, hood: Neighborhood, heard: Tensor | None = None) -> Tensor:
+        """Kinds [n] (which species) and offsets r_j - r_i [n, degree, 3] to one number for each node [n].
+
+        Distances [n, degree] that are to be ``heard`` in place of the offsets' lengths are functions of them.
+        """
         d = offsets.flatten(0, 1)
         r = d.square().sum(-1, keepdim=True).sqrt()
         y = [part.unsqueeze(-1) for part in harmonics(d / r, self.n_degrees)]
-        radial, ends = self.basis(r)
+        radial, ends = self.basis(r if heard is None else heard.reshape(-1, 1))
         h: Tensor = self.embedding(kinds)
         x: list[Tensor] = []
         weights = ends / math.sqrt(self.n_neighbors)

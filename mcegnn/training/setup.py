@@ -18,6 +18,7 @@ from mcegnn.datasets.structures import Structures, StructureSplit, digest, split
 from mcegnn.models.potential import ConservativePotential
 from mcegnn.models.store import Stored
 from mcegnn.neighborhood import places
+from mcegnn.training.nearest import nearest_distances, nearest_of_both
 from mcegnn.training.options import DataOptions, TrainingOptions
 from mcegnn.training.prediction import residuals
 from mcegnn.training.trained import parts_of
@@ -159,11 +160,11 @@ def potential(
         raise ValueError(f"a potential cannot start from a {start.kind}")
     own = start.hyperparameters
     for name, value in given.items():
-        if own[name] != value:
+        if own[name] != value and name not in ("repulsion", "nearest"):
             raise ValueError(f"the model to start from has {name} = {own[name]}, not {value}; leave it out")
     start.model.kinds(train.species)
     periodic = bool(own.get("periodic")) or bool(train.pbc.any())
-    kept = Stored.make(start.kind, {**own, "periodic": periodic})
+    kept = Stored.make(start.kind, {**own, "periodic": periodic, **_short_range(start.model, train), **given})
     kept.model.load_state_dict(start.model.state_dict())
     return _shifted(kept, train)
 
@@ -180,7 +181,7 @@ def _levelled(stored: Stored, train: Structures, bound: bool) -> Stored:
 
 
 def _decided(train: Structures, given: Mapping[str, Any], isolated: Mapping[int, float]) -> dict[str, Any]:
-    """Species, their energies, the scale of forces, and how many neighbours an atom has, of the training structures."""
+    """Species, their energies and nearest distances, the scale of forces, how many neighbours an atom has, of the training structures."""
     species = given.get("species") or train.elements.tolist()
     cutoff = float(given.get("cutoff", 5.0))
     some = np.linspace(0, len(train) - 1, min(len(train), _SAMPLE)).astype(int)
@@ -191,7 +192,16 @@ def _decided(train: Structures, given: Mapping[str, Any], isolated: Mapping[int,
     return {
         "species": species, "scale": scale if scale > 0 else 1.0, "n_neighbors": max(1.0, float(pairs / atoms)),
         "reference_energies": reference_energies(train, np.array(species), isolated).tolist(), "periodic": bool(train.pbc.any()),
+        "repulsion": True, "nearest": nearest_distances(train, species, cutoff).tolist(),
     }  # fmt: skip
+
+
+def _short_range(model: ConservativePotential, train: Structures) -> dict[str, Any]:
+    """Repulsion below the nearest distances that either the model or these structures have, where it has none that it was trained with."""
+    if model.repulsion is not None and model.nearest is None:
+        return {}
+    nearest = nearest_distances(train, model.species, model.cutoff)
+    return {"repulsion": True, "nearest": (nearest if model.nearest is None else nearest_of_both(nearest, model.nearest)).tolist()}
 
 
 def _shifted(stored: Stored, train: Structures) -> Stored:

@@ -23,6 +23,7 @@ kernel = partial(jit, reorder=False)
 # of the harmonics, and of Ziegler, Biersack and Littmark's screening
 _A, _B, _C, _D = math.sqrt(3.0), math.sqrt(15.0), math.sqrt(5.0 / 8.0), math.sqrt(3.0 / 8.0)
 _WEIGHTS, _EXPONENTS = (0.18175, 0.50986, 0.28022, 0.02817), (3.1998, 0.94229, 0.4029, 0.20162)
+_WIDTH = 0.1  # of the nearest distance, over which the distance that is heard comes to rest
 
 
 @kernel
@@ -33,16 +34,24 @@ def envelope(t):
 
 
 @kernel
-def repel(r, strength, length, end):
-    """Ziegler, Biersack and Littmark's energy of a pair, which ends at ``end``, and its derivative."""
+def heard(r, nearest):
+    """The distance that is heard of one below the nearest, and its derivative (`mcegnn.nn.repulsion`)."""
+    t = max(0.0, (r / nearest - (1.0 - _WIDTH)) / _WIDTH)
+    return nearest * (1.0 - _WIDTH + _WIDTH * (0.5 + t * t * t * (1.0 - 0.5 * t))), t * t * (3.0 - 2.0 * t)
+
+
+@kernel
+def repel(r, strength, length, end, wall):
+    """Ziegler, Biersack and Littmark's energy of a pair and that of a wall, which end at ``end``, and its derivative."""
     screened = slope = 0.0
     for k in range(4):
         term = _WEIGHTS[k] * math.exp(-_EXPONENTS[k] * r / length)
         screened += term
         slope -= term * _EXPONENTS[k] / length
     fade, fall = envelope(r / end)
-    pull = strength / r
-    return pull * screened * fade, pull * (slope * fade + screened * (fall / end - fade / r))
+    pull, inside = strength / r, 1.0 - r / end
+    energy = pull * screened * fade + wall * inside * inside * inside
+    return energy, pull * (slope * fade + screened * (fall / end - fade / r)) - 3.0 * wall * inside * inside / end
 
 
 @kernel
@@ -64,9 +73,10 @@ def halved(starts, j, image, images):
 
 @kernel
 def near(x, table, starts, j, image, w, N, arrays):
-    """The pairs nearer than the cutoff, of a list that has each once, and energies of the repulsion."""
-    room, strengths, lengths, ends = pointers(arrays), w.repulsion[0], w.repulsion[1], w.repulsion[2]
-    m, cutoff2 = 0, N.cutoff * N.cutoff
+    """The pairs nearer than the cutoff, of a list that has each once, energies of the repulsion, and what is closest beside training."""
+    room, short = pointers(arrays), w.short_range
+    m, cutoff2, closest = 0, N.cutoff * N.cutoff, arrays.closest
+    closest[0], closest[1], closest[2], closest[3] = 1.0, -1.0, -1.0, 0.0
     arrays.energies[:] = 0.0
     for i in range(len(starts) - 1):
         xi, yi, zi, a = x[i, 0], x[i, 1], x[i, 2], number(room.kinds, i)
@@ -76,17 +86,26 @@ def near(x, table, starts, j, image, w, N, arrays):
             r2 = dx * dx + dy * dy + dz * dz
             if r2 >= cutoff2:
                 continue
-            r, b, slope = math.sqrt(r2), number(room.kinds, k), 0.0
-            if r < ends[a, b]:
-                u, slope = repel(r, strengths[a, b], lengths[a, b], ends[a, b])
-                increase(room.energies, i, 0.5 * u)
-                increase(room.energies, k, 0.5 * u)
-            here = moved(room.offsets, 5 * m)
+            r, b = math.sqrt(r2), number(room.kinds, k)
+            slope, known, rise = 0.0, r, 1.0
+            if r < short[6, a, b]:
+                end, inner, nearest = short[2, a, b], short[4, a, b], short[5, a, b]
+                if r < end:
+                    u, slope = repel(r, short[0, a, b], short[1, a, b], end, short[3, a, b])
+                    increase(room.energies, i, 0.5 * u)
+                    increase(room.energies, k, 0.5 * u)
+                if r < inner:
+                    known, rise = heard(r, inner)
+                if r < closest[0] * nearest:
+                    closest[0], closest[1], closest[2], closest[3] = r / nearest, i, k, nearest
+            here = moved(room.offsets, 7 * m)
             put(here, 0, dx)
             put(here, 1, dy)
             put(here, 2, dz)
             put(here, 3, r)
             put(here, 4, slope)
+            put(here, 5, known)
+            put(here, 6, rise)
             put(room.pairs, 2 * m, i)
             put(room.pairs, 2 * m + 1, k)
             m += 1
@@ -141,9 +160,8 @@ def expand(first, last, w, N, room):
     """Harmonics, radial functions sin(w t) envelope / t sqrt(2) / cutoff, the envelope, and derivatives by the distance."""
     B, C, cutoff, scale = N.B, N.components, N.cutoff, math.sqrt(2.0) / N.cutoff
     for e in range(first, last):
-        d, g, basis = moved(room.offsets, 5 * e), moved(room.geometry, (C + 2) * e), moved(room.basis, 2 * B * e)
-        r = number(d, 3)
-        t = r / cutoff
+        d, g, basis = moved(room.offsets, 7 * e), moved(room.geometry, (C + 2) * e), moved(room.basis, 2 * B * e)
+        r, t = number(d, 3), number(d, 5) / cutoff
         end, fall = envelope(t)
         harmonics(number(d, 0) / r, number(d, 1) / r, number(d, 2) / r, N.degrees, g)
         put(g, C, end * N.end)
@@ -206,12 +224,12 @@ def pull(N, arrays, forces, virial):
     forces[:] = 0.0
     xx = xy = xz = yy = yz = zz = 0.0
     for e in range(number(room.counts, 0)):
-        d, g = moved(room.offsets, 5 * e), moved(room.gradient, (C + 1) * e)
+        d, g = moved(room.offsets, 7 * e), moved(room.gradient, (C + 1) * e)
         i, j = number(room.pairs, 2 * e), number(room.pairs, 2 * e + 1)
         dx, dy, dz, inverse = number(d, 0), number(d, 1), number(d, 2), 1.0 / number(d, 3)
         ux, uy, uz = dx * inverse, dy * inverse, dz * inverse
         gx, gy, gz = by_direction(ux, uy, uz, N.degrees, g)
-        outward = number(g, C) + number(d, 4) - (ux * gx + uy * gy + uz * gz) * inverse
+        outward = number(g, C) * number(d, 6) + number(d, 4) - (ux * gx + uy * gy + uz * gz) * inverse
         fx, fy, fz = gx * inverse + outward * ux, gy * inverse + outward * uy, gz * inverse + outward * uz
         forces[i, 0] += fx
         forces[i, 1] += fy

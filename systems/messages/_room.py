@@ -54,7 +54,7 @@ class Stacked(NamedTuple):
     readout_back: np.ndarray
     energy: np.ndarray  # [F]
     zeros: np.ndarray  # as many as the longest row
-    repulsion: np.ndarray  # float64 [3, S, S]: strength, screening length, end; ends are zero where there is none
+    short_range: np.ndarray  # float64 [7, S, S]: `Network`'s tables, and below which distance there is any of it
 
 
 class Numbers(NamedTuple):
@@ -87,7 +87,8 @@ class Room(NamedTuple):
     kinds: np.ndarray  # int64 [n]
     energies: np.ndarray  # float64 [n]
     pairs: np.ndarray  # int32 [m, 2]
-    offsets: np.ndarray  # float64 [m, 5]: r_j - r_i, its length, and the derivative of the repulsion by it
+    offsets: np.ndarray  # float64 [m, 7]: r_j - r_i, its length, the derivative of the repulsion by it, the length that is heard, its slope
+    closest: np.ndarray  # float64 [4]: `systems.system.Evaluation`'s
     geometry: np.ndarray  # T [m, Y + 2]: the harmonics, the envelope and its derivative
     basis: np.ndarray  # T [m, 2B]: radial functions and their derivatives
     gradient: np.ndarray  # T [m, Y + 1]: by the harmonics and by the distance

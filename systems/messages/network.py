@@ -46,9 +46,10 @@ class Network:
     """A network whose energy of an atom is scale (energy . silu(readout h + readout_bias) + energy_bias), and a reference energy.
 
     Features begin as the species' row of ``embedding`` [n_species, F]. Radial functions are sin(frequencies r / cutoff) envelope / r; the
-    envelope that ends messages is divided by the root of ``n_neighbors``. ``repulsion`` [3, n_species, n_species] has strengths (eV
-    Angstrom), screening lengths and ends (Angstrom) of Ziegler, Biersack and Littmark's repulsion; zeros where there is none. Energies
-    are in eV, lengths in Angstrom. ``periodic`` is whether it knows periodic systems.
+    envelope that ends messages is divided by the root of ``n_neighbors``. ``short_range`` [6, n_species, n_species] has what acts on near
+    pairs: strengths (eV Angstrom), screening lengths and ends (Angstrom) of Ziegler, Biersack and Littmark's repulsion; heights (eV) of
+    walls (1 - r / end)^3; the distances below which those that are heard come to rest; and the nearest distances of training. Zeros are
+    where there is none. Energies are in eV, lengths in Angstrom. ``periodic`` is whether it knows periodic systems.
     """
 
     species: tuple[int, ...]
@@ -63,7 +64,7 @@ class Network:
     n_neighbors: float
     scale: float
     reference_energies: np.ndarray
-    repulsion: np.ndarray
+    short_range: np.ndarray
     periodic: bool
 
     @property
@@ -192,7 +193,7 @@ def _ends(network: Network, fill: _Filler, sides: np.ndarray, bias: np.ndarray) 
         "readout_bias": fill.kept(fill(network.readout_bias, [F])),
         "readout_back": fill.kept(fill(network.readout, [F], [F])),
         "energy": fill.kept(fill(network.energy * network.scale, [F])),
-        "repulsion": np.ascontiguousarray(network.repulsion, dtype=float),
+        "short_range": np.concatenate([network.short_range, network.short_range[[2, 4, 5]].max(0, keepdims=True)]).astype(float),
     }
 
 

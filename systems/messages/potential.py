@@ -1,5 +1,6 @@
 """`MessagePassing`: energies, forces and stress of a network that passes messages (`systems.messages.network`), by compiled kernels."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from systems.cell_list import shared
 from systems.copies import one_by_one
 from systems.messages._room import BLOCK, NODES, Numbers, Room, scratch_size, slot_size
 from systems.messages.network import Network, aligned, sizes, stacked
+from systems.nearest import Near, nearer_than_trained
 from systems.neighbors import NeighborList
 from systems.pairs import Pairs
 from systems.species import places_among
@@ -26,13 +28,15 @@ class MessagePassing:
     """The potential of a network: energy (eV), forces, energies of atoms, and stress where the cell is periodic in all directions.
 
     Numbers are float32 or float64 by ``dtype``; positions, distances, and sums of energies and forces are float64. ``skin`` (Angstrom) is
-    how much farther than the cutoff the neighbour list looks. Results do not depend on ``threads``. Room is kept from one call to the
-    next; calls of several threads at the same time each have their own.
+    how much farther than the cutoff the neighbour list looks. Where a pair is nearer than any in training, `Near` is warned of once.
+    Results do not depend on ``threads``. Room is kept from one call to the next; calls of several threads at the same time each have
+    their own.
     """
 
     def __init__(self, network: Network, *, dtype: Any = np.float32, skin: float = 0.5, threads: int = 1) -> None:
         self.network, self.dtype, self.units, self.threads, self.skin = network, np.dtype(dtype), METAL, threads, skin
         self._weights = stacked(network, self.dtype)
+        self._tells, self._told = bool(network.short_range[5].any()), False
         self._workspaces: Workspaces[_Workspace] = Workspaces()
         self._workspaces.give(self._workspace())  # refuses a skin that is none
 
@@ -53,9 +57,13 @@ class MessagePassing:
         x = np.ascontiguousarray(system.positions, dtype=float)
         self._fill(workspace, x, table, starts, j, image, forces, virial)
         energies = workspace.room.energies + workspace.references
+        closest = workspace.room.closest.copy() if self._tells else None
         self._workspaces.give(workspace)
         stress = virial / volume(system.cell) if all(system.pbc) else None
-        return Evaluation(energies.sum(), forces, stress, energies, potential=self)
+        if closest is not None and closest[0] < 1.0 and not self._told:
+            self._told = True
+            warnings.warn(f"{nearer_than_trained(system, closest)}: what is said of it is a guess", Near, stacklevel=2)
+        return Evaluation(energies.sum(), forces, stress, energies, closest=closest, potential=self)
 
     def _refuse_unfit(self, system: System) -> None:
         """ValueError for other units, and for a periodic system where the network does not know any."""
@@ -147,7 +155,8 @@ def room_for(kinds: np.ndarray, N: Numbers, dtype: Any) -> Room:
     n, blocks = len(kinds), -(-len(kinds) // NODES)
     none: Any = np.zeros(0)
     room = Room(
-        counts=np.zeros(1, np.int64), kinds=kinds, energies=np.zeros(n), pairs=none, offsets=none, geometry=none, basis=none, gradient=none,
+        counts=np.zeros(1, np.int64), kinds=kinds, energies=np.zeros(n), pairs=none, offsets=none, closest=np.zeros(4), geometry=none,
+        basis=none, gradient=none,
         h=aligned((n, F), dtype), sides=aligned((L, n, 2 * F), dtype), x=aligned((L + 1, n * W), dtype),
         factors=aligned((L, 2 * n * W), dtype), slopes=aligned((L, n, F), dtype), by_h=aligned((n, F), dtype),
         by_messages=aligned((n, F), dtype), by_x=aligned((n * W,), dtype), sums=aligned((P, n, 2 * F + W), dtype),
@@ -161,6 +170,6 @@ def with_pairs(room: Room, N: Numbers, pairs: int, dtype: Any) -> Room:
     m, slot = pairs + pairs // 8, slot_size(N.F, N.E2)
     kept = min(-(-m // BLOCK), _KEPT // (N.layers * slot * np.dtype(dtype).itemsize))
     return room._replace(
-        pairs=np.zeros((m, 2), np.int32), offsets=np.zeros((m, 5)), geometry=aligned((m, N.components + 2), dtype),
+        pairs=np.zeros((m, 2), np.int32), offsets=np.zeros((m, 7)), geometry=aligned((m, N.components + 2), dtype),
         basis=aligned((m, 2 * N.B), dtype), gradient=aligned((m, N.components + 1), dtype), kept=aligned((kept, N.layers, slot), dtype),
     )  # fmt: skip

@@ -16,7 +16,11 @@ from systems.messages.potential import MessagePassing
 from systems.system import System
 from systems.units import METAL
 
+pytestmark = pytest.mark.filterwarnings("ignore::systems.nearest.Near")
 REFERENCES = (-13.0, -1000.0, -2000.0, -500.0)
+# of oxygen, hydrogen, carbon, molybdenum; hydrogen and molybdenum are nowhere near each other
+NEAREST = [[1.3, 0.95, 1.2, 1.7], [0.95, 1.5, 1.05, 0.0], [1.2, 1.05, 1.4, 2.05], [1.7, 0.0, 2.05, 2.73]]
+SHORT = {"repulsion": True, "nearest": NEAREST}
 
 
 def model(**options: Any) -> ConservativePotential:
@@ -56,6 +60,9 @@ CASES = {
     "small": (ETHANOL, {"n_channels": 4, "n_features": 32, "n_radial": 5}),
     "many features": (ETHANOL, {"n_features": 100, "n_channels": (40, 20)}),
     "repulsion": (system(Atoms("CHOMo", [[0, 0, 0], [0.5, 0, 0], [0, 0.9, 0], [0, 0, 2.0]]), 0.02), {"repulsion": True}),
+    "short range": (system(Atoms("CHOMo", [[0, 0, 0], [0.5, 0, 0], [0, 0.9, 0], [0, 0, 2.0]]), 0.02), SHORT),
+    "short range in a crystal": (metal(2), SHORT),
+    "nearest alone": (metal(2), {"nearest": NEAREST}),
     "alone": (system(Atoms("O")), {}),
     "beyond the cutoff": (system(Atoms("OH", [[0, 0, 0], [0, 0, 5.3]]), 0.0), {}),
     "one far atom": (system(Atoms("OHC", [[0, 0, 0], [0, 0, 1.3], [20, 0, 0]])), {}),
@@ -73,6 +80,9 @@ def agree(own: Any, truth: Any, tolerance: float) -> None:
     np.testing.assert_allclose(own.energies, truth.energies, rtol=1e-13, atol=tolerance * size)
     np.testing.assert_allclose(own.forces, truth.forces, rtol=0, atol=tolerance * max(abs(truth.forces).max(), 0.1))
     np.testing.assert_allclose(own.energy, own.energies.sum(), rtol=1e-14)
+    assert (own.closest is None) == (truth.closest is None)
+    if truth.closest is not None:
+        np.testing.assert_allclose(own.closest, truth.closest, rtol=1e-12)
     assert (own.stress is None) == (truth.stress is None)
     if truth.stress is not None:
         np.testing.assert_allclose(own.stress, truth.stress, rtol=0, atol=tolerance * max(abs(truth.stress).max(), 1e-3))
@@ -89,7 +99,7 @@ def test_torchs_numbers(case: str, dtype: Any, tolerance: float) -> None:
     assert abs(own.forces.sum(0)).max() <= 1e-14 * (1.0 + abs(own.forces).sum())
 
 
-@pytest.mark.parametrize("case", ["three degrees", "repulsion", "small cell"])
+@pytest.mark.parametrize("case", ["three degrees", "repulsion", "short range", "small cell"])
 def test_forces_are_the_gradient(case: str) -> None:
     """Central differences, whose error is of second order in the step."""
     atoms, options = CASES[case]
