@@ -144,8 +144,8 @@ def test_a_moving_observer_sees_the_same(interpreter: str) -> None:
 
 
 @pytest.mark.parametrize("interpreter", ["compiled", "python"])
-def test_the_interpreters_agree_on_what_the_chain_acts_on(interpreter: str) -> None:
-    """On all momenta where the degrees of freedom are given: particles that are held stay, and the mean of the others is theirs."""
+def test_particles_that_are_held_stay_and_do_not_count(interpreter: str) -> None:
+    """Where some are `Frozen` the chain acts on all momenta, those of the others, whose degrees of freedom have the temperature."""
     held = np.array([True, False, False, False, False, True])
     system = cluster(seed=2)
     start = replace(system, momenta=np.where(held[:, None], 0.0, system.momenta))
