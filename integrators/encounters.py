@@ -13,7 +13,7 @@ from integrators.state import State
 from systems.system import Potential, System
 
 COARSE = 2.0 * np.pi / 40  # radians that a pair may turn by in a whole step
-FINE = 2.0 * np.pi / 100  # and in a part of one, or in a whole one near a pericentre or in a passage
+FINE = 2.0 * np.pi / 150  # and in a part of one, or in a whole one near a pericentre or in a passage
 INSIDE = 1.2  # r v^2 / mu beyond which a pair is near its pericentre (inside of .8 of its axis) or not bound
 DEFLECTION = 1e-9  # of a velocity by the passage of another body, below which the passage needs no shorter steps
 DEPTH = 24  # times that a step is halved, at most

@@ -158,11 +158,11 @@ def jpl_rows(distance: Any) -> list[tuple[str, ...]]:
 
 
 def last_jpl_rows(reader: Any) -> list[tuple[str, ...]]:
-    """The same in one row, at the end of a run; none where it is no solar one, and saying so where DE440 is missing."""
+    """The same in one row, at the end of a run; none where it is no solar one or none of its bodies is JPL's, and saying so where DE440 is missing."""
     import numpy as np
 
     from systems.ephemeris import NAMES
-    from trajectories.forecast import distance_to_jpl
+    from trajectories.forecast import NoneOfJPL, distance_to_jpl
 
     configuration = reader.configuration
     if configuration.get("system") != "solar" or not set(NAMES) & set(reader.names):
@@ -170,6 +170,8 @@ def last_jpl_rows(reader: Any) -> list[tuple[str, ...]]:
     parents = [body["parent"] for body in configuration["bodies"]]
     try:
         distance = distance_to_jpl(reader, configuration["epoch"], parents, slice(-1, None))
+    except NoneOfJPL:
+        return []
     except (RuntimeError, ValueError) as error:
         typer.echo(f"no comparison with JPL: {error}", err=True)
         return []
