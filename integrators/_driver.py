@@ -127,15 +127,15 @@ def run(
         fresh, frame, left, draw = False, 0, until, draws
         for taken in range(n_steps):
             at, whole, scale = 0, 1, 1.0
-            if halving and strained(x, p, masses, limits[2], limits[3], limits[4], dt, limits[0], limits[1]):
-                whole = int(limits[5])
+            if halving and strained(x, p, masses, limits[2], limits[3], limits[4], limits[5], dt, limits[0], limits[1]):
+                whole = int(limits[6])
                 halvings[s] += 1
             while at < whole:  # at grows by one at least
                 part = 1
                 if whole > 1:
                     part = min(at & -at if at else whole, whole >> 1)
                     scale = part / whole
-                    while part > 1 and strained(x, p, masses, limits[2], limits[3], limits[4], scale * dt, limits[1], limits[1]):
+                    while part > 1 and strained(x, p, masses, limits[2], limits[3], limits[4], limits[5], scale * dt, limits[1], limits[1]):
                         part >>= 1
                         scale *= 0.5
                 at += part

@@ -4,7 +4,7 @@ from systems.kernel import inlined
 
 
 @inlined
-def strained(x, p, masses, constant, deflection, inside, h, coarse, fine):
+def strained(x, p, masses, constant, little, much, inside, h, coarse, fine):
     """Whether `integrators.encounters.strain` of any pair exceeds one for a step of h."""
     slow, quick, span = (coarse / h) ** 2, (fine / h) ** 2, abs(h)
     for i in range(x.shape[1]):
@@ -20,7 +20,7 @@ def strained(x, p, masses, constant, deflection, inside, h, coarse, fine):
                 r2 -= approach * approach / w2 if approach < span * w2 else span * (2.0 * approach - span * w2)
                 r2 = max(r2, 0.0)
             mu2, passing = (gm + constant * masses[j]) ** 2, r2 * w2 * w2
-            most = quick if passing > inside * inside * mu2 else slow  # of a squared rate
-            if mu2 > most * most * r2 * r2 * r2 or (w2 > most * r2 and mu2 > deflection * deflection * passing):
+            most = quick if passing > inside * inside * mu2 and mu2 > much * much * passing else slow  # of a squared rate
+            if mu2 > most * most * r2 * r2 * r2 or (w2 > most * r2 and mu2 > little * little * passing):
                 return True
     return False

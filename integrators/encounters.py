@@ -13,18 +13,18 @@ from integrators.state import State
 from systems.system import Potential, System
 
 COARSE = 2.0 * np.pi / 40  # radians that a pair may turn by in a whole step
-FINE = 2.0 * np.pi / 150  # and in a part of one, or in a whole one near a pericentre or in a passage
-INSIDE = 1.2  # r v^2 / mu beyond which a pair is near its pericentre (inside of .8 of its axis) or not bound
-DEFLECTION = 1e-9  # of a velocity by the passage of another body, below which the passage needs no shorter steps
+FINE = 2.0 * np.pi / 150  # and in a part of one, or in a whole one near a pericentre or in a passage that turns velocities much
+INSIDE = 1.3  # r v^2 / mu beyond which a pair is near its pericentre (inside of .7 of its axis) or not bound
+MUCH, LITTLE = 1e-5, 1e-9  # mu / (r v^2), by which a passage turns velocities; below the second it needs no shorter steps
 DEPTH = 24  # times that a step is halved, at most
 
 
 def strain(system: System, constant: float, h: float, coarse: float = COARSE, fine: float = FINE) -> np.ndarray:
     """How far each body and the quickest of its partners turn in a time of ``h``, over what they may, [..., n].
 
-    They turn by sqrt(mu / r^3) h, or v h / r in a passage that turns velocities by more than ``DEFLECTION``; mu is G times the sum of
-    their masses, r the least distance within that time if both went straight on. They may turn by ``fine`` where r v^2 / mu is above
-    ``INSIDE``, else by ``coarse``.
+    They turn by sqrt(mu / r^3) h, or v h / r in a passage that turns velocities by more than ``LITTLE``; mu is G times the sum of
+    their masses, r the least distance within that time if both went straight on. They may turn by ``coarse``, but by ``fine`` where
+    r v^2 / mu is above ``INSIDE`` and velocities are turned by more than ``MUCH``.
     """
     x, v, m = (np.asarray(a) for a in (system.positions, system.velocities, system.masses))
     d, w = x[..., :, None, :] - x[..., None, :, :], v[..., :, None, :] - v[..., None, :, :]
@@ -33,10 +33,11 @@ def strain(system: System, constant: float, h: float, coarse: float = COARSE, fi
     with np.errstate(all="ignore"):
         when = np.clip(np.where(w2 > 0.0, approach / w2, 0.0), 0.0, span)
         r = np.linalg.norm(d + np.sign(h) * when[..., None] * w, axis=-1)
-        passing = np.where(mu > DEFLECTION * r * w2, np.sqrt(w2) / r, 0.0)
-        turn = span * np.maximum(np.sqrt(mu / r**3), passing) / np.where(r * w2 > INSIDE * mu, fine, coarse)
-    most: np.ndarray = np.where(np.eye(len(m), dtype=bool), 0.0, turn).max(-1)
-    return most
+        passing = np.where(mu > LITTLE * r * w2, np.sqrt(w2) / r, 0.0)
+        most = np.where((r * w2 > INSIDE * mu) & (mu > MUCH * r * w2), fine, coarse)
+        turn = np.where(np.eye(len(m), dtype=bool), 0.0, span * np.maximum(np.sqrt(mu / r**3), passing) / most)
+    largest: np.ndarray = turn.max(-1)
+    return largest
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Halved:
     @property
     def limits(self) -> np.ndarray:
         """What the compiled driver is told."""
-        return np.array([self.coarse, self.fine, self.constant, DEFLECTION, INSIDE, float(1 << self.depth)])
+        return np.array([self.coarse, self.fine, self.constant, LITTLE, MUCH, INSIDE, float(1 << self.depth)])
 
     def __call__(self, state: State, dt: float) -> State:
         if not self._strained(state, dt, self.coarse):

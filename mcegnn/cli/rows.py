@@ -158,7 +158,7 @@ def jpl_rows(distance: Any) -> list[tuple[str, ...]]:
 
 
 def last_jpl_rows(reader: Any) -> list[tuple[str, ...]]:
-    """The same in one row, at the end of a run; none where it is no solar one or none of its bodies is JPL's, and saying so where DE440 is missing."""
+    """The same in one row, at the end of a run; and saying so where DE440 is missing; none where no body is JPL's."""
     import numpy as np
 
     from systems.ephemeris import NAMES

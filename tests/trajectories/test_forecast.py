@@ -127,9 +127,11 @@ def test_a_body_that_is_elsewhere_is_another(record: Callable[..., Path], moved:
 
 
 def test_bodies_the_kernel_has_not(record: Callable[..., Path]) -> None:
-    with H5MDReader(record([state(np.eye(3)[:2] * 1e8, np.ones(2), 0.0)], names=["A", "B"])) as reader:
-        with pytest.raises(NoneOfJPL, match="DE440 knows none"):
-            distance_to_jpl(reader, J2000, ["", "A"])
+    with (
+        H5MDReader(record([state(np.eye(3)[:2] * 1e8, np.ones(2), 0.0)], names=["A", "B"])) as reader,
+        pytest.raises(NoneOfJPL, match="knows none"),
+    ):
+        distance_to_jpl(reader, J2000, ["", "A"])
 
 
 def test_outside_the_kernel(make_case: Callable[[str], Any], record: Callable[..., Path]) -> None:
