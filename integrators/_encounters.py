@@ -4,11 +4,11 @@ from systems.kernel import inlined
 
 
 @inlined
-def strained(x, p, masses, constant, little, much, inside, h, coarse, fine):
+def strained(x, p, masses, charges, charged, constant, little, much, inside, h, coarse, fine):
     """Whether `integrators.encounters.strain` of any pair exceeds one for a step of h."""
     slow, quick, span = (coarse / h) ** 2, (fine / h) ** 2, abs(h)
     for i in range(x.shape[1]):
-        inverse, gm = 1.0 / masses[i], constant * masses[i]
+        inverse = 1.0 / masses[i]
         vx, vy, vz = p[0, i] * inverse, p[1, i] * inverse, p[2, i] * inverse
         for j in range(i):
             other = 1.0 / masses[j]
@@ -19,7 +19,8 @@ def strained(x, p, masses, constant, little, much, inside, h, coarse, fine):
             if approach > 0.0:  # r of the least distance within the step, if both went straight on
                 r2 -= approach * approach / w2 if approach < span * w2 else span * (2.0 * approach - span * w2)
                 r2 = max(r2, 0.0)
-            mu2, passing = (gm + constant * masses[j]) ** 2, r2 * w2 * w2
+            mu = constant * (charges[i] * charges[j] * (inverse + other) if charged else masses[i] + masses[j])
+            mu2, passing = mu * mu, r2 * w2 * w2
             most = quick if passing > inside * inside * mu2 and mu2 > much * much * passing else slow  # of a squared rate
             if mu2 > most * most * r2 * r2 * r2 or (w2 > most * r2 and mu2 > little * little * passing):
                 return True
