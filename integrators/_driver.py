@@ -118,10 +118,10 @@ def run(
     x1, p1, f1, i1 = np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size)
     x, p, forces, inverse = matrix(x1, n), matrix(p1, n), matrix(f1, n), matrix(i1, n)
     inverse[:] = 1.0 / masses
-    coarse = fine = constant = little = much = inside = 0.0
+    coarse = fine = constant = little = much = roundest = 0.0
     charged, whole = False, 1
     if len(limits) > 0:
-        coarse, fine, constant, little, much, inside = limits[0], limits[1], limits[2], limits[3], limits[4], limits[5]
+        coarse, fine, constant, little, much, roundest = limits[0], limits[1], limits[2], limits[3], limits[4], limits[5]
         whole, charged = int(limits[6]), limits[7] != 0.0
     for s in range(first, last):
         charge = charges[s]
@@ -134,7 +134,7 @@ def run(
             while at < whole:  # at grows by one at least
                 part = at & -at if at else whole
                 scale, limit = part / whole, coarse if part == whole else fine
-                while part > 1 and strained(x, p, masses, charge, charged, constant, little, much, inside, scale * dt, limit, fine):
+                while part > 1 and strained(x, p, masses, charge, charged, constant, little, much, roundest, scale * dt, limit, fine):
                     part, scale, limit = part >> 1, 0.5 * scale, fine
                 if at == 0 and part < whole:
                     halvings[s] += 1

@@ -13,8 +13,8 @@ from integrators.state import State
 from systems.system import Potential, System
 
 COARSE = 2.0 * np.pi / 40  # radians that a pair may turn by in a whole step
-FINE = 2.0 * np.pi / 150  # and in a part of one, or in a whole one near a pericentre or in a passage that turns velocities much
-INSIDE = 1.3  # r v^2 / mu beyond which a pair is near its pericentre (inside of .7 of its axis) or not bound
+FINE = 2.0 * np.pi / 150  # and in a part of one, or in a whole one if its orbit is not round, or a passage that turns velocities much
+ROUND = 0.3  # eccentricity of an orbit that the scheme, taken in equal steps, is good for
 MUCH, LITTLE = 1e-5, 1e-9  # mu / (r v^2), by which a passage turns velocities; below the second it needs no shorter steps
 DEPTH = 24  # times that a step is halved, at most
 
@@ -26,7 +26,7 @@ def strain(
 
     They turn by sqrt(mu / r^3) h, or v h / r in a passage that turns velocities by more than ``LITTLE``; mu is G times the sum of
     their masses, or of charges |k q_i q_j| (1 / m_i + 1 / m_j), r the least distance within that time if both went straight on. They
-    may turn by ``coarse``, but by ``fine`` where r v^2 / mu is above ``INSIDE`` and velocities are turned by more than ``MUCH``.
+    may turn by ``coarse``, but by ``fine`` where their orbit is less round than ``ROUND`` and turns velocities by more than ``MUCH``.
     """
     x, v, m = (np.asarray(a) for a in (system.positions, system.velocities, system.masses))
     d, w = x[..., :, None, :] - x[..., None, :, :], v[..., :, None, :] - v[..., None, :, :]
@@ -39,7 +39,9 @@ def strain(
         when = np.clip(np.where(w2 > 0.0, approach / w2, 0.0), 0.0, span)
         r = np.linalg.norm(d + np.sign(h) * when[..., None] * w, axis=-1)
         passing = np.where(mu > LITTLE * r * w2, np.sqrt(w2) / r, 0.0)
-        most = np.where((r * w2 > INSIDE * mu) & (mu > MUCH * r * w2), fine, coarse)
+        start = np.linalg.norm(d, axis=-1)
+        e2 = (start * w2 / mu - 1.0) ** 2 + approach**2 * (2.0 / start - w2 / mu) / mu
+        most = np.where((e2 > ROUND**2) & (mu > MUCH * r * w2), fine, coarse)
         turn = np.where(np.eye(len(m), dtype=bool), 0.0, span * np.maximum(np.sqrt(mu / r**3), passing) / most)
     largest: np.ndarray = turn.max(-1)
     return largest
@@ -70,7 +72,7 @@ class Halved:
     @property
     def limits(self) -> np.ndarray:
         """What the compiled driver is told."""
-        return np.array([self.coarse, self.fine, self.constant, LITTLE, MUCH, INSIDE, float(1 << self.depth), float(self.charged)])
+        return np.array([self.coarse, self.fine, self.constant, LITTLE, MUCH, ROUND, float(1 << self.depth), float(self.charged)])
 
     def __call__(self, state: State, dt: float) -> State:
         whole, at = 1 << self.depth, 0

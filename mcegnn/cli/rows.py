@@ -7,8 +7,8 @@ import typer
 
 LOST = "lost systems"  # entries of the provenance that begin with it hold which systems went bad, and at which steps
 _ELSEWHERE = ("from_jpl_", "forecast_error", "valid_time")
-_BENCHMARK = "it is the benchmark's own scheme: forces above 100 are clipped, first order; --integrator yoshida-8 keeps it to round-off"
-_FIRST_ORDER = "symplectic-euler is of first order; --integrator yoshida-8 keeps it to round-off"
+_BENCHMARK = "it is the benchmark's own scheme: forces above 100 are clipped, first order; --integrator yoshida-8 conserves it"
+_FIRST_ORDER = "symplectic-euler is of first order; yoshida-8, the default, conserves it"
 TIMING = "timing"  # entries of the provenance that begin with it hold how long a part of the run took
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from integrators._encounters import strained
-from integrators.encounters import COARSE, FINE, INSIDE, LITTLE, MUCH, Halved, strain
+from integrators.encounters import COARSE, FINE, LITTLE, MUCH, ROUND, Halved, strain
 from integrators.ensembles import yoshida_8
 from integrators.kepler import kepler_coefficients
 from integrators.state import State
@@ -139,7 +139,7 @@ def test_the_compiled_criterion_is_the_other(seed: int, spread: float, speed: fl
     most = strain(system, G, h, charged=charged).max()
     x, p = (np.ascontiguousarray(a.T) for a in (system.positions, system.momenta))
     if abs(most - 1.0) > 1e-9:
-        assert strained(x, p, system.masses, system.charges, charged, G, LITTLE, MUCH, INSIDE, h, COARSE, FINE) == (most > 1.0)
+        assert strained(x, p, system.masses, system.charges, charged, G, LITTLE, MUCH, ROUND, h, COARSE, FINE) == (most > 1.0)
 
 
 def test_who_passes_without_a_pull_needs_no_shorter_step() -> None:

@@ -41,7 +41,7 @@ def test_a_step_that_is_too_long_for_one_body_names_it(cli: Run, cases: Path) ->
     assert told.code == 0
     assert told.err.count("warning") == 1
     assert "the position is not right of Comet (42" in told.err
-    assert "the time step of 0.5 days is too long for it" in told.err
+    assert "the time step of 0.5 days is too long for that" in told.err
     assert "(Comet)" in table(told.out)["estimated error of positions"]
     found = cli("analyse", "a.h5md", "--json")
     assert json.loads(found.out)["estimated_error_km"]["Comet"] == pytest.approx(424_000, rel=0.1)
