@@ -9,7 +9,7 @@ export MPLBACKEND := Agg
 demo: .venv/demo.stamp
 	@mkdir -p demo
 	@echo "A swarm of charged particles, 100 systems of five:"
-	@$(BIN)/mcegnn rollout charged --systems 100 --force -o demo/charged.h5md
+	@$(BIN)/mcegnn rollout charged --systems 100 --integrator yoshida-8 --force -o demo/charged.h5md
 	@echo; echo "The solar system, ten years from J2000 with relativity:"
 	@$(BIN)/mcegnn rollout solar --relativity --time "10 year" --force -o demo/solar.h5md
 	@echo

@@ -118,7 +118,11 @@ def run(
     x1, p1, f1, i1 = np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size)
     x, p, forces, inverse = matrix(x1, n), matrix(p1, n), matrix(f1, n), matrix(i1, n)
     inverse[:] = 1.0 / masses
-    halving = len(limits) > 0
+    coarse = fine = constant = little = much = roundest = 0.0
+    charged, whole = False, 1
+    if len(limits) > 0:
+        coarse, fine, constant, little, much, roundest = limits[0], limits[1], limits[2], limits[3], limits[4], limits[5]
+        whole, charged = int(limits[6]), limits[7] != 0.0
     for s in range(first, last):
         charge = charges[s]
         for a in range(3):
@@ -126,18 +130,14 @@ def run(
                 x[a, i], p[a, i] = positions[s, i, a], momenta[s, i, a]
         fresh, frame, left, draw = False, 0, until, draws
         for taken in range(n_steps):
-            at, whole, scale = 0, 1, 1.0
-            if halving and strained(x, p, masses, limits[2], limits[3], limits[4], dt, limits[0], limits[1]):
-                whole = int(limits[5])
-                halvings[s] += 1
+            at = 0
             while at < whole:  # at grows by one at least
-                part = 1
-                if whole > 1:
-                    part = min(at & -at if at else whole, whole >> 1)
-                    scale = part / whole
-                    while part > 1 and strained(x, p, masses, limits[2], limits[3], limits[4], scale * dt, limits[1], limits[1]):
-                        part >>= 1
-                        scale *= 0.5
+                part = at & -at if at else whole
+                scale, limit = part / whole, coarse if part == whole else fine
+                while part > 1 and strained(x, p, masses, charge, charged, constant, little, much, roundest, scale * dt, limit, fine):
+                    part, scale, limit = part >> 1, 0.5 * scale, fine
+                if at == 0 and part < whole:
+                    halvings[s] += 1
                 at += part
                 for k in range(len(operations)):
                     operation, h = operations[k], scale * durations[k]

@@ -128,7 +128,7 @@ def stumpff(z: Array) -> tuple[Array, Array, Array, Array]:
     return c0, c1, c2, c3
 
 
-@np.errstate(over="ignore", invalid="ignore")  # far brackets of hyperbolas overflow, and are found to be too far
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")  # far brackets of hyperbolas overflow, and are found to be too far
 def kepler_coefficients(q: Array, v: Array, mu: Array, dt: float) -> tuple[Array, Array, Array, Array]:
     """f - 1, g, f', g' - 1 [..., 1] of x(t + dt) = f q + g v, x'(t + dt) = f' q + g' v for conics of any kind.
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,6 +26,7 @@ COLUMNS = (
     "pole_dec_deg",
 )  # fmt: skip
 J2000 = 2451545.0  #: Julian day (TDB)
+_ROUND = 0.1  # eccentricity of an orbit that takes the same steps all the way round
 TEST_MASS = 1e-40  #: of a body without GM, over the heaviest's
 
 
@@ -98,7 +100,7 @@ class SolarSystem:
         return len(gm) > 1 and gm[-2] > 0.01 * gm[-1]
 
     @cached_property
-    def _tightest(self) -> tuple[np.ndarray, np.ndarray]:
+    def _tightest(self) -> "Orbits":
         return tightest_orbits(self.system)
 
     @property
@@ -107,16 +109,20 @@ class SolarSystem:
 
         Of two bodies that go around each other the lighter has the orbit.
         """
-        return self._tightest[0]
+        return self._tightest.periods
 
     @property
     def centers(self) -> np.ndarray:
         """The body about which each has that orbit, [n]; -1 for none."""
-        return self._tightest[1]
+        return self._tightest.centers
 
     def default_time_step(self) -> float:
-        """The shortest orbital period over 50, at most half a day; pericentres and encounters may need less (`integrators.encounters`)."""
-        return min(0.5, float(self.periods.min()) / 50)
+        """The shortest orbital period over 50, of orbits with e > .1 over 150; at most half a day.
+
+        Pericentres and encounters may need less, for a while (`integrators.encounters`).
+        """
+        parts = np.where(self._tightest.eccentricities > _ROUND, 150.0, 50.0)
+        return min(0.5, float((self.periods / parts).min()))
 
     def longest_safe_step(self) -> tuple[float, str]:
         """A twentieth of the shortest orbital period, in days, and the body that has it."""
@@ -124,22 +130,32 @@ class SolarSystem:
         return float(self.periods[k]) / 20, self.names[k]
 
 
-def tightest_orbits(system: System) -> tuple[np.ndarray, np.ndarray]:
-    """Of each body the osculating period of its tightest orbit about one that is not lighter, [n], and which one that is, -1 for none."""
+class Orbits(NamedTuple):
+    """Of each body its osculating orbit: period, the body it is about, eccentricity, [n]; infinite, -1 and 0 where it is not bound."""
+
+    periods: np.ndarray
+    centers: np.ndarray
+    eccentricities: np.ndarray
+
+
+def tightest_orbits(system: System) -> Orbits:
+    """Each body's orbit of the shortest period, about a body that is not lighter."""
     x, v, m = system.positions, system.velocities, system.masses
     order = np.argsort(-m, kind="stable")  # of two equal ones the first is the heavier
-    periods, centers = np.full(len(m), math.inf), np.full(len(m), -1)
+    orbits = Orbits(np.full(len(m), math.inf), np.full(len(m), -1), np.zeros(len(m)))
     for rank, k in enumerate(order):
         heavier = order[:rank]
         mu = system.units.gravitation * (m[k] + m[heavier])
-        r, speed2 = np.linalg.norm(x[k] - x[heavier], axis=1), ((v[k] - v[heavier]) ** 2).sum(1)
-        inverse_axis = 2.0 / r - speed2 / mu
-        if (bound := inverse_axis > 0).any():
-            found = np.full(rank, math.inf)
-            found[bound] = 2 * math.pi / np.sqrt(mu[bound] * inverse_axis[bound] ** 3)
-            nearest = int(found.argmin())
-            periods[k], centers[k] = found[nearest], heavier[nearest]
-    return periods, centers
+        d, w = x[k] - x[heavier], v[k] - v[heavier]
+        r = np.linalg.norm(d, axis=1)
+        inverse_axis = 2.0 / r - (w**2).sum(1) / mu
+        with np.errstate(divide="ignore"):  # of a parabola, which never returns
+            found = np.where(inverse_axis > 0, 2 * math.pi / np.sqrt(mu * abs(inverse_axis) ** 3), math.inf)
+        if np.isfinite(found).any():
+            j = int(found.argmin())
+            e = np.cross(w[j], np.cross(d[j], w[j])) / mu[j] - d[j] / r[j]
+            orbits.periods[k], orbits.centers[k], orbits.eccentricities[k] = found[j], heavier[j], np.linalg.norm(e)
+    return orbits
 
 
 def read_bodies(path: str | Path, epoch: float = J2000) -> SolarSystem:

@@ -15,6 +15,10 @@ def displacement_error(predicted: Array, true: Array, start: Array) -> Array:
     return ((predicted - true) ** 2).sum(-1) / ((start - true) ** 2).sum(-1)
 
 
+class NoneOfJPL(ValueError):
+    """None of a run's bodies is DE440's."""
+
+
 # at the start from where DE440 has it, a body may be as far as other ephemerides have it, but not as the Sun is from the barycentre
 _SAME, _SAME_KM = 1e-5, 1000.0  # of its distance from the barycentre, and km
 
@@ -34,13 +38,13 @@ def distance_to_jpl(reader: H5MDReader, epoch: float, parents: list[str], which:
     From Mars on DE440 gives the barycentre of a planet and its moons, so the run's is taken as well: the bodies whose entry in
     ``parents`` is the planet count with it. Frames outside the kernel's span are left out, and so are bodies that do not start where
     DE440 has them: those bear a planet's name and are another. Raises RuntimeError without the extra, ValueError where no frame is
-    inside or no body is DE440's.
+    inside, and `NoneOfJPL` where no body is.
     """
     from systems import ephemeris
 
     names = [name for name in reader.names if name in ephemeris.NAMES]
     if not names:
-        raise ValueError("DE440 knows none of the run's bodies")
+        raise NoneOfJPL("DE440 knows none of the run's bodies")
     first, last = ephemeris.span()
     if not first <= epoch + reader.times[0] <= last:
         raise ValueError("the run lies outside DE440")
@@ -49,7 +53,7 @@ def distance_to_jpl(reader: H5MDReader, epoch: float, parents: list[str], which:
     here = weights @ reader.frames("position", 0) / ASTRONOMICAL.convert(1.0, "km")
     same = np.linalg.norm(here - true, axis=-1) <= np.maximum(_SAME_KM, _SAME * np.linalg.norm(true, axis=-1))
     if not same.any():
-        raise ValueError("the run's bodies do not start where DE440 has those of their names")
+        raise NoneOfJPL("the run's bodies do not start where DE440 has those of their names")
     names, weights = [name for name, kept in zip(names, same, strict=True) if kept], weights[same]
     times, x = reader.times[which], reader.frames("position", which)
     inside = (epoch + times >= first) & (epoch + times <= last)

@@ -18,8 +18,8 @@ _OUTRIGHT = 0.01  # the same part in a run by a scheme that was chosen, whose er
 def judged(config: "SolarRun", reader: Any, halvings: int, told: Callable[[int, int], bool]) -> dict[str, Any] | None:
     """What goes into the file; None for learned laws, and where not even one frame could be judged.
 
-    Every frame is compared, or as many from the start as the finer run reaches in a fixed number of steps, so that judging adds
-    about a second to an ordinary long run, and to a run with encounters about as much as it took.
+    The last frame is compared, or the last that the finer run reaches in a fixed number of steps, so that judging adds about a second
+    or two to an ordinary long run, and to a run with encounters about half more than it took.
     """
     from trajectories.errors import position_errors
 
@@ -52,7 +52,7 @@ def judged_rows(found: dict[str, Any] | None) -> list[tuple[str, ...]]:
         return []
     km = found["km"]
     worst = max(km, key=lambda name: km[name])
-    text = f"largest {_shown(km[worst])} ({worst}), median {_shown(float(np.median(list(km.values()))))}, over {found['days']:.6g} days"
+    text = f"largest {_shown(km[worst])} ({worst}), median {_shown(float(np.median(list(km.values()))))}, after {found['days']:.6g} days"
     return [("estimated error of positions", text)]
 
 
@@ -76,9 +76,9 @@ def judged_warnings(config: "SolarRun", reader: Any, found: dict[str, Any] | Non
     why = (
         "encounters magnify roundings, so no step is short enough"
         if config.encounters
-        else f"the time step of {config.dt:.3g} days is too long for it: leave out --dt and --integrator, and steps follow each body"
+        else f"the time step of {config.dt:.3g} days is too long for that: leave out --dt and --integrator, and steps follow each body"
     )
-    return [f"the position is not right of {who}, judged by a finer run over {found['days']:.6g} days; {why}"]
+    return [f"the position is not right of {who}, judged by a finer run after {found['days']:.6g} days; {why}"]
 
 
 def _shown(km: float) -> str:

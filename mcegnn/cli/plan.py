@@ -131,7 +131,8 @@ def _charged(integrator: str, times: Times, options: Mapping[str, Any]) -> tuple
         n_steps, dt = steps_of(times, dt, None if times.time is None else duration(times.time, REDUCED, "--time"))
     every = every_of(times, n_steps, STEPS_PER_FRAME)
     return ChargedRun(
-        integrator=integrator, dt=dt, n_steps=n_steps, every=every, n_particles=n_particles, n_systems=n_systems, seed=seed
+        integrator=integrator, dt=dt, n_steps=n_steps, every=every, n_particles=n_particles, n_systems=n_systems, seed=seed,
+        encounters=times.dt is None and integrator == "yoshida-8" and "model" not in options,
     ), []  # fmt: skip
 
 

@@ -8,8 +8,8 @@ import typer
 LOST = "lost systems"  # entries of the provenance that begin with it hold which systems went bad, and at which steps
 MARKED = "nearer than in training"  # those that hold in which systems a pair was nearer than any in training, and from which steps on
 _ELSEWHERE = ("from_jpl_", "forecast_error", "valid_time")
-_BENCHMARK = "it is the benchmark's own scheme: forces above 100 are clipped, first order; --integrator yoshida-8 keeps it to round-off"
-_FIRST_ORDER = "symplectic-euler is of first order; --integrator yoshida-8 keeps it to round-off"
+_BENCHMARK = "it is the benchmark's own scheme: forces above 100 are clipped, first order; --integrator yoshida-8 conserves it"
+_FIRST_ORDER = "symplectic-euler is of first order; yoshida-8, the default, conserves it"
 TIMING = "timing"  # entries of the provenance that begin with it hold how long a part of the run took
 
 
@@ -189,11 +189,11 @@ def jpl_rows(distance: Any) -> list[tuple[str, ...]]:
 
 
 def last_jpl_rows(reader: Any) -> list[tuple[str, ...]]:
-    """The same in one row, at the end of a run; none where it is no solar one, and saying so where DE440 is missing."""
+    """The same in one row, at the end of a run; and saying so where DE440 is missing; none where no body is JPL's."""
     import numpy as np
 
     from systems.ephemeris import NAMES
-    from trajectories.forecast import distance_to_jpl
+    from trajectories.forecast import NoneOfJPL, distance_to_jpl
 
     configuration = reader.configuration
     if configuration.get("system") != "solar" or not set(NAMES) & set(reader.names):
@@ -201,6 +201,8 @@ def last_jpl_rows(reader: Any) -> list[tuple[str, ...]]:
     parents = [body["parent"] for body in configuration["bodies"]]
     try:
         distance = distance_to_jpl(reader, configuration["epoch"], parents, slice(-1, None))
+    except NoneOfJPL:
+        return []
     except (RuntimeError, ValueError) as error:
         typer.echo(f"no comparison with JPL: {error}", err=True)
         return []

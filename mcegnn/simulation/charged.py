@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from integrators.composition import Scheme
+from integrators.encounters import Halved
 from integrators.state import Flow, State
 from mcegnn import learned
 from mcegnn.simulation.configuration import Configuration
@@ -12,11 +14,21 @@ from systems.units import REDUCED, Units
 
 @dataclass(frozen=True, kw_only=True)
 class ChargedRun(Configuration):
-    """Many systems of charged particles, drawn from a seed."""
+    """Many systems of charged particles, drawn from a seed.
+
+    With ``encounters`` steps are halved where particles come near each other.
+    """
 
     system: ClassVar[str] = "charged"
     units: ClassVar[Units] = REDUCED
     usual_integrator: ClassVar[str] = "symplectic-euler"
+
+    encounters: bool = False
+
+    def rows(self) -> list[tuple[str, str]]:
+        """The integrator."""
+        halved = ", steps halved where particles meet" if self.encounters else ""
+        return [(name, text + halved) for name, text in super().rows()]
 
     def start(self) -> State:
         """Drawn from the seed."""
@@ -32,7 +44,7 @@ class ChargedRun(Configuration):
         if self.model and learned.is_dynamics(self.learned):
             return learned.watched(self.learned, self._exact())
         flow: Flow = integrator(self.integrator)(learned.law(self.learned) if self.model else self._exact())
-        return flow
+        return Halved(flow, 1.0, charged=True) if self.encounters and isinstance(flow, Scheme) else flow
 
     def _exact(self) -> Potential:
         from systems.charged import benchmark_coulomb

