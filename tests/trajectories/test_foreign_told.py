@@ -65,9 +65,7 @@ def test_velocities_in_some_frames(opened: Opened, cases: Path, tmp_path: Path) 
         shutil.copy(cases / name, tmp_path)
     u = MDAnalysis.Universe(str(tmp_path / "half_velocities.pdb"), str(tmp_path / "half_velocities.trr"))
     masses = u.atoms.masses[:, None]
-    truth = [
-        (masses * (ts.velocities / PS) ** 2).sum() / (192 * METAL.boltzmann) if ts.has_velocities else np.nan for ts in u.trajectory
-    ]
+    truth = [(masses * (ts.velocities / PS) ** 2).sum() / (192 * METAL.boltzmann) if ts.has_velocities else np.nan for ts in u.trajectory]
     with opened("half_velocities.trr", "half_velocities.pdb") as run:
         assert run.moving.tolist() == np.isfinite(truth).tolist()
         np.testing.assert_allclose(kelvin(run, 192), np.array(truth)[np.isfinite(truth)], rtol=1e-3)
