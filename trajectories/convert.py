@@ -35,14 +35,16 @@ def _atoms(reader: H5MDReader, which: int | None) -> Iterator[Any]:
         state = reader[k]
         system = state.system if which is None else state.system.copy_of(which)
         copies = system.n_systems or 1
-        info = {"time": state.time, "step": state.step, "units": reader.units.name}
-        if reader.units is METAL:
+        timed = "times" not in reader.missing
+        info = {**({"time": state.time} if timed else {}), "step": state.step, "units": reader.units.name}
+        if reader.units is METAL and timed:
             info["time_fs"] = state.time / METAL.convert(1.0, "fs")
         atoms = Atoms(
             numbers=np.tile(system.species, copies), positions=system.positions.reshape(-1, 3), masses=np.tile(system.masses, copies),
             cell=system.cell, pbc=system.pbc, info=info,
         )  # fmt: skip
-        atoms.set_momenta(system.momenta.reshape(-1, 3))
+        if reader.moving[k]:
+            atoms.set_momenta(system.momenta.reshape(-1, 3))
         atoms.set_initial_charges(np.ravel(system.charges))
         if names:
             atoms.arrays["names"] = np.array(names * copies)
@@ -59,8 +61,9 @@ def _write_xyz(reader: H5MDReader, path: Path, which: int | None) -> None:
     """Extended XYZ with every digit: ASE's own writer keeps eight decimals, which are none of a planet's momentum."""
     with open(path, "w", encoding="utf-8") as file:
         for atoms in _atoms(reader, which):
-            columns = "species:S:1:pos:R:3:momenta:R:3:masses:R:1:initial_charges:R:1"
-            numbers = [atoms.positions, atoms.get_momenta(), atoms.get_masses(), atoms.get_initial_charges()]
+            moving = atoms.has("momenta")
+            columns = f"species:S:1:pos:R:3{':momenta:R:3' if moving else ''}:masses:R:1:initial_charges:R:1"
+            numbers = [atoms.positions, *([atoms.get_momenta()] if moving else []), atoms.get_masses(), atoms.get_initial_charges()]
             said = {key: value if isinstance(value, str) else repr(value) for key, value in atoms.info.items()}
             if atoms.calc is not None:
                 columns += ":forces:R:3"

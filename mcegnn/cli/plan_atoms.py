@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mcegnn.cli.file_options import file_options
 from mcegnn.cli.times import FRAMES, Times, every_of, steps_of
 from mcegnn.interfaces import named
 from mcegnn.names import nearest
@@ -24,7 +25,8 @@ def atoms_run(file: str, integrator: str | None, times: Times, options: Mapping[
     """The configuration asked for, and warnings; ValueError or RuntimeError, in one sentence, where it cannot be."""
     chosen = _integrator(integrator, options)
     refuse_forces(file, options)
-    system, frozen, magnetic = read(file)
+    said = file_options(units=options.get("units"), format=options.get("format"), masses=options.get("masses"))
+    system, frozen, magnetic, assumed = read(file, said)
     light = bool((system.masses[~frozen] < _HYDROGEN).any())
     fs = METAL.convert(1.0, "fs")
     dt = (0.5 if light else 1.0) * fs if times.dt is None else duration(times.dt, METAL, "--dt")
@@ -49,7 +51,8 @@ def atoms_run(file: str, integrator: str | None, times: Times, options: Mapping[
         n_particles=system.n_particles, n_systems=n_systems, seed=seed, file=file, frozen=tuple(np.flatnonzero(frozen).tolist()),
         calculator=options.get("calculator", ""), potential=options.get("potential", ""),
         ramp=n_steps * dt if ramped else 0.0, flexible=bool(options.get("flexible")), relax=0.05 if options.get("relax") else 0.0,
-        draw=_drawn(system, chosen, n_systems, held["temperature"]), **_limits(options), **held,
+        draw=_drawn(system, chosen, n_systems, held["temperature"]), file_units=said.units, file_format=said.format,
+        file_masses=options.get("masses", ""), assumed=assumed, **_limits(options), **held,
     )  # fmt: skip
     if config.n_particles - len(config.frozen) == 1 and chosen == "nose-hoover":
         raise ValueError("nose-hoover cannot hold the temperature of a single atom; take --ensemble nvt, which is Langevin's")
@@ -58,7 +61,8 @@ def atoms_run(file: str, integrator: str | None, times: Times, options: Mapping[
     long = light and dt > 1.5 * fs
     faster = 'hydrogen vibrates in 9 fs, so a time step above 1 fs moves it wrongly; use --dt "0.5 fs"'
     moments = f"{file} has initial magnetic moments, which are not handed on: tell the calculator, as in tblite:multiplicity=3"
-    return config, [faster] * long + [moments] * (magnetic and bool(config.calculator))
+    guessed = [f"{file}: assumed {what}: {words}" for what, words in assumed.items() if what not in options]
+    return config, guessed + [faster] * long + [moments] * (magnetic and bool(config.calculator))
 
 
 def _limits(options: Mapping[str, Any]) -> dict[str, Any]:

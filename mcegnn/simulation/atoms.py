@@ -1,7 +1,7 @@
 """Rollouts of the atoms of a file: molecules and materials under a calculator, a potential or a learned force."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
@@ -11,6 +11,7 @@ from integrators.random import Random
 from integrators.state import Flow, State
 from integrators.thermostats import Ramp
 from mcegnn.simulation.configuration import Configuration
+from systems.molecules import Structure
 from systems.observables import momentum
 from systems.system import Potential, System
 from systems.units import METAL, PASCALS, Units
@@ -30,7 +31,8 @@ class AtomsRun(Configuration):
     ``temperature`` (kelvin) and ``pressure`` (eV / Angstrom^3) are none, one, or two numbers, first and last of a `Ramp` that takes the
     time ``ramp``. ``friction`` is the particles', ``period`` that of a Nose-Hoover chain or of the cell. ``relax``, where it is not zero,
     is the largest force (eV / Angstrom) that is left before the run; ``draw`` says whether velocities are drawn or the file's. Where they
-    are not zero, ``warn_above`` and ``stop_above`` (eV / Angstrom) limit what the models of a committee may disagree by.
+    are not zero, ``warn_above`` and ``stop_above`` (eV / Angstrom) limit what the models of a committee may disagree by. ``file_units``,
+    ``file_format`` and ``file_masses`` are what was said of the file, ``assumed`` what it did not tell, in words.
     """
 
     system: ClassVar[str] = "atoms"
@@ -51,6 +53,10 @@ class AtomsRun(Configuration):
     draw: bool = False
     warn_above: float = 0.0
     stop_above: float = 0.0
+    file_units: str = ""
+    file_format: str = ""
+    file_masses: str = ""
+    assumed: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Self:
@@ -86,11 +92,18 @@ class AtomsRun(Configuration):
         return free if self.frozen or self.integrator in ("langevin-baoab", "npt") or free <= 3 else free - 3
 
     @property
-    def has_cell(self) -> bool:
-        """Whether the file's atoms have one."""
+    def structure(self) -> Structure:
+        """The file's atoms, read as was said of it."""
+        from systems.file_options import FileOptions, masses_of
         from systems.molecules import read
 
-        return read(self.file).system.cell is not None
+        masses = masses_of(self.file_masses) if self.file_masses else {}
+        return read(self.file, FileOptions(units=self.file_units, format=self.file_format, masses=masses))
+
+    @property
+    def has_cell(self) -> bool:
+        """Whether the file's atoms have one."""
+        return self.structure.system.cell is not None
 
     @property
     def n_observables(self) -> int:
@@ -117,9 +130,8 @@ class AtomsRun(Configuration):
     def start(self) -> State:
         """The file's atoms, with the file's velocities or drawn ones; frozen atoms are at rest. Nothing is relaxed yet."""
         from integrators.velocities import maxwell_boltzmann
-        from systems.molecules import read
 
-        system = read(self.file).system
+        system = self.structure.system
         if self.n_systems > 1:
             count, n = self.n_systems, system.n_particles
             cell = None if system.cell is None else np.broadcast_to(system.cell, (count, 3, 3)).copy()

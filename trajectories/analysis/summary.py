@@ -51,7 +51,7 @@ def analyse(
     if "masses" in run.missing:
         found.notes.append("atoms whose mass the files do not tell have one of 1 u")
     if "times" in run.missing:
-        found.notes.append("the files tell no times, so curves go by frames; their spacing would help")
+        found.notes.append("the files tell no times, so curves go by frames; tell them with --frame-interval")
     told("what is conserved", 0.0)
     if run.has_velocities:
         conserved(run, known, found)
@@ -138,7 +138,9 @@ def _atoms(run: H5MDReader, chosen: np.ndarray | None, found: Analysis, told: Ca
         found.notes.append("no mean squared displacement and no diffusion coefficient: atoms cannot be followed")
     elif periodic:
         displacement(run, moving, n_lags, found, told)
-    if run.has_velocities and len(run) >= _FEWEST:
+    if run.has_velocities and not run.moving.all():
+        found.notes.append("no velocity autocorrelation or spectrum: not all frames hold velocities")
+    elif run.has_velocities and len(run) >= _FEWEST:
         vibrations(run, moving, n_lags, found, told)
 
 

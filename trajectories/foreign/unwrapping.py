@@ -154,15 +154,6 @@ def _flip(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return flip if abs(abs(np.linalg.det(flip)) - 1.0) < 1e-6 else np.eye(3)
 
 
-def keep_images(header: str) -> str:
-    """A line ITEM: ATOMS of a LAMMPS dump, changed so that ASE keeps image flags and unwrapped columns as arrays."""
-    columns = header.split()
-    if not {"x", "xs"} & set(columns):
-        return header
-    names = {name: f"i_{name}" for name in _FLAGS} | {name: f"f_{name}" for name in _UNWRAPPED}
-    return " ".join(names.get(name, name) for name in columns) + "\n"
-
-
 def recorded_positions(positions: np.ndarray, cell: np.ndarray, columns: Mapping[str, Any]) -> tuple[np.ndarray, str]:
     """Positions as a file's image flags or unwrapped columns tell them, and which of the two; positions and "" if there are none.
 
