@@ -16,7 +16,7 @@ _FLAGS, _UNWRAPPED = ("ix", "iy", "iz"), ("xu", "yu", "zu")
 _STRAIN = 0.05  # after which the shortest basis is looked for again
 _WHOLE = 0.02  # of a cell, by which columns of a file may differ from a whole number of cells
 IMAGE_FLAGS, UNWRAPPED = "image flags of the file", "unwrapped coordinates of the file"
-_ADVICE = "delete what is wrong of them, and atoms are followed by the nearest image"
+_ADVICE = "delete those columns, and atoms are followed by the nearest image"
 
 
 class Unwrapper:
