@@ -30,6 +30,12 @@ def is_data(path: Path) -> bool:
         return False
 
 
+def flag_columns(path: Path) -> list[str]:
+    """Columns of image flags that the first frame of a dump has."""
+    header = next((line for line in _lines(path) if line.startswith("ITEM: ATOMS")), "").split()
+    return [name for name in _FLAGS if name in header]
+
+
 def _lines(path: Path) -> Iterator[str]:
     from ase.io.formats import open_with_compression
 
