@@ -186,7 +186,7 @@ def data_atoms(path: Path, reading: Reading, more: dict[str, Any]) -> Any:
     sections = {line.split("#")[0].strip() for line in _lines(path)}
     reading.units = style
     try:
-        atoms = read(path, format="lammps-data", **{"units": _read_as(style or "metal"), **more})
+        atoms: Any = read(path, format="lammps-data", **{"units": _read_as(style or "metal"), **more})
     except Exception as error:  # of many kinds
         raise ValueError(f"{error}; name its atom_style, as in --format lammps-data:atom_style=full") from None
     if style == "lj" and atoms.has("momenta"):
