@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from systems import extended_xyz, lammps_files
+from systems import dl_poly_files, extended_xyz, lammps_files
 from systems.file_options import Reading
 
 _PACKED = (".gz", ".bz2", ".xz")
@@ -101,6 +101,8 @@ def _settled(path: Path, atoms: Any, reading: Reading) -> Any:
     from systems.identities import identify
 
     check_occupancies(atoms)
+    if dl_poly_files.LABELS in atoms.arrays:
+        return dl_poly_files.settle(atoms, reading)
     names = _guessed_names(path, atoms)
     if not names and not reading.options.masses:
         return atoms

@@ -30,6 +30,12 @@ def is_data(path: Path) -> bool:
         return False
 
 
+def flag_columns(path: Path) -> list[str]:
+    """Columns of image flags that the first frame of a dump has."""
+    header = next((line for line in _lines(path) if line.startswith("ITEM: ATOMS")), "").split()
+    return [name for name in _FLAGS if name in header]
+
+
 def _lines(path: Path) -> Iterator[str]:
     from ase.io.formats import open_with_compression
 
@@ -180,7 +186,7 @@ def data_atoms(path: Path, reading: Reading, more: dict[str, Any]) -> Any:
     sections = {line.split("#")[0].strip() for line in _lines(path)}
     reading.units = style
     try:
-        atoms = read(path, format="lammps-data", **{"units": _read_as(style or "metal"), **more})
+        atoms: Any = read(path, format="lammps-data", **{"units": _read_as(style or "metal"), **more})
     except Exception as error:  # of many kinds
         raise ValueError(f"{error}; name its atom_style, as in --format lammps-data:atom_style=full") from None
     if style == "lj" and atoms.has("momenta"):

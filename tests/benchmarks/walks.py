@@ -171,7 +171,7 @@ def imported(walk: Walk, path: Path, topology: Path | None, out: Path) -> Path:
     from trajectories.foreign import import_trajectory
 
     spacing = None if walk.ending in TIMED else METAL.convert(walk.spacing, "ps")
-    import_trajectory(path, out, topology, spacing=spacing, overwrite=True)
+    import_trajectory(path, out, topology, frame_interval=spacing, overwrite=True)
     return out
 
 

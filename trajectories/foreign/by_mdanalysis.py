@@ -12,11 +12,13 @@ import numpy as np
 from integrators.state import State
 from systems.atoms_files import RefusedFileError
 from systems.file_options import FileOptions, Reading
+from systems.lammps_files import flag_columns, is_dump
 from systems.system import System
 from systems.units import METAL
 from trajectories.foreign.cells import Cells
 from trajectories.foreign.mdanalysis_files import clock_of, identities_of, sizes_of, without_offsets
 from trajectories.foreign.source import SOME_VELOCITIES, Lacking, Source, said, virtual_sites
+from trajectories.foreign.unwrapping import recorded_positions
 
 _TOPOLOGY = "formats without atoms' names need --topology FILE (PDB, GRO, PSF, ...)"
 
@@ -48,6 +50,9 @@ def opened(path: Path, topology: Path | None, options: FileOptions, without: Col
         cells = Cells(u.trajectory)
     if cells.assumed:
         reading.assumed["orientation"] = cells.assumed
+    ts = u.trajectory.ts
+    if periodic and (unwrapping := recorded_positions(ts.positions, cells(ts), ts.data)[1]):
+        reading.assumed["unwrapping"] = unwrapping
     lacks = {"velocities": not moving, "masses": bool(reading.massless), "times": not clock.told and len(u.trajectory) > 1}
     known = virtual_sites(fixed["masses"], reading)
 
@@ -102,6 +107,8 @@ def _universe(sources: list[Path], options: FileOptions) -> tuple[Any, list[str]
         more = {**more, "format": name}
         if len(sources) == 1 and name in MDAnalysis._PARSERS:
             more["topology_format"] = name
+    if len(sources) > 1 and is_dump(sources[-1]):
+        more = {"format": "LAMMPSDUMP", "additional_columns": flag_columns(sources[-1]), **more}
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         u = MDAnalysis.Universe(*map(str, sources), to_guess=(), **more)
@@ -110,10 +117,12 @@ def _universe(sources: list[Path], options: FileOptions) -> tuple[Any, list[str]
 
 def _system(ts: Any, fixed: dict[str, Any], cells: Cells | None, moving: bool, length: float, velocity: float) -> System:
     """The system of a frame; velocities are not a number where only other frames have some."""
-    x = np.asarray(ts.positions, dtype=float) * length
+    lattice, x = None if cells is None else cells(ts), np.asarray(ts.positions, dtype=float)
+    if lattice is not None:
+        x, _ = recorded_positions(x, lattice, ts.data)
+    x = x * length
     v = np.asarray(ts.velocities, dtype=float) * velocity if moving and ts.has_velocities else np.zeros_like(x)
     system = System.create(x, velocities=v, **fixed, units=METAL)
     if moving and not ts.has_velocities:
         system = replace(system, momenta=np.full_like(x, np.nan))
-    cell = None if cells is None else cells(ts) * length
-    return replace(system, cell=cell, pbc=(cell is not None,) * 3)
+    return system if lattice is None else replace(system, cell=lattice * length, pbc=(True,) * 3)
