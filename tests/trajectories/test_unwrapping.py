@@ -3,6 +3,7 @@
 import importlib.util
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -145,6 +146,17 @@ def test_a_cell_that_is_sheared_on_and_on_and_flipped_back() -> None:
     np.testing.assert_allclose(off, np.broadcast_to(np.rint(off[:1]), off.shape), atol=1e-9)
 
 
+def test_atoms_that_come_far_in_a_cell_that_breathes() -> None:
+    """Ten cells away, a breath of the cell moves them by most of a cell."""
+    stream, n_frames = np.random.default_rng(4), 100
+    cells = np.diag([11.0, 9.0, 13.0]) * (1.0 + 0.06 * np.sin(np.arange(n_frames)))[:, None, None]
+    fractions = stream.uniform(0, 1, (20, 3)) + (0.1 + 0.05 * stream.normal(size=(n_frames, 20, 3))).cumsum(0)
+    found, unwrap = followed((fractions % 1.0) @ cells, cells)
+    off = found @ np.linalg.inv(cells) - fractions
+    np.testing.assert_allclose(off, np.broadcast_to(np.rint(off[:1]), off.shape), atol=1e-9)
+    assert not unwrap.warning
+
+
 def test_a_cell_that_leans_far_over() -> None:
     """Its heights are small, and rounding fractions of it is wrong long before a step is half as long as a lattice vector."""
     stream = np.random.default_rng(1)
@@ -223,6 +235,29 @@ def test_columns_of_lammps_dumps(walks: ModuleType, tmp_path: Path) -> None:
                 assert not run.cannot_follow, columns
 
 
+def test_images_of_other_files(walks: ModuleType, tmp_path: Path) -> None:
+    """H5MD has an element for them, extended XYZ of GPUMD unwrapped positions."""
+    import ase.io
+    import h5py
+    from ase import Atoms
+
+    walk = walks.random_walk(7, "image flags", "lammpstrj", width=0.4, n_frames=20)
+    path, topology = walks.write(replace(walk, ending="h5md"), tmp_path)
+    with h5py.File(path, "a") as file:
+        (group,) = file["particles"].values()
+        group["image/value"] = walk.images
+    frames = []
+    for x, u, cell in zip(walk.told, walk.true, walk.cells, strict=True):
+        frames.append(Atoms("Ar" * len(x), x, cell=cell, pbc=True))
+        frames[-1].new_array("unwrapped_position", u)
+    ase.io.write(tmp_path / "walk.xyz", frames)
+    for file, beside, words in ((path, topology, "image flags"), (tmp_path / "walk.xyz", None, "unwrapped coordinates")):
+        import_trajectory(file, tmp_path / "run.h5md", beside, overwrite=True)
+        with H5MDReader(tmp_path / "run.h5md") as run:
+            np.testing.assert_allclose(run.frames("position"), walk.true, atol=1e-4)
+            assert run.assumed["unwrapping"] == f"{words} of the file"
+
+
 def test_image_flags_beside_a_topology(cases: Path, tmp_path: Path) -> None:
     """Then MDAnalysis reads the dump, which rounds to single precision."""
     file = cases / "late_wrap_flags.lammpstrj"
@@ -242,8 +277,8 @@ def test_image_flags_that_contradict_positions(walks: ModuleType, tmp_path: Path
     stuck, other = np.zeros_like(walk.images), walk.images + (np.arange(walk.true.shape[1]) == 7)[:, None]
     for columns, parts, words in (
         ("x y z ix iy iz", (walk.told, stuck), "image flags of the file contradict its positions: atom"),
-        ("x y z xu yu zu ix iy iz", (walk.told, walk.true, other), "xu yu zu contradict the image flags of atom 7"),
-        ("x y z xu yu zu", (walk.told, walk.true + 0.5 * (walk.images == 1)), "xu yu zu contradict the positions of atom"),
+        ("x y z xu yu zu ix iy iz", (walk.told, walk.true, other), "unwrapped coordinates contradict the image flags of atom 7"),
+        ("x y z xu yu zu", (walk.told, walk.true + 0.5 * (walk.images == 1)), "unwrapped coordinates contradict the positions of atom"),
     ):
         path = dump(tmp_path / "walk.dump", walk, columns, np.concatenate(parts, axis=-1))
         with pytest.raises(ValueError, match=words):

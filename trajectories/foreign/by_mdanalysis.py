@@ -51,7 +51,7 @@ def opened(path: Path, topology: Path | None, options: FileOptions, without: Col
     if cells.assumed:
         reading.assumed["orientation"] = cells.assumed
     ts = u.trajectory.ts
-    if periodic and (unwrapping := recorded_positions(ts.positions, cells(ts), ts.data)[1]):
+    if periodic and (unwrapping := recorded_positions(ts.positions, cells(ts), _images(u))[1]):
         reading.assumed["unwrapping"] = unwrapping
     lacks = {"velocities": not moving, "masses": bool(reading.massless), "times": not clock.told and len(u.trajectory) > 1}
     known = virtual_sites(fixed["masses"], reading)
@@ -65,7 +65,7 @@ def opened(path: Path, topology: Path | None, options: FileOptions, without: Col
                         raise Lacking(SOME_VELOCITIES, k)
                     if periodic and not _is_periodic(ts):
                         raise ValueError(f"the cell of frame {k} has no volume")
-                    state = State(_system(ts, fixed, cells if periodic else None, moving, length, velocity), clock.at(ts, k), k)
+                    state = State(_system(u, fixed, cells if periodic else None, moving, length, velocity), clock.at(ts, k), k)
                 yield state
 
     missing = [what for what, is_so in lacks.items() if is_so]
@@ -115,11 +115,18 @@ def _universe(sources: list[Path], options: FileOptions) -> tuple[Any, list[str]
     return u, [str(one.message) for one in heard]
 
 
-def _system(ts: Any, fixed: dict[str, Any], cells: Cells | None, moving: bool, length: float, velocity: float) -> System:
+def _images(u: Any) -> dict[str, Any]:
+    """Image flags of a frame: columns of a LAMMPS dump, or an element of H5MD, which MDAnalysis leaves where it is."""
+    ts, group = u.trajectory.ts, getattr(u.trajectory, "_particle_group", {})
+    return {**ts.data, "image": group["image/value"][ts.frame]} if "image" in group else ts.data
+
+
+def _system(u: Any, fixed: dict[str, Any], cells: Cells | None, moving: bool, length: float, velocity: float) -> System:
     """The system of a frame; velocities are not a number where only other frames have some."""
+    ts = u.trajectory.ts
     lattice, x = None if cells is None else cells(ts), np.asarray(ts.positions, dtype=float)
     if lattice is not None:
-        x, _ = recorded_positions(x, lattice, ts.data)
+        x, _ = recorded_positions(x, lattice, _images(u))
     x = x * length
     v = np.asarray(ts.velocities, dtype=float) * velocity if moving and ts.has_velocities else np.zeros_like(x)
     system = System.create(x, velocities=v, **fixed, units=METAL)

@@ -12,7 +12,8 @@ import numpy as np
 from systems.cell import complete
 from trajectories.foreign.steps import Steps
 
-_FLAGS, _UNWRAPPED = ("ix", "iy", "iz"), ("xu", "yu", "zu")
+_FLAGS, _UNWRAPPED = ("ix", "iy", "iz"), ("xu", "yu", "zu")  # columns of LAMMPS
+_IMAGE, _POSITION = "image", "unwrapped_position"  # of H5MD, and of GPUMD's extended XYZ
 _STRAIN = 0.05  # after which the shortest basis is looked for again
 _WHOLE = 0.02  # of a cell, by which columns of a file may differ from a whole number of cells
 IMAGE_FLAGS, UNWRAPPED = "image flags of the file", "unwrapped coordinates of the file"
@@ -160,19 +161,22 @@ def recorded_positions(positions: np.ndarray, cell: np.ndarray, columns: Mapping
     Raises ValueError if the two differ, or differ from the positions by other than whole cells.
     """
     lattice = complete(cell)
-    flags, unwrapped = (_columns(columns, names) for names in (_FLAGS, _UNWRAPPED))
+    flags, unwrapped = _columns(columns, _FLAGS, _IMAGE), _columns(columns, _UNWRAPPED, _POSITION)
     if unwrapped is not None:
         apart = (unwrapped - positions) @ np.linalg.inv(lattice)
         turns = np.rint(apart - apart[:1]) if flags is None else flags - flags[:1]
         wrong = np.flatnonzero((abs(apart - apart[:1] - turns) > _WHOLE).any(1))
         if len(wrong):
             what = "positions" if flags is None else "image flags"
-            raise ValueError(f"columns xu yu zu contradict the {what} of atom {wrong[0]}; {_ADVICE}")
+            raise ValueError(f"the unwrapped coordinates contradict the {what} of atom {wrong[0]}; {_ADVICE}")
         return unwrapped, UNWRAPPED
     return (positions, "") if flags is None else (positions + flags @ lattice, IMAGE_FLAGS)
 
 
-def _columns(columns: Mapping[str, Any], names: tuple[str, ...]) -> np.ndarray | None:
-    """Three columns [n, 3], by their names or by those that ASE gives them; None if one is not there."""
+def _columns(columns: Mapping[str, Any], names: tuple[str, ...], together: str) -> np.ndarray | None:
+    """Three columns [n, 3], by their names, those that ASE gives them, or one for all three; None if one is not there."""
+    whole = np.asarray(columns.get(together, ()))
+    if whole.ndim == 2 and whole.shape[1] == 3 and whole.dtype.kind in "if":
+        return whole.astype(float)
     found = [next((columns[p + name] for p in ("", "i_", "f_") if p + name in columns), None) for name in names]
     return None if any(one is None for one in found) else np.column_stack([np.asarray(one, dtype=float) for one in found])
