@@ -12,6 +12,7 @@ import bench_ase
 import bench_charged
 import bench_cost
 import bench_engine
+import bench_geometry
 import bench_learning
 import bench_looking
 import bench_molybdenum
@@ -40,6 +41,7 @@ BENCHMARKS = {
     "engine": bench_engine.measure, "argon": bench_engine.million,
     "molybdenum": bench_molybdenum.measure, "peers": bench_peers.measure,
     "survival": bench_survival.survival, "long": bench_survival.long, "safety": bench_survival.cost,
+    "geometry": bench_geometry.measure, "distances": bench_geometry.times,
     "looking": bench_looking.sizes, "spectrum": bench_looking.spectrum,
 }  # fmt: skip
 PACKAGES = (
