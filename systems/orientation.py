@@ -11,6 +11,8 @@ import numpy as np
 from systems.arrays import Array
 from systems.cell import PBC, PERIODIC, complete
 
+_NEARLY = 0.95  # of a vector's length, that its sums with others may be shorter
+
 
 @dataclass(frozen=True, eq=False)
 class Orientation:
@@ -74,3 +76,19 @@ def without_images(cell: Array, pbc: PBC, length: float) -> Array:
     periodic = np.reshape(pbc, (3, 1))
     whole = complete(np.where(periodic, cell, 0.0))
     return np.where(periodic, whole, length * whole)
+
+
+def compact_basis(cell: Array) -> Array:
+    """Whole numbers B [3, 3]: the rows of B @ cell are a basis of the cell's lattice in which no shortest image is far to seek.
+
+    Libraries that look for shortest images one cell around miss some in cells that lean a lot. The identity, where the cell is nearly
+    Minkowski-reduced, as most are; else the reduction by ASE, which keeps the hand.
+    """
+    given = np.asarray(cell, dtype=float)
+    signs = np.array([(x, y, z) for x in (0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1) if abs(x) + abs(y) + abs(z) > 1])
+    lengths = np.where(signs != 0, np.linalg.norm(given, axis=-1), 0.0).max(-1)
+    if (np.linalg.norm(signs @ given, axis=-1) >= _NEARLY * lengths).all():
+        return np.eye(3, dtype=int)
+    from ase.geometry import minkowski_reduce
+
+    return np.asarray(minkowski_reduce(given)[1])

@@ -6,21 +6,33 @@ import numpy as np
 from MDAnalysis.coordinates.H5MD import H5MDReader
 from MDAnalysis.lib.mdamath import triclinic_box
 
-from systems.orientation import Orientation, standard_orientation, without_images
+from systems.orientation import Orientation, compact_basis, standard_orientation, without_images
 
 
-def box_of(cell: np.ndarray, pbc: tuple[bool, bool, bool], positions: np.ndarray) -> tuple[np.ndarray | None, Orientation | None]:
-    """MDAnalysis' box [6] of a cell [3, 3], and how positions [n, 3] and other vectors are to be turned into it.
+class Boxes:
+    """MDAnalysis' boxes of the frames of a run.
 
-    In directions that are not periodic the box is twice the particles' extent or longer, so that no image is met, and no longer than
-    it has to be: MDAnalysis counts distances in the box's single precision. There is none where nothing is periodic.
+    In directions that are not periodic a box is twice the particles' extent or longer, so that no image is met, and no longer than it
+    has to be: MDAnalysis counts distances in the box's single precision. Where the run's first cell leans so much that MDAnalysis would
+    miss shortest images, boxes are of another basis of the same lattice, the same one in all frames.
     """
-    if not (any(pbc) and cell.any()):
-        return None, None
-    extent = float(np.ptp(positions, axis=0).max()) if len(positions) else 0.0
-    length = 2.0 ** np.ceil(np.log2(max(3.5 * extent, 1.0)))  # of the diagonal, 3^(1/2) times the extent; the same in most frames
-    found = standard_orientation(without_images(cell, pbc, float(length)))
-    return triclinic_box(*found.cell), found
+
+    def __init__(self) -> None:
+        self._basis: np.ndarray | None = None
+
+    def __call__(
+        self, cell: np.ndarray, pbc: tuple[bool, bool, bool], positions: np.ndarray
+    ) -> tuple[np.ndarray | None, Orientation | None]:
+        """The box [6] of a cell [3, 3], and how positions [n, 3] and other vectors are to be turned; None where nothing is periodic."""
+        if not (any(pbc) and cell.any()):
+            return None, None
+        extent = float(np.ptp(positions, axis=0).max())
+        length = 2.0 ** np.ceil(np.log2(max(3.5 * extent, 1.0)))  # of the diagonal, 3^(1/2) times the extent; the same in most frames
+        closed = without_images(cell, pbc, float(length))
+        if self._basis is None:
+            self._basis = compact_basis(closed)
+        found = standard_orientation(self._basis @ closed)
+        return triclinic_box(*found.cell), found
 
 
 class RunReader(H5MDReader):  # type: ignore[misc]
@@ -28,13 +40,16 @@ class RunReader(H5MDReader):  # type: ignore[misc]
 
     format = "MCEGNN"  # a name of its own, so that MDAnalysis goes on with its own reader of other H5MD files
 
+    def __init__(self, filename: str, **options: Any) -> None:
+        self._boxes = Boxes()  # MDAnalysis reads the first frame at once
+        super().__init__(filename, **options)
+
     def _read_frame(self, frame: int) -> Any:
+        group, box = self._particle_group, None
         self._orientation: Orientation | None = None
-        box = None
         if 0 <= frame < self.n_frames:
-            group = self._particle_group
             pbc = tuple(bool(p) for p in group["box/pbc/value"][frame])
-            box, self._orientation = box_of(group["box/edges/value"][frame], pbc, group["position/value"][frame])
+            box, self._orientation = self._boxes(group["box/edges/value"][frame], pbc, group["position/value"][frame])
         ts = super()._read_frame(frame)
         ts.dimensions = box
         return ts

@@ -122,12 +122,12 @@ def _write_dcd(reader: H5MDReader, path: Path, which: int | None) -> None:
     """Positions in standard orientation, since the format holds a cell's lengths and angles; none of an ensemble as a whole."""
     import MDAnalysis
 
-    from trajectories._universe import box_of
+    from trajectories._universe import Boxes
 
     times, picosecond = reader.times, METAL.convert(1.0, "ps") if reader.units is METAL else 1.0
     n = reader.n_particles * (1 if which is not None else reader.n_systems or 1)
     dt = float(times[1] - times[0]) / picosecond if len(times) > 1 else 1.0
-    u = MDAnalysis.Universe.empty(n, trajectory=True)
+    u, boxes = MDAnalysis.Universe.empty(n, trajectory=True), Boxes()
     with warnings.catch_warnings(), MDAnalysis.Writer(str(path), n, convert_units=False, dt=dt) as writer:
         warnings.filterwarnings("ignore", "No dimensions set")  # as it should be: there is no box
         for k in range(len(reader)):
@@ -135,7 +135,7 @@ def _write_dcd(reader: H5MDReader, path: Path, which: int | None) -> None:
             system = system if which is None else system.copy_of(which)
             x, cell = system.positions.reshape(-1, 3), system.cell
             several = cell is None or cell.ndim > 2  # systems of an ensemble have cells of their own, and the format one
-            box, orientation = (None, None) if several else box_of(cell, system.pbc, x)
+            box, orientation = (None, None) if several else boxes(cell, system.pbc, x)
             u.dimensions = box
             u.atoms.positions = x if orientation is None else orientation.turn(x)
             writer.write(u.atoms)

@@ -274,7 +274,8 @@ def universe(path: str | Path) -> Any:
 
     Molecular runs have MDAnalysis' units; reduced and astronomical ones keep their own. MDAnalysis knows cells by lengths and angles, so
     positions, velocities and forces are turned into the standard orientation together with the cell, frame by frame, where it lies
-    otherwise (`systems.orientation`). Where the cell is not periodic in some direction, the box is so long there that no image is met.
+    otherwise (`systems.orientation`). Where the cell is not periodic in some direction, the box is so long there that no image is met;
+    where it leans so much that MDAnalysis would miss shortest images, the box is another one of the same lattice.
     """
     import MDAnalysis
 

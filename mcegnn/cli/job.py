@@ -334,6 +334,7 @@ class Job:
     def _summary(self, speed: tuple[float, float]) -> None:
         from mcegnn.cli.judged import judged_rows, judgement
         from trajectories.analysis import Analysis
+        from trajectories.analysis.guard import left_out
         from trajectories.analysis.thermo import matter
         from trajectories.conservation import conservation
         from trajectories.h5md import H5MDReader
@@ -343,19 +344,22 @@ class Job:
             ("steps", f"{self.n_steps:,}" + (f" in each of {systems:,} systems" if systems > 1 else "")),
             ("time", took(timing)),
         ]
+        found, failed = Analysis(), list[str]()
         with H5MDReader(self.path) as reader:
             n_frames = len(reader)
             with suppress(ValueError):  # where none is left all are looked at
-                left_out = leave_out_marked(reader)
-                rows += [("left out", words) for words in left_out]
-            rows += conserved_rows(conservation(reader), reader)
-            found = Analysis()
-            matter(reader, known_of(reader), found)
+                rows += [("left out", words) for words in leave_out_marked(reader)]
+            with left_out("conserved quantities", failed):
+                rows += conserved_rows(conservation(reader), reader)
+            with left_out("temperature, energy and pressure", failed):
+                matter(reader, known_of(reader), found)
             rows += number_rows(found)
             rows += judged_rows(judgement(reader))
             rows += last_jpl_rows(reader)
             rows.append(("file", f"{self.path}, {n_frames:,} frames, {size(self.path.stat().st_size)}"))
         table("Rolled out", rows)
+        for note in failed:
+            typer.echo(f"note: {note}")
 
 
 def _idle(state: State) -> bool:

@@ -14,6 +14,7 @@ import bench_cost
 import bench_engine
 import bench_ensembles
 import bench_following
+import bench_geometry
 import bench_learning
 import bench_looking
 import bench_molybdenum
@@ -45,6 +46,7 @@ BENCHMARKS = {
     "molybdenum": bench_molybdenum.measure, "peers": bench_peers.measure,
     "survival": bench_survival.survival, "long": bench_survival.long, "safety": bench_survival.cost,
     "following": bench_following.measure,
+    "geometry": bench_geometry.measure, "distances": bench_geometry.times,
     "looking": bench_looking.sizes, "spectrum": bench_looking.spectrum,
 }  # fmt: skip
 PACKAGES = (

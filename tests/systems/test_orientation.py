@@ -6,7 +6,7 @@ from ase.geometry import cellpar_to_cell
 from ase.geometry.cell import cell_to_cellpar
 
 from systems.cell import minimum_image
-from systems.orientation import is_standard, standard_orientation, without_images
+from systems.orientation import compact_basis, is_standard, standard_orientation, without_images
 
 
 def random_cell(stream: np.random.Generator) -> np.ndarray:
@@ -79,3 +79,21 @@ def test_without_images(pbc: tuple[bool, bool, bool]) -> None:
     given = without_images(cell, pbc, 1000.0)
     found, expected = minimum_image(offsets, given), minimum_image(offsets, cell, pbc)
     np.testing.assert_allclose(np.linalg.norm(found, axis=-1), np.linalg.norm(expected, axis=-1), rtol=1e-10)
+
+
+def test_a_compact_basis_is_of_the_same_lattice() -> None:
+    """Unchanged where no sum of vectors is much shorter than they are; else reduced, with the same volume and hand."""
+    stream, changed = np.random.default_rng(3), 0
+    for k in range(100):
+        lengths = stream.uniform(1.0, 3.0, (3, 1))
+        cell = lengths * (np.eye(3) + stream.uniform(-0.2 - 0.01 * k, 0.2 + 0.01 * k, (3, 3)))
+        basis = compact_basis(cell)
+        assert round(abs(np.linalg.det(basis))) == 1
+        assert np.linalg.det(basis @ cell) == pytest.approx(np.linalg.det(cell))
+        short = np.linalg.norm(basis @ cell, axis=-1)
+        assert (np.sort(short) <= np.sort(np.linalg.norm(cell, axis=-1)) + 1e-9).all()
+        changed += bool((basis != np.eye(3)).any())
+        np.testing.assert_array_equal(compact_basis(basis @ cell), np.eye(3))
+    assert 10 < changed < 90
+    for cell in (np.diag([3.0, 1.0, 2.0]), np.array([[1.0, 0, 0], [0.5, 0.75**0.5, 0], [0.5, 12**-0.5, (2 / 3) ** 0.5]])):
+        np.testing.assert_array_equal(compact_basis(cell), np.eye(3))

@@ -14,6 +14,7 @@ from trajectories.h5md import H5MDReader
 
 CONSERVED = ("energy", "momentum", "angular_momentum")
 _DRIFT = 0.1  # meV an atom and ps, where a drift is worth a word
+_ROUNDING = 1e-24  # of the whole kinetic energy, below which there is no motion about the centre but that of rounded velocities
 _ORBITS = 1e-6  # of the energy, for planets
 _ENOUGH = 100  # frames, below which a mean's error is not known well enough to complain
 _SPREAD = 3.0  # standard errors by which a mean may be off
@@ -118,7 +119,8 @@ def temperatures(run: H5MDReader, known: Known) -> np.ndarray | None:
         return None
     degrees, about_center = degrees_of(run, known)
     if about_center:
-        kinetic = kinetic_energies(run)[0].reshape(kinetic.shape)
+        about = kinetic_energies(run)[0].reshape(kinetic.shape)
+        kinetic = np.where(about < _ROUNDING * kinetic, 0.0, about)
     return np.asarray(2.0 * kinetic / (degrees * METAL.boltzmann))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from trajectories.analysis.guard import left_out
 from trajectories.analysis.results import Analysis
 from trajectories.h5md import H5MDReader
 from trajectories.report.page import Told, page
@@ -19,7 +20,8 @@ def write_report(
     """Write the page of a run and of what `trajectories.analysis.analyse` found of it; returns its size in bytes.
 
     ``rows`` say what was run; ``against`` is another run, whose scene stands beside it. The scene is thinned to half a million places of
-    particles, and says so. ``told`` hears what is being done and how far it is. Raises OSError where the file cannot be written.
+    particles, and says so. A scene or a figure that cannot be drawn is left out with its reason. ``told`` hears what is being done and
+    how far it is. Raises OSError where the file cannot be written.
     """
     many = f" x {run.n_systems:,} systems" if run.n_systems else ""
     about = f"{run.n_particles:,} particles{many}, {len(run):,} frames"
@@ -27,9 +29,10 @@ def write_report(
     told("the scene", 0.0)
     for one, label in ((run, title), (against, "" if against is None else str(against.path))):
         if one is not None:
-            shown, left_out = scene(one, label)
-            scenes.append(shown)
-            notes += [f"{label}: {text}" if against is not None else text for text in left_out]
+            with left_out(f"scene of {label}", notes):
+                shown, omitted = scene(one, label)
+                scenes.append(shown)
+                notes += [f"{label}: {text}" if against is not None else text for text in omitted]
     data = page(title, about, rows, analysis, scenes, notes, told=told).encode()
     write_whole(path, data)
     return len(data)

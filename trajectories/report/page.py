@@ -7,6 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 from trajectories.analysis.draw import svg_of
+from trajectories.analysis.guard import left_out
 from trajectories.analysis.results import Analysis, Curves
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
@@ -25,13 +26,14 @@ def page(
     """
     warnings = "".join(f"<li>{_text(warning)}</li>" for warning in analysis.warnings)
     numbers = [(number.label, str(number)) for number in analysis.numbers]
-    shown = _scenes(scenes, heading) if scenes else ""
+    shown, notes = _scenes(scenes, heading) if scenes else "", list(notes)
+    figures = _figures(analysis.curves, notes, told)
     parts = [
         f'<header><div><h1>{_text(title)}</h1><p class="about">{_text(about)}</p></div><button id="theme">Light or dark</button></header>',
         f'<ul class="warnings" aria-label="Warnings">{warnings}</ul>' if warnings else "",
         "" if last else shown,
         f"<h2>Numbers</h2>{_table(numbers)}" if numbers else "",
-        f'<h2>Figures</h2><div class="figures">{_figures(analysis.curves, told)}</div>' if analysis.curves else "",
+        f'<h2>Figures</h2><div class="figures">{figures}</div>' if figures else "",
         shown if last else "",
         "".join(f'<p class="note">{_text(_sentence(note))}</p>' for note in notes),
         f"<h2>What was run</h2>{_table(rows)}",
@@ -65,11 +67,13 @@ def _table(rows: Rows) -> str:
     return f'<div class="wide"><table>{body}</table></div>'
 
 
-def _figures(every: Sequence[Curves], told: Told) -> str:
+def _figures(every: Sequence[Curves], notes: list[str], told: Told) -> str:
+    """Figures one after the other; why one could not be drawn is added to the notes."""
     drawn: list[str] = []
-    for curves in every:
-        told("drawing figures", len(drawn) / len(every))
-        drawn.append(_figure(curves))
+    for k, curves in enumerate(every):
+        told("drawing figures", k / len(every))
+        with left_out(f"figure of {curves.title}", notes):
+            drawn.append(_figure(curves))
     return "".join(drawn)
 
 
