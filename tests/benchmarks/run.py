@@ -24,6 +24,7 @@ import bench_rmd17
 import bench_solar
 import bench_solar_task
 import bench_survival
+import bench_threads
 from record import Row
 
 from integrators.compiled import available_cores
@@ -41,6 +42,7 @@ BENCHMARKS = {
     "molybdenum": bench_molybdenum.measure, "peers": bench_peers.measure,
     "survival": bench_survival.survival, "long": bench_survival.long, "safety": bench_survival.cost,
     "looking": bench_looking.sizes, "spectrum": bench_looking.spectrum,
+    "threads": bench_threads.measure,
 }  # fmt: skip
 PACKAGES = (
     "mcegnn",

@@ -130,7 +130,8 @@ def test_atoms_are_the_same_there_and_back(seed: int) -> None:
     if held := rng.permutation(n)[: rng.integers(0, n + 1)].tolist():
         atoms.set_constraint(FixAtoms(held))
     back = to_atoms(from_atoms(atoms), template=atoms)
-    assert back is not atoms and back == atoms
+    assert back is not atoms
+    assert back == atoms
     assert back.arrays.keys() == atoms.arrays.keys()
     for name, array in atoms.arrays.items():
         np.testing.assert_array_equal(back.arrays[name], array, err_msg=name)
@@ -159,7 +160,8 @@ def test_what_frames_share() -> None:
     del second.arrays["mine"]
     keep_same(first, second)
     assert set(first.info) == {"spin", "note", "field", "deep"}
-    assert "mine" not in first.arrays and "tags" in first.arrays
+    assert "mine" not in first.arrays
+    assert "tags" in first.arrays
 
 
 class Sum(Calculator):  # type: ignore[misc]
