@@ -1,11 +1,14 @@
 """Anything ASE can read or build as a `System`, and back; nothing more."""
 
+import warnings
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from systems.atoms_files import RefusedFileError, chosen
+from systems.file_options import FileOptions, Reading
 from systems.system import System, check
 from systems.units import METAL
 
@@ -69,31 +72,40 @@ def _filled(template: Any, system: System) -> Any:
 
 
 class Structure(NamedTuple):
-    """What a file says: a system, which of its atoms are frozen [n_atoms], and the atoms, with all that a system has no place for."""
+    """What a file says: a system, which of its atoms are frozen [n_atoms], and the atoms, with all that a system has no place for.
+
+    ``assumed`` tells in words what the file does not: "units", "elements", "masses".
+    """
 
     system: System
     frozen: np.ndarray
     atoms: Any
+    assumed: dict[str, str]
 
 
-def read(name: str) -> Structure:
-    """The structure of a file that ASE can read, its last one or that of ``FILE@INDEX``.
+def read(name: str, options: FileOptions | None = None) -> Structure:
+    """The structure of a file that ASE can read, its last one or that of ``FILE@INDEX``; ``options`` say better what the file tells.
 
-    FileNotFoundError where there is no file, ValueError where ASE makes no atoms of it.
+    FileNotFoundError where there is no file, ValueError where ASE makes no atoms of it, or the mass of an atom is not known.
     """
-    found = _structures(name, None)
+    reading = Reading(options or FileOptions())
+    found = _structures(name, reading, last=True)
     if len(found) != 1:
         raise ValueError(f"{name} holds {len(found)} structures; name one, such as {path_of(name)}@0")
     try:
-        return Structure(from_atoms(found[0]), frozen(found[0]), found[0])
+        return Structure(from_atoms(found[0]), frozen(found[0]), found[0], reading.assumed)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
 
 
-def read_all(name: str) -> list[tuple[System, Any]]:
-    """All structures of a file that ASE can read, or those of ``FILE@INDEX``, with their atoms; errors as of `read`."""
+def read_all(name: str, reading: Reading | None = None) -> list[tuple[System, Any]]:
+    """All structures of a file that ASE can read, or those of ``FILE@INDEX``, with their atoms; ``reading`` hears what was assumed.
+
+    Errors as of `read`.
+    """
+    found = _structures(name, reading or Reading(), last=False)
     try:
-        return [(from_atoms(atoms), atoms) for atoms in _structures(name, ":")]
+        return [(from_atoms(atoms), atoms) for atoms in found]
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
 
@@ -103,10 +115,8 @@ def path_of(name: str) -> Path:
     return Path(name) if Path(name).exists() else Path(name.rpartition("@")[0] or name)
 
 
-def _structures(name: str, which: str | None) -> list[Any]:
-    from ase import Atoms
-    from ase.io import read as ase_read
-
+def _structures(name: str, reading: Reading, *, last: bool) -> list[Any]:
+    """The structures that a name means: of a file without an index the last, or all."""
     path = path_of(name)
     if not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
@@ -115,14 +125,25 @@ def _structures(name: str, which: str | None) -> list[Any]:
     open(path, "rb").close()  # a file that may not be read says so itself
     if "@" in path.name:
         raise ValueError(f"ASE takes what follows the @ in {path.name} for the number of a structure; rename the file")
+    if reading.options.reduced:
+        raise ValueError(f"{name}: units lj have no size in Angstrom and eV; turn the file into units that have")
     try:
-        found = ase_read(name, index=which if path == Path(name) else None)
+        index = name.rpartition("@")[2] if path != Path(name) else "-1" if last else ":"
+        with warnings.catch_warnings(action="ignore"):
+            found = chosen(path, index, reading)
+    except RefusedFileError as error:
+        raise ValueError(f"{name}: {error}") from None
     except (StopIteration, IndexError):
         raise ValueError(f"{name}: ASE finds no such structure in {path}") from None
     except Exception as error:  # each of ASE's readers fails in its own way
         said = " ".join(str(error).split()) or "it makes nothing of its contents"
         raise ValueError(f"ASE cannot read atoms from {name}: {said} ({type(error).__name__})") from None
-    return [found] if isinstance(found, Atoms) else list(found)
+    if reading.virtual:
+        raise ValueError(f"{name} has sites without mass ({', '.join(sorted(reading.virtual)[:4])}), which dynamics here do not move")
+    if lacking := reading.massless:
+        few = ", ".join(sorted(lacking)[:4])
+        raise ValueError(f'{name} does not tell the masses of atoms {few}; give them as --masses "{sorted(lacking)[0]}=12.011,..."')
+    return found
 
 
 def frozen(atoms: Any) -> np.ndarray:

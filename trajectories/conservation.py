@@ -14,7 +14,7 @@ _BLOCK_BYTES = 2**25
 
 @dataclass(frozen=True, eq=False)
 class Conservation:
-    """Drifts of a run's conserved quantities, frame by frame and system by system, [frames, n_systems].
+    """Drifts of a run's conserved quantities, frame by frame and system by system, [frames, n_systems]: of frames with velocities.
 
     ``energy`` is (E - E0) / |E0|; ``momentum`` and ``angular_momentum`` are the length of the change over the sum of the particles'
     |p| and |x cross p| at the start, which do not vanish for a system at rest as a whole. ``energy`` is None where the run has none.
@@ -29,7 +29,7 @@ class Conservation:
 def conservation(reader: H5MDReader) -> Conservation:
     """Drifts of a file's run; it is read in blocks of 32 MiB."""
     masses = reader.masses[:, None]
-    n_frames, n_systems = len(reader), reader.n_systems or 1
+    n_frames, n_systems, moving = len(reader), reader.n_systems or 1, reader.moving
     per_frame = 24 * n_systems * reader.n_particles
     block = max(1, _BLOCK_BYTES // per_frame)
     momentum, angular = np.empty((n_frames, n_systems)), np.empty((n_frames, n_systems))
@@ -39,17 +39,21 @@ def conservation(reader: H5MDReader) -> Conservation:
         shape = (-1, n_systems, reader.n_particles, 3)
         x, p = reader.frames("position", where).reshape(shape), reader.frames("velocity", where).reshape(shape) * masses
         each = np.cross(x, p)
+        if first_ones is None and moving[where].any():
+            start = int(moving[where].argmax())
+            sizes = (np.linalg.norm(one[start], axis=-1).sum(-1) for one in (p, each))
+            first_ones = p[start].sum(-2), each[start].sum(-2), *sizes
         if first_ones is None:
-            first_ones = p[0].sum(-2), each[0].sum(-2), np.linalg.norm(p[0], axis=-1).sum(-1), np.linalg.norm(each[0], axis=-1).sum(-1)
+            continue
         p0, l0, scale, angular_scale = first_ones
         momentum[where] = _over(np.linalg.norm(p.sum(-2) - p0, axis=-1), scale)
         angular[where] = _over(np.linalg.norm(each.sum(-2) - l0, axis=-1), angular_scale)
     potential, kinetic = reader.observable("potential_energy"), reader.observable("kinetic_energy")
     energy = None
     if potential is not None and kinetic is not None:
-        total = (potential + kinetic).reshape(n_frames, n_systems)
+        total = (potential + kinetic).reshape(n_frames, n_systems)[moving]
         energy = _over(total - total[0], abs(total[0]))
-    return Conservation(reader.times, energy, momentum, angular)
+    return Conservation(reader.times[moving], energy, momentum[moving], angular[moving])
 
 
 def _over(change: np.ndarray, scale: np.ndarray) -> np.ndarray:

@@ -50,7 +50,8 @@ def _matter(figure: Any, reader: H5MDReader) -> None:
         rows.append(("temperature, K", 2.0 * kinetic.reshape(shape) / (free * METAL.boltzmann)))
     if potential is not None:
         total = (potential if kinetic is None else potential + kinetic).reshape(shape)
-        rows.append(("energy change,\nmeV an atom", 1000.0 * (total - total[0]) / reader.n_particles))
+        first = total[int(reader.moving.argmax())] if kinetic is not None else total[0]
+        rows.append(("energy change,\nmeV an atom", 1000.0 * (total - first) / reader.n_particles))
     if pressure is not None:
         rows.append(("pressure, kbar", pressure.reshape(shape) * PASCALS / 1e8))
     panels = np.ravel(figure.subplots(len(rows), 1, sharex=True))

@@ -42,8 +42,15 @@ class H5MDReader:
             self._file.close()
             raise ValueError(f"{path} holds no frames yet") from None
         except Exception as error:  # HDF5 has many kinds for a damaged file
+            foreign = "h5md" in self._file and "particles" in self._file and GROUP not in self._file
+            foreign = foreign or ("parameters/units" not in self._file and "particles" in self._file)
             self._file.close()
             what = "not a trajectory written by mcegnn, or a damaged one" if isinstance(error, KeyError) else "damaged"
+            if foreign:
+                raise ValueError(
+                    f"{path} is an H5MD file of another program, which tells no names of atoms; name its topology with --topology FILE "
+                    "(PDB, GRO, PSF, ...)"
+                ) from None
             raise ValueError(f"{path} is {what} ({' '.join(str(error.args[0] if error.args else error).split())})") from None
         if not whole:
             self._file.close()
@@ -62,7 +69,9 @@ class H5MDReader:
         if not -len(self) <= k < len(self):
             raise IndexError(f"frame {k} of {len(self)}")
         k %= len(self)
-        moved = {"positions": self.frames("position", k), "momenta": self._frames("velocity", k) * self.masses[:, None]}
+        v = self._frames("velocity", k)
+        momenta = v * self.masses[:, None] if self.has_velocities else np.zeros_like(v)
+        moved = {"positions": self.frames("position", k), "momenta": momenta}
         system = replace(self._system, **moved, cell=self._cell(k))
         forces, energy = self.frames("force", k) if "force" in self._file[GROUP] else None, self.observable("potential_energy", k)
         evaluation = None if forces is None else Evaluation(energy, forces, self.observable(STRESS, k))
@@ -114,6 +123,11 @@ class H5MDReader:
         return dict(json.loads(self.provenance.get("assumed", "{}")))
 
     @property
+    def cannot_follow(self) -> str:
+        """Why atoms of another program's wrapped trajectory could not be followed across the cell; "" if they could."""
+        return self.provenance.get("cannot_follow", "")
+
+    @property
     def name(self) -> str:
         """What users know the run by: the path, or the files it was imported from."""
         return self.provenance.get("imported", str(self.path))
@@ -122,6 +136,13 @@ class H5MDReader:
     def has_velocities(self) -> bool:
         """False of trajectories of other programs that had none."""
         return "velocities" not in self.missing
+
+    @cached_property
+    def moving(self) -> np.ndarray:
+        """Which frames hold velocities, [frames]: of trajectories of other programs not all may."""
+        if not self.has_velocities or "imported" not in self.provenance:
+            return np.full(len(self), self.has_velocities)
+        return np.isfinite(self._read(f"{OBSERVABLES}/kinetic_energy/value", slice(len(self))))
 
     @cached_property
     def masses(self) -> np.ndarray:

@@ -2,12 +2,13 @@
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mcegnn.cli import file_options as files
 from mcegnn.cli.messages import (
     mistakes,
     refuse_ending,
@@ -35,21 +36,22 @@ from mcegnn.cli.rows import (
 )
 
 if TYPE_CHECKING:
+    from systems.file_options import FileOptions
     from trajectories.analysis import Analysis
     from trajectories.forecast import ForecastError
     from trajectories.h5md import H5MDReader
 
 Topology = Annotated[Path | None, typer.Option(help="Names and elements of another program's trajectory: PDB, GRO, PSF, ...")]
-Spacing = Annotated[
-    str | None, typer.Option(help='Time from one frame to the next of another program\'s trajectory that does not tell it: "10 fs".')
-]
 
 
 @told
 def analyse(
     run: Annotated[Path, typer.Argument(help="A trajectory written by mcegnn rollout, or any that ASE or MDAnalysis opens.")],
     topology: Topology = None,
-    spacing: Spacing = None,
+    frame_interval: files.FrameInterval = None,
+    units: files.Units = None,
+    format: files.Format = None,
+    masses: files.Masses = None,
     select: Annotated[
         str | None,
         typer.Option(help='Atoms whose distances and motions count, as MDAnalysis names them: "element O", "index 0:9".'),
@@ -81,7 +83,7 @@ def analyse(
 
     - `mcegnn analyse protein.xtc --topology protein.gro --select "name CA"`
 
-    - `mcegnn analyse md.traj`, `mcegnn analyse XDATCAR --spacing "2 fs"`
+    - `mcegnn analyse md.traj`, `mcegnn analyse XDATCAR --frame-interval "2 fs"`, `mcegnn analyse md.dump --units real`
     """
     from trajectories.analysis import analyse as analyse_run
     from trajectories.analysis.draw import save_figures
@@ -99,10 +101,11 @@ def analyse(
         if figure is not None:
             refuse_figure(figure, force)
         limit = limit_of(tolerance, against)
+        said = files.file_options(frame_interval, units, format, masses)
     silent = quiet or as_json
-    with ExitStack() as files:
-        reader = files.enter_context(opened(run, silent, topology, spacing, needed=against is None))
-        reference = None if against is None else files.enter_context(beside(against, silent, topology, spacing))
+    with ExitStack() as open_files:
+        reader = open_files.enter_context(opened(run, silent, topology, said, beside=against))
+        reference = None if against is None else open_files.enter_context(opened(against, silent, topology, said, beside=run))
         if figure is not None:
             with mistakes():
                 refuse_undrawable(reader)
@@ -139,20 +142,14 @@ def limit_of(tolerance: float | None, against: Path | None) -> float:
     return 0.1 if tolerance is None else tolerance
 
 
-def beside(against: Path, quiet: bool, topology: Path | None, spacing: str | None) -> "AbstractContextManager[H5MDReader]":
-    """The run to compare with; topology and spacing are for it too, unless it is one of ours or tells its times."""
-    from trajectories.foreign import is_ours
-
-    return opened(against, quiet) if is_ours(against) else opened(against, quiet, topology, spacing, needed=False)
-
-
 @contextmanager
 def opened(
-    run: Path, quiet: bool, topology: Path | None = None, spacing: str | None = None, needed: bool = True
+    run: Path, quiet: bool, topology: Path | None = None, said: "FileOptions | None" = None, beside: Path | None = None
 ) -> "Iterator[H5MDReader]":  # fmt: skip
     """A run of ours, or another program's trajectory, written as one into the system's folder of temporary files.
 
-    A spacing is refused where the files tell their times, unless it was not ``needed``.
+    What was ``said`` of files, and the topology, is refused for a run of ours, unless it is for the other one, which is looked at
+    ``beside`` it.
     """
     from trajectories.foreign import is_ours
     from trajectories.h5md import H5MDReader
@@ -160,14 +157,15 @@ def opened(
     with mistakes():
         if run.is_dir():
             raise ValueError(f"{run} is a folder; name a run in it, or of a training make the page with mcegnn report {run}")
-        own = is_ours(run, topology)
-        if own and spacing is not None and needed:
-            raise ValueError(f"--spacing goes with trajectories of other programs; {run} tells its times")
+        both = beside is not None and is_ours(run) and not is_ours(beside)  # the topology is for the other
+        own = is_ours(run, None if both else topology)
+        if own and said is not None and (beside is None or is_ours(beside)):
+            files.refuse_file_options(said, f"{run} tells all itself")
     with tempfile.TemporaryDirectory() as folder:
         copy = run if own else Path(folder) / f"{run.name}.h5md"
         with mistakes():
             if not own:
-                imported(run, copy, quiet, topology, spacing, needed=needed)
+                imported(run, copy, quiet, topology, said)
             reader = H5MDReader(copy)
         with reader:
             with mistakes():
@@ -177,17 +175,16 @@ def opened(
 
 
 def imported(
-    run: Path, out: Path, quiet: bool, topology: Path | None = None, spacing: str | None = None, overwrite: bool = False,
-    needed: bool = True,
-) -> None:  # fmt: skip
-    """Write another program's trajectory as a run of ours; errors as of `import_trajectory`, and for a spacing that is not needed."""
-    from systems.units import METAL, duration
+    run: Path, out: Path, quiet: bool, topology: Path | None = None, said: "FileOptions | None" = None, overwrite: bool = False
+) -> None:
+    """Write another program's trajectory as a run of ours; errors as of `import_trajectory`."""
+    from dataclasses import asdict
+
     from trajectories.foreign import import_trajectory
 
-    apart = None if spacing is None else duration(spacing, METAL, "--spacing")
     with progress(100, "per cent", quiet=quiet) as report:
         import_trajectory(
-            run, out, topology, spacing=apart, keep_times=not needed, overwrite=overwrite,
+            run, out, topology, **({} if said is None else asdict(said)), overwrite=overwrite,
             told=lambda done, n: report(round(100 * done / n), f"reading {n:,} frames"),
         )  # fmt: skip
 

@@ -1,12 +1,16 @@
 """`mcegnn convert`: a run as a file of another format, and other programs' trajectories as runs."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mcegnn.cli.analyse import Spacing, Topology, imported, opened
+from mcegnn.cli import file_options as files
+from mcegnn.cli.analyse import Topology, imported, opened
 from mcegnn.cli.messages import mistakes, refuse_output, refuse_unwritable, told
+
+if TYPE_CHECKING:
+    from systems.file_options import FileOptions
 
 
 @told
@@ -17,7 +21,10 @@ def convert(
     ],
     system: Annotated[int | None, typer.Option(help="One of the systems of an ensemble, from 0. [default: all side by side]")] = None,
     topology: Topology = None,
-    spacing: Spacing = None,
+    frame_interval: files.FrameInterval = None,
+    units: files.Units = None,
+    format: files.Format = None,
+    masses: files.Masses = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file where it exists.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
@@ -30,8 +37,10 @@ def convert(
     from trajectories.foreign import OURS, is_ours
     from trajectories.h5md import H5MDReader
 
+    with mistakes():
+        said = files.file_options(frame_interval, units, format, masses)
     if is_ours(run, topology):
-        n_frames = _exported(run, output, system, spacing, force)
+        n_frames = _exported(run, output, system, said, force)
     else:
         with mistakes():
             if output.suffix not in OURS:
@@ -40,13 +49,13 @@ def convert(
                 raise ValueError("--system goes with a run of ours; another program's trajectory holds one system")
             refuse_output(output, force, run)
             refuse_unwritable(output)
-            imported(run, output, quiet, topology, spacing, force)
+            imported(run, output, quiet, topology, said, force)
             with H5MDReader(output) as reader:
                 n_frames = len(reader)
     typer.echo(f"wrote {n_frames:,} frames to {output}")
 
 
-def _exported(run: Path, output: Path, system: int | None, spacing: str | None, force: bool) -> int:
+def _exported(run: Path, output: Path, system: int | None, said: "FileOptions", force: bool) -> int:
     """Write a run of ours in another format; returns how many frames. Exit code 1 where the disk does not take them."""
     from trajectories.convert import FORMATS, convert_run, refuse_together
 
@@ -55,7 +64,7 @@ def _exported(run: Path, output: Path, system: int | None, spacing: str | None, 
         if output.suffix not in FORMATS:
             raise ValueError(f"cannot write {output}: its name must end in {', '.join(FORMATS)}")
         refuse_output(output, force)
-        with opened(run, quiet=True, spacing=spacing) as reader:
+        with opened(run, quiet=True, said=said) as reader:
             n_frames = len(reader)
             refuse_together(reader, system)
             refuse_unwritable(output)

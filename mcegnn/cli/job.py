@@ -264,6 +264,7 @@ class Job:
             "processor": machine.processor(),
             "seed": str(self.config.seed) if self.config.seeded else "",
             "configuration": json.dumps(self.config.to_json()),
+            **({"assumed": json.dumps(assumed)} if (assumed := getattr(self.config, "assumed", None)) else {}),
         }
 
     def _summary(self, speed: tuple[float, float]) -> None:

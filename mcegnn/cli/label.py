@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from mcegnn.cli import atoms_options as atoms
+from mcegnn.cli import file_options as files
 from mcegnn.cli.messages import Mistake, mistakes, refuse_output, refuse_unwritable, size, table, told
 
 if TYPE_CHECKING:
+    from systems.file_options import FileOptions
     from systems.system import Evaluation, System
 
 
@@ -37,6 +39,9 @@ def label(
     period: atoms.Period = None,
     flexible: atoms.Flexible = None,
     relax: atoms.Relax = None,
+    units: files.Units = None,
+    format: files.Format = None,
+    masses: files.Masses = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
     """Write a training set: structures along a calculator's own dynamics, or those of a file, with energy, forces and stress.
@@ -50,6 +55,7 @@ def label(
     options = {
         "calculator": calculator, "potential": potential, "systems": systems, "seed": seed, "temperature": temperature,
         "pressure": pressure, "friction": friction, "period": period, "flexible": flexible, "relax": relax, "ensemble": ensemble,
+        "units": units, "format": format, "masses": masses,
     }  # fmt: skip
     from mcegnn.cli.plan_atoms import refuse_forces
 
@@ -58,12 +64,16 @@ def label(
         _refuse(file, path, force)
         refuse_forces(file, options)
         if steps is None:
-            moving = [name for name, value in {**options, "every": every, "dt": dt}.items() if value is not None and name not in _FORCES]
+            moving = [
+                name
+                for name, value in {**options, "every": every, "dt": dt}.items()
+                if value is not None and name not in (*_FORCES, *_OF_FILES)
+            ]
             if moving:
                 raise ValueError(
                     f"--{moving[0]} is of dynamics: add --steps N, or leave it out to label the structures of {file} as they are"
                 )
-            total, structures = _those_of(file)
+            total, structures = _those_of(file, files.file_options(units=units, format=format, masses=masses), quiet)
         else:
             total, structures = _along(file, steps, every, dt, options, quiet)
         potential_of = _labels(calculator, potential)
@@ -71,6 +81,7 @@ def label(
 
 
 _FORCES = ("calculator", "potential")
+_OF_FILES = ("units", "format", "masses")
 
 
 def _refuse(file: str, path: Path, force: bool) -> None:
@@ -116,11 +127,15 @@ def _labels(calculator: str | None, potential: str | None) -> Callable[[Unlabell
     return evaluate
 
 
-def _those_of(file: str) -> tuple[int, Iterator[Unlabelled]]:
+def _those_of(file: str, options: "FileOptions", quiet: bool) -> tuple[int, Iterator[Unlabelled]]:
     """How many structures a file has, and each with its number."""
+    from systems.file_options import Reading
     from systems.molecules import read_all
 
-    found = read_all(file)
+    reading = Reading(options)
+    found = read_all(file, reading)
+    for what, words in reading.assumed.items() if not quiet else ():
+        typer.echo(f"warning: {file}: assumed {what}: {words}", err=True)
     return len(found), (Unlabelled({"structure": k}, system, atoms) for k, (system, atoms) in enumerate(found))
 
 

@@ -18,7 +18,7 @@ _OPTIONS = {
     "solar": ("epoch", "bodies", "without", "relativity", "j2", "model"),
     "a file": (
         "calculator", "potential", "model", "ensemble", "temperature", "pressure", "friction", "period", "flexible", "relax", "systems",
-        "seed", "warn-above", "stop-above",
+        "seed", "warn-above", "stop-above", "units", "format", "masses",
     ),
 }  # fmt: skip
 LIMITS = ("max-energy-jump", "min-distance")  # of any run, and of a resumed one anew
@@ -93,9 +93,7 @@ def _with_model(config: Configuration, name: str, times: Times, options: Mapping
     model, digest = learned.model(name, config.system)
     config = replace(config, model=name, model_digest=digest)
     if isinstance(config, AtomsRun):
-        from systems.molecules import read
-
-        model.refuse_unfit(read(config.file).system)
+        model.refuse_unfit(config.structure.system)
         return config
     if not learned.is_dynamics(model):
         model.refuse_number(config.n_particles)

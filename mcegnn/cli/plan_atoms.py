@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mcegnn.cli.file_options import file_options
 from mcegnn.cli.times import FRAMES, Times, every_of, steps_of
 from mcegnn.interfaces import named
 from mcegnn.names import nearest
@@ -25,7 +26,8 @@ def atoms_run(file: str, integrator: str | None, times: Times, options: Mapping[
     """The configuration asked for, and warnings; ValueError or RuntimeError, in one sentence, where it cannot be."""
     chosen = _integrator(integrator, options)
     refuse_forces(file, options)
-    system, frozen, atoms = read(file)
+    said = file_options(units=options.get("units"), format=options.get("format"), masses=options.get("masses"))
+    system, frozen, atoms, assumed = read(file, said)
     light = bool((system.masses[~frozen] < _HYDROGEN).any())
     fs = METAL.convert(1.0, "fs")
     dt = (0.5 if light else 1.0) * fs if times.dt is None else duration(times.dt, METAL, "--dt")
@@ -50,8 +52,8 @@ def atoms_run(file: str, integrator: str | None, times: Times, options: Mapping[
         n_particles=system.n_particles, n_systems=n_systems, seed=seed, file=file, frozen=tuple(np.flatnonzero(frozen).tolist()),
         calculator=options.get("calculator", ""), potential=options.get("potential", ""),
         ramp=n_steps * dt if ramped else 0.0, flexible=bool(options.get("flexible")), relax=0.05 if options.get("relax") else 0.0,
-        draw=_drawn(system, chosen, n_systems, held["temperature"]), template=template.to_text(atoms),
-        **_limits(options), **held,
+        draw=_drawn(system, chosen, n_systems, held["temperature"]), template=template.to_text(atoms), file_units=said.units,
+        file_format=said.format, file_masses=options.get("masses", ""), assumed=assumed, **_limits(options), **held,
     )  # fmt: skip
     if config.n_particles - len(config.frozen) == 1 and chosen == "nose-hoover":
         raise ValueError("nose-hoover cannot hold the temperature of a single atom; take --ensemble nvt, which is Langevin's")
@@ -61,7 +63,8 @@ def atoms_run(file: str, integrator: str | None, times: Times, options: Mapping[
     faster = 'hydrogen vibrates in 9 fs, so a time step above 1 fs moves it wrongly; use --dt "0.5 fs"'
     lost = template.unwritable(atoms) if config.calculator else []
     unheard = f"the calculator does not get {', '.join(map(str, lost))} of {file}, no numbers, texts or arrays that a run can keep"
-    return config, [faster] * long + [unheard] * bool(lost)
+    guessed = [f"{file}: assumed {what}: {words}" for what, words in assumed.items() if what not in options]
+    return config, guessed + [faster] * long + [unheard] * bool(lost)
 
 
 def _limits(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from mcegnn.cli.analyse import Spacing, Topology, beside, limit_of, opened
+from mcegnn.cli import file_options as files
+from mcegnn.cli.analyse import Topology, limit_of, opened
 from mcegnn.cli.messages import mistakes, refuse_ending, refuse_output, refuse_unwritable, size, told
 from mcegnn.cli.progress import progress, waiting
 from mcegnn.cli.rows import known_of, lost_rows, run_of, timing_rows
@@ -22,7 +23,10 @@ def report(
         Path | None, typer.Option("-o", "--output", help="The page to write. [default: RUN with .html, or report.html in the folder]")
     ] = None,
     topology: Topology = None,
-    spacing: Spacing = None,
+    frame_interval: files.FrameInterval = None,
+    units: files.Units = None,
+    format: files.Format = None,
+    masses: files.Masses = None,
     against: Annotated[Path | None, typer.Option(help="Another run of the same systems, shown beside it and compared with it.")] = None,
     tolerance: Annotated[
         float | None, typer.Option(help="How far from it is still right, in the run's unit of length. [default: 0.1]")
@@ -49,8 +53,11 @@ def report(
         training = run.is_dir()
     if training:
         with mistakes():
-            if any(option is not None for option in (against, topology, spacing, select, tolerance)):
-                raise ValueError(f"{run} is a training's folder; --against, --tolerance, --topology, --spacing and --select go with runs")
+            if any(option is not None for option in (against, topology, frame_interval, units, format, masses, select, tolerance)):
+                raise ValueError(
+                    f"{run} is a training's folder; --against, --tolerance, --topology, --select and what is said of files "
+                    "(--frame-interval, --units, --format, --masses) go with runs"
+                )
             path = _of_training(run, output, force, quiet)
         typer.echo(f"wrote {path}, {size(path.stat().st_size)}")
         return
@@ -60,9 +67,10 @@ def report(
         refuse_ending(path, ".html", ".htm")
         refuse_unwritable(path)
         limit = limit_of(tolerance, against)
-    with ExitStack() as files:
-        reader = files.enter_context(opened(run, quiet, topology, spacing, needed=against is None))
-        other = None if against is None else files.enter_context(beside(against, quiet, topology, spacing))
+        said = files.file_options(frame_interval, units, format, masses)
+    with ExitStack() as open_files:
+        reader = open_files.enter_context(opened(run, quiet, topology, said, beside=against))
+        other = None if against is None else open_files.enter_context(opened(against, quiet, topology, said, beside=run))
         with mistakes():
             written = write(reader, path, run, other, limit, select, quiet)
     typer.echo(f"wrote {path}, {size(written)}")

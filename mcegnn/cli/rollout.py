@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mcegnn.cli import atoms_options as atoms
+from mcegnn.cli import file_options as files
 from mcegnn.cli.messages import Mistake, mistakes, refuse_output, told
 
 if TYPE_CHECKING:
@@ -116,6 +117,9 @@ def rollout(
     relax: atoms.Relax = None,
     warn_above: atoms.WarnAbove = None,
     stop_above: atoms.StopAbove = None,
+    units: files.Units = None,
+    format: files.Format = None,
+    masses: files.Masses = None,
     max_energy_jump: Annotated[
         str | None,
         typer.Option(
@@ -171,7 +175,8 @@ def rollout(
         "particles": particles, "systems": systems, "seed": seed, "epoch": epoch, "bodies": bodies, "without": without or None,
         "relativity": relativity, "j2": j2, "model": model, "calculator": calculator, "potential": potential, "ensemble": ensemble,
         "temperature": temperature, "pressure": pressure, "friction": friction, "period": period, "flexible": flexible, "relax": relax,
-        "warn-above": warn_above, "stop-above": stop_above, "max-energy-jump": max_energy_jump, "min-distance": min_distance,
+        "warn-above": warn_above, "stop-above": stop_above, "units": units, "format": format, "masses": masses,
+        "max-energy-jump": max_energy_jump, "min-distance": min_distance,
     }  # fmt: skip
     if threads is not None and threads < 1:
         raise Mistake(f"--threads must be at least 1, not {threads}")

@@ -1,7 +1,7 @@
 """Rollouts of the atoms of a file: molecules and materials under a calculator, a potential or a learned force."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
@@ -11,6 +11,7 @@ from integrators.random import Random
 from integrators.state import Flow, State
 from integrators.thermostats import Ramp
 from mcegnn.simulation.configuration import Configuration
+from systems.molecules import Structure
 from systems.observables import momentum
 from systems.system import Potential, System
 from systems.units import METAL, PASCALS, Units
@@ -31,7 +32,8 @@ class AtomsRun(Configuration):
     time ``ramp``. ``friction`` is the particles', ``period`` that of a Nose-Hoover chain or of the cell. ``relax``, where it is not zero,
     is the largest force (eV / Angstrom) that is left before the run; ``draw`` says whether velocities are drawn or the file's. Where they
     are not zero, ``warn_above`` and ``stop_above`` (eV / Angstrom) limit what the models of a committee may disagree by. ``template`` is
-    what the file's atoms have beside a system (`systems.template`): a calculator gets it too.
+    what the file's atoms have beside a system (`systems.template`): a calculator gets it too. ``file_units``, ``file_format`` and
+    ``file_masses`` are what was said of the file, ``assumed`` what it did not tell, in words.
     """
 
     system: ClassVar[str] = "atoms"
@@ -53,6 +55,10 @@ class AtomsRun(Configuration):
     warn_above: float = 0.0
     stop_above: float = 0.0
     template: str = ""
+    file_units: str = ""
+    file_format: str = ""
+    file_masses: str = ""
+    assumed: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Self:
@@ -88,12 +94,19 @@ class AtomsRun(Configuration):
         return free if self.frozen or self.integrator in ("langevin-baoab", "npt") or free <= 3 else free - 3
 
     @property
-    def has_cell(self) -> bool:
-        """Whether the file's atoms have one; False where the file is gone, which a run that goes on does not need."""
+    def structure(self) -> Structure:
+        """The file's atoms, read as was said of it."""
+        from systems.file_options import FileOptions, masses_of
         from systems.molecules import read
 
+        masses = masses_of(self.file_masses) if self.file_masses else {}
+        return read(self.file, FileOptions(units=self.file_units, format=self.file_format, masses=masses))
+
+    @property
+    def has_cell(self) -> bool:
+        """Whether the file's atoms have one; False where the file is gone, which a run that goes on does not need."""
         try:
-            return read(self.file).system.cell is not None
+            return self.structure.system.cell is not None
         except FileNotFoundError:
             return False
 
@@ -130,9 +143,8 @@ class AtomsRun(Configuration):
     def start(self) -> State:
         """The file's atoms, with the file's velocities or drawn ones; frozen atoms are at rest. Nothing is relaxed yet."""
         from integrators.velocities import maxwell_boltzmann
-        from systems.molecules import read
 
-        system = read(self.file).system
+        system = self.structure.system
         if self.n_systems > 1:
             count, n = self.n_systems, system.n_particles
             cell = None if system.cell is None else np.broadcast_to(system.cell, (count, 3, 3)).copy()

@@ -204,7 +204,7 @@ def test_what_files_of_other_programs_leave_open(succeed: Run, structures: Path,
     frames = ase.io.read("told.xyz", ":")
     ase.io.write("bare.xyz", [Atoms(f.symbols, f.positions, momenta=f.get_momenta(), cell=f.cell, pbc=True) for f in frames])
     out = succeed("analyse", "bare.xyz").out
-    assert "note: the files tell no times, so curves go by frames; their spacing would help\n" in out
+    assert "note: the files tell no times, so curves go by frames; tell them with --frame-interval\n" in out
     assert "time 0 to" not in out
     succeed("report", "bare.xyz")
     page = Path("bare.html").read_text()
@@ -212,7 +212,7 @@ def test_what_files_of_other_programs_leave_open(succeed: Run, structures: Path,
     assert ">frame</text>" in page
     assert ">time (ps)</text>" not in page
     assert "note: no correlations in time: the files tell no times\n" in out
-    out = succeed("analyse", "bare.xyz", "--spacing", "2 fs").out
+    out = succeed("analyse", "bare.xyz", "--frame-interval", "2 fs").out
     assert "46, time 0 to 0.09 ps" in out
     assert "the files tell no times" not in out
     assert "46, time 0 to 0.09 ps" in succeed("analyse", "told.xyz").out
@@ -245,7 +245,7 @@ def test_what_ase_says_of_its_dynamics(succeed: Run, cli: Run, tmp_path: Path) -
     assert "relative drift of energy" in held
     assert "relative drift of momentum" not in held
     ase.io.write("nve.xyz", ase.io.read("nve.traj", ":"))
-    unsure = cli("analyse", "nve.xyz", "--spacing", "40 fs")
+    unsure = cli("analyse", "nve.xyz", "--frame-interval", "40 fs")
     assert "halve the time step" not in unsure.err
     cli("report", "nve.traj")
     assert '<th scope="row">dynamics</th><td>VelocityVerlet of ASE</td>' in Path("nve.html").read_text()
@@ -260,13 +260,21 @@ def test_files_without_times_are_compared_by_frames(succeed: Run, refuse: Run, s
     assert "compared                       5 frames\n" in re.sub(" *\n", "\n", out)
     assert "within 0.1 Angstrom for        4 frames\n" in re.sub(" *\n", "\n", out)
     refuse("bare.xyz tells no times to compare at", "analyse", "run.h5md", "--against", "bare.xyz")
-    refuse("run.h5md and bare.xyz have no frame at the same time", "analyse", "run.h5md", "--against", "bare.xyz", "--spacing", "7.77 fs")
+    refuse(
+        "run.h5md and bare.xyz have no frame at the same time",
+        "analyse",
+        "run.h5md",
+        "--against",
+        "bare.xyz",
+        "--frame-interval",
+        "7.77 fs",
+    )
     said = json.loads(succeed("analyse", "run.traj", "--against", "run.h5md", "--json").out)
     assert said["time_unit"] == "ps"
     assert said["time"] == pytest.approx(0.008)
     assert said["against"]["last_time"] == said["against"]["median_valid_time"] == pytest.approx(0.008)
     # the reference's own times stay
-    succeed("analyse", "bare.xyz", "--spacing", "2 fs", "--against", "run.traj")
+    succeed("analyse", "bare.xyz", "--frame-interval", "2 fs", "--against", "run.traj")
     refuse("holds neither velocities nor energies to draw", "analyse", "bare.xyz", "--figure", "bare.png")
     assert not Path("bare.png").exists()
 
@@ -279,15 +287,22 @@ def test_another_programs_trajectory_becomes_a_run(succeed: Run, refuse: Run, st
     with H5MDReader("run.h5md") as run, H5MDReader("back.h5md") as back:
         np.testing.assert_array_equal(back.frames("position"), run.frames("position"))
     refuse("back.h5md exists already", "convert", "run.traj", "back.h5md")
-    refuse("run.traj tells its times; leave out the time from one frame to the next", "convert", "run.traj", "b.h5md", "--spacing", "7 fs")
+    refuse(
+        "run.traj tells its times; leave out the time from one frame to the next",
+        "convert",
+        "run.traj",
+        "b.h5md",
+        "--frame-interval",
+        "7 fs",
+    )
     ase.io.write("bare.xyz", [Atoms(f.symbols, f.positions) for f in ase.io.read("run.traj", ":")])
-    succeed("convert", "bare.xyz", "back.h5md", "--spacing", "7 fs", "--force")
+    succeed("convert", "bare.xyz", "back.h5md", "--frame-interval", "7 fs", "--force")
     assert "5, time 0 to 0.028 ps" in succeed("analyse", "back.h5md").out
     refuse("name a file that ends in .h5md", "convert", "run.traj", "run.xyz")
     refuse("--system goes with a run of ours", "convert", "run.traj", "new.h5md", "--system", 0)
-    refuse("--spacing goes with trajectories of other programs", "convert", "run.h5md", "new.xyz", "--spacing", "1 fs")
-    refuse("--spacing goes with trajectories of other programs", "analyse", "run.h5md", "--spacing", "1 fs")
-    refuse("'7' has no unit", "analyse", "run.traj", "--spacing", "7")
+    refuse("--frame-interval goes with files of other programs", "convert", "run.h5md", "new.xyz", "--frame-interval", "1 fs")
+    refuse("--frame-interval goes with files of other programs", "analyse", "run.h5md", "--frame-interval", "1 fs")
+    refuse("'7' has no unit", "analyse", "run.traj", "--frame-interval", "7")
     Path("cut.traj").write_bytes(Path("run.traj").read_bytes()[:99])
     refuse("cut.traj cannot be read as a trajectory", "analyse", "cut.traj")
 

@@ -65,20 +65,25 @@ ATOMS = {
     "--calculator": FORCES, "--potential": FORCES, "--temperature": AMOUNTS, "--ensemble": ENSEMBLES, "--friction": AMOUNTS, "--dt": TIMES,
     "--every": COUNTS, "--seed": COUNTS, "--pressure": AMOUNTS, "--period": TIMES, "--systems": COUNTS,
 }  # fmt: skip
+UNITS = ["metal", "real", "electron"], ["lj", "mettal", "", "si", "Metal"]
+KINDS = ["extxyz", "lammps-data", "lammps-data:atom_style=charge", "PDB"], ["xyzz", "", ":", "lammps-data:x", "vasp:y=1", "GRO"]
+MASSES = ["H=2.014", "H=2.014,O=18", "1=39.948"], ["H", "", "H=", "H=-1", "=1", "H=nan", ",", "H=1e400"]
+_STRUCTURES = {"--units": UNITS, "--format": KINDS, "--masses": MASSES}
+READING = {"--frame-interval": TIMES, **_STRUCTURES}
 OPTIONS: dict[str, dict[str, tuple[list[str], list[str]]]] = {
-    "rollout": ATOMS | {
+    "rollout": ATOMS | _STRUCTURES | {
         "--steps": COUNTS, "-n": COUNTS, "--threads": COUNTS, "--time": TIMES, "--integrator": INTEGRATORS, "--epoch": DATES,
         "--bodies": FILES,
         "-o": FILES, "--resume": FILES, "--model": MODELS, "--warn-above": AMOUNTS, "--stop-above": AMOUNTS, "--max-energy-jump": AMOUNTS,
         "--min-distance": AMOUNTS, "--without": (["Moon", "Pluto"], ["Sun", "", "Vulcan"]),
     },
-    "label": ATOMS | {"--steps": COUNTS, "-o": FILES},
+    "label": ATOMS | {"--steps": COUNTS, "-o": FILES} | _STRUCTURES,
     "analyse": {
         "--figure": PICTURES, "--against": FILES, "--tolerance": COUNTS, "--csv": FOLDERS, "--netcdf": FILES, "--select": SELECTIONS,
-        "--topology": FILES, "--spacing": TIMES,
+        "--topology": FILES, **READING,
     },
-    "report": {"--against": FILES, "--tolerance": COUNTS, "-o": FILES, "--select": SELECTIONS, "--topology": FILES, "--spacing": TIMES},
-    "convert": {"--system": COUNTS, "--topology": FILES, "--spacing": TIMES}, "info": {},
+    "report": {"--against": FILES, "--tolerance": COUNTS, "-o": FILES, "--select": SELECTIONS, "--topology": FILES, **READING},
+    "convert": {"--system": COUNTS, "--topology": FILES, **READING}, "info": {},
     "evaluate": {"--figure": PICTURES, "--without": FILES},
     "train": {"--set": SETS, "--data": FILES, "--from": MODELS, "-o": FILES, "--threads": COUNTS, "--resume": FILES},
 }  # fmt: skip
@@ -215,7 +220,7 @@ def assert_answered(folder: Path, arguments: list[str]) -> None:
 
 
 @example(arguments=["analyse", "md.traj", "--against", "md.traj", "--figure", "a.png", "--force"])
-@example(arguments=["analyse", "train.xyz", "--spacing", "0.5 fs", "--csv", "numbers"])
+@example(arguments=["analyse", "train.xyz", "--frame-interval", "0.5 fs", "--csv", "numbers"])
 @example(arguments=["report", "torn.xyz", "-o", "torn.html"])
 @example(arguments=["convert", "torn.traj", "out.h5md", "--force"])
 @example(arguments=["analyse", "dump.lammpstrj"])

@@ -119,7 +119,7 @@ def test_drift_is_judged_only_where_nothing_held_the_temperature(tmp_path: Path,
         frames[-1].calc = atoms.calc
         atoms.calc = EMT()
     ase.io.write(tmp_path / "hot.xyz", frames)
-    with opened("hot.xyz", spacing=METAL.convert(10.0, "fs")) as run:
+    with opened("hot.xyz", frame_interval=METAL.convert(10.0, "fs")) as run:
         assert run.missing == ()
         unsure, sure = analyse(run, Known(sure=False)), analyse(run)
     assert any("halve the time step" in warning for warning in sure.warnings)
@@ -253,14 +253,21 @@ def test_what_not_all_frames_have_is_left_out(tmp_path: Path, opened: Opened, wh
         for frame in frames:
             file.write(frame)
     with opened("some.traj") as run:
-        noted = f"left out, since the first frame has none: {what}" if first else f"left out, since frame 2 has none: {what}"
+        k = 0 if first else 2
+        if what == "velocities":
+            noted = f"1 of 4 frames hold no velocities, the first of them {k}: what takes them is of the others"
+        else:
+            noted = f"left out, since the first frame has none: {what}" if first else f"left out, since frame 2 has none: {what}"
         assert noted in run.notes
         there = {
             "velocities": run.has_velocities, "energy": run.observable("potential_energy") is not None,
             "forces": run[0].evaluation is not None, "stress": run.observable("pressure") is not None,
         }  # fmt: skip
-        # without motion a stress is no pressure
-        assert {name for name, is_so in there.items() if not is_so} == {what} | ({"stress"} if what == "velocities" else set())
+        # frames that have velocities keep them, and a stress is a pressure there
+        assert {name for name, is_so in there.items() if not is_so} == {what} - {"velocities"}
+        moving = [what != "velocities" or frame != k for frame in range(4)]
+        assert run.moving.tolist() == moving
+        assert [bool(np.isfinite(run[frame].system.momenta).all()) for frame in range(4)] == moving
         assert len(run) == 4
 
 
@@ -322,7 +329,8 @@ def test_dumps_of_lammps(tmp_path: Path, opened: Opened, name: str, elements: bo
         assert run.species.tolist() == ([11, 17] if elements else [0, 0])
         assert run.missing == (("times",) if elements else ("masses", "times"))
         np.testing.assert_allclose(run.masses, [22.99, 35.45] if elements else [1.0, 1.0], rtol=1e-3)
-        assert "velocities are taken to be in Angstrom/ps" in run.notes[0]
+        assert "velocities are taken to be in LAMMPS' metal units" in run.assumed["units"]
+        assert run.notes == []
         found = analyse(run)
     assert any(number.key == "temperature" for number in found.numbers) == elements
 
@@ -352,14 +360,18 @@ def test_what_others_write_into_frames(tmp_path: Path, opened: Opened, info: dic
         assert run.missing == ("times",)
 
 
-def test_spacing_is_for_files_that_tell_no_times(tmp_path: Path, opened: Opened) -> None:
+def test_the_interval_that_is_said_counts(tmp_path: Path, opened: Opened) -> None:
+    """Whatever a file tells of its times; it is not refused."""
     with VelocityVerlet(copper(), 5 * units.fs, trajectory=str(tmp_path / "md.traj")) as dynamics:
         dynamics.run(3)
-    with pytest.raises(ValueError, match=r"md\.traj tells its times"):
-        opened("md.traj", spacing=1.0)
-    with opened("md.traj", spacing=1.0, keep_times=True) as run:
-        np.testing.assert_allclose(run.times / METAL.convert(1.0, "fs"), 5.0 * np.arange(4))
-        assert "spacing" not in run.provenance
+    with opened("md.traj") as run:
+        np.testing.assert_allclose(run.times, 5 * units.fs * np.arange(4), rtol=1e-12)
+    with opened("md.traj", frame_interval=1.0) as run:
+        np.testing.assert_allclose(run.times, np.arange(4.0), rtol=1e-12)
+        assert run.missing == ()
+    for wrong in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="must be positive and finite"):
+            opened("md.traj", frame_interval=wrong)
 
 
 def test_what_is_being_written_is_left_alone(tmp_path: Path) -> None:
@@ -406,17 +418,17 @@ def test_what_is_no_trajectory(tmp_path: Path) -> None:
             torn.write(molecule("H2O"))
     (tmp_path / "torn.traj").write_bytes((tmp_path / "torn.traj").read_bytes()[:300])
     said = {
-        "set.xyz": "frame 1 is of other atoms than the first: this is a set of structures",
+        "set.xyz": "frame 1 has 5 atoms and the first 3: this is a set of structures",
         "heavy.traj": "frame 1 has other masses", "open.traj": "frame 1 has other periodic",
         "bare.traj": "frame 1 has other lattice vectors",
-        "none.xyz": "cannot read", "empty.traj": "cannot be read",
+        "none.xyz": "holds no atoms", "empty.traj": "cannot be read",
         "model.safetensors": "is a model", "run.checkpoint": "is a checkpoint", "text.csv": "cannot read", "torn.traj": "cannot be read",
     }  # fmt: skip
     for name, words in said.items():
         with pytest.raises(ValueError, match=words):
             import_trajectory(tmp_path / name, tmp_path / "out.h5md", overwrite=True)
     with pytest.raises(ValueError, match="must be positive"):
-        import_trajectory(tmp_path / "set.xyz", tmp_path / "out.h5md", spacing=0.0, overwrite=True)
+        import_trajectory(tmp_path / "set.xyz", tmp_path / "out.h5md", frame_interval=0.0, overwrite=True)
 
 
 def test_who_reads_what(tmp_path: Path, opened: Opened) -> None:

@@ -46,10 +46,12 @@ def analyse(
             "and motions"
         )
     found.notes.extend(run.notes)
+    if run.cannot_follow:
+        found.warnings.append(run.cannot_follow)
     if "masses" in run.missing:
         found.notes.append("atoms whose mass the files do not tell have one of 1 u")
     if "times" in run.missing:
-        found.notes.append("the files tell no times, so curves go by frames; their spacing would help")
+        found.notes.append("the files tell no times, so curves go by frames; tell them with --frame-interval")
     told("what is conserved", 0.0)
     if run.has_velocities:
         conserved(run, known, found)
@@ -117,7 +119,7 @@ def _atoms(run: H5MDReader, chosen: np.ndarray | None, found: Analysis, told: Ca
             found.notes.append(f"distances, bonds and angles were looked at in the second half of the run{seen}")
         found.curves += structure.bond_curves(run) if chosen is None else []
     shaped = np.arange(run.n_particles) if chosen is None else chosen
-    if len(run) > 1 and len(shaped) > 2 and (chosen is not None or not any(run.pbc)):
+    if len(run) > 1 and len(shaped) > 2 and not run.cannot_follow and (chosen is not None or not any(run.pbc)):
         found.curves.append(deviation_curve(run, shaped))
     if not periodic:
         found.notes.append("no density to compare distances with, and no diffusion: there is no box that is periodic in all directions")
@@ -132,9 +134,13 @@ def _atoms(run: H5MDReader, chosen: np.ndarray | None, found: Analysis, told: Ca
     n_lags = correlation.longest_lag(run, len(run))
     if n_lags < len(run) // 2:
         found.notes.append(f"correlations in time end at {n_lags} frames, half of what the run has: more would not fit into memory")
-    if periodic:
+    if run.cannot_follow:
+        found.notes.append("no mean squared displacement and no diffusion coefficient: atoms cannot be followed")
+    elif periodic:
         displacement(run, moving, n_lags, found, told)
-    if run.has_velocities and len(run) >= _FEWEST:
+    if run.has_velocities and not run.moving.all():
+        found.notes.append("no velocity autocorrelation or spectrum: not all frames hold velocities")
+    elif run.has_velocities and len(run) >= _FEWEST:
         vibrations(run, moving, n_lags, found, told)
 
 

@@ -43,6 +43,15 @@ def _sound(values: np.ndarray, known: Known) -> np.ndarray:
     return np.delete(values, list(known.lost), axis=1) if values.ndim > 1 and 0 < len(known.lost) < values.shape[1] else values
 
 
+def _with_velocities(run: H5MDReader, values: np.ndarray) -> tuple[np.ndarray, Axis, np.ndarray]:
+    """Values [frames, ...] with their times; where some frames hold no velocities, of the frames in which the values are known."""
+    axis, times = time_axis(run)
+    if run.moving.all() or not run.has_velocities:
+        return values, axis, times
+    known = np.isfinite(values.reshape(len(values), -1)).all(1)
+    return values[known], axis, times[known]
+
+
 def time_axis(run: H5MDReader) -> tuple[Axis, np.ndarray]:
     """Picoseconds, years, or bare numbers; the frames' numbers where files tell no times."""
     if "times" in run.missing:
@@ -66,6 +75,7 @@ def over_systems(values: np.ndarray) -> dict[str, np.ndarray]:
 def conserved(run: H5MDReader, known: Known, into: Analysis) -> None:
     """Relative drifts of what should be conserved."""
     drifts, (axis, times) = conservation(run), time_axis(run)
+    times = times[run.moving]
     into.conservation = drifts
     # the faces of a periodic cell exert a torque
     names = [name for name in known.conserves if name != "angular_momentum" or not any(run.pbc)]
@@ -128,6 +138,7 @@ def _mean(
     more: str = "",
 ) -> None:  # fmt: skip
     """The mean over the second half, or of a ramp, which has none, both ends; and the curve."""
+    values, axis, times = _with_velocities(run, values)
     name, error, least, n = title.lower(), None, False, len(values)
     if max(len(known.temperature), len(known.pressure)) > 1:
         part = max(1, n // 10)
@@ -148,7 +159,6 @@ def _mean(
     note = "; ".join(filter(None, (note.removeprefix(", "), more)))
     into.numbers.append(Number(key, name, mean, unit, error, note, least))
     if n > 1:
-        axis, times = time_axis(run)
         into.curves.append(Curves(key, title, axis, times, Axis(name, unit), over_systems(values), said))
 
 
@@ -167,12 +177,12 @@ def _relaxed(run: H5MDReader, energies: np.ndarray, into: Analysis) -> None:
 
 def _drift(run: H5MDReader, total: np.ndarray, known: Known, into: Analysis) -> None:
     """Of the total energy an atom, meV [frames, n_systems]: largest change, and the slope where it is one."""
+    total, axis, times = _with_velocities(run, total)
     change = total - total[0]
     largest = float(abs(change).max())
     into.numbers.append(Number("energy_change", "largest change of energy", largest, "meV/atom"))
-    if len(run) < 3 or "times" in run.missing:
+    if len(total) < 3 or "times" in run.missing:
         return
-    axis, times = time_axis(run)
     slopes = np.polyfit(times, change, 1)[0]
     slope, span = float(np.median(slopes)), float(np.ptp(times))
     into.numbers.append(Number("energy_slope", "drift of energy", slope, "meV/atom/ps"))

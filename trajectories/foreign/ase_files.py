@@ -1,92 +1,82 @@
 """What ASE's readers give of a file: its frames one by one, and what the file says of the run that wrote it."""
 
 import math
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from systems import atoms_files, extended_xyz, lammps_files
+from systems.atoms_files import ending
+from systems.file_options import FileOptions, Reading
+
 _PACKED = (".gz", ".bz2", ".xz")
-_OWN, _XYZ = (".traj",), (".xyz", ".extxyz")
+_OWN = ".traj"
 _BETTER = (".cif", ".db")  # MDAnalysis claims to know them, and wants other packages or a topology
 
 
 @dataclass
 class Frames:
-    """Frames, as they are read, and how many are to be expected. ``description`` is of a .traj that ASE's dynamics or optimizers wrote.
-
-    ``elements`` is False where atoms are of types that no file tells the elements of. ``notes`` are for whoever looks at the run.
-    """
+    """Frames, as they are read, and how many are to be expected. ``description`` is of a .traj that ASE's dynamics or optimizers wrote."""
 
     n: int
     frames: Iterator[Any]
     description: dict[str, Any] = field(default_factory=dict)
-    elements: bool = True
-    notes: list[str] = field(default_factory=list)
 
 
-def reads(path: Path) -> bool:
+def reads(path: Path, format: str = "") -> bool:
     """Whether ASE is to read a file: what is ASE's own, and what MDAnalysis reads less of, or not at all, and ASE does."""
-    ending = _ending(path)
-    if ending in _XYZ:
-        try:
-            return next(_xyz(path, []), None) is not None
-        except Exception:  # names that are no elements are for MDAnalysis
-            return False
-    return ending in (*_OWN, *_BETTER) or _is_dump(path) or _only_ase(path)
+    if format:
+        return Reading(FileOptions(format=format)).options.reader[0] == "ase"
+    if ending(path) in extended_xyz.ENDINGS or ending(path) in (_OWN, *_BETTER):
+        return True
+    return lammps_files.is_dump(path) or lammps_files.is_data(path) or _only_ase(path)
 
 
-def frames_of(path: Path) -> Frames:
-    """The frames of a file; whatever ASE raises where it cannot read them."""
-    from ase.io import read
-
-    if is_own(path):
-        return _trajectory(path)
-    if _ending(path) in _XYZ:
-        notes: list[str] = []
-        return Frames(_count(path), _xyz(path, notes), notes=notes)
-    if _is_dump(path):
-        return _dump(path)
-    found = read(path, index=":")
+def frames_of(path: Path, reading: Reading) -> Frames:
+    """The frames of a file, read as ``reading`` says; whatever ASE raises where it cannot read them."""
+    kind, _ = atoms_files.kind_of(path, reading)
+    if is_own(path) and kind in ("", "traj"):
+        return _trajectory(path, reading)
+    if kind in ("extxyz", "xyz"):
+        return Frames(extended_xyz.count(path), atoms_files.frames(path, reading))
+    if kind == "lammps-dump-text":
+        return Frames(lammps_files.count_dump(path), atoms_files.frames(path, reading))
+    found = list(_whole(path, reading))
     return Frames(len(found), iter(found))
+
+
+def _whole(path: Path, reading: Reading) -> Iterator[Any]:
+    """The frames of a file; of a trajectory of VASP's that ends within a frame those before it."""
+    text = path.read_text() if "XDATCAR" in path.name else ""
+    cut = _whole_xdatcar(text)
+    if len(cut) == len(text):
+        yield from atoms_files.frames(path, reading)
+        return
+    with tempfile.TemporaryDirectory(prefix="mcegnn-") as folder:
+        (Path(folder) / path.name).write_text(cut)
+        found = list(atoms_files.frames(Path(folder) / path.name, reading))
+    reading.notes.append(f"frame {len(found)} cannot be read: the file ends within it")
+    yield from found
+
+
+def _whole_xdatcar(text: str) -> str:
+    """The frames of a trajectory of VASP's of which all lines are there; all of the text where none is."""
+    lines = text.splitlines(keepends=True)
+    starts = [k for k, line in enumerate(lines) if line.startswith("Direct configuration")]
+    counts = lines[starts[0] - 1].split() if starts and starts[0] else []
+    n = sum(int(count) for count in counts if count.isdigit())
+    ends = [start + 1 + n for start in starts if start + 1 + n <= len(lines) and lines[start + n].endswith("\n")]
+    whole = bool(ends) and not any(line.strip() for line in lines[ends[-1] :])
+    return text if whole or not ends else "".join(lines[: ends[-1]])
 
 
 def is_own(path: Path) -> bool:
     """Whether it is a .traj, the one that tells all of ASE's constraints."""
-    return _ending(path) in _OWN
-
-
-def _ending(path: Path) -> str:
-    """In small letters, without that of a compression."""
-    endings = [suffix.lower() for suffix in path.suffixes]
-    while endings and endings[-1] in _PACKED:
-        endings.pop()
-    return endings[-1] if endings else ""
-
-
-def _lines(path: Path) -> Iterator[str]:
-    from ase.io.formats import open_with_compression
-
-    with open_with_compression(str(path), "rt") as file:
-        yield from file
-
-
-def _is_dump(path: Path) -> bool:
-    """Whether it is a text dump of LAMMPS, which may have any name."""
-    with open(path, "rb") as file:
-        return file.read(5) == b"ITEM:"
-
-
-def _dump(path: Path) -> Frames:
-    from ase.io import iread
-
-    columns = next(line for line in _lines(path) if line.startswith("ITEM: ATOMS")).split()
-    n = sum(line.startswith("ITEM: TIMESTEP") for line in _lines(path))
-    units = ["a LAMMPS dump does not tell its units: velocities are taken to be in Angstrom/ps"] if "vx" in columns else []
-    return Frames(n, iread(path, index=":", format="lammps-dump-text"), elements="element" in columns, notes=units)
+    return ending(path) == _OWN
 
 
 def _only_ase(path: Path) -> bool:
@@ -104,50 +94,18 @@ def _only_ase(path: Path) -> bool:
         return False
 
 
-def _xyz(path: Path, notes: list[str]) -> Iterator[Any]:
-    """Frame after frame; EOFError within one that the file does not hold the whole of."""
-    from ase.io.extxyz import read_xyz
-
-    for text in _texts(path):
-        if not text.endswith("\n"):
-            notes.append("the last line of the file has no end: its last number may have lost digits")
-        yield next(read_xyz(StringIO(text), 0))
-
-
-def _texts(path: Path) -> Iterator[str]:
-    lines = _lines(path)
-    for line in lines:
-        if not line.strip():
-            continue
-        frame = [line, *(next(lines, "") for _ in range(int(line) + 1))]
-        if not frame[-1].strip():
-            raise EOFError(f"the file ends within it, after {sum(map(bool, frame))} of {len(frame)} lines")
-        yield "".join(frame)
-
-
-def _count(path: Path) -> int:
-    """Whole frames of an XYZ file."""
-    n = 0
-    try:
-        for _ in _texts(path):
-            n += 1
-    except (EOFError, ValueError):
-        pass
-    return n
-
-
-def _trajectory(path: Path) -> Frames:
+def _trajectory(path: Path, reading: Reading) -> Frames:
     from ase.io.formats import open_with_compression
     from ase.io.trajectory import TrajectoryReader
 
     packed = path.suffix.lower() in _PACKED
     reader = TrajectoryReader(open_with_compression(str(path), "rb") if packed else str(path))
-    found = Frames(len(reader), iter(reader), dict(getattr(reader, "description", None) or {}))
+    found = Frames(len(reader), atoms_files.settled(path, reader, reading), dict(getattr(reader, "description", None) or {}))
     seam = _seam(reader)
     if seam and found.description:
         # its header is the first run's
         found.description = {}
-        found.notes.append(f"the file holds several runs, the second from frame {seam} on: what moved the atoms, and when, is not told")
+        reading.notes.append(f"the file holds several runs, the second from frame {seam} on: what moved the atoms, and when, is not told")
     return found
 
 

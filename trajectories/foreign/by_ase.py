@@ -5,46 +5,70 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from integrators.state import State
-from systems.cell import complete
+from systems.file_options import FileOptions, Reading
 from systems.molecules import from_atoms
 from systems.system import Evaluation, System
-from systems.units import BY_NAME, METAL
+from systems.units import BY_NAME, METAL, REDUCED, Units
 from trajectories.foreign.ase_files import Frames, frames_of, is_own, number, reads
-from trajectories.foreign.source import Lacking, Source, said
+from trajectories.foreign.source import SOME_VELOCITIES, Lacking, Source, said, virtual_sites
+from trajectories.foreign.unwrapping import recorded_positions
 
 __all__ = ["opened", "reads"]
 
 _CONSTANT_ENERGY = ("VelocityVerlet",)  # what conserves energy of ASE's dynamics; their names are in the file
-_INSIDE = 1e-6  # in parts of a cell: files round their numbers
-_WINDOWS = (0.0, -0.5)  # where programs wrap atoms to, in parts of a cell
 
 
-def opened(path: Path, without: Collection[str] = ()) -> Source:
-    """A file of frames of the same atoms, one after the other; ``without`` are what not all frames have: "velocities", "energy", "forces",
-    "stress". ValueError, in one sentence, where it cannot be read."""
+def opened(path: Path, options: FileOptions, without: Collection[str] = ()) -> Source:
+    """A file of frames of the same atoms, one after the other, read as ``options`` say; ``without`` are what not all frames have:
+    "energy", "forces", "stress", or `SOME_VELOCITIES`. ValueError, in one sentence, where it cannot be read."""
+    reading = Reading(options)
     with _in_words(path):
-        file = frames_of(path)
+        file = frames_of(path, reading)
         first = next(file.frames, None)
         if first is None or not len(first):
             raise ValueError("it holds no atoms or no frames")
-        told, every = _tells_time(first), _every(file.description)
-        has = _has(first) - set(without)
+        clock = _clock(first, file.description, options)
+        has = (_has(first) | ({"velocities"} if SOME_VELOCITIES in without else set())) - set(without)
         if "optimizer" in file.description or "velocities" not in has:  # a stress is no pressure without the motion that goes with it
             has -= {"velocities", "stress"}
-        lacks = {
-            "velocities": "velocities" not in has,
-            "masses": not file.elements or (not first.numbers.all() and not first.has("masses")),
-            "times": not (every or told) and file.n > 1,
-        }
+        lacks = {"velocities": "velocities" not in has, "masses": bool(reading.massless), "times": not clock.told and file.n > 1}
         known = _known(first, file.description, constraints_told=is_own(path))
+        known = virtual_sites(first.get_masses(), reading) | known
         names = [str(name) for name in first.arrays.get("names", ())]
+        if unwrapping := recorded_positions(first.positions, np.array(first.cell), first.arrays)[1]:
+            reading.assumed["unwrapping"] = unwrapping
     missing = [what for what, is_so in lacks.items() if is_so]
-    return Source(str(path), names, file.n, _states(path, first, file, has, every), missing, known, file.notes)
+    states = _states(path, first, file, has, clock, reading)
+    return Source(str(path), names, file.n, states, missing, known, reading.notes, reading.assumed)
+
+
+class _Clock(NamedTuple):
+    """How times of frames are known: by each frame's own ``info``, else ``every`` so much; ``told`` unless nobody knows."""
+
+    told: bool
+    own: bool
+    every: float
+    units: Units
+
+    def at(self, atoms: Any, k: int) -> tuple[float, int]:
+        """Time and step of frame ``k``."""
+        if self.own:
+            return float(atoms.info["time"]), int(atoms.info.get("step", atoms.info.get("timestep", k)))
+        return k * self.every, k
+
+
+def _clock(first: Any, description: dict[str, Any], options: FileOptions) -> _Clock:
+    ours, every = _tells_time(first), _every(description)
+    units = BY_NAME[first.info["units"]] if ours else REDUCED if options.reduced else METAL
+    if options.frame_interval is not None:
+        return _Clock(True, False, options.frame_interval, units)
+    own = ours or (isinstance(first.info.get("time"), float) and "timestep" in first.info)  # of a dump that tells its time
+    return _Clock(own or bool(every), own, every or (1.0 if units is REDUCED else METAL.convert(1.0, "ps")), units)
 
 
 def _every(description: dict[str, Any]) -> float:
@@ -79,33 +103,36 @@ def _known(first: Any, description: dict[str, Any], *, constraints_told: bool) -
     return known
 
 
-def _states(path: Path, first: Any, file: Frames, has: set[str], every: float) -> Iterator[State]:
-    follow, told, k, atoms = _Follower(), _tells_time(first), 0, first
-    units, had = BY_NAME[first.info["units"]] if told else METAL, _has(first)
+def _states(path: Path, first: Any, file: Frames, has: set[str], clock: _Clock, reading: Reading) -> Iterator[State]:
+    had, k, atoms = _has(first), 0, first
     while atoms is not None:
         with _in_words(path):
             _refuse_others(first, atoms, k)
             there = _has(atoms)
-            if lost := sorted(has - there):
+            if lost := sorted(has - there - {"velocities"}):
                 raise Lacking(lost[0], k)
-            if more := there - had:
-                file.notes.append(f"left out, since the first frame has none: {', '.join(sorted(more))}")
+            if "velocities" in there - had - has and "optimizer" not in file.description:
+                raise Lacking(SOME_VELOCITIES, k)
+            if more := there - had - {"velocities"}:
+                reading.notes.append(f"left out, since the first frame has none: {', '.join(sorted(more))}")
                 had |= more
-            time, step = (float(atoms.info["time"]), int(atoms.info["step"])) if told else (k * (every or METAL.convert(1.0, "ps")), k)
-            system = replace(_system(atoms, file.elements, "velocities" in has), positions=follow(atoms), units=units)
-            state = State(system, time, step, _evaluation(atoms, has))
+            x, _ = recorded_positions(atoms.positions, np.array(atoms.cell), atoms.arrays)
+            system = replace(_system(atoms, has), positions=x, units=clock.units)
+            state = State(system, *clock.at(atoms, k), _evaluation(atoms, has & (there | {"velocities"})))
         yield state
         k += 1
         try:
             with warnings.catch_warnings(action="ignore"):
                 atoms = next(file.frames, None)
         except Exception as error:  # what a run that was killed, or goes on, leaves; all before it is sound
-            file.notes.append(f"frame {k} and what may follow cannot be read: {said(error)}")
+            reading.notes.append(f"frame {k} and what may follow cannot be read: {said(error)}")
             return
 
 
 def _refuse_others(first: Any, atoms: Any, k: int) -> None:
     """ValueError where a frame is not of the first one's atoms."""
+    if len(atoms) != len(first):
+        raise ValueError(f"frame {k} has {len(atoms):,} atoms and the first {len(first):,}: this is a set of structures, not a trajectory")
     if not np.array_equal(atoms.numbers, first.numbers):
         raise ValueError(f"frame {k} is of other atoms than the first: this is a set of structures, not a trajectory")
     for what, same in (
@@ -116,14 +143,12 @@ def _refuse_others(first: Any, atoms: Any, k: int) -> None:
             raise ValueError(f"frame {k} has other {what} than the first, so it is not of the same trajectory")
 
 
-def _system(atoms: Any, elements: bool, moving: bool) -> System:
+def _system(atoms: Any, has: set[str]) -> System:
+    """The system of a frame; momenta are not a number where only other frames have velocities, zero where none has."""
     found = from_atoms(atoms)
-    if not moving:
-        found = replace(found, momenta=np.zeros_like(found.momenta))
-    if elements:
-        return found
-    # of LAMMPS' types, which ASE takes for atomic numbers; at 1 u momenta are velocities
-    return replace(found, species=np.zeros_like(found.species), masses=np.ones_like(found.masses), momenta=found.velocities)
+    if "velocities" not in has:
+        return replace(found, momenta=np.zeros_like(found.momenta))
+    return found if atoms.has("momenta") else replace(found, momenta=np.full_like(found.momenta, np.nan))
 
 
 def _has(atoms: Any) -> set[str]:
@@ -148,30 +173,6 @@ def _evaluation(atoms: Any, has: set[str]) -> Evaluation | None:
     if stress is not None and stress.shape == (6,):
         stress = voigt_6_to_full_3x3_stress(stress)
     return Evaluation(energy, forces, stress)
-
-
-class _Follower:
-    """Positions of one frame after the other. Where two frames lie wholly inside of their cells, or of cells about the origin, they were
-    wrapped into them, and atoms are followed across the faces; ASE's dynamics do not wrap."""
-
-    def __init__(self) -> None:
-        self._before: tuple[np.ndarray, set[float]] | None = None
-        self._turns: Any = 0.0
-
-    def __call__(self, atoms: Any) -> np.ndarray:
-        x, cell = np.asarray(atoms.get_positions(), dtype=float), np.array(atoms.cell, dtype=float)
-        if not any(atoms.pbc):
-            return x
-        fractions = (x - np.ravel(atoms.get_celldisp())) @ np.linalg.inv(complete(cell))
-        within = {low for low in _WINDOWS if self._all_in(fractions - low, atoms.pbc)}
-        if self._before is not None and within & self._before[1]:
-            self._turns = self._turns - np.where(atoms.pbc, np.rint(fractions - self._before[0]), 0.0)
-        self._before = fractions, within
-        return x + self._turns @ cell if np.any(self._turns) else x
-
-    @staticmethod
-    def _all_in(fractions: np.ndarray, pbc: Any) -> bool:
-        return bool(((fractions > -_INSIDE) & (fractions < 1.0 + _INSIDE) | ~np.asarray(pbc)).all())
 
 
 @contextmanager

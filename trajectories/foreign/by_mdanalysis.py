@@ -1,8 +1,8 @@
 """Trajectories that MDAnalysis reads."""
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,93 +10,105 @@ from typing import Any
 import numpy as np
 
 from integrators.state import State
+from systems.atoms_files import RefusedFileError
+from systems.file_options import FileOptions, Reading
 from systems.system import System
 from systems.units import METAL
-from trajectories.foreign.source import Source, said
+from trajectories.foreign.mdanalysis_files import clock_of, identities_of, sizes_of, without_offsets
+from trajectories.foreign.source import SOME_VELOCITIES, Lacking, Source, said, virtual_sites
 
 _TOPOLOGY = "formats without atoms' names need --topology FILE (PDB, GRO, PSF, ...)"
 
 
-def opened(path: Path, topology: Path | None) -> Source:
-    """A trajectory, with its topology where it takes one; ValueError, in one sentence, where they cannot be read.
+def opened(path: Path, topology: Path | None, options: FileOptions, without: Collection[str] = ()) -> Source:
+    """A trajectory, with its topology where it takes one, read as ``options`` say; ValueError, in one sentence, where it cannot be.
 
-    Wrapped atoms are followed by MDAnalysis' NoJump. Frames without times are 1 ps apart, masses that could not be guessed are 1 u.
+    ``without`` may hold `SOME_VELOCITIES`. Frames without times are 1 ps apart, masses that could not be guessed are 1 u.
     """
-    sources = [p for p in (topology, path) if p is not None]
-    with _in_words(path, topology):
-        u, timed = _universe(sources)
+    sources, reading = [p for p in (topology, path) if p is not None], Reading(options)
+    left_open = ExitStack()  # until the last frame is read
+    with _in_words(path, topology), ExitStack() as failed:
+        failed.push(left_open)
+        u, heard = _universe([left_open.enter_context(without_offsets(p)) for p in sources], options)
         atoms = u.atoms
         if not atoms.n_atoms or not len(u.trajectory):
-            raise ValueError(f"{path} holds no atoms or no frames")
-        periodic = u.trajectory.ts.dimensions is not None and bool(np.all(u.trajectory.ts.dimensions[:3] > 0))
-        moving = bool(u.trajectory.ts.has_velocities)
-        if periodic:
-            from MDAnalysis.transformations.nojump import NoJump
-
-            u.trajectory.add_transformations(NoJump(check_continuity=False))
+            raise ValueError("it holds no atoms or no frames")
+        clock = clock_of(u, reading)
+        length, velocity = sizes_of(u, reading)
+        fixed = identities_of(u, reading)
+        failed.pop_all()
+    periodic = _is_periodic(u.trajectory.ts)
+    incomplete = any("Not all velocities were present" in text for text in heard)
+    if incomplete:
+        reading.notes.append("left out, since not all atoms have them: velocities")
+    moving = (bool(u.trajectory.ts.has_velocities) and not incomplete) or SOME_VELOCITIES in without
     names = [str(name) for name in atoms.names] if hasattr(atoms, "names") else []
-    if not hasattr(atoms, "masses"):
-        raise ValueError(f"{path} holds no names of atoms; {_TOPOLOGY}")
-    masses = np.asarray(atoms.masses, dtype=float)
-    fixed = {"masses": np.where(masses > 0, masses, 1.0), "species": _species(atoms), "charges": getattr(atoms, "charges", 0.0)}
-    lacks = {"velocities": not moving, "masses": not (masses > 0).all(), "times": not timed and len(u.trajectory) > 1}
+    lacks = {"velocities": not moving, "masses": bool(reading.massless), "times": not clock.told and len(u.trajectory) > 1}
+    known = virtual_sites(fixed["masses"], reading)
 
     def states() -> Iterator[State]:
-        picoseconds = METAL.convert(1.0, "ps")
-        for k in range(len(u.trajectory)):
-            with _in_words(path, topology):
-                ts = u.trajectory[k]
-                state = State(_system(u, fixed, periodic, picoseconds), float(ts.time) * picoseconds, k)
-            yield state
+        with left_open:
+            for k in range(len(u.trajectory)):
+                with _in_words(path, topology, k):
+                    ts = u.trajectory[k]
+                    if ts.has_velocities and not moving and not incomplete:
+                        raise Lacking(SOME_VELOCITIES, k)
+                    if periodic and not _is_periodic(ts):
+                        raise ValueError(f"the cell of frame {k} has no volume")
+                    state = State(_system(ts, fixed, periodic, moving, length, velocity), clock.at(ts, k), k)
+                yield state
 
     missing = [what for what, is_so in lacks.items() if is_so]
-    return Source(", ".join(map(str, sources)), names, len(u.trajectory), states(), missing)
+    files = ", ".join(map(str, sources))
+    return Source(files, names, len(u.trajectory), states(), missing, known, reading.notes, reading.assumed)
+
+
+def _is_periodic(ts: Any) -> bool:
+    return ts.dimensions is not None and bool(np.all(ts.dimensions[:3] > 0))
 
 
 @contextmanager
-def _in_words(path: str | Path, topology: str | Path | None) -> Iterator[None]:
+def _in_words(path: str | Path, topology: str | Path | None, frame: int | None = None) -> Iterator[None]:
     """What MDAnalysis raises for a file it cannot read is of many kinds, and long."""
+    import MDAnalysis  # noqa: F401  # it sets filters of warnings when it is imported
+
     try:
         with warnings.catch_warnings(action="ignore"):
             yield
+    except Lacking:
+        raise
+    except RefusedFileError as error:
+        raise ValueError(f"{path}: {error}") from None
     except Exception as error:
         hint = "" if topology is not None else f"; {_TOPOLOGY}"
-        raise ValueError(f"MDAnalysis cannot read {path}{hint} ({said(error)})") from None
+        where = f"{path}{hint}" if frame is None else f"frame {frame} of {path}"
+        raise ValueError(f"MDAnalysis cannot read {where} ({said(error)})") from None
 
 
-def _universe(sources: list[Path]) -> tuple[Any, bool]:
-    """The universe, and whether its files tell times."""
+def _universe(sources: list[Path], options: FileOptions) -> tuple[Any, list[str]]:
+    """The universe of a topology and a trajectory, of which nothing is guessed yet; and what its readers warned of."""
     import MDAnalysis
 
-    u = MDAnalysis.Universe(*map(str, sources), to_guess=("masses",))
-    with warnings.catch_warnings(record=True) as told:
+    more: dict[str, Any] = {}
+    if options.format:
+        reader, name, more = options.reader
+        if reader != "mdanalysis":
+            raise RefusedFileError(f"{name} is a format of ASE, which takes no topology")
+        more = {**more, "format": name}
+        if len(sources) == 1 and name in MDAnalysis._PARSERS:
+            more["topology_format"] = name
+    with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
-        timed = (
-            u.trajectory.ts.time is not None
-            and u.trajectory.format != "LAMMPSDUMP"
-            and not any("no dt information" in str(one.message) for one in told)
-        )
-    if not hasattr(u.atoms, "elements"):
-        try:
-            u.guess_TopologyAttrs(to_guess=["elements"])
-        except Exception:
-            return u, timed  # beads of a coarse model have none
-    return u, timed
+        u = MDAnalysis.Universe(*map(str, sources), to_guess=(), **more)
+    return u, [str(one.message) for one in heard]
 
 
-def _species(atoms: Any) -> np.ndarray:
-    """Atomic numbers; 0 of what is no element."""
-    from ase.data import atomic_numbers
-
-    if not hasattr(atoms, "elements"):
-        return np.zeros(atoms.n_atoms, dtype=np.int64)
-    return np.array([atomic_numbers.get(str(symbol).capitalize(), 0) for symbol in atoms.elements], dtype=np.int64)
-
-
-def _system(u: Any, fixed: dict[str, Any], periodic: bool, picoseconds: float) -> System:
-    """The frame that is being looked at."""
-    ts = u.trajectory.ts
-    x = np.asarray(ts.positions, dtype=float)
-    velocities = np.asarray(ts.velocities, dtype=float) / picoseconds if ts.has_velocities else np.zeros_like(x)
-    cell = np.asarray(ts.triclinic_dimensions, dtype=float) if periodic else None
-    return replace(System.create(x, velocities=velocities, **fixed, units=METAL), cell=cell, pbc=(periodic,) * 3)
+def _system(ts: Any, fixed: dict[str, Any], periodic: bool, moving: bool, length: float, velocity: float) -> System:
+    """The system of a frame; velocities are not a number where only other frames have some."""
+    x = np.asarray(ts.positions, dtype=float) * length
+    v = np.asarray(ts.velocities, dtype=float) * velocity if moving and ts.has_velocities else np.zeros_like(x)
+    system = System.create(x, velocities=v, **fixed, units=METAL)
+    if moving and not ts.has_velocities:
+        system = replace(system, momenta=np.full_like(x, np.nan))
+    cell = np.asarray(ts.triclinic_dimensions, dtype=float) * length if periodic else None
+    return replace(system, cell=cell, pbc=(periodic,) * 3)

@@ -5,7 +5,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from integrators.state import State
+from systems.file_options import Reading
+from systems.identities import VIRTUAL_MASS
+
+SOME_VELOCITIES = "velocities in the first frame"  # what a file lacks whose later frames have velocities
 
 
 class Lacking(Exception):
@@ -34,6 +40,17 @@ class Source:
     known: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     assumed: dict[str, str] = field(default_factory=dict)
+
+
+def virtual_sites(masses: np.ndarray, reading: Reading) -> dict[str, int]:
+    """What is known of a run with virtual sites: its degrees of freedom, which are those of atoms with a mass."""
+    if not reading.virtual:
+        return {}
+    reading.notes.append(
+        "the temperature counts all degrees of freedom of atoms that have a mass: where bonds were constrained, which files do not tell, "
+        "it is higher"
+    )
+    return {"n_degrees": 3 * int((masses > VIRTUAL_MASS).sum())}
 
 
 def said(error: Exception) -> str:

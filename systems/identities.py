@@ -1,0 +1,94 @@
+"""Which element and which mass each atom of a file has: what the file tells, what the user says better, and what is guessed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from systems.elements import by_mass, guess
+from systems.file_options import FileOptions, Reading
+
+_LIGHTEST = 0.5  # u, below which no atom is
+VIRTUAL_MASS = 1e-10  # u, of sites that have none: it counts in no sum, and momenta still tell velocities
+
+
+def identify(
+    atoms: Any, reading: Reading, names: Sequence[str] | None = None, told: np.ndarray | None = None, types: Sequence[str] = (),
+    *, residues: Sequence[str] | None = None, indices: Sequence[int] | None = None,
+    chosen: Sequence[str] | None = None, reduced: bool = False,
+) -> None:  # fmt: skip
+    """Set elements and masses of an ``ase.Atoms`` whose atoms are called ``names`` [n]; without names its elements are known.
+
+    Masses are those that the user gave, by name, type or element, else those the file ``told`` [n] (u, 0 where it does not), else those
+    of the elements. ``residues`` and ``indices`` are theirs as of `systems.elements.guess`; masses of the user go by the names ``chosen``
+    [n] where these are others. Atoms of no element get the one that has their mass, but not in ``reduced`` units, where masses are bare
+    numbers. Positions and momenta stay. What is guessed, unknown or given goes into ``reading``; names that are no elements are kept.
+    """
+    n = len(atoms)
+    masses = np.zeros(n) if told is None else np.array(told, dtype=float)
+    virtual = np.zeros(n, dtype=bool)
+    own = masses > 0
+    if names is not None:
+        guessed = guess(names, residues, None if told is None or reduced else masses, indices)
+        atoms.numbers[:] = guessed.numbers
+        virtual = guessed.virtual | (~own & own.any())  # the file tells that they have none
+        masses = np.where(own, masses, np.where(virtual, 0.0, guessed.masses))
+        reading.assumed |= {"elements": guessed.words} if guessed.words else {}
+        if "names" not in atoms.arrays and list(names) != atoms.get_chemical_symbols():
+            atoms.new_array("names", np.array(names))
+    elif told is None:
+        masses = np.where(atoms.numbers > 0, atoms.get_masses(), 0.0)
+    else:
+        masses = np.where(own, masses, np.where(atoms.numbers > 0, atoms.get_masses(), 0.0))
+    labels = list(chosen if chosen is not None else atoms.get_chemical_symbols() if names is None else names)
+    given = _chosen(labels, types or labels, atoms, reading)
+    masses = np.where(given > 0, given, masses)
+    if not reduced:
+        _name_by_mass(atoms, masses, reading)
+        _say_light(masses, reading)
+    virtual &= masses <= 0
+    lacking = (masses <= 0) & ~virtual
+    reading.virtual |= {name for name, is_so in zip(labels, virtual, strict=True) if is_so}
+    reading.massless |= {name for name, is_so in zip(types or labels, lacking, strict=True) if is_so and not reduced}
+    found = np.where(masses > 0, masses, np.where(virtual, VIRTUAL_MASS, 1.0))
+    if not np.array_equal(found, atoms.get_masses()):
+        atoms.set_masses(found)
+
+
+def _say_light(masses: np.ndarray, reading: Reading) -> None:
+    there = masses[masses > 0]
+    if len(there) and there.max() < _LIGHTEST:
+        reading.assumed["masses"] = (
+            f"as the file tells them, {there.min():g} to {there.max():g} u, which are no atoms': --masses tells others"
+        )
+
+
+def chosen_masses(names: Sequence[str], symbols: Sequence[str], options: FileOptions) -> np.ndarray:
+    """Masses that the user gave, by name first, then by element; zero of all other atoms."""
+    given = options.masses
+    return np.array([given.get(name, given.get(symbol, 0.0)) for name, symbol in zip(names, symbols, strict=True)], dtype=float)
+
+
+def _chosen(labels: Sequence[str], types: Sequence[str], atoms: Any, reading: Reading) -> np.ndarray:
+    if not reading.options.masses:
+        return np.zeros(len(labels))
+    by_name = chosen_masses(labels, atoms.get_chemical_symbols(), reading.options)
+    found = np.where(by_name > 0, by_name, chosen_masses(types, types, reading.options))
+    if found.any():
+        reading.assumed["masses"] = f"as the user gave them, of {int((found > 0).sum()):,} atoms"
+    return found
+
+
+def _name_by_mass(atoms: Any, masses: np.ndarray, reading: Reading) -> None:
+    """Give atoms of no element the one that has their mass, where one has."""
+    from ase.data import chemical_symbols
+
+    which = (atoms.numbers == 0) & (masses > 0)
+    found = {mass: by_mass(mass) for mass in set(masses[which].tolist())}
+    for k in np.flatnonzero(which):
+        atoms.numbers[k] = found[masses[k]]
+    if any(found.values()):
+        said = ", ".join(f"{chemical_symbols[z]} of {mass:.5g} u" for mass, z in sorted(found.items()) if z)
+        before = reading.assumed.get("elements", "").partition("; no element for ")[0]
+        before = "" if ": no element" in before else before
+        reading.assumed["elements"] = "; ".join(filter(None, (before, f"guessed from masses: {said}")))

@@ -1,0 +1,200 @@
+"""LAMMPS' text dumps and data files as ASE's atoms, in the units that they tell, that users name, or that are assumed and said."""
+
+import re
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from systems.file_options import Reading, unit_size, unit_styles
+from systems.identities import identify
+
+_FLAGS, _UNWRAPPED = ("ix", "iy", "iz"), ("xu", "yu", "zu")
+_DATA_HEAD = 60  # lines in which a data file tells its box
+
+
+def is_dump(path: Path) -> bool:
+    """Whether it is a text dump of LAMMPS, which may have any name."""
+    return _first_line(path).startswith("ITEM:")
+
+
+def is_data(path: Path) -> bool:
+    """Whether it is a data file of LAMMPS, which may have any name."""
+    from itertools import islice
+
+    try:
+        return any(re.search(r"\bxlo\s+xhi\b|^\s*\S+ \S+ \S+ avec\b", line) for line in islice(_lines(path), _DATA_HEAD))
+    except (OSError, UnicodeDecodeError, EOFError):
+        return False
+
+
+def _lines(path: Path) -> Iterator[str]:
+    from ase.io.formats import open_with_compression
+
+    with open_with_compression(str(path), "rt") as file:
+        yield from file
+
+
+def _first_line(path: Path) -> str:
+    try:
+        return next(_lines(path), "")
+    except (OSError, UnicodeDecodeError, EOFError):
+        return ""
+
+
+def dump_texts(path: Path) -> Iterator[tuple[dict[str, str], str]]:
+    """Of each frame what it says before its atoms (TIME, UNITS), and its text as ASE reads it; EOFError where the file ends within one."""
+    lines = _lines(path)
+    told: dict[str, str] = {}
+    text: list[str] = []
+    for line in lines:
+        item = line.removeprefix("ITEM:").strip() if line.startswith("ITEM:") else ""
+        if item in ("UNITS", "TIME"):
+            told[item] = next(lines, "").strip()
+            continue
+        text.append(line)
+        if item.startswith("ATOMS"):
+            n = _n_atoms(text)
+            rows = [next(lines, "") for _ in range(n)]
+            if n and not rows[-1].strip():
+                raise EOFError(f"the file ends within it, after {sum(map(bool, rows))} of {n} atoms")
+            yield told, "".join([*text, *rows])
+            told, text = {}, []
+    if text and any(line.strip() for line in text):
+        raise EOFError("the file ends before its atoms")
+
+
+def _n_atoms(text: list[str]) -> int:
+    where = next((k for k, line in enumerate(text) if line.startswith("ITEM: NUMBER OF ATOMS")), len(text))
+    count = text[where + 1].strip() if where + 1 < len(text) else ""
+    if not count.isdigit():
+        raise ValueError(f"a frame tells no number of atoms, but {count[:40]!r}")
+    return int(count)
+
+
+def count_dump(path: Path) -> int:
+    """Frames that begin in a dump."""
+    return sum(line.startswith("ITEM: TIMESTEP") for line in _lines(path))
+
+
+def dump_frames(path: Path, reading: Reading) -> Iterator[Any]:
+    """The frames of a dump; its time, where it tells one, is ``atoms.info["time"]``, in ASE's unit. ASE's energy of zero is left out."""
+    from ase.io.lammpsrun import read_lammps_dump_text
+
+    for told, text in dump_texts(path):
+        style = _style(told.get("UNITS", ""), reading)
+        columns = next(line for line in text.splitlines() if line.startswith("ITEM: ATOMS")).split()[2:]
+        _say_units(columns, reading)
+        atoms = read_lammps_dump_text(StringIO(_prepared(text, columns)), index=0, units=_read_as(style))
+        for name in _UNWRAPPED if "x" in columns or "xs" in columns else ():
+            if f"f_{name}" in atoms.arrays:
+                atoms.arrays[f"f_{name}"] *= unit_size("distance", style)
+        if style == "lj" and atoms.has("momenta"):
+            atoms.arrays["momenta"] /= unit_size("velocity", "metal")
+        if atoms.calc is not None:
+            atoms.calc.results.pop("energy", None)
+            atoms.calc.atoms = atoms.copy()
+        if "TIME" in told:
+            atoms.info["time"] = float(told["TIME"]) * unit_size("time", style)
+        _identify(atoms, _table(text, columns), style, reading)
+        yield atoms
+
+
+def _style(told: str, reading: Reading) -> str:
+    """The unit style of a dump: the user's, the file's own, which is told in the first frame only, or metal."""
+    if told and told not in unit_styles():
+        raise ValueError(f"it tells units {told!r}, which are none of LAMMPS'")
+    reading.units = reading.options.units or told or reading.units
+    return reading.units or "metal"
+
+
+def _read_as(style: str) -> str:
+    """ASE knows no units without sizes."""
+    return "metal" if style == "lj" else style
+
+
+def _say_units(columns: list[str], reading: Reading) -> None:
+    if not reading.units:
+        what = "lengths" + ", velocities" * ("vx" in columns) + ", forces" * ("fx" in columns)
+        reading.assumed["units"] = (
+            f"{what} are taken to be in LAMMPS' metal units (Angstrom, Angstrom/ps, eV/Angstrom), which the dump does not tell; "
+            "--units tells others"
+        )
+
+
+def _prepared(text: str, columns: list[str]) -> str:
+    """The text as ASE reads it: names of atoms that are no elements as X, image flags and unwrapped columns by names it keeps."""
+    from ase.data import atomic_numbers
+
+    head, rows = _parted(text)
+    if {"x", "xs"} & set(columns):
+        kept = {name: f"i_{name}" for name in _FLAGS} | {name: f"f_{name}" for name in _UNWRAPPED}
+        before, _, _ = head.rpartition("ITEM: ATOMS")
+        head = before + " ".join(["ITEM: ATOMS", *(kept.get(name, name) for name in columns)]) + "\n"
+    if not {"element", "mass", "type"} & set(columns):
+        return head.rstrip() + " type\n" + "".join(f"{row} 0\n" for row in rows)
+    if "element" in columns:
+        place = columns.index("element")
+        parts = [row.split() for row in rows]
+        if any(row[place] not in atomic_numbers for row in parts):
+            rows = [" ".join([*row[:place], "X", *row[place + 1 :]]) for row in parts]
+    return head + "".join(f"{row}\n" for row in rows)
+
+
+def _parted(text: str) -> tuple[str, list[str]]:
+    """What is before the rows of atoms, and these."""
+    start = text.index("\n", text.index("ITEM: ATOMS")) + 1
+    return text[:start], text[start:].splitlines()
+
+
+def _table(text: str, columns: list[str]) -> dict[str, np.ndarray]:
+    """Columns "element", "type" and "mass" in the order of ids, as ASE sorts atoms."""
+    wanted = {name: columns.index(name) for name in ("element", "type", "mass", "id") if name in columns}
+    rows = [row.split() for row in _parted(text)[1]]
+    found = {name: np.array([row[place] for row in rows]) for name, place in wanted.items()}
+    order = np.argsort(found.pop("id").astype(int)) if "id" in found else np.arange(len(rows))
+    return {name: values[order] for name, values in found.items()}
+
+
+def _identify(atoms: Any, table: dict[str, np.ndarray], style: str, reading: Reading) -> None:
+    """Elements and masses: of a column ``element``, else of a column ``mass`` or those that the user gave by type; velocities stay."""
+    velocities = atoms.get_velocities() if atoms.has("momenta") else None
+    types = table.get("type", np.array([""] * len(atoms))).tolist()
+    told = table["mass"].astype(float) * unit_size("mass", style) if "mass" in table else None
+    identify(atoms, reading, table["element"].tolist() if "element" in table else types, told, types, reduced=style == "lj")
+    if velocities is not None:
+        atoms.set_velocities(velocities)
+
+
+def data_atoms(path: Path, reading: Reading, more: dict[str, Any]) -> Any:
+    """The atoms of a data file; elements are those of its masses, or of its labels of types."""
+    from ase.io import read
+
+    first = _first_line(path)
+    told = re.search(r"\bunits = (\w+)", first)
+    style = reading.options.units or (told[1] if told and told[1] in unit_styles() else "")
+    if not style:
+        reading.assumed["units"] = "LAMMPS' metal units, which the data file does not tell; --units tells others"
+    sections = {line.split("#")[0].strip() for line in _lines(path)}
+    reading.units = style
+    try:
+        atoms = read(path, format="lammps-data", **{"units": _read_as(style or "metal"), **more})
+    except Exception as error:  # of many kinds
+        raise ValueError(f"{error}; name its atom_style, as in --format lammps-data:atom_style=full") from None
+    if style == "lj" and atoms.has("momenta"):
+        atoms.arrays["momenta"] /= unit_size("velocity", "metal")
+    _data_identities(atoms, "Masses" in sections, "Atom Type Labels" in sections, style, reading)
+    atoms.info.pop("comment", None)
+    return atoms
+
+
+def _data_identities(atoms: Any, masses_told: bool, labelled: bool, style: str, reading: Reading) -> None:
+    """Elements by labels of types, else by masses: ASE takes types for atomic numbers where there are neither."""
+    velocities = atoms.get_velocities() if atoms.has("momenta") else None
+    types = [str(one) for one in atoms.arrays["type"]]
+    told = atoms.get_masses() if masses_told else None
+    identify(atoms, reading, atoms.get_chemical_symbols() if labelled else types, told, types, reduced=style == "lj")
+    if velocities is not None:
+        atoms.set_velocities(velocities)

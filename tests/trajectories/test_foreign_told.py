@@ -1,0 +1,209 @@
+"""What files do and do not tell: times, units, elements, masses, velocities; nothing is invented, and what is guessed is said."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from systems.units import METAL
+from trajectories.analysis import analyse
+from trajectories.analysis.thermo import Known
+from trajectories.foreign import import_trajectory
+from trajectories.h5md import H5MDReader
+
+Opened = Callable[..., H5MDReader]
+PS = METAL.convert(1.0, "ps")
+FS = METAL.convert(1.0, "fs")
+
+
+@pytest.fixture
+def opened(tmp_path: Path, cases: Path) -> Opened:
+    """A case as a run of ours."""
+
+    def run(name: str, topology: str | None = None, **options: Any) -> H5MDReader:
+        source = tmp_path / name if (tmp_path / name).exists() else cases / name
+        import_trajectory(source, tmp_path / "run.h5md", None if topology is None else cases / topology, overwrite=True, **options)
+        return H5MDReader(tmp_path / "run.h5md")
+
+    return run
+
+
+def kelvin(run: H5MDReader, n_degrees: int) -> np.ndarray:
+    """Temperatures of the frames that have one."""
+    found = run.observable("kinetic_energy")
+    assert found is not None
+    return 2.0 * found[run.moving] / (n_degrees * METAL.boltzmann)
+
+
+def diffusion(run: H5MDReader) -> float:
+    """Of all particles, m2/s."""
+    return next(n.value for n in analyse(run).numbers if n.key.startswith("diffusion"))
+
+
+def test_a_dcd_of_lammps(opened: Opened) -> None:
+    """Its times are in LAMMPS' own unit, which is guessed and said; what the user says counts."""
+    with opened("lammps_real.dcd", "lammps_real.pdb") as run:
+        np.testing.assert_allclose(run.times / PS, 0.1 * np.arange(400), rtol=1e-6)
+        assert "taken to be fs (units real)" in run.assumed["times"]
+        assert diffusion(run) == pytest.approx(4.5e-9, rel=0.15)
+    with opened("lammps_real.dcd", "lammps_real.pdb", frame_interval=0.2 * PS) as run:
+        np.testing.assert_allclose(run.times / PS, 0.2 * np.arange(400), rtol=1e-6)
+        assert "times" not in run.assumed
+        assert diffusion(run) == pytest.approx(2.25e-9, rel=0.15)
+    with opened("lammps_real.dcd", "lammps_real.pdb", units="metal") as run:
+        np.testing.assert_allclose(run.times / PS, 100.0 * np.arange(400), rtol=1e-6)
+
+
+def test_velocities_in_some_frames(opened: Opened, cases: Path, tmp_path: Path) -> None:
+    """A TRR whose writer kept velocities of every fifth frame: the others are not at rest."""
+    import MDAnalysis
+
+    for name in ("half_velocities.trr", "half_velocities.pdb"):
+        shutil.copy(cases / name, tmp_path)
+    u = MDAnalysis.Universe(str(tmp_path / "half_velocities.pdb"), str(tmp_path / "half_velocities.trr"))
+    masses = u.atoms.masses[:, None]
+    truth = [(masses * (ts.velocities / PS) ** 2).sum() / (192 * METAL.boltzmann) if ts.has_velocities else np.nan for ts in u.trajectory]
+    with opened("half_velocities.trr", "half_velocities.pdb") as run:
+        assert run.moving.tolist() == np.isfinite(truth).tolist()
+        np.testing.assert_allclose(kelvin(run, 192), np.array(truth)[np.isfinite(truth)], rtol=1e-3)
+        assert kelvin(run, 192).mean() == pytest.approx(98.5, abs=0.05)
+        found = analyse(run, Known(sure=False))
+        mean = next(n for n in found.numbers if n.key == "temperature")
+        assert mean.value == pytest.approx(kelvin(run, 192)[6:].mean())
+        assert "48 of 60 frames hold no velocities, the first of them 1: what takes them is of the others" in found.notes
+        assert np.isfinite([n.value for n in found.numbers]).all()
+
+
+def test_no_energy_is_invented(opened: Opened) -> None:
+    """ASE's reader puts zero beside the forces of a LAMMPS dump."""
+    with opened("nve_forces.dump", frame_interval=2 * FS) as run:
+        assert run.observable("potential_energy") is None
+        np.testing.assert_allclose(run.frames("force", 0)[0], [-0.02459598, -0.01786936, 0.00090033], rtol=1e-6)
+        assert not {"energy_change", "energy_slope"} & {n.key for n in analyse(run).numbers}
+        assert "metal units" in run.assumed["units"]
+
+
+def test_a_dump_that_tells_units_and_times(opened: Opened) -> None:
+    with opened("real_units.dump") as run:
+        np.testing.assert_allclose(run.times / FS, [0.0, 100.0, 200.0], rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(kelvin(run, 192), 100.0, rtol=1e-4)
+        np.testing.assert_allclose(run.frames("force"), np.broadcast_to([1.0, 2.0, 3.0], (3, 64, 3)), rtol=1e-4)
+        assert run.missing == ()
+        assert "units" not in run.assumed
+    with opened("real_units.dump", units="metal") as run:  # the user knows better
+        np.testing.assert_allclose(run.frames("force"), np.broadcast_to([23.06, 46.12, 69.18], (3, 64, 3)), rtol=1e-4)
+        np.testing.assert_allclose(run.times / PS, [0.0, 100.0, 200.0], rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize(("name", "options"), [("types.xyz", {"masses": {"1": 15.999, "2": 2.014}}), ("forces_first.xyz", {})])
+def test_extended_xyz_of_names_that_are_no_elements(opened: Opened, name: str, options: dict[str, Any]) -> None:
+    with opened(name, frame_interval=10 * FS, **options) as run:
+        np.testing.assert_allclose(run.cells, np.broadcast_to(12.0 * np.eye(3), (40, 3, 3)))
+        np.testing.assert_allclose(run.frames("position", 0)[0], [11.451080, 6.221551, 0.003106])
+        assert diffusion(run) == pytest.approx(1.8e-8, rel=0.05)
+        assert sorted(set(run.masses.round(3))) == [2.014, 15.999]
+        assert set(run.species) == {1, 8}
+        assert "H" in run.assumed["elements"]
+        if name == "forces_first.xyz":
+            np.testing.assert_allclose(run.frames("force"), np.broadcast_to([0.1, 0.2, 0.3], (40, 60, 3)), rtol=1e-12)
+
+
+def test_types_without_masses(opened: Opened) -> None:
+    with opened("types.xyz") as run:
+        assert run.missing == ("velocities", "masses", "times")
+        assert not run.species.any()
+        assert run.names[:3] == ["1", "2", "1"]
+
+
+def test_neon_and_virtual_sites(opened: Opened) -> None:
+    with opened("neon.gro") as run:
+        assert set(run.species) == {10}
+        assert kelvin(run, 192) == pytest.approx([100.0], abs=0.01)
+        assert "Ne from Ne" in run.assumed["elements"]
+    with opened("tip4p.gro") as run:
+        assert run.configuration["n_degrees"] == 3 * 81
+        v, heavy = run.frames("velocity", 0), np.resize([True, True, True, False], 108)
+        masses = np.resize([15.999, 1.008, 1.008, 0.0], 108)
+        truth = (masses[:, None] * v**2).sum() / (243 * METAL.boltzmann)
+        found = next(n for n in analyse(run, Known(n_degrees=243)).numbers if n.key == "temperature")
+        assert found.value == pytest.approx(truth, rel=1e-6)
+        assert (run.masses[heavy] >= 1.0).all()
+        center = (run.masses[:, None] * run.frames("position", 0)).sum(0) / run.masses.sum()
+        np.testing.assert_allclose(center, (masses[:, None] * run.frames("position", 0)).sum(0) / masses.sum(), rtol=1e-9)
+        assert "virtual sites without mass MW" in run.assumed["elements"]
+        assert run.missing == ()
+
+
+def test_h5md_of_others(opened: Opened, cases: Path) -> None:
+    with pytest.raises(ValueError, match=r"H5MD file of another program.*--topology FILE"):
+        H5MDReader(cases / "mda_written.h5md")
+    with opened("mda_written.h5md", "mda_written.pdb") as run:
+        np.testing.assert_allclose(run.times / PS, 0.1 * np.arange(400), rtol=1e-4)
+        assert diffusion(run) == pytest.approx(4.5e-9, rel=0.15)
+
+
+def test_a_data_file_of_lammps(opened: Opened) -> None:
+    for options in ({}, {"format": "lammps-data"}, {"format": "lammps-data:atom_style=atomic"}):
+        with opened("lammps_atomic.data", **options) as run:
+            assert run.species.tolist() == [18, 18]
+            np.testing.assert_allclose(run.frames("velocity", 0)[:, 2] * PS, [1.0, -1.0], rtol=1e-6)
+            assert "metal units" in run.assumed["units"]
+    with opened("lammps_atomic.data", units="real") as run:
+        np.testing.assert_allclose(run.frames("velocity", 0)[:, 2] * FS, [1.0, -1.0], rtol=1e-6)
+
+
+def test_columns_of_velocities(opened: Opened) -> None:
+    """Their unit is guessed and said, unless the user says it."""
+    for units, unit in (("", FS), ("real", FS), ("metal", PS)):
+        with opened("vel_column.xyz", units=units) as run:
+            np.testing.assert_allclose(run.frames("velocity", 0)[:, 2] * unit, [0.01, -0.01], rtol=1e-6)
+            assert ("Angstrom/fs" in run.assumed.get("units", "")) is (not units)
+
+
+def test_a_column_of_masses(opened: Opened) -> None:
+    with opened("mass_column.xyz") as run:
+        assert run.masses.tolist() == [80.0, 80.0]
+    with opened("mass_column.xyz", masses={"Ar": 36.0}) as run:
+        assert run.masses.tolist() == [36.0, 36.0]
+        assert "2 atoms" in run.assumed["masses"]
+
+
+def test_partial_occupancies_are_refused(opened: Opened) -> None:
+    with pytest.raises(ValueError, match=r"the site at \(0, 0, 0\) is occupied in part \(0\.5 Cu and 0\.5 Au\)"):
+        opened("disordered.cif")
+
+
+def test_nothing_is_left_beside_a_file(tmp_path: Path, cases: Path) -> None:
+    """MDAnalysis keeps offsets of frames beside XTC and TRR."""
+    for name in ("half_velocities.trr", "half_velocities.pdb", "thinned_nojump.xtc", "thinned.pdb"):
+        shutil.copy(cases / name, tmp_path)
+    before = sorted(path.name for path in tmp_path.iterdir())
+    for name, topology in (("half_velocities.trr", "half_velocities.pdb"), ("thinned_nojump.xtc", "thinned.pdb")):
+        import_trajectory(tmp_path / name, tmp_path / "out.h5md", tmp_path / topology)
+        (tmp_path / "out.h5md").unlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"units": "mettal"}, "did you mean metal"),
+        ({"format": "lamps-data"}, "did you mean lammps-data"),
+        ({"format": "lammps-data:atomic"}, "is no option"),
+        ({"masses": {"Ar": -1.0}}, "must be positive"),
+        ({"frame_interval": 0.0}, "must be positive"),
+        ({"format": "GRO"}, "cannot read"),
+    ],
+)
+def test_what_cannot_be_said(opened: Opened, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        opened("mass_column.xyz", **options)
+
+
+def test_units_go_with_formats_that_have_several(opened: Opened) -> None:
+    for name, topology in (("neon.gro", None), ("drift_only.traj", None), ("thinned_nojump.xtc", "thinned.pdb")):
+        with pytest.raises(ValueError, match=r"--units goes with LAMMPS' files, extended XYZ and DCD"):
+            opened(name, topology, units="real")

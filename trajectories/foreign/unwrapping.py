@@ -1,0 +1,162 @@
+"""Unwrapping: each atom followed from frame to frame across the faces of a periodic cell, for all readers.
+
+Image flags and unwrapped coordinates of a file are taken as they are. Otherwise an atom goes to its image that is nearest to
+where it was, unless the file is unwrapped already or steps are too long for that; `steps` judges which.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from systems.cell import complete, heights
+from trajectories.foreign.steps import Steps
+
+_FLAGS, _UNWRAPPED = ("ix", "iy", "iz"), ("xu", "yu", "zu")
+_WHOLE = 0.02  # of a cell, by which columns of a file may differ from a whole number of cells
+IMAGE_FLAGS, UNWRAPPED = "image flags of the file", "unwrapped coordinates of the file"
+_ADVICE = "delete what is wrong of them, and atoms are followed by the nearest image"
+
+
+class Unwrapper:
+    """Positions of one frame after the other with atoms followed; called with positions [n, 3], cell [3, 3] or None, pbc.
+
+    ``recorded`` says in words what the positions were unwrapped with already (`IMAGE_FLAGS`, `UNWRAPPED`); "" if with nothing.
+    With ``as_is`` positions stay as they are in the file, and are looked at all the same. Raises ValueError if a cell has no
+    volume, and from `check_recorded`.
+    """
+
+    def __init__(self, n_frames: int, recorded: str = "", *, as_is: bool = False) -> None:
+        self._recorded, self._as_is, self._frame = recorded, as_is, -1
+        self._steps = Steps(n_frames)
+        self._before: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None  # unwrapped positions, images, lattice
+        self._basis = np.eye(3)  # of the lattice in that of the first frame: a cell that is sheared may be flipped
+        self._reduction: tuple[np.ndarray, np.ndarray, float] | None = None
+
+    def __call__(self, positions: np.ndarray, cell: np.ndarray | None, pbc: Any) -> np.ndarray:
+        self._frame += 1
+        if cell is None or not any(pbc):
+            return positions
+        lattice = complete(np.where(np.reshape(pbc, (3, 1)), cell, 0.0))
+        if abs(np.linalg.det(lattice)) < 1e-9:
+            raise ValueError(f"the cell of frame {self._frame} has no volume")
+        if self._before is None:
+            self._before = positions, np.zeros_like(positions), lattice
+            self._steps.start(positions @ np.linalg.inv(lattice), np.asarray(pbc))
+            return positions
+        unwrapped = self._followed(positions, lattice, pbc)
+        return positions if self._as_is else unwrapped
+
+    def _followed(self, x: np.ndarray, lattice: np.ndarray, pbc: Any) -> np.ndarray:
+        """Each atom at its image nearest to where it was, as the lattice carries it on."""
+        assert self._before is not None
+        carried, images, previous = self._before
+        if changed := not np.array_equal(lattice, previous):
+            flip = _flip(previous, lattice)
+            carried = carried @ np.linalg.solve(flip @ previous, lattice)
+            self._basis = flip @ self._basis
+        reduced, inverse, least = self._reduced(lattice, pbc, changed)
+        step = x - carried
+        turns = np.rint(step @ inverse) * np.asarray(pbc, dtype=float)
+        if turns.any():
+            step -= turns @ reduced
+        unwrapped, jumped = x, np.zeros(0, dtype=int)
+        if turns.any() or images.any():
+            turns = np.rint(turns @ reduced @ np.linalg.inv(lattice))
+            unwrapped = x - turns @ lattice
+            turns = turns @ self._basis
+            jumped = np.flatnonzero((turns != images).any(1))
+            images = turns
+        self._before = unwrapped, images, lattice
+        fractions = (x @ np.linalg.inv(lattice)) @ self._basis if self._steps.looks(self._frame) else None
+        self._steps.add(self._frame, step, inverse, least, jumped, fractions, images)
+        return unwrapped
+
+    def _reduced(self, lattice: np.ndarray, pbc: Any, changed: bool) -> tuple[np.ndarray, np.ndarray, float]:
+        """The shortest basis of the lattice, its inverse and its least height.
+
+        In it, and not in a cell that leans far over, a step of less than half that height is found by rounding fractions.
+        """
+        if self._reduction is None or changed:
+            from ase.geometry import minkowski_reduce
+
+            reduced = np.asarray(minkowski_reduce(lattice, pbc)[0])
+            periodic = np.asarray(pbc)
+            least = float(heights(reduced)[periodic].min())
+            self._reduction = reduced, np.linalg.inv(reduced), least
+        return self._reduction
+
+    @property
+    def leaves(self) -> bool:
+        """Whether positions should have been left as they are in the file."""
+        return bool(self._steps.jumps) and (self._steps.unwrapped or self._trusts or bool(self.warning))
+
+    @property
+    def _trusts(self) -> bool:
+        """Whether the file's own flags or columns tell where atoms are."""
+        return bool(self._recorded) and not self._steps.returns and not self._steps.bounded
+
+    @property
+    def warning(self) -> str:
+        """Why atoms cannot be followed; "" if they can."""
+        steps = self._steps
+        if self._before is None or not steps.jumps or self._trusts or steps.can_be_followed or steps.unwrapped:
+            return ""
+        return (
+            f"atoms cannot be followed: the largest step between frames is {steps.largest:.3g} A (rms {steps.rms:.3g} A) and "
+            f"the least height of the cell {steps.least_height:.3g} A; write frames more often, or unwrapped coordinates"
+        )
+
+    @property
+    def words(self) -> str:
+        """What was found, for `Source.assumed`."""
+        steps = self._steps
+        if self._before is None:
+            return "not periodic"
+        if self._recorded and self._trusts:
+            return self._recorded
+        if self.warning:
+            return "none: atoms cannot be followed"
+        if steps.unwrapped:
+            return "the file is unwrapped already"
+        size = f"largest step {steps.largest_share:.2g} of the least height of the cell"
+        return f"nearest image, {size}" if steps.jumps else f"none needed: no atom jumps across the cell, {size}"
+
+    def check_recorded(self) -> None:
+        """Raise ValueError if an atom jumps by a lattice vector that the file's own flags or columns do not explain."""
+        if self._recorded and self._steps.returns:
+            frame, atom = self._steps.first_jump
+            raise ValueError(
+                f"the {self._recorded} contradict its positions: atom {atom} jumps across the cell between frames "
+                f"{frame - 1} and {frame}, which they do not tell; {_ADVICE}"
+            )
+
+
+def _flip(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """The basis of the lattice before that is nearest to the one after; LAMMPS flips cells that it shears."""
+    flip = np.rint(np.linalg.solve(before.T, after.T).T)
+    return flip if abs(abs(np.linalg.det(flip)) - 1.0) < 1e-6 else np.eye(3)
+
+
+def recorded_positions(positions: np.ndarray, cell: np.ndarray, columns: Mapping[str, Any]) -> tuple[np.ndarray, str]:
+    """Positions as a file's image flags or unwrapped columns tell them, and which of the two; positions and "" if there are none.
+
+    Raises ValueError if the two differ, or differ from the positions by other than whole cells.
+    """
+    lattice = complete(cell)
+    flags, unwrapped = (_columns(columns, names) for names in (_FLAGS, _UNWRAPPED))
+    if unwrapped is not None:
+        apart = (unwrapped - positions) @ np.linalg.inv(lattice)
+        turns = np.rint(apart - apart[:1]) if flags is None else flags - flags[:1]
+        wrong = np.flatnonzero((abs(apart - apart[:1] - turns) > _WHOLE).any(1))
+        if len(wrong):
+            what = "positions" if flags is None else "image flags"
+            raise ValueError(f"columns xu yu zu contradict the {what} of atom {wrong[0]}; {_ADVICE}")
+        return unwrapped, UNWRAPPED
+    return (positions, "") if flags is None else (positions + flags @ lattice, IMAGE_FLAGS)
+
+
+def _columns(columns: Mapping[str, Any], names: tuple[str, ...]) -> np.ndarray | None:
+    """Three columns [n, 3], by their names or by those that ASE gives them; None if one is not there."""
+    found = [next((columns[p + name] for p in ("", "i_", "f_") if p + name in columns), None) for name in names]
+    return None if any(one is None for one in found) else np.column_stack(found).astype(float)
