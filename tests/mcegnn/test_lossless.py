@@ -328,6 +328,31 @@ def test_stress_there_and_back(tmp_path: Path, succeed: Run) -> None:
             np.testing.assert_allclose(back.observable(name), run.observable(name), rtol=1e-9, atol=1e-12, err_msg=name)
 
 
+@pytest.mark.parametrize("suffix", [".xyz", ".traj"])
+def test_trajectories_of_others_there_and_back(tmp_path: Path, succeed: Run, suffix: str) -> None:
+    """What is the same in all frames comes back; what one frame has differently is of no other."""
+    frames = []
+    for k in range(4):
+        atoms = rich()
+        atoms.calc = None
+        atoms.positions += 0.01 * k
+        atoms.info["frame"] = k
+        atoms.set_array("varies", np.arange(3.0) + k)
+        atoms.set_array("ix", np.zeros(3, dtype=int))
+        frames.append(atoms)
+    ase.io.write(tmp_path / f"given{suffix}", frames)
+    given = ase.io.read(tmp_path / f"given{suffix}", ":")
+    succeed("convert", f"given{suffix}", "run.h5md")
+    succeed("convert", "run.h5md", "out.xyz")
+    for found, wanted in zip(ase.io.read(tmp_path / "out.xyz", ":"), given, strict=True):
+        assert found.info.pop("step") == wanted.info.pop("frame")
+        for name in ("varies", "ix"):
+            assert name not in found.arrays
+            wanted.arrays.pop(name, None)
+        assert_beside(found, wanted)
+        assert not found.has("momenta")
+
+
 def test_a_run_of_before_goes_on_without_stress(tmp_path: Path) -> None:
     """A file that was begun when no stress was kept."""
     import trajectories._layout as layout
