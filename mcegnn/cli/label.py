@@ -236,6 +236,8 @@ def _labelled(one: Unlabelled, by: str, evaluation: "Evaluation") -> tuple[Any, 
         atoms.set_array("frozen", np.isin(np.arange(len(atoms)), held))
     atoms.set_constraint()
     atoms.info |= {**one.info, "labels": by}
+    if evaluation.energy is None:
+        raise ValueError("a field without an energy makes no labels")
     results = {"energy": float(evaluation.energy), "forces": evaluation.forces}
     if evaluation.stress is not None:
         results["stress"] = full_3x3_to_voigt_6_stress(evaluation.stress)
