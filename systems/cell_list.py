@@ -1,5 +1,6 @@
 """`cell_list`: all near pairs at a cost that grows as the number of particles; its kernels are in `systems._cell_list`."""
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -180,3 +181,7 @@ def shared(work: Callable[[int], Any], threads: int) -> list[Any]:
 def _pool(threads: int) -> ThreadPoolExecutor:
     """Threads are kept: to start them takes as long as a list of a thousand particles."""
     return ThreadPoolExecutor(threads)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # a forked process has none of its parent's threads

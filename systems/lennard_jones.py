@@ -55,8 +55,9 @@ class LennardJones:
     def __call__(self, system: System) -> Evaluation:
         copies = [system] if system.n_systems is None else [system.copy_of(k) for k in range(system.n_systems)]
         one = self._fast if isinstance(system.positions, np.ndarray) else self._differentiable
-        with self.lists() as lists:
-            found = [one(copy, lists[k]) for k, copy in enumerate(copies)]
+        lists = self._idle.take() or self._new_lists()  # as of `lists`, which takes two microseconds longer
+        found = [one(copy, lists[k]) for k, copy in enumerate(copies)]
+        self._idle.give(lists)
         if system.n_systems is None:
             return found[0]
         stack = namespace(system.positions).stack

@@ -99,9 +99,9 @@ def read(name: str, options: FileOptions | None = None) -> Structure:
 
 
 def read_all(name: str, reading: Reading | None = None) -> list[tuple[System, Any]]:
-    """All structures of a file that ASE can read, or those of ``FILE@INDEX``, with their atoms.
+    """All structures of a file that ASE can read, or those of ``FILE@INDEX``, with their atoms; ``reading`` hears what was assumed.
 
-    ``reading`` hears what was assumed. Errors as of `read`.
+    Errors as of `read`.
     """
     found = _structures(name, reading or Reading(), last=False)
     try:

@@ -5,7 +5,6 @@ system. As text, JSON, it is kept with a run, so that a resumed run and a conver
 """
 
 import json
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,10 @@ _RESULTS = (
 )  # fmt: skip
 
 
+_MOMENT = ("time", "time_fs", "step", "timestep")
+_WRAPPING = ("ix", "iy", "iz", "xu", "yu", "zu")
+
+
 def is_result(name: str) -> bool:
     """Whether a file's info or column of this name would be taken for the result of a calculation: energy, REF_forces, ..."""
     return name.lower().removeprefix("ref_") in _RESULTS
@@ -26,6 +29,17 @@ def is_result(name: str) -> bool:
 def beside(atoms: Any) -> dict[str, Any]:
     """The info and the arrays that a system has no place for, by name."""
     return {**atoms.info, **{name: array for name, array in atoms.arrays.items() if name not in _OF_A_SYSTEM}}
+
+
+def timeless(atoms: Any) -> Any:
+    """A copy without what is of a single moment: momenta, time and step, and columns that tell into which images atoms have moved."""
+    copy = atoms.copy()
+    for key in (*_MOMENT, *(["units"] if "time" in copy.info else [])):
+        copy.info.pop(key, None)
+    for name in list(copy.arrays):
+        if name == "momenta" or name.removeprefix("i_").removeprefix("f_") in _WRAPPING:
+            del copy.arrays[name]
+    return copy
 
 
 def without_results(atoms: Any) -> tuple[Any, list[str]]:
@@ -67,15 +81,6 @@ def from_text(text: str) -> Any:
 def unwritable(atoms: Any) -> list[str]:
     """The names of info and arrays that JSON cannot hold, and of info whose names are no text."""
     return [key for key, value in beside(atoms).items() if not (isinstance(key, str) and _writable(value))]
-
-
-def shared_by_all(frames: Iterable[Any]) -> str:
-    """As `to_text`, of the first of several frames of the same atoms, what is the same in all of them."""
-    frames = iter(frames)
-    same = next(frames).copy()
-    for atoms in frames:
-        keep_same(same, atoms)
-    return to_text(same)
 
 
 def keep_same(template: Any, atoms: Any) -> None:

@@ -39,14 +39,14 @@ def _atoms(reader: H5MDReader, which: int | None) -> Iterator[Any]:
     for k in range(len(reader)):
         state = reader[k]
         system = state.system if which is None else state.system.copy_of(which)
-        atoms = _structure(reader, system, template, bool(reader.moving[k]))
+        atoms = _structure(reader, k, system, template)
         atoms.info |= _moment(reader, state.time, state.step)
         _add_results(reader, k, which, atoms, state.evaluation)
         yield atoms
 
 
-def _structure(reader: H5MDReader, system: System, template: Any, moving: bool) -> Any:
-    """A frame's atoms, all systems of an ensemble one after the other."""
+def _structure(reader: H5MDReader, k: int, system: System, template: Any) -> Any:
+    """The atoms of frame k, all systems of an ensemble one after the other."""
     from ase import Atoms
     from ase.constraints import FixAtoms
 
@@ -58,7 +58,7 @@ def _structure(reader: H5MDReader, system: System, template: Any, moving: bool) 
     atoms.pbc = system.pbc
     if "masses" not in reader.missing:
         atoms.set_masses(np.tile(system.masses, copies))
-    if moving:
+    if reader.moving[k]:
         atoms.set_momenta(system.momenta.reshape(-1, 3))
     if np.any(system.charges):
         atoms.set_initial_charges(np.ravel(system.charges))
@@ -72,7 +72,7 @@ def _structure(reader: H5MDReader, system: System, template: Any, moving: bool) 
 def _moment(reader: H5MDReader, time: float, step: int) -> dict[str, Any]:
     """When a frame is, in words that `trajectories.foreign` understands."""
     if "times" in reader.missing:
-        return {"step": step}
+        return {"step": step, "units": reader.units.name}
     twice = {"time_fs": time / METAL.convert(1.0, "fs")} if reader.units is METAL else {}
     return {"time": time, "step": step, "units": reader.units.name, **twice}
 

@@ -148,6 +148,7 @@ def _along(
     from mcegnn.cli.job import relaxed_start, words
     from mcegnn.cli.plan_atoms import atoms_run
     from mcegnn.cli.times import Times
+    from systems.template import timeless
     from trajectories.rollout import rollout
 
     spaced = every if every is not None else (10 if steps % 10 == 0 else None)
@@ -156,7 +157,7 @@ def _along(
     flow = config.flow()
     for warning in warnings if not quiet else ():
         typer.echo(f"warning: {warning}", err=True)
-    state, template = relaxed_start(config, flow, quiet), _at_rest(config.structure.atoms)
+    state, template = relaxed_start(config, flow, quiet), timeless(config.structure.atoms)
 
     def structures() -> Iterator[Unlabelled]:
         with words():
@@ -170,15 +171,6 @@ def _along(
                     yield Unlabelled({"step": now.step} | ({} if single else {"replica": k}), still, template)
 
     return config.n_steps // config.every * config.n_systems + 1, structures()
-
-
-def _at_rest(atoms: Any) -> Any:
-    """The atoms without what is of their moment alone: momenta, time and step."""
-    still = atoms.copy()
-    for name in ("time", "time_fs", "step", "units"):
-        still.info.pop(name, None)
-    still.arrays.pop("momenta", None)
-    return still
 
 
 def _write(
@@ -244,6 +236,8 @@ def _labelled(one: Unlabelled, by: str, evaluation: "Evaluation") -> tuple[Any, 
         atoms.set_array("frozen", np.isin(np.arange(len(atoms)), held))
     atoms.set_constraint()
     atoms.info |= {**one.info, "labels": by}
+    if evaluation.energy is None:
+        raise ValueError("a field without an energy makes no labels")
     results = {"energy": float(evaluation.energy), "forces": evaluation.forces}
     if evaluation.stress is not None:
         results["stress"] = full_3x3_to_voigt_6_stress(evaluation.stress)

@@ -55,7 +55,8 @@ def atoms_run(file: str, integrator: str | None, times: Times, options: Mapping[
         calculator=options.get("calculator", ""), potential=options.get("potential", ""),
         ramp=n_steps * dt if ramped else 0.0, flexible=bool(options.get("flexible")), relax=0.05 if options.get("relax") else 0.0,
         draw=_drawn(system, chosen, n_systems, held["temperature"]), file_units=said.units, file_format=said.format,
-        file_masses=options.get("masses", ""), assumed=assumed, template=template.to_text(atoms), **_limits(options), **held,
+        template=template.to_text(template.timeless(atoms)),
+        file_masses=options.get("masses", ""), assumed=assumed, **_limits(options), **held,
     )  # fmt: skip
     if config.n_particles - len(config.frozen) == 1 and chosen == "nose-hoover":
         raise ValueError("nose-hoover cannot hold the temperature of a single atom; take --ensemble nvt, which is Langevin's")

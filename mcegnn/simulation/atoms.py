@@ -30,9 +30,9 @@ class AtomsRun(Configuration):
     ``temperature`` (kelvin) and ``pressure`` (eV / Angstrom^3) are none, one, or two numbers, first and last of a `Ramp` that takes the
     time ``ramp``. ``friction`` is the particles', ``period`` that of a Nose-Hoover chain or of the cell. ``relax``, where it is not zero,
     is the largest force (eV / Angstrom) that is left before the run; ``draw`` says whether velocities are drawn or the file's. Where they
-    are not zero, ``warn_above`` and ``stop_above`` (eV / Angstrom) limit what the models of a committee may disagree by. ``file_units``,
-    ``file_format`` and ``file_masses`` are what was said of the file, ``assumed`` what it did not tell, in words. ``template`` is what
-    the file's atoms have beside a system (`systems.template`): a calculator gets it too.
+    are not zero, ``warn_above`` and ``stop_above`` (eV / Angstrom) limit what the models of a committee may disagree by. ``template`` is
+    what the file's atoms have beside a system (`systems.template`): a calculator gets it too. ``file_units``, ``file_format`` and
+    ``file_masses`` are what was said of the file, ``assumed`` what it did not tell, in words.
     """
 
     system: ClassVar[str] = "atoms"
@@ -53,11 +53,11 @@ class AtomsRun(Configuration):
     draw: bool = False
     warn_above: float = 0.0
     stop_above: float = 0.0
+    template: str = ""
     file_units: str = ""
     file_format: str = ""
     file_masses: str = ""
     assumed: dict[str, str] = field(default_factory=dict)
-    template: str = ""
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Self:

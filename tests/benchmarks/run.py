@@ -28,6 +28,7 @@ import bench_rmd17
 import bench_solar
 import bench_solar_task
 import bench_survival
+import bench_threads
 from record import Row
 
 from integrators.compiled import available_cores
@@ -48,6 +49,7 @@ BENCHMARKS = {
     "following": bench_following.measure,
     "geometry": bench_geometry.measure, "distances": bench_geometry.times,
     "looking": bench_looking.sizes, "spectrum": bench_looking.spectrum,
+    "threads": bench_threads.measure,
 }  # fmt: skip
 PACKAGES = (
     "mcegnn",

@@ -10,6 +10,7 @@ import numpy as np
 
 from integrators.state import State
 from systems.file_options import FileOptions
+from systems.template import to_text
 from trajectories.durable import refuse_live
 from trajectories.foreign import by_ase, by_mdanalysis
 from trajectories.foreign.source import SOME_VELOCITIES, Lacking, Source
@@ -108,6 +109,8 @@ def _write(source: Source, out: Path, unwrap: Unwrapper, told: Callable[[int, in
             writer.record({"cannot_follow": unwrap.warning})
         if source.assumed:
             writer.record({"assumed": json.dumps(source.assumed)})
+        if source.template is not None and (text := to_text(source.template)):
+            writer.record({"template": text})
 
 
 def _followed(state: State, unwrap: Unwrapper) -> State:

@@ -13,6 +13,7 @@ from integrators.state import State
 from systems.file_options import FileOptions, Reading
 from systems.molecules import from_atoms
 from systems.system import Evaluation, System
+from systems.template import keep_same, timeless, without_results
 from systems.units import BY_NAME, METAL, REDUCED, Units
 from trajectories.foreign.ase_files import Frames, frames_of, is_own, number, reads
 from trajectories.foreign.source import SOME_VELOCITIES, Lacking, Source, said, virtual_sites
@@ -43,8 +44,18 @@ def opened(path: Path, options: FileOptions, without: Collection[str] = ()) -> S
         if unwrapping := recorded_positions(first.positions, np.array(first.cell), first.arrays)[1]:
             reading.assumed["unwrapping"] = unwrapping
     missing = [what for what, is_so in lacks.items() if is_so]
-    states = _states(path, first, file, has, clock, reading)
-    return Source(str(path), names, file.n, states, missing, known, reading.notes, reading.assumed)
+    template = _template(first)
+    states = _states(path, first, file, has, clock, reading, template)
+    return Source(str(path), names, file.n, states, missing, known, reading.notes, reading.assumed, template)
+
+
+def _template(first: Any) -> Any:
+    """What the first frame has beside a system, but for what the run says itself."""
+    template, _ = without_results(timeless(first))
+    template.set_constraint()
+    template.info.pop("uncertainty", None)
+    template.arrays.pop("names", None)
+    return template
 
 
 class _Clock(NamedTuple):
@@ -103,7 +114,7 @@ def _known(first: Any, description: dict[str, Any], *, constraints_told: bool) -
     return known
 
 
-def _states(path: Path, first: Any, file: Frames, has: set[str], clock: _Clock, reading: Reading) -> Iterator[State]:
+def _states(path: Path, first: Any, file: Frames, has: set[str], clock: _Clock, reading: Reading, template: Any) -> Iterator[State]:
     had, k, atoms = _has(first), 0, first
     while atoms is not None:
         with _in_words(path):
@@ -116,6 +127,7 @@ def _states(path: Path, first: Any, file: Frames, has: set[str], clock: _Clock, 
             if more := there - had - {"velocities"}:
                 reading.notes.append(f"left out, since the first frame has none: {', '.join(sorted(more))}")
                 had |= more
+            keep_same(template, atoms)
             x, _ = recorded_positions(atoms.positions, np.array(atoms.cell), atoms.arrays)
             system = replace(_system(atoms, has), positions=x, units=clock.units)
             state = State(system, *clock.at(atoms, k), _evaluation(atoms, has & (there | {"velocities"})))

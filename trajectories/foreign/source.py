@@ -29,7 +29,8 @@ class Source:
     ``missing`` are "velocities", "masses", "times". ``known`` is what they tell of the run beside its frames, and becomes its
     configuration: "dynamics", whether it "conserves_energy", the "temperature" it was to have [1], "frozen" atoms, "n_degrees" of freedom.
     ``assumed`` says in words what was decided where files do not tell, or tell wrongly: "units", "times", "elements", "masses",
-    "orientation", "unwrapping". ``notes`` are for whoever looks at the run. Both may grow while frames are read.
+    "orientation", "unwrapping". ``notes`` are for whoever looks at the run. Both may grow while frames are read. ``template`` is an
+    ``ase.Atoms`` (`systems.template`), which loses what is not the same in all frames.
     """
 
     files: str
@@ -40,6 +41,7 @@ class Source:
     known: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     assumed: dict[str, str] = field(default_factory=dict)
+    template: Any = None
 
 
 def virtual_sites(masses: np.ndarray, reading: Reading) -> dict[str, int]:
