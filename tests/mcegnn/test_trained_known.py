@@ -137,6 +137,7 @@ def rounded(atoms: list[Atoms], single: bool) -> list[Atoms]:
         x, cell = one.positions, one.cell[:]
         one.positions = x.astype(np.float32) if single else x.round(4)
         one.cell[:] = cell.astype(np.float32) if single else cell.round(4)
+        one.calc = SinglePointCalculator(one, **one.calc.results)  # which knows them as they are now
     return atoms
 
 
