@@ -201,6 +201,15 @@ def test_errors_of_structures_with_unknown_forces(cases: Path) -> None:
     assert outliers(found) == unit_warnings(found) == []
 
 
+def test_forces_of_zero_without_a_mark_are_doubted(cases: Path) -> None:
+    right = from_file(cases / "frozen_forces.xyz")
+    assert outliers(right) == []
+    told = outliers(replace(right, forces=np.nan_to_num(right.forces)))
+    words = "968 forces are exactly zero beside others that are not; if atoms were held fixed, mark them (move_mask, or constraints)"
+    assert told == [words]
+    assert outliers(replace(right, forces=np.zeros(right.forces.shape))) == []
+
+
 def test_units_of_slabs_that_stand_on_held_atoms(cases: Path) -> None:
     """Their energies and forces are compared where all atoms may not be shifted together."""
     right = from_file(cases / "frozen_forces.xyz")
