@@ -214,9 +214,9 @@ def matrix(given: Any, what: str) -> np.ndarray:
 
 def refuse_one_point(x: np.ndarray, cell: np.ndarray, pbc: np.ndarray, where: str) -> None:
     """ValueError where two atoms are at one point, or one and an image of the other: between them a force has no direction."""
-    from scipy.spatial import cKDTree
+    from ase.neighborlist import primitive_neighbor_list
 
-    from systems.cell import complete, wrap
+    from systems.cell import complete
 
     if len(x) < 2:
         return
@@ -227,7 +227,8 @@ def refuse_one_point(x: np.ndarray, cell: np.ndarray, pbc: np.ndarray, where: st
             offsets = offsets - np.where(pbc, np.rint(offsets @ np.linalg.inv(whole)), 0.0) @ whole
         near = np.argwhere(np.triu((offsets**2).sum(-1) < _SAME_POINT**2, 1))
     else:
-        near = np.array(sorted(cKDTree(wrap(x, cell, tuple(pbc)) if pbc.any() else x).query_pairs(_SAME_POINT)))
+        i, j = primitive_neighbor_list("ij", pbc, complete(cell), x, _SAME_POINT)
+        near = np.stack([i, j], axis=1)
     if len(near):
         i, j = near[0].tolist()
         raise ValueError(f"{where} has its atoms {i} and {j} at one point; take one of them out")

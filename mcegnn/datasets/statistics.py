@@ -13,6 +13,7 @@ _MOST_COMPARED = 500  # atoms in free space, of which all pairs are compared
 _TOO_NEAR = 0.5  # Angstrom; the bond of H2 is 0.74
 _LEAST_SPREAD = 0.02  # eV an atom: of published data 0.009 to 0.27; without it the start of each relaxation stood out
 _OTHER_FORCES = 15.0  # times the usual, so that kcal/mol among eV are found; of published data 4.3 is the most
+_FEW_ZERO = 0.05  # of the atoms: a site of high symmetry has no force
 _LEAST_USUAL = 0.2  # eV/Angstrom: relaxed structures have none at all
 
 
@@ -63,8 +64,19 @@ def outliers(structures: Structures) -> list[str]:
         f"structure {k}: its forces are {force[k]:.3g} eV/Angstrom rms where {usual:.3g} is usual; in other units?"
         for k in np.flatnonzero(force > _OTHER_FORCES * max(usual, _LEAST_USUAL))
     ]
+    found += _unmarked(structures)
     found += [f"structure {k}: two atoms are {nearest[k]:.3f} Angstrom apart" for k in np.flatnonzero(nearest < _TOO_NEAR)]
     return found if len(found) <= _MOST_TOLD else [*found[:_MOST_TOLD], f"and {len(found) - _MOST_TOLD} more"]
+
+
+def _unmarked(structures: Structures) -> list[str]:
+    """A sentence on forces that are zero to the last digit beside others that are not, where they are many."""
+    zero = (structures.forces == 0.0).all(1)
+    mixed = np.repeat(~np.logical_and.reduceat(zero, structures.starts[:-1]), structures.sizes)
+    n = int((zero & mixed).sum())
+    if n <= _FEW_ZERO * mixed.sum():
+        return []
+    return [f"{n:,} forces are exactly zero beside others that are not; if atoms were held fixed, mark them (move_mask, or constraints)"]
 
 
 def _energies_off(structures: Structures) -> np.ndarray:

@@ -110,19 +110,32 @@ def to_score(
 
     ``data`` is the digest of what it was trained on: where the file of that name now gives another, it is a file like any other.
     """
-    if trained is not None and _same_file(trained.name, name):
-        made = structures(trained, numbers.get("before") if numbers else np.zeros(0, dtype=np.uint64))
-        if data in (None, digest(made.train)):
-            chosen = part_of(made, "validation" if validation else "test")
-            if not len(chosen.samples):
-                raise ValueError(f"all of {name} was trained on, so nothing of it is left to test")
-            return chosen
+    made = None if trained is None else _as_trained(name, trained, numbers or {}, data)
+    if made is not None:
+        chosen = part_of(made, "validation" if validation else "test")
+        if not len(chosen.samples):
+            raise ValueError(f"all of {name} was trained on, so nothing of it is left to test")
+        return chosen
     if validation:
         raise ValueError(f"the model was not trained with {name} as it is now, so it has no validation structures; leave out --validation")
     found = named(name, AS_THEY_ARE if trained is None else trained.reading)
     n, n_test = len(found.structures), 0 if found.test is None else len(found.test)
     every = Part(found.structures, "all", n) if found.test is None else Part(found.test, "test", n + n_test)
     return _unknown_to(numbers or {}, every._replace(notes=found.notes), name)
+
+
+def _as_trained(name: str, trained: DataOptions, numbers: Mapping[str, np.ndarray], data: str | None) -> StructureSplit | None:
+    """The data cut as for the training; None where they are not those it was trained with.
+
+    Of a model without numbers, which older ones are, another file is its own where its digest is.
+    """
+    if not _same_file(trained.name, name) and (numbers or data is None):
+        return None
+    try:
+        made = structures(trained.model_copy(update={"name": name}), numbers.get("before") if numbers else np.zeros(0, dtype=np.uint64))
+    except ValueError:  # too few of them, perhaps; whoever reads them next says what is wrong
+        return None
+    return made if data in (None, digest(made.train)) else None
 
 
 def _unknown_to(numbers: Mapping[str, np.ndarray], part: Part, name: str) -> Part:

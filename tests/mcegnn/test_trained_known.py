@@ -137,6 +137,7 @@ def rounded(atoms: list[Atoms], single: bool) -> list[Atoms]:
         x, cell = one.positions, one.cell[:]
         one.positions = x.astype(np.float32) if single else x.round(4)
         one.cell[:] = cell.astype(np.float32) if single else cell.round(4)
+        one.calc = SinglePointCalculator(one, **one.calc.results)  # which knows them as they are now
     return atoms
 
 
@@ -219,6 +220,8 @@ def test_of_a_model_that_does_not_tell_it_is_said(home: Path, cli: Command, scor
     kept = load("run/best.safetensors")
     save(replace(kept, trained={}), "old.safetensors")
     shutil.copy("data.xyz", "copy.xyz")
+    assert scored("old.safetensors", "copy.xyz")[0]["structures"] == 7  # by the digest of what it was trained on
+    ase.io.write("copy.xyz", ase.io.read("data.xyz", ":")[::-1])
     said, energies = scored("old.safetensors", "copy.xyz")
     assert said["structures"] == 32
     assert said["labels"]["trained on"] == "the model's file does not tell all of it, so that what is scored may hold some"
