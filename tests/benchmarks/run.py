@@ -21,6 +21,7 @@ import bench_potential
 import bench_qm9
 import bench_rebound
 import bench_rmd17
+import bench_short_range
 import bench_solar
 import bench_solar_task
 import bench_survival
@@ -38,7 +39,7 @@ BENCHMARKS = {
     "potential": bench_potential.speed, "dynamics": bench_potential.whole, "conserved": bench_potential.conserved,
     "neighbors": bench_neighbors.measure, "ase": bench_ase.measure,
     "engine": bench_engine.measure, "argon": bench_engine.million,
-    "molybdenum": bench_molybdenum.measure, "peers": bench_peers.measure,
+    "molybdenum": bench_molybdenum.measure, "short-range": bench_short_range.measure, "peers": bench_peers.measure,
     "survival": bench_survival.survival, "long": bench_survival.long, "safety": bench_survival.cost,
     "looking": bench_looking.sizes, "spectrum": bench_looking.spectrum,
 }  # fmt: skip
