@@ -153,7 +153,7 @@ class Watch:
     def _near(now: State, limit: float) -> "_Found":
         """Systems with a pair at less than this share of the shortest distance in training."""
         closest = None if now.evaluation is None else now.evaluation.closest
-        if closest is None or not closest[..., 0].min() < limit:
+        if closest is None or (closest.ndim == 1 and closest[0] >= limit):  # asked at each step
             return {}
         rows = np.atleast_2d(closest)
         of = [now.system] if now.system.n_systems is None else None

@@ -83,12 +83,12 @@ class ConservativePotential(nn.Module):
         """
         with torch.enable_grad():
             offsets = offsets.detach().requires_grad_(True)
-            r = None if self.repulsion is None else offsets.square().sum(-1).sqrt()
-            inputs = (kinds, offsets, hood, None if self.repulsion is None else self.repulsion.heard(kinds, r, hood))
+            guard, r = self.repulsion, offsets.square().sum(-1).sqrt()
+            inputs = (kinds, offsets, hood, None if guard is None else guard.heard(kinds, r, hood))
             said = self.network(*inputs) if weights is None else torch.func.functional_call(self.network, dict(weights), inputs)
             energies = said * self.scale
-            if self.repulsion is not None:
-                energies = energies + self.repulsion(kinds, r, hood)
+            if guard is not None:
+                energies = energies + guard(kinds, r, hood)
             return energies, derivative(energies, offsets, differentiable=differentiable)
 
     def refuse_unfit(self, system: System) -> None:

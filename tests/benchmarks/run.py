@@ -25,6 +25,7 @@ import bench_potential
 import bench_qm9
 import bench_rebound
 import bench_rmd17
+import bench_short_range
 import bench_solar
 import bench_solar_task
 import bench_survival
@@ -44,7 +45,7 @@ BENCHMARKS = {
     "potential": bench_potential.speed, "dynamics": bench_potential.whole, "conserved": bench_potential.conserved,
     "neighbors": bench_neighbors.measure, "ase": bench_ase.measure,
     "engine": bench_engine.measure, "argon": bench_engine.million, "ensembles": bench_ensembles.measure,
-    "molybdenum": bench_molybdenum.measure, "peers": bench_peers.measure,
+    "molybdenum": bench_molybdenum.measure, "short-range": bench_short_range.measure, "peers": bench_peers.measure,
     "survival": bench_survival.survival, "long": bench_survival.long, "safety": bench_survival.cost,
     "following": bench_following.measure,
     "geometry": bench_geometry.measure, "distances": bench_geometry.times,

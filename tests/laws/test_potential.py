@@ -19,6 +19,10 @@ from systems.system import System
 CUTOFF = 4.0
 seeds = st.integers(0, 10**6)
 few = settings(deadline=None, max_examples=8)
+pytestmark = pytest.mark.filterwarnings("ignore::systems.nearest.Near")
+# nothing at short range; the older repulsion; that below nearest distances, so long that many pairs are below them
+NEAREST = [[2.0, 1.15, 1.0, 0.0], [1.15, 1.6, 1.5, 0.0], [1.0, 1.5, 0.0, 0.0], [0.0, 0.0, 0.0, 2.9]]
+GUARDS: dict[str, dict[str, Any]] = {"none": {}, "older": {"repulsion": True}, "own": {"repulsion": True, "nearest": NEAREST}}
 
 
 def potential(seed: int = 0, **options: Any) -> ConservativePotential:
@@ -75,20 +79,20 @@ def by_differences(model: ConservativePotential, system: System, h: float = 3e-4
     return forces
 
 
-@pytest.mark.parametrize("repulsion", [False, True])
+@pytest.mark.parametrize("short", GUARDS)
 @pytest.mark.parametrize(
     ("n_channels", "n_couplings", "n_layers"), [(1, 0, 1), (1, 0, 2), ((4, 2), 0, 3), ((3, 1, 2), 0, 2), ((4, 3), 3, 2), ((3, 2, 2), 2, 2)]
 )
-def test_forces_are_the_energys_slope(repulsion: bool, n_channels: Any, n_couplings: int, n_layers: int) -> None:
+def test_forces_are_the_energys_slope(short: str, n_channels: Any, n_couplings: int, n_layers: int) -> None:
     options = {"n_channels": n_channels, "n_couplings": n_couplings, "n_layers": n_layers}
-    model, system = potential(repulsion=repulsion, **options), ethanol(1)
+    model, system = potential(**GUARDS[short], **options), ethanol(1)
     forces = model(system).forces
     np.testing.assert_allclose(by_differences(model, system, 1e-4), forces, rtol=0, atol=1e-6 * abs(forces).max())
 
 
-@pytest.mark.parametrize("repulsion", [False, True])
-def test_forces_and_stress_of_a_crystal_are_the_energys_slopes(repulsion: bool) -> None:
-    model, system = potential(repulsion=repulsion), crystal(2)
+@pytest.mark.parametrize("short", GUARDS)
+def test_forces_and_stress_of_a_crystal_are_the_energys_slopes(short: str) -> None:
+    model, system = potential(**GUARDS[short]), crystal(2)
     said = model(system)
     np.testing.assert_allclose(by_differences(model, system), said.forces, rtol=0, atol=1e-6 * abs(said.forces).max())
     h, slopes = 3e-4, np.zeros((3, 3))
@@ -201,7 +205,8 @@ def test_the_repulsion_keeps_atoms_apart() -> None:
 def test_the_repulsion_is_that_of_ziegler_biersack_and_littmark() -> None:
     from mcegnn.nn.repulsion import Repulsion
 
-    strength, length, end = Repulsion([6, 8]).tables()
+    strength, length, end, wall = Repulsion([6, 8]).tables()
     np.testing.assert_allclose(strength[0, 1], 14.399645 * 48)
     np.testing.assert_allclose(length[0, 1], 0.4685 / (6**0.23 + 8**0.23))
     np.testing.assert_allclose(end, [[1.52, 1.42], [1.42, 1.32]])
+    np.testing.assert_array_equal(wall, 0.0)

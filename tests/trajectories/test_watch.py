@@ -385,3 +385,43 @@ def test_energy_that_creeps_away_from_the_start() -> None:
     _, same = watched(again, half, 5000, 10)
     assert same is not None
     assert same.breach == error.breach
+
+
+class Trained:
+    """No force at all between particles 0 and 1; it knows them from a distance of one on."""
+
+    def __call__(self, system: System) -> Evaluation:
+        x = np.asarray(system.positions)
+        apart = np.minimum(np.linalg.norm(x[..., 1, :] - x[..., 0, :], axis=-1), 1.0)
+        inside = apart < 1.0
+        closest = np.stack([apart, np.where(inside, 0.0, -1.0), np.where(inside, 1.0, -1.0), 1.0 * inside], -1)
+        return Evaluation(np.zeros(x.shape[:-2]), np.zeros_like(x), closest=closest, potential=self)
+
+
+@pytest.mark.parametrize("every", [1, 10, 50])
+@pytest.mark.parametrize("n_systems", [None, 3])
+def test_pairs_that_are_nearer_than_in_training(n_systems: int | None, every: int) -> None:
+    """Each system is told of once, at its own step, and stopped at its own, whatever the frames; without a limit it goes on."""
+    speeds = np.array([0.01, 0.02, 0.0])[:n_systems] if n_systems else np.array(0.01)
+    x = np.broadcast_to([[0.0, 0, 0], [1.105, 0, 0]], (*speeds.shape, 2, 3)).copy()
+    v = np.zeros_like(x)
+    v[..., 1, 0] = -speeds
+    start = State(System.create(x, velocities=v))
+    told: list[Breach] = []
+    lost: list[Breach] = []
+    watch = Watch(velocity_verlet(Trained()), 1.0, Limits(nearness=0.8), lost.append, tell_near=told.append)
+    found, error = watched(watch, start, 50, every)
+    first, second = (11, 31), (6, 16)  # the first steps after ways of 0.105 and 0.305
+    if n_systems is None:
+        assert error is not None
+        assert (error.breach.step, error.breach.limit, error.breach.particles) == (first[1], "nearness", (0, 1))
+        assert [(breach.step, breach.system) for breach in told] == [(first[0], None)]
+        assert "X 0 and X 1 are 0.995 apart, in training never nearer than 1" in told[0].what
+    else:
+        assert (error, found[-1].step) == (None, 50)
+        assert [(breach.step, breach.system) for breach in told] == [(second[0], 1), (first[0], 0)]
+        assert [(breach.step, breach.system) for breach in lost] == [(second[1], 1), (first[1], 0)]
+    free = Watch(velocity_verlet(Trained()), 1.0, Limits(), lost.append)
+    found, error = watched(free, start, 50, every)
+    assert (error, found[-1].step) == (None, 50)
+    assert set(free.marked.values()) == ({first[0]} if n_systems is None else {first[0], second[0]})
