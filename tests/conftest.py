@@ -12,6 +12,8 @@ import pytest
 import pytest_timeout
 from hypothesis import HealthCheck, settings
 
+# threads that wait by spinning bring a machine to its knees whose cores others use too: a test of seconds then took a quarter of an hour
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # how long an example takes says how busy the machine is
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")

@@ -24,7 +24,7 @@ from systems.observables import kinetic_energy
 from systems.units import METAL, PASCALS
 from trajectories.rollout import rollout
 
-N_STEPS, EVERY = 120_000, 20  # 0.6 ns, a frame every 0.1 ps
+N_STEPS, EVERY = 400_000, 20  # 2 ns, a frame every 0.1 ps
 TEMPERATURES, PRESSURES = (110.0, 120.0), (300e5 / PASCALS, 480e5 / PASCALS)
 FS = units.fs
 _SIGMAS = "within 3"
