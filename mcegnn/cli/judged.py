@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 JUDGED = "estimated errors"  # entries of the provenance that begin with it: time in days, km of each body
 _FEW_STEPS, _MOST_STEPS = 150_000, 2_000_000  # of the finer run: where no step had to be halved, and where some had
 _KM, _PART = 100.0, 1e-3  # an error that is told of: so many kilometres, or such a part of the distance to what a body goes around
-_OUTRIGHT = 0.01  # the same part in a run by a scheme that was chosen, whose errors are its own
 
 
 def judged(config: "SolarRun", reader: Any, halvings: int, told: Callable[[int, int], bool]) -> dict[str, Any] | None:
@@ -57,18 +56,17 @@ def judged_rows(found: dict[str, Any] | None) -> list[tuple[str, ...]]:
 
 
 def judged_warnings(config: "SolarRun", reader: Any, found: dict[str, Any] | None) -> list[str]:
-    """Of bodies whose error is more than they should have."""
+    """Of bodies whose error is more than they should have; none of a lower scheme that was chosen, whose errors are its own."""
     import numpy as np
 
-    if found is None:
+    if found is None or config.integrator != config.usual_integrator:
         return []
-    usual = config.integrator == config.usual_integrator
     x, solar = reader.frames("position", 0), config.solar
     bad = []
     for k, (name, km) in enumerate(found["km"].items()):
         center = solar.centers[k] if solar.centers[k] >= 0 else solar.star
         apart = float(np.linalg.norm(x[k] - x[center])) / ASTRONOMICAL.convert(1.0, "km")
-        if k != center and km > (min(_KM, _PART * apart) if usual else _OUTRIGHT * apart):
+        if k != center and km > min(_KM, _PART * apart):
             bad.append(f"{name} ({_shown(km)})")
     if not bad:
         return []
@@ -76,7 +74,7 @@ def judged_warnings(config: "SolarRun", reader: Any, found: dict[str, Any] | Non
     why = (
         "encounters magnify roundings, so no step is short enough"
         if config.encounters
-        else f"the time step of {config.dt:.3g} days is too long for that: leave out --dt and --integrator, and steps follow each body"
+        else f"the time step of {config.dt:.3g} days is too long for that: leave out --dt, and steps follow each body"
     )
     return [f"the position is not right of {who}, judged by a finer run after {found['days']:.6g} days; {why}"]
 

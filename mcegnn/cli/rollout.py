@@ -63,7 +63,7 @@ def rollout(
         str | None,
         typer.Option(
             help='Time step: a bare number for charged, "0.5 day" for solar, "0.5 fs" for atoms. [default: 0.001; shortest period / 50, '
-            "at most half a day; 0.5 fs with hydrogen, else 1 fs]",
+            "at most half a day, halved where bodies meet (and charges under yoshida-8); 0.5 fs with hydrogen, else 1 fs]",
             rich_help_panel=_TIME,
         ),
     ] = None,
@@ -101,7 +101,10 @@ def rollout(
     ] = None,
     without: Annotated[list[str] | None, typer.Option(help="Leave a body out; may be given again.", rich_help_panel=_SOLAR)] = None,
     relativity: Annotated[
-        bool | None, typer.Option("--relativity", help="Add the Sun's first post-Newtonian term.", rich_help_panel=_SOLAR)
+        bool | None,
+        typer.Option(
+            "--relativity", help="Add the star's first post-Newtonian term, or all bodies' where a second is heavy.", rich_help_panel=_SOLAR
+        ),
     ] = None,
     j2: Annotated[
         bool | None, typer.Option("--j2/--no-j2", help="Oblateness of the bodies that have one. [default: j2]", rich_help_panel=_SOLAR)
