@@ -286,3 +286,16 @@ def test_dl_poly(opened: Opened, tmp_path: Path, levcfg: int) -> None:
         np.testing.assert_allclose(run.frames("velocity", 0) * PS, [[0.5, -1.0, 2.5], [0.5, -2.0, 2.5]], rtol=1e-6)
         if levcfg > 1:  # 1 eV is 9648.533 u Angstrom2/ps2
             np.testing.assert_allclose(run.frames("force", 0), [[0.01, 0.0, -0.02]] * 2, rtol=1e-5)
+
+
+def test_atoms_of_no_element_in_a_traj(opened: Opened, tmp_path: Path) -> None:
+    """What ASE calls X has a mass only where the file, or the user, tells one."""
+    from ase import Atoms
+    from ase.io import write
+
+    write(tmp_path / "x.traj", Atoms("ArX", positions=[[0, 0, 0], [3, 0, 0]]))
+    with opened("x.traj") as run:
+        assert "masses" in run.missing
+    with opened("x.traj", masses={"X": 5.0}) as run:
+        assert "masses" not in run.missing
+        np.testing.assert_allclose(run.masses, [39.948, 5.0])
