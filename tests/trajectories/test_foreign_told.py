@@ -299,3 +299,19 @@ def test_atoms_of_no_element_in_a_traj(opened: Opened, tmp_path: Path) -> None:
     with opened("x.traj", masses={"X": 5.0}) as run:
         assert "masses" not in run.missing
         np.testing.assert_allclose(run.masses, [39.948, 5.0])
+
+
+def test_a_refusal_is_one_sentence(tmp_path: Path, cases: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MDAnalysis' readers that fail half made would complain on standard error when they are dropped."""
+    import gc
+    import sys
+
+    heard: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", heard.append)
+    (tmp_path / "empty.dcd").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"MDAnalysis cannot read .*empty\.dcd") as refused:
+        import_trajectory(tmp_path / "empty.dcd", tmp_path / "run.h5md", cases / "lammps_real.pdb")
+    assert "\n" not in str(refused.value)
+    del refused
+    gc.collect()
+    assert not heard
