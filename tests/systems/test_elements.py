@@ -16,7 +16,8 @@ KNOWN = [
     ("CO", "CO", "Co"), ("HG", "SER", "H"), ("HG", "HG", "Hg"), ("NA", "NA+", "Na"), ("NA", "HEM", "N"), ("FE", "HEM", "Fe"),
     ("CL", "CL-", "Cl"), ("CLA", "CLA", "Cl"), ("SOD", "SOD", "Na"), ("POT", "POT", "K"), ("CL1", "LIG", "Cl"), ("BR2", "LIG", "Br"),
     ("OW", "SOL", "O"), ("HW1", "SOL", "H"), ("OH2", "TIP3", "O"), ("ZN", "ZN2", "Zn"), ("1HB", "ALA", "H"), ("O5'", "DA", "O"),
-    ("P", "DG", "P"), ("Ar", "MOL", "Ar"), ("Cu", "SURF", "Cu"), ("C12", "LIG", "C"), ("OXT", "GLY", "O"), ("MG", "MG", "Mg"), ("Ca", "ALA", "C"),
+    ("P", "DG", "P"), ("Ar", "MOL", "Ar"), ("Cu", "SURF", "Cu"), ("C12", "LIG", "C"), ("OXT", "GLY", "O"), ("MG", "MG", "Mg"),
+    ("Ca", "ALA", "C"),
 ]  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """What files do and do not tell: times, units, elements, masses, velocities; nothing is invented, and what is guessed is said."""
 
+import re
 import shutil
 import warnings
 from collections.abc import Callable
@@ -315,3 +316,22 @@ def test_a_refusal_is_one_sentence(tmp_path: Path, cases: Path, monkeypatch: pyt
     del refused
     gc.collect()
     assert not heard
+
+
+def test_units_of_what_mdanalysis_reads(opened: Opened, tmp_path: Path, cases: Path) -> None:
+    """It takes lengths for Angstrom and velocities for Angstrom/ps, in a DCD and in a dump that goes with a topology."""
+    from ase.units import Bohr
+
+    with opened("lammps_real.dcd", "lammps_real.pdb") as run:
+        plain, cell = run.frames("position", 0), run.cells[0]
+    with opened("lammps_real.dcd", "lammps_real.pdb", units="electron") as run:
+        np.testing.assert_allclose(run.frames("position", 0), Bohr * plain, rtol=1e-6)
+        np.testing.assert_allclose(run.cells[0], Bohr * cell, rtol=1e-6)
+        np.testing.assert_allclose(run.times / PS, 0.1 * np.arange(400), rtol=1e-6)  # the unit of time is the femtosecond
+    text = (cases / "real_units.dump").read_text()
+    (tmp_path / "bare.dump").write_text(re.sub(r"ITEM: (TIME|UNITS)\n.*\n", "", text))
+    lines = (cases / "lammps_real.pdb").read_text()
+    (tmp_path / "top.pdb").write_text(lines)
+    import_trajectory(tmp_path / "bare.dump", tmp_path / "dump.h5md", tmp_path / "top.pdb", units="real")
+    with H5MDReader(tmp_path / "dump.h5md") as run:
+        np.testing.assert_allclose(kelvin(run, 192), 100.0, rtol=1e-3)
