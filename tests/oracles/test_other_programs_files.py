@@ -3,6 +3,7 @@
 ``docs/formats.md`` holds the table of them; where MCEGNN_WRITE_TABLE=1 is set, the last test writes it anew.
 """
 
+import gc
 import os
 import re
 import warnings
@@ -165,6 +166,15 @@ def asked(entry: Entry, files: list[Path]) -> Truth:
     boxed = ts.dimensions is not None and ts.dimensions[:3].all()
     v = ts.velocities.copy() if ts.has_velocities else None
     return Truth(len(u.trajectory), len(u.atoms), times, ts.dimensions.copy() if boxed else None, ts.positions.copy(), v)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def dropped() -> Iterator[None]:
+    """What the libraries leave open is dropped before other tests hear of it."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gc.collect()
 
 
 @pytest.fixture(autouse=True)

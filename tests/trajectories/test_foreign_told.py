@@ -1,5 +1,6 @@
 """What files do and do not tell: times, units, elements, masses, velocities; nothing is invented, and what is guessed is said."""
 
+import re
 import shutil
 import warnings
 from collections.abc import Callable
@@ -286,3 +287,51 @@ def test_dl_poly(opened: Opened, tmp_path: Path, levcfg: int) -> None:
         np.testing.assert_allclose(run.frames("velocity", 0) * PS, [[0.5, -1.0, 2.5], [0.5, -2.0, 2.5]], rtol=1e-6)
         if levcfg > 1:  # 1 eV is 9648.533 u Angstrom2/ps2
             np.testing.assert_allclose(run.frames("force", 0), [[0.01, 0.0, -0.02]] * 2, rtol=1e-5)
+
+
+def test_atoms_of_no_element_in_a_traj(opened: Opened, tmp_path: Path) -> None:
+    """What ASE calls X has a mass only where the file, or the user, tells one."""
+    from ase import Atoms
+    from ase.io import write
+
+    write(tmp_path / "x.traj", Atoms("ArX", positions=[[0, 0, 0], [3, 0, 0]]))
+    with opened("x.traj") as run:
+        assert "masses" in run.missing
+    with opened("x.traj", masses={"X": 5.0}) as run:
+        assert "masses" not in run.missing
+        np.testing.assert_allclose(run.masses, [39.948, 5.0])
+
+
+def test_a_refusal_is_one_sentence(tmp_path: Path, cases: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MDAnalysis' readers that fail half made would complain on standard error when they are dropped."""
+    import gc
+    import sys
+
+    heard: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", heard.append)
+    (tmp_path / "empty.dcd").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"MDAnalysis cannot read .*empty\.dcd") as refused:
+        import_trajectory(tmp_path / "empty.dcd", tmp_path / "run.h5md", cases / "lammps_real.pdb")
+    assert "\n" not in str(refused.value)
+    del refused
+    gc.collect()
+    assert not heard
+
+
+def test_units_of_what_mdanalysis_reads(opened: Opened, tmp_path: Path, cases: Path) -> None:
+    """It takes lengths for Angstrom and velocities for Angstrom/ps, in a DCD and in a dump that goes with a topology."""
+    from ase.units import Bohr
+
+    with opened("lammps_real.dcd", "lammps_real.pdb") as run:
+        plain, cell = run.frames("position", 0), run.cells[0]
+    with opened("lammps_real.dcd", "lammps_real.pdb", units="electron") as run:
+        np.testing.assert_allclose(run.frames("position", 0), Bohr * plain, rtol=1e-6)
+        np.testing.assert_allclose(run.cells[0], Bohr * cell, rtol=1e-6)
+        np.testing.assert_allclose(run.times / PS, 0.1 * np.arange(400), rtol=1e-6)  # the unit of time is the femtosecond
+    text = (cases / "real_units.dump").read_text()
+    (tmp_path / "bare.dump").write_text(re.sub(r"ITEM: (TIME|UNITS)\n.*\n", "", text))
+    lines = (cases / "lammps_real.pdb").read_text()
+    (tmp_path / "top.pdb").write_text(lines)
+    import_trajectory(tmp_path / "bare.dump", tmp_path / "dump.h5md", tmp_path / "top.pdb", units="real")
+    with H5MDReader(tmp_path / "dump.h5md") as run:
+        np.testing.assert_allclose(kelvin(run, 192), 100.0, rtol=1e-3)

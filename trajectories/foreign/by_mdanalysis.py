@@ -1,5 +1,7 @@
 """Trajectories that MDAnalysis reads."""
 
+import gc
+import sys
 import warnings
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
@@ -33,6 +35,7 @@ def opened(path: Path, topology: Path | None, options: FileOptions, without: Col
     with _in_words(path, topology), ExitStack() as failed:
         failed.push(left_open)
         u, heard = _universe([left_open.enter_context(without_offsets(p)) for p in sources], options)
+        left_open.callback(u.trajectory.close)
         atoms = u.atoms
         if not atoms.n_atoms or not len(u.trajectory):
             raise ValueError("it holds no atoms or no frames")
@@ -111,8 +114,24 @@ def _universe(sources: list[Path], options: FileOptions) -> tuple[Any, list[str]
         more = {"format": "LAMMPSDUMP", "additional_columns": flag_columns(sources[-1]), **more}
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
-        u = MDAnalysis.Universe(*map(str, sources), to_guess=(), **more)
+        u = _made(sources, more)
     return u, [str(one.message) for one in heard]
+
+
+def _made(sources: list[Path], more: dict[str, Any]) -> Any:
+    """A universe; a reader that fails half made is dropped at once, for it complains on standard error when it is."""
+    import MDAnalysis
+
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        try:
+            return MDAnalysis.Universe(*map(str, sources), to_guess=(), **more)
+        except Exception as error:
+            failure = said(error)
+        gc.collect()
+        raise ValueError(failure)
+    finally:
+        sys.unraisablehook = hook
 
 
 def _images(u: Any) -> dict[str, Any]:

@@ -118,7 +118,7 @@ def identities_of(u: Any, reading: Reading) -> dict[str, Any]:
     told = np.asarray(atoms.masses, dtype=float) if hasattr(atoms, "masses") else None
     names = _names(atoms)
     if names is None and told is None:
-        raise RefusedFileError("it holds no names of atoms; formats without them need --topology FILE (PDB, GRO, PSF, ...)")
+        raise RefusedFileError("it holds no names of atoms; formats without atoms' names need --topology FILE (PDB, GRO, PSF, ...)")
     names = [""] * len(atoms) if names is None else names
     elements = _elements(atoms)
     residues = [str(one) for one in atoms.resnames] if hasattr(atoms, "resnames") else [""] * len(atoms)
