@@ -13,7 +13,7 @@ from systems.file_options import FileOptions
 from trajectories.durable import refuse_live
 from trajectories.foreign import by_ase, by_mdanalysis
 from trajectories.foreign.source import SOME_VELOCITIES, Lacking, Source
-from trajectories.foreign.unwrapping import Unwrapper
+from trajectories.foreign.unwrapping import NEAREST, Unwrapper
 from trajectories.whole import replacing, temporary_of
 from trajectories.writer import H5MDWriter
 
@@ -63,18 +63,18 @@ def import_trajectory(
         raise FileExistsError(17, "File exists", str(out))
     refuse_live(out)
     lacking: dict[str, str] = {}
-    as_is = False
+    how = NEAREST
     temporary = temporary_of(out)
     with replacing(out, temporary):
         while True:
             source = _opened(path, topology, options, lacking)
             source.notes.extend(filter(None, lacking.values()))
             try:
-                unwrap = Unwrapper(source.n_frames, source.assumed.get("unwrapping", ""), as_is=as_is)
+                unwrap = Unwrapper(source.n_frames, source.assumed.get("unwrapping", ""), how)
                 _write(source, temporary, unwrap, told)
-                if as_is or not unwrap.leaves:
+                if unwrap.better == how:
                     break
-                as_is = True
+                how = unwrap.better
             except Lacking as error:  # what not all frames have is left out of all
                 if error.what in lacking:
                     raise
