@@ -33,8 +33,6 @@ def measure(n: int = 300, n_hopeless: int = 50) -> list[Row]:
             for counts, file in ((within, path), (control, written_by_us(walk, Path(folder) / "ours.h5md"))):
                 d, half = diffusion(file)
                 counts.append(abs(d - walk.diffusion) <= half)
-                if not counts[-1]:
-                    print(walk.form, walk.ending, walk.width, d / walk.diffusion, half / walk.diffusion, flush=True)
             with H5MDReader(path) as run:
                 exact.append(stray(walk, run.frames("position")) < _PRECISION)
                 warned.append(bool(run.cannot_follow))

@@ -63,7 +63,7 @@ def import_trajectory(
         raise FileExistsError(17, "File exists", str(out))
     refuse_live(out)
     lacking: dict[str, str] = {}
-    how = NEAREST
+    how, tried = NEAREST, {NEAREST}
     temporary = temporary_of(out)
     with replacing(out, temporary):
         while True:
@@ -72,9 +72,10 @@ def import_trajectory(
             try:
                 unwrap = Unwrapper(source.n_frames, source.assumed.get("unwrapping", ""), how)
                 _write(source, temporary, unwrap, told)
-                if unwrap.better == how:
+                if unwrap.better in tried:
                     break
                 how = unwrap.better
+                tried.add(how)
             except Lacking as error:  # what not all frames have is left out of all
                 if error.what in lacking:
                     raise
