@@ -110,8 +110,10 @@ class Unwrapper:
 
     @property
     def words(self) -> str:
-        """What was found, for `Source.assumed`."""
+        """What was found, for `Source.assumed`; "" for a single frame."""
         steps = self._steps
+        if not self._frame:
+            return ""
         if self._lattice is None:
             return "not periodic"
         if self._recorded and self._trusts:
