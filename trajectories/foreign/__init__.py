@@ -104,7 +104,7 @@ def _write(source: Source, out: Path, unwrap: Unwrapper, told: Callable[[int, in
         if source.notes:
             writer.record({"notes": "\n".join(source.notes)})
         unwrap.check_recorded()
-        source.assumed |= {"unwrapping": unwrap.words} if unwrap.words else {}
+        source.assumed.update({"unwrapping": unwrap.words} if unwrap.words else {})
         if unwrap.warning:
             writer.record({"cannot_follow": unwrap.warning})
         if source.assumed:
