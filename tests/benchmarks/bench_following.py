@@ -37,7 +37,7 @@ def measure(n: int = 300, n_hopeless: int = 50) -> list[Row]:
                 exact.append(stray(walk, run.frames("position")) < _PRECISION)
                 warned.append(bool(run.cannot_follow))
     said = []
-    for walk in walks(n_hopeless, _HOPELESS, (0.16, 0.8), seed=1000):
+    for walk in walks(n_hopeless, _HOPELESS, (0.2, 0.8), seed=1000):
         with tempfile.TemporaryDirectory() as folder:
             path = imported(walk, *write(walk, Path(folder)), Path(folder) / "imported.h5md")
             with H5MDReader(path) as run:
