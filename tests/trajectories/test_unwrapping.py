@@ -13,7 +13,7 @@ import pytest
 from systems.units import METAL
 from trajectories.analysis import analyse
 from trajectories.foreign import import_trajectory
-from trajectories.foreign.unwrapping import Unwrapper
+from trajectories.foreign.unwrapping import NEAREST, Unwrapper
 from trajectories.h5md import H5MDReader
 
 PERIODIC = (True, True, True)
@@ -34,13 +34,14 @@ def walks() -> Iterator[ModuleType]:
 
 
 def followed(positions: np.ndarray, cells: np.ndarray, pbc: tuple[bool, bool, bool] = PERIODIC) -> tuple[np.ndarray, Unwrapper]:
-    """Frames as an unwrapper gives them, the second time as they are where it says that they should have been left so."""
-    for as_is in (False, True):
-        unwrap = Unwrapper(len(positions), as_is=as_is)
+    """Frames as an unwrapper gives them, again as it says that it would have been better."""
+    how = NEAREST
+    while True:
+        unwrap = Unwrapper(len(positions), how=how)
         found = np.array([unwrap(x, cell, pbc) for x, cell in zip(positions, cells, strict=True)])
-        if not unwrap.leaves:
-            break
-    return found, unwrap
+        if unwrap.better == how:
+            return found, unwrap
+        how = unwrap.better
 
 
 @pytest.mark.parametrize(

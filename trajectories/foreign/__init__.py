@@ -14,7 +14,7 @@ from systems.template import to_text
 from trajectories.durable import refuse_live
 from trajectories.foreign import by_ase, by_mdanalysis
 from trajectories.foreign.source import SOME_VELOCITIES, Lacking, Source
-from trajectories.foreign.unwrapping import Unwrapper
+from trajectories.foreign.unwrapping import NEAREST, Unwrapper
 from trajectories.whole import replacing, temporary_of
 from trajectories.writer import H5MDWriter
 
@@ -64,18 +64,19 @@ def import_trajectory(
         raise FileExistsError(17, "File exists", str(out))
     refuse_live(out)
     lacking: dict[str, str] = {}
-    as_is = False
+    how, tried = NEAREST, {NEAREST}
     temporary = temporary_of(out)
     with replacing(out, temporary):
         while True:
             source = _opened(path, topology, options, lacking)
             source.notes.extend(filter(None, lacking.values()))
             try:
-                unwrap = Unwrapper(source.n_frames, source.assumed.get("unwrapping", ""), as_is=as_is)
+                unwrap = Unwrapper(source.n_frames, source.assumed.get("unwrapping", ""), how)
                 _write(source, temporary, unwrap, told)
-                if as_is or not unwrap.leaves:
+                if unwrap.better in tried:
                     break
-                as_is = True
+                how = unwrap.better
+                tried.add(how)
             except Lacking as error:  # what not all frames have is left out of all
                 if error.what in lacking:
                     raise
@@ -104,7 +105,7 @@ def _write(source: Source, out: Path, unwrap: Unwrapper, told: Callable[[int, in
         if source.notes:
             writer.record({"notes": "\n".join(source.notes)})
         unwrap.check_recorded()
-        source.assumed["unwrapping"] = unwrap.words
+        source.assumed.update({"unwrapping": unwrap.words} if unwrap.words else {})
         if unwrap.warning:
             writer.record({"cannot_follow": unwrap.warning})
         if source.assumed:

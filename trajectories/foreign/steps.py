@@ -16,13 +16,43 @@ _SPREAD, _GROWS = 0.4, 0.65  # squared cells of displacement that tell spreading
 _OUTSIDE = 0.05  # of coordinates, more than at the start, that are outside of a window
 
 
+class _Parts:
+    """How many parts of steps, in terms of half the way to an image, are so near to it that they might belong to the other side."""
+
+    def __init__(self) -> None:
+        self._n = self._n_near = 0
+        self._sums = np.zeros(0)
+
+    def add(self, parts: np.ndarray) -> None:
+        """Take parts [n, directions], each up to half."""
+        self._sums = np.einsum("ni,ni->i", parts, parts) + (self._sums if self._n else 0.0)
+        self._n += len(parts)
+        self._n_near += int(np.count_nonzero(abs(parts) > _NEAR))
+
+    @property
+    def are_short(self) -> bool:
+        """Whether they are like normal ones of which one in 10,000 at most is beyond half."""
+        if not self._n:
+            return True
+        widths = np.sqrt(self._sums / self._n)
+        allowed = self._n * float(_near(widths * (_WIDTH / max(widths.max(), 1e-9))).sum())
+        return bool(self._n_near <= _FEW + 2.0 * allowed and widths.max() <= _WIDTH * (1.0 + np.sqrt(2.0 / self._n)))
+
+    @property
+    def end(self) -> bool:
+        """Whether none are near half, of which many would be if they were normal: then none are beyond it."""
+        if not self._n:
+            return False
+        expected = self._n * float(_near(np.sqrt(self._sums / self._n)).sum())
+        return expected > _FEW and self._n_near < 0.02 * expected
+
+
 class Steps:
     """Statistics of steps, gathered frame by frame in fractions of a reduced cell."""
 
     def __init__(self, n_frames: int) -> None:
         self._every = max(1, n_frames // _LOOKS)
-        self._n = self._n_near = 0
-        self._sums = np.zeros(3)
+        self._to_images, self._fractions = _Parts(), _Parts()
         self._square, self._count = 0.0, 0
         self._residuals: list[float] = []
         self._displacements: list[tuple[float, float]] = []  # mean squared, of positions as they are and of followed ones
@@ -34,9 +64,9 @@ class Steps:
 
     def start(self, fractions: np.ndarray, pbc: np.ndarray) -> None:
         """Take the first frame, in parts of its cell."""
-        self._some = slice(None, None, max(1, len(fractions) // _ATOMS))
+        self.some = slice(None, None, max(1, len(fractions) // _ATOMS))
         self._pbc = np.flatnonzero(pbc)
-        self._first = fractions[self._some][:, self._pbc]
+        self._first = fractions[self.some][:, self._pbc]
         self._outside.append(_outside(self._first))
 
     def looks(self, frame: int) -> bool:
@@ -44,34 +74,33 @@ class Steps:
         return frame % self._every == 0
 
     def add(
-        self, frame: int, step: np.ndarray, inverse: np.ndarray, least: float, jumped: np.ndarray,
-        fractions: np.ndarray | None, images: np.ndarray,
+        self, frame: int, step: np.ndarray, rounded: np.ndarray, offsets: np.ndarray, least: float,
+        jumped: np.ndarray, fractions: np.ndarray | None, images: np.ndarray,
     ) -> None:  # fmt: skip
         """Take a frame: followed steps [n, 3], and the numbers of the atoms that jumped across the cell.
 
-        ``inverse`` is of the reduced cell, ``least`` its least height; fractions and images are in the basis of the first frame.
+        ``rounded`` are fractions of `some` steps, which rounding leaves, ``offsets`` the lattice vectors about the origin, and
+        ``least`` is the least height of the cell; fractions and images are in the basis of the first frame.
         """
-        parts = (step[self._some] @ inverse)[:, self._pbc]
-        self._sums[: len(self._pbc)] += np.einsum("ni,ni->i", parts, parts)
-        self._n += len(parts)
+        ways = (offsets / (offsets**2).sum(1)[:, None]).T
+        self._to_images.add(step[self.some] @ ways)
+        self._fractions.add(rounded[:, self._pbc])
         squares = np.einsum("ni,ni->n", step, step)
         self._square += float(squares.sum())
         self._count += len(squares)
         longest = float(squares.max()) ** 0.5
-        if longest > _NEAR * least:
-            self._n_near += int(np.count_nonzero(abs(parts) > _NEAR))
         self.largest, self.largest_share = max(self.largest, longest), max(self.largest_share, longest / least)
         self.least_height = min(self.least_height, least)
         if len(jumped):
-            left = abs((step[jumped] @ inverse)[:, self._pbc]).max(1)
+            left = (step[jumped] @ ways).max(1)
             if not self.jumps:
                 self.first_jump = (frame, int(jumped[left.argmin()]))
             self.jumps += len(jumped)
             self._residuals += left[: _ATOMS // 10].tolist()
         if fractions is not None:
-            raw = fractions[self._some][:, self._pbc]
+            raw = fractions[self.some][:, self._pbc]
             gone = raw - self._first
-            followed = gone - images[self._some][:, self._pbc]
+            followed = gone - images[self.some][:, self._pbc]
             self._displacements.append((float((gone**2).mean()), float((followed**2).mean())))
             self._outside.append(_outside(raw))
 
@@ -82,18 +111,13 @@ class Steps:
 
     @property
     def can_be_followed(self) -> bool:
-        """Whether fewer than one step in 10,000 is likely to be nearer to a wrong image than to the right one.
+        """Whether fewer than one step in 10,000 is likely to be nearer to a wrong image than to the right one."""
+        return self._to_images.are_short or self._fractions.end
 
-        Steps are compared with normal ones of their width: of which more are near half a cell, or none of many, is no normal one.
-        """
-        if not self._n:
-            return True
-        widths = np.sqrt(self._sums[: len(self._pbc)] / self._n)
-        allowed, expected = (self._n * float(_near(w).sum()) for w in (np.full(len(widths), _WIDTH), widths))
-        if self._n_near > _FEW + 2.0 * allowed:
-            return False
-        ends = expected > _FEW and self._n_near < 0.02 * expected
-        return bool(widths.max() <= _WIDTH * (1.0 + np.sqrt(2.0 / self._n)) or ends)
+    @property
+    def only_by_fractions(self) -> bool:
+        """Whether fractions of a cell stay below half where its images come too near."""
+        return self._fractions.end and not self._to_images.are_short
 
     @property
     def unwrapped(self) -> bool:

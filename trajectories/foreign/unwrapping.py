@@ -5,6 +5,7 @@ where it was, unless the file is unwrapped already or steps are too long for tha
 """
 
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ _FLAGS, _UNWRAPPED = ("ix", "iy", "iz"), ("xu", "yu", "zu")  # columns of LAMMPS
 _IMAGE, _POSITION = "image", "unwrapped_position"  # of H5MD, and of GPUMD's extended XYZ
 _STRAIN = 0.05  # after which the shortest basis is looked for again
 _WHOLE = 0.02  # of a cell, by which columns of a file may differ from a whole number of cells
+NEAREST, FRACTIONS, AS_IS = "nearest image", "nearest image in fractions of the cell", "as it is"
 IMAGE_FLAGS, UNWRAPPED = "image flags of the file", "unwrapped coordinates of the file"
 _ADVICE = "delete those columns, and atoms are followed by the nearest image"
 
@@ -24,12 +26,13 @@ class Unwrapper:
     """Positions of one frame after the other with atoms followed; called with positions [n, 3], cell [3, 3] or None, pbc.
 
     ``recorded`` says in words what the positions were unwrapped with already (`IMAGE_FLAGS`, `UNWRAPPED`); "" if with nothing.
-    With ``as_is`` positions stay as they are in the file, and are looked at all the same. Raises ValueError if a cell has no
+    ``how`` is `NEAREST`, or `FRACTIONS`, which rounds fractions of the cell, or `AS_IS`, which leaves positions as they are and
+    looks at them all the same; ``better`` says at the end how it should have been. Raises ValueError if a cell has no
     volume, and from `check_recorded`.
     """
 
-    def __init__(self, n_frames: int, recorded: str = "", *, as_is: bool = False) -> None:
-        self._recorded, self._as_is, self._frame = recorded, as_is, -1
+    def __init__(self, n_frames: int, recorded: str = "", how: str = NEAREST) -> None:
+        self._recorded, self._how, self._frame = recorded, how, -1
         self._steps = Steps(n_frames)
         self._unwrapped = self._images = np.zeros((0, 3))  # of the last frame
         self._lattice: _Lattice | None = None
@@ -52,7 +55,7 @@ class Unwrapper:
             self._steps.start(positions @ lattice.inverse, lattice.pbc)
             return positions
         unwrapped = self._followed(positions, before, lattice)
-        return positions if self._as_is else unwrapped
+        return positions if self._how == AS_IS else unwrapped
 
     def _followed(self, x: np.ndarray, before: "_Lattice", lattice: "_Lattice") -> np.ndarray:
         """Each atom at its image nearest to where it was, as the lattice carries it on."""
@@ -64,7 +67,10 @@ class Unwrapper:
         step = x - carried
         turns = np.rint(step @ lattice.reduced_inverse)
         turns *= lattice.pbc
+        rounded = step[self._steps.some] @ lattice.reduced_inverse - turns[self._steps.some]
         jumped = np.zeros(0, dtype=int)
+        if self._how != FRACTIONS:
+            lattice.to_nearest(step, turns)
         if turns.any() or images.any():
             turns = turns @ lattice.shortest
             unwrapped = x - turns @ lattice.vectors
@@ -74,13 +80,17 @@ class Unwrapper:
             images = turns
         self._unwrapped, self._images = unwrapped, images
         fractions = (x @ lattice.inverse) @ self._basis if self._steps.looks(self._frame) else None
-        self._steps.add(self._frame, step, lattice.reduced_inverse, lattice.least_height, jumped, fractions, images)
+        self._steps.add(self._frame, step, rounded, lattice.offsets, lattice.least_height, jumped, fractions, images)
         return unwrapped
 
     @property
-    def leaves(self) -> bool:
-        """Whether positions should have been left as they are in the file."""
-        return bool(self._steps.jumps) and (self._steps.unwrapped or self._trusts or bool(self.warning))
+    def better(self) -> str:
+        """How positions should have been followed, as the whole of them tells."""
+        if not self._steps.jumps:
+            return self._how
+        if self._steps.unwrapped or self._trusts or self.warning:
+            return AS_IS
+        return FRACTIONS if self._steps.only_by_fractions else NEAREST
 
     @property
     def _trusts(self) -> bool:
@@ -100,8 +110,10 @@ class Unwrapper:
 
     @property
     def words(self) -> str:
-        """What was found, for `Source.assumed`."""
+        """What was found, for `Source.assumed`; "" for a single frame."""
         steps = self._steps
+        if not self._frame:
+            return ""
         if self._lattice is None:
             return "not periodic"
         if self._recorded and self._trusts:
@@ -111,7 +123,7 @@ class Unwrapper:
         if steps.unwrapped:
             return "the file is unwrapped already"
         size = f"largest step {steps.largest_share:.2g} of the least height of the cell"
-        return f"nearest image, {size}" if steps.jumps else f"none needed: no atom jumps across the cell, {size}"
+        return f"{self._how}, {size}" if steps.jumps else f"none needed: no atom jumps across the cell, {size}"
 
     def check_recorded(self) -> None:
         """Raise ValueError if an atom jumps by a lattice vector that the file's own flags or columns do not explain."""
@@ -124,9 +136,9 @@ class Unwrapper:
 
 
 class _Lattice:
-    """A cell with its shortest basis, in which a step of less than half the least height is found by rounding its fractions.
+    """A cell with its shortest basis, and the lattice vectors about the origin, to which a nearest image may be off by rounding.
 
-    In a cell that leans far over rounding goes wrong long before. Raises LinAlgError if there is no volume.
+    In a cell that leans far over rounding would be wrong by more than one. Raises LinAlgError if there is no volume.
     """
 
     shortest: np.ndarray
@@ -146,7 +158,22 @@ class _Lattice:
             self.shortest = np.asarray(minkowski_reduce(vectors, pbc)[1], dtype=float)
             self.reduced_as = self.inverse
         self.reduced_inverse = np.linalg.inv(self.shortest @ vectors)
+        around = np.array(list(product(*([0, 1, -1] if periodic else [0] for periodic in pbc))), dtype=float)
+        self._around = around[1:]
+        self.offsets = self._around @ (self.shortest @ vectors)
+        self._squares = (self.offsets**2).sum(1)
         self.least_height = float((1.0 / np.linalg.norm(self.reduced_inverse, axis=0))[pbc].min())
+
+    def to_nearest(self, step: np.ndarray, turns: np.ndarray) -> None:
+        """Change turns [n, 3], of the shortest basis, so that steps less these are the shortest of all images."""
+        left = step - turns @ (self.shortest @ self.vectors)
+        squares = np.einsum("ni,ni->n", left, left)
+        far = np.flatnonzero(squares > 0.25 * self._squares.min())  # no shorter image is possible for others
+        if len(far):
+            gained = 2.0 * left[far] @ self.offsets.T - self._squares
+            best = gained.argmax(1)
+            better = gained[np.arange(len(far)), best] > 1e-9
+            turns[far[better]] += self._around[best[better]]
 
 
 def _flip(before: np.ndarray, after: np.ndarray) -> np.ndarray:
