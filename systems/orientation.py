@@ -11,7 +11,7 @@ import numpy as np
 from systems.arrays import Array
 from systems.cell import PBC, PERIODIC, complete
 
-_NEARLY = 0.95  # of a vector's length, that its sums with others may be shorter
+_NEARLY = 1.0 - 1e-3  # of a vector's length, that its sums with others may be shorter: in many lattices they are just as long
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,10 +21,10 @@ class Boxes:
         self._basis: np.ndarray | None = None
 
     def __call__(
-        self, cell: np.ndarray, pbc: tuple[bool, bool, bool], positions: np.ndarray
+        self, cell: np.ndarray | None, pbc: tuple[bool, bool, bool], positions: np.ndarray
     ) -> tuple[np.ndarray | None, Orientation | None]:
         """The box [6] of a cell [3, 3], and how positions [n, 3] and other vectors are to be turned; None where nothing is periodic."""
-        if not (any(pbc) and cell.any()):
+        if cell is None or not (any(pbc) and cell.any()):
             return None, None
         extent = float(np.ptp(positions, axis=0).max())
         length = 2.0 ** np.ceil(np.log2(max(3.5 * extent, 1.0)))  # of the diagonal, 3^(1/2) times the extent; the same in most frames
@@ -35,7 +35,7 @@ class Boxes:
         return triclinic_box(*found.cell), found
 
 
-class RunReader(H5MDReader):  # type: ignore[misc]
+class RunReader(H5MDReader):
     """Frames of our runs: positions, velocities and forces are turned together with the cell, whose lengths and angles the box holds."""
 
     format = "MCEGNN"  # a name of its own, so that MDAnalysis goes on with its own reader of other H5MD files
@@ -48,7 +48,8 @@ class RunReader(H5MDReader):  # type: ignore[misc]
         group, box = self._particle_group, None
         self._orientation: Orientation | None = None
         if 0 <= frame < self.n_frames:
-            pbc = tuple(bool(p) for p in group["box/pbc/value"][frame])
+            first, second, third = (bool(p) for p in group["box/pbc/value"][frame])
+            pbc = (first, second, third)
             box, self._orientation = self._boxes(group["box/edges/value"][frame], pbc, group["position/value"][frame])
         ts = super()._read_frame(frame)
         ts.dimensions = box

@@ -134,8 +134,9 @@ def _write_dcd(reader: H5MDReader, path: Path, which: int | None) -> None:
             system = reader[k].system
             system = system if which is None else system.copy_of(which)
             x, cell = system.positions.reshape(-1, 3), system.cell
-            several = cell is None or cell.ndim > 2  # systems of an ensemble have cells of their own, and the format one
-            box, orientation = (None, None) if several else boxes(cell, system.pbc, x)
+            if cell is not None and cell.ndim > 2:  # systems of an ensemble have cells of their own, and the format holds one
+                cell = None
+            box, orientation = boxes(cell, system.pbc, x)
             u.dimensions = box
             u.atoms.positions = x if orientation is None else orientation.turn(x)
             writer.write(u.atoms)

@@ -100,13 +100,21 @@ def without_ties(atoms: Atoms, stream: np.random.Generator, n_bins: int, longest
 
 
 def nearest_by_brute_force(offsets: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
-    """The shortest image of each offset [n, 3]: all within reach of the offset's own length are looked at."""
+    """The shortest image of each offset [n, 3]: all within reach of the longest offset are looked at.
+
+    |fraction_k + n_k| * height_k is a distance to a plane through the origin, so no n_k beyond length / height_k + |fraction_k| can win.
+    """
     inverse = np.linalg.inv(cell)
-    normals = np.linalg.norm(inverse, axis=0)
-    found = np.empty_like(offsets)
-    for k, offset in enumerate(offsets - (np.round(offsets @ inverse) * pbc) @ cell):
-        far = np.ceil(np.linalg.norm(offset) * normals + abs(offset @ inverse)).astype(int) * pbc
-        steps = np.stack(np.meshgrid(*(np.arange(-n, n + 1) for n in far), indexing="ij"), -1).reshape(-1, 3)
-        images = offset + steps @ cell
-        found[k] = images[(images**2).sum(-1).argmin()]
+    inside = offsets - (np.round(offsets @ inverse) * pbc) @ cell
+    if not len(inside):
+        return inside
+    longest = np.linalg.norm(inside, axis=-1).max()
+    far = np.ceil(longest * np.linalg.norm(inverse, axis=0) + 0.5).astype(int) * pbc
+    steps = np.stack(np.meshgrid(*(np.arange(-n, n + 1) for n in far), indexing="ij"), -1).reshape(-1, 3) @ cell
+    found = np.empty_like(inside)
+    for k in range(0, len(inside), block := max(1, 200_000 // len(steps))):
+        some = inside[k : k + block]
+        # |offset + step|^2 less the same for all steps
+        squares = (steps**2).sum(-1) + 2.0 * some @ steps.T
+        found[k : k + block] = some + steps[squares.argmin(-1)]
     return found

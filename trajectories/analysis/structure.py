@@ -153,7 +153,8 @@ def _counted(
     found = {}
     for row, name in enumerate(pairs):
         a, b = classes[2 * row], classes[2 * row + 1]
-        sizes = tuple(int(each.sum()) for each in (member[2 * row], member[2 * row + 1], member[2 * row] & member[2 * row + 1]))
+        first, second = member[2 * row], member[2 * row + 1]
+        sizes = (int(first.sum()), int(second.sum()), int((first & second).sum()))
         # each of the first sees each of the second, but not itself
         found[name] = _Counted(edges, counts[:, a][:, :, b].sum((1, 2)), sizes, volumes, n_frames * n_systems)
     return found
