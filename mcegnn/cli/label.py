@@ -46,6 +46,9 @@ def label(
 ) -> None:
     """Write a training set: structures along a calculator's own dynamics, or those of a file, with energy, forces and stress.
 
+    Info, tags, moments, charges, isotopes and further columns of the file reach the calculator and stand in what is written; results of
+    other calculations do not. Atoms that are frozen have a column of that name, and their true forces.
+
     Examples:
 
     - `mcegnn label ethanol.xyz --calculator tblite --steps 20000 --every 20 --temperature "500 K" -o train.xyz`
