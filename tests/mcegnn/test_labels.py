@@ -16,7 +16,7 @@ from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms, FixCartesian
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcegnn import PotentialCalculator
@@ -62,6 +62,7 @@ def row(found: Any, name: str) -> str:
     return dict(found.notes)[name]
 
 
+@settings(max_examples=25)
 @given(st.lists(st.tuples(*[st.booleans()] * 3), min_size=1, max_size=6), st.booleans())
 def test_stress_is_of_what_is_periodic_in_all_directions(pbcs: list[Any], zero: bool) -> None:
     """Of any others, zero or not, none is a label."""
@@ -249,6 +250,7 @@ def test_a_prefix_of_ones_own(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.structures.stresses[1:], -(np.eye(3) * np.arange(4)[:, None, None] / volumes[:, None, None])[1:])
 
 
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["virial", "virials", "REF_virial", "REF_virials"]), st.sampled_from([1, -1]))
 def test_virials_are_minus_the_volume_times_the_stress(seed: int, name: str, sign: int) -> None:
     from mcegnn.datasets.labels import labels_of
