@@ -40,6 +40,7 @@ class Bins:
 
     @classmethod
     def of(cls, system: System, cutoff: float) -> "Bins":
+        """Those of a system, for neighbours nearer than a cutoff. Raises ValueError for a cell or positions that have none."""
         from systems import _cell_list
 
         kernels: Any = _cell_list

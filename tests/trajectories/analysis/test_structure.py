@@ -81,6 +81,17 @@ def test_without_a_box_neighbours_are_counted(written: Written) -> None:
     assert abs(curves.x[g.argmax()] - 1.52) < curves.x[1] - curves.x[0]
 
 
+def test_single_precision_decides_no_bin(written: Written) -> None:
+    """A distance that is a millionth of a millionth below or above the edge of a bin is on its side of it, far from the origin too."""
+    edges, k = np.linspace(0.0, 4.0, 51), 17
+    x = np.zeros((2, 2, 3)) + 3.0
+    x[:, 1, 2] += edges[k] + np.array([-1e-12, 1e-12])
+    with H5MDReader(written(x, species=[6, 8], masses=1.0, cell=9.0 * np.eye(3))) as run:
+        for frame, filled in ((0, k - 1), (1, k)):
+            _, g = radial_distribution(run, [0], [1], reach=4.0, n_bins=50, frames=slice(frame, frame + 1))
+            assert np.flatnonzero(g).tolist() == [filled]
+
+
 def test_bonds_and_angles_of_ethanol(written: Written) -> None:
     atoms = molecule("CH3CH2OH")
     path = written(np.repeat(atoms.positions[None], 3, 0), species=atoms.numbers, masses=atoms.get_masses())
