@@ -105,6 +105,7 @@ def _settled(path: Path, atoms: Any, reading: Reading) -> Any:
         return dl_poly_files.settle(atoms, reading)
     names = _guessed_names(path, atoms)
     if not names and not reading.options.masses:
+        reading.massless |= {"X"} if (atoms.numbers == 0).any() and not atoms.has("masses") else set()
         return atoms
     velocities = atoms.get_velocities() if atoms.has("momenta") else None
     if names:
@@ -118,9 +119,20 @@ def _settled(path: Path, atoms: Any, reading: Reading) -> Any:
 
 def _guessed_names(path: Path, atoms: Any) -> list[str]:
     """Names of atoms in files that tell no elements, which ASE guesses by their letters alone."""
-    if not {"atomtypes", "residuenames"} <= atoms.arrays.keys() or ending(path) != ".gro":
+    if not {"atomtypes", "residuenames"} <= atoms.arrays.keys() or not (ending(path) == ".gro" or _is_bare_pdb(path)):
         return []
     return [str(name).strip() for name in atoms.arrays["atomtypes"]]
+
+
+def _is_bare_pdb(path: Path) -> bool:
+    """Whether it is a PDB file without the column of elements."""
+    from ase.io.formats import open_with_compression
+
+    if ending(path) not in (".pdb", ".ent"):
+        return False
+    with open_with_compression(str(path), "rt") as file:
+        first = next((line for line in file if line.startswith(("ATOM", "HETATM"))), "")
+    return not first[76:78].strip()
 
 
 def check_occupancies(atoms: Any) -> None:

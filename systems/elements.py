@@ -45,7 +45,7 @@ class Guess(NamedTuple):
 
 
 def guess(
-    names: Sequence[str], residues: Sequence[str] | None = None, masses: Sequence[float] | None = None,
+    names: Sequence[str], residues: Sequence[str] | None = None, masses: Sequence[float] | np.ndarray | None = None,
     indices: Sequence[int] | None = None,
 ) -> Guess:  # fmt: skip
     """Guess elements from names of atoms [n] and, where they are known, names and ``indices`` of their residues and masses (u).

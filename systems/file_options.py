@@ -67,7 +67,8 @@ class Reading:
     """How a file is read, and what had to be ``assumed`` of it: "units", "elements", "masses", each in words.
 
     ``notes`` are for whoever looks at it. ``unknown`` are names of atoms of no element, ``massless`` those of no known mass, and
-    ``virtual`` those of sites that have none. ``units`` is the unit style that the file told.
+    ``virtual`` those of sites that have none. ``units`` is the unit style that the file told, ``identified`` what
+    `systems.identities.identify` found for the last frame.
     """
 
     options: FileOptions = field(default_factory=FileOptions)
@@ -77,6 +78,7 @@ class Reading:
     massless: set[str] = field(default_factory=set)
     virtual: set[str] = field(default_factory=set)
     units: str = ""
+    identified: Any = None
 
 
 def unit_styles() -> tuple[str, ...]:

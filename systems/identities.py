@@ -24,35 +24,52 @@ def identify(
     [n] where these are others. Atoms of no element get the one that has their mass, but not in ``reduced`` units, where masses are bare
     numbers. Positions and momenta stay. What is guessed, unknown or given goes into ``reading``; names that are no elements are kept.
     """
+    told = None if told is None else np.asarray(told, dtype=float)
+    key = (
+        None if names is None else list(names), list(types), b"" if told is None else told.tobytes(),
+        atoms.numbers.tobytes() if names is None else b"", reduced,
+    )  # fmt: skip
+    if reading.identified is None or reading.identified[0] != key:  # frames of a trajectory are of the same atoms
+        found = _identities(atoms, reading, names, told, types, residues, indices, chosen, reduced)
+        reading.identified = key, *found
+    _, numbers, masses = reading.identified
+    atoms.numbers[:] = numbers
+    if names is not None and "names" not in atoms.arrays and key[0] != atoms.get_chemical_symbols():
+        atoms.new_array("names", np.array(names))
+    if not np.array_equal(masses, atoms.get_masses()):
+        atoms.set_masses(masses)
+
+
+def _identities(
+    atoms: Any, reading: Reading, names: Sequence[str] | None, told: np.ndarray | None, types: Sequence[str],
+    residues: Sequence[str] | None, indices: Sequence[int] | None, chosen: Sequence[str] | None, reduced: bool,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Atomic numbers and masses as of `identify`, which leaves ``atoms`` as it is."""
+    from ase.data import chemical_symbols
+
     n = len(atoms)
-    masses = np.zeros(n) if told is None else np.array(told, dtype=float)
-    virtual = np.zeros(n, dtype=bool)
-    own = masses > 0
+    masses = np.zeros(n) if told is None else told.copy()
+    numbers, virtual, own = atoms.numbers.copy(), np.zeros(n, dtype=bool), masses > 0
     if names is not None:
         guessed = guess(names, residues, None if told is None or reduced else masses, indices)
-        atoms.numbers[:] = guessed.numbers
+        numbers = guessed.numbers
         virtual = guessed.virtual | (~own & own.any())  # the file tells that they have none
         masses = np.where(own, masses, np.where(virtual, 0.0, guessed.masses))
         reading.assumed |= {"elements": guessed.words} if guessed.words else {}
-        if "names" not in atoms.arrays and list(names) != atoms.get_chemical_symbols():
-            atoms.new_array("names", np.array(names))
-    elif told is None:
-        masses = np.where(atoms.numbers > 0, atoms.get_masses(), 0.0)
     else:
-        masses = np.where(own, masses, np.where(atoms.numbers > 0, atoms.get_masses(), 0.0))
-    labels = list(chosen if chosen is not None else atoms.get_chemical_symbols() if names is None else names)
-    given = _chosen(labels, types or labels, atoms, reading)
+        masses = np.where(own, masses, np.where(numbers > 0, atoms.get_masses(), 0.0))
+    symbols = [chemical_symbols[k] for k in numbers]
+    labels = list(chosen if chosen is not None else symbols if names is None else names)
+    given = _chosen(labels, types or labels, symbols, reading)
     masses = np.where(given > 0, given, masses)
     if not reduced:
-        _name_by_mass(atoms, masses, reading)
+        _name_by_mass(numbers, masses, reading)
         _say_light(masses, reading)
     virtual &= masses <= 0
     lacking = (masses <= 0) & ~virtual
     reading.virtual |= {name for name, is_so in zip(labels, virtual, strict=True) if is_so}
     reading.massless |= {name for name, is_so in zip(types or labels, lacking, strict=True) if is_so and not reduced}
-    found = np.where(masses > 0, masses, np.where(virtual, VIRTUAL_MASS, 1.0))
-    if not np.array_equal(found, atoms.get_masses()):
-        atoms.set_masses(found)
+    return numbers, np.where(masses > 0, masses, np.where(virtual, VIRTUAL_MASS, 1.0))
 
 
 def _say_light(masses: np.ndarray, reading: Reading) -> None:
@@ -69,24 +86,24 @@ def chosen_masses(names: Sequence[str], symbols: Sequence[str], options: FileOpt
     return np.array([given.get(name, given.get(symbol, 0.0)) for name, symbol in zip(names, symbols, strict=True)], dtype=float)
 
 
-def _chosen(labels: Sequence[str], types: Sequence[str], atoms: Any, reading: Reading) -> np.ndarray:
+def _chosen(labels: Sequence[str], types: Sequence[str], symbols: Sequence[str], reading: Reading) -> np.ndarray:
     if not reading.options.masses:
         return np.zeros(len(labels))
-    by_name = chosen_masses(labels, atoms.get_chemical_symbols(), reading.options)
+    by_name = chosen_masses(labels, symbols, reading.options)
     found = np.where(by_name > 0, by_name, chosen_masses(types, types, reading.options))
     if found.any():
         reading.assumed["masses"] = f"as the user gave them, of {int((found > 0).sum()):,} atoms"
     return found
 
 
-def _name_by_mass(atoms: Any, masses: np.ndarray, reading: Reading) -> None:
+def _name_by_mass(numbers: np.ndarray, masses: np.ndarray, reading: Reading) -> None:
     """Give atoms of no element the one that has their mass, where one has."""
     from ase.data import chemical_symbols
 
-    which = (atoms.numbers == 0) & (masses > 0)
+    which = (numbers == 0) & (masses > 0)
     found = {mass: by_mass(mass) for mass in set(masses[which].tolist())}
     for k in np.flatnonzero(which):
-        atoms.numbers[k] = found[masses[k]]
+        numbers[k] = found[masses[k]]
     if any(found.values()):
         said = ", ".join(f"{chemical_symbols[z]} of {mass:.5g} u" for mass, z in sorted(found.items()) if z)
         before = reading.assumed.get("elements", "").partition("; no element for ")[0]

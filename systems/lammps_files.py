@@ -12,22 +12,33 @@ from systems.file_options import Reading, unit_size, unit_styles
 from systems.identities import identify
 
 _FLAGS, _UNWRAPPED = ("ix", "iy", "iz"), ("xu", "yu", "zu")
-_DATA_HEAD = 60  # lines in which a data file tells its box
+_BEGINNING = 8192  # bytes in which a data file tells its box
 
 
 def is_dump(path: Path) -> bool:
     """Whether it is a text dump of LAMMPS, which may have any name."""
-    return _first_line(path).startswith("ITEM:")
+    return _beginning(path).startswith(b"ITEM:")
 
 
 def is_data(path: Path) -> bool:
     """Whether it is a data file of LAMMPS, which may have any name."""
-    from itertools import islice
+    return re.search(rb"\bxlo[ \t]+xhi\b|^[^\n]*\bavec\b", _beginning(path), re.MULTILINE) is not None
+
+
+def _beginning(path: Path) -> bytes:
+    from ase.io.formats import open_with_compression
 
     try:
-        return any(re.search(r"\bxlo\s+xhi\b|^\s*\S+ \S+ \S+ avec\b", line) for line in islice(_lines(path), _DATA_HEAD))
-    except (OSError, UnicodeDecodeError, EOFError):
-        return False
+        with open_with_compression(str(path), "rb") as file:
+            return bytes(file.read(_BEGINNING))
+    except (OSError, EOFError, ValueError):  # of what is not compressed as its name says
+        return b""
+
+
+def flag_columns(path: Path) -> list[str]:
+    """Columns of image flags that the first frame of a dump has."""
+    header = next((line for line in _lines(path) if line.startswith("ITEM: ATOMS")), "").split()
+    return [name for name in _FLAGS if name in header]
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -35,13 +46,6 @@ def _lines(path: Path) -> Iterator[str]:
 
     with open_with_compression(str(path), "rt") as file:
         yield from file
-
-
-def _first_line(path: Path) -> str:
-    try:
-        return next(_lines(path), "")
-    except (OSError, UnicodeDecodeError, EOFError):
-        return ""
 
 
 def dump_texts(path: Path) -> Iterator[tuple[dict[str, str], str]]:
@@ -98,7 +102,7 @@ def dump_frames(path: Path, reading: Reading) -> Iterator[Any]:
             atoms.calc.atoms = atoms.copy()
         if "TIME" in told:
             atoms.info["time"] = float(told["TIME"]) * unit_size("time", style)
-        _identify(atoms, _table(text, columns), style, reading)
+        _identify(atoms, _columns(text, columns, ("element", "mass")), style, reading)
         yield atoms
 
 
@@ -126,34 +130,36 @@ def _say_units(columns: list[str], reading: Reading) -> None:
 
 def _prepared(text: str, columns: list[str]) -> str:
     """The text as ASE reads it: names of atoms that are no elements as X, image flags and unwrapped columns by names it keeps."""
-    from ase.data import atomic_numbers
-
-    head, rows = _parted(text)
+    start = text.index("\n", text.index("ITEM: ATOMS")) + 1
+    head, body = text[:start], text[start:]
     if {"x", "xs"} & set(columns):
         kept = {name: f"i_{name}" for name in _FLAGS} | {name: f"f_{name}" for name in _UNWRAPPED}
         before, _, _ = head.rpartition("ITEM: ATOMS")
         head = before + " ".join(["ITEM: ATOMS", *(kept.get(name, name) for name in columns)]) + "\n"
     if not {"element", "mass", "type"} & set(columns):
-        return head.rstrip() + " type\n" + "".join(f"{row} 0\n" for row in rows)
+        return head.rstrip() + " type\n" + "".join(f"{row} 0\n" for row in body.splitlines())
     if "element" in columns:
         place = columns.index("element")
-        parts = [row.split() for row in rows]
-        if any(row[place] not in atomic_numbers for row in parts):
-            rows = [" ".join([*row[:place], "X", *row[place + 1 :]]) for row in parts]
-    return head + "".join(f"{row}\n" for row in rows)
+        rows = [row.split() for row in body.splitlines()]
+        if not {row[place] for row in rows} <= _symbols():
+            return head + "".join(" ".join([*row[:place], "X", *row[place + 1 :]]) + "\n" for row in rows)
+    return head + body
 
 
-def _parted(text: str) -> tuple[str, list[str]]:
-    """What is before the rows of atoms, and these."""
+def _symbols() -> set[str]:
+    from ase.data import atomic_numbers
+
+    return set(atomic_numbers)
+
+
+def _columns(text: str, columns: list[str], wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Columns, of those that are there, in the order of ids, as ASE sorts atoms."""
+    places = {name: columns.index(name) for name in (*wanted, "id") if name in columns}
+    if not places.keys() & set(wanted):
+        return {}
     start = text.index("\n", text.index("ITEM: ATOMS")) + 1
-    return text[:start], text[start:].splitlines()
-
-
-def _table(text: str, columns: list[str]) -> dict[str, np.ndarray]:
-    """Columns "element", "type" and "mass" in the order of ids, as ASE sorts atoms."""
-    wanted = {name: columns.index(name) for name in ("element", "type", "mass", "id") if name in columns}
-    rows = [row.split() for row in _parted(text)[1]]
-    found = {name: np.array([row[place] for row in rows]) for name, place in wanted.items()}
+    rows = [row.split() for row in text[start:].splitlines()]
+    found = {name: np.array([row[place] for row in rows]) for name, place in places.items()}
     order = np.argsort(found.pop("id").astype(int)) if "id" in found else np.arange(len(rows))
     return {name: values[order] for name, values in found.items()}
 
@@ -161,7 +167,7 @@ def _table(text: str, columns: list[str]) -> dict[str, np.ndarray]:
 def _identify(atoms: Any, table: dict[str, np.ndarray], style: str, reading: Reading) -> None:
     """Elements and masses: of a column ``element``, else of a column ``mass`` or those that the user gave by type; velocities stay."""
     velocities = atoms.get_velocities() if atoms.has("momenta") else None
-    types = table.get("type", np.array([""] * len(atoms))).tolist()
+    types = [str(one) for one in atoms.arrays["type"].tolist()] if "type" in atoms.arrays else [""] * len(atoms)
     told = table["mass"].astype(float) * unit_size("mass", style) if "mass" in table else None
     identify(atoms, reading, table["element"].tolist() if "element" in table else types, told, types, reduced=style == "lj")
     if velocities is not None:
@@ -172,15 +178,14 @@ def data_atoms(path: Path, reading: Reading, more: dict[str, Any]) -> Any:
     """The atoms of a data file; elements are those of its masses, or of its labels of types."""
     from ase.io import read
 
-    first = _first_line(path)
-    told = re.search(r"\bunits = (\w+)", first)
+    told = re.search(r"\bunits = (\w+)", next(_lines(path), ""))
     style = reading.options.units or (told[1] if told and told[1] in unit_styles() else "")
     if not style:
         reading.assumed["units"] = "LAMMPS' metal units, which the data file does not tell; --units tells others"
     sections = {line.split("#")[0].strip() for line in _lines(path)}
     reading.units = style
     try:
-        atoms = read(path, format="lammps-data", **{"units": _read_as(style or "metal"), **more})
+        atoms: Any = read(path, format="lammps-data", **{"units": _read_as(style or "metal"), **more})
     except Exception as error:  # of many kinds
         raise ValueError(f"{error}; name its atom_style, as in --format lammps-data:atom_style=full") from None
     if style == "lj" and atoms.has("momenta"):

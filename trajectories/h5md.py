@@ -69,9 +69,8 @@ class H5MDReader:
         if not -len(self) <= k < len(self):
             raise IndexError(f"frame {k} of {len(self)}")
         k %= len(self)
-        v = self._frames("velocity", k)
-        momenta = v * self.masses[:, None] if self.has_velocities else np.zeros_like(v)
-        moved = {"positions": self.frames("position", k), "momenta": momenta}
+        v = self._frames("velocity", k) if self.has_velocities else np.zeros_like(self.frames("position", k))
+        moved = {"positions": self.frames("position", k), "momenta": v * self.masses[:, None]}
         system = replace(self._system, **moved, cell=self._cell(k))
         forces, energy = self.frames("force", k) if "force" in self._file[GROUP] else None, self.observable("potential_energy", k)
         evaluation = None if forces is None else Evaluation(energy, forces, self.observable(STRESS, k))

@@ -12,6 +12,7 @@ import bench_ase
 import bench_charged
 import bench_cost
 import bench_engine
+import bench_following
 import bench_learning
 import bench_looking
 import bench_molybdenum
@@ -41,6 +42,7 @@ BENCHMARKS = {
     "engine": bench_engine.measure, "argon": bench_engine.million,
     "molybdenum": bench_molybdenum.measure, "peers": bench_peers.measure,
     "survival": bench_survival.survival, "long": bench_survival.long, "safety": bench_survival.cost,
+    "following": bench_following.measure,
     "looking": bench_looking.sizes, "spectrum": bench_looking.spectrum,
     "threads": bench_threads.measure,
 }  # fmt: skip

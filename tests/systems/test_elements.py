@@ -1,10 +1,13 @@
 """Elements guessed from names, residues and masses, against tables that are written by hand and against topologies that tell both."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from ase.data import atomic_masses, atomic_numbers, chemical_symbols
 
 from systems.elements import by_mass, guess
+from systems.molecules import read
 
 # name, residue, element
 KNOWN = [
@@ -81,3 +84,18 @@ def test_against_topologies_that_tell_elements() -> None:
                 if t in atomic_numbers and chemical_symbols[z] != t
             }
             assert not wrong, (name, wrong)
+
+
+def test_structures_of_pdb_without_elements(tmp_path: Path) -> None:
+    """Where the column of elements is blank, ASE takes CA of a protein for calcium."""
+    atom = "HETATM    {k}  {name:<3s} {residue:>3s} A   {k}      {x:6.3f}   0.000   0.000  1.00  0.00          {element:>2s}\n"
+    for element in (True, False):
+        rows = [("CA", "ALA", "C"), ("HG", "SER", "H"), ("CA", "CA", "CA")]
+        text = "".join(
+            atom.format(k=k, name=name, residue=residue, x=2.0 * k, element=symbol if element else "")
+            for k, (name, residue, symbol) in enumerate(rows, 1)
+        )
+        (tmp_path / "a.pdb").write_text(text + "END\n")
+        found = read(str(tmp_path / "a.pdb"))
+        assert [chemical_symbols[z] for z in found.system.species] == ["C", "H", "Ca"]
+        assert ("elements" in found.assumed) is not element

@@ -1,6 +1,7 @@
 """What files do and do not tell: times, units, elements, masses, velocities; nothing is invented, and what is guessed is said."""
 
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -207,3 +208,94 @@ def test_units_go_with_formats_that_have_several(opened: Opened) -> None:
     for name, topology in (("neon.gro", None), ("drift_only.traj", None), ("thinned_nojump.xtc", "thinned.pdb")):
         with pytest.raises(ValueError, match=r"--units goes with LAMMPS' files, extended XYZ and DCD"):
             opened(name, topology, units="real")
+
+
+def test_a_cell_without_volume_in_one_frame(opened: Opened, tmp_path: Path) -> None:
+    """The frame is named, whoever reads the file."""
+    import MDAnalysis
+    from ase.build import bulk
+    from ase.io import write
+
+    u = MDAnalysis.Universe.empty(2, trajectory=True)
+    u.add_TopologyAttr("names", ["Ar", "Ar"])
+    with MDAnalysis.Writer(str(tmp_path / "a.xtc"), n_atoms=2) as file:
+        for side in (9.0, 9.0, 0.0, 9.0):
+            u.dimensions = [side, 9.0, 9.0, 90.0, 90.0, 90.0] if side else [0.0] * 6
+            file.write(u.atoms)
+    u.dimensions = [9.0, 9.0, 9.0, 90.0, 90.0, 90.0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        u.atoms.write(str(tmp_path / "a.gro"))
+    with pytest.raises(ValueError, match="the cell of frame 2 has no volume"):
+        import_trajectory(tmp_path / "a.xtc", tmp_path / "run.h5md", tmp_path / "a.gro")
+    frames = [bulk("Cu", cubic=True) for _ in range(4)]
+    frames[3].cell[2] = frames[3].cell[1]
+    write(tmp_path / "b.xyz", frames)
+    with pytest.raises(ValueError, match="the cell of frame 3 has no volume"):
+        opened("b.xyz")
+
+
+def test_frames_of_other_numbers_of_atoms(opened: Opened, tmp_path: Path, cases: Path) -> None:
+    """The frame is named, with both numbers where they are known."""
+    (tmp_path / "a.xyz").write_text("2\n\nAr 0 0 0\nAr 1 0 0\n" * 2 + "1\n\nAr 0 0 0\n")
+    with pytest.raises(ValueError, match="frame 2 has 1 atoms and the first 2"):
+        opened("a.xyz")
+    text = (cases / "nve_forces.dump").read_text().splitlines(keepends=True)
+    second = text[117:234]
+    second[3] = "107\n"
+    (tmp_path / "a.dump").write_text("".join(text[:117] + second[:-1]))
+    with pytest.raises(ValueError, match="frame 1 has 107 atoms and the first 108"):
+        opened("a.dump")
+    models = ["MODEL        1\n", "MODEL        2\n"]
+    atom = "ATOM      {k}  Ar  AR  X   {k}       5.230   5.970  16.280  1.00  0.00      SYSTAR  \n"
+    lines = [models[0], *(atom.format(k=k) for k in (1, 2)), "ENDMDL\n", models[1], atom.format(k=1), "ENDMDL\n", "END\n"]
+    (tmp_path / "a.pdb").write_text("".join(lines))
+    with pytest.raises(ValueError, match=r"frame 1 of .*a\.pdb"):
+        opened("a.pdb")
+
+
+def test_an_xdatcar_that_was_cut(opened: Opened, tmp_path: Path) -> None:
+    """Its whole frames are there, wherever it ends."""
+    from ase.build import bulk
+    from ase.io import write
+
+    frames = [bulk("Cu", cubic=True) for _ in range(4)]
+    for k, frame in enumerate(frames):
+        frame.rattle(0.1, seed=k)
+    write(tmp_path / "XDATCAR", frames, format="vasp-xdatcar")
+    text = (tmp_path / "XDATCAR").read_text()
+    for cut in (1, 20, 130, 200, len(text) // 3):
+        (tmp_path / "XDATCAR").write_text(text[: len(text) - cut])
+        with opened("XDATCAR") as run:
+            n = len(run)
+            whole = text[: len(text) - cut].count("Direct") - 1
+            assert n in (whole, whole + 1)
+            np.testing.assert_allclose(run.frames("position"), [f.positions for f in frames[:n]], atol=1e-6)
+            assert run.notes == [f"frame {n} cannot be read: the file ends within it"]
+
+
+@pytest.mark.parametrize("levcfg", [1, 2])
+def test_dl_poly(opened: Opened, tmp_path: Path, levcfg: int) -> None:
+    """Its velocities are in Angstrom/ps and its forces in u Angstrom/ps2, of which ASE makes atomic units; CL is no carbon."""
+    lines = ["a title", f"         {levcfg}         1", *(" ".join(["20.0" if i == k else "0.0" for i in range(3)]) for k in range(3))]
+    for k, name in enumerate(("CL", "Na+"), 1):
+        lines += [f"{name:8s}{k:10d}", f"{k}.0 2.0 3.0", f"0.5 -{k}.0 2.5"] + ["96.48533 0.0 -192.97066"] * (levcfg > 1)
+    (tmp_path / "CONFIG").write_text("\n".join(lines) + "\n")
+    with opened("CONFIG") as run:
+        assert run.species.tolist() == [17, 11]
+        np.testing.assert_allclose(run.frames("velocity", 0) * PS, [[0.5, -1.0, 2.5], [0.5, -2.0, 2.5]], rtol=1e-6)
+        if levcfg > 1:  # 1 eV is 9648.533 u Angstrom2/ps2
+            np.testing.assert_allclose(run.frames("force", 0), [[0.01, 0.0, -0.02]] * 2, rtol=1e-5)
+
+
+def test_atoms_of_no_element_in_a_traj(opened: Opened, tmp_path: Path) -> None:
+    """What ASE calls X has a mass only where the file, or the user, tells one."""
+    from ase import Atoms
+    from ase.io import write
+
+    write(tmp_path / "x.traj", Atoms("ArX", positions=[[0, 0, 0], [3, 0, 0]]))
+    with opened("x.traj") as run:
+        assert "masses" in run.missing
+    with opened("x.traj", masses={"X": 5.0}) as run:
+        assert "masses" not in run.missing
+        np.testing.assert_allclose(run.masses, [39.948, 5.0])

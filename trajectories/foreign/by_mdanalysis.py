@@ -12,10 +12,12 @@ import numpy as np
 from integrators.state import State
 from systems.atoms_files import RefusedFileError
 from systems.file_options import FileOptions, Reading
+from systems.lammps_files import flag_columns, is_dump
 from systems.system import System
 from systems.units import METAL
 from trajectories.foreign.mdanalysis_files import clock_of, identities_of, sizes_of, without_offsets
 from trajectories.foreign.source import SOME_VELOCITIES, Lacking, Source, said, virtual_sites
+from trajectories.foreign.unwrapping import recorded_positions
 
 _TOPOLOGY = "formats without atoms' names need --topology FILE (PDB, GRO, PSF, ...)"
 
@@ -43,6 +45,9 @@ def opened(path: Path, topology: Path | None, options: FileOptions, without: Col
         reading.notes.append("left out, since not all atoms have them: velocities")
     moving = (bool(u.trajectory.ts.has_velocities) and not incomplete) or SOME_VELOCITIES in without
     names = [str(name) for name in atoms.names] if hasattr(atoms, "names") else []
+    ts = u.trajectory.ts
+    if periodic and (unwrapping := recorded_positions(ts.positions, ts.triclinic_dimensions, ts.data)[1]):
+        reading.assumed["unwrapping"] = unwrapping
     lacks = {"velocities": not moving, "masses": bool(reading.massless), "times": not clock.told and len(u.trajectory) > 1}
     known = virtual_sites(fixed["masses"], reading)
 
@@ -97,6 +102,8 @@ def _universe(sources: list[Path], options: FileOptions) -> tuple[Any, list[str]
         more = {**more, "format": name}
         if len(sources) == 1 and name in MDAnalysis._PARSERS:
             more["topology_format"] = name
+    if len(sources) > 1 and is_dump(sources[-1]):
+        more = {"format": "LAMMPSDUMP", "additional_columns": flag_columns(sources[-1]), **more}
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         u = MDAnalysis.Universe(*map(str, sources), to_guess=(), **more)
@@ -110,5 +117,7 @@ def _system(ts: Any, fixed: dict[str, Any], periodic: bool, moving: bool, length
     system = System.create(x, velocities=v, **fixed, units=METAL)
     if moving and not ts.has_velocities:
         system = replace(system, momenta=np.full_like(x, np.nan))
-    cell = np.asarray(ts.triclinic_dimensions, dtype=float) * length if periodic else None
-    return replace(system, cell=cell, pbc=(periodic,) * 3)
+    if not periodic:
+        return system
+    cell = np.asarray(ts.triclinic_dimensions, dtype=float) * length
+    return replace(system, positions=recorded_positions(x, cell, ts.data)[0], cell=cell, pbc=(True,) * 3)

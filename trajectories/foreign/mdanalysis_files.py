@@ -102,7 +102,7 @@ def sizes_of(u: Any, reading: Reading) -> tuple[float, float]:
     if style and name not in _BARE:
         raise RefusedFileError(f"the format {name} has its own units; --units goes with LAMMPS' files, extended XYZ and DCD")
     if not style:
-        if name in ("LAMMPSDUMP", "XYZ"):
+        if name == "LAMMPSDUMP":
             reading.assumed["units"] = "lengths are taken to be in Angstrom, which the file does not tell; --units tells others"
         return 1.0, 1.0 / picosecond
     if style == "lj":

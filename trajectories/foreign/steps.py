@@ -54,11 +54,12 @@ class Steps:
         parts = (step[self._some] @ inverse)[:, self._pbc]
         self._sums[: len(self._pbc)] += np.einsum("ni,ni->i", parts, parts)
         self._n += len(parts)
-        self._n_near += int(np.count_nonzero(abs(parts) > _NEAR))
         squares = np.einsum("ni,ni->n", step, step)
         self._square += float(squares.sum())
         self._count += len(squares)
         longest = float(squares.max()) ** 0.5
+        if longest > _NEAR * least:
+            self._n_near += int(np.count_nonzero(abs(parts) > _NEAR))
         self.largest, self.largest_share = max(self.largest, longest), max(self.largest_share, longest / least)
         self.least_height = min(self.least_height, least)
         if len(jumped):

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from systems.cell import complete, heights
+from systems.cell import complete
 from trajectories.foreign.steps import Steps
 
 _FLAGS, _UNWRAPPED = ("ix", "iy", "iz"), ("xu", "yu", "zu")
+_STRAIN = 0.05  # after which the shortest basis is looked for again
 _WHOLE = 0.02  # of a cell, by which columns of a file may differ from a whole number of cells
 IMAGE_FLAGS, UNWRAPPED = "image flags of the file", "unwrapped coordinates of the file"
-_ADVICE = "delete what is wrong of them, and atoms are followed by the nearest image"
+_ADVICE = "delete those columns, and atoms are followed by the nearest image"
 
 
 class Unwrapper:
@@ -29,62 +30,51 @@ class Unwrapper:
     def __init__(self, n_frames: int, recorded: str = "", *, as_is: bool = False) -> None:
         self._recorded, self._as_is, self._frame = recorded, as_is, -1
         self._steps = Steps(n_frames)
-        self._before: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None  # unwrapped positions, images, lattice
+        self._unwrapped = self._images = np.zeros((0, 3))  # of the last frame
+        self._lattice: _Lattice | None = None
         self._basis = np.eye(3)  # of the lattice in that of the first frame: a cell that is sheared may be flipped
-        self._reduction: tuple[np.ndarray, np.ndarray, float] | None = None
 
     def __call__(self, positions: np.ndarray, cell: np.ndarray | None, pbc: Any) -> np.ndarray:
         self._frame += 1
         if cell is None or not any(pbc):
             return positions
-        lattice = complete(np.where(np.reshape(pbc, (3, 1)), cell, 0.0))
-        if abs(np.linalg.det(lattice)) < 1e-9:
-            raise ValueError(f"the cell of frame {self._frame} has no volume")
-        if self._before is None:
-            self._before = positions, np.zeros_like(positions), lattice
-            self._steps.start(positions @ np.linalg.inv(lattice), np.asarray(pbc))
+        before = self._lattice
+        if before is None or not np.array_equal(cell, before.cell):
+            try:
+                self._lattice = _Lattice(cell, np.asarray(pbc), before)
+            except np.linalg.LinAlgError:
+                raise ValueError(f"the cell of frame {self._frame} has no volume") from None
+        lattice = self._lattice
+        assert lattice is not None
+        if before is None:
+            self._unwrapped, self._images = positions, np.zeros_like(positions)
+            self._steps.start(positions @ lattice.inverse, lattice.pbc)
             return positions
-        unwrapped = self._followed(positions, lattice, pbc)
+        unwrapped = self._followed(positions, before, lattice)
         return positions if self._as_is else unwrapped
 
-    def _followed(self, x: np.ndarray, lattice: np.ndarray, pbc: Any) -> np.ndarray:
+    def _followed(self, x: np.ndarray, before: "_Lattice", lattice: "_Lattice") -> np.ndarray:
         """Each atom at its image nearest to where it was, as the lattice carries it on."""
-        assert self._before is not None
-        carried, images, previous = self._before
-        if changed := not np.array_equal(lattice, previous):
-            flip = _flip(previous, lattice)
-            carried = carried @ np.linalg.solve(flip @ previous, lattice)
+        carried, images, unwrapped = self._unwrapped, self._images, x
+        if lattice is not before:
+            flip = _flip(before.vectors, lattice.vectors)
+            carried = carried @ (before.inverse @ np.linalg.inv(flip) @ lattice.vectors)
             self._basis = flip @ self._basis
-        reduced, inverse, least = self._reduced(lattice, pbc, changed)
         step = x - carried
-        turns = np.rint(step @ inverse) * np.asarray(pbc, dtype=float)
-        if turns.any():
-            step -= turns @ reduced
-        unwrapped, jumped = x, np.zeros(0, dtype=int)
+        turns = np.rint(step @ lattice.reduced_inverse)
+        turns *= lattice.pbc
+        jumped = np.zeros(0, dtype=int)
         if turns.any() or images.any():
-            turns = np.rint(turns @ reduced @ np.linalg.inv(lattice))
-            unwrapped = x - turns @ lattice
+            turns = turns @ lattice.shortest
+            unwrapped = x - turns @ lattice.vectors
+            step = unwrapped - carried
             turns = turns @ self._basis
             jumped = np.flatnonzero((turns != images).any(1))
             images = turns
-        self._before = unwrapped, images, lattice
-        fractions = (x @ np.linalg.inv(lattice)) @ self._basis if self._steps.looks(self._frame) else None
-        self._steps.add(self._frame, step, inverse, least, jumped, fractions, images)
+        self._unwrapped, self._images = unwrapped, images
+        fractions = (x @ lattice.inverse) @ self._basis if self._steps.looks(self._frame) else None
+        self._steps.add(self._frame, step, lattice.reduced_inverse, lattice.least_height, jumped, fractions, images)
         return unwrapped
-
-    def _reduced(self, lattice: np.ndarray, pbc: Any, changed: bool) -> tuple[np.ndarray, np.ndarray, float]:
-        """The shortest basis of the lattice, its inverse and its least height.
-
-        In it, and not in a cell that leans far over, a step of less than half that height is found by rounding fractions.
-        """
-        if self._reduction is None or changed:
-            from ase.geometry import minkowski_reduce
-
-            reduced = np.asarray(minkowski_reduce(lattice, pbc)[0])
-            periodic = np.asarray(pbc)
-            least = float(heights(reduced)[periodic].min())
-            self._reduction = reduced, np.linalg.inv(reduced), least
-        return self._reduction
 
     @property
     def leaves(self) -> bool:
@@ -100,7 +90,7 @@ class Unwrapper:
     def warning(self) -> str:
         """Why atoms cannot be followed; "" if they can."""
         steps = self._steps
-        if self._before is None or not steps.jumps or self._trusts or steps.can_be_followed or steps.unwrapped:
+        if self._lattice is None or not steps.jumps or self._trusts or steps.can_be_followed or steps.unwrapped:
             return ""
         return (
             f"atoms cannot be followed: the largest step between frames is {steps.largest:.3g} A (rms {steps.rms:.3g} A) and "
@@ -111,7 +101,7 @@ class Unwrapper:
     def words(self) -> str:
         """What was found, for `Source.assumed`."""
         steps = self._steps
-        if self._before is None:
+        if self._lattice is None:
             return "not periodic"
         if self._recorded and self._trusts:
             return self._recorded
@@ -130,6 +120,32 @@ class Unwrapper:
                 f"the {self._recorded} contradict its positions: atom {atom} jumps across the cell between frames "
                 f"{frame - 1} and {frame}, which they do not tell; {_ADVICE}"
             )
+
+
+class _Lattice:
+    """A cell with its shortest basis, in which a step of less than half the least height is found by rounding its fractions.
+
+    In a cell that leans far over rounding goes wrong long before. Raises LinAlgError if there is no volume.
+    """
+
+    shortest: np.ndarray
+    reduced_as: np.ndarray  # the inverse of the lattice whose shortest basis was looked for
+
+    def __init__(self, cell: np.ndarray, pbc: np.ndarray, before: "_Lattice | None") -> None:
+        self.cell, self.pbc = np.array(cell), pbc
+        vectors = complete(np.where(pbc[:, None], cell, 0.0))
+        if not np.any(cell, axis=1)[pbc].all() or abs(np.linalg.det(vectors)) < 1e-9:
+            raise np.linalg.LinAlgError
+        self.vectors, self.inverse = vectors, np.linalg.inv(vectors)
+        if before is not None and abs(before.reduced_as @ vectors - np.eye(3)).max() < _STRAIN:
+            self.shortest, self.reduced_as = before.shortest, before.reduced_as
+        else:
+            from ase.geometry import minkowski_reduce
+
+            self.shortest = np.asarray(minkowski_reduce(vectors, pbc)[1], dtype=float)
+            self.reduced_as = self.inverse
+        self.reduced_inverse = np.linalg.inv(self.shortest @ vectors)
+        self.least_height = float((1.0 / np.linalg.norm(self.reduced_inverse, axis=0))[pbc].min())
 
 
 def _flip(before: np.ndarray, after: np.ndarray) -> np.ndarray:
@@ -159,4 +175,4 @@ def recorded_positions(positions: np.ndarray, cell: np.ndarray, columns: Mapping
 def _columns(columns: Mapping[str, Any], names: tuple[str, ...]) -> np.ndarray | None:
     """Three columns [n, 3], by their names or by those that ASE gives them; None if one is not there."""
     found = [next((columns[p + name] for p in ("", "i_", "f_") if p + name in columns), None) for name in names]
-    return None if any(one is None for one in found) else np.column_stack(found).astype(float)
+    return None if any(one is None for one in found) else np.column_stack([np.asarray(one, dtype=float) for one in found])
