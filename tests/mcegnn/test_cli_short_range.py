@@ -13,7 +13,12 @@ from ase import Atoms, units
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from mcegnn.datasets.labelled import from_file
+from mcegnn.datasets.structures import Structures
 from mcegnn.models.store import Stored, load, save
+from mcegnn.training.nearest import nearest_distances
+from mcegnn.training.options import parse
+from mcegnn.training.setup import potential
 from trajectories.h5md import H5MDReader
 
 Command = Callable[..., Any]
@@ -143,20 +148,29 @@ def test_training_decides_it_and_the_file_keeps_it(pairs: Path, cli: Command) ->
 
 def test_an_older_model_gets_it(pairs: Path, cli: Command) -> None:
     """By fine-tuning, which says so; not where it is switched off. Nearest distances of both are kept."""
-    train(cli, "old", "--set", "model.hyperparameters.repulsion=false")
-    old = load("old/best.safetensors")
     torch.manual_seed(0)
-    bare = Stored.make("ConservativePotential", {**old.hyperparameters, "nearest": []})
-    bare.model.load_state_dict(old.model.state_dict())
-    save(bare, "bare.safetensors")
-    said = train(cli, "new", "--from", "bare.safetensors").err
-    assert "repulsion at short range is added" in said
-    assert load("new/best.safetensors").hyperparameters["repulsion"] is True
-    train(cli, "still", "--from", "bare.safetensors", "--set", "model.hyperparameters.repulsion=false")
-    assert load("still/best.safetensors").hyperparameters["repulsion"] is False
-    known = Stored.make("ConservativePotential", {**old.hyperparameters, "nearest": [[1.0, 1.1], [1.1, 9.0]], "repulsion": True})
-    known.model.load_state_dict(old.model.state_dict())
-    save(known, "known.safetensors")
-    assert "is added" not in train(cli, "both", "--from", "known.safetensors").err
-    nearest = load("both/best.safetensors").hyperparameters["nearest"]
-    np.testing.assert_allclose(nearest, [[1.0, 1.1], [1.1, old.hyperparameters["nearest"][1][1]]])
+    older = {**SMALL, "species": [8, 29]}
+    save(Stored.make("ConservativePotential", older), "older.safetensors")
+    assert "repulsion at short range is added" in train(cli, "new", "--from", "older.safetensors").err
+    new = load("new/best.safetensors").hyperparameters
+    assert new["repulsion"] is True
+    structures = from_file("pairs.xyz")
+    found = nearest_distances(structures, [8, 29], 4.0)
+    known = Stored.make("ConservativePotential", {**older, "nearest": [[1.0, 1.1], [1.1, 9.0]], "repulsion": True})
+    both = tuned(structures, known).hyperparameters
+    np.testing.assert_allclose(both["nearest"], [[1.0, 1.1], [1.1, found[1, 1]]])
+    off = tuned(structures, load("older.safetensors"), repulsion=False).hyperparameters
+    assert off["repulsion"] is False
+    np.testing.assert_allclose(off["nearest"], found)
+    # what was trained with the repulsion that models had before keeps it
+    kept = tuned(structures, Stored.make("ConservativePotential", {**older, "repulsion": True})).hyperparameters
+    assert (kept["repulsion"], kept["nearest"]) == (True, [])
+
+
+def tuned(structures: Structures, start: Stored, **more: Any) -> Stored:
+    """What fine-tuning begins with."""
+    chosen = {
+        "data": {"name": "pairs.xyz"}, "model": {"kind": "ConservativePotential", "hyperparameters": more},
+        "task": {"kind": "energy-forces"},
+    }  # fmt: skip
+    return potential(parse(chosen), structures, start)
