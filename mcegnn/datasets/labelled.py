@@ -12,6 +12,9 @@ import numpy as np
 
 from mcegnn.datasets.labels import AS_THEY_ARE, Notes, Reading, labels_of, numbers, refuse_one_point
 from mcegnn.datasets.structures import Structures
+from systems.atoms_files import RefusedFileError
+from systems.atoms_files import frames as frames_of
+from systems.file_options import Reading as FileReading
 
 SOURCE = "https://figshare.com/articles/dataset/Revised_MD17_dataset_rMD17_/12672038"
 _OWN = ("nuclear_charges", "coords", "energies", "forces")
@@ -151,7 +154,9 @@ def read(path: str | Path, reading: Reading = AS_THEY_ARE) -> Labelled:
     if not path.stat().st_size:
         raise ValueError(f"{path} is empty; name a file of labelled structures")
     try:
-        frames = _of_database(path) if path.suffix in _DATABASES else _of_ase(path)
+        frames, notes = _of_database(path) if path.suffix in _DATABASES else _of_file(path)
+    except RefusedFileError as error:
+        raise ValueError(f"{path}: {error}") from None
     except Exception as error:  # each of ASE's readers fails in its own way
         said = " ".join(str(error).split()) or "it makes nothing of its contents"
         raise ValueError(f"ASE cannot read structures from {path}: {said} ({type(error).__name__})") from None
@@ -162,7 +167,7 @@ def read(path: str | Path, reading: Reading = AS_THEY_ARE) -> Labelled:
         _freed(atoms)
     found = labels_of(frames, str(path), reading)
     parts = [_structure(frames[k], labels, f"structure {k} of {path}") for k, labels in zip(found.frames, found.labels, strict=True)]
-    return Labelled(Structures.joined(parts), notes=found.notes)
+    return Labelled(Structures.joined(parts), notes=(*notes, *found.notes))
 
 
 def _refuse_unreadable(path: Path) -> None:
@@ -173,13 +178,14 @@ def _refuse_unreadable(path: Path) -> None:
     open(path, "rb").close()  # a file that may not be read says so itself
 
 
-def _of_ase(path: Path) -> list[Any]:
-    from ase.io import read
+def _of_file(path: Path) -> tuple[list[Any], Notes]:
+    """The atoms of any other file, read as structures to be simulated are, and what was assumed of them."""
+    read_as = FileReading()
+    found = list(frames_of(path, read_as))
+    return found, tuple((f"assumed {what}", words) for what, words in read_as.assumed.items())
 
-    return list(read(path, index=":", do_not_split_by_at_sign=True))
 
-
-def _of_database(path: Path) -> list[Any]:
+def _of_database(path: Path) -> tuple[list[Any], Notes]:
     """The atoms of an ASE database, with its key-value pairs and data as their info."""
     from ase.db import connect
 
@@ -190,7 +196,7 @@ def _of_database(path: Path) -> list[Any]:
         atoms = row.toatoms()
         atoms.info.update({**row.key_value_pairs, **row.data})
         found.append(atoms)
-    return found
+    return found, ()
 
 
 def _refuse_foreign(path: Path) -> None:

@@ -180,7 +180,7 @@ FILES: dict[str, tuple[str, str]] = {
     "junk.db": ("once upon a time\n" * 99, "ASE cannot read structures from"),
     "junk.json": ("{}", "ASE cannot read structures from"),
     "none.xyz": ("0\n\n", "structure 0 of .* has no atoms"),
-    "cut.xyz": (XYZ.format(1, 1).replace("1\n", "2\n", 1), "ASE cannot read structures from .* expected 2"),
+    "cut.xyz": (XYZ.format(1, 1).replace("1\n", "2\n", 1), "ASE cannot read structures from .* ends within it, after 3 of 4 lines"),
     "force.xyz": (XYZ.format(1, 1) + XYZ.format(1, "nan"), "structure 1 of .*: its forces must be finite"),
     "energy.xyz": (XYZ.format("inf", 1), "structure 0 of .*: its energy must be finite"),
     "text-energy.xyz": (
