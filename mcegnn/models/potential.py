@@ -1,6 +1,7 @@
 """`ConservativePotential`: energies of atoms from their neighbourhoods, forces and stress as their derivatives."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from threading import Lock
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -84,7 +85,7 @@ class ConservativePotential(nn.Module):
         with torch.enable_grad():
             offsets = offsets.detach().requires_grad_(True)
             guard, r = self.repulsion, offsets.square().sum(-1).sqrt()
-            inputs = (kinds, offsets, hood, None if guard is None else guard.heard(kinds, r, hood))
+            inputs = (kinds, offsets, hood, None if guard is None else partial(guard.heard, kinds, hood))
             said = self.network(*inputs) if weights is None else torch.func.functional_call(self.network, dict(weights), inputs)
             energies = said * self.scale
             if guard is not None:

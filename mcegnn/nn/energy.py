@@ -1,7 +1,7 @@
 """The network of energy models: energies of atoms from their neighbourhoods."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -35,15 +35,15 @@ class EnergyNetwork(nn.Module):
         )
         self.readout = nn.Sequential(nn.Linear(n_features, n_features), nn.SiLU(), nn.Linear(n_features, 1))
 
-    def forward(self, kinds: Tensor, offsets: Tensor, hood: Neighborhood, heard: Tensor | None = None) -> Tensor:
+    def forward(self, kinds: Tensor, offsets: Tensor, hood: Neighborhood, heard: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         """Kinds [n] (which species) and offsets r_j - r_i [n, degree, 3] to one number for each node [n].
 
-        Distances [n, degree] that are to be ``heard`` in place of the offsets' lengths are functions of them.
+        ``heard`` makes of the offsets' lengths [n, degree] the distances that are heard.
         """
         d = offsets.flatten(0, 1)
         r = d.square().sum(-1, keepdim=True).sqrt()
         y = [part.unsqueeze(-1) for part in harmonics(d / r, self.n_degrees)]
-        radial, ends = self.basis(r if heard is None else heard.reshape(-1, 1))
+        radial, ends = self.basis(r if heard is None else heard(r.view(hood.senders.shape)).view(r.shape))
         h: Tensor = self.embedding(kinds)
         x: list[Tensor] = []
         weights = ends / math.sqrt(self.n_neighbors)

@@ -59,13 +59,13 @@ class Repulsion(nn.Module):
         """Z_i Z_j (eV Angstrom), screening lengths, ends (Angstrom) and heights of the wall (eV) of the pairs of species."""
         return self._tables
 
-    def heard(self, kinds: Tensor, r: Tensor, hood: Neighborhood) -> Tensor | None:
-        """The distances [n, degree] that the network hears: r down to the nearest, a little below it one that stays; None: r itself.
+    def heard(self, kinds: Tensor, hood: Neighborhood, r: Tensor) -> Tensor:
+        """The distances [n, degree] that the network hears: r down to the nearest, a little below it one that stays.
 
         Its slope falls from one to zero as t^2 (3 - 2 t), so energies have two continuous derivatives.
         """
         if self.inner is None:
-            return None
+            return r
         nearest = self._of_pairs(self.inner, kinds, r, hood)
         t = ((r / nearest - (1.0 - WIDTH)) / WIDTH).clamp(0.0, 1.0)
         held = nearest * (1.0 - WIDTH + WIDTH * (0.5 + t * t * t * (1.0 - 0.5 * t)))
