@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from trajectories.foreign.dcd_cells import Matrix, dcd_cells
+
 _STANDARD = ("DATA", "LAMMPSDUMP", "GSD")  # formats that hold no cells but those in standard orientation
+_DCD = ("DCD", "LAMMPS")  # whose cells are not always what MDAnalysis takes them for
 _AGREE = 1e-3  # Angstrom, between a cell's matrix and the one of its lengths and angles in single precision
 
 
@@ -19,11 +22,15 @@ class Cells:
 
     def __init__(self, trajectory: Any) -> None:
         first = trajectory.ts
-        self.assumed, self._matrix = "", None
+        self.assumed: str = ""
+        self._matrix: Matrix | None = None
         if first.dimensions is None:
             return
         names = trajectory.format  # one, or the list of those that the reader goes by
         name = names if isinstance(names, str) else names[-1]
+        if name in _DCD:
+            self._matrix, self.assumed = dcd_cells(trajectory)
+            return
         told, standard = _READERS.get(name), np.asarray(first.triclinic_dimensions, dtype=float)
         if told is None:
             if name not in _STANDARD and (np.asarray(first.dimensions)[3:] != 90.0).any():
@@ -40,9 +47,6 @@ class Cells:
     def __call__(self, ts: Any) -> np.ndarray:
         """That of the frame that is being looked at."""
         return np.asarray(ts.triclinic_dimensions, dtype=float) if self._matrix is None else self._matrix(ts.frame)
-
-
-Matrix = Callable[[int], np.ndarray]
 
 
 def _gromacs(trajectory: Any) -> Matrix:
