@@ -68,7 +68,7 @@ class Search:
         refuse(system, cutoff)
         bins = Bins.of(system, cutoff)
         n, threads = system.n_particles, self.threads if system.n_particles >= PARALLEL else 1
-        if bins.box.pbc.all() and (around := 4.2 * cutoff**3 * bins.density) > _MOST_NEIGHBORS:
+        if (around := _neighbors_of_one(bins, cutoff)) > _MOST_NEIGHBORS:
             raise ValueError(
                 f"each particle would have about {around:.1g} neighbours nearer than {cutoff:g}: the cutoff is too long, or the cell has "
                 "collapsed, as with too long a time step"
@@ -148,6 +148,16 @@ def _n_codes(far: np.ndarray) -> float:
 
 
 @lru_cache(16)
+def _neighbors_of_one(bins: Bins, cutoff: float) -> float:
+    """How many neighbours a particle has on average; where not all directions are periodic the fewest, which are its own images."""
+    if bins.box.pbc.all():
+        return float(4.2 * cutoff**3 * bins.density)
+    n_periodic = int(bins.box.pbc.sum())
+    ball = (1.0, 2.0 * cutoff, np.pi * cutoff**2)[n_periodic]
+    lattice = bins.box.cell[bins.box.pbc]
+    return ball / float(np.linalg.det(lattice @ lattice.T) ** 0.5) if n_periodic else 0.0
+
+
 def _shifts_up_to(*far: int) -> np.ndarray:
     """[n_images, 3], in the order of their codes."""
     return np.stack(np.meshgrid(*(np.arange(-k, k + 1) for k in far), indexing="ij"), -1).reshape(-1, 3)

@@ -134,12 +134,9 @@ def known_of(reader: Any) -> Any:
     asked = configuration.get("temperature", ()) if imported or getattr(run, "holds_temperature", False) else ()
     pressure: tuple[float, ...] = getattr(run, "pressure", ())
     solar = configuration.get("system") == "solar"
-    n_degrees = getattr(run, "n_degrees", configuration.get("n_degrees"))
-    if imported and n_degrees == 3 * reader.n_particles > 3:  # nothing was constrained: what is about the centre has the temperature
-        n_degrees -= 3
     return Known(
         conserves=conserves(reader), sure=not imported or configuration.get("conserves_energy") is True,
-        n_degrees=n_degrees, temperature=tuple(asked), pressure=pressure,
+        n_degrees=getattr(run, "n_degrees", configuration.get("n_degrees")), temperature=tuple(asked), pressure=pressure,
         epoch=configuration["epoch"] if solar else None,
         lost=tuple(lost_of(reader)),
         parents={body["name"]: body["parent"] for body in configuration["bodies"]} if solar else {},

@@ -187,8 +187,7 @@ def test_a_column_of_masses_is_honoured(cli: Cli, copies: Path) -> None:
 
 def test_neon_is_no_nitrogen(analysed: Callable[..., dict[str, Any]]) -> None:
     found = analysed("neon.gro")
-    # 100 K of all 192 degrees of freedom; about the centre of mass, of 189, it may be some per cent off
-    assert value(found, "temperature") == pytest.approx(100.0, rel=0.03)
+    assert value(found, "temperature") == pytest.approx(100.0, rel=0.001)
     assert "elements" in found["assumed"]
 
 

@@ -90,8 +90,7 @@ def protein() -> Any:
 
 def test_another_programs_trajectory(cli: Run, refuse: Run, protein: Any) -> None:
     outcome = cli("analyse", protein.XTC, "--topology", protein.GRO, "--select", "name CA", "--csv", "out")
-    assert outcome.err.startswith("warning: atoms cannot be followed")  # water moves through half the cell in 100 ps
-    assert outcome.err.count("\n") == 1
+    assert outcome.err == ""  # the dodecahedron is large enough for water to be followed for 100 ps
     assert outcome.code == 0
     assert "the frames hold no velocities" in outcome.out
     assert Path("out/rdf.csv").exists()

@@ -50,7 +50,6 @@ BODIES: dict[str, tuple[str, str | bytes]] = {
     "a blank name": ("line 3", bodies(SUN, body(name="  "))),
     "a name that the row is too short for": ("line 2", bodies("Sun,1,2,3", header=f"{HEADER.removeprefix('name,')},name")),
     "a negative GM": ("line 3: gm_km3_s2 of Venus is -1.0; it must be positive", bodies(SUN, body(gm_km3_s2="-1"))),
-    "a GM of zero": ("gm_km3_s2 of Venus is 0.0; it must be positive", bodies(SUN, body(gm_km3_s2="0"))),
     "a GM beyond reason": ("bodies.csv", bodies(SUN, body(gm_km3_s2="1e308"))),
     "a GM whose mass is zero": ("bodies.csv", bodies(SUN, body(gm_km3_s2="1e-320"))),
     "a J2 without radius": ("line 3: Venus has j2 but no radius_km", bodies(SUN, body(j2="0.01"))),

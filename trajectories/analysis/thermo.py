@@ -16,6 +16,7 @@ CONSERVED = ("energy", "momentum", "angular_momentum")
 _DRIFT = 0.1  # meV an atom and ps, where a drift is worth a word
 _ROUNDING = 1e-24  # of the whole kinetic energy, below which there is no motion about the centre but that of rounded velocities
 _ORBITS = 1e-6  # of the energy, for planets
+_DRIFTING = 10.0  # times its share of the kinetic energy, from which on the centre of mass does more than jitter
 _ENOUGH = 100  # frames, below which a mean's error is not known well enough to complain
 _SPREAD = 3.0  # standard errors by which a mean may be off
 
@@ -100,16 +101,31 @@ def conserved(run: H5MDReader, known: Known, into: Analysis) -> None:
 def degrees_of(run: H5MDReader, known: Known) -> tuple[int, bool]:
     """Degrees of freedom that have the temperature, and whether the centre of mass's motion is left out of them.
 
-    It is taken out of both the count and the kinetic energy, or of neither. Unless ``known.n_degrees`` says else, they are the 3 n - 3
-    of motions about the centre, whose mean kinetic energy is (3 n - 3) kB T / 2 whether or not a thermostat acts on the centre too.
-    Where particles are held, or something else than 3 n - 3 is known to be free, all motion counts: three a particle that is not held.
+    It is taken out of both the count and the kinetic energy, or of neither. Of our runs, unless ``known.n_degrees`` says else, they are
+    the 3 n - 3 of motions about the centre, whose mean kinetic energy is (3 n - 3) kB T / 2 whether or not a thermostat acts on the centre
+    too. Where particles are held, or something else than 3 n - 3 is known to be free, all motion counts: three a particle that is not
+    held. Files of other programs do not tell; as in ASE all motion counts there, unless the centre moves with more than heat.
     """
     n = run.n_particles
-    about_center = 3 * n - 3
-    free = 3 * (n - len(run.frozen))
-    usual = free if run.frozen or n == 1 else about_center
-    degrees = usual if known.n_degrees is None else known.n_degrees
-    return degrees, bool(n > 1 and not run.frozen and degrees == about_center)
+    every = 3 * (n - len(run.frozen)) if known.n_degrees is None else known.n_degrees
+    if run.frozen or n == 1:
+        return every, False
+    if "imported" in run.provenance:
+        return (every - 3, True) if moves_as_a_whole(run, every) else (every, False)
+    degrees = 3 * n - 3 if known.n_degrees is None else known.n_degrees
+    return degrees, degrees == 3 * n - 3
+
+
+def moves_as_a_whole(run: H5MDReader, n_degrees: int) -> bool:
+    """Whether the centre of mass has ten times its share of the heat in the first frame with velocities: it drifts."""
+    moving = np.flatnonzero(run.moving)
+    if not len(moving) or n_degrees <= 3:
+        return False
+    v = run.frames("velocity", int(moving[0])).reshape(-1, run.n_particles, 3)
+    drift = np.einsum("n,sna->sa", run.masses / run.masses.sum(), v)
+    of_center = run.masses.sum() * (drift**2).sum()
+    about = np.einsum("n,sna->", run.masses, (v - drift[:, None]) ** 2)
+    return bool(of_center / 3 > _DRIFTING * about / (n_degrees - 3))
 
 
 def temperatures(run: H5MDReader, known: Known) -> np.ndarray | None:
@@ -158,8 +174,10 @@ def matter(run: H5MDReader, known: Known, into: Analysis) -> None:
     elif kelvin is None:
         into.notes.append("no temperature: the files do not tell all masses")
     else:
-        degrees, _ = degrees_of(run, known)
+        degrees, about_center = degrees_of(run, known)
         _mean(run, known, into, "temperature", "Temperature", "K", kelvin, known.temperature, f"{degrees:,} degrees of freedom")
+        if "imported" in run.provenance and about_center:
+            into.notes.append("the atoms move as a whole, which is no heat: the temperature is that of motion about the centre of mass")
         if "imported" in run.provenance and known.n_degrees is None:
             into.notes.append(
                 "the temperature counts all degrees of freedom: where bonds were constrained, which files do not tell, it is higher"

@@ -1,7 +1,6 @@
 """How cells lie in files that MDAnalysis reads, of which it tells lengths and angles alone while positions stay in the file's frame."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -63,9 +62,16 @@ def _gromacs(trajectory: Any) -> Matrix:
     return matrix
 
 
+def _lines(trajectory: Any) -> list[str]:
+    from MDAnalysis.lib.util import openany
+
+    with openany(str(trajectory.filename)) as file:
+        return list(file.read().splitlines())
+
+
 def _gro(trajectory: Any) -> Matrix:
     """The last line holds the diagonal, then xy, xz, yx, yz, zx, zy, in nanometres."""
-    lines = Path(str(trajectory.filename)).read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = _lines(trajectory)
     numbers = [float(word) for word in lines[2 + int(lines[1])].split()]
     x, y, z, xy, xz, yx, yz, zx, zy = numbers if len(numbers) == 9 else numbers + 6 * [0.0]
     cell = 10.0 * np.array([[x, xy, xz], [yx, y, yz], [zx, zy, z]])
@@ -87,7 +93,7 @@ def _h5md(trajectory: Any) -> Matrix:
 
 def _aims(trajectory: Any) -> Matrix:
     """Lines "lattice_vector x y z", in Angstrom."""
-    lines = Path(str(trajectory.filename)).read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = _lines(trajectory)
     rows = [line.split()[1:4] for line in lines if line.split()[:1] == ["lattice_vector"]]
     cell = np.array(rows, dtype=float)
     return lambda k: cell

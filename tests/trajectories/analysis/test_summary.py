@@ -432,6 +432,7 @@ def test_planets_against_jpl(written: Written) -> None:
     x = np.random.default_rng(0).normal(size=(3, 3, 3))
     # it starts where DE440 has them, and goes elsewhere
     x[0] = ephemeris.states(J2000, names=("Sun", "Mars", "Mars"))[0] * ASTRONOMICAL.convert(1.0, "km")
+    x[0, 2, 0] += 1e-6
     parents = {"Mars": "Sun", "Deimos": "Mars"}
     path = written(x, x, masses=[1.0, 3e-7, 1e-7], units=ASTRONOMICAL, names=["Sun", "Mars", "Deimos"], spacing=365.25)
     with H5MDReader(path) as run:
