@@ -46,8 +46,7 @@ class H5MDReader:
             self._file.close()
             raise ValueError(f"{path} holds no frames yet") from None
         except Exception as error:  # HDF5 has many kinds for a damaged file
-            foreign = "h5md" in self._file and "particles" in self._file and GROUP not in self._file
-            foreign = foreign or ("parameters/units" not in self._file and "particles" in self._file)
+            foreign = isinstance(error, KeyError) and _is_foreign(self._file)
             self._file.close()
             what = "not a trajectory written by mcegnn, or a damaged one" if isinstance(error, KeyError) else "damaged"
             if foreign:
@@ -254,6 +253,14 @@ class H5MDReader:
         own = self.observable(CELLS, k)
         cell = self._read(f"{GROUP}/box/edges/value", k) if own is None else own
         return cell if cell.any() else None
+
+
+def _is_foreign(file: h5py.File) -> bool:
+    """Whether it is an H5MD file that another program wrote; False for one that is too damaged to tell."""
+    try:
+        return "particles" in file and (GROUP not in file or "parameters/units" not in file)
+    except (OSError, RuntimeError, KeyError):
+        return False
 
 
 def _opened(path: str | Path) -> h5py.File:

@@ -13,8 +13,8 @@ import numpy as np
 from mcegnn.datasets.structures import Structures
 from systems.cell import complete
 
-TOLERANCE = 2e-4  #: Angstrom: rounding to four decimals moves these lengths by a tenth of it
-_BOX = 0.002  # Angstrom: of each length one in five is near an edge, so that some ten boxes are tried
+TOLERANCE = 4e-4  #: Angstrom: rounding to four decimals, of cells that atoms are two of away too, moves these lengths by half of it
+_BOX = 0.004  # Angstrom: of each length one in five is near an edge, so that some ten boxes are tried
 _WAVES = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1], [2, 1, 0], [0, 1, -2], [3, 2, 1]])
 _N_LENGTHS = 6 + len(_WAVES)
 

@@ -17,9 +17,11 @@ _MOST_COMPARED = 500  # atoms, of which all pairs are compared
 
 
 class Reading(NamedTuple):
-    """How labels are to be read. ``labels`` begin with this prefix, such as REF_ ("plain": with none; None: REF_ where there are such).
-    ``energy`` is which of two that differ (None: free_energy, whose derivatives the forces are). Stresses are in ``stress_unit``,
-    and of the sign that ASE gives them (tension is positive, a virial is - volume x stress), or of the other, -1.
+    """How labels are to be read.
+
+    ``labels`` begin with this prefix, such as ``REF_`` ("plain": with none; None: ``REF_`` where there are such). ``energy`` is which of
+    two that differ (None: free_energy, whose derivatives the forces are). Stresses are in ``stress_unit``, and of the sign that ASE gives
+    them (tension is positive, a virial is - volume x stress), or of the other, -1.
     """
 
     labels: str | None = None

@@ -50,9 +50,12 @@ def test_a_cell_that_leaves_its_shape(succeed: Run, cases: Path) -> None:
     assert said["numbers"]["coordination_Ar-Ar"]["value"] == pytest.approx(12, abs=0.5)
 
 
-def test_what_only_drifts_has_no_temperature(succeed: Run, cases: Path) -> None:
+def test_what_only_drifts_has_no_temperature(cli: Run, succeed: Run, cases: Path) -> None:
     """In the file, in the run that goes on from it, in the table at its end."""
-    said = succeed("rollout", cases / "drift_only.traj", *LENNARD_JONES, "--dt", "5 fs", "--steps", 20, "-o", "drift.h5md").out
+    done = cli("rollout", cases / "drift_only.traj", *LENNARD_JONES, "--dt", "5 fs", "--steps", 20, "-o", "drift.h5md")
+    assert done.code == 0
+    assert "does not count in the temperature" in done.err
+    said = done.out
     assert "0 K, mean of the second half; 321 degrees of freedom" in said
     for path in (cases / "drift_only.traj", "drift.h5md"):
         temperature = json.loads(succeed("analyse", path, "--json").out)["numbers"]["temperature"]

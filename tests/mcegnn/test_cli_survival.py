@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import resource
 import signal
 import subprocess
@@ -133,7 +134,7 @@ def test_mended_is_said_in_a_line(succeed: Run, cli: Run) -> None:
 def test_the_size_that_was_said(structures: Path, succeed: Run, arguments: tuple[Any, ...]) -> None:
     """By --dry-run, within a twentieth and what small files have of their own."""
     said = succeed("rollout", *arguments, "-o", "run.h5md", "--dry-run").out
-    number, unit = said[said.index("about ") + 6 :].split(" (")[0].split()
+    number, unit = re.findall(r"about ([\d.]+) (kB|MB) \(", said)[0]
     assert " free)" in said
     succeed("rollout", *arguments, "-o", "run.h5md")
     size = Path("run.h5md").stat().st_size
