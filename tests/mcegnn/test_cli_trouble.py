@@ -29,8 +29,8 @@ def long_run(succeed: Run, seconds: float) -> tuple[Any, ...]:
     options = ("rollout", "charged", "--systems", 1, "--every", 2000, "--force", "--steps")
     succeed(*options, 2000, "-o", "warm.h5md", "--quiet")
     began = time.perf_counter()
-    succeed(*options, 40000, "-o", "timed.h5md", "--quiet")
-    return (*options, max(1, int(20 * seconds / (time.perf_counter() - began))) * 2000)
+    succeed(*options, 1_000_000, "-o", "timed.h5md", "--quiet")
+    return (*options, max(1, int(500 * seconds / (time.perf_counter() - began))) * 2000)
 
 
 def flushed(process: subprocess.Popen[str], run: Path, n: int) -> bool:
@@ -62,7 +62,7 @@ def test_a_real_signal(launch: Run, succeed: Run, equal: Run, tmp_path: Path, ki
     options, found, out, err = stopped(launch, succeed, tmp_path, kill)
     assert found == code
     assert out == ""
-    said = r"stopped; \d+ frames are kept; go on with: mcegnn rollout --resume 'a run.h5md'\n"
+    said = r"stopped; [\d,]+ frames are kept; go on with: mcegnn rollout --resume 'a run.h5md'\n"
     assert re.fullmatch("" if kill == signal.SIGKILL else said, err)
     saved = checkpoint.load("a run.h5md")
     with H5MDReader("a run.h5md") as reader:
