@@ -91,6 +91,10 @@ def _chosen(labels: Sequence[str], types: Sequence[str], symbols: Sequence[str],
         return np.zeros(len(labels))
     by_name = chosen_masses(labels, symbols, reading.options)
     found = np.where(by_name > 0, by_name, chosen_masses(types, types, reading.options))
+    named = {*labels, *types, *({*symbols} - {"X"})}
+    if missing := [name for name in reading.options.masses if name not in named]:
+        there = ", ".join(sorted(named)[:8]) or "atoms without names"
+        raise ValueError(f"no atom is called {' or '.join(missing)}, of which --masses tells a mass; the file has {there}")
     if found.any():
         reading.assumed["masses"] = f"as the user gave them, of {int((found > 0).sum()):,} atoms"
     return found

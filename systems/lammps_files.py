@@ -110,8 +110,15 @@ def _style(told: str, reading: Reading) -> str:
     """The unit style of a dump: the user's, the file's own, which is told in the first frame only, or metal."""
     if told and told not in unit_styles():
         raise ValueError(f"it tells units {told!r}, which are none of LAMMPS'")
+    _say_contradicted(told, reading)
     reading.units = reading.options.units or told or reading.units
     return reading.units or "metal"
+
+
+def _say_contradicted(told: str, reading: Reading) -> None:
+    given = reading.options.units
+    if given and told and given != told:
+        reading.assumed["units"] = f"{given}, as the user gave them; the file says {told}"
 
 
 def _read_as(style: str) -> str:
@@ -179,7 +186,9 @@ def data_atoms(path: Path, reading: Reading, more: dict[str, Any]) -> Any:
     from ase.io import read
 
     told = re.search(r"\bunits = (\w+)", next(_lines(path), ""))
-    style = reading.options.units or (told[1] if told and told[1] in unit_styles() else "")
+    own = told[1] if told and told[1] in unit_styles() else ""
+    _say_contradicted(own, reading)
+    style = reading.options.units or own
     if not style:
         reading.assumed["units"] = "LAMMPS' metal units, which the data file does not tell; --units tells others"
     sections = {line.split("#")[0].strip() for line in _lines(path)}

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ase import Atoms
+from ase.io import write
 
 from systems.units import METAL
 from trajectories.analysis import analyse
@@ -335,3 +337,19 @@ def test_units_of_what_mdanalysis_reads(opened: Opened, tmp_path: Path, cases: P
     import_trajectory(tmp_path / "bare.dump", tmp_path / "dump.h5md", tmp_path / "top.pdb", units="real")
     with H5MDReader(tmp_path / "dump.h5md") as run:
         np.testing.assert_allclose(kelvin(run, 192), 100.0, rtol=1e-3)
+
+
+def test_masses_of_atoms_that_are_not_there(tmp_path: Path) -> None:
+    """A name that is misspelt changes nothing, and must not do so in silence."""
+    write(tmp_path / "a.xyz", Atoms("ArNe", positions=[[0, 0, 0], [0, 0, 4.0]]))
+    with pytest.raises(ValueError, match="no atom is called Kr, of which --masses tells a mass; the file has Ar, Ne"):
+        import_trajectory(tmp_path / "a.xyz", tmp_path / "a.h5md", masses={"Kr": 80.0, "Ar": 36.0})
+
+
+def test_units_that_contradict_the_file_are_said(cases: Path, tmp_path: Path) -> None:
+    import_trajectory(cases / "real_units.dump", tmp_path / "a.h5md", units="metal")
+    with H5MDReader(tmp_path / "a.h5md") as run:
+        assert run.assumed["units"] == "metal, as the user gave them; the file says real"
+    import_trajectory(cases / "real_units.dump", tmp_path / "b.h5md", units="real")
+    with H5MDReader(tmp_path / "b.h5md") as run:
+        assert "units" not in run.assumed

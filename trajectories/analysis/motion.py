@@ -48,7 +48,7 @@ def displacement(run: H5MDReader, groups: dict[str, np.ndarray], n_lags: int, fo
         value, interval = d.coefficient * scale, None if d.interval is None else d.interval * scale
         if run.units is METAL:
             value, interval, per = value * _SQUARE_METERS, None if interval is None else interval * _SQUARE_METERS, "m^2/s"
-        note = f"95 % interval; slope over {window}"
+        note = f"slope over {window}" if interval is None else f"95 % interval; slope over {window}"
         found.numbers.append(Number(f"diffusion_{name}", f"diffusion coefficient{of}", value, per, interval, note))
     shown = {name: values.mean(1) for name, values in msd.items()}
     said = ", ".join(f"{name} {values[-1]:.3g} {unit}".rstrip() for name, values in shown.items())

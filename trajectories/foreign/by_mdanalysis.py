@@ -43,7 +43,6 @@ def opened(path: Path, topology: Path | None, options: FileOptions, without: Col
         length, velocity = sizes_of(u, reading)
         fixed = identities_of(u, reading)
         failed.pop_all()
-    periodic = _is_periodic(u.trajectory.ts)
     incomplete = any("Not all velocities were present" in text for text in heard)
     if incomplete:
         reading.notes.append("left out, since not all atoms have them: velocities")
@@ -51,6 +50,7 @@ def opened(path: Path, topology: Path | None, options: FileOptions, without: Col
     names = [str(name) for name in atoms.names] if hasattr(atoms, "names") else []
     with _in_words(path, topology):
         cells = Cells(u.trajectory)
+        periodic = cells.periodic(u.trajectory.ts)
     if cells.assumed:
         reading.assumed["orientation"] = cells.assumed
     ts = u.trajectory.ts
@@ -66,7 +66,7 @@ def opened(path: Path, topology: Path | None, options: FileOptions, without: Col
                     ts = u.trajectory[k]
                     if ts.has_velocities and not moving and not incomplete:
                         raise Lacking(SOME_VELOCITIES, k)
-                    if periodic and not _is_periodic(ts):
+                    if periodic and not cells.periodic(ts):
                         raise ValueError(f"the cell of frame {k} has no volume")
                     state = State(_system(u, fixed, cells if periodic else None, moving, length, velocity), clock.at(ts, k), k)
                 yield state
@@ -74,10 +74,6 @@ def opened(path: Path, topology: Path | None, options: FileOptions, without: Col
     missing = [what for what, is_so in lacks.items() if is_so]
     files = ", ".join(map(str, sources))
     return Source(files, names, len(u.trajectory), states(), missing, known, reading.notes, reading.assumed)
-
-
-def _is_periodic(ts: Any) -> bool:
-    return ts.dimensions is not None and bool(np.all(ts.dimensions[:3] > 0))
 
 
 @contextmanager

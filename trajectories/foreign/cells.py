@@ -9,6 +9,7 @@ from trajectories.foreign.dcd_cells import Matrix, dcd_cells
 
 _STANDARD = ("DATA", "LAMMPSDUMP", "GSD")  # formats that hold no cells but those in standard orientation
 _DCD = ("DCD", "LAMMPS")  # whose cells are not always what MDAnalysis takes them for
+_PDB = "PDB"
 _AGREE = 1e-3  # Angstrom, between a cell's matrix and the one of its lengths and angles in single precision
 
 
@@ -23,10 +24,14 @@ class Cells:
         first = trajectory.ts
         self.assumed: str = ""
         self._matrix: Matrix | None = None
+        names = trajectory.format  # one, or the list of those that the reader goes by
+        name = names if isinstance(names, str) else _PDB if _PDB in names else names[-1]
+        if name == _PDB:  # MDAnalysis gives a model the cell that stands before the next one, or none
+            self._matrix = _pdb(trajectory)
+            first = trajectory.ts.copy()
+            first.dimensions = _dimensions(self._matrix(0))
         if first.dimensions is None:
             return
-        names = trajectory.format  # one, or the list of those that the reader goes by
-        name = names if isinstance(names, str) else names[-1]
         if name in _DCD:
             self._matrix, self.assumed = dcd_cells(trajectory)
             return
@@ -42,6 +47,12 @@ class Cells:
         # of the many files in standard orientation no frame is read twice
         if not np.allclose(matrix(0), standard, rtol=0, atol=max(_AGREE, 1e-5 * abs(standard).max())):
             self._matrix = matrix
+
+    def periodic(self, ts: Any) -> bool:
+        """Whether the frame that is being looked at has a cell."""
+        if self._matrix is not None:
+            return bool(self._matrix(ts.frame).any())
+        return ts.dimensions is not None and bool(np.all(ts.dimensions[:3] > 0))
 
     def __call__(self, ts: Any) -> np.ndarray:
         """That of the frame that is being looked at."""
@@ -89,6 +100,30 @@ def _h5md(trajectory: Any) -> Matrix:
         return np.asarray(trajectory.convert_pos_from_native(cell, inplace=False) if trajectory.convert_units else cell)
 
     return matrix
+
+
+def _dimensions(cell: np.ndarray) -> np.ndarray | None:
+    from MDAnalysis.lib.mdamath import triclinic_box
+
+    return triclinic_box(*cell) if cell.any() else None
+
+
+def _pdb(trajectory: Any) -> Matrix:
+    """Of each model the last CRYST1 before its first atom; lengths of 1 Angstrom stand for no cell."""
+    from MDAnalysis.lib.mdamath import triclinic_vectors
+
+    cells, now, inside = [], np.zeros((3, 3)), False
+    for line in _lines(trajectory):
+        record = line[:6].strip()
+        if record == "CRYST1":
+            sizes = [float(line[k : k + 9]) for k in (6, 15, 24)] + [float(line[k : k + 7]) for k in (33, 40, 47)]
+            now = np.zeros((3, 3)) if sizes[:3] == [1.0, 1.0, 1.0] else triclinic_vectors(sizes).astype(float)
+        elif record in ("ATOM", "HETATM") and not inside:
+            cells.append(now)
+            inside = True
+        elif record in ("MODEL", "ENDMDL", "END"):
+            inside = False
+    return lambda k: cells[min(k, len(cells) - 1)]
 
 
 def _aims(trajectory: Any) -> Matrix:
