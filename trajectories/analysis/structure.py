@@ -26,7 +26,7 @@ _BINS = 200
 _SMOOTH = 2.0  # bins over which noise is taken out before peaks are looked for
 _RISE = 0.1  # of the mean density, by which a peak is higher than what is beside it
 _SIGNIFICANT = 4.0  # standard deviations of counts, the same
-_WIDTHS = 2.0  # of that smoothing, that particles move from one frame to another that tells something new
+_WIDTHS = 4.0  # of that smoothing, that particles move from one frame to another that tells something new
 _FOLLOWED = 1000  # particles whose motion is looked at
 
 
