@@ -148,9 +148,10 @@ def tightest_orbits(system: System) -> Orbits:
         mu = system.units.gravitation * (m[k] + m[heavier])
         d, w = x[k] - x[heavier], v[k] - v[heavier]
         r = np.linalg.norm(d, axis=1)
-        inverse_axis = 2.0 / r - (w**2).sum(1) / mu
-        with np.errstate(divide="ignore"):  # of a parabola, which never returns
-            found = np.where(inverse_axis > 0, 2 * math.pi / np.sqrt(mu * abs(inverse_axis) ** 3), math.inf)
+        with np.errstate(divide="ignore", invalid="ignore"):  # a parabola never returns, and at one place there is no orbit
+            inverse_axis = 2.0 / r - (w**2).sum(1) / mu
+            found = 2 * math.pi / np.sqrt(mu * abs(inverse_axis) ** 3)
+        found = np.where((inverse_axis > 0) & (r > 0) & (mu > 0), found, math.inf)
         if np.isfinite(found).any():
             j = int(found.argmin())
             e = np.cross(w[j], np.cross(d[j], w[j])) / mu[j] - d[j] / r[j]

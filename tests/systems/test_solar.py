@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from systems import ephemeris
-from systems.solar import COLUMNS, J2000, j2000, read_bodies
+from systems.solar import COLUMNS, J2000, j2000, read_bodies, tightest_orbits
+from systems.system import System
 from systems.units import ASTRONOMICAL, GM_SUN
 
 needs_kernel = pytest.mark.skipif(
@@ -229,3 +230,14 @@ def test_a_kernel_that_was_missing_is_looked_for_again(monkeypatch: pytest.Monke
             ephemeris.solar_system()
     assert ephemeris.solar_system().names == list(NAMES)
     ephemeris._kernel().close()
+
+
+def test_bodies_at_one_place_have_no_orbit() -> None:
+    """Neither a period of zero nor a warning: each is about the third, and two without mass are about nobody but it."""
+    x = np.array([[0.0, 0, 0], [1.0, 0, 0], [1.0, 0, 0]])
+    v = np.array([[0.0, 0, 0], [0, 0.017, 0], [0, 0.017, 0]])
+    for masses in ([1.0, 3e-7, 1e-7], [1.0, 1e-300, 1e-300]):
+        system = System.create(x, velocities=v, masses=masses, units=ASTRONOMICAL)
+        found = tightest_orbits(system)
+        assert found.centers.tolist() == [-1, 0, 0]
+        assert (found.periods[1:] > 300).all()

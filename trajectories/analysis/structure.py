@@ -10,7 +10,7 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 
-from systems.cell import heights
+from systems.cell import heights, minimum_image
 from systems.pair_counts import pair_counts
 from systems.system import System
 from systems.units import METAL
@@ -26,6 +26,8 @@ _BINS = 200
 _SMOOTH = 2.0  # bins over which noise is taken out before peaks are looked for
 _RISE = 0.1  # of the mean density, by which a peak is higher than what is beside it
 _SIGNIFICANT = 4.0  # standard deviations of counts, the same
+_WIDTHS = 4.0  # of that smoothing, that particles move from one frame to another that tells something new
+_FOLLOWED = 1000  # particles whose motion is looked at
 
 
 def kinds(run: H5MDReader) -> dict[str, np.ndarray]:
@@ -74,14 +76,15 @@ def radial_distribution(
 class _Counted:
     """Pairs between two groups by distance: mean counts a frame [n_systems, n_bins], ``sizes`` of the groups and of both together.
 
-    ``volumes`` [n_systems] are the mean volumes, zero where there is no density. ``looks`` are the frames of all systems.
+    ``volumes`` [n_systems] are the mean volumes, zero where there is no density. ``looks`` are the frames of all systems that are
+    independent of each other: pairs that stay together in frame after frame are counted once by whoever judges noise.
     """
 
     edges: np.ndarray
     counts: np.ndarray
     sizes: tuple[int, int, int]
     volumes: np.ndarray
-    looks: int
+    looks: float
 
     @property
     def centers(self) -> np.ndarray:
@@ -117,13 +120,33 @@ class _Counted:
         expected = self.looks / len(self.counts) * mean * shells * 2.0 * np.sqrt(np.pi) * _SMOOTH / 2.0
         where, shape = find_peaks(np.pad(density, 1), prominence=_RISE)  # a distribution may begin or end with a peak
         where -= 1
-        noise = np.sqrt(density[where] / expected[where])
-        tops = where[shape["prominences"] > _SIGNIFICANT * noise]
+        padded = np.pad(density / expected, 1)  # squared noise of a peak, and of what is beside it
+        bases = [padded[shape[f"{side}_bases"]] for side in ("left", "right")]
+        lower = np.pad(density, 1)
+        higher = np.where(lower[shape["left_bases"]] > lower[shape["right_bases"]], *bases)
+        tops = where[shape["prominences"] > _SIGNIFICANT * np.sqrt(density[where] / expected[where] + higher)]
         if len(tops) < 2:
             return None
         between = density[tops[0] : tops[1] + 1]
         lowest = np.flatnonzero(between <= between.min() + 1e-6 * between.max())
         return int(tops[0] + lowest[len(lowest) // 2])
+
+
+class _Independent:
+    """How many frames ``n`` of those added are independent: their particles have moved by ``far``, rms, since the last of them."""
+
+    def __init__(self, far: float) -> None:
+        self.n, self._far = 0, far
+        self._last: np.ndarray | None = None
+
+    def add(self, system: System) -> None:
+        """Take a frame of the same particles."""
+        x = system.positions[:: 1 + len(system.positions) // _FOLLOWED]
+        if self._last is not None:
+            moved = x - self._last if system.cell is None else minimum_image(x - self._last, system.cell, system.pbc)
+            if (moved**2).sum(-1).mean() < self._far**2:
+                return
+        self.n, self._last = self.n + 1, x
 
 
 def _counted(
@@ -139,24 +162,26 @@ def _counted(
     n_frames, cells = len(range(*frames.indices(len(run)))), run.cells.reshape(len(run), -1, 3, 3)
     counts, volumes = np.zeros((n_systems, classes.shape[1], classes.shape[1], n_bins)), np.zeros(n_systems)
     template = System.create(np.zeros((len(chosen), 3)))
+    independent = [_Independent(_WIDTHS * 2.0 * np.sqrt(np.pi) * _SMOOTH * reach / n_bins) for _ in range(n_systems)]
     for done, (k, x) in enumerate(single_frames(run, "position", frames)):
         for s in range(n_systems):
             cell = cells[k, s % cells.shape[1]]
             periodic = any(run.pbc) and bool(cell.any())
             volumes[s] += abs(np.linalg.det(cell)) / n_frames if all(run.pbc) else 0.0
             one = replace(template, positions=x[s, chosen], cell=cell if periodic else None, pbc=run.pbc if periodic else (False,) * 3)
+            independent[s].add(one)
             try:
                 counts[s] += pair_counts(one, edges, np.ravel(kind)) / n_frames
             except ValueError as error:
                 raise ValueError(f"frame {k}: {error}") from None
         told((done + 1) / n_frames)
-    found = {}
+    found, looks = {}, float(sum(one.n for one in independent))
     for row, name in enumerate(pairs):
         a, b = classes[2 * row], classes[2 * row + 1]
         first, second = member[2 * row], member[2 * row + 1]
         sizes = (int(first.sum()), int(second.sum()), int((first & second).sum()))
         # each of the first sees each of the second, but not itself
-        found[name] = _Counted(edges, counts[:, a][:, :, b].sum((1, 2)), sizes, volumes, n_frames * n_systems)
+        found[name] = _Counted(edges, counts[:, a][:, :, b].sum((1, 2)), sizes, volumes, looks)
     return found
 
 

@@ -108,6 +108,57 @@ def test_a_gas_has_no_first_minimum(record: Record) -> None:
     np.testing.assert_allclose(n[50:], 199 / 8000 * 4.0 / 3.0 * np.pi * running.x[50:] ** 3, rtol=0.05)
 
 
+@pytest.mark.parametrize(("n", "step"), [(60, 0.0), (60, 0.4), (200, 0.3), (20, 5.0)])
+def test_no_gas_has_a_first_minimum_however_slow(record: Record, n: int, step: float) -> None:
+    """Pairs that stay near each other for many frames are no evidence; 40 gases each."""
+    for seed in range(40):
+        stream = np.random.default_rng(seed)
+        system = System.create(np.zeros((n, 3)), species=18, masses=40.0, units=METAL)
+        system = replace(system, cell=12.0 * np.eye(3), pbc=(True,) * 3)
+        x = stream.uniform(0, 12, (n, 3)) + np.cumsum(step * stream.normal(size=(20, n, 3)), 0)
+        states = [State(replace(system, positions=one), float(k), k) for k, one in enumerate(x)]
+        with H5MDReader(record(states, name=f"gas{seed}.h5md")) as run:
+            assert not radial_distributions(run)[1], seed
+
+
+def test_a_crystal_and_a_liquid_have_twelve_neighbours(record: Record) -> None:
+    """A rattled fcc crystal, and a Lennard-Jones liquid at its triple point made by Metropolis' rule."""
+    copper = bulk("Cu", "fcc", a=3.61, cubic=True) * 4
+    copper.rattle(0.1, seed=3)
+    with H5MDReader(record([State(from_atoms(copper))])) as run:
+        (number,) = radial_distributions(run)[1]
+    assert number.value == pytest.approx(12.0, abs=0.05)
+    with H5MDReader(record(_liquid(), name="liquid.h5md")) as run:
+        (number,) = radial_distributions(run)[1]
+    assert 11.5 < number.value < 13.5
+    assert float(number.note.split()[2]) == pytest.approx(1.55 * 3.4, abs=0.3)
+
+
+def _liquid() -> list[State]:
+    """256 argon atoms at rho* = 0.844, T* = 0.72, moved one by one; the last ten of 60 sweeps' states, five sweeps apart."""
+    stream, n, sigma = np.random.default_rng(5), 256, 3.4
+    side = (n / 0.844) ** (1 / 3)
+    grid = np.stack(np.meshgrid(*3 * [np.arange(4)]), -1).reshape(-1, 1, 3)
+    x = ((grid + np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])).reshape(-1, 3) / 4 + 0.02) * side
+
+    def energy(k: int, at: np.ndarray) -> float:
+        d = np.delete(x, k, 0) - at
+        six = 1.0 / np.maximum(((d - side * np.rint(d / side)) ** 2).sum(1), 0.3) ** 3
+        return float(4.0 * (six**2 - six)[six > 2.5**-6].sum())
+
+    states = []
+    system = replace(System.create(x, species=18, masses=40.0, units=METAL), cell=sigma * side * np.eye(3), pbc=(True,) * 3)
+    for sweep in range(180):
+        hot = 3.0 if sweep < 60 else 0.72  # melt first
+        for k in range(n):
+            new = x[k] + stream.uniform(-0.11, 0.11, 3)
+            if stream.random() < np.exp(min(0.0, (energy(k, x[k]) - energy(k, new)) / hot)):
+                x[k] = new
+        if sweep >= 120 and sweep % 5 == 0:
+            states.append(State(replace(system, positions=sigma * x), float(len(states)), len(states)))
+    return states
+
+
 def test_diamond_in_its_primitive_cell(record: Record) -> None:
     """Two atoms with four bonds between them, to four images, and six angles at each of 109.47 degrees."""
     atoms = bulk("C", "diamond", a=3.57)
