@@ -19,7 +19,7 @@ demo: .venv/demo.stamp
 	@echo; echo "Files: demo/charged.h5md and demo/solar.h5md. Pictures: demo/charged.png and demo/solar.png."
 
 test: .venv/test.stamp
-	$(BIN)/pytest -n 2 --dist loadfile --durations 10
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 10
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .

@@ -19,6 +19,15 @@ settings.register_profile("any machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any machine")
 
 
+# files that take a minute and more, the longest first: whoever is dealt one of them last is waited for by all others
+LONG = ("test_wheel", "test_fluid", "test_cli_survival", "test_processors", "test_documents", "test_cli_random", "test_cache", "test_neighbors")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files go first; the order is else as it was."""
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+
+
 @pytest.fixture(scope="session")
 def cases() -> Path:
     """The folder of those inputs; it is read and never written, so tests that write beside a file copy it first."""

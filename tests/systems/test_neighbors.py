@@ -55,7 +55,7 @@ def sound(pairs: Pairs, n: int) -> None:
     assert len(as_set(pairs)) == len(pairs)
 
 
-@settings(deadline=None, max_examples=700)
+@settings(deadline=None, max_examples=400)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_the_cell_list_is_the_definition_and_ases(seed: int) -> None:
     system, cutoff = random_system(seed)
