@@ -24,6 +24,22 @@ def ending(path: Path) -> str:
     return endings[-1] if endings else ""
 
 
+def refuse_unreadable(path: Path) -> None:
+    """RefusedFileError for files that no reader can take: empty ones, and mmCIF."""
+    if path.is_file() and not path.stat().st_size:
+        raise RefusedFileError("the file is empty")
+    if ending(path) == ".mmcif" or (ending(path) == ".cif" and _is_mmcif(path)):
+        raise RefusedFileError("it is mmCIF, which is not read; convert it to PDB first")
+
+
+def _is_mmcif(path: Path) -> bool:
+    """Whether items of a CIF are named as those of proteins are, with categories before a point."""
+    from ase.io.formats import open_with_compression
+
+    with open_with_compression(str(path), "rb") as file:
+        return re.search(rb"^_(atom_site|entry|cell)\.", file.read(1 << 20), re.MULTILINE) is not None
+
+
 def frames(path: Path, reading: Reading) -> Iterator[Any]:
     """The frames of a file as ase.Atoms, one by one, in ASE's units; what is guessed goes into ``reading``.
 
@@ -57,6 +73,7 @@ def chosen(path: Path, index: str, reading: Reading) -> list[Any]:
 
 def kind_of(path: Path, reading: Reading) -> tuple[str, dict[str, Any]]:
     """The format of a file as ASE calls it, as far as it is known beforehand ("" else), and options for its reader."""
+    refuse_unreadable(path)
     if reading.options.format:
         reader, name, more = reading.options.reader
         if reader != "ase":

@@ -126,7 +126,9 @@ def _formats() -> dict[str, str]:
 
 def _nearest(name: str, known: Any) -> str:
     by_small = {one.lower(): one for one in known}
-    return by_small[difflib.get_close_matches(name.lower(), list(by_small), 1, cutoff=0.0)[0]]
+    first, *others = difflib.get_close_matches(name.lower(), list(by_small), 3, cutoff=0.0)
+    near = [first, *(one for one in others if difflib.SequenceMatcher(None, name.lower(), one).ratio() > 0.7)]
+    return " or ".join(by_small[one] for one in near)
 
 
 def _value(text: str) -> Any:

@@ -135,6 +135,8 @@ def _structures(name: str, reading: Reading, *, last: bool) -> list[Any]:
         raise ValueError(f"{name}: {error}") from None
     except (StopIteration, IndexError):
         raise ValueError(f"{name}: ASE finds no such structure in {path}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"ASE cannot read atoms from {name}: it is not text, as files of this kind are") from None
     except Exception as error:  # each of ASE's readers fails in its own way
         said = " ".join(str(error).split()) or "it makes nothing of its contents"
         raise ValueError(f"ASE cannot read atoms from {name}: {said} ({type(error).__name__})") from None

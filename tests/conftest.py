@@ -20,7 +20,16 @@ settings.load_profile("any machine")
 
 
 # files that take a minute and more, the longest first: whoever is dealt one of them last is waited for by all others
-LONG = ("test_wheel", "test_fluid", "test_cli_survival", "test_processors", "test_documents", "test_cli_random", "test_cache", "test_neighbors")
+LONG = (
+    "test_wheel",
+    "test_fluid",
+    "test_cli_survival",
+    "test_processors",
+    "test_documents",
+    "test_cli_random",
+    "test_cache",
+    "test_neighbors",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -63,7 +63,7 @@ ENTRIES = [
     Entry("CHARMM", "CRD", "CRD"),
     Entry("CHARMM", "PSF, DCD", "waterPSF+waterDCD"),
     Entry("CHARMM", "PSF, DCD, triclinic", "PSF_TRICLINIC+DCD_TRICLINIC"),
-    Entry("CHARMM", "DCD, no frames", "PSF+DCD_empty", refused="MDAnalysis cannot read"),
+    Entry("CHARMM", "DCD, no frames", "PSF+DCD_empty", refused="the file is empty"),
     Entry("NAMD", "PSF, DCD, triclinic", "PSF_NAMD_TRICLINIC+DCD_NAMD_TRICLINIC"),
     Entry("NAMD", "PSF, COOR", "PSF+NAMDBIN"),
     Entry("Amber", "PRMTOP, MDCRD", "PRM+TRJ"),

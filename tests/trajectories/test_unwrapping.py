@@ -186,7 +186,7 @@ def test_directions_that_are_not_periodic() -> None:
         assert not unwrap.warning
     found, unwrap = followed(true, np.tile(slab, (50, 1, 1)), (False, False, False))
     np.testing.assert_array_equal(found, true)
-    assert unwrap.words == "not periodic"
+    assert unwrap.words == "none: the frames have no periodic cell"
 
 
 def test_an_atom_that_vibrates_about_a_face_is_followed() -> None:

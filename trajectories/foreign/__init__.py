@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from integrators.state import State
+from systems import atoms_files
 from systems.file_options import FileOptions
 from systems.template import to_text
 from trajectories.durable import refuse_live
@@ -125,6 +126,10 @@ def _opened(path: Path, topology: Path | None, options: FileOptions, without: Co
             raise FileNotFoundError(f"there is no file {file}")
         if file.suffix in _NO_RUNS:
             raise ValueError(f"{file} {_NO_RUNS[file.suffix]}")
+        try:
+            atoms_files.refuse_unreadable(file)
+        except atoms_files.RefusedFileError as error:
+            raise ValueError(f"{file}: {error}") from None
     if topology is None and by_ase.reads(path, options.format):
         return by_ase.opened(path, options, without)
     return by_mdanalysis.opened(path, topology, options, without)

@@ -196,4 +196,9 @@ def _in_words(path: Path) -> Iterator[None]:
     except Lacking:
         raise
     except Exception as error:
-        raise ValueError(f"{path} cannot be read as a trajectory: {said(error)}") from None
+        words = said(error)
+        if isinstance(error, UnicodeDecodeError):
+            words = "it is not text, as files of this kind are"
+        elif words == type(error).__name__:
+            words = f"it is damaged, or of another kind than its name says ({words})"
+        raise ValueError(f"{path} cannot be read as a trajectory: {words}") from None

@@ -23,6 +23,7 @@ from trajectories.foreign.source import SOME_VELOCITIES, Lacking, Source, said, 
 from trajectories.foreign.unwrapping import recorded_positions
 
 _TOPOLOGY = "formats without atoms' names need --topology FILE (PDB, GRO, PSF, ...)"
+_NO_TOPOLOGY = ("minimally inferred", "number of atoms")  # of what MDAnalysis says where a reader needs a topology to begin
 
 
 def opened(path: Path, topology: Path | None, options: FileOptions, without: Collection[str] = ()) -> Source:
@@ -32,7 +33,7 @@ def opened(path: Path, topology: Path | None, options: FileOptions, without: Col
     """
     sources, reading = [p for p in (topology, path) if p is not None], Reading(options)
     left_open = ExitStack()  # until the last frame is read
-    with _in_words(path, topology), ExitStack() as failed:
+    with _in_words(path, topology, options=options), ExitStack() as failed:
         failed.push(left_open)
         u, heard = _universe([left_open.enter_context(without_offsets(p)) for p in sources], options)
         left_open.callback(u.trajectory.close)
@@ -77,7 +78,7 @@ def opened(path: Path, topology: Path | None, options: FileOptions, without: Col
 
 
 @contextmanager
-def _in_words(path: str | Path, topology: str | Path | None, frame: int | None = None) -> Iterator[None]:
+def _in_words(path: Path, topology: Path | None, frame: int | None = None, options: FileOptions | None = None) -> Iterator[None]:
     """What MDAnalysis raises for a file it cannot read is of many kinds, and long."""
     import MDAnalysis  # noqa: F401  # it sets filters of warnings when it is imported
 
@@ -89,9 +90,24 @@ def _in_words(path: str | Path, topology: str | Path | None, frame: int | None =
     except RefusedFileError as error:
         raise ValueError(f"{path}: {error}") from None
     except Exception as error:
-        hint = "" if topology is not None else f"; {_TOPOLOGY}"
-        where = f"{path}{hint}" if frame is None else f"frame {frame} of {path}"
+        where = f"frame {frame} of {path}" if frame is not None else str(path)
+        if topology is None and options is not None:
+            where += _hint(path, options, str(error))
         raise ValueError(f"MDAnalysis cannot read {where} ({said(error)})") from None
+
+
+def _hint(path: Path, options: FileOptions, error: str) -> str:
+    """What may be wrong with a file that comes without a topology."""
+    from MDAnalysis.core._get_readers import get_reader_for
+
+    if "install" in error:  # of a package
+        return ""
+    try:
+        reader = get_reader_for(str(path), options.reader[1] if options.format else None)
+    except (TypeError, ValueError):
+        return ", whose name does not tell its kind: --format tells it"
+    kind = options.reader[1] if options.format else str(np.atleast_1d(reader.format)[0])
+    return f"; {_TOPOLOGY}" if any(words in error for words in _NO_TOPOLOGY) else f", which is no {kind} file, or a damaged one"
 
 
 def _universe(sources: list[Path], options: FileOptions) -> tuple[Any, list[str]]:
@@ -123,7 +139,7 @@ def _made(sources: list[Path], more: dict[str, Any]) -> Any:
         try:
             return MDAnalysis.Universe(*map(str, sources), to_guess=(), **more)
         except Exception as error:
-            failure = said(error)
+            failure = said(str(error).rpartition("Error: ")[2])  # of the parser's, without its path and class
         gc.collect()
         raise ValueError(failure)
     finally:

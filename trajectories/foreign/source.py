@@ -55,6 +55,6 @@ def virtual_sites(masses: np.ndarray, reading: Reading) -> dict[str, int]:
     return {"n_degrees": 3 * int((masses > VIRTUAL_MASS).sum())}
 
 
-def said(error: Exception) -> str:
+def said(error: Exception | str) -> str:
     """What a reader raised, in a line that is not too long."""
     return textwrap.shorten(" ".join(str(error).split()), 160, placeholder=" ...") or type(error).__name__

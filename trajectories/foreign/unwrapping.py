@@ -115,7 +115,7 @@ class Unwrapper:
         if not self._frame:
             return ""
         if self._lattice is None:
-            return "not periodic"
+            return "none: the frames have no periodic cell"
         if self._recorded and self._trusts:
             return self._recorded
         if self.warning:
