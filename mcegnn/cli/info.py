@@ -63,8 +63,26 @@ def _run(path: Path) -> list[tuple[str, str]]:
             ("particles", f"{reader.n_particles}" + (f" x {reader.n_systems} systems" if reader.n_systems else "")),
             ("units", reader.units.name),
             *_run_rows(reader),
-            *((key, text) for key, text in reader.provenance.items() if text and key != "configuration"),
+            *_told_rows(reader),
         ]
+
+
+def _told_rows(reader: Any) -> list[tuple[str, ...]]:
+    """What is recorded with a run, in words: tables of numbers have rows of their own elsewhere."""
+    from mcegnn.cli.judged import JUDGED, judged_rows, judgement
+    from mcegnn.cli.rows import LOST, MARKED, TIMING, leave_out_marked, lost_rows, timing_rows
+
+    elsewhere = ("configuration", "template", "assumed", "versions", JUDGED, LOST, MARKED, TIMING)
+    versions = json.loads(reader.provenance.get("versions", "{}"))
+    return [
+        *((key.replace("_", " "), text) for key, text in reader.provenance.items() if text and not key.startswith(elsewhere)),
+        *([("versions", ", ".join(f"{name} {version}" for name, version in versions.items()))] if versions else []),
+        *((f"assumed {what}", words) for what, words in reader.assumed.items()),
+        *(timing_rows(reader) if any(key.startswith(TIMING) for key in reader.provenance) else []),
+        *lost_rows(reader),
+        *(("nearer than in training", words) for words in leave_out_marked(reader, every=True)),
+        *judged_rows(judgement(reader)),
+    ]
 
 
 def _model(name: str) -> list[tuple[str, str]]:
@@ -133,7 +151,7 @@ def _choices(configuration: str) -> list[tuple[str, str]]:
     """The run's physics, without the bodies' numbers."""
     choices = json.loads(configuration)
     hidden = ("bodies", "n_particles", "n_systems", "seed", "frozen")
-    shown = {name: value for name, value in choices.items() if name not in hidden and value not in ("", [], False)}
+    shown = {name: value for name, value in choices.items() if name not in hidden and value not in ("", [], False, None)}
     return [(name.replace("_", " "), str(value)) for name, value in shown.items()]
 
 

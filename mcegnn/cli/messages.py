@@ -142,8 +142,8 @@ def _told_warnings() -> Iterator[None]:
         yield
 
 
-def table(title: str, rows: Sequence[tuple[str, ...]], header: Sequence[str] = ()) -> None:
-    """Rows under a title on standard output."""
+def table(title: str, rows: Sequence[tuple[str, ...]], header: Sequence[str] = (), *, err: bool = False) -> None:
+    """Rows under a title on standard output, or on standard error where something else is to be read from the former."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -153,7 +153,7 @@ def table(title: str, rows: Sequence[tuple[str, ...]], header: Sequence[str] = (
         shown.add_column(header[k] if header else "", justify="left" if k == 0 or not header else "right", overflow="fold")
     for row in rows:
         shown.add_row(*(Text(cell) for cell in row))  # a name is no markup
-    Console().print(shown)
+    Console(stderr=err).print(shown)
 
 
 def spelled(values: Any) -> str:

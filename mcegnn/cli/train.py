@@ -93,7 +93,7 @@ def train(
         with waiting("loading torch and the data", quiet=quiet):
             other = None if start is None else _load(start)
             trainer, record = made(options, other, threads, saved)
-        look_at_data(trainer, quiet or dry_run, other)
+        look_at_data(trainer, quiet, other, err=dry_run)
         if saved is not None:
             record |= {name: value for name, value in saved.header["record"].items() if name in ("command", "from")}
         else:

@@ -101,10 +101,10 @@ def _potential_trainer(options: "TrainingOptions", start: "Stored | None", saved
     return Trainer(stored, split, options), record
 
 
-def look_at_data(trainer: "Trainer", quiet: bool, start: "Stored | None" = None) -> None:
+def look_at_data(trainer: "Trainer", quiet: bool, start: "Stored | None" = None, *, err: bool = False) -> None:
     """What labelled structures are like, and what is odd about them; of other data there is nothing to say.
 
-    ``start`` is the model that it began from.
+    ``start`` is the model that it began from; ``err`` says it on standard error.
     """
     from mcegnn.datasets import consistency, statistics, stresses
 
@@ -114,7 +114,7 @@ def look_at_data(trainer: "Trainer", quiet: bool, start: "Stored | None" = None)
     if not quiet:
         parts = [("training", split.train), ("validation", split.validation), ("test", split.test)]
         sizes = ((f"{name} structures", f"{len(part):,}") for name, part in parts)
-        table(trainer.options.data.name, [*statistics.summary(split.train), *sizes, *split.notes, *nearest_rows(trainer.model)])
+        table(trainer.options.data.name, [*statistics.summary(split.train), *sizes, *split.notes, *nearest_rows(trainer.model)], err=err)
         if start is not None and start.model.repulsion is None and trainer.model.repulsion is not None:
             typer.echo("repulsion at short range is added to the model: atoms are kept apart below these distances", err=True)
     odd = [*consistency.unit_warnings(split.train), *stresses.stress_warnings(split.train), *statistics.outliers(split.train)]

@@ -196,6 +196,16 @@ def test_info(succeed: Run) -> None:
     assert "GPU" in rows
 
 
+def test_info_is_in_words(succeed: Run) -> None:
+    """Nothing of what is recorded as tables of numbers is shown as it lies in the file."""
+    succeed("rollout", "solar", "--steps", 20, "-o", "planets.h5md")
+    out = succeed("info", "planets.h5md").out
+    for words in ("a second once started", "estimated error of positions", f"numpy {version('numpy')}, "):
+        assert words in " ".join(out.split())
+    for raw in ("{", "None", "timing"):
+        assert raw not in out
+
+
 def test_info_of_a_run(shell: Run, succeed: Run) -> None:
     assert shell("rollout", "charged", "--systems", 3, "--seed", 5, "--steps", 100, "-o", "a b.h5md", "--quiet").code == 0
     out = succeed("info", "a b.h5md").out

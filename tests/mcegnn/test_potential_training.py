@@ -354,6 +354,8 @@ def test_a_dry_run_shows_what_the_data_decide(files: Path, cli: Command) -> None
     told = json.loads(out.out)
     assert told["model"]["hyperparameters"]["species"] == [8, 29]
     assert parse(told).data.name == "clusters.xyz"
+    for words in ("training structures", "nearest in training", "labels"):  # what is made of the labels, as before a training
+        assert words in out.err
     assert not Path("run").exists()
 
 
