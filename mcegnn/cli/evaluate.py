@@ -33,7 +33,7 @@ def evaluate(
     force: Annotated[bool, typer.Option("--force", help="Overwrite the figure where it exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """Score a model on test samples: errors of energies and forces, of a property, or of where particles will be, beside standing still.
+    """Score a model on test samples: errors of energies and forces, of a property, or of where particles will be beside no motion at all.
 
     Examples:
 

@@ -11,6 +11,7 @@ from itertools import combinations_with_replacement
 import numpy as np
 
 from systems.cell import heights, minimum_image
+from systems.identities import VIRTUAL_MASS
 from systems.pair_counts import pair_counts
 from systems.system import System
 from systems.units import METAL
@@ -193,7 +194,7 @@ def radial_distributions(
     With them the coordination numbers up to the first minimum of g(r), and every which frame was looked at. There are no curves where
     there are no pairs. Raises ValueError, naming the frame, if a cell has no volume.
     """
-    groups = groups or dict(list(kinds(run).items())[:_KINDS])
+    groups = groups or dict(list(_with_mass(run).items())[:_KINDS])
     named = {
         (a, b): (groups[a], groups[b]) for a, b in combinations_with_replacement(groups, 2) if a != b or len(groups[a]) > 1
     }  # fmt: skip
@@ -223,6 +224,13 @@ def _every(run: H5MDReader, reach: float, periodic: bool) -> int:
         near = min(near, n / volume * 4.2 * reach**3)
     looks = (len(run) - settled(run)) * some_systems(run)
     return max(1, int(np.ceil(looks * max(n * near / _PAIRS, 1 / _LOOKS))))
+
+
+def _with_mass(run: H5MDReader) -> dict[str, np.ndarray]:
+    """The kinds of a run but for virtual sites, which models place beside atoms: nobody is their neighbour."""
+    masses, found = np.asarray(run.masses), kinds(run)
+    real = {name: group for name, group in found.items() if (masses[..., group] > VIRTUAL_MASS).any()}
+    return real or found
 
 
 def _coordination(run: H5MDReader, found: Mapping[tuple[str, str], _Counted]) -> tuple[Curves, list[Number]]:
