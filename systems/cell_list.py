@@ -71,7 +71,7 @@ class Search:
         if (around := _neighbors_of_one(bins, cutoff)) > _MOST_NEIGHBORS:
             raise ValueError(
                 f"each particle would have about {around:.1g} neighbours nearer than {cutoff:g}: the cutoff is too long, or the cell has "
-                "collapsed, as with too long a time step"
+                "collapsed, as with too long a time step, or a liquid in a flexible cell, whose shape it does not hold"
             )
         far, outside = bins.box.images_within(cutoff), bins.outside
         apart = np.ptp(outside, axis=0) if len(outside) else np.zeros(3, np.int64)

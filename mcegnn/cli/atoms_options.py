@@ -35,7 +35,10 @@ Period = Annotated[
     str | None,
     _option("--period", 'Of the cell in npt or of a nose-hoover chain: "500 fs". [default: 1 ps of the cell, 100 fs of a chain]'),
 ]
-Flexible = Annotated[bool | None, _option("--flexible", "Of npt: all of the cell moves, angles too, not only its volume.")]
+Flexible = Annotated[
+    bool | None,
+    _option("--flexible", "Of npt: all of the cell moves, angles too, not only its volume. For solids: a liquid lets it lose its shape."),
+]
 Relax = Annotated[bool | None, _option("--relax", "Relax positions before the run, until no force is above 0.05 eV/Angstrom.")]
 WarnAbove = Annotated[
     str | None,

@@ -49,7 +49,7 @@ def info(
     table(what, rows)
 
 
-def _run(path: Path) -> list[tuple[str, str]]:
+def _run(path: Path) -> list[tuple[str, ...]]:
     from trajectories.h5md import H5MDReader
 
     if path.is_dir():

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from systems.cell import heights
 from systems.units import ASTRONOMICAL, METAL, PASCALS
 from trajectories.analysis.averages import mean_and_error
 from trajectories.analysis.blocks import blocks
@@ -17,6 +18,7 @@ _DRIFT = 0.1  # meV an atom and ps, where a drift is worth a word
 _ROUNDING = 1e-24  # of the whole kinetic energy, below which there is no motion about the centre but that of rounded velocities
 _ORBITS = 1e-6  # of the energy, for planets
 _DRIFTING = 10.0  # times its share of the kinetic energy, from which on the centre of mass does more than jitter
+_SHAPE = 0.5  # of what it was at the start, the least height beside the cube root of the volume, below which a cell has lost its shape
 _ENOUGH = 100  # frames, below which a mean's error is not known well enough to complain
 _SPREAD = 3.0  # standard errors by which a mean may be off
 
@@ -192,12 +194,27 @@ def matter(run: H5MDReader, known: Known, into: Analysis) -> None:
     cells = _sound(run.cells, known) if run.cells.ndim == 4 else run.cells
     if cells.any() and np.ptp(cells, axis=0).any():
         _mean(run, known, into, "volume", "Volume", "Angstrom^3", abs(np.linalg.det(cells)), ())
+        _shape(cells.reshape(len(cells), -1, 3, 3), into)
     if spread is not None:
         axis, times = time_axis(run)
         said = f"At most {spread.max():.3g} eV/Angstrom."
         shown = Axis("largest disagreement", "eV/Angstrom")
         into.curves.append(Curves("uncertainty", "Disagreement of the committee", axis, times, shown, over_systems(spread), said))
         into.numbers.append(Number("uncertainty", "largest disagreement of the committee", float(spread.max()), "eV/Angstrom"))
+
+
+def _shape(cells: np.ndarray, into: Analysis) -> None:
+    """Warn of cells [n_frames, n_systems, 3, 3] that have lost their shape, as a liquid lets a flexible one: all images are in the way."""
+    if not cells.any((-2, -1)).all() or not (abs(np.linalg.det(cells)) > 0).all():
+        return
+    first, last = (heights(frame).min(-1) / abs(np.linalg.det(frame)) ** (1 / 3) for frame in (cells[0], cells[-1]))
+    if (last < _SHAPE * first).any():
+        k = int((last / first).argmin())
+        least = [float(heights(frame[k]).min()) for frame in (cells[0], cells[-1])]
+        into.warnings.append(
+            f"The cell has lost its shape, its least height went from {least[0]:.3g} to {least[1]:.3g} Angstrom: a liquid resists no "
+            "shear, so keep the shape in npt (leave out --flexible)."
+        )
 
 
 def _mean(

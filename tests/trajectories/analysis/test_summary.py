@@ -123,6 +123,25 @@ def test_energy_that_drifts_is_told_of(tmp_path: Path, slope: float, scatter: fl
     assert "conserved" not in [curves.key for curves in held.curves]
 
 
+@pytest.mark.parametrize("lean", [0.0, 0.3, 2.5])
+def test_a_cell_that_lost_its_shape(tmp_path: Path, lean: float) -> None:
+    """As a liquid in a flexible cell: the volume stays, the least height falls to 1 / sqrt(1 + lean^2) of it."""
+    stream = np.random.default_rng(2)
+    system = System.create(stream.uniform(0, 12, (20, 3)), velocities=0.01 * stream.normal(size=(20, 3)), masses=40.0, units=METAL)
+    with H5MDWriter(tmp_path / "run.h5md", replace(system, cell=BOX, pbc=(True,) * 3)) as writer:
+        for k in range(5):
+            cell = BOX.copy()
+            cell[1, 0] = -12.0 * lean * k / 4
+            writer.write(State(replace(system, cell=cell, pbc=(True,) * 3), float(k), k))
+    with H5MDReader(tmp_path / "run.h5md") as run:
+        found = Analysis()
+        matter(run, Known(n_degrees=57), found)
+    said = [warning for warning in found.warnings if "lost its shape" in warning]
+    assert bool(said) == (lean > 2)
+    if said:
+        assert f"from 12 to {12 / (1 + lean**2) ** 0.5:.3g} Angstrom" in said[0]
+
+
 def test_single_frames_empty_runs_and_no_velocities(written: Written) -> None:
     x = np.random.default_rng(0).normal(size=(40, 6, 3))
     with H5MDReader(written(x[:1], units=REDUCED, name="one.h5md")) as run:
