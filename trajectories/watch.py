@@ -16,9 +16,11 @@ from integrators.state import Flow, State
 from systems.nearest import nearer, nearer_than_trained
 from systems.neighbors import NeighborList
 from systems.observables import kinetic_energy
+from systems.sparse import Count, counted
 from systems.system import System
 from trajectories.rollout import advance, with_held
 
+_COUNTED = 50  # steps, at least, from one count of neighbours to the next
 _LOOKS = 8  # from one frame to the next, where every step has an evaluation
 _STRIDES = 64  # parts of an interval that is searched
 
@@ -27,18 +29,20 @@ _STRIDES = 64  # parts of an interval that is searched
 class Limits:
     """What a sound run keeps to: ``energy``, by which a system's total energy may differ from that of the frame before, ``drift``, by
     which from that at the run's start, and ``distance``, below which no two particles come; ``nearness`` is that as a share of the
-    shortest distance in what a potential was trained on. What is not finite never is sound.
+    shortest distance in what a potential was trained on, and ``neighbors`` the share of the fewest neighbours there, below which a system's
+    mean number does not fall. What is not finite never is sound.
     """
 
     energy: float = math.inf
     distance: float = 0.0
     drift: float = math.inf
     nearness: float = 0.0
+    neighbors: float = 0.0
 
 
 class Breach(NamedTuple):
     """What went wrong first: when, in which system of an ensemble, with which particles, what it was in words, and which of the limits
-    it was ("energy", "distance" or "nearness"; empty where it was none)."""
+    it was ("energy", "distance", "nearness" or "neighbors"; empty where it was none)."""
 
     step: int
     time: float
@@ -62,9 +66,11 @@ class Watch:
     """Looks at a run's states. Systems of an ensemble that go bad are held where they last were good, told of, and the others go on.
 
     ``lost`` says which are held and since which step; ``marked`` in which, and since which step, a pair has been nearer than any that the
-    potential was trained on, of which ``tell_near`` is told once; ``start`` is the run's first state, where it is resumed; ``ending`` says
-    whether the next state will be the last, which is looked at in full. `states` raises `Exploded` where no system is left, where the run
-    is of a single one, or where forces end in an error.
+    potential was trained on, of which ``tell_near`` is told once, and ``sparse`` in which, and since which step, the atoms have had fewer
+    neighbours than in all of that, of which ``tell_near`` is told too. Neighbours are counted where frames are kept, not within 50 steps
+    of the last count. ``start`` is the run's first state, where it is resumed; ``ending`` says whether the next state will be the last,
+    which is looked at in full. `states` raises `Exploded` where no system is left, where the run is of a single one, or where forces end
+    in an error.
     """
 
     flow: Flow
@@ -77,6 +83,8 @@ class Watch:
     ending: Callable[[], bool] = lambda: False
     tell_near: Callable[[Breach], None] = lambda breach: None
     marked: dict[int, int] = field(default_factory=dict)
+    sparse: dict[int, int] = field(default_factory=dict)
+    _counts: tuple[System, dict[int, Count]] | None = field(default=None, init=False)  # of the last system that was looked at
     _lists: dict[int, NeighborList] = field(default_factory=dict, init=False)
     _energies: list[tuple[State, np.ndarray | None]] = field(default_factory=list, init=False)  # of the last states looked at
 
@@ -86,9 +94,10 @@ class Watch:
         states = self._advance(state, n_steps, every, phase)
         good = looked = now = next(states)  # the last frame, and the last state that was looked at in full
         self.start = self.start or now
+        rarely = every * -(-_COUNTED // every)
         if frame is not None:
             good = next(self._advance(replace(state, system=frame, coordinates=None).at(begin, self.dt), 0, 1))
-        self._mark(now)
+        self._mark(now, True)
         yield now
         while now.step < end:
             try:
@@ -106,14 +115,15 @@ class Watch:
                 bad, new = [breach], now
             else:
                 kept = (new.step - begin) % every == 0
+                counts = (new.step - begin % every) % rarely == 0  # then a frame is kept; a run that is resumed has the same steps
                 # between frames too, so that not too many steps of a slow calculator are run again
                 whole = kept or (new.evaluation is not None and (new.step - begin) % max(1, every // _LOOKS) == 0)
                 look = new
                 if not whole and self.ending():  # who goes on from it has no good state before it
                     look, whole = self._evaluated(new), True
-                bad = self._breaches(good, look, whole)
+                bad = self._breaches(good, look, whole, counts)
                 for breach in bad:
-                    first = self._first(good, looked, new.step, breach.system)
+                    first = self._first(good, good if breach.limit == "neighbors" else looked, new.step, breach.system)
                     self._hold(breach if first is None or first.failed else first, good)
             if bad:
                 new = with_held(new, good, tuple(self.lost))
@@ -121,7 +131,7 @@ class Watch:
                 if next(states).step == now.step:
                     now = new
                     continue
-            self._mark(new)
+            self._mark(new, counts)
             if whole:
                 looked = new
             good = new if kept else good
@@ -141,13 +151,14 @@ class Watch:
         """The run from a state on, systems that are lost held where they are in it."""
         return advance(self.flow, state, self.dt, n_steps, every, threads=self.threads, phase=phase, held=tuple(self.lost))
 
-    def _mark(self, now: State) -> None:
-        """Tell of systems that have left what the potential was trained on."""
-        for system, (particles, what) in self._near(now, 1.0).items():
-            if system not in self.marked and system not in self.lost:
-                self.marked[system] = now.step
-                single = now.system.n_systems is None
-                self.tell_near(Breach(now.step, now.time, None if single else system, particles, what, "nearness"))
+    def _mark(self, now: State, counts: bool) -> None:
+        """Tell of systems that have left what the potential was trained on; ``counts`` says whether neighbours are counted."""
+        single, apart = now.system.n_systems is None, self.apart(now, 1.0) if counts else {}
+        for marked, limit, found in ((self.marked, "nearness", self._near(now, 1.0)), (self.sparse, "neighbors", apart)):
+            for system, (particles, what) in found.items():
+                if system not in marked and system not in self.lost:
+                    marked[system] = now.step
+                    self.tell_near(Breach(now.step, now.time, None if single else system, particles, what, limit))
 
     @staticmethod
     def _near(now: State, limit: float) -> "_Found":
@@ -165,6 +176,17 @@ class Watch:
     def _nearness(self, before: State, now: State) -> "_Found":
         return self._near(now, self.limits.nearness)
 
+    def apart(self, now: State, limit: float) -> "_Found":
+        """Systems whose atoms have on average less than this share of the fewest neighbours in training."""
+        if limit <= 0.0:
+            return {}
+        if self._counts is None or self._counts[0] is not now.system:
+            self._counts = now.system, counted(getattr(self.flow, "potential", None), now.system)
+        return {s: ((), str(count)) for s, count in self._counts[1].items() if count.share < limit}
+
+    def _neighbors(self, before: State, now: State) -> "_Found":
+        return self.apart(now, self.limits.neighbors)
+
     def _hold(self, breach: Breach, good: State) -> None:
         """Let the others of an ensemble go on without a system; `Exploded` where there are none, or where they would not be alone."""
         if breach.system is None or len(self.lost) + 1 >= (good.system.n_systems or 1) or good.coordinates is not None:
@@ -172,8 +194,9 @@ class Watch:
         self.lost[breach.system] = breach.step
         self.tell(breach)
 
-    def _breaches(self, before: State, now: State, whole: bool) -> list[Breach]:
-        """What is wrong with a state, at most one thing of each system that is not lost; ``whole`` says that it has an evaluation."""
+    def _breaches(self, before: State, now: State, whole: bool, counts: bool = True) -> list[Breach]:
+        """What is wrong with a state, at most one thing of each system that is not lost; ``whole`` says that it has an evaluation,
+        ``counts`` that neighbours are counted in it."""
         found: _Found = {}
         limits: dict[int, str] = {}
         with np.errstate(all="ignore"):  # what overflows is found
@@ -183,8 +206,9 @@ class Watch:
                 if now.system.cell is not None:
                     cells = _not_finite(np.broadcast_to(now.system.cell, (*now.system.positions.shape[:-2], 3, 3)), what="cell")
                     found = dict.fromkeys(cells, ((), "its cell is not finite")) | found
-            looks = ((self._forces, ""), (self._nearness, "nearness"), (self._energy, "energy"), (self._distance, "distance"))
-            for look, limit in looks[sound:] if whole else looks[1:2]:
+            looks: _Looks = [(self._forces, ""), (self._nearness, "nearness"), (self._energy, "energy"), (self._distance, "distance")]
+            looks = (looks + [(self._neighbors, "neighbors")] * counts)[sound:] if whole else looks[1:2]
+            for look, limit in looks:
                 for system, fault in look(before, now).items():
                     if system not in found:
                         found[system], limits[system] = fault, limit
@@ -270,6 +294,7 @@ def _failed(step: int, time: float, error: Exception) -> Breach:
 
 
 _Found = dict[int, tuple[tuple[int, ...], str]]
+_Looks = list[tuple[Callable[[State, State], _Found], str]]
 
 
 def _not_finite(*arrays: Any, what: str = "position") -> _Found:

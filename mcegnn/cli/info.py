@@ -97,7 +97,7 @@ def model_rows(stored: "Stored") -> list[tuple[str, str]]:
     trained_on = stored.record.get("options", {}).get("data", {}).get("name")
     return [
         ("class", stored.kind),
-        *((key.replace("_", " "), _shown(key, value)) for key, value in stored.hyperparameters.items() if key != "nearest"),
+        *((key.replace("_", " "), _shown(key, value)) for key, value in stored.hyperparameters.items() if key not in ("nearest", "fewest")),
         *nearest_rows(stored.model),
         ("parameters", f"{sum(p.numel() for p in stored.model.parameters()):,}"),
         *([("learned masses", " ".join(f"{mass:.6g}" for mass in masses.tolist()))] if masses is not None else []),
@@ -108,9 +108,11 @@ def model_rows(stored: "Stored") -> list[tuple[str, str]]:
 
 
 def nearest_rows(model: Any) -> list[tuple[str, str]]:
-    """How near atoms were in training, by pairs of elements; nothing of models that do not keep it."""
+    """How near atoms were in training, by pairs of elements, and how many neighbours they had; nothing of models that do not keep it."""
+    fewest = getattr(model, "fewest", 0.0)
+    least = [("neighbours in training", f"at least {fewest:.4g} an atom within {model.cutoff:g} Angstrom")] if fewest else []
     if getattr(model, "nearest", None) is None:
-        return []
+        return least
     from ase.data import chemical_symbols
 
     names = [chemical_symbols[number] for number in model.species]
@@ -118,7 +120,8 @@ def nearest_rows(model: Any) -> list[tuple[str, str]]:
     known = [f"{names[i]}-{names[j]} {model.nearest[i, j]:.4g}" for i, j in pairs if model.nearest[i, j]]
     rows = [("nearest in training", ", ".join(known) + " Angstrom")] if known else []
     never = [f"{names[i]}-{names[j]}" for i, j in pairs if not model.nearest[i, j]]
-    return rows + ([("not within the cutoff", f"{', '.join(never)}; nearest is taken for the sum of covalent radii")] if never else [])
+    far = [("not within the cutoff", f"{', '.join(never)}; nearest is taken for the sum of covalent radii")] if never else []
+    return rows + far + least
 
 
 def _shown(name: str, value: Any) -> str:

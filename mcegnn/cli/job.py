@@ -20,7 +20,19 @@ from mcegnn import machine
 from mcegnn.cli.describe import room
 from mcegnn.cli.messages import mistakes, refuse_unwritable, size, table
 from mcegnn.cli.progress import Report, progress
-from mcegnn.cli.rows import LOST, MARKED, TIMING, conserved_rows, known_of, last_jpl_rows, leave_out_marked, lost_systems, number_rows, took
+from mcegnn.cli.rows import (
+    LOST,
+    MARKED,
+    SPARSE,
+    TIMING,
+    conserved_rows,
+    known_of,
+    last_jpl_rows,
+    leave_out_marked,
+    lost_systems,
+    number_rows,
+    took,
+)
 from mcegnn.cli.stops import Stops, stops
 from mcegnn.simulation import AtomsRun, Configuration, SolarRun
 from systems.nearest import Near, nearer, nearer_than_trained
@@ -33,7 +45,7 @@ from trajectories.writer import H5MDWriter
 
 _CHECKPOINT_SECONDS = 60.0
 _MOST_RELAXING = 1000
-_OPTIONS = {"energy": "--max-energy-jump", "distance": "--min-distance"}
+_OPTIONS = {"energy": "--max-energy-jump", "distance": "--min-distance", "neighbors": "--min-distance"}
 _TOLD = 10  # systems that go bad and are told of one by one
 
 
@@ -74,6 +86,7 @@ class Job:
     lost: dict[int, int] = field(default_factory=dict)
     frame: System | None = None
     marked: dict[int, int] = field(default_factory=dict)  # systems with a pair nearer than any in training, and from which step on
+    sparse: dict[int, int] = field(default_factory=dict)  # those with fewer neighbours than in all of training
 
     @property
     def n_steps(self) -> int:
@@ -94,12 +107,13 @@ class Job:
             limits, asked = self.config.limits(), Stops()
             watch = Watch(
                 self.flow, self.config.dt, limits, self._tell, threads, self.lost, self._start(), lambda: asked.code is not None,
-                self._tell_near, self.marked,
+                self._tell_near, self.marked, self.sparse,
             )  # fmt: skip
             states = watch.states(self.state, self.n_steps, self.config.every, self.state.step % self.config.every, self.frame)
             with words(), _told_by_step():
                 first = next(states)
             self._refuse_near(first, limits)
+            self._refuse_apart(first, watch)
             if _idle(first) and not quiet:
                 typer.echo(
                     "warning: the forces on all particles are zero at the start: has the potential the right range and units?", err=True
@@ -155,6 +169,15 @@ class Job:
                 f"at the start {nearer_than_trained(one, least)}; relax them first (--relax), or train on structures like this one"
             )
 
+    def _refuse_apart(self, state: State, watch: Watch) -> None:
+        """ValueError where atoms have far fewer neighbours than in training before anything has moved."""
+        for system, (_, what) in watch.apart(state, watch.limits.neighbors).items() if not state.step else ():
+            of = f" of system {system}" if self.config.n_systems > 1 else ""
+            raise ValueError(
+                f"at the start{of} {what}; begin with a denser structure, or train on structures like this one; --min-distance off "
+                "switches off this check too"
+            )
+
     def _kept(self, writer: H5MDWriter, again: str) -> str:
         """What there is after a stop, and how it goes on."""
         if not self.path.exists() and not checkpoint.path_of(self.path).exists():
@@ -183,12 +206,14 @@ class Job:
     def _loop(self, states: Iterator[State], writer: H5MDWriter, report: Report, stop: Stops) -> tuple[float, float]:
         """Frames and checkpoints until the states end or a signal comes; returns seconds in all, and steps a second without the start."""
         began = saved = time.monotonic()
-        now, started, written, n_marked = self.state, (0, began), writer.n_written, 0
+        now, started, written = self.state, (0, began), writer.n_written
+        told = {MARKED: 0, SPARSE: 0}
         for state in states:
             now = state
-            if len(self.marked) > n_marked:
-                n_marked = len(self.marked)
-                writer.record({f"{MARKED} from step {self.state.step}, {n_marked}": json.dumps(self.marked)})
+            for entry, marked in ((MARKED, self.marked), (SPARSE, self.sparse)):
+                if len(marked) > told[entry]:
+                    told[entry] = len(marked)
+                    writer.record({f"{entry} from step {self.state.step}, {len(marked)}": json.dumps(marked)})
             if now.step % self.config.every == 0:
                 writer.write(now)
                 self.frame = now.system
@@ -213,8 +238,9 @@ class Job:
 
     def _tell_near(self, breach: Breach) -> None:
         """Of a system that leaves what its potential was trained on."""
-        if len(self.marked) <= _TOLD:
-            more = "; of more such systems you are not told" if len(self.marked) == _TOLD else ""
+        n_told = len(self.sparse if breach.limit == "neighbors" else self.marked)
+        if n_told <= _TOLD:
+            more = "; of more such systems you are not told" if n_told == _TOLD else ""
             guess = "what the model says of them is a guess; frames from here on are marked, and analyse leaves them out"
             typer.echo(f"warning: {self._what(breach)}: {guess}{more}", err=True)
 
@@ -238,6 +264,9 @@ class Job:
             typer.echo(f"before it, other systems went bad: {lost_systems(self.lost)}", err=True)
         if breach.failed:
             typer.echo(f"if the cause lies elsewhere and is mended, go on with: {self._resume_command}", err=True)
+        elif breach.limit == "neighbors":
+            off = f"{_OPTIONS[breach.limit]} off"
+            typer.echo(f"to go on all the same, with no check of near pairs either: {self._resume_command} {off}", err=True)
         elif breach.limit and not self._collapsed(breach):
             typer.echo(f"if the run is sound, go on without this limit: {self._resume_command} {_OPTIONS[breach.limit]} off", err=True)
 
@@ -249,6 +278,10 @@ class Job:
     def _why(self, breach: Breach) -> str:
         """What has happened, probably, and what helps."""
         dt, model = self.config.time(self.config.dt), self.config.model
+        if breach.limit == "neighbors":
+            where = "at this temperature and pressure" if getattr(self.config, "pressure", ()) else "at this temperature"
+            ways = "start anew at a lower temperature, or train it on structures with more volume (mcegnn label, train --from)"
+            return f"{model or 'the potential'} does not hold these atoms together {where}: {ways}"
         if model and self._collapsed(breach):
             ways = (
                 f"a shorter time step than {dt} or a lower temperature, or train it on structures like these (mcegnn label, train --from)"

@@ -135,8 +135,8 @@ def rollout(
     min_distance: Annotated[
         str | None,
         typer.Option(
-            help='Stop where two particles come nearer, "0.3 A" for atoms; off for never, then not at 0.8 of the nearest distance that a '
-            "potential was trained on either. [default: off but for atoms]",
+            help='Stop where two particles come nearer, "0.3 A" for atoms; off for never, then not at 0.8 of the nearest distance or half '
+            "of the fewest neighbours that a potential was trained on either. [default: off but for atoms]",
             rich_help_panel=_SAFETY,
         ),
     ] = None,

@@ -7,6 +7,7 @@ import typer
 
 LOST = "lost systems"  # entries of the provenance that begin with it hold which systems went bad, and at which steps
 MARKED = "nearer than in training"  # those that hold in which systems a pair was nearer than any in training, and from which steps on
+SPARSE = "fewer neighbours than in training"  # those that hold in which systems atoms had fewer than in all of training, and from when on
 _ELSEWHERE = ("from_jpl_", "forecast_error", "valid_time")
 _BENCHMARK = "it is the benchmark's own scheme: forces above 100 are clipped, first order; --integrator yoshida-8 conserves it"
 _FIRST_ORDER = "symplectic-euler is of first order; yoshida-8, the default, conserves it"
@@ -62,7 +63,8 @@ def lost_of(reader: Any) -> dict[int, int]:
 
 def marked_of(reader: Any) -> dict[int, int]:
     """Systems that left what their potential was trained on, and the steps from which on they had."""
-    return _first_steps(reader, MARKED)
+    near, sparse = _first_steps(reader, MARKED), _first_steps(reader, SPARSE)
+    return {system: min(found[system] for found in (near, sparse) if system in found) for system in sorted({*near, *sparse})}
 
 
 def _first_steps(reader: Any, entries: str) -> dict[int, int]:
@@ -83,7 +85,10 @@ def leave_out_marked(reader: Any, every: bool = False) -> list[str]:
     sound = int((reader.steps < min(marked.values())).sum()) if marked else n
     if sound == n:
         return []
-    why = f"from step {min(marked.values()):,} on atoms were nearer to each other than any that the model was trained on"
+    first = min(marked.values())
+    near = first in _first_steps(reader, MARKED).values()
+    what = "were nearer to each other than any" if near else "had fewer neighbours on average than in any structure"
+    why = f"from step {first:,} on atoms {what} that the model was trained on"
     if every:
         return [f"{why}: what is said of {n - sound:,} of {n:,} frames is a guess"]
     if not sound:

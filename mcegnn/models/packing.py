@@ -23,7 +23,7 @@ def packed(model: "ConservativePotential") -> Network:
         readout=_array(hidden.weight), readout_bias=_array(hidden.bias),
         energy=_array(last.weight)[0], energy_bias=float(_array(last.bias)[0]), cutoff=model.cutoff, n_neighbors=network.n_neighbors,
         scale=model.scale, reference_energies=model.reference_energies,
-        short_range=_short_range(model), periodic=model.periodic,
+        short_range=_short_range(model), periodic=model.periodic, fewest=model.fewest,
     )  # fmt: skip
 
 

@@ -33,15 +33,16 @@ class ConservativePotential(nn.Module):
     what the network says is in units of ``scale`` (eV). Atoms hear of others within ``cutoff`` (Angstrom) in each of the layers;
     ``n_neighbors`` is how many of them an atom has on average. ``periodic`` tells whether it was trained on crystals: others are
     refused periodic systems. ``nearest`` [n_species, n_species] are the shortest distances (Angstrom) of training, zero for pairs that it
-    has not within the cutoff: nearer pairs are told of. ``repulsion`` keeps atoms apart there (`Repulsion`). Raises ValueError for counts
-    below one, species twice, or as many reference energies or nearest distances as do not fit.
+    has not within the cutoff: nearer pairs are told of. ``repulsion`` keeps atoms apart there (`Repulsion`). ``fewest`` is the least mean
+    number of neighbours an atom that a structure of training has, zero where nobody knows: runs tell of fewer. Raises ValueError for counts
+    below one, species twice, a negative ``fewest``, or as many reference energies or nearest distances as do not fit.
     """
 
     def __init__(
         self, species: Sequence[int], n_features: int = 64, n_channels: int | Sequence[int] = (16, 8), n_layers: int = 3, *,
         n_couplings: int = 0, n_radial: int = 16, smoothness: float = 0.0, cutoff: float = 6.0, n_neighbors: float = 10.0,
         scale: float = 1.0, reference_energies: Sequence[float] = (), periodic: bool = False, repulsion: bool = False,
-        nearest: Sequence[Sequence[float]] = (),
+        nearest: Sequence[Sequence[float]] = (), fewest: float = 0.0,
     ) -> None:  # fmt: skip
         super().__init__()
         channels = tuple(n_channels) if isinstance(n_channels, Sequence) and not isinstance(n_channels, str) else (n_channels,)
@@ -50,15 +51,17 @@ class ConservativePotential(nn.Module):
             refuse_no_counts(n_channels=count)
         if not 1 <= len(channels) <= MOST:
             raise ValueError(f"n_channels are of vectors and of tensors up to rank {MOST}: one to {MOST} numbers, not {len(channels)}")
-        fewest = min(channels) if len(channels) > 1 else 0
-        if isinstance(n_couplings, bool) or not isinstance(n_couplings, int) or not 0 <= n_couplings <= fewest:
-            allowed = f"at most the fewest channels, and 0 with vectors alone: 0 to {fewest}, not {n_couplings!r}"
-            raise ValueError(f"n_couplings is {allowed}; set n_couplings={fewest}")
+        most = min(channels) if len(channels) > 1 else 0
+        if isinstance(n_couplings, bool) or not isinstance(n_couplings, int) or not 0 <= n_couplings <= most:
+            allowed = f"at most the fewest channels, and 0 with vectors alone: 0 to {most}, not {n_couplings!r}"
+            raise ValueError(f"n_couplings is {allowed}; set n_couplings={most}")
         if isinstance(smoothness, bool) or not isinstance(smoothness, int | float) or not 0.0 <= smoothness <= 2.0:
             raise ValueError(f"smoothness is a power between 0 and 2, not {smoothness!r}")
+        if isinstance(fewest, bool) or not isinstance(fewest, int | float) or not 0.0 <= fewest < np.inf:
+            raise ValueError(f"fewest is a mean number of neighbours, never below zero, not {fewest!r}")
         refuse_not_positive(cutoff=cutoff, n_neighbors=n_neighbors, scale=scale)
         self.species, self.units, self.cutoff, self.scale = checked(species), METAL, float(cutoff), float(scale)
-        self.periodic = periodic
+        self.periodic, self.fewest = periodic, float(fewest)
         if reference_energies and len(reference_energies) != len(self.species):
             raise ValueError(f"{len(self.species)} species need as many reference energies, not {len(reference_energies)}")
         self.reference_energies = np.array(reference_energies or [0.0] * len(self.species), dtype=float)

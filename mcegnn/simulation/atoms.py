@@ -19,7 +19,7 @@ from trajectories.watch import Limits
 INTEGRATORS = ("velocity-verlet", "langevin-baoab", "nose-hoover", "npt", "yoshida-4", "yoshida-6", "yoshida-8", "symplectic-euler")
 THERMOSTATS = ("langevin-baoab", "nose-hoover", "npt")
 BY_ENSEMBLE = {"nve": "velocity-verlet", "nvt": "langevin-baoab", "npt": "npt"}
-_USUAL_JUMP, _USUAL_DISTANCE, _USUAL_NEARNESS = 10.0, 0.3, 0.8  # eV an atom, Angstrom, share
+_USUAL_JUMP, _USUAL_DISTANCE, _USUAL_NEARNESS, _USUAL_NEIGHBORS = 10.0, 0.3, 0.8, 0.5  # eV an atom, Angstrom, shares
 _TUPLES = ("temperature", "pressure", "frozen")
 
 
@@ -142,10 +142,10 @@ class AtomsRun(Configuration):
 
     def limits(self) -> Limits:
         """Usually 10 eV an atom from one frame to the next, 0.3 Angstrom, less than half of the shortest bond there is, and 0.8 of the
-        nearest distance that a potential was trained on."""
+        nearest distance and half of the fewest neighbours that a potential was trained on."""
         jump = _USUAL_JUMP if self.max_energy_jump is None else self.max_energy_jump
-        least, near = (_USUAL_DISTANCE if self.min_distance is None else self.min_distance), _USUAL_NEARNESS * (self.min_distance != 0.0)
-        return Limits(jump * self.n_particles, least, nearness=near)
+        least, on = _USUAL_DISTANCE if self.min_distance is None else self.min_distance, self.min_distance != 0.0
+        return Limits(jump * self.n_particles, least, nearness=_USUAL_NEARNESS * on, neighbors=_USUAL_NEIGHBORS * on)
 
     def start(self) -> State:
         """The file's atoms, with the file's velocities or drawn ones; frozen atoms are at rest. Nothing is relaxed yet."""

@@ -1,4 +1,4 @@
-"""The shortest distances between elements in labelled structures: nearer than that a potential only guesses."""
+"""The shortest distances between elements in labelled structures, and the fewest neighbours: beyond them a potential only guesses."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from mcegnn.datasets.structures import Structures
 from systems.neighbors import NeighborList
+from systems.sparse import mean_neighbors
 from systems.species import places_among
 
 
@@ -26,3 +27,8 @@ def nearest_of_both(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """The shorter of two such tables, where zero is no distance at all."""
     both = np.minimum(np.where(one > 0.0, one, np.inf), np.where(other > 0.0, other, np.inf))
     return np.where(np.isfinite(both), both, 0.0)
+
+
+def fewest_neighbors(structures: Structures, cutoff: float) -> float:
+    """The least mean number of neighbours within ``cutoff`` (Angstrom) that an atom of a structure has; zero where one has none at all."""
+    return min((mean_neighbors(structures.system(k), cutoff) for k in range(len(structures))), default=0.0)

@@ -18,7 +18,7 @@ from mcegnn.datasets.structures import Structures, StructureSplit, digest, split
 from mcegnn.models.potential import ConservativePotential
 from mcegnn.models.store import Stored
 from mcegnn.neighborhood import places
-from mcegnn.training.nearest import nearest_distances, nearest_of_both
+from mcegnn.training.nearest import fewest_neighbors, nearest_distances, nearest_of_both
 from mcegnn.training.options import DataOptions, TrainingOptions
 from mcegnn.training.prediction import residuals
 from mcegnn.training.trained import parts_of
@@ -173,7 +173,7 @@ def potential(
         raise ValueError(f"a potential cannot start from a {start.kind}")
     own = start.hyperparameters
     for name, value in given.items():
-        if own[name] != value and name not in ("repulsion", "nearest"):
+        if own[name] != value and name not in ("repulsion", "nearest", "fewest"):
             raise ValueError(f"the model to start from has {name} = {own[name]}, not {value}; leave it out")
     start.model.kinds(train.species)
     periodic = bool(own.get("periodic")) or bool(train.pbc.any())
@@ -206,15 +206,19 @@ def _decided(train: Structures, given: Mapping[str, Any], isolated: Mapping[int,
         "species": species, "scale": scale if scale > 0 else 1.0, "n_neighbors": max(1.0, float(pairs / atoms)),
         "reference_energies": reference_energies(train, np.array(species), isolated).tolist(), "periodic": bool(train.pbc.any()),
         "repulsion": True, "nearest": nearest_distances(train, species, cutoff).tolist(),
+        "fewest": fewest_neighbors(train, cutoff),
     }  # fmt: skip
 
 
 def _short_range(model: ConservativePotential, train: Structures) -> dict[str, Any]:
-    """Repulsion below the nearest distances that either the model or these structures have, where it has none that it was trained with."""
+    """Repulsion below the nearest distances that either the model or these structures have, where it has none that it was trained with; and
+    the fewest neighbours of either."""
     if model.repulsion is not None and model.nearest is None:
         return {}
-    nearest = nearest_distances(train, model.species, model.cutoff)
-    return {"repulsion": True, "nearest": (nearest if model.nearest is None else nearest_of_both(nearest, model.nearest)).tolist()}
+    nearest, fewest = nearest_distances(train, model.species, model.cutoff), fewest_neighbors(train, model.cutoff)
+    if model.nearest is not None:
+        nearest = nearest_of_both(nearest, model.nearest)
+    return {"repulsion": True, "nearest": nearest.tolist(), "fewest": min(fewest, model.fewest or fewest)}
 
 
 def _shifted(stored: Stored, train: Structures) -> Stored:

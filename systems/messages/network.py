@@ -49,7 +49,8 @@ class Network:
     envelope that ends messages is divided by the root of ``n_neighbors``. ``short_range`` [6, n_species, n_species] has what acts on near
     pairs: strengths (eV Angstrom), screening lengths and ends (Angstrom) of Ziegler, Biersack and Littmark's repulsion; heights (eV) of
     walls (1 - r / end)^3; the distances below which those that are heard come to rest; and the nearest distances of training. Zeros are
-    where there is none. Energies are in eV, lengths in Angstrom. ``periodic`` is whether it knows periodic systems.
+    where there is none. Energies are in eV, lengths in Angstrom. ``periodic`` is whether it knows periodic systems, ``fewest`` the least
+    mean number of neighbours an atom in training, zero where nobody knows.
     """
 
     species: tuple[int, ...]
@@ -66,6 +67,7 @@ class Network:
     reference_energies: np.ndarray
     short_range: np.ndarray
     periodic: bool
+    fewest: float = 0.0
 
     @property
     def n_channels(self) -> tuple[int, ...]:

@@ -35,6 +35,7 @@ class MessagePassing:
 
     def __init__(self, network: Network, *, dtype: Any = np.float32, skin: float = 0.5, threads: int = 1) -> None:
         self.network, self.dtype, self.units, self.threads, self.skin = network, np.dtype(dtype), METAL, threads, skin
+        self.cutoff, self.fewest = network.cutoff, network.fewest
         self._weights = stacked(network, self.dtype)
         self._tells, self._told = bool(network.short_range[5].any()), False
         self._workspaces: Workspaces[_Workspace] = Workspaces()

@@ -338,7 +338,7 @@ def test_a_presets_sizes_yield_to_those_of_the_model_to_start_from(files: Path, 
     start = ("train", "extxyz", "--data", "ethanol.xyz", "--from", "ethanol", "-o", "mine", "--dry-run")
     told = json.loads(cli(*start).out)["model"]["hyperparameters"]
     shipped = load("ethanol").hyperparameters
-    decided = ("reference_energies", "repulsion", "nearest")
+    decided = ("reference_energies", "repulsion", "nearest", "fewest")
     assert {name: value for name, value in told.items() if name not in decided} == {
         name: value for name, value in shipped.items() if name not in decided
     }
