@@ -20,6 +20,7 @@ from systems.sparse import Count, counted
 from systems.system import System
 from trajectories.rollout import advance, with_held
 
+SPARSE = 0.8  # of the fewest neighbours in training, below which is told of: long runs pass the least of some hundred structures by chance
 _COUNTED = 50  # steps, at least, from one count of neighbours to the next
 _LOOKS = 8  # from one frame to the next, where every step has an evaluation
 _STRIDES = 64  # parts of an interval that is searched
@@ -66,11 +67,11 @@ class Watch:
     """Looks at a run's states. Systems of an ensemble that go bad are held where they last were good, told of, and the others go on.
 
     ``lost`` says which are held and since which step; ``marked`` in which, and since which step, a pair has been nearer than any that the
-    potential was trained on, of which ``tell_near`` is told once, and ``sparse`` in which, and since which step, the atoms have had fewer
-    neighbours than in all of that, of which ``tell_near`` is told too. Neighbours are counted where frames are kept, not within 50 steps
-    of the last count. ``start`` is the run's first state, where it is resumed; ``ending`` says whether the next state will be the last,
-    which is looked at in full. `states` raises `Exploded` where no system is left, where the run is of a single one, or where forces end
-    in an error.
+    potential was trained on, of which ``tell_near`` is told once, and ``sparse`` in which, and since which step, the atoms have had less
+    than 0.8 of the fewest neighbours in all of that, of which ``tell_near`` is told too. Neighbours are counted where frames are kept, not
+    within 50 steps of the last count. ``start`` is the run's first state, where it is resumed; ``ending`` says whether the next state will
+    be the last, which is looked at in full. `states` raises `Exploded` where no system is left, where the run is of a single one, or where
+    forces end in an error.
     """
 
     flow: Flow
@@ -153,7 +154,7 @@ class Watch:
 
     def _mark(self, now: State, counts: bool) -> None:
         """Tell of systems that have left what the potential was trained on; ``counts`` says whether neighbours are counted."""
-        single, apart = now.system.n_systems is None, self.apart(now, 1.0) if counts else {}
+        single, apart = now.system.n_systems is None, self.apart(now, SPARSE) if counts else {}
         for marked, limit, found in ((self.marked, "nearness", self._near(now, 1.0)), (self.sparse, "neighbors", apart)):
             for system, (particles, what) in found.items():
                 if system not in marked and system not in self.lost:

@@ -15,6 +15,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.neighborlist import neighbor_list
 
 from mcegnn.models.store import Stored, load, save
+from trajectories.watch import SPARSE
 
 Command = Callable[..., Any]
 SMALL = {"n_features": 8, "n_channels": [3, 2], "n_layers": 2, "n_radial": 5, "cutoff": 4.0}
@@ -45,7 +46,7 @@ def test_a_run_is_warned_marked_and_stopped(cli: Command) -> None:
     drifting()
     out = cli(*RUN)
     assert out.code == 3
-    warned, stopped = (next(k for k in range(0, 301, step) if at(k) < least) for step, least in ((50, 7.9), (1, 3.95)))
+    warned, stopped = (next(k for k in range(0, 301, step) if at(k) < least) for step, least in ((50, SPARSE * 7.9), (1, 3.95)))
     said = "the atoms have drifted apart: on average {:.4g} neighbours within 4 Angstrom, in training never fewer than 7.9"
     told = f"warning: at step {warned} (time {warned} fs): {said.format(at(warned))}: what the model says of them is a guess"
     assert out.err.count(told) == out.err.count("warning:") == 1
