@@ -127,7 +127,8 @@ def _formats() -> dict[str, str]:
 def _nearest(name: str, known: Any) -> str:
     by_small = {one.lower(): one for one in known}
     first, *others = difflib.get_close_matches(name.lower(), list(by_small), 3, cutoff=0.0)
-    near = [first, *(one for one in others if difflib.SequenceMatcher(None, name.lower(), one).ratio() > 0.7)]
+    alike = [difflib.SequenceMatcher(None, name.lower(), one).ratio() for one in (first, *others)]
+    near = [one for one, ratio in zip((first, *others), alike, strict=True) if ratio > max(0.7, alike[0] - 0.15) or one == first]
     return " or ".join(by_small[one] for one in near)
 
 
