@@ -9,6 +9,7 @@ from systems import dl_poly_files, extended_xyz, lammps_files
 from systems.file_options import Reading
 
 _PACKED = (".gz", ".bz2", ".xz")
+NOT_TEXT = "it is not text, as files of this kind are"  # of a file that cannot be decoded
 _XYZ_FORMATS = ("extxyz", "xyz")
 
 

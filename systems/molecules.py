@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from systems.atoms_files import RefusedFileError, chosen
+from systems.atoms_files import NOT_TEXT, RefusedFileError, chosen
 from systems.file_options import FileOptions, Reading
 from systems.system import System, check
 from systems.units import METAL
@@ -136,7 +136,7 @@ def _structures(name: str, reading: Reading, *, last: bool) -> list[Any]:
     except (StopIteration, IndexError):
         raise ValueError(f"{name}: ASE finds no such structure in {path}") from None
     except UnicodeDecodeError:
-        raise ValueError(f"ASE cannot read atoms from {name}: it is not text, as files of this kind are") from None
+        raise ValueError(f"ASE cannot read atoms from {name}: {NOT_TEXT}") from None
     except Exception as error:  # each of ASE's readers fails in its own way
         said = " ".join(str(error).split()) or "it makes nothing of its contents"
         raise ValueError(f"ASE cannot read atoms from {name}: {said} ({type(error).__name__})") from None

@@ -63,11 +63,10 @@ def lost_of(reader: Any) -> dict[int, int]:
 
 def marked_of(reader: Any) -> dict[int, int]:
     """Systems that left what their potential was trained on, and the steps from which on they had."""
-    near, sparse = _first_steps(reader, MARKED), _first_steps(reader, SPARSE)
-    return {system: min(found[system] for found in (near, sparse) if system in found) for system in sorted({*near, *sparse})}
+    return _first_steps(reader, MARKED, SPARSE)
 
 
-def _first_steps(reader: Any, entries: str) -> dict[int, int]:
+def _first_steps(reader: Any, *entries: str) -> dict[int, int]:
     found: dict[int, int] = {}
     for key, value in reader.provenance.items():
         if key.startswith(entries):

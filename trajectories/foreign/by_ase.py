@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from integrators.state import State
+from systems.atoms_files import NOT_TEXT
 from systems.file_options import FileOptions, Reading
 from systems.molecules import from_atoms
 from systems.system import Evaluation, System
@@ -198,7 +199,7 @@ def _in_words(path: Path) -> Iterator[None]:
     except Exception as error:
         words = said(error)
         if isinstance(error, UnicodeDecodeError):
-            words = "it is not text, as files of this kind are"
+            words = NOT_TEXT
         elif words == type(error).__name__:
             words = f"it is damaged, or of another kind than its name says ({words})"
         raise ValueError(f"{path} cannot be read as a trajectory: {words}") from None
