@@ -53,6 +53,24 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcom
     return invoke
 
 
+@pytest.fixture
+def train_small(cli: Callable[..., Outcome]) -> Callable[..., Outcome]:
+    """Train a small potential, or the one that it is to begin from, for a few updates on structures of a file; what was said."""
+
+    def run(data: str, sizes: tuple[int, int], folder: str, *more: str) -> Outcome:
+        n_train, n_validation = sizes
+        small = {"n_features": 8, "n_channels": [3, 2], "n_layers": 2, "n_radial": 5, "cutoff": 4.0, "n_couplings": 0}
+        sets = {} if "--from" in more else {f"model.hyperparameters.{name}": value for name, value in small.items()}
+        sets |= {"n_updates": 4, "batch": 4, "validate_every": 4, "warmup": 1, "compile": "false"}
+        sets |= {"data.n_validation": n_validation, "data.n_train": n_train}
+        options = [word for name, value in sets.items() for word in ("--set", f"{name}={value}")]
+        out = cli("train", "extxyz", "--data", data, "-o", folder, *options, *more)
+        assert out.code == 0, out.err
+        return out
+
+    return run
+
+
 COMMAND = str(Path(sys.executable).with_name("mcegnn"))
 
 

@@ -119,21 +119,10 @@ def pairs(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def train(cli: Command, folder: str, *more: str) -> Any:
-    """A few updates."""
-    sets = {**{f"model.hyperparameters.{name}": value for name, value in SMALL.items()}, "model.hyperparameters.n_couplings": 0}
-    sets = {} if "--from" in more else sets
-    sets |= {"n_updates": 4, "batch": 4, "validate_every": 4, "warmup": 1, "compile": "false", "data.n_validation": 2, "data.n_train": 9}
-    options = [word for name, value in sets.items() for word in ("--set", f"{name}={value}")]
-    out = cli("train", "extxyz", "--data", "pairs.xyz", "-o", folder, *options, *more)
-    assert out.code == 0, out.err
-    return out
-
-
-def test_training_decides_it_and_the_file_keeps_it(pairs: Path, cli: Command) -> None:
+def test_training_decides_it_and_the_file_keeps_it(pairs: Path, cli: Command, train_small: Command) -> None:
     """On unless it is switched off, with the same weights to the last bit; `info` shows what it knows."""
-    train(cli, "on")
-    train(cli, "off", "--set", "model.hyperparameters.repulsion=false")
+    train_small("pairs.xyz", (9, 2), "on")
+    train_small("pairs.xyz", (9, 2), "off", "--set", "model.hyperparameters.repulsion=false")
     on, off = (load(f"{name}/best.safetensors") for name in ("on", "off"))
     assert (on.hyperparameters["repulsion"], off.hyperparameters["repulsion"]) == (True, False)
     assert on.hyperparameters["nearest"] == off.hyperparameters["nearest"]
@@ -146,12 +135,12 @@ def test_training_decides_it_and_the_file_keeps_it(pairs: Path, cli: Command) ->
     assert "O-O; nearest is taken for the sum of covalent radii" in shown
 
 
-def test_an_older_model_gets_it(pairs: Path, cli: Command) -> None:
+def test_an_older_model_gets_it(pairs: Path, cli: Command, train_small: Command) -> None:
     """By fine-tuning, which says so; not where it is switched off. Nearest distances of both are kept."""
     torch.manual_seed(0)
     older = {**SMALL, "species": [8, 29]}
     save(Stored.make("ConservativePotential", older), "older.safetensors")
-    assert "repulsion at short range is added" in train(cli, "new", "--from", "older.safetensors").err
+    assert "repulsion at short range is added" in train_small("pairs.xyz", (9, 2), "new", "--from", "older.safetensors").err
     new = load("new/best.safetensors").hyperparameters
     assert new["repulsion"] is True
     structures = from_file("pairs.xyz")

@@ -108,22 +108,16 @@ def clusters(tmp_path: Path) -> list[Atoms]:
     return ase.io.read(tmp_path / "some.xyz", ":")
 
 
-def train(cli: Command, folder: str, *more: str) -> Any:
-    """A few updates; the model."""
-    sets = {**{f"model.hyperparameters.{name}": value for name, value in SMALL.items()}, "model.hyperparameters.n_couplings": 0}
-    sets = {} if "--from" in more else sets
-    sets |= {"n_updates": 4, "batch": 4, "validate_every": 4, "warmup": 1, "compile": "false", "data.n_validation": 1, "data.n_train": 15}
-    options = [word for name, value in sets.items() for word in ("--set", f"{name}={value}")]
-    out = cli("train", "extxyz", "--data", "some.xyz", "-o", folder, *options, *more)
-    assert out.code == 0, out.err
-    return load(f"{folder}/best.safetensors")
-
-
-def test_training_keeps_the_fewest_and_fine_tuning_those_of_both(clusters: list[Atoms], cli: Command) -> None:
+def test_training_keeps_the_fewest_and_fine_tuning_those_of_both(clusters: list[Atoms], cli: Command, train_small: Command) -> None:
     """By ASE's counts, of all but the one structure that validates; an older model gets those of the new structures with its distances."""
+
+    def trained(folder: str, *more: str) -> Any:
+        train_small("some.xyz", (15, 1), folder, *more)
+        return load(f"{folder}/best.safetensors")
+
     means = sorted(len(neighbor_list("i", atoms, 4.0)) / len(atoms) for atoms in clusters)
     assert means[0] == 0.0  # the atom alone
-    model = train(cli, "new")
+    model = trained("new")
     fewest = model.hyperparameters["fewest"]
     assert min(abs(fewest - mean) for mean in means[1:3]) < 1e-12
     shown = " ".join(cli("info", "new/best.safetensors").out.split())
@@ -133,12 +127,12 @@ def test_training_keeps_the_fewest_and_fine_tuning_those_of_both(clusters: list[
         known = {**model.hyperparameters, "fewest": own}
         again = Stored.make("ConservativePotential", known)
         save(again, "own.safetensors")
-        assert train(cli, f"from-{own}", "--from", "own.safetensors").hyperparameters["fewest"] == pytest.approx(kept, rel=1e-12)
+        assert trained(f"from-{own}", "--from", "own.safetensors").hyperparameters["fewest"] == pytest.approx(kept, rel=1e-12)
     older = {name: value for name, value in model.hyperparameters.items() if name not in ("fewest", "nearest", "repulsion")}
     save(Stored.make("ConservativePotential", older), "older.safetensors")
     assert "neighbours in training" not in cli("info", "older.safetensors").out
-    assert train(cli, "older", "--from", "older.safetensors").hyperparameters["fewest"] == pytest.approx(fewest)
+    assert trained("older", "--from", "older.safetensors").hyperparameters["fewest"] == pytest.approx(fewest)
     save(Stored.make("ConservativePotential", {**older, "repulsion": True}), "guarded.safetensors")  # keeps what it has, as with distances
-    assert train(cli, "guarded", "--from", "guarded.safetensors").hyperparameters["fewest"] == 0.0
-    off = train(cli, "off", "--from", "own.safetensors", "--set", "model.hyperparameters.fewest=0.0")
+    assert trained("guarded", "--from", "guarded.safetensors").hyperparameters["fewest"] == 0.0
+    off = trained("off", "--from", "own.safetensors", "--set", "model.hyperparameters.fewest=0.0")
     assert off.hyperparameters["fewest"] == 0.0
