@@ -50,7 +50,7 @@ def labels_of(frames: Sequence[Any], path: str, reading: Reading = AS_THEY_ARE) 
     prefix, chosen, notes = _source(frames, path, reading)
     given = {k: _named(frames[k], prefix) for k in chosen}
     for k in chosen:
-        _refuse_incomplete(frames[k], given[k], f"structure {k} of {path}")
+        _refuse_incomplete(frames[k], given[k], prefix, f"structure {k} of {path}")
     kind, said = _energy(given, path, reading)
     notes += said
     stresses, said = _stresses(frames, given, path, reading)
@@ -110,11 +110,17 @@ def _keys(atoms: Any) -> list[str]:
     return sorted(there - {"numbers", "positions"})
 
 
-def _refuse_incomplete(atoms: Any, given: dict[str, Any], where: str) -> None:
+def _refuse_incomplete(atoms: Any, given: dict[str, Any], prefix: str, where: str) -> None:
     alone = len(atoms) == 1 and not atoms.pbc.any()
     for label in ("energy", *(() if alone else ("forces",))):
         if label not in given and not (label == "energy" and "free_energy" in given):
             there = ", ".join(_keys(atoms)) or "none"
+            if prefix and label in _named(atoms, ""):
+                mine = ", ".join(prefix + name for name in given)
+                raise ValueError(
+                    f"{where} has {mine} but no {prefix}{label}, and its {label} may be of another method: rename that to {prefix}{label}, "
+                    "or set data.labels=plain to use the labels without a prefix"
+                )
             raise ValueError(f"{where} has no {label}; call it REF_{label} or {label} (its keys are {there})")
 
 

@@ -237,6 +237,17 @@ def test_labels_of_one_source(cases: Path) -> None:
         read(cases / "mixed_ref.xyz", Reading(labels="dft_"))
 
 
+def test_labels_of_two_names(tmp_path: Path) -> None:
+    """An energy under one name and forces under another are not of one calculation; both are there, so the message says what to do."""
+    frames = crystals(4)
+    for k, atoms in enumerate(frames):
+        atoms.info["REF_energy"] = float(k)
+    ase.io.write(tmp_path / "set.xyz", frames)
+    with pytest.raises(ValueError, match=r"structure 0 of .* has REF_energy but no REF_forces, and its forces may be of another method"):
+        read(tmp_path / "set.xyz")
+    assert read(tmp_path / "set.xyz", Reading(labels="plain")).structures.energies.tolist() == [a.calc.results["energy"] for a in frames]
+
+
 def test_a_prefix_of_ones_own(tmp_path: Path) -> None:
     frames = crystals(4)
     for k, atoms in enumerate(frames):

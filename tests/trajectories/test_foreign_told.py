@@ -221,21 +221,25 @@ def test_a_cell_without_volume_in_one_frame(opened: Opened, tmp_path: Path) -> N
 
     u = MDAnalysis.Universe.empty(2, trajectory=True)
     u.add_TopologyAttr("names", ["Ar", "Ar"])
-    with MDAnalysis.Writer(str(tmp_path / "a.xtc"), n_atoms=2) as file:
-        for side in (9.0, 9.0, 0.0, 9.0):
-            u.dimensions = [side, 9.0, 9.0, 90.0, 90.0, 90.0] if side else [0.0] * 6
-            file.write(u.atoms)
+    for name, sides in (("a.xtc", (9.0, 9.0, 0.0, 9.0)), ("first.xtc", (0.0, 9.0))):
+        with MDAnalysis.Writer(str(tmp_path / name), n_atoms=2) as file:
+            for side in sides:
+                u.dimensions = [side, 9.0, 9.0, 90.0, 90.0, 90.0] if side else [0.0] * 6
+                file.write(u.atoms)
     u.dimensions = [9.0, 9.0, 9.0, 90.0, 90.0, 90.0]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         u.atoms.write(str(tmp_path / "a.gro"))
     with pytest.raises(ValueError, match="the cell of frame 2 has no volume"):
         import_trajectory(tmp_path / "a.xtc", tmp_path / "run.h5md", tmp_path / "a.gro")
+    with pytest.raises(ValueError, match="the cell of frame 0 has no volume, and other frames have cells"):
+        import_trajectory(tmp_path / "first.xtc", tmp_path / "run.h5md", tmp_path / "a.gro")
     frames = [bulk("Cu", cubic=True) for _ in range(4)]
-    frames[3].cell[2] = frames[3].cell[1]
-    write(tmp_path / "b.xyz", frames)
-    with pytest.raises(ValueError, match="the cell of frame 3 has no volume"):
-        opened("b.xyz")
+    for name, vector in (("b.xyz", frames[3].cell[1].copy()), ("c.xyz", np.zeros(3))):
+        frames[3].cell[2] = vector
+        write(tmp_path / name, frames)
+        with pytest.raises(ValueError, match="the cell of frame 3 has no volume"):
+            opened(name)
 
 
 def test_frames_of_other_numbers_of_atoms(opened: Opened, tmp_path: Path, cases: Path) -> None:

@@ -148,6 +148,8 @@ def _refuse_others(first: Any, atoms: Any, k: int) -> None:
         raise ValueError(f"frame {k} has {len(atoms):,} atoms and the first {len(first):,}: this is a set of structures, not a trajectory")
     if not np.array_equal(atoms.numbers, first.numbers):
         raise ValueError(f"frame {k} is of other atoms than the first: this is a set of structures, not a trajectory")
+    if first.cell.volume and not atoms.cell.volume:
+        raise ValueError(f"the cell of frame {k} has no volume")
     for what, same in (
         ("masses", np.array_equal(atoms.get_masses(), first.get_masses())), ("periodic directions", np.array_equal(atoms.pbc, first.pbc)),
         ("lattice vectors", np.array_equal(atoms.cell.any(1), first.cell.any(1))),

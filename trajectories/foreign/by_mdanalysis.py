@@ -67,8 +67,8 @@ def opened(path: Path, topology: Path | None, options: FileOptions, without: Col
                     ts = u.trajectory[k]
                     if ts.has_velocities and not moving and not incomplete:
                         raise Lacking(SOME_VELOCITIES, k)
-                    if periodic and not cells.periodic(ts):
-                        raise ValueError(f"the cell of frame {k} has no volume")
+                    if periodic != cells.periodic(ts):
+                        raise ValueError(f"the cell of frame {k if periodic else 0} has no volume, and other frames have cells")
                     state = State(_system(u, fixed, cells if periodic else None, moving, length, velocity), clock.at(ts, k), k)
                 yield state
 
