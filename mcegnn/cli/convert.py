@@ -53,7 +53,7 @@ def convert(
             with H5MDReader(output) as reader:
                 n_frames = len(reader)
                 for what, words in reader.assumed.items() if not quiet else ():
-                    typer.echo(f"assumed {what}: {words}", err=True)
+                    typer.echo(f"assumed {what}: {words}")
     typer.echo(f"wrote {n_frames:,} frames to {output}")
 
 

@@ -91,8 +91,8 @@ def test_what_is_assumed_is_said_everywhere(succeed: Run, given: Run) -> None:
     succeed("report", "nve_forces.dump")
     page = Path("nve_forces.html").read_text(encoding="utf-8")
     assert "assumed units" in page
-    assert f"assumed units: lengths, velocities, forces {words}" in succeed("convert", "nve_forces.dump", "guessed.h5md").err
-    assert "assumed units" not in succeed("convert", "nve_forces.dump", "kept.h5md", "--units", "metal").err
+    assert f"assumed units: lengths, velocities, forces {words}" in succeed("convert", "nve_forces.dump", "guessed.h5md").out
+    assert "assumed units" not in succeed("convert", "nve_forces.dump", "kept.h5md", "--units", "metal").out
     assert "assumed units" not in succeed("analyse", "kept.h5md").out
     reduced = succeed("analyse", "nve_forces.dump", "--units", "lj", "--frame-interval", "0.5").out
     assert "40, time 0 to 19.5" in reduced
