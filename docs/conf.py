@@ -1,7 +1,7 @@
 """How the documentation is built: `make docs`, or sphinx-build docs docs/_build/html.
 
-Pages are Markdown, the reference is reStructuredText. Notebooks are executed once and kept in _build/.jupyter_cache;
-MCEGNN_DOCS_EXECUTE=off leaves them as they are.
+Pages are Markdown, the reference is reStructuredText. Notebooks are executed once and kept in
+_build/.jupyter_cache; MCEGNN_DOCS_EXECUTE=off leaves them as they are.
 """
 
 import importlib
@@ -25,7 +25,8 @@ import systems.arrays  # noqa: E402
 # Any to a type checker; in signatures it keeps its name
 systems.arrays.Array = NewType("Array", object)
 
-# where a package exports a function that has the name of its module, the module is what is described
+# where a package exports a function that has the name of its module, the module is what is
+# described
 for package in ("systems", "integrators", "trajectories", "mcegnn"):
     for found in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
         parent, _, last = found.name.rpartition(".")
@@ -35,8 +36,15 @@ for package in ("systems", "integrators", "trajectories", "mcegnn"):
 project = "mcegnn"
 version = release = version_of("mcegnn")
 extensions = [
-    "myst_nb", "sphinx_design", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.viewcode", "docstrings", "gallery", "mathml",
-]  # fmt: skip
+    "myst_nb",
+    "sphinx_design",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.viewcode",
+    "docstrings",
+    "gallery",
+    "mathml",
+]
 templates_path = ["_templates"]
 exclude_patterns = ["_build"]
 nitpicky = True
@@ -48,7 +56,12 @@ toc_object_entries_show_parents = "hide"
 python_maximum_signature_line_length = 100
 python_use_unqualified_type_names = True
 add_module_names = False
-autodoc_default_options = {"members": True, "member-order": "bysource", "special-members": "__call__", "ignore-module-all": True}
+autodoc_default_options = {
+    "members": True,
+    "member-order": "bysource",
+    "special-members": "__call__",
+    "ignore-module-all": True,
+}
 autodoc_preserve_defaults = True
 autodoc_typehints_format = "short"
 
@@ -76,7 +89,8 @@ def put(path: Path, text: str) -> None:
 
 
 def copied(source: Path, target: Path) -> None:
-    """The notebooks and their pictures beside the other pages, and none that are no longer there."""
+    """The notebooks and their pictures beside the other pages, and none that are no longer
+    there."""
     target.mkdir(exist_ok=True)
     for old in target.glob("*.ipynb"):
         if not (source / old.name).exists():
@@ -96,8 +110,15 @@ def without_leftovers(folder: Path) -> None:
 
 def linked(text: str) -> str:
     """The list of commands with links to them, and with their first sentences whole."""
-    for name, sentence in re.findall(r"^## `mcegnn (\w+)`\n\n(.*?)\n\n", text, re.MULTILINE | re.DOTALL):
-        text = re.sub(rf"^\* `{name}`: .*$", f"* [`{name}`](#mcegnn-{name}): {sentence}", text, flags=re.MULTILINE)
+    for name, sentence in re.findall(
+        r"^## `mcegnn (\w+)`\n\n(.*?)\n\n", text, re.MULTILINE | re.DOTALL
+    ):
+        text = re.sub(
+            rf"^\* `{name}`: .*$",
+            f"* [`{name}`](#mcegnn-{name}): {sentence}",
+            text,
+            flags=re.MULTILINE,
+        )
     return text
 
 
@@ -111,5 +132,7 @@ os.environ["MPLBACKEND"] = "Agg"
 copied(ROOT / "notebooks", DOCS / "tutorials")
 without_leftovers(DOCS / "api" / "generated")
 command = [sys.executable, "-m", "typer", "mcegnn.cli.app", "utils", "docs", "--name", "mcegnn"]
-described = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "TERM": "dumb"}).stdout
+described = subprocess.run(
+    command, capture_output=True, text=True, check=True, env={**os.environ, "TERM": "dumb"}
+).stdout
 put(DOCS / "commands.md", linked(described.replace("# `mcegnn`", "# Command line", 1)))

@@ -1,6 +1,8 @@
-"""`{gallery}`: a card for each notebook, with the figure of its cell tagged "thumbnail" or else its last, which links to it.
+"""`{gallery}`: a card for each notebook, with the figure of its cell tagged "thumbnail" or else its
+last, which links to it.
 
-Links and pictures of Markdown files, which are right where the files are read in the repository, are made to fit the pages.
+Links and pictures of Markdown files, which are right where the files are read in the repository,
+are made to fit the pages.
 """
 
 import os
@@ -35,12 +37,26 @@ class Gallery(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """A grid of sphinx-design."""
         lines = ["::::{grid} 1 2 2 3", ":gutter: 3", ""]
-        for name in sorted(doc for doc in self.env.found_docs if doc.startswith("tutorials/") and doc != "tutorials/index"):
+        for name in sorted(
+            doc
+            for doc in self.env.found_docs
+            if doc.startswith("tutorials/") and doc != "tutorials/index"
+        ):
             page = self.env.get_doctree(name)
             self.env.note_dependency(self.env.doc2path(name))
             title, picture = next(page.findall(nodes.title)).astext(), picture_of(page)
-            shown = [] if picture is None else [f":img-top: /{os.path.relpath(self.env.srcdir / picture, self.env.srcdir)}"]
-            lines += [":::{grid-item-card} " + title, f":link: /{name}", ":link-type: doc", *shown, ":::"]
+            shown = (
+                []
+                if picture is None
+                else [f":img-top: /{os.path.relpath(self.env.srcdir / picture, self.env.srcdir)}"]
+            )
+            lines += [
+                ":::{grid-item-card} " + title,
+                f":link: /{name}",
+                ":link-type: doc",
+                *shown,
+                ":::",
+            ]
         return self.parse_text_to_nodes("\n".join([*lines, "::::"])) if len(lines) > 3 else []
 
 
@@ -51,7 +67,8 @@ def last(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
 
 
 def fit_links(content: list[str]) -> None:
-    """Replace links that hold in the repository by those that hold between the pages; the text is the list's only item."""
+    """Replace links that hold in the repository by those that hold between the pages; the text is
+    the list's only item."""
     for old, new in LINKS.items():
         content[0] = content[0].replace(old, new)
 

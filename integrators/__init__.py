@@ -1,1 +1,2 @@
-"""How it moves: flows, their compositions, the named integrators, and the compiled driver of a scheme table."""
+"""How it moves: flows, their compositions, the named integrators, and the compiled driver of a
+scheme table."""

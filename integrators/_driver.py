@@ -1,4 +1,5 @@
-"""The numba driver: runs a scheme's table over many steps and systems, whatever the potential's kernel."""
+"""The numba driver: runs a scheme's table over many steps and systems, whatever the potential's
+kernel."""
 
 import math
 
@@ -11,7 +12,17 @@ from integrators._kepler import kepler_coefficients
 from integrators._relativity import einstein_infeld_hoffmann
 from systems.kernel import KERNEL, inlined, jit
 
-DRIFT, KICK, JUMP, KEPLER, POST_NEWTONIAN, POST_NEWTONIAN_HELIOCENTRIC, NOISE, CHAIN, RELATIVITY_OF_ALL = range(9)
+(
+    DRIFT,
+    KICK,
+    JUMP,
+    KEPLER,
+    POST_NEWTONIAN,
+    POST_NEWTONIAN_HELIOCENTRIC,
+    NOISE,
+    CHAIN,
+    RELATIVITY_OF_ALL,
+) = range(9)
 
 
 @inlined
@@ -54,7 +65,8 @@ def kepler(x, p, masses, star, mu, h):
 
 @inlined
 def post_newtonian(x, p, start, masses, star, mu, c2, sweeps, heliocentric, h):
-    """The implicit midpoint rule of `integrators.relativity.PostNewtonian`; ``start`` is room for the momenta before the step."""
+    """The implicit midpoint rule of `integrators.relativity.PostNewtonian`; ``start`` is room for
+    the momenta before the step."""
     n = x.shape[1]
     start[:] = p
     for _ in range(sweeps):
@@ -66,7 +78,11 @@ def post_newtonian(x, p, start, masses, star, mu, c2, sweeps, heliocentric, h):
                     sy -= 0.5 * (start[1, i] + p[1, i])
                     sz -= 0.5 * (start[2, i] + p[2, i])
         else:
-            sx, sy, sz = 0.5 * (start[0, star] + p[0, star]), 0.5 * (start[1, star] + p[1, star]), 0.5 * (start[2, star] + p[2, star])
+            sx, sy, sz = (
+                0.5 * (start[0, star] + p[0, star]),
+                0.5 * (start[1, star] + p[1, star]),
+                0.5 * (start[2, star] + p[2, star]),
+            )
         ox = oy = oz = 0.0
         if not heliocentric:
             ox, oy, oz = x[0, star], x[1, star], x[2, star]
@@ -85,7 +101,11 @@ def post_newtonian(x, p, start, masses, star, mu, c2, sweeps, heliocentric, h):
             size = h * m * mu / (c2 * r2 * r)
             radial = size * (4.0 * mu / r - (vx * vx + vy * vy + vz * vz))
             along = size * 4.0 * (dx * vx + dy * vy + dz * vz)
-            kx, ky, kz = radial * dx + along * vx, radial * dy + along * vy, radial * dz + along * vz
+            kx, ky, kz = (
+                radial * dx + along * vx,
+                radial * dy + along * vy,
+                radial * dz + along * vz,
+            )
             px, py, pz = start[0, i] + kx, start[1, i] + ky, start[2, i] + kz
             change = abs(px - p[0, i]) + abs(py - p[1, i]) + abs(pz - p[2, i])
             settled = settled and change <= 1e-16 * (abs(px) + abs(py) + abs(pz))
@@ -94,26 +114,64 @@ def post_newtonian(x, p, start, masses, star, mu, c2, sweeps, heliocentric, h):
             ty += ky
             tz += kz
         if not heliocentric:
-            p[0, star], p[1, star], p[2, star] = start[0, star] - tx, start[1, star] - ty, start[2, star] - tz
+            p[0, star], p[1, star], p[2, star] = (
+                start[0, star] - tx,
+                start[1, star] - ty,
+                start[2, star] - tz,
+            )
         if settled:
             break
 
 
 @jit
 def run(
-    first, last, positions, momenta, masses, charges, kernel, parameters, still, stopped, operations, durations, constants, settings,
-    limits, halvings, dt, time, seed, memory, step, draws, n_steps, until, every, frames,
-):  # fmt: skip
-    """Advance systems first ... last - 1 by ``n_steps`` in place; after ``until`` steps and then every ``every`` a frame is kept.
+    first,
+    last,
+    positions,
+    momenta,
+    masses,
+    charges,
+    kernel,
+    parameters,
+    still,
+    stopped,
+    operations,
+    durations,
+    constants,
+    settings,
+    limits,
+    halvings,
+    dt,
+    time,
+    seed,
+    memory,
+    step,
+    draws,
+    n_steps,
+    until,
+    every,
+    frames,
+):
+    """Advance systems first ... last - 1 by ``n_steps`` in place; after ``until`` steps and then
+    every ``every`` a frame is kept.
 
-    positions, momenta [n_systems, n, 3]; frames [2, n_frames, n_systems, n, 3] of positions and momenta. ``still`` and ``stopped`` are
-    numbers of particles that feel no force and get no momentum from noise; settings [n_operations, SETTINGS]; ``time`` is that of step 0,
-    ``step`` the one begun with, ``draws`` the random draws made before it; memory [n_systems, 2, length] is the thermostats'. ``limits``
-    are those of `integrators.encounters.Halved`, none where steps are never halved; halvings [n_systems] grow by the steps that were.
+    positions, momenta [n_systems, n, 3]; frames [2, n_frames, n_systems, n, 3] of positions and
+    momenta. ``still`` and ``stopped`` are numbers of particles that feel no force and get no
+    momentum from noise; settings [n_operations, SETTINGS]; ``time`` is that of step 0, ``step`` the
+    one begun with, ``draws`` the random draws made before it; memory [n_systems, 2, length] is the
+    thermostats'. ``limits`` are those of `integrators.encounters.Halved`, none where steps are
+    never halved; halvings [n_systems] grow by the steps that were.
     """
-    star, mu, gm, c2, sweeps = int(constants[0]), constants[1], constants[2], constants[3], int(constants[4])
+    star, mu, gm, c2, sweeps = (
+        int(constants[0]),
+        constants[1],
+        constants[2],
+        constants[3],
+        int(constants[4]),
+    )
     n = positions.shape[1]
-    # flat rooms, longer than 3 n: loops over a multiple of sixteen numbers vectorise without a remainder
+    # flat rooms, longer than 3 n: loops over a multiple of sixteen numbers vectorise without a
+    # remainder
     size, spare, room = -(-3 * n // 16) * 16, np.empty((3, n)), np.empty((13, n))
     x1, p1, f1, i1 = np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size)
     x, p, forces, inverse = matrix(x1, n), matrix(p1, n), matrix(f1, n), matrix(i1, n)
@@ -121,7 +179,14 @@ def run(
     coarse = fine = constant = little = much = roundest = 0.0
     charged, whole = False, 1
     if len(limits) > 0:
-        coarse, fine, constant, little, much, roundest = limits[0], limits[1], limits[2], limits[3], limits[4], limits[5]
+        coarse, fine, constant, little, much, roundest = (
+            limits[0],
+            limits[1],
+            limits[2],
+            limits[3],
+            limits[4],
+            limits[5],
+        )
         whole, charged = int(limits[6]), limits[7] != 0.0
     for s in range(first, last):
         charge = charges[s]
@@ -134,7 +199,20 @@ def run(
             while at < whole:  # at grows by one at least
                 part = at & -at if at else whole
                 scale, limit = part / whole, coarse if part == whole else fine
-                while part > 1 and strained(x, p, masses, charge, charged, constant, little, much, roundest, scale * dt, limit, fine):
+                while part > 1 and strained(
+                    x,
+                    p,
+                    masses,
+                    charge,
+                    charged,
+                    constant,
+                    little,
+                    much,
+                    roundest,
+                    scale * dt,
+                    limit,
+                    fine,
+                ):
                     part, scale, limit = part >> 1, 0.5 * scale, fine
                 if at == 0 and part < whole:
                     halvings[s] += 1
@@ -160,7 +238,17 @@ def run(
                     elif operation == JUMP:
                         jump(x, p, masses, star, h)
                     elif operation == NOISE:
-                        noise(p, masses, settings[k], h, time + (step + taken) * dt, seed, draw, s, stopped)
+                        noise(
+                            p,
+                            masses,
+                            settings[k],
+                            h,
+                            time + (step + taken) * dt,
+                            seed,
+                            draw,
+                            s,
+                            stopped,
+                        )
                         draw += 1
                         continue
                     elif operation == CHAIN:
@@ -170,7 +258,18 @@ def run(
                         einstein_infeld_hoffmann(x, p, masses, constants[5], c2, sweeps, room, h)
                         continue
                     else:
-                        post_newtonian(x, p, spare, masses, star, gm, c2, sweeps, operation == POST_NEWTONIAN_HELIOCENTRIC, h)
+                        post_newtonian(
+                            x,
+                            p,
+                            spare,
+                            masses,
+                            star,
+                            gm,
+                            c2,
+                            sweeps,
+                            operation == POST_NEWTONIAN_HELIOCENTRIC,
+                            h,
+                        )
                         continue
                     fresh = False
             left -= 1
@@ -185,7 +284,30 @@ def run(
 
 
 RUN = (
-    int64, int64, float64[:, :, ::1], float64[:, :, ::1], float64[::1], float64[:, ::1], KERNEL, float64[::1], int64[::1], int64[::1],
-    int64[::1], float64[::1], float64[::1], float64[:, ::1], float64[::1], int64[::1], float64, float64, uint64, float64[:, :, ::1],
-    int64, int64, int64, int64, int64, float64[:, :, :, :, ::1],
-)  # fmt: skip
+    int64,
+    int64,
+    float64[:, :, ::1],
+    float64[:, :, ::1],
+    float64[::1],
+    float64[:, ::1],
+    KERNEL,
+    float64[::1],
+    int64[::1],
+    int64[::1],
+    int64[::1],
+    float64[::1],
+    float64[::1],
+    float64[:, ::1],
+    float64[::1],
+    int64[::1],
+    float64,
+    float64,
+    uint64,
+    float64[:, :, ::1],
+    int64,
+    int64,
+    int64,
+    int64,
+    int64,
+    float64[:, :, :, :, ::1],
+)

@@ -20,9 +20,20 @@ def strained(x, p, masses, charges, charged, constant, little, much, roundest, h
             along = dx * wx + dy * wy + dz * wz
             approach, r2 = -along if h > 0.0 else along, square
             if approach > 0.0:  # r of the least distance within the step, if both went straight on
-                r2 -= approach * approach / w2 if approach < span * w2 else span * (2.0 * approach - span * w2)
+                r2 -= (
+                    approach * approach / w2
+                    if approach < span * w2
+                    else span * (2.0 * approach - span * w2)
+                )
                 r2 = max(r2, 0.0)
-            mu = abs(constant * (charges[i] * charges[j] * (inverse + other) if charged else masses[i] + masses[j]))
+            mu = abs(
+                constant
+                * (
+                    charges[i] * charges[j] * (inverse + other)
+                    if charged
+                    else masses[i] + masses[j]
+                )
+            )
             mu2, r6, passing = mu * mu, r2 * r2 * r2, r2 * w2 * w2
             pulls = mu2 > little * little * passing
             if not (mu2 > quick * quick * r6 or (pulls and w2 > quick * r2)):
@@ -31,6 +42,8 @@ def strained(x, p, masses, charges, charged, constant, little, much, roundest, h
                 return True
             if mu2 > much * much * passing:
                 r = math.sqrt(square)
-                if (r * w2 / mu - 1.0) ** 2 + along * along * (2.0 / r - w2 / mu) / mu > roundest * roundest:
+                if (r * w2 / mu - 1.0) ** 2 + along * along * (
+                    2.0 / r - w2 / mu
+                ) / mu > roundest * roundest:
                     return True
     return False

@@ -1,6 +1,8 @@
-"""Compiled flows of thermostats and barostats, for both drivers; `integrators.thermostats` and `integrators.barostats` say what they do.
+"""Compiled flows of thermostats and barostats, for both drivers; `integrators.thermostats` and
+`integrators.barostats` say what they do.
 
-Momenta are p [3, n], a view of any layout. What a flow holds stands in a row of `SETTINGS` numbers, which `integrators.compiled` makes.
+Momenta are p [3, n], a view of any layout. What a flow holds stands in a row of `SETTINGS` numbers,
+which `integrators.compiled` makes.
 """
 
 import math
@@ -12,7 +14,8 @@ from integrators.weights import WEIGHTS
 from systems.kernel import inlined
 
 SETTINGS = 13
-# columns of a row: temperature and pressure (each first, last, duration and beginning of its ramp), then
+# columns of a row: temperature and pressure (each first, last, duration and beginning of its ramp),
+# then
 HEAT, PRESSURE, PERIOD, FRICTION, FLEXIBLE, DEGREES, ABOUT_CENTER = 0, 4, 8, 9, 10, 11, 12
 _WEIGHTS = WEIGHTS[4]
 _LOW, _32 = np.uint64(0xFFFFFFFF), np.uint64(32)
@@ -21,7 +24,9 @@ _LOW, _32 = np.uint64(0xFFFFFFFF), np.uint64(32)
 @inlined
 def held(row, at, time):
     """The quantity that begins at column ``at``, at a time."""
-    return row[at] + (row[at + 1] - row[at]) * min(max((time - row[at + 3]) / row[at + 2], 0.0), 1.0)
+    return row[at] + (row[at + 1] - row[at]) * min(
+        max((time - row[at + 3]) / row[at + 2], 0.0), 1.0
+    )
 
 
 @inlined
@@ -173,5 +178,9 @@ def cell_noise(rate, row, h, time, n, seed, count, system):
     mean = (drawn[0, 0] + drawn[1, 1] + drawn[2, 2]) / 3.0
     for a in range(3):
         for b in range(3):
-            one = 0.5 * (drawn[a, b] + drawn[b, a]) if row[FLEXIBLE] != 0.0 else (mean if a == b else 0.0)
+            one = (
+                0.5 * (drawn[a, b] + drawn[b, a])
+                if row[FLEXIBLE] != 0.0
+                else (mean if a == b else 0.0)
+            )
             rate[a, b] = kept * rate[a, b] + spread * one

@@ -1,4 +1,5 @@
-"""Numba solver of Kepler's problem in universal variables; `integrators.kepler` holds the same in whole arrays."""
+"""Numba solver of Kepler's problem in universal variables; `integrators.kepler` holds the same in
+whole arrays."""
 
 import math
 
@@ -15,10 +16,30 @@ def stumpff(z):
     while abs(z) > 0.2 and halvings < HALVINGS:
         z *= 0.25
         halvings += 1
-    c2 = 1.0 / 2.0 - z * (1.0 / 24.0 - z * (1.0 / 720.0 - z * (1.0 / 40320.0 - z * (1.0 / 3628800.0 - z * (
-        1.0 / 479001600.0 - z * (1.0 / 87178291200.0))))))  # fmt: skip
-    c3 = 1.0 / 6.0 - z * (1.0 / 120.0 - z * (1.0 / 5040.0 - z * (1.0 / 362880.0 - z * (1.0 / 39916800.0 - z * (
-        1.0 / 6227020800.0 - z * (1.0 / 1307674368000.0))))))  # fmt: skip
+    c2 = 1.0 / 2.0 - z * (
+        1.0 / 24.0
+        - z
+        * (
+            1.0 / 720.0
+            - z
+            * (
+                1.0 / 40320.0
+                - z * (1.0 / 3628800.0 - z * (1.0 / 479001600.0 - z * (1.0 / 87178291200.0)))
+            )
+        )
+    )
+    c3 = 1.0 / 6.0 - z * (
+        1.0 / 120.0
+        - z
+        * (
+            1.0 / 5040.0
+            - z
+            * (
+                1.0 / 362880.0
+                - z * (1.0 / 39916800.0 - z * (1.0 / 6227020800.0 - z * (1.0 / 1307674368000.0)))
+            )
+        )
+    )
     c0 = 1.0 - z * c2
     c1 = 1.0 - z * c3
     for _ in range(halvings):
@@ -38,14 +59,19 @@ def kepler_equation(X, r0, eta, zeta, beta):
 
 @inlined
 def bracketed(r0, eta, zeta, beta, t):
-    """The root of Kepler's equation for a time of either sign by Newton's steps that never leave a shrinking bracket."""
+    """The root of Kepler's equation for a time of either sign by Newton's steps that never leave a
+    shrinking bracket."""
     sign = 1.0 if t > 0.0 else -1.0
     eta, t = sign * eta, sign * t
     low, high = 0.0, t / r0
     if beta > 0.0:
-        high = TURN / math.sqrt(beta)  # t is at most half a period, so the anomaly changes by less than a turn
+        high = TURN / math.sqrt(
+            beta
+        )  # t is at most half a period, so the anomaly changes by less than a turn
     else:
-        if high == 0.0:  # so short a time, or so far away, that the anomaly's change underflows: nothing moves
+        if (
+            high == 0.0
+        ):  # so short a time, or so far away, that the anomaly's change underflows: nothing moves
             return 0.0
         for _ in range(DOUBLINGS):
             if not kepler_equation(high, r0, eta, zeta, beta)[0] < t:
@@ -64,7 +90,8 @@ def bracketed(r0, eta, zeta, beta, t):
         if not newton:
             new = 0.5 * (low + high)
         last = abs(new - X)
-        # Newton's steps converge quadratically: the one after a small step would be lost in round-off
+        # Newton's steps converge quadratically: the one after a small step would be lost in
+        # round-off
         done = last <= (1e-11 if newton else 4e-16) * abs(new)
         X = new
         if done:
@@ -103,7 +130,8 @@ def kepler_coefficients(qx, qy, qz, vx, vy, vz, mu, dt):
             settled = True
             break
     if settled:
-        # the iteration is cubic, so X is the root by now; the functions follow it by their Taylor series, G_k' = G_(k-1)
+        # the iteration is cubic, so X is the root by now; the functions follow it by their Taylor
+        # series, G_k' = G_(k-1)
         h, h2 = step, 0.5 * step * step
         g3 += h * g2 + h2 * g1
         g2 += h * g1 + h2 * c0

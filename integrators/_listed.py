@@ -1,4 +1,5 @@
-"""The numba driver of potentials with neighbour lists: runs a scheme's table on one system until something is needed that it has not."""
+"""The numba driver of potentials with neighbour lists: runs a scheme's table on one system until
+something is needed that it has not."""
 
 import math
 
@@ -24,7 +25,8 @@ def _determinant(m):
 
 @jit  # not inlined: its linear algebra takes seconds to compile, and its answer changes no number
 def holds(x, cell, before, before_cell, moves, reach, cutoff):
-    """Whether a list made ``before`` misses no pair nearer than the cutoff: `systems.neighbors.NeighborList` says why."""
+    """Whether a list made ``before`` misses no pair nearer than the cutoff:
+    `systems.neighbors.NeighborList` says why."""
     strain, least = np.eye(3), 1.0
     if moves:
         strain = np.linalg.solve(before_cell, cell)
@@ -37,7 +39,11 @@ def holds(x, cell, before, before_cell, moves, reach, cutoff):
         square = 0.0
         if moves:
             for b in range(3):
-                d = x[i, b] - (before[i, 0] * strain[0, b] + before[i, 1] * strain[1, b] + before[i, 2] * strain[2, b])
+                d = x[i, b] - (
+                    before[i, 0] * strain[0, b]
+                    + before[i, 1] * strain[1, b]
+                    + before[i, 2] * strain[2, b]
+                )
                 square += d * d
         else:
             for b in range(3):
@@ -50,13 +56,38 @@ def holds(x, cell, before, before_cell, moves, reach, cutoff):
 
 @jit
 def run(
-    at, n_steps, x, p, masses, inverse, forces, still, stopped, cell, moves, before, before_cell, reach, cutoff, operations, durations,
-    settings, dt, time, memory, rate, virial, seed, system,
-):  # fmt: skip
-    """Go on from ``at`` (step of n_steps, operation, whether forces are those of x, random draws); returns why it has stopped.
+    at,
+    n_steps,
+    x,
+    p,
+    masses,
+    inverse,
+    forces,
+    still,
+    stopped,
+    cell,
+    moves,
+    before,
+    before_cell,
+    reach,
+    cutoff,
+    operations,
+    durations,
+    settings,
+    dt,
+    time,
+    memory,
+    rate,
+    virial,
+    seed,
+    system,
+):
+    """Go on from ``at`` (step of n_steps, operation, whether forces are those of x, random draws);
+    returns why it has stopped.
 
-    x, p, forces, before [n, 3]; masses [n]; inverse [3 n] of 1 / mass; ``still`` and ``stopped`` are numbers of particles that feel no
-    force and get no momentum; cell and its rate of strain [3, 3]; ``time`` is that of step 0.
+    x, p, forces, before [n, 3]; masses [n]; inverse [3 n] of 1 / mass; ``still`` and ``stopped``
+    are numbers of particles that feel no force and get no momentum; cell and its rate of strain [3,
+    3]; ``time`` is that of step 0.
     """
     n = len(masses)
     flat_x, flat_p, flat_f = x.reshape(-1), p.reshape(-1), forces.reshape(-1)
@@ -68,7 +99,11 @@ def run(
             operation, h = operations[k], durations[k]
             if operation in (KICK, CELL_KICK):
                 if at[FRESH] == 0:
-                    return FORCES if holds(x, cell, before, before_cell, moves, reach, cutoff) else LIST
+                    return (
+                        FORCES
+                        if holds(x, cell, before, before_cell, moves, reach, cutoff)
+                        else LIST
+                    )
                 for i in still:
                     forces[i, 0] = forces[i, 1] = forces[i, 2] = 0.0
                 for i in range(3 * n):

@@ -1,4 +1,5 @@
-"""numba kernels of counter-based random numbers: Philox 4x32-10 (Salmon, Moraes, Dror and Shaw 2011, Random123)."""
+"""numba kernels of counter-based random numbers: Philox 4x32-10 (Salmon, Moraes, Dror and Shaw
+2011, Random123)."""
 
 import math
 
@@ -23,19 +24,25 @@ def philox(c0, c1, c2, c3, k0, k1):
 
 @inlined
 def three_normals(low, high, count, system, particle):
-    """Three normal numbers (Box and Muller 1958) of a particle of a system, in the draw ``count``; low and high are the seed's halves."""
+    """Three normal numbers (Box and Muller 1958) of a particle of a system, in the draw ``count``;
+    low and high are the seed's halves."""
     draw = np.uint64(count)
-    w0, w1, w2, w3 = philox(np.uint64(particle), np.uint64(system), draw & _LOW, draw >> _32, low, high)
+    w0, w1, w2, w3 = philox(
+        np.uint64(particle), np.uint64(system), draw & _LOW, draw >> _32, low, high
+    )
     # half a step away from zero, whose logarithm is infinite
     r = math.sqrt(-2.0 * math.log((w0 + 0.5) / 4294967296.0))
     angle = 2.0 * math.pi * w1 / 4294967296.0
-    third = math.sqrt(-2.0 * math.log((w2 + 0.5) / 4294967296.0)) * math.cos(2.0 * math.pi * w3 / 4294967296.0)
+    third = math.sqrt(-2.0 * math.log((w2 + 0.5) / 4294967296.0)) * math.cos(
+        2.0 * math.pi * w3 / 4294967296.0
+    )
     return r * math.cos(angle), r * math.sin(angle), third
 
 
 @jit
 def normals(seed, count, first, out):
-    """Fill out [n_systems, n, 3] with normal numbers: each its own counter, of particle, system and draw."""
+    """Fill out [n_systems, n, 3] with normal numbers: each its own counter, of particle, system and
+    draw."""
     low, high = np.uint64(seed) & _LOW, np.uint64(seed) >> _32
     for s in range(out.shape[0]):
         for i in range(out.shape[1]):

@@ -7,7 +7,8 @@ from systems.kernel import inlined
 
 @inlined
 def einstein_infeld_hoffmann(x, p, masses, constant, c2, sweeps, room, h):
-    """The implicit midpoint rule for the first post-Newtonian terms of all masses; room [13, n] is overwritten."""
+    """The implicit midpoint rule for the first post-Newtonian terms of all masses; room [13, n] is
+    overwritten."""
     n = x.shape[1]
     start, v, newton, change, depth = room[0:3], room[3:6], room[6:9], room[9:12], room[12]
     room[:] = 0.0
@@ -27,21 +28,34 @@ def einstein_infeld_hoffmann(x, p, masses, constant, c2, sweeps, room, h):
     for _ in range(sweeps):
         change[:] = 0.0
         for i in range(n):
-            ux, uy, uz = 0.5 * (start[0, i] + v[0, i]), 0.5 * (start[1, i] + v[1, i]), 0.5 * (start[2, i] + v[2, i])
+            ux, uy, uz = (
+                0.5 * (start[0, i] + v[0, i]),
+                0.5 * (start[1, i] + v[1, i]),
+                0.5 * (start[2, i] + v[2, i]),
+            )
             u2 = ux * ux + uy * uy + uz * uz
             ax = ay = az = 0.0
             for j in range(n):
                 if j == i:
                     continue
-                wx, wy, wz = 0.5 * (start[0, j] + v[0, j]), 0.5 * (start[1, j] + v[1, j]), 0.5 * (start[2, j] + v[2, j])
+                wx, wy, wz = (
+                    0.5 * (start[0, j] + v[0, j]),
+                    0.5 * (start[1, j] + v[1, j]),
+                    0.5 * (start[2, j] + v[2, j]),
+                )
                 dx, dy, dz = x[0, j] - x[0, i], x[1, j] - x[1, i], x[2, j] - x[2, i]
                 r2 = dx * dx + dy * dy + dz * dz
                 near = constant * masses[j] / math.sqrt(r2)
                 pull, toward = near / r2, dx * wx + dy * wy + dz * wz
                 radial = pull * (
-                    u2 + 2.0 * (wx * wx + wy * wy + wz * wz) - 4.0 * (ux * wx + uy * wy + uz * wz) - 1.5 * toward * toward / r2
-                    + 0.5 * (dx * newton[0, j] + dy * newton[1, j] + dz * newton[2, j]) - 4.0 * depth[i] - depth[j]
-                )  # fmt: skip
+                    u2
+                    + 2.0 * (wx * wx + wy * wy + wz * wz)
+                    - 4.0 * (ux * wx + uy * wy + uz * wz)
+                    - 1.5 * toward * toward / r2
+                    + 0.5 * (dx * newton[0, j] + dy * newton[1, j] + dz * newton[2, j])
+                    - 4.0 * depth[i]
+                    - depth[j]
+                )
                 along = pull * (3.0 * toward - 4.0 * (dx * ux + dy * uy + dz * uz))
                 ax += radial * dx + along * (ux - wx) + 3.5 * near * newton[0, j]
                 ay += radial * dy + along * (uy - wy) + 3.5 * near * newton[1, j]

@@ -1,13 +1,15 @@
 """Constant pressure: a cell that moves with the particles in it, as flows that are each exact.
 
-The equations of motion are those of Martyna, Tobias and Klein (1994, J. Chem. Phys. 101, 4177), with friction and noise on particles and
-cell in place of chains (as in Langevin pistons, Feller et al. 1995). With v the symmetric rate of strain, W its mass and N_f = 3 n::
+The equations of motion are those of Martyna, Tobias and Klein (1994, J. Chem. Phys. 101, 4177),
+with friction and noise on particles and cell in place of chains (as in Langevin pistons, Feller et
+al. 1995). With v the symmetric rate of strain, W its mass and N_f = 3 n::
 
     x' = p / m + v x      p' = F - (v + tr v / N_f) p      cell' = cell v
     W v' = V (P_int - P) + (1 / N_f) sum p^2 / m           V P_int = sum p p^T / m + virial
 
-They sample exp(-(H + P V) / kT) with the measure dV (isotropic) or det(cell)^-2 d cell (flexible), total momentum free: a perfect gas has
-P <V> = (n + 1) kT. There is a second order splitting: a palindrome of `CellKick`, `CellKinetic`, `Stretch`, drift and noise.
+They sample exp(-(H + P V) / kT) with the measure dV (isotropic) or det(cell)^-2 d cell (flexible),
+total momentum free: a perfect gas has P <V> = (n + 1) kT. There is a second order splitting: a
+palindrome of `CellKick`, `CellKinetic`, `Stretch`, drift and noise.
 """
 
 import math
@@ -24,13 +26,15 @@ from systems.system import Potential, System
 
 @dataclass(frozen=True)
 class Piston:
-    """What holds the pressure, in the units' energy / length^3, and the temperature, in kelvin (kB T in reduced units); a `Ramp` or a
-    number each.
+    """What holds the pressure, in the units' energy / length^3, and the temperature, in kelvin (kB
+    T in reduced units); a `Ramp` or a number each.
 
-    ``period`` is the time scale of the cell, which makes its mass W = (n + 1) kB T period^2, and ``friction`` that of its motion
-    (1 / period where it is not given). ``flexible`` lets angles and ratios of lengths change, else the cell keeps its shape.
+    ``period`` is the time scale of the cell, which makes its mass W = (n + 1) kB T period^2, and
+    ``friction`` that of its motion (1 / period where it is not given). ``flexible`` lets angles and
+    ratios of lengths change, else the cell keeps its shape.
 
-    Raises ValueError for a temperature or a period that is not positive, a negative friction, and a pressure that is not finite.
+    Raises ValueError for a temperature or a period that is not positive, a negative friction, and a
+    pressure that is not finite.
     """
 
     temperature: float | Ramp
@@ -78,7 +82,8 @@ def refuse_open(system: System) -> None:
 
 @dataclass(frozen=True)
 class CellKick:
-    """Forces act on the particles, and the virial, less the pressure's share, on the cell. ValueError where there is no stress."""
+    """Forces act on the particles, and the virial, less the pressure's share, on the cell.
+    ValueError where there is no stress."""
 
     potential: Potential
     piston: Piston
@@ -89,7 +94,10 @@ class CellKick:
             evaluation = self.potential(state.system)._replace(potential=self.potential)
         refuse_open(state.system)
         if evaluation.stress is None:
-            raise ValueError(f"constant pressure needs a stress, which {type(self.potential).__name__} does not give")
+            raise ValueError(
+                f"constant pressure needs a stress, which {type(self.potential).__name__} does not"
+                " give"
+            )
         system = state.system
         size = _volume(system)[..., None, None]
         outside = now(self.piston.pressure, state.time) * like(np.eye(3), system.positions)
@@ -108,7 +116,9 @@ class CellKinetic:
     def __call__(self, state: State, dt: float) -> State:
         p, masses = state.system.momenta, state.system.masses[:, None]
         flux = p.swapaxes(-1, -2) @ (p / masses)
-        return self.piston.pushed(state, flux + _trace(flux)[..., None, None] / (3 * p.shape[-2]) * like(np.eye(3), p), dt)
+        return self.piston.pushed(
+            state, flux + _trace(flux)[..., None, None] / (3 * p.shape[-2]) * like(np.eye(3), p), dt
+        )
 
 
 @dataclass(frozen=True)
@@ -123,8 +133,16 @@ class Stretch:
         rates, axes = namespace(v).linalg.eigh(v)
         across = axes.swapaxes(-1, -2)
         shrunk = -dt * (rates + rates.sum(-1)[..., None] / (3 * system.n_particles))
-        there, back = ((axes * namespace(v).exp(power)[..., None, :]) @ across for power in (dt * rates, shrunk))
-        moved = replace(system, positions=system.positions @ there, momenta=system.momenta @ back, cell=system.cell @ there)
+        there, back = (
+            (axes * namespace(v).exp(power)[..., None, :]) @ across
+            for power in (dt * rates, shrunk)
+        )
+        moved = replace(
+            system,
+            positions=system.positions @ there,
+            momenta=system.momenta @ back,
+            cell=system.cell @ there,
+        )
         return replace(state, system=moved, evaluation=None, coordinates=None)
 
 
@@ -141,9 +159,14 @@ class CellNoise:
             raise ValueError("friction and noise cannot run backwards in time")
         drawn, after = numbers_of(state, "constant pressure").normals(tuple(v.shape))
         kept = math.exp(-dt * (1.0 / piston.period if piston.friction is None else piston.friction))
-        # each of six independent strains has kT / W; off the diagonal, two entries are one strain, so each has half
+        # each of six independent strains has kT / W; off the diagonal, two entries are one strain,
+        # so each has half
         noise = (drawn + drawn.swapaxes(-1, -2)) / 2.0
-        noise = noise if piston.flexible else np.trace(drawn, axis1=-2, axis2=-1)[..., None, None] / 3.0 * np.eye(3)
+        noise = (
+            noise
+            if piston.flexible
+            else np.trace(drawn, axis1=-2, axis2=-1)[..., None, None] / 3.0 * np.eye(3)
+        )
         spread = ((1.0 - kept**2) * piston.heat(state) / piston.mass(state)) ** 0.5
         return replace(state, barostat=kept * v + spread * like(noise, v), random=after)
 

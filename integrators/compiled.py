@@ -1,4 +1,5 @@
-"""The compiled path: a `Program` whose potential has a kernel for all pairs is run by the numba driver, in slices."""
+"""The compiled path: a `Program` whose potential has a kernel for all pairs is run by the numba
+driver, in slices."""
 
 import os
 import time
@@ -22,28 +23,43 @@ SLICE_BYTES = 8 * 2**20  # of kept frames
 
 def available_cores() -> int:
     """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    return (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    )
 
 
 def advance(
-    program: Program, state: State, dt: float, n_steps: int, every: int, threads: int | None = None, phase: int = 0,
+    program: Program,
+    state: State,
+    dt: float,
+    n_steps: int,
+    every: int,
+    threads: int | None = None,
+    phase: int = 0,
     held: Sequence[int] = (),
-) -> Iterator[State]:  # fmt: skip
-    """States at the end of each slice of about 0.1 s, and at every ``every``-th step, which carry an evaluation as well.
+) -> Iterator[State]:
+    """States at the end of each slice of about 0.1 s, and at every ``every``-th step, which carry
+    an evaluation as well.
 
-    ``phase`` is how many steps the last frame lies behind the state. Systems of an ensemble are shared out among threads; each is
-    advanced by one thread alone, so its bits depend on neither threads nor slices. What becomes of those that are ``held`` is no matter.
+    ``phase`` is how many steps the last frame lies behind the state. Systems of an ensemble are
+    shared out among threads; each is advanced by one thread alone, so its bits depend on neither
+    threads nor slices. What becomes of those that are ``held`` is no matter.
     """
     if dt < 0 and program.noisy:
         raise ValueError("friction and noise cannot run backwards in time")
     if program.listed:
         from integrators import listed
 
-        yield from listed.advance(program, state, dt, n_steps, every, threads or available_cores(), phase, held)
+        yield from listed.advance(
+            program, state, dt, n_steps, every, threads or available_cores(), phase, held
+        )
         return
     inside = _inside(program, state)
     shape = inside.positions.shape
-    x, p = (np.array(a, dtype=float, order="C").reshape(-1, *shape[-2:]) for a in (inside.positions, inside.momenta))
+    x, p = (
+        np.array(a, dtype=float, order="C").reshape(-1, *shape[-2:])
+        for a in (inside.positions, inside.momenta)
+    )
     pool = _Pool(program, inside, state, dt, min(threads or available_cores(), len(x)))
     start, done, rate = state.step, 0, 0.0
     per_frame = 2 * x.nbytes
@@ -58,19 +74,27 @@ def advance(
         began = time.perf_counter()
         pool.run(x, p, done, slice_steps, until, every, frames)
         rate = slice_steps / max(time.perf_counter() - began, 1e-9)
-        for frame, evaluated in enumerate(_frames(program, inside, frames.reshape(2, n_frames, *shape))):
+        for frame, evaluated in enumerate(
+            _frames(program, inside, frames.reshape(2, n_frames, *shape))
+        ):
             step = start + done + until + frame * every
             yield pool.remembered(evaluated, step - start).at(step, dt)
         done += slice_steps
         if (phase + done) % every:
-            here = _outside(program, replace(inside, positions=x.copy().reshape(shape), momenta=p.copy().reshape(shape)))
+            here = _outside(
+                program,
+                replace(inside, positions=x.copy().reshape(shape), momenta=p.copy().reshape(shape)),
+            )
             yield pool.remembered(here, done).at(start + done, dt)
 
 
 class _Pool:
-    """The driver bound to a program and shared out among threads; it holds no lock, so plain threads run it in parallel."""
+    """The driver bound to a program and shared out among threads; it holds no lock, so plain
+    threads run it in parallel."""
 
-    def __init__(self, program: Program, inside: System, state: State, dt: float, threads: int) -> None:
+    def __init__(
+        self, program: Program, inside: System, state: State, dt: float, threads: int
+    ) -> None:
         from integrators import _driver
         from systems.kernel import compile_kernel, plain, settle
 
@@ -81,10 +105,21 @@ class _Pool:
         constants[1:3] *= inside.masses[int(constants[0])]  # GM of the star
         self._halvings = np.zeros(len(charges), np.int64)
         self._arguments = (
-            plain(inside.masses), plain(charges), compile_kernel(program.kick.kernel), plain(program.kick.parameters(inside)),
-            program.still, program.stopped, program.operations, program.fractions * dt, constants, program.settings(inside),
-            program.limits, self._halvings, dt, state.origin or 0.0,
-        )  # fmt: skip
+            plain(inside.masses),
+            plain(charges),
+            compile_kernel(program.kick.kernel),
+            plain(program.kick.parameters(inside)),
+            program.still,
+            program.stopped,
+            program.operations,
+            program.fractions * dt,
+            constants,
+            program.settings(inside),
+            program.limits,
+            self._halvings,
+            dt,
+            state.origin or 0.0,
+        )
         self._program, self._state = program, state
         self._random = numbers_of(state, "a thermostat") if program.draws else Random()
         self._memory = program.memory(state)
@@ -108,13 +143,24 @@ class _Pool:
             self._halvings[:] = 0
 
     def remembered(self, here: State, done: int) -> State:
-        """A state of some steps later with what the flows remember; what others remember stays as it was."""
+        """A state of some steps later with what the flows remember; what others remember stays as
+        it was."""
         kept: dict[str, Any] = {}
         if self._program.draws:
-            kept["random"] = replace(self._random, count=self._random.count + done * self._program.draws)
+            kept["random"] = replace(
+                self._random, count=self._random.count + done * self._program.draws
+            )
         if self._program.chained:
-            kept["thermostat"] = self._memory.copy().reshape(*here.system.positions.shape[:-2], *self._memory.shape[1:])
-        return replace(self._state, system=here.system, evaluation=here.evaluation, coordinates=here.coordinates, **kept)
+            kept["thermostat"] = self._memory.copy().reshape(
+                *here.system.positions.shape[:-2], *self._memory.shape[1:]
+            )
+        return replace(
+            self._state,
+            system=here.system,
+            evaluation=here.evaluation,
+            coordinates=here.coordinates,
+            **kept,
+        )
 
 
 def _inside(program: Program, state: State) -> System:
@@ -133,18 +179,27 @@ def _outside(program: Program, inside: System) -> State:
 
 
 def _frames(program: Program, inside: System, frames: np.ndarray) -> Iterator[State]:
-    """A state with the full potential's evaluation for each kept frame; [2, n_frames, ..., n, 3]."""
+    """A state with the full potential's evaluation for each kept frame; [2, n_frames, ..., n,
+    3]."""
     n_frames = frames.shape[1]
     if not n_frames:
         return
     charges = np.broadcast_to(inside.charges, (n_frames, *inside.charges.shape))
-    block = _outside(program, replace(inside, positions=frames[0], momenta=frames[1], charges=charges))
+    block = _outside(
+        program, replace(inside, positions=frames[0], momenta=frames[1], charges=charges)
+    )
     evaluation = program.evaluate(block.system)
     assert evaluation.energy is not None
     for k in range(n_frames):
-        system = replace(inside, positions=block.system.positions[k], momenta=block.system.momenta[k])
+        system = replace(
+            inside, positions=block.system.positions[k], momenta=block.system.momenta[k]
+        )
         here = replace(inside, positions=frames[0, k], momenta=frames[1, k])
         coordinates = None if program.chart is None else Coordinates(program.chart, here, system)
         yield State(
-            system, evaluation=evaluation._replace(energy=evaluation.energy[k], forces=evaluation.forces[k]), coordinates=coordinates
+            system,
+            evaluation=evaluation._replace(
+                energy=evaluation.energy[k], forces=evaluation.forces[k]
+            ),
+            coordinates=coordinates,
         )

@@ -1,4 +1,5 @@
-"""Schemes are data: a table of (flow, fraction of the time step) that the Python interpreter and the compiled driver both run."""
+"""Schemes are data: a table of (flow, fraction of the time step) that the Python interpreter and
+the compiled driver both run."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ class Scheme:
 
     @cached_property
     def potential(self) -> Potential | None:
-        """The potential of its flows, the `Sum` where they have different ones; None where none has one."""
+        """The potential of its flows, the `Sum` where they have different ones; None where none has
+        one."""
         found = _different(getattr(flow, "potential", None) for flow, _ in self.table)
         return Sum(*found) if len(found) > 1 else next(iter(found), None)
 
@@ -45,7 +47,8 @@ def _table(flow: Flow, fraction: float) -> Table:
 def _merged(table: Table) -> Table:
     """The table with neighbouring kicks or drifts joined: two half kicks are one kick.
 
-    Only of exact flows are two steps one long step; a flow that is merely symmetric would lower a composition's order.
+    Only of exact flows are two steps one long step; a flow that is merely symmetric would lower a
+    composition's order.
     """
     merged: list[tuple[Flow, float]] = []
     for flow, fraction in table:
@@ -62,7 +65,8 @@ def Sequential(*flows: Flow) -> Scheme:
 
 
 def Strang(*flows: Flow) -> Scheme:
-    """A palindrome: all flows but the last for half a step, the last for a whole one, then back; second order (Strang 1968)."""
+    """A palindrome: all flows but the last for half a step, the last for a whole one, then back;
+    second order (Strang 1968)."""
     *outer, middle = flows
     half = tuple(row for flow in outer for row in _table(flow, 0.5))
     return Scheme(_merged(half + _table(middle, 1.0) + half[::-1]))
@@ -80,4 +84,6 @@ def kick_potentials(scheme: Scheme) -> list[Potential]:
 
 def _different(potentials: Iterable[Potential | None]) -> list[Potential]:
     """Each object once, in order."""
-    return list({id(potential): potential for potential in potentials if potential is not None}.values())
+    return list(
+        {id(potential): potential for potential in potentials if potential is not None}.values()
+    )

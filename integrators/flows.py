@@ -8,7 +8,8 @@ from systems.system import Potential
 
 @dataclass(frozen=True)
 class Drift:
-    """Free motion: the flow of the kinetic energy. The evaluation is dropped, since positions change."""
+    """Free motion: the flow of the kinetic energy. The evaluation is dropped, since positions
+    change."""
 
     potential: Potential | None = None
 
@@ -22,7 +23,8 @@ class Drift:
 class Kick:
     """The flow of the potential energy: momenta change by dt times the forces.
 
-    The potential is evaluated only where the state's evaluation is missing or was made by another potential.
+    The potential is evaluated only where the state's evaluation is missing or was made by another
+    potential.
     """
 
     potential: Potential

@@ -1,7 +1,9 @@
-"""Wisdom-Holman's pieces: democratic heliocentric variables, the Kepler flow about a star, and the jump.
+"""Wisdom-Holman's pieces: democratic heliocentric variables, the Kepler flow about a star, and the
+jump.
 
-In these variables (Duncan, Levison and Lee 1998) the Hamiltonian is a sum of Kepler problems, of the kinetic energy of the star's recoil
-(sum p)^2 / 2 m_star, and of the planets' pair potential; each has an exact flow.
+In these variables (Duncan, Levison and Lee 1998) the Hamiltonian is a sum of Kepler problems, of
+the kinetic energy of the star's recoil (sum p)^2 / 2 m_star, and of the planets' pair potential;
+each has an exact flow.
 """
 
 from dataclasses import dataclass, replace
@@ -18,15 +20,17 @@ DOUBLINGS = 2200  # of a bracket: from the smallest number to beyond the largest
 
 @dataclass(frozen=True)
 class DemocraticHeliocentric:
-    """A change of variables: row ``star`` holds centre of mass and total momentum, every other row the position relative to the star
-    and the momentum relative to the centre of mass."""
+    """A change of variables: row ``star`` holds centre of mass and total momentum, every other row
+    the position relative to the star and the momentum relative to the centre of mass."""
 
     star: int
 
     def _rows(self, system: System) -> tuple[Array, Array]:
         """Column [n, 1] that is one in the star's row, and the masses over their sum [n, 1]."""
         if not 0 <= self.star < system.n_particles:
-            raise ValueError(f"there is no body {self.star} among {system.n_particles} to be the star")
+            raise ValueError(
+                f"there is no body {self.star} among {system.n_particles} to be the star"
+            )
         own = mask(np.arange(system.n_particles) == self.star, system.positions)[:, None]
         return own, (system.masses / system.masses.sum())[:, None]
 
@@ -43,7 +47,10 @@ class DemocraticHeliocentric:
         """Democratic heliocentric to inertial."""
         own, share = self._rows(system)
         q, p = system.positions * (1.0 - own), system.momenta * (1.0 - own)
-        center, total = (own * system.positions).sum(-2)[..., None, :], (own * system.momenta).sum(-2)[..., None, :]
+        center, total = (
+            (own * system.positions).sum(-2)[..., None, :],
+            (own * system.momenta).sum(-2)[..., None, :],
+        )
         star = center - (share * q).sum(-2)[..., None, :]
         momenta = p + share * total - own * p.sum(-2)[..., None, :]
         return replace(system, positions=q + star, momenta=momenta)
@@ -53,8 +60,8 @@ class DemocraticHeliocentric:
 class InCoordinates:
     """A flow that works in other variables than inertial ones.
 
-    The variables stay in ``State.coordinates`` from step to step and are made from the inertial ones at the start only, so that no
-    conversion's round-off ever feeds back.
+    The variables stay in ``State.coordinates`` from step to step and are made from the inertial
+    ones at the start only, so that no conversion's round-off ever feeds back.
     """
 
     chart: DemocraticHeliocentric
@@ -64,10 +71,13 @@ class InCoordinates:
     def __call__(self, state: State, dt: float) -> State:
         after = self.flow(replace(state, system=self.inside(state), coordinates=None), dt)
         inertial = self.chart.inverse(after.system)
-        return replace(after, system=inertial, coordinates=Coordinates(self.chart, after.system, inertial))
+        return replace(
+            after, system=inertial, coordinates=Coordinates(self.chart, after.system, inertial)
+        )
 
     def inside(self, state: State) -> System:
-        """The state's system in this flow's variables: those it carries already, where they are the same and still its own."""
+        """The state's system in this flow's variables: those it carries already, where they are the
+        same and still its own."""
         carried = state.coordinates
         if carried is not None and carried.chart == self.chart and carried.inertial is state.system:
             return carried.system
@@ -76,7 +86,8 @@ class InCoordinates:
 
 @dataclass(frozen=True)
 class Jump:
-    """The recoil of the star: every other body moves by dt times the sum of their momenta over the star's mass."""
+    """The recoil of the star: every other body moves by dt times the sum of their momenta over the
+    star's mass."""
 
     star: int
     potential: Potential | None = None
@@ -85,12 +96,18 @@ class Jump:
         system = state.system
         others = mask(np.arange(system.n_particles) != self.star, system.positions)[:, None]
         recoil = (system.momenta * others).sum(-2)[..., None, :] / system.masses[self.star]
-        return replace(state, system=replace(system, positions=system.positions + dt * others * recoil), evaluation=None, coordinates=None)
+        return replace(
+            state,
+            system=replace(system, positions=system.positions + dt * others * recoil),
+            evaluation=None,
+            coordinates=None,
+        )
 
 
 @dataclass(frozen=True)
 class KeplerDrift:
-    """Every body but the star moves on its conic about it, GM = constant * m_star; the centre of mass moves straight on."""
+    """Every body but the star moves on its conic about it, GM = constant * m_star; the centre of
+    mass moves straight on."""
 
     star: int
     constant: float
@@ -105,11 +122,17 @@ class KeplerDrift:
         f, g, df, dg = kepler_coefficients(q, v, self.constant * m[self.star], dt)
         positions = x + (1.0 - own) * (f * q + g * v) + own * dt * p / m.sum()
         momenta = p + (1.0 - own) * (m[:, None] * df * q + dg * p)
-        return replace(state, system=replace(system, positions=positions, momenta=momenta), evaluation=None, coordinates=None)
+        return replace(
+            state,
+            system=replace(system, positions=positions, momenta=momenta),
+            evaluation=None,
+            coordinates=None,
+        )
 
 
 def stumpff(z: Array) -> tuple[Array, Array, Array, Array]:
-    """Stumpff functions c0 ... c3 of z, NaN where it is not finite; c_k(z) = sum_j (-z)^j / (k + 2 j)!."""
+    """Stumpff functions c0 ... c3 of z, NaN where it is not finite; c_k(z) = sum_j (-z)^j / (k + 2
+    j)!."""
     xp = namespace(z)
     finite, halvings = abs(z) < np.inf, 0
     z = xp.where(finite, z, xp.zeros_like(z))
@@ -128,12 +151,18 @@ def stumpff(z: Array) -> tuple[Array, Array, Array, Array]:
     return c0, c1, c2, c3
 
 
-@np.errstate(over="ignore", invalid="ignore", divide="ignore")  # far brackets of hyperbolas overflow, and are found to be too far
-def kepler_coefficients(q: Array, v: Array, mu: Array, dt: float) -> tuple[Array, Array, Array, Array]:
-    """f - 1, g, f', g' - 1 [..., 1] of x(t + dt) = f q + g v, x'(t + dt) = f' q + g' v for conics of any kind.
+@np.errstate(
+    over="ignore", invalid="ignore", divide="ignore"
+)  # far brackets of hyperbolas overflow, and are found to be too far
+def kepler_coefficients(
+    q: Array, v: Array, mu: Array, dt: float
+) -> tuple[Array, Array, Array, Array]:
+    """f - 1, g, f', g' - 1 [..., 1] of x(t + dt) = f q + g v, x'(t + dt) = f' q + g' v for conics
+    of any kind.
 
-    Kepler's equation r0 X + eta G2 + zeta G3 = t in the universal variable X (Stumpff; Rein and Tamayo 2015, section 2.3) is solved by
-    Newton's steps that never leave a shrinking bracket. Its left side grows with X, by the distance r.
+    Kepler's equation r0 X + eta G2 + zeta G3 = t in the universal variable X (Stumpff; Rein and
+    Tamayo 2015, section 2.3) is solved by Newton's steps that never leave a shrinking bracket. Its
+    left side grows with X, by the distance r.
     """
     xp = namespace(q)
     r0 = (q**2).sum(-1)[..., None] ** 0.5
@@ -148,11 +177,15 @@ def kepler_coefficients(q: Array, v: Array, mu: Array, dt: float) -> tuple[Array
 
     def equation(X: Array) -> tuple[Array, Array]:
         _, c1, c2, c3 = stumpff(beta * X**2)
-        return X * (r0 + X * (sign * eta * c2 + X * zeta * c3)), r0 + X * (sign * eta * c1 + X * zeta * c2)
+        return X * (r0 + X * (sign * eta * c2 + X * zeta * c3)), r0 + X * (
+            sign * eta * c1 + X * zeta * c2
+        )
 
     # t is at most half a period, so a bound body's anomaly changes by less than a turn
     low, high = 0.0 * t, xp.where(bound, 2.0 * np.pi * unit**-0.5, abs(t) / r0)
-    still = high == 0.0  # so short a time, or so far away, that the anomaly's change underflows: nothing moves
+    still = (
+        high == 0.0
+    )  # so short a time, or so far away, that the anomaly's change underflows: nothing moves
     for _ in range(DOUBLINGS):
         if not bool((short := (equation(high)[0] < abs(t)) & ~still).any()):
             break
@@ -168,7 +201,8 @@ def kepler_coefficients(q: Array, v: Array, mu: Array, dt: float) -> tuple[Array
         newton = (low <= new) & (new <= high) & (abs(new - X) <= 0.5 * last)
         new = xp.where(done, X, xp.where(newton, new, 0.5 * (low + high)))
         X, last = new, abs(new - X)
-        # Newton's steps converge quadratically: the one after a small step would be lost in round-off
+        # Newton's steps converge quadratically: the one after a small step would be lost in
+        # round-off
         done = done | (last <= xp.where(newton, 1e-11, 4e-16) * abs(new))
         settled = bool(done.all())
         if settled:

@@ -16,22 +16,28 @@ from integrators.thermostats import NoseHooverChain, OrnsteinUhlenbeck, Ramp
 from systems.potentials import Frozen
 from systems.system import Evaluation, KernelPotential, System
 
-SLICE_SECONDS = 0.1  # between two states at the most, so that progress, Ctrl-C and checkpoints stay alive
+SLICE_SECONDS = (
+    0.1  # between two states at the most, so that progress, Ctrl-C and checkpoints stay alive
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """A scheme table as arrays: operation codes, fractions of the time step, and what the operations need.
+    """A scheme table as arrays: operation codes, fractions of the time step, and what the
+    operations need.
 
-    ``kick`` acts in the kicks, but on none of the particles ``still``; ``stopped`` lose their momenta to the noise. ``full`` is what
-    frames are evaluated with. ``listed`` says that potentials have neighbour lists in place of a kernel for all pairs. ``halved`` is
-    the flow, where its steps may be halved.
+    ``kick`` acts in the kicks, but on none of the particles ``still``; ``stopped`` lose their
+    momenta to the noise. ``full`` is what frames are evaluated with. ``listed`` says that
+    potentials have neighbour lists in place of a kernel for all pairs. ``halved`` is the flow,
+    where its steps may be halved.
     """
 
     flows: tuple[Flow, ...]
     operations: np.ndarray
     fractions: np.ndarray
-    constants: np.ndarray  # star, G of the conics, GM and squared speed of light of relativity, sweeps, G of relativity
+    constants: (
+        np.ndarray
+    )  # star, G of the conics, GM and squared speed of light of relativity, sweeps, G of relativity
     kick: Any
     full: Any
     still: np.ndarray
@@ -53,7 +59,11 @@ class Program:
     @property
     def noisy(self) -> bool:
         """Whether friction and noise act, which have no way back."""
-        return any(isinstance(flow, CellNoise) or (isinstance(flow, OrnsteinUhlenbeck) and flow.friction > 0) for flow in self.flows)
+        return any(
+            isinstance(flow, CellNoise)
+            or (isinstance(flow, OrnsteinUhlenbeck) and flow.friction > 0)
+            for flow in self.flows
+        )
 
     @property
     def chained(self) -> bool:
@@ -67,7 +77,11 @@ class Program:
         full: Any = self.full
         if isinstance(full, Frozen) and isinstance(full.potential, KernelPotential):
             return full.held(evaluate(full.potential, system))
-        return evaluate(full, system) if isinstance(full, KernelPotential) else full(system)._replace(potential=full)
+        return (
+            evaluate(full, system)
+            if isinstance(full, KernelPotential)
+            else full(system)._replace(potential=full)
+        )
 
     def evaluated(self, state: State) -> State:
         """The state with the evaluation of the full potential."""
@@ -87,14 +101,25 @@ class Program:
 
 
 def compile_flow(flow: Flow) -> Program | None:
-    """The flow as a program, or None where some piece of it, or its potential, has no compiled form."""
+    """The flow as a program, or None where some piece of it, or its potential, has no compiled
+    form."""
     chart = flow.chart if isinstance(flow, InCoordinates) else None
     halved = flow if isinstance(flow, Halved) else None
-    scheme = flow.flow if isinstance(flow, InCoordinates) else flow.scheme if isinstance(flow, Halved) else flow
+    scheme = (
+        flow.flow
+        if isinstance(flow, InCoordinates)
+        else flow.scheme
+        if isinstance(flow, Halved)
+        else flow
+    )
     if not isinstance(scheme, Scheme):
         return None
     pieces = [piece for piece, _ in scheme.table]
-    acting = {id(piece.potential): piece.potential for piece in pieces if isinstance(piece, Kick | CellKick)}
+    acting = {
+        id(piece.potential): piece.potential
+        for piece in pieces
+        if isinstance(piece, Kick | CellKick)
+    }
     codes = [_code(piece) for piece in pieces]
     if None in codes or len(acting) != 1:
         return None
@@ -104,16 +129,29 @@ def compile_flow(flow: Flow) -> Program | None:
         kick, still = kick.potential, np.flatnonzero(kick.which)
     full: Any = flow.potential
     whole = full.potential if isinstance(full, Frozen) else full
-    listed = _has_list(kick) and _has_list(whole) and not any(isinstance(piece, _ALL_PAIRS) for piece in pieces)
-    kernels = _has_kernel(kick) and _has_kernel(whole) and not any(isinstance(piece, _MOVING_CELL) for piece in pieces)
+    listed = (
+        _has_list(kick)
+        and _has_list(whole)
+        and not any(isinstance(piece, _ALL_PAIRS) for piece in pieces)
+    )
+    kernels = (
+        _has_kernel(kick)
+        and _has_kernel(whole)
+        and not any(isinstance(piece, _MOVING_CELL) for piece in pieces)
+    )
     if not (listed or kernels) or (listed and halved is not None):
         return None
-    # the drivers have room for one star, one relativity, one chain, one moving cell, one set of particles that are stopped
+    # the drivers have room for one star, one relativity, one chain, one moving cell, one set of
+    # particles that are stopped
     stars = {p.star for p in pieces if isinstance(p, Jump | KeplerDrift | PostNewtonian)} or {-1}
     conics = {p.constant for p in pieces if isinstance(p, KeplerDrift)} or {0.0}
-    relativity = {(p.constant, p.speed_of_light) for p in pieces if isinstance(p, _RELATIVITY)} or {(0.0, 1.0)}
+    relativity = {(p.constant, p.speed_of_light) for p in pieces if isinstance(p, _RELATIVITY)} or {
+        (0.0, 1.0)
+    }
     chains = {id(p) for p in pieces if isinstance(p, NoseHooverChain)}
-    frozen = {id(p.frozen): p.frozen for p in pieces if isinstance(p, OrnsteinUhlenbeck)} or {0: None}
+    frozen = {id(p.frozen): p.frozen for p in pieces if isinstance(p, OrnsteinUhlenbeck)} or {
+        0: None
+    }
     if max(len(stars), len(conics), len(relativity), len(chains), len(frozen)) > 1:
         return None
     held = next(iter(frozen.values()))
@@ -121,7 +159,19 @@ def compile_flow(flow: Flow) -> Program | None:
     star, kepler, (constant, c) = stars.pop(), conics.pop(), relativity.pop()
     fractions = np.array([fraction for _, fraction in scheme.table])
     constants = np.array([star, kepler, constant, c**2, SWEEPS, constant])
-    return Program(tuple(pieces), np.array(codes), fractions, constants, kick, full, still, stopped, chart, listed, halved)
+    return Program(
+        tuple(pieces),
+        np.array(codes),
+        fractions,
+        constants,
+        kick,
+        full,
+        still,
+        stopped,
+        chart,
+        listed,
+        halved,
+    )
 
 
 _RELATIVITY = (PostNewtonian, EinsteinInfeldHoffmann)
@@ -144,10 +194,18 @@ def _code(piece: Flow) -> int | None:
     if isinstance(piece, PostNewtonian):
         return d.POST_NEWTONIAN_HELIOCENTRIC if piece.heliocentric else d.POST_NEWTONIAN
     codes: dict[type, int] = {
-        Drift: d.DRIFT, Kick: d.KICK, Jump: d.JUMP, KeplerDrift: d.KEPLER, OrnsteinUhlenbeck: d.NOISE, NoseHooverChain: d.CHAIN,
+        Drift: d.DRIFT,
+        Kick: d.KICK,
+        Jump: d.JUMP,
+        KeplerDrift: d.KEPLER,
+        OrnsteinUhlenbeck: d.NOISE,
+        NoseHooverChain: d.CHAIN,
         EinsteinInfeldHoffmann: d.RELATIVITY_OF_ALL,
-        CellKick: m.CELL_KICK, CellKinetic: m.CELL_KINETIC, Stretch: m.STRETCH, CellNoise: m.CELL_NOISE,
-    }  # fmt: skip
+        CellKick: m.CELL_KICK,
+        CellKinetic: m.CELL_KINETIC,
+        Stretch: m.STRETCH,
+        CellNoise: m.CELL_NOISE,
+    }
     return codes.get(type(piece))
 
 
@@ -159,13 +217,23 @@ def _row(flow: Flow, system: System) -> np.ndarray:
     row[h.HEAT : h.HEAT + 4], row[h.PRESSURE : h.PRESSURE + 4] = _ramp(0.0, 1.0), _ramp(0.0, 1.0)
     boltzmann = system.units.boltzmann
     if isinstance(flow, OrnsteinUhlenbeck):
-        row[h.HEAT : h.HEAT + 4], row[h.FRICTION] = _ramp(flow.temperature, boltzmann), flow.friction
+        row[h.HEAT : h.HEAT + 4], row[h.FRICTION] = (
+            _ramp(flow.temperature, boltzmann),
+            flow.friction,
+        )
     elif isinstance(flow, NoseHooverChain):
-        row[h.HEAT : h.HEAT + 4], row[h.PERIOD], row[h.DEGREES] = _ramp(flow.temperature, boltzmann), flow.period, flow.degrees(system)
+        row[h.HEAT : h.HEAT + 4], row[h.PERIOD], row[h.DEGREES] = (
+            _ramp(flow.temperature, boltzmann),
+            flow.period,
+            flow.degrees(system),
+        )
         row[h.ABOUT_CENTER] = flow.n_degrees is None
     elif isinstance(flow, _MOVING_CELL):
         piston: Piston = flow.piston
-        row[h.HEAT : h.HEAT + 4], row[h.PRESSURE : h.PRESSURE + 4] = _ramp(piston.temperature, boltzmann), _ramp(piston.pressure, 1.0)
+        row[h.HEAT : h.HEAT + 4], row[h.PRESSURE : h.PRESSURE + 4] = (
+            _ramp(piston.temperature, boltzmann),
+            _ramp(piston.pressure, 1.0),
+        )
         friction = 1.0 / piston.period if piston.friction is None else piston.friction
         row[h.PERIOD], row[h.FRICTION], row[h.FLEXIBLE] = piston.period, friction, piston.flexible
     return row
@@ -174,5 +242,7 @@ def _row(flow: Flow, system: System) -> np.ndarray:
 def _ramp(quantity: float | Ramp, unit: float) -> np.ndarray:
     """First, last, duration, beginning."""
     if isinstance(quantity, Ramp):
-        return np.array([quantity.first * unit, quantity.last * unit, quantity.duration, quantity.begin])
+        return np.array(
+            [quantity.first * unit, quantity.last * unit, quantity.duration, quantity.begin]
+        )
     return np.array([quantity * unit, quantity * unit, 1.0, 0.0])

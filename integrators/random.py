@@ -1,4 +1,5 @@
-"""`Random`: where a run stands in its random numbers, which follow from integers alone: threads, batches and stops change nothing."""
+"""`Random`: where a run stands in its random numbers, which follow from integers alone: threads,
+batches and stops change nothing."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,17 +9,22 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Random:
-    """A seed (0 to 2^64 - 1) and how many draws have been made. ValueError for a seed out of range."""
+    """A seed (0 to 2^64 - 1) and how many draws have been made. ValueError for a seed out of
+    range."""
 
     seed: int = 0
     count: int = 0
 
     def __post_init__(self) -> None:
         if not (0 <= self.seed < 2**64 and self.count >= 0):
-            raise ValueError(f"a seed lies between 0 and 2^64 - 1 and draws are counted from 0; not {self.seed} and {self.count}")
+            raise ValueError(
+                f"a seed lies between 0 and 2^64 - 1 and draws are counted from 0; not {self.seed}"
+                f" and {self.count}"
+            )
 
     def normals(self, shape: tuple[int, ...]) -> tuple[np.ndarray, "Random"]:
-        """Normal numbers [n_particles, 3] or [n_systems, n_particles, 3], and where the run stands after them."""
+        """Normal numbers [n_particles, 3] or [n_systems, n_particles, 3], and where the run stands
+        after them."""
         from integrators import _philox
 
         out = np.empty((1, *shape) if len(shape) == 2 else shape)

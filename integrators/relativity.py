@@ -1,4 +1,5 @@
-"""Relativity: the first post-Newtonian terms of one heavy body or of all, as time-symmetric flows of their own."""
+"""Relativity: the first post-Newtonian terms of one heavy body or of all, as time-symmetric flows
+of their own."""
 
 from dataclasses import dataclass, replace
 
@@ -8,13 +9,17 @@ from integrators.state import State
 from systems.arrays import Array, like, mask
 from systems.system import Potential, System
 
-SWEEPS = 12  # of the implicit midpoint rule at most: each gains a factor of order dt a v / c^2, about 1e-10 for planets
+# of the implicit midpoint rule at most: each gains a factor of order dt a v / c^2, about 1e-10 for
+# planets
+SWEEPS = 12
 
 
 def acceleration(offset: Array, velocity: Array, mu: float, c: float) -> Array:
-    """The 1PN acceleration of a light body at ``offset`` [..., 3] from a mass with GM = mu, moving at ``velocity`` relative to it.
+    """The 1PN acceleration of a light body at ``offset`` [..., 3] from a mass with GM = mu, moving
+    at ``velocity`` relative to it.
 
-    mu / (c^2 r^3) [(4 mu / r - v^2) r + 4 (r . v) v], harmonic coordinates (Soffel and Langhans 2013, eq. 8.1; IERS 2010, eq. 10.12).
+    mu / (c^2 r^3) [(4 mu / r - v^2) r + 4 (r . v) v], harmonic coordinates (Soffel and Langhans
+    2013, eq. 8.1; IERS 2010, eq. 10.12).
     """
     r2 = (offset**2).sum(-1)[..., None]
     r = r2**0.5
@@ -24,10 +29,12 @@ def acceleration(offset: Array, velocity: Array, mu: float, c: float) -> Array:
 
 @dataclass(frozen=True)
 class PostNewtonian:
-    """Velocities change under the 1PN term of body ``star`` while positions stand still; the star takes the opposite momentum.
+    """Velocities change under the 1PN term of body ``star`` while positions stand still; the star
+    takes the opposite momentum.
 
-    The implicit midpoint rule makes it symmetric in time: v' = v + dt a(x, (v + v') / 2). ``constant`` is G; lengths, times and the
-    speed of light are in the system's units. ``heliocentric`` says that the system is in democratic heliocentric variables.
+    The implicit midpoint rule makes it symmetric in time: v' = v + dt a(x, (v + v') / 2).
+    ``constant`` is G; lengths, times and the speed of light are in the system's units.
+    ``heliocentric`` says that the system is in democratic heliocentric variables.
     """
 
     star: int
@@ -58,9 +65,11 @@ class PostNewtonian:
 
 
 def einstein_infeld_hoffmann(x: Array, v: Array, mu: Array, c: float) -> Array:
-    """What general relativity adds to Newton's accelerations of point masses to first order, [..., n, 3]; ``mu`` [n] are G times masses.
+    """What general relativity adds to Newton's accelerations of point masses to first order, [...,
+    n, 3]; ``mu`` [n] are G times masses.
 
-    The equations of Einstein, Infeld and Hoffmann (1938) in the harmonic coordinates of JPL's ephemerides (Park et al. 2021, eq. 27).
+    The equations of Einstein, Infeld and Hoffmann (1938) in the harmonic coordinates of JPL's
+    ephemerides (Park et al. 2021, eq. 27).
     """
     off = like(1.0 - np.eye(x.shape[-2]), x)
     d = x[..., None, :, :] - x[..., :, None, :]  # from i, the first axis, to j
@@ -71,19 +80,30 @@ def einstein_infeld_hoffmann(x: Array, v: Array, mu: Array, c: float) -> Array:
     depth, speed2 = near.sum(-1), (v**2).sum(-1)
     vi, vj, aj = v[..., :, None, :], v[..., None, :, :], newton[..., None, :, :]
     factor = (
-        speed2[..., :, None] + 2.0 * speed2[..., None, :] - 4.0 * (vi * vj).sum(-1) - 1.5 * ((d * vj).sum(-1) / r) ** 2
-        + 0.5 * (d * aj).sum(-1) - 4.0 * depth[..., :, None] - depth[..., None, :]
-    )  # fmt: skip
+        speed2[..., :, None]
+        + 2.0 * speed2[..., None, :]
+        - 4.0 * (vi * vj).sum(-1)
+        - 1.5 * ((d * vj).sum(-1) / r) ** 2
+        + 0.5 * (d * aj).sum(-1)
+        - 4.0 * depth[..., :, None]
+        - depth[..., None, :]
+    )
     along = -(d * (4.0 * vi - 3.0 * vj)).sum(-1)
-    terms = (pull * factor)[..., None] * d + (pull * along)[..., None] * (vi - vj) + 3.5 * near[..., None] * aj
+    terms = (
+        (pull * factor)[..., None] * d
+        + (pull * along)[..., None] * (vi - vj)
+        + 3.5 * near[..., None] * aj
+    )
     return terms.sum(-2) / c**2
 
 
 @dataclass(frozen=True)
 class EinsteinInfeldHoffmann:
-    """Velocities change under the first post-Newtonian terms of all masses while positions stand still.
+    """Velocities change under the first post-Newtonian terms of all masses while positions stand
+    still.
 
-    By the implicit midpoint rule, as in `PostNewtonian`. The Newtonian momentum is then conserved to (v / c)^2 only, as it should be.
+    By the implicit midpoint rule, as in `PostNewtonian`. The Newtonian momentum is then conserved
+    to (v / c)^2 only, as it should be.
     """
 
     constant: float
@@ -100,4 +120,6 @@ class EinsteinInfeldHoffmann:
 
     def acceleration(self, system: System, velocities: Array) -> Array:
         """Of each body, at these velocities."""
-        return einstein_infeld_hoffmann(system.positions, velocities, self.constant * system.masses, self.speed_of_light)
+        return einstein_infeld_hoffmann(
+            system.positions, velocities, self.constant * system.masses, self.speed_of_light
+        )

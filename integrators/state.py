@@ -10,9 +10,11 @@ from systems.system import Evaluation, Potential, System
 
 @dataclass(frozen=True, eq=False)
 class Coordinates:
-    """A system in the variables of ``chart``, an object that compares equal to any other chart with the same variables.
+    """A system in the variables of ``chart``, an object that compares equal to any other chart with
+    the same variables.
 
-    ``inertial`` is the same system in inertial variables: a state whose ``system`` is another object has been changed since.
+    ``inertial`` is the same system in inertial variables: a state whose ``system`` is another
+    object has been changed since.
     """
 
     chart: Any
@@ -24,11 +26,12 @@ class Coordinates:
 class State:
     """A system at a time, the step it is at, and what flows remember.
 
-    ``evaluation`` is what a potential said of this system (None where positions have changed since). ``coordinates`` holds the
-    system in the variables of a flow that works in others than inertial ones (`integrators.kepler`), until another flow moves it;
-    ``system`` is always inertial. ``origin`` is the time of step zero, kept so that a resumed run has the same times to the bit.
-    ``random`` is where the run stands in its random numbers, for flows that draw some; ``thermostat`` and ``barostat`` are what those
-    flows remember.
+    ``evaluation`` is what a potential said of this system (None where positions have changed
+    since). ``coordinates`` holds the system in the variables of a flow that works in others than
+    inertial ones (`integrators.kepler`), until another flow moves it; ``system`` is always
+    inertial. ``origin`` is the time of step zero, kept so that a resumed run has the same times to
+    the bit. ``random`` is where the run stands in its random numbers, for flows that draw some;
+    ``thermostat`` and ``barostat`` are what those flows remember.
     """
 
     system: System
@@ -46,15 +49,19 @@ class State:
         return replace(self, step=step, time=(self.origin or 0.0) + step * dt)
 
     def started(self, dt: float) -> "State":
-        """The state with an origin of its time that goes with steps of ``dt``: its own where it does, else one made from its time."""
-        if self.origin is not None and abs(self.origin + self.step * dt - self.time) <= 1e-9 * abs(dt):
+        """The state with an origin of its time that goes with steps of ``dt``: its own where it
+        does, else one made from its time."""
+        if self.origin is not None and abs(self.origin + self.step * dt - self.time) <= 1e-9 * abs(
+            dt
+        ):
             return self
         return replace(self, origin=self.time - self.step * dt)
 
 
 @runtime_checkable
 class Flow(Protocol):
-    """(state, dt) -> state; ``potential`` is the full potential it moves under, None where it has none."""
+    """(state, dt) -> state; ``potential`` is the full potential it moves under, None where it has
+    none."""
 
     @property
     def potential(self) -> Potential | None:

@@ -1,4 +1,5 @@
-"""Flows that hold a temperature: `OrnsteinUhlenbeck` with random numbers, `NoseHooverChain` without; and ramps of what they hold."""
+"""Flows that hold a temperature: `OrnsteinUhlenbeck` with random numbers, `NoseHooverChain`
+without; and ramps of what they hold."""
 
 import math
 from dataclasses import dataclass, replace
@@ -16,7 +17,8 @@ from systems.system import System
 
 @dataclass(frozen=True)
 class Ramp:
-    """A quantity that is ``first`` until the time ``begin``, goes straight to ``last`` in ``duration``, and stays there."""
+    """A quantity that is ``first`` until the time ``begin``, goes straight to ``last`` in
+    ``duration``, and stays there."""
 
     first: float
     last: float
@@ -25,7 +27,9 @@ class Ramp:
 
     def at(self, time: float) -> float:
         """The quantity at a time."""
-        return self.first + (self.last - self.first) * min(max((time - self.begin) / self.duration, 0.0), 1.0)
+        return self.first + (self.last - self.first) * min(
+            max((time - self.begin) / self.duration, 0.0), 1.0
+        )
 
 
 def now(quantity: float | Ramp, time: float) -> float:
@@ -41,26 +45,33 @@ def ends(quantity: float | Ramp) -> tuple[float, ...]:
 def numbers_of(state: State, what: str) -> Random:
     """The state's random numbers; ValueError, saying what needs them, where there are none."""
     if state.random is None:
-        raise ValueError(f"{what} needs random numbers: start from State(system, random=Random(seed))")
+        raise ValueError(
+            f"{what} needs random numbers: start from State(system, random=Random(seed))"
+        )
     return state.random
 
 
 def refuse_negative(what: str, quantity: float | Ramp, *, zero: bool = True) -> None:
-    """ValueError where a temperature or the like is anywhere below zero (or zero, unless it may be) or not finite."""
+    """ValueError where a temperature or the like is anywhere below zero (or zero, unless it may be)
+    or not finite."""
     for value in ends(quantity):
         if not (value >= 0 and math.isfinite(value) and (zero or value > 0)):
-            raise ValueError(f"the {what} must {'not be negative' if zero else 'be positive'}, not {value}")
+            raise ValueError(
+                f"the {what} must {'not be negative' if zero else 'be positive'}, not {value}"
+            )
     if isinstance(quantity, Ramp) and not quantity.duration > 0:
         raise ValueError(f"a ramp of the {what} must take a positive time, not {quantity.duration}")
 
 
 @dataclass(frozen=True)
 class OrnsteinUhlenbeck:
-    """Friction and noise, exactly: p <- c p + sqrt((1 - c^2) m kB T) times normal numbers, c = exp(-friction dt).
+    """Friction and noise, exactly: p <- c p + sqrt((1 - c^2) m kB T) times normal numbers, c =
+    exp(-friction dt).
 
-    ``temperature`` is in kelvin (kB T in reduced units), a number or a `Ramp`; ``friction`` is per unit of time. Momentum is not
-    conserved, so all 3 n degrees of freedom have the temperature. The momenta of particles of which ``frozen`` [n_particles] is
-    true become zero. Raises ValueError for a negative temperature or friction, and where the state has no random numbers.
+    ``temperature`` is in kelvin (kB T in reduced units), a number or a `Ramp`; ``friction`` is per
+    unit of time. Momentum is not conserved, so all 3 n degrees of freedom have the temperature. The
+    momenta of particles of which ``frozen`` [n_particles] is true become zero. Raises ValueError
+    for a negative temperature or friction, and where the state has no random numbers.
     """
 
     temperature: float | Ramp
@@ -84,20 +95,25 @@ class OrnsteinUhlenbeck:
         momenta = kept * system.momenta + (spread * system.masses[:, None]) ** 0.5 * noise
         if self.frozen is not None:
             momenta = namespace(x).where(like(self.frozen[:, None], x), 0.0 * momenta, momenta)
-        return replace(state, system=replace(system, momenta=momenta), random=after, coordinates=None)
+        return replace(
+            state, system=replace(system, momenta=momenta), random=after, coordinates=None
+        )
 
 
 @dataclass(frozen=True)
 class NoseHooverChain:
-    """A chain of thermostats, which samples constant temperature without random numbers (Martyna, Klein and Tuckerman 1992).
+    """A chain of thermostats, which samples constant temperature without random numbers (Martyna,
+    Klein and Tuckerman 1992).
 
-    ``temperature`` in kelvin (kB T in reduced units), a number or a `Ramp`; ``period``, about the time in which the temperature swings,
-    sets the masses: n_degrees kB T (period / 2 pi)^2 of the first and kB T (period / 2 pi)^2 of the others. Unless ``n_degrees`` is given,
-    it is 3 n - 3, and the chain acts on the motion about the centre of mass alone, which goes on as it was: forces between particles keep
-    the total momentum. Where they do not, as with an outer field or particles that are held, give what is free: then the chain acts on
-    all momenta. The state remembers the chain's positions and velocities, ``thermostat`` [..., 2, length]; ``energy`` is what is conserved
-    beside the particles' own. Raises ValueError for a temperature or a period that is not positive, for a chain of another length, and
-    where no degree of freedom is left.
+    ``temperature`` in kelvin (kB T in reduced units), a number or a `Ramp`; ``period``, about the
+    time in which the temperature swings, sets the masses: n_degrees kB T (period / 2 pi)^2 of the
+    first and kB T (period / 2 pi)^2 of the others. Unless ``n_degrees`` is given, it is 3 n - 3,
+    and the chain acts on the motion about the centre of mass alone, which goes on as it was: forces
+    between particles keep the total momentum. Where they do not, as with an outer field or
+    particles that are held, give what is free: then the chain acts on all momenta. The state
+    remembers the chain's positions and velocities, ``thermostat`` [..., 2, length]; ``energy`` is
+    what is conserved beside the particles' own. Raises ValueError for a temperature or a period
+    that is not positive, for a chain of another length, and where no degree of freedom is left.
     """
 
     temperature: float | Ramp
@@ -109,27 +125,39 @@ class NoseHooverChain:
     def __post_init__(self) -> None:
         refuse_negative("temperature", self.temperature, zero=False)
         if not (self.period > 0 and math.isfinite(self.period)) or self.length < 1:
-            raise ValueError(f"a chain needs a positive period and length, not {self.period} and {self.length}")
+            raise ValueError(
+                f"a chain needs a positive period and length, not {self.period} and {self.length}"
+            )
 
     def __call__(self, state: State, dt: float) -> State:
         system = state.system
         heat, masses = self._heat_and_masses(state)
         chain = self.chain(state)
-        xi, v = [chain[..., 0, k] for k in range(self.length)], [chain[..., 1, k] for k in range(self.length)]
+        xi, v = (
+            [chain[..., 0, k] for k in range(self.length)],
+            [chain[..., 1, k] for k in range(self.length)],
+        )
         mass = system.masses[:, None]
-        common = mass * center_velocity(system)[..., None, :] if self.n_degrees is None else 0.0 * system.momenta
+        common = (
+            mass * center_velocity(system)[..., None, :]
+            if self.n_degrees is None
+            else 0.0 * system.momenta
+        )
         twice = ((system.momenta - common) ** 2 / mass).sum((-1, -2))
         exp, degrees = namespace(twice).exp, self.degrees(state.system)
         scale: Any = 1.0
 
         def pull(k: int) -> Any:
-            return (twice - degrees * heat if k == 0 else masses[k - 1] * v[k - 1] ** 2 - heat) / masses[k]
+            return (
+                twice - degrees * heat if k == 0 else masses[k - 1] * v[k - 1] ** 2 - heat
+            ) / masses[k]
 
         def swing(k: int, h: float) -> None:
             slowed = exp(-0.25 * h * v[k + 1]) if k + 1 < self.length else 1.0
             v[k] = (v[k] * slowed + 0.5 * h * pull(k)) * slowed
 
-        # the chain's own motion by Yoshida's fourth order: its error adds nothing to that of the step (Martyna et al. 1996)
+        # the chain's own motion by Yoshida's fourth order: its error adds nothing to that of the
+        # step (Martyna et al. 1996)
         for weight in WEIGHTS[4]:
             h = weight * dt
             for k in reversed(range(self.length)):
@@ -141,29 +169,40 @@ class NoseHooverChain:
         momenta = common + (system.momenta - common) * scale[..., None, None]
         stack = namespace(twice).stack
         moved = stack([stack(xi, -1), stack(v, -1)], -2)
-        return replace(state, system=replace(system, momenta=momenta), thermostat=moved, coordinates=None)
+        return replace(
+            state, system=replace(system, momenta=momenta), thermostat=moved, coordinates=None
+        )
 
     def chain(self, state: State) -> Array:
         """The chain's positions and velocities, [..., 2, length]: the state's, or at rest."""
         if state.thermostat is not None:
             if state.thermostat.shape[-1] != self.length:
-                raise ValueError(f"the state remembers a chain of {state.thermostat.shape[-1]}, not of {self.length}")
+                raise ValueError(
+                    f"the state remembers a chain of {state.thermostat.shape[-1]}, not of"
+                    f" {self.length}"
+                )
             return state.thermostat
         shape = (*state.system.positions.shape[:-2], 2, self.length)
         return like(np.zeros(shape), state.system.positions)
 
     def energy(self, state: State) -> Array:
-        """The chain's energy [...]; with the particles' kinetic and potential energy it is conserved, at a constant temperature."""
+        """The chain's energy [...]; with the particles' kinetic and potential energy it is
+        conserved, at a constant temperature."""
         heat, masses = self._heat_and_masses(state)
         chain = self.chain(state)
         kinetic = sum(0.5 * masses[k] * chain[..., 1, k] ** 2 for k in range(self.length))
-        return kinetic + heat * (self.degrees(state.system) * chain[..., 0, 0] + chain[..., 0, 1:].sum(-1))
+        return kinetic + heat * (
+            self.degrees(state.system) * chain[..., 0, 0] + chain[..., 0, 1:].sum(-1)
+        )
 
     def degrees(self, system: System) -> int:
         """Degrees of freedom that have the temperature; ValueError where there are none."""
         degrees = 3 * system.n_particles - 3 if self.n_degrees is None else self.n_degrees
         if degrees < 1:
-            raise ValueError(f"a thermostat needs a degree of freedom; {system.n_particles} particles have {degrees}")
+            raise ValueError(
+                f"a thermostat needs a degree of freedom; {system.n_particles} particles have"
+                f" {degrees}"
+            )
         return degrees
 
     def _heat_and_masses(self, state: State) -> tuple[float, list[float]]:

@@ -9,11 +9,14 @@ from systems.system import System
 _OWN = 2**62  # draws that no run comes to
 
 
-def maxwell_boltzmann(system: System, temperature: float, random: Random, at_rest: bool = True) -> System:
-    """The system with momenta drawn at ``temperature`` (kelvin; kB T in reduced units), for each system of an ensemble its own.
+def maxwell_boltzmann(
+    system: System, temperature: float, random: Random, at_rest: bool = True
+) -> System:
+    """The system with momenta drawn at ``temperature`` (kelvin; kB T in reduced units), for each
+    system of an ensemble its own.
 
-    ``at_rest`` takes the motion of the centre of mass out: 3 n - 3 degrees of freedom are left, which have the temperature on average.
-    ValueError for a negative temperature.
+    ``at_rest`` takes the motion of the centre of mass out: 3 n - 3 degrees of freedom are left,
+    which have the temperature on average. ValueError for a negative temperature.
     """
     if not temperature >= 0:
         raise ValueError(f"the temperature must not be negative, not {temperature}")

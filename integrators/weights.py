@@ -1,4 +1,5 @@
-"""Weights of symmetric compositions: how often and how long a second-order flow is run for a higher order."""
+"""Weights of symmetric compositions: how often and how long a second-order flow is run for a higher
+order."""
 
 
 def _palindrome(*half: float) -> tuple[float, ...]:
@@ -8,9 +9,10 @@ def _palindrome(*half: float) -> tuple[float, ...]:
 
 _CUBE_ROOT_OF_2 = 2.0 ** (1.0 / 3.0)
 
-#: Symmetric compositions of a symmetric second-order flow. 4 and 6: Yoshida 1990 (Phys. Lett. A 150, 262), triple jump and solution A.
-#: 8: the fifteen-stage weights of Suzuki and Umeno 1993, found again by McLachlan 1995, as in Hairer, Lubich and Wanner 2006, eq.
-#: V.3.11, which are smaller than Yoshida's own and err less.
+#: Symmetric compositions of a symmetric second-order flow. 4 and 6: Yoshida 1990 (Phys. Lett. A
+#: 150, 262), triple jump and solution A. 8: the fifteen-stage weights of Suzuki and Umeno 1993,
+#: found again by McLachlan 1995, as in Hairer, Lubich and Wanner 2006, eq. V.3.11, which are
+#: smaller than Yoshida's own and err less.
 WEIGHTS: dict[int, tuple[float, ...]] = {
     4: _palindrome(1.0 / (2.0 - _CUBE_ROOT_OF_2), -_CUBE_ROOT_OF_2 / (2.0 - _CUBE_ROOT_OF_2)),
     6: _palindrome(

@@ -1,6 +1,7 @@
 """Molecular dynamics whose forces and dynamics can be learned.
 
-The public names below are resolved when they are first used, so that the command line starts at once.
+The public names below are resolved when they are first used, so that the command line starts at
+once.
 """
 
 import importlib

@@ -15,12 +15,15 @@ def pair_distances(samples: Samples) -> np.ndarray:
     found = []
     for system in (samples.before, samples.after):
         i, j = np.triu_indices(system.n_particles, 1)
-        found.append(np.linalg.norm(system.positions[:, i] - system.positions[:, j], axis=-1).ravel())
+        found.append(
+            np.linalg.norm(system.positions[:, i] - system.positions[:, j], axis=-1).ravel()
+        )
     return np.concatenate(found)
 
 
 def draw_law(model: LearnedForce, samples: Samples, path: str | Path) -> None:
-    """The learned force between two unit charges or masses against distance, beside the exact law, and by how much it is off.
+    """The learned force between two unit charges or masses against distance, beside the exact law,
+    and by how much it is off.
 
     The grey band holds all but the nearest and the farthest thousandth of the samples' pairs.
     """
@@ -36,12 +39,21 @@ def draw_law(model: LearnedForce, samples: Samples, path: str | Path) -> None:
     figure = Figure(figsize=(6.4, 5.4), layout="constrained")
     above, below = figure.subplots(2, 1, height_ratios=(2, 1), sharex=True)
     for axes in (above, below):
-        axes.axvspan(nearest, farthest, color="0.92", zorder=0, label="training data" if axes is above else None)
+        axes.axvspan(
+            nearest,
+            farthest,
+            color="0.92",
+            zorder=0,
+            label="training data" if axes is above else None,
+        )
     what = "Coulomb" if model.coupling == "charges" else "Newton"
     above.loglog(r, np.abs(exact), color="0.5", linewidth=3, label=what)
     above.loglog(r, np.abs(learned), color="C0", linewidth=1.2, label="learned")
     above.set_ylabel("size of the force")
     above.legend()
     below.loglog(r, np.abs(learned / exact - 1.0), color="C0", linewidth=1.2)
-    below.set(xlabel=f"distance, {units.length}" if units.length else "distance", ylabel=f"relative difference\nfrom {what}")
+    below.set(
+        xlabel=f"distance, {units.length}" if units.length else "distance",
+        ylabel=f"relative difference\nfrom {what}",
+    )
     figure.savefig(path, dpi=150)

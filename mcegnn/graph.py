@@ -1,7 +1,9 @@
-"""Graphs: which pairs of nodes talk to each other, and how messages along edges are gathered at nodes.
+"""Graphs: which pairs of nodes talk to each other, and how messages along edges are gathered at
+nodes.
 
-Node arrays are [n_nodes, ..., features], edge arrays [n_edges, ..., features]. The axes in between are copies that share one graph: an
-ensemble of equal-size systems is one small graph with a batch axis, systems of different sizes are one large graph without (`Batch`).
+Node arrays are [n_nodes, ..., features], edge arrays [n_edges, ..., features]. The axes in between
+are copies that share one graph: an ensemble of equal-size systems is one small graph with a batch
+axis, systems of different sizes are one large graph without (`Batch`).
 """
 
 from collections.abc import Sequence
@@ -14,10 +16,12 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """Edges from sender j to receiver i [n_edges] among ``n_nodes`` nodes; `of` and `complete` sort them by receiver.
+    """Edges from sender j to receiver i [n_edges] among ``n_nodes`` nodes; `of` and `complete` sort
+    them by receiver.
 
-    ``degree`` is the number of edges that end at each node, where it is the same for all: sums then need no scattering. ``shifts``, int64
-    [n_edges, 3], are there where nodes have periodic images: the lattice vectors to add, r_ij = x[j] - x[i] + shifts @ cell.
+    ``degree`` is the number of edges that end at each node, where it is the same for all: sums then
+    need no scattering. ``shifts``, int64 [n_edges, 3], are there where nodes have periodic images:
+    the lattice vectors to add, r_ij = x[j] - x[i] + shifts @ cell.
     """
 
     i: Tensor
@@ -28,27 +32,46 @@ class Graph:
 
     @classmethod
     def of(cls, i: Tensor, j: Tensor, n_nodes: int, shifts: Tensor | None = None) -> "Graph":
-        """The graph of these edges. Raises ValueError where they do not fit together or name a node that is not there."""
+        """The graph of these edges. Raises ValueError where they do not fit together or name a node
+        that is not there."""
         if i.ndim != 1 or i.shape != j.shape:
-            raise ValueError(f"edges are two lists of the same length, not {tuple(i.shape)} and {tuple(j.shape)}")
-        if len(i) and not 0 <= int(torch.minimum(i, j).min()) <= int(torch.maximum(i, j).max()) < n_nodes:
+            raise ValueError(
+                f"edges are two lists of the same length, not {tuple(i.shape)} and {tuple(j.shape)}"
+            )
+        if (
+            len(i)
+            and not 0 <= int(torch.minimum(i, j).min()) <= int(torch.maximum(i, j).max()) < n_nodes
+        ):
             raise ValueError(f"edges name nodes outside 0 ... {n_nodes - 1}")
         if shifts is not None and shifts.shape != (len(i), 3):
-            raise ValueError(f"shifts of {len(i)} edges have shape {(len(i), 3)}, not {tuple(shifts.shape)}")
+            raise ValueError(
+                f"shifts of {len(i)} edges have shape {(len(i), 3)}, not {tuple(shifts.shape)}"
+            )
         order = torch.argsort(i, stable=True)
-        return cls(i[order], j[order], n_nodes, regular_degree(i, n_nodes), None if shifts is None else shifts[order])
+        return cls(
+            i[order],
+            j[order],
+            n_nodes,
+            regular_degree(i, n_nodes),
+            None if shifts is None else shifts[order],
+        )
 
     def pairs(self, receivers: Tensor, senders: Tensor, dim: int = 0) -> Tensor:
-        """receivers_i + senders_j of each edge; the node axis, which becomes the edge axis, is ``dim``."""
+        """receivers_i + senders_j of each edge; the node axis, which becomes the edge axis, is
+        ``dim``."""
         if self.degree is None:
             return receivers.index_select(dim, self.i) + senders.index_select(dim, self.j)
         sent = senders.index_select(dim, self.j).unflatten(dim, (self.n_nodes, self.degree))
         return (receivers.unsqueeze(dim + 1) + sent).flatten(dim, dim + 1)
 
     def differences(self, nodes: Tensor, dim: int = 0) -> Tensor:
-        """nodes_i - nodes_j of each edge, as `pairs`. ValueError where there are shifts, which need a cell."""
+        """nodes_i - nodes_j of each edge, as `pairs`. ValueError where there are shifts, which need
+        a cell."""
         if self.shifts is not None:
-            raise ValueError("differences between periodic images need the cell: subtract senders and shifts @ cell from receivers")
+            raise ValueError(
+                "differences between periodic images need the cell: subtract senders and shifts @"
+                " cell from receivers"
+            )
         if self.degree is None:
             return nodes.index_select(dim, self.i) - nodes.index_select(dim, self.j)
         sent = nodes.index_select(dim, self.j).unflatten(dim, (self.n_nodes, self.degree))
@@ -63,7 +86,8 @@ class Graph:
         return nodes.index_select(dim, self.j)
 
     def sum(self, messages: Tensor, dim: int = 0) -> Tensor:
-        """Sum of the messages that end at each node; the edge axis, which becomes the node axis, is ``dim``."""
+        """Sum of the messages that end at each node; the edge axis, which becomes the node axis, is
+        ``dim``."""
         if self.degree is not None:
             return messages.unflatten(dim, (self.n_nodes, self.degree)).sum(dim + 1)
         shape = (*messages.shape[:dim], self.n_nodes, *messages.shape[dim + 1 :])
@@ -85,7 +109,8 @@ class Graph:
 
 
 def regular_degree(i: Tensor, n_nodes: int) -> int | None:
-    """How many edges end at each node, for edges with receivers i [n_edges]; None where nodes differ or there are no edges."""
+    """How many edges end at each node, for edges with receivers i [n_edges]; None where nodes
+    differ or there are no edges."""
     counts = torch.bincount(i, minlength=n_nodes)
     regular = n_nodes > 0 and bool((counts == counts[0]).all()) and int(counts[0]) > 0
     return int(counts[0]) if regular else None
@@ -102,7 +127,8 @@ def complete(n_nodes: int) -> Graph:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Systems of any sizes as one graph without edges between them; ``system`` [n_nodes] tells whose each node is."""
+    """Systems of any sizes as one graph without edges between them; ``system`` [n_nodes] tells
+    whose each node is."""
 
     graph: Graph
     system: Tensor
@@ -124,6 +150,11 @@ def collate(graphs: Sequence[Graph]) -> Batch:
     degrees = {graph.degree for graph in graphs}
     shifts = None
     if any(graph.shifts is not None for graph in graphs):
-        shifts = torch.cat([graph.i.new_zeros(len(graph.i), 3) if graph.shifts is None else graph.shifts for graph in graphs])
+        shifts = torch.cat(
+            [
+                graph.i.new_zeros(len(graph.i), 3) if graph.shifts is None else graph.shifts
+                for graph in graphs
+            ]
+        )
     merged = Graph(i, j, int(sizes.sum()), degrees.pop() if len(degrees) == 1 else None, shifts)
     return Batch(merged, torch.repeat_interleave(torch.arange(len(graphs)), sizes), len(graphs))

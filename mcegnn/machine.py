@@ -10,7 +10,9 @@ COMPUTING = ("mcegnn", "numpy", "scipy", "numba", "torch", "ase", "h5py")
 def processor() -> str:
     """The processor's model, as the operating system names it."""
     table = Path("/proc/cpuinfo")
-    lines = table.read_text(encoding="utf-8", errors="replace").splitlines() if table.is_file() else []
+    lines = (
+        table.read_text(encoding="utf-8", errors="replace").splitlines() if table.is_file() else []
+    )
     named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     return next(named, platform.processor() or platform.machine())
 

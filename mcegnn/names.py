@@ -1,11 +1,14 @@
-"""Names: the models that come with the package, where they lie, and the known name that a mistyped one is nearest to."""
+"""Names: the models that come with the package, where they lie, and the known name that a mistyped
+one is nearest to."""
 
 import difflib
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-TRAINED = "trained."  #: what names of arrays begin with that tell what was trained on, in models' files and in checkpoints
+#: what names of arrays begin with that tell what was trained on, in models' files and in
+#: checkpoints
+TRAINED = "trained."
 
 
 def refuse_not_positive(**values: float) -> None:
@@ -30,24 +33,37 @@ def nearest(name: str, known: Any) -> str:
 def shipped() -> list[str]:
     """Names of the models that come with the package."""
     return sorted(
-        path.name.removesuffix(".safetensors") for path in files("mcegnn.pretrained").iterdir() if path.name.endswith(".safetensors")
+        path.name.removesuffix(".safetensors")
+        for path in files("mcegnn.pretrained").iterdir()
+        if path.name.endswith(".safetensors")
     )
 
 
 def presets() -> list[str]:
     """Names of the training runs that come with the package."""
-    return sorted(path.name.removesuffix(".toml") for path in files("mcegnn.presets").iterdir() if path.name.endswith(".toml"))
+    return sorted(
+        path.name.removesuffix(".toml")
+        for path in files("mcegnn.presets").iterdir()
+        if path.name.endswith(".toml")
+    )
 
 
 def locate(name: str | Path) -> Path:
-    """The file of a shipped model or of a path. FileNotFoundError, with the nearest name, where there is neither."""
+    """The file of a shipped model or of a path. FileNotFoundError, with the nearest name, where
+    there is neither."""
     path = Path(name)
     if path.is_file():
         return path
     if str(name) in shipped():
         return Path(str(files("mcegnn.pretrained") / f"{name}.safetensors"))
     if path.is_dir():
-        raise FileNotFoundError(f"{name} is a folder; name the model file in it, such as {path / 'best.safetensors'}")
+        raise FileNotFoundError(
+            f"{name} is a folder; name the model file in it, such as {path / 'best.safetensors'}"
+        )
     a_name = shipped() and not path.suffix and path.name == str(name)  # not a path
-    near = f"; did you mean {nearest(str(name), shipped())}, which comes with the package?" if a_name else ""
+    near = (
+        f"; did you mean {nearest(str(name), shipped())}, which comes with the package?"
+        if a_name
+        else ""
+    )
     raise FileNotFoundError(f"there is no model {name}{near}")

@@ -1,8 +1,10 @@
-"""Neighbourhoods: the near pairs of structures of any sizes as arrays with as many places for each node, so that nothing is scattered.
+"""Neighbourhoods: the near pairs of structures of any sizes as arrays with as many places for each
+node, so that nothing is scattered.
 
-A graph's sums over senders and their derivatives scatter, which is slow and on many threads without a fixed order. Here each node has
-``degree`` places, some of them empty, and each pair knows the place of its mirror image: the derivative of what is sent along all pairs is
-what comes back along their mirror images, a sum over places.
+A graph's sums over senders and their derivatives scatter, which is slow and on many threads without
+a fixed order. Here each node has ``degree`` places, some of them empty, and each pair knows the
+place of its mirror image: the derivative of what is sent along all pairs is what comes back along
+their mirror images, a sum over places.
 """
 
 from dataclasses import dataclass
@@ -38,7 +40,12 @@ class _Returned(torch.autograd.Function):
     def forward(ctx: Any, places: Tensor, senders: Tensor, mirror: Tensor, dim: int) -> Tensor:
         ctx.save_for_backward(senders, mirror)
         ctx.dim = dim
-        return places.flatten(dim, dim + 1).index_select(dim, mirror).unflatten(dim, senders.shape).sum(dim + 1)
+        return (
+            places.flatten(dim, dim + 1)
+            .index_select(dim, mirror)
+            .unflatten(dim, senders.shape)
+            .sum(dim + 1)
+        )
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
@@ -47,9 +54,11 @@ class _Returned(torch.autograd.Function):
 
 @dataclass(frozen=True, eq=False)
 class Neighborhood:
-    """Who is near each node: ``senders`` int64 [n_nodes, degree], empty places naming the node itself.
+    """Who is near each node: ``senders`` int64 [n_nodes, degree], empty places naming the node
+    itself.
 
-    ``mirror`` int64 [n_nodes * degree] is the place (row by row) of the pair seen from the other side, for empty places their own.
+    ``mirror`` int64 [n_nodes * degree] is the place (row by row) of the pair seen from the other
+    side, for empty places their own.
     """
 
     senders: Tensor
@@ -60,7 +69,8 @@ class Neighborhood:
         return _Sent.apply(nodes, self.senders, self.mirror, dim)
 
     def returned(self, places: Tensor, dim: int = 0) -> Tensor:
-        """The sum, at each node, of what the mirror images of its places have; the axes ``dim`` and ``dim`` + 1 become one.
+        """The sum, at each node, of what the mirror images of its places have; the axes ``dim`` and
+        ``dim`` + 1 become one.
 
         Empty places are their own mirror images, so they must hold zeros.
         """
@@ -73,9 +83,11 @@ class Neighborhood:
 
 @dataclass(frozen=True, eq=False)
 class Places:
-    """One structure's near pairs in NumPy: ``senders`` and ``mirror`` [n, degree], ``offsets`` [n, degree, 3] from node to sender.
+    """One structure's near pairs in NumPy: ``senders`` and ``mirror`` [n, degree], ``offsets`` [n,
+    degree, 3] from node to sender.
 
-    Empty places have the offset (cutoff, 0, 0): there nothing acts any more, and nothing is divided by zero.
+    Empty places have the offset (cutoff, 0, 0): there nothing acts any more, and nothing is divided
+    by zero.
     """
 
     senders: np.ndarray
@@ -89,14 +101,25 @@ class Places:
 
 
 def mirror_of(pairs: Pairs) -> np.ndarray:
-    """The index [n_pairs] of each pair's mirror image in a list that is sorted by centre, neighbour and shift."""
+    """The index [n_pairs] of each pair's mirror image in a list that is sorted by centre, neighbour
+    and shift."""
     shift = pairs.shift
-    # the list sorted by neighbour, centre and opposite shift has the mirror images in the list's own order
-    return np.lexsort((-shift[:, 2].astype(int), -shift[:, 1].astype(int), -shift[:, 0].astype(int), pairs.i, pairs.j))
+    # the list sorted by neighbour, centre and opposite shift has the mirror images in the list's
+    # own order
+    return np.lexsort(
+        (
+            -shift[:, 2].astype(int),
+            -shift[:, 1].astype(int),
+            -shift[:, 0].astype(int),
+            pairs.i,
+            pairs.j,
+        )
+    )
 
 
 def places(system: System, cutoff: float) -> Places:
-    """The pairs of a single system nearer than ``cutoff``, with as many places for each node as the node with most neighbours has."""
+    """The pairs of a single system nearer than ``cutoff``, with as many places for each node as the
+    node with most neighbours has."""
     pairs = NeighborList(cutoff)(system)
     n, counts = len(pairs.starts) - 1, np.diff(pairs.starts)
     degree = max(1, int(counts.max(initial=0)))

@@ -1,9 +1,11 @@
 """numba kernels behind `NeighborList`: a cell list whose bins are runs of particles in memory.
 
-Particles are put in order of their bins, the third direction fastest, so that all bins a particle reaches along that direction are one
-run of neighbours in memory. A run beyond a face of the cell is the run at the opposite face, moved by lattice vectors. The particles of a
-bin look through one copy of the runs that it reaches. What they find is turned round once: as the particles are gone through in order,
-each puts itself into its neighbours' lists, which so come out in order too, without sorting.
+Particles are put in order of their bins, the third direction fastest, so that all bins a particle
+reaches along that direction are one run of neighbours in memory. A run beyond a face of the cell is
+the run at the opposite face, moved by lattice vectors. The particles of a bin look through one copy
+of the runs that it reaches. What they find is turned round once: as the particles are gone through
+in order, each puts itself into its neighbours' lists, which so come out in order too, without
+sorting.
 """
 
 from functools import partial
@@ -12,13 +14,15 @@ import numpy as np
 
 from systems.kernel import jit
 
-# whether a pair is nearer than the cutoff does not depend on who asks: in a lattice many are just as far
+# whether a pair is nearer than the cutoff does not depend on who asks: in a lattice many are just
+# as far
 exact = partial(jit, exact=True)
 
 
 @exact
 def extent(fractional):
-    """Lowest and highest fractional coordinates, [3] each, and the first particle that has one that is not finite, -1 for none."""
+    """Lowest and highest fractional coordinates, [3] each, and the first particle that has one that
+    is not finite, -1 for none."""
     low, high = np.full(3, np.inf), np.full(3, -np.inf)
     for i in range(len(fractional)):
         for a in range(3):
@@ -31,7 +35,8 @@ def extent(fractional):
 
 @exact
 def bins_of(fractional, n_bins, low, spans, pbc):
-    """Bin [n] of fractional coordinates [n, 3]; how many cells each particle lies outside along periodic directions, [n, 3], the most."""
+    """Bin [n] of fractional coordinates [n, 3]; how many cells each particle lies outside along
+    periodic directions, [n, 3], the most."""
     n = fractional.shape[0]
     bins, outside, most = np.empty(n, np.int64), np.zeros((n, 3), np.int32), 0
     for i in range(n):
@@ -53,7 +58,8 @@ def bins_of(fractional, n_bins, low, spans, pbc):
 
 @exact
 def in_order(bins, n_bins):
-    """Particles sorted by bin (a stable counting sort) [n], and where each bin starts among them [n_bins + 1]."""
+    """Particles sorted by bin (a stable counting sort) [n], and where each bin starts among them
+    [n_bins + 1]."""
     start = np.zeros(n_bins + 1, np.int64)
     for b in bins:
         start[b + 1] += 1
@@ -68,9 +74,11 @@ def in_order(bins, n_bins):
 
 @exact
 def _runs_from(b, start, n_bins, reach, pbc, cell, runs, shifts, moves):
-    """The runs of particles that a particle of bin b may be near to: from where to where, by which lattice vectors, and how far that is.
+    """The runs of particles that a particle of bin b may be near to: from where to where, by which
+    lattice vectors, and how far that is.
 
-    Fills runs [:, 2], shifts [:, 3] and moves [:, 3]; returns how many there are, and their particles.
+    Fills runs [:, 2], shifts [:, 3] and moves [:, 3]; returns how many there are, and their
+    particles.
     """
     n0, n1, n2 = n_bins
     q = b // n2
@@ -104,19 +112,26 @@ def _runs_from(b, start, n_bins, reach, pbc, cell, runs, shifts, moves):
 
 @exact
 def squares(n, near, px, py, pz, d2):
-    """Squared distances of a point to n others that lie one behind another in memory: a loop that the compiler vectorises.
+    """Squared distances of a point to n others that lie one behind another in memory: a loop that
+    the compiler vectorises.
 
-    near is [6, n]: positions, and how far they are moved by lattice vectors. Move comes last, so that a pair is as far from one side as
-    it is from the other, to the bit: each list is made from the other side's.
+    near is [6, n]: positions, and how far they are moved by lattice vectors. Move comes last, so
+    that a pair is as far from one side as it is from the other, to the bit: each list is made from
+    the other side's.
     """
     for q in range(n):
-        dx, dy, dz = near[0, q] - px + near[3, q], near[1, q] - py + near[4, q], near[2, q] - pz + near[5, q]
+        dx, dy, dz = (
+            near[0, q] - px + near[3, q],
+            near[1, q] - py + near[4, q],
+            near[2, q] - pz + near[5, q],
+        )
         d2[q] = dx * dx + dy * dy + dz * dz
 
 
 @exact
 def compact(n, key, d2, limit, found, c):
-    """Keep the keys of those that are near: each is written, and the next overwrites one that is too far. No branch to mispredict."""
+    """Keep the keys of those that are near: each is written, and the next overwrites one that is
+    too far. No branch to mispredict."""
     m = np.uint64(c)
     for q in range(np.uint64(n)):
         found[m] = key[q]
@@ -125,15 +140,39 @@ def compact(n, key, d2, limit, found, c):
 
 
 @exact
-def search(first, last, x, order, start, n_bins, reach, pbc, cell, cutoff2, far, outside, found, c, begin, count):
-    """Pairs of the particles in the bins ``first`` to ``last``, whose sorted positions are x [3, n].
+def search(
+    first,
+    last,
+    x,
+    order,
+    start,
+    n_bins,
+    reach,
+    pbc,
+    cell,
+    cutoff2,
+    far,
+    outside,
+    found,
+    c,
+    begin,
+    count,
+):
+    """Pairs of the particles in the bins ``first`` to ``last``, whose sorted positions are x [3,
+    n].
 
-    Each is a key, neighbour + (code of the shift << 32), in ``found`` from c on; begin and count [n] say where those of each particle are.
-    The code is that of shifts up to ``far`` [3] in each direction, between particles where they are: ``outside`` [n, 3], or empty,
-    says how many cells that is from x. Codes add up as shifts do. Returns where the keys end, -1 if the room did not suffice.
+    Each is a key, neighbour + (code of the shift << 32), in ``found`` from c on; begin and count
+    [n] say where those of each particle are. The code is that of shifts up to ``far`` [3] in each
+    direction, between particles where they are: ``outside`` [n, 3], or empty, says how many cells
+    that is from x. Codes add up as shifts do. Returns where the keys end, -1 if the room did not
+    suffice.
     """
     most = (2 * reach[0] + 1) * (2 * reach[1] + 1) * ((2 * reach[2] + 1) // n_bins[2] + 2)
-    runs, shifts, moves = np.empty((most, 2), np.int64), np.empty((most, 3), np.int64), np.empty((most, 3))
+    runs, shifts, moves = (
+        np.empty((most, 2), np.int64),
+        np.empty((most, 3), np.int64),
+        np.empty((most, 3)),
+    )
     room, w1, w2 = 1024, 2 * far[1] + 1, 2 * far[2] + 1
     near, d2, key = np.empty((6, room)), np.empty(room), np.empty(room, np.int64)
     for b in range(first, last):
@@ -146,7 +185,9 @@ def search(first, last, x, order, start, n_bins, reach, pbc, cell, cutoff2, far,
             near, d2, key = np.empty((6, room)), np.empty(room), np.empty(room, np.int64)
         at, itself = 0, 0
         for r in range(n_runs):
-            code = ((shifts[r, 0] + far[0]) * w1 + shifts[r, 1] + far[1]) * w2 + shifts[r, 2] + far[2]
+            code = (
+                ((shifts[r, 0] + far[0]) * w1 + shifts[r, 1] + far[1]) * w2 + shifts[r, 2] + far[2]
+            )
             here = shifts[r, 0] == 0 and shifts[r, 1] == 0 and shifts[r, 2] == 0
             if here and runs[r, 0] <= start[b] and start[b] < runs[r, 1]:
                 itself = at + start[b] - runs[r, 0]
@@ -177,11 +218,14 @@ def search(first, last, x, order, start, n_bins, reach, pbc, cell, cutoff2, far,
 
 @exact
 def transpose(first, last, found, begin, count, last_code, starts, j, image):
-    """Lists of the particles ``first`` to ``last`` in order of neighbour: each particle in turn is put into its neighbours' lists.
+    """Lists of the particles ``first`` to ``last`` in order of neighbour: each particle in turn is
+    put into its neighbours' lists.
 
-    Returns whether every list came out as long as it has to be; nothing is ever written beyond the last one's end.
+    Returns whether every list came out as long as it has to be; nothing is ever written beyond the
+    last one's end.
 
-    A pair seen from the other side has the opposite shift, whose code is ``last_code`` less the pair's.
+    A pair seen from the other side has the opposite shift, whose code is ``last_code`` less the
+    pair's.
     """
     at, end = starts[first:last].copy(), np.uint64(max(len(j), 1) - 1)
     for i in range(len(count)):
@@ -210,7 +254,8 @@ def ties(starts, j, image):
 
 @exact
 def numbered(image, images):
-    """Number the shifts that there are anew, in ``image`` [n_pairs] in place; returns them, a choice of ``images`` [n, 3]."""
+    """Number the shifts that there are anew, in ``image`` [n_pairs] in place; returns them, a
+    choice of ``images`` [n, 3]."""
     number, n_images = np.full(len(images), -1, np.int32), 0
     for p in range(len(image)):
         if number[image[p]] < 0:
@@ -234,12 +279,17 @@ def spread(image, images, shift):
 
 @exact
 def count(first, last, x, start, n_bins, reach, pbc, cell, kinds, edges, counts):
-    """Add to counts [n_kinds, n_kinds, n_edges - 1] the pairs of the particles in the bins ``first`` to ``last``, by distance.
+    """Add to counts [n_kinds, n_kinds, n_edges - 1] the pairs of the particles in the bins
+    ``first`` to ``last``, by distance.
 
     Sorted positions are x [3, n], their kinds [n]; the edges are evenly spaced from zero.
     """
     most = (2 * reach[0] + 1) * (2 * reach[1] + 1) * ((2 * reach[2] + 1) // n_bins[2] + 2)
-    runs, shifts, moves = np.empty((most, 2), np.int64), np.empty((most, 3), np.int64), np.empty((most, 3))
+    runs, shifts, moves = (
+        np.empty((most, 2), np.int64),
+        np.empty((most, 3), np.int64),
+        np.empty((most, 3)),
+    )
     room, last_bin = 1024, len(edges) - 2
     near, d2, kind = np.empty((6, room)), np.empty(room), np.empty(room, np.int64)
     scale, limit = (last_bin + 1) / edges[-1], edges[-1] ** 2

@@ -1,4 +1,5 @@
-"""Numba kernels of the potentials in `systems.potentials`, which hold the same formulas for whole arrays."""
+"""Numba kernels of the potentials in `systems.potentials`, which hold the same formulas for whole
+arrays."""
 
 import math
 
@@ -76,7 +77,8 @@ def oblate_gravity(x, masses, charges, parameters, forces):
 
 @inlined
 def oblateness(x, masses, constant, parameters, at, forces):
-    """The J2 term of the body whose five parameters begin at ``at`` upon all others, and their pull back on it."""
+    """The J2 term of the body whose five parameters begin at ``at`` upon all others, and their pull
+    back on it."""
     k, px, py, pz = int(parameters[at]), parameters[at + 2], parameters[at + 3], parameters[at + 4]
     c = constant * masses[k] * parameters[at + 1]
     energy = fx = fy = fz = 0.0
@@ -104,9 +106,16 @@ def oblateness(x, masses, constant, parameters, at, forces):
 
 @jit
 def pair_table(x, masses, charges, parameters, forces):
-    """parameters: couplings (0: masses, 1: charges), largest component of a force, log of the first radius, spacing, number of knots;
-    then, knot by knot, w, its slope, energy, its slope, where slopes are per spacing. Beyond the ends the last cubics go on."""
-    limit, first, inverse, last = parameters[1], parameters[2], 1.0 / parameters[3], int(parameters[4]) - 2
+    """parameters: couplings (0: masses, 1: charges), largest component of a force, log of the first
+    radius, spacing, number of knots; then, knot by knot, w, its slope, energy, its slope, where
+    slopes are per spacing. Beyond the ends the last cubics go on.
+    """
+    limit, first, inverse, last = (
+        parameters[1],
+        parameters[2],
+        1.0 / parameters[3],
+        int(parameters[4]) - 2,
+    )
     couplings = charges if parameters[0] == 1.0 else masses
     n = x.shape[1]
     energy = 0.0
@@ -118,10 +127,25 @@ def pair_table(x, masses, charges, parameters, forces):
             knot = 0 if not at > 0.0 else last if at > last else int(at)
             s, k = at - knot, 5 + 4 * knot
             left, right = (1.0 - s) * (1.0 - s), s * s
-            a0, a1, b0, b1 = (1.0 + 2.0 * s) * left, s * left, (3.0 - 2.0 * s) * right, (s - 1.0) * right
+            a0, a1, b0, b1 = (
+                (1.0 + 2.0 * s) * left,
+                s * left,
+                (3.0 - 2.0 * s) * right,
+                (s - 1.0) * right,
+            )
             product = couplings[i] * couplings[j]
-            w = product * (a0 * parameters[k] + a1 * parameters[k + 1] + b0 * parameters[k + 4] + b1 * parameters[k + 5])
-            energy += product * (a0 * parameters[k + 2] + a1 * parameters[k + 3] + b0 * parameters[k + 6] + b1 * parameters[k + 7])
+            w = product * (
+                a0 * parameters[k]
+                + a1 * parameters[k + 1]
+                + b0 * parameters[k + 4]
+                + b1 * parameters[k + 5]
+            )
+            energy += product * (
+                a0 * parameters[k + 2]
+                + a1 * parameters[k + 3]
+                + b0 * parameters[k + 6]
+                + b1 * parameters[k + 7]
+            )
             forces[0, i] += w * dx
             forces[1, i] += w * dy
             forces[2, i] += w * dz
@@ -139,7 +163,12 @@ def springs(x, masses, charges, parameters, forces):
     """parameters: (i, j, stiffness, length) of each spring."""
     energy = 0.0
     for k in range(0, len(parameters), 4):
-        i, j, stiffness, length = int(parameters[k]), int(parameters[k + 1]), parameters[k + 2], parameters[k + 3]
+        i, j, stiffness, length = (
+            int(parameters[k]),
+            int(parameters[k + 1]),
+            parameters[k + 2],
+            parameters[k + 3],
+        )
         dx, dy, dz = x[0, i] - x[0, j], x[1, i] - x[1, j], x[2, i] - x[2, j]
         r = (dx * dx + dy * dy + dz * dz) ** 0.5
         stretch = r - length

@@ -1,9 +1,11 @@
-"""Pair kernels of potentials that act between near particles (`systems.pair_kernel` says what they take).
+"""Pair kernels of potentials that act between near particles (`systems.pair_kernel` says what they
+take).
 
-For each centre the list is walked without a branch: an offset within the cutoff is kept, one beyond it is overwritten by the next. A loop
-over the kept ones alone follows, which the compiler vectorises, and whose sums it may take in any order: what it adds up depends on the
-near pairs and on nothing else. So, with a list that is in order, numbers do not depend on when it was made or on who asks for what, and
-a run that is resumed, with a list of its own, has the same bits.
+For each centre the list is walked without a branch: an offset within the cutoff is kept, one beyond
+it is overwritten by the next. A loop over the kept ones alone follows, which the compiler
+vectorises, and whose sums it may take in any order: what it adds up depends on the near pairs and
+on nothing else. So, with a list that is in order, numbers do not depend on when it was made or on
+who asks for what, and a run that is resumed, with a list of its own, has the same bits.
 """
 
 import math
@@ -29,12 +31,17 @@ def longest(first, last, starts):
 
 @partial(inlined, reorder=False)
 def near(k, x, table, starts, j, image, cutoff2, dx, dy, dz, d2):
-    """Offsets from particle k to its neighbours within the cutoff, and their squared lengths; returns how many."""
+    """Offsets from particle k to its neighbours within the cutoff, and their squared lengths;
+    returns how many."""
     xk, yk, zk = x[k, 0], x[k, 1], x[k, 2]
     m = _U(0)
     for p in range(_U(starts[k]), _U(starts[k + 1])):
         n, c = _U(j[p]), _U(image[p])
-        ox, oy, oz = x[n, 0] - xk + table[c, 0], x[n, 1] - yk + table[c, 1], x[n, 2] - zk + table[c, 2]
+        ox, oy, oz = (
+            x[n, 0] - xk + table[c, 0],
+            x[n, 1] - yk + table[c, 1],
+            x[n, 2] - zk + table[c, 2],
+        )
         r2 = ox * ox + oy * oy + oz * oz
         dx[m], dy[m], dz[m], d2[m] = ox, oy, oz, r2
         m += _U(r2 < cutoff2)
@@ -103,14 +110,32 @@ def virial_of(m, dx, dy, dz, d2, constants, kind):
 
 
 @partial(jit, reorder=False)
-def lennard_jones(first, last, edges, x, table, starts, j, image, parameters, want, energies, forces, virials):
+def lennard_jones(
+    first, last, edges, x, table, starts, j, image, parameters, want, energies, forces, virials
+):
     """parameters: epsilon, sigma, cutoff, where switching begins, the truncation's number."""
-    epsilon, sigma, cutoff, onset, kind = parameters[0], parameters[1], parameters[2], parameters[3], int(parameters[4])
+    epsilon, sigma, cutoff, onset, kind = (
+        parameters[0],
+        parameters[1],
+        parameters[2],
+        parameters[3],
+        int(parameters[4]),
+    )
     cutoff2, s6, c6 = cutoff * cutoff, sigma**6, (sigma / cutoff) ** 6
-    at_cutoff, slope = 4.0 * epsilon * (c6 * c6 - c6), -24.0 * epsilon * (2.0 * c6 * c6 - c6) / cutoff
+    at_cutoff, slope = (
+        4.0 * epsilon * (c6 * c6 - c6),
+        -24.0 * epsilon * (2.0 * c6 * c6 - c6) / cutoff,
+    )
     if kind == FORCE_SHIFT:
         at_cutoff -= cutoff * slope
-    constants = (4.0 * epsilon * s6 * s6, 4.0 * epsilon * s6, at_cutoff, slope, cutoff2, 1.0 / (cutoff2 - onset * onset))
+    constants = (
+        4.0 * epsilon * s6 * s6,
+        4.0 * epsilon * s6,
+        at_cutoff,
+        slope,
+        cutoff2,
+        1.0 / (cutoff2 - onset * onset),
+    )
     room = longest(edges[first], edges[last], starts) + 1
     dx, dy, dz, d2 = np.empty(room), np.empty(room), np.empty(room), np.empty(room)
     for part in range(first, last):

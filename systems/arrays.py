@@ -9,7 +9,8 @@ Array = Any  #: numpy.ndarray or torch.Tensor, float64 unless said otherwise
 
 
 def namespace(array: Array) -> Any:
-    """The module (numpy or torch) whose functions take ``array``; torch is never imported for a NumPy array."""
+    """The module (numpy or torch) whose functions take ``array``; torch is never imported for a
+    NumPy array."""
     return np if isinstance(array, np.ndarray | np.generic) else importlib.import_module("torch")
 
 
@@ -19,7 +20,8 @@ def mask(condition: Any, array: Array) -> Array:
 
 
 def like(constant: Any, array: Array) -> Array:
-    """``constant`` as an array of the kind, and on the device, of ``array``; its own dtype is kept."""
+    """``constant`` as an array of the kind, and on the device, of ``array``; its own dtype is
+    kept."""
     if isinstance(array, np.ndarray | np.generic):
         return np.asarray(constant)
     return namespace(array).as_tensor(constant, device=array.device)

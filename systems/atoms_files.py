@@ -1,4 +1,5 @@
-"""Files of atoms that ASE reads, structures or trajectories: one way in for everything that reads them."""
+"""Files of atoms that ASE reads, structures or trajectories: one way in for everything that reads
+them."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -14,7 +15,8 @@ _XYZ_FORMATS = ("extxyz", "xyz")
 
 
 class RefusedFileError(ValueError):
-    """A file that can be read and must not be taken as it is: one sentence without the file's name."""
+    """A file that can be read and must not be taken as it is: one sentence without the file's
+    name."""
 
 
 def ending(path: Path) -> str:
@@ -38,28 +40,36 @@ def _is_mmcif(path: Path) -> bool:
     from ase.io.formats import open_with_compression
 
     with open_with_compression(str(path), "rb") as file:
-        return re.search(rb"^_(atom_site|entry|cell)\.", file.read(1 << 20), re.MULTILINE) is not None
+        return (
+            re.search(rb"^_(atom_site|entry|cell)\.", file.read(1 << 20), re.MULTILINE) is not None
+        )
 
 
 def frames(path: Path, reading: Reading) -> Iterator[Any]:
-    """The frames of a file as ase.Atoms, one by one, in ASE's units; what is guessed goes into ``reading``.
+    """The frames of a file as ase.Atoms, one by one, in ASE's units; what is guessed goes into
+    ``reading``.
 
-    Raises ValueError, in one sentence, where a site is occupied in parts, where units are named that the format has not, and whatever
-    ASE raises where it cannot read the file.
+    Raises ValueError, in one sentence, where a site is occupied in parts, where units are named
+    that the format has not, and whatever ASE raises where it cannot read the file.
     """
     kind, more = kind_of(path, reading)
     yield from _frames(path, kind, more, reading)
 
 
 def chosen(path: Path, index: str, reading: Reading) -> list[Any]:
-    """The frames that an index of ASE's names: "-1", "::10", of a database a selection. IndexError where there is none, and as `frames`."""
+    """The frames that an index of ASE's names: "-1", "::10", of a database a selection. IndexError
+    where there is none, and as `frames`."""
     from ase.io import read
 
     kind, more = kind_of(path, reading)
     if kind in _XYZ_FORMATS:  # a frame is found without making atoms of those before it
         those = range(sum(1 for _ in extended_xyz.texts(path)))[_index(index)]
         wanted = [those] if isinstance(those, int) else list(those)
-        made = {k: extended_xyz.atoms_of(text, reading) for k, text in enumerate(extended_xyz.texts(path)) if k in set(wanted)}
+        made = {
+            k: extended_xyz.atoms_of(text, reading)
+            for k, text in enumerate(extended_xyz.texts(path))
+            if k in set(wanted)
+        }
         return [made[k] for k in wanted]
     if kind.startswith("lammps"):
         found = list(frames(path, reading))[_index(index)]
@@ -73,12 +83,16 @@ def chosen(path: Path, index: str, reading: Reading) -> list[Any]:
 
 
 def kind_of(path: Path, reading: Reading) -> tuple[str, dict[str, Any]]:
-    """The format of a file as ASE calls it, as far as it is known beforehand ("" else), and options for its reader."""
+    """The format of a file as ASE calls it, as far as it is known beforehand ("" else), and options
+    for its reader."""
     refuse_unreadable(path)
     if reading.options.format:
         reader, name, more = reading.options.reader
         if reader != "ase":
-            raise RefusedFileError(f"{name} is a format of MDAnalysis, which reads trajectories; structures are read in ASE's formats")
+            raise RefusedFileError(
+                f"{name} is a format of MDAnalysis, which reads trajectories; structures are read"
+                " in ASE's formats"
+            )
         return name, more
     if ending(path) in extended_xyz.ENDINGS:
         return "extxyz", {}
@@ -99,7 +113,11 @@ def _frames(path: Path, kind: str, more: dict[str, Any], reading: Reading) -> It
     else:
         from ase.io import iread
 
-        yield from settled(path, iread(path, index=":", format=kind or None, do_not_split_by_at_sign=True, **more), reading)
+        yield from settled(
+            path,
+            iread(path, index=":", format=kind or None, do_not_split_by_at_sign=True, **more),
+            reading,
+        )
 
 
 def settled(path: Path, found: Iterable[Any], reading: Reading) -> Iterator[Any]:
@@ -111,11 +129,14 @@ def settled(path: Path, found: Iterable[Any], reading: Reading) -> Iterator[Any]
 
 def _check_no_units(reading: Reading) -> None:
     if reading.options.units:
-        raise RefusedFileError("its format has its own units; --units goes with LAMMPS' files, extended XYZ and DCD")
+        raise RefusedFileError(
+            "its format has its own units; --units goes with LAMMPS' files, extended XYZ and DCD"
+        )
 
 
 def _settled(path: Path, atoms: Any, reading: Reading) -> Any:
-    """What ASE read, once its sites are known to be whole, with the masses that the user gave, and elements by more than letters."""
+    """What ASE read, once its sites are known to be whole, with the masses that the user gave, and
+    elements by more than letters."""
     from systems.identities import identify
 
     check_occupancies(atoms)
@@ -123,11 +144,19 @@ def _settled(path: Path, atoms: Any, reading: Reading) -> Any:
         return dl_poly_files.settle(atoms, reading)
     names = _guessed_names(path, atoms)
     if not names and not reading.options.masses:
-        reading.massless |= {"X"} if (atoms.numbers == 0).any() and not atoms.has("masses") else set()
+        reading.massless |= (
+            {"X"} if (atoms.numbers == 0).any() and not atoms.has("masses") else set()
+        )
         return atoms
     velocities = atoms.get_velocities() if atoms.has("momenta") else None
     if names:
-        identify(atoms, reading, names, residues=atoms.arrays["residuenames"], indices=atoms.arrays.get("residuenumbers"))
+        identify(
+            atoms,
+            reading,
+            names,
+            residues=atoms.arrays["residuenames"],
+            indices=atoms.arrays.get("residuenumbers"),
+        )
     else:
         identify(atoms, reading, told=atoms.get_masses())
     if velocities is not None:
@@ -137,7 +166,9 @@ def _settled(path: Path, atoms: Any, reading: Reading) -> Any:
 
 def _guessed_names(path: Path, atoms: Any) -> list[str]:
     """Names of atoms in files that tell no elements, which ASE guesses by their letters alone."""
-    if not {"atomtypes", "residuenames"} <= atoms.arrays.keys() or not (ending(path) == ".gro" or _is_bare_pdb(path)):
+    if not {"atomtypes", "residuenames"} <= atoms.arrays.keys() or not (
+        ending(path) == ".gro" or _is_bare_pdb(path)
+    ):
         return []
     return [str(name).strip() for name in atoms.arrays["atomtypes"]]
 
@@ -154,15 +185,19 @@ def _is_bare_pdb(path: Path) -> bool:
 
 
 def check_occupancies(atoms: Any) -> None:
-    """Raise ValueError, naming the first site, if several elements share a site of ``atoms`` or one has it in part."""
+    """Raise ValueError, naming the first site, if several elements share a site of ``atoms`` or one
+    has it in part."""
     shared = atoms.info.get("occupancy")
     if not isinstance(shared, dict):
         return
     for kind, parts in shared.items():
-        if isinstance(parts, dict) and (len(parts) > 1 or any(abs(float(part) - 1.0) > 1e-3 for part in parts.values())):
+        if isinstance(parts, dict) and (
+            len(parts) > 1 or any(abs(float(part) - 1.0) > 1e-3 for part in parts.values())
+        ):
             said = " and ".join(f"{float(part):g} {symbol}" for symbol, part in parts.items())
             raise RefusedFileError(
-                f"the site {_site(atoms, kind)} is occupied in part ({said}), and atoms are whole; take an ordered structure of it"
+                f"the site {_site(atoms, kind)} is occupied in part ({said}), and atoms are whole;"
+                " take an ordered structure of it"
             )
 
 

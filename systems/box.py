@@ -15,7 +15,8 @@ _FARTHEST = 2.0**30  # cells, so that differences are counted in 32 bits
 
 @dataclass(frozen=True)
 class Box:
-    """A cell as a cell list sees it: never without vectors, with the extent of the particles where it is not periodic."""
+    """A cell as a cell list sees it: never without vectors, with the extent of the particles where
+    it is not periodic."""
 
     cell: np.ndarray
     inverse: np.ndarray
@@ -24,8 +25,13 @@ class Box:
 
     @classmethod
     def of(cls, system: System) -> "Box":
-        """That of a system; ValueError where a periodic direction has no lattice vector, or the cell no volume."""
-        given = np.zeros((3, 3)) if system.cell is None else np.ascontiguousarray(system.cell, dtype=float)
+        """That of a system; ValueError where a periodic direction has no lattice vector, or the
+        cell no volume."""
+        given = (
+            np.zeros((3, 3))
+            if system.cell is None
+            else np.ascontiguousarray(system.cell, dtype=float)
+        )
         return cls._of(given.tobytes(), system.pbc)
 
     @classmethod
@@ -41,19 +47,26 @@ class Box:
         return cls(cell, inverse, pbc, (inverse**2).sum(0) ** -0.5)
 
     def images_within(self, cutoff: float) -> np.ndarray:
-        """How many cells away a neighbour's cell can be along each direction, [3], for particles that are inside the cell.
+        """How many cells away a neighbour's cell can be along each direction, [3], for particles
+        that are inside the cell.
 
         Raises ValueError where that is more than can be counted."""
         far = np.where(self.pbc, np.ceil(cutoff / self.heights), 0.0)
         if not far.max() <= _FARTHEST:
-            raise ValueError(f"the cutoff {cutoff:g} reaches across {far.max():.3g} images of the cell; use a shorter one or a larger cell")
+            raise ValueError(
+                f"the cutoff {cutoff:g} reaches across {far.max():.3g} images of the cell; use a"
+                " shorter one or a larger cell"
+            )
         return far.astype(np.int64)
 
 
 def refuse(system: System, cutoff: float) -> None:
     """ValueError for an ensemble, or a cutoff that is not a positive number."""
     if system.positions.ndim != 2:
-        raise ValueError(f"neighbours are found for one system at a time; positions have shape {tuple(system.positions.shape)}")
+        raise ValueError(
+            "neighbours are found for one system at a time; positions have shape"
+            f" {tuple(system.positions.shape)}"
+        )
     refuse_cutoff(cutoff)
 
 
@@ -66,7 +79,8 @@ def refuse_cutoff(cutoff: float) -> None:
 
 
 def extent(fractional: np.ndarray, pbc: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest fractional coordinates; ValueError where one is not finite, or too far from a periodic cell."""
+    """Lowest and highest fractional coordinates; ValueError where one is not finite, or too far
+    from a periodic cell."""
     from systems import _cell_list
 
     kernels: Any = _cell_list
@@ -79,5 +93,8 @@ def extent(fractional: np.ndarray, pbc: np.ndarray) -> tuple[np.ndarray, np.ndar
         raise ValueError("particles are too far from one another for a number to say how far")
     cells = float(np.maximum(-low, high)[pbc].max(initial=0.0))
     if cells > _FARTHEST:
-        raise ValueError(f"a particle is {cells:.3g} cells away from the cell, where its images can no longer be counted")
+        raise ValueError(
+            f"a particle is {cells:.3g} cells away from the cell, where its images can no longer be"
+            " counted"
+        )
     return low, high

@@ -11,7 +11,8 @@ PERIODIC: PBC = (True, True, True)  #: all of them
 
 
 def complete(cell: Array) -> Array:
-    """Cells [..., 3, 3] with each lattice vector that is zero replaced by a unit vector at right angles to the others."""
+    """Cells [..., 3, 3] with each lattice vector that is zero replaced by a unit vector at right
+    angles to the others."""
     if np.any(cell, axis=-1).all():  # whole already, as most are; ASE would look longer
         return np.asarray(cell, dtype=float)
     from ase.geometry import complete_cell
@@ -26,13 +27,15 @@ def volume(cell: Array) -> Array:
 
 
 def heights(cell: Array) -> Array:
-    """Distances [..., 3] between opposite faces: 1 / |columns of the inverse cell|. A lattice vector that is zero is infinitely far."""
+    """Distances [..., 3] between opposite faces: 1 / |columns of the inverse cell|. A lattice
+    vector that is zero is infinitely far."""
     missing = ~np.any(cell, axis=-1)
     return np.where(missing, np.inf, 1.0 / np.linalg.norm(np.linalg.inv(complete(cell)), axis=-2))
 
 
 def wrap(positions: Array, cell: Array, pbc: PBC = PERIODIC) -> Array:
-    """Positions [..., n, 3] with fractional coordinates in [0, 1) along the periodic directions of cell [3, 3]."""
+    """Positions [..., n, 3] with fractional coordinates in [0, 1) along the periodic directions of
+    cell [3, 3]."""
     whole = complete(cell)
     fractional = positions @ np.linalg.inv(whole)
     wrapped = np.where(pbc, fractional - np.floor(fractional), fractional)
@@ -43,8 +46,9 @@ def wrap(positions: Array, cell: Array, pbc: PBC = PERIODIC) -> Array:
 def minimum_image(offsets: Array, cell: Array, pbc: PBC = PERIODIC) -> Array:
     """The shortest periodic image of each offset [..., 3], for any triclinic cell [3, 3].
 
-    In a Minkowski-reduced cell (ASE reduces it) the shortest image is among the 27 around the one that rounding finds. Directions that
-    are not periodic are given a vector at right angles to the others, since one that leans over would mislead the rounding.
+    In a Minkowski-reduced cell (ASE reduces it) the shortest image is among the 27 around the one
+    that rounding finds. Directions that are not periodic are given a vector at right angles to the
+    others, since one that leans over would mislead the rounding.
     """
     offsets = np.asarray(offsets, dtype=float)
     pbc = (bool(pbc[0]), bool(pbc[1]), bool(pbc[2]))
@@ -52,7 +56,8 @@ def minimum_image(offsets: Array, cell: Array, pbc: PBC = PERIODIC) -> Array:
     nearest = offsets - np.where(pbc, np.rint(offsets @ np.linalg.inv(reduced)), 0.0) @ reduced
     if not any(pbc):
         return nearest
-    # whatever is shorter than half of the shortest lattice vector, which a reduced basis contains, has no shorter image
+    # whatever is shorter than half of the shortest lattice vector, which a reduced basis contains,
+    # has no shorter image
     shortest = (reduced[list(pbc)] ** 2).sum(-1).min()
     unsure = (nearest**2).sum(-1) >= 0.25 * shortest
     if unsure.any():
@@ -67,8 +72,11 @@ def minimum_image(offsets: Array, cell: Array, pbc: PBC = PERIODIC) -> Array:
 
 @lru_cache(64)  # most cells are asked about again and again, and ASE takes a while
 def _reduced(numbers: bytes, pbc: PBC) -> Array:
-    """The Minkowski-reduced basis [3, 3] of the periodic directions of a cell, and unit vectors at right angles to them."""
+    """The Minkowski-reduced basis [3, 3] of the periodic directions of a cell, and unit vectors at
+    right angles to them."""
     from ase.geometry import minkowski_reduce
 
     cell = np.frombuffer(numbers).reshape(3, 3)
-    return np.array(minkowski_reduce(complete(np.where(np.reshape(pbc, (3, 1)), cell, 0.0)), pbc)[0])
+    return np.array(
+        minkowski_reduce(complete(np.where(np.reshape(pbc, (3, 1)), cell, 0.0)), pbc)[0]
+    )

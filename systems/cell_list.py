@@ -1,4 +1,5 @@
-"""`cell_list`: all near pairs at a cost that grows as the number of particles; its kernels are in `systems._cell_list`."""
+"""`cell_list`: all near pairs at a cost that grows as the number of particles; its kernels are in
+`systems._cell_list`."""
 
 import os
 from collections.abc import Callable
@@ -14,10 +15,15 @@ from systems.pairs import Pairs, of_shifts
 from systems.system import System
 
 PARALLEL = 3000  # particles below which threads cost more than they bring
-_ALONG = 2  # bins a cutoff in the direction in which they lie behind one another: a shorter run to look through
+# bins a cutoff in the direction in which they lie behind one another: a shorter run to look through
+_ALONG = 2
 _MOST_NEIGHBORS = 3e5
 _MOST_CODES = 2**22  # beyond so many possible shifts those that there are are found by sorting
-_FEW_CODES = 11**3  # beyond so many, offsets fall out of the nearest cache, unless those that there are are numbered anew
+_FEW_CODES = (
+    11**3
+    # beyond so many, offsets fall out of the nearest cache, unless those that there are are
+    # numbered anew
+)
 
 
 def cell_list(system: System, cutoff: float, threads: int = 1) -> Pairs:
@@ -27,7 +33,8 @@ def cell_list(system: System, cutoff: float, threads: int = 1) -> Pairs:
 
 @dataclass(frozen=True, eq=False)
 class Bins:
-    """Particles sorted into bins: who comes where, where each bin starts, positions [3, n] inside the cell, and how far out they are."""
+    """Particles sorted into bins: who comes where, where each bin starts, positions [3, n] inside
+    the cell, and how far out they are."""
 
     box: Box
     n_bins: np.ndarray
@@ -40,7 +47,8 @@ class Bins:
 
     @classmethod
     def of(cls, system: System, cutoff: float) -> "Bins":
-        """Those of a system, for neighbours nearer than a cutoff. Raises ValueError for a cell or positions that have none."""
+        """Those of a system, for neighbours nearer than a cutoff. Raises ValueError for a cell or
+        positions that have none."""
         from systems import _cell_list
 
         kernels: Any = _cell_list
@@ -53,25 +61,37 @@ class Bins:
         order, start = kernels.in_order(bins, int(n_bins.prod()))
         ordered = (x - outside @ box.cell if most else x).T.take(order, 1)
         outside = outside.astype(np.int64) if most else np.zeros((0, 3), np.int64)
-        return cls(box, n_bins, reach, order, start, ordered, outside, len(x) / float(np.prod(spans * box.heights)))
+        return cls(
+            box,
+            n_bins,
+            reach,
+            order,
+            start,
+            ordered,
+            outside,
+            len(x) / float(np.prod(spans * box.heights)),
+        )
 
 
 class Search:
-    """A cell list that keeps its largest room for the next time: memory that is new has to be zeroed by the system first."""
+    """A cell list that keeps its largest room for the next time: memory that is new has to be
+    zeroed by the system first."""
 
     def __init__(self, threads: int = 1) -> None:
         self.threads = threads
         self._room = np.empty(0, np.int64)
 
     def __call__(self, system: System, cutoff: float) -> Pairs:
-        """The pairs. ValueError where they cannot be found: an ensemble, a cell without volume, a position that is not finite."""
+        """The pairs. ValueError where they cannot be found: an ensemble, a cell without volume, a
+        position that is not finite."""
         refuse(system, cutoff)
         bins = Bins.of(system, cutoff)
         n, threads = system.n_particles, self.threads if system.n_particles >= PARALLEL else 1
         if (around := _neighbors_of_one(bins, cutoff)) > _MOST_NEIGHBORS:
             raise ValueError(
-                f"each particle would have about {around:.1g} neighbours nearer than {cutoff:g}: the cutoff is too long, or the cell has "
-                "collapsed, as with too long a time step, or a liquid in a flexible cell, whose shape it does not hold"
+                f"each particle would have about {around:.1g} neighbours nearer than {cutoff:g}:"
+                " the cutoff is too long, or the cell has collapsed, as with too long a time step,"
+                " or a liquid in a flexible cell, whose shape it does not hold"
             )
         far, outside = bins.box.images_within(cutoff), bins.outside
         apart = np.ptp(outside, axis=0) if len(outside) else np.zeros(3, np.int64)
@@ -79,10 +99,13 @@ class Search:
         direct = _n_codes(far + apart) <= _MOST_CODES
         if not direct and _n_codes(far) > _MOST_CODES:
             raise ValueError(
-                f"the cutoff {cutoff} reaches across {_n_codes(far):,.0f} images of the cell; use a shorter one or a larger cell"
+                f"the cutoff {cutoff} reaches across {_n_codes(far):,.0f} images of the cell; use a"
+                " shorter one or a larger cell"
             )
         shifts = _shifts_up_to(*(far + apart if direct else far).tolist())
-        begin, count = self._searched(bins, cutoff, shifts[-1], outside if direct else outside[:0], threads)
+        begin, count = self._searched(
+            bins, cutoff, shifts[-1], outside if direct else outside[:0], threads
+        )
         starts, j, image = self._turned(begin, count, len(shifts), threads)
         periodic = bins.box.heights[bins.box.pbc]
         from systems import _cell_list
@@ -93,12 +116,18 @@ class Search:
         if not direct:
             i = np.repeat(np.arange(n), count)
             return of_shifts(i, j, shifts[image] + outside[i] - outside[j], n)
-        return Pairs(starts, j, image, shifts if len(shifts) <= _FEW_CODES else kernels.numbered(image, shifts))
+        return Pairs(
+            starts,
+            j,
+            image,
+            shifts if len(shifts) <= _FEW_CODES else kernels.numbered(image, shifts),
+        )
 
     def _searched(
         self, bins: Bins, cutoff: float, far: np.ndarray, outside: np.ndarray, threads: int
-    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-        """Fill the room with pairs as they are found; where those of each particle begin, and how many they are, [n] each."""
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Fill the room with pairs as they are found; where those of each particle begin, and how
+        many they are, [n] each."""
         from systems import _cell_list
 
         kernels: Any = _cell_list
@@ -113,9 +142,23 @@ class Search:
         def search(k: int) -> int:
             where = self._room[k * share : (k + 1) * share]
             end: int = kernels.search(
-                edges[k], edges[k + 1], bins.ordered, bins.order, start, bins.n_bins, bins.reach, bins.box.pbc, bins.box.cell, cutoff**2,
-                far, outside, where, 0, begin, count,
-            )  # fmt: skip
+                edges[k],
+                edges[k + 1],
+                bins.ordered,
+                bins.order,
+                start,
+                bins.n_bins,
+                bins.reach,
+                bins.box.pbc,
+                bins.box.cell,
+                cutoff**2,
+                far,
+                outside,
+                where,
+                0,
+                begin,
+                count,
+            )
             return end
 
         while True:
@@ -128,8 +171,11 @@ class Search:
             begin[bins.order[start[edges[k]] : start[edges[k + 1]]]] += k * share
         return begin, count
 
-    def _turned(self, begin: np.ndarray, count: np.ndarray, n_codes: int, threads: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Starts, neighbours and codes of shifts of the lists, from the pairs as they were found."""
+    def _turned(
+        self, begin: np.ndarray, count: np.ndarray, n_codes: int, threads: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Starts, neighbours and codes of shifts of the lists, from the pairs as they were
+        found."""
         from systems import _cell_list
 
         kernels: Any = _cell_list
@@ -137,9 +183,17 @@ class Search:
         j, image = np.empty((2, starts[-1]), np.int32)
         rows = np.searchsorted(starts, np.linspace(0, starts[-1], threads + 1)).astype(int)
         rows[0], rows[-1] = 0, len(count)
-        whole = shared(lambda k: kernels.transpose(rows[k], rows[k + 1], self._room, begin, count, n_codes - 1, starts, j, image), threads)
+        whole = shared(
+            lambda k: kernels.transpose(
+                rows[k], rows[k + 1], self._room, begin, count, n_codes - 1, starts, j, image
+            ),
+            threads,
+        )
         if not all(whole):
-            raise RuntimeError("a pair is near from one side and not from the other; one list must not serve two threads at a time")
+            raise RuntimeError(
+                "a pair is near from one side and not from the other; one list must not serve two"
+                " threads at a time"
+            )
         return starts, j, image
 
 
@@ -149,7 +203,8 @@ def _n_codes(far: np.ndarray) -> float:
 
 @lru_cache(16)
 def _neighbors_of_one(bins: Bins, cutoff: float) -> float:
-    """How many neighbours a particle has on average; where not all directions are periodic the fewest, which are its own images."""
+    """How many neighbours a particle has on average; where not all directions are periodic the
+    fewest, which are its own images."""
     if bins.box.pbc.all():
         return float(4.2 * cutoff**3 * bins.density)
     n_periodic = int(bins.box.pbc.sum())
@@ -160,10 +215,14 @@ def _neighbors_of_one(bins: Bins, cutoff: float) -> float:
 
 def _shifts_up_to(*far: int) -> np.ndarray:
     """[n_images, 3], in the order of their codes."""
-    return np.stack(np.meshgrid(*(np.arange(-k, k + 1) for k in far), indexing="ij"), -1).reshape(-1, 3)
+    return np.stack(np.meshgrid(*(np.arange(-k, k + 1) for k in far), indexing="ij"), -1).reshape(
+        -1, 3
+    )
 
 
-def _bins(lengths: np.ndarray, cutoff: float, n: int, pbc: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _bins(
+    lengths: np.ndarray, cutoff: float, n: int, pbc: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Bins along each direction, and how many of them a particle's neighbours can lie away."""
     finest = np.array([1.0, 1.0, _ALONG])
     # not many more bins than particles: a few particles may be in a very large box
@@ -195,4 +254,6 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)  # a forked process has none of its parent's threads
+    os.register_at_fork(
+        after_in_child=_pool.cache_clear
+    )  # a forked process has none of its parent's threads

@@ -1,7 +1,9 @@
-"""The charged N-body benchmark's initial conditions, draw for draw as its public generator makes them.
+"""The charged N-body benchmark's initial conditions, draw for draw as its public generator makes
+them.
 
-Source: the N-body data set of Satorras, Hoogeboom and Welling 2021 (arXiv 2102.09844). One legacy NumPy stream serves all samples,
-so sample k depends on those before it; frames and steps asked for do not change the draws.
+Source: the N-body data set of Satorras, Hoogeboom and Welling 2021 (arXiv 2102.09844). One legacy
+NumPy stream serves all samples, so sample k depends on those before it; frames and steps asked for
+do not change the draws.
 """
 
 import numpy as np
@@ -26,7 +28,9 @@ def _sample(stream: np.random.RandomState, n: int) -> tuple[np.ndarray, np.ndarr
     velocities = stream.randn(3, n)
     velocities = velocities * _SPEED / np.sqrt((velocities**2).sum(0))
     over, under = positions > _BOX, positions < -_BOX
-    positions = np.where(over, 2 * _BOX - positions, np.where(under, -2 * _BOX - positions, positions))
+    positions = np.where(
+        over, 2 * _BOX - positions, np.where(under, -2 * _BOX - positions, positions)
+    )
     velocities = np.where(over, -abs(velocities), np.where(under, abs(velocities), velocities))
     for _ in range(2):
         stream.randn(_NOISE_FRAMES, 3, n)
@@ -34,10 +38,12 @@ def _sample(stream: np.random.RandomState, n: int) -> tuple[np.ndarray, np.ndarr
 
 
 def charged_systems(n_systems: int, seed: int = 0, n_particles: int = 5) -> System:
-    """The first ``n_systems`` samples of the stream of ``seed`` as an ensemble: [n_systems, n_particles, 3], reduced units.
+    """The first ``n_systems`` samples of the stream of ``seed`` as an ensemble: [n_systems,
+    n_particles, 3], reduced units.
 
-    Seed 43 is the benchmark's: 10,000 training, 2,000 validation and 2,000 test samples in this order.
-    Raises ValueError where a count is below one (a single particle has nothing to interact with, but is allowed).
+    Seed 43 is the benchmark's: 10,000 training, 2,000 validation and 2,000 test samples in this
+    order. Raises ValueError where a count is below one (a single particle has nothing to interact
+    with, but is allowed).
     """
     for name, count in (("systems", n_systems), ("particles", n_particles)):
         if count < 1:
@@ -49,5 +55,6 @@ def charged_systems(n_systems: int, seed: int = 0, n_particles: int = 5) -> Syst
 
 
 def benchmark_coulomb() -> Coulomb:
-    """The benchmark's force: unit constant, each component of a particle's force clipped to +-100."""
+    """The benchmark's force: unit constant, each component of a particle's force clipped to
+    +-100."""
     return Coulomb(limit=FORCE_LIMIT)

@@ -1,4 +1,5 @@
-"""`Committee`: several potentials whose mean acts, and whose spread says how far they can be trusted."""
+"""`Committee`: several potentials whose mean acts, and whose spread says how far they can be
+trusted."""
 
 import warnings
 from collections.abc import Sequence
@@ -20,12 +21,15 @@ class Doubt(UserWarning):
 class Committee:
     """The mean of several potentials for NumPy systems.
 
-    The uncertainty [...] of an evaluation is the largest over particles of the members' root-mean-square distance from the mean force, in
-    units of force. Above ``warn`` a warning is given, once for each committee; above ``stop`` `Uncertain` is raised. Raises ValueError
-    for fewer than two members, or limits that are not positive.
+    The uncertainty [...] of an evaluation is the largest over particles of the members'
+    root-mean-square distance from the mean force, in units of force. Above ``warn`` a warning is
+    given, once for each committee; above ``stop`` `Uncertain` is raised. Raises ValueError for
+    fewer than two members, or limits that are not positive.
     """
 
-    def __init__(self, members: Sequence[Potential], *, warn: float = np.inf, stop: float = np.inf) -> None:
+    def __init__(
+        self, members: Sequence[Potential], *, warn: float = np.inf, stop: float = np.inf
+    ) -> None:
         if len(members) < 2:
             raise ValueError(f"a committee has at least two members, not {len(members)}")
         if not (warn > 0 and stop > 0):
@@ -40,9 +44,14 @@ class Committee:
         uncertainty = spread.max(-1, initial=0.0)
         self._judge(spread, system)
         return Evaluation(
-            _mean([one.energy for one in said]), forces.mean(0), _mean([one.stress for one in said]), _mean([one.energies for one in said]),
-            uncertainty, _closest([one.closest for one in said if one.closest is not None]), potential=self,
-        )  # fmt: skip
+            _mean([one.energy for one in said]),
+            forces.mean(0),
+            _mean([one.stress for one in said]),
+            _mean([one.energies for one in said]),
+            uncertainty,
+            _closest([one.closest for one in said if one.closest is not None]),
+            potential=self,
+        )
 
     def _judge(self, spread: np.ndarray, system: System) -> None:
         """Warn or stop where the members disagree."""
@@ -53,15 +62,23 @@ class Committee:
         of = f" of system {copy[0]}" if copy else ""
         unit = f" {system.units.energy}/{system.units.length}" if system.units.energy else ""
         said = (
-            f"the {len(self.members)} models of the committee disagree on the force on particle {particle}{of} by {spread.max():.3g}{unit}"
+            f"the {len(self.members)} models of the committee disagree on the force on particle"
+            f" {particle}{of} by {spread.max():.3g}{unit}"
         )
         if spread.max() > self.stop:
-            raise Uncertain(f"{said}, more than the {self.stop:g} allowed: they are outside what they were trained on")
+            raise Uncertain(
+                f"{said}, more than the {self.stop:g} allowed: they are outside what they were"
+                " trained on"
+            )
         try:
             self._to_warn.pop()
         except IndexError:  # another thread has warned
             return
-        warnings.warn(f"{said}, more than {self.warn:g}: they may be outside what they were trained on", Doubt, stacklevel=3)
+        warnings.warn(
+            f"{said}, more than {self.warn:g}: they may be outside what they were trained on",
+            Doubt,
+            stacklevel=3,
+        )
 
 
 def _closest(values: list[Any]) -> Any:
@@ -74,4 +91,8 @@ def _closest(values: list[Any]) -> Any:
 
 def _mean(values: list[Any]) -> Any:
     """Of all members, or nothing where one says nothing."""
-    return None if any(value is None for value in values) else np.mean(np.stack([np.asarray(value) for value in values]), 0)
+    return (
+        None
+        if any(value is None for value in values)
+        else np.mean(np.stack([np.asarray(value) for value in values]), 0)
+    )

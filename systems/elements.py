@@ -1,4 +1,5 @@
-"""Elements of atoms that files tell only names, types or masses of: guessed, and what was guessed said in words."""
+"""Elements of atoms that files tell only names, types or masses of: guessed, and what was guessed
+said in words."""
 
 import re
 from collections import Counter
@@ -9,34 +10,144 @@ from typing import NamedTuple
 import numpy as np
 
 ISOTOPES = {"D": 2.01410177811, "T": 3.01604928}  # u, of hydrogen that has a name of its own
-_IONS = {"SOD": "Na", "CLA": "Cl", "POT": "K", "CES": "Cs", "CAL": "Ca", "LIT": "Li", "RUB": "Rb", "IOD": "I", "BAR": "Ba", "CAD": "Cd"}
+_IONS = {
+    "SOD": "Na",
+    "CLA": "Cl",
+    "POT": "K",
+    "CES": "Cs",
+    "CAL": "Ca",
+    "LIT": "Li",
+    "RUB": "Rb",
+    "IOD": "I",
+    "BAR": "Ba",
+    "CAD": "Cd",
+}
 _ION_RESIDUES = {"ION", "IONS"}
-_VIRTUAL = {"MW", "LP", "LPA", "LPB", "EP", "EPW", "MCH", "MNH", "VS", "VIR", "VIRT", "DUM", "DUMMY"}
+_VIRTUAL = {
+    "MW",
+    "LP",
+    "LPA",
+    "LPB",
+    "EP",
+    "EPW",
+    "MCH",
+    "MNH",
+    "VS",
+    "VIR",
+    "VIRT",
+    "DUM",
+    "DUMMY",
+}
 _IN_WATER = {"M", "OM", "IW", "LW"}  # what else has no mass there
-_WATER = {"SOL", "HOH", "WAT", "H2O", "HH0", "OHH", "TIP", "TIP2", "TIP3", "TIP4", "TIP5", "T3P", "T4P", "T5P", "SPC", "SPCE", "TP3", "TP4"}
+_WATER = {
+    "SOL",
+    "HOH",
+    "WAT",
+    "H2O",
+    "HH0",
+    "OHH",
+    "TIP",
+    "TIP2",
+    "TIP3",
+    "TIP4",
+    "TIP5",
+    "T3P",
+    "T4P",
+    "T5P",
+    "SPC",
+    "SPCE",
+    "TP3",
+    "TP4",
+}
 _PROTEIN = {
-    "ALA", "ARG", "ASN", "ASP", "CYS", "GLN", "GLU", "GLY", "HIS", "ILE", "LEU", "LYS", "MET", "PHE", "PRO", "SER", "THR", "TRP", "TYR",
-    "VAL", "MSE", "SEC", "HSD", "HSE", "HSP", "HID", "HIE", "HIP", "CYX", "CYM", "ASH", "GLH", "LYN", "ACE", "NME", "NMA", "NH2",
-    "ALAD", "CYS2", "ARGN", "ASPH", "GLUH", "HISA", "HISB", "HISH", "HIS1", "HIS2", "LYSH", "QLN",
-}  # fmt: skip
+    "ALA",
+    "ARG",
+    "ASN",
+    "ASP",
+    "CYS",
+    "GLN",
+    "GLU",
+    "GLY",
+    "HIS",
+    "ILE",
+    "LEU",
+    "LYS",
+    "MET",
+    "PHE",
+    "PRO",
+    "SER",
+    "THR",
+    "TRP",
+    "TYR",
+    "VAL",
+    "MSE",
+    "SEC",
+    "HSD",
+    "HSE",
+    "HSP",
+    "HID",
+    "HIE",
+    "HIP",
+    "CYX",
+    "CYM",
+    "ASH",
+    "GLH",
+    "LYN",
+    "ACE",
+    "NME",
+    "NMA",
+    "NH2",
+    "ALAD",
+    "CYS2",
+    "ARGN",
+    "ASPH",
+    "GLUH",
+    "HISA",
+    "HISB",
+    "HISH",
+    "HIS1",
+    "HIS2",
+    "LYSH",
+    "QLN",
+}
 _NUCLEIC = {
     "ADE",
     "CYT",
     "GUA",
     "THY",
     "URA",
-    *(f"{sugar}{base}{end}" for sugar in ("", "D", "R") for base in "ACGTU" for end in ("", "3", "5", "N")),
+    *(
+        f"{sugar}{base}{end}"
+        for sugar in ("", "D", "R")
+        for base in "ACGTU"
+        for end in ("", "3", "5", "N")
+    ),
 }
-_LIPIDS = {"POPC", "POPE", "POPG", "POPS", "DPPC", "DMPC", "DOPC", "DOPE", "DLPC", "DSPC", "CHOL", "CHL1"}
+_LIPIDS = {
+    "POPC",
+    "POPE",
+    "POPG",
+    "POPS",
+    "DPPC",
+    "DMPC",
+    "DOPC",
+    "DOPE",
+    "DLPC",
+    "DSPC",
+    "CHOL",
+    "CHL1",
+}
 _ORGANIC = "HCNOSPFIBK"
-# of the two-letter elements that begin as an element of one letter does, those that names of atoms mean
+# of the two-letter elements that begin as an element of one letter does, those that names of atoms
+# mean
 _TWO = {"CL", "BR", "SI", "SE", "FE", "CU", "CR", "NI", "KR", "PT", "PD", "SR", "SN"}
 _UNITED = 4.6  # u: four hydrogens that a united atom carries, or that mass repartitioning gave away
 _NEAR = 0.15  # u between an element and a mass that is its own
 
 
 class Guess(NamedTuple):
-    """Atomic numbers [n] (0: none), masses [n] in u (0: none known, or none at all), which are virtual sites [n], and what was guessed."""
+    """Atomic numbers [n] (0: none), masses [n] in u (0: none known, or none at all), which are
+    virtual sites [n], and what was guessed."""
 
     numbers: np.ndarray
     masses: np.ndarray
@@ -45,25 +156,38 @@ class Guess(NamedTuple):
 
 
 def guess(
-    names: Sequence[str], residues: Sequence[str] | None = None, masses: Sequence[float] | np.ndarray | None = None,
+    names: Sequence[str],
+    residues: Sequence[str] | None = None,
+    masses: Sequence[float] | np.ndarray | None = None,
     indices: Sequence[int] | None = None,
-) -> Guess:  # fmt: skip
-    """Guess elements from names of atoms [n] and, where they are known, names and ``indices`` of their residues and masses (u).
+) -> Guess:
+    """Guess elements from names of atoms [n] and, where they are known, names and ``indices`` of
+    their residues and masses (u).
 
-    A mass decides between letters that fit (CA of 12 u is carbon, of 40 u calcium); else a name that is its residue's, or stands alone
-    in a residue, is an ion or a noble gas, and within proteins, nucleic acids and water the first letter counts. Guessed masses are
-    those of the elements, of D and T those of the isotopes.
+    A mass decides between letters that fit (CA of 12 u is carbon, of 40 u calcium); else a name
+    that is its residue's, or stands alone in a residue, is an ion or a noble gas, and within
+    proteins, nucleic acids and water the first letter counts. Guessed masses are those of the
+    elements, of D and T those of the isotopes.
     """
     from ase.data import atomic_masses
 
     n = len(names)
     groups = [""] * n if residues is None else [str(one) for one in residues]
-    own = [] if residues is None else list(range(n)) if indices is None else [int(k) for k in indices]
+    own = (
+        [] if residues is None else list(range(n)) if indices is None else [int(k) for k in indices]
+    )
     sizes = Counter(own)
     known = np.zeros(n) if masses is None else np.nan_to_num(np.asarray(masses, dtype=float))
-    plain = residues is None and all(_head(str(name)).capitalize() in _numbers() for name in set(names))
+    plain = residues is None and all(
+        _head(str(name)).capitalize() in _numbers() for name in set(names)
+    )
     living = any(group.strip().upper() in _PROTEIN | _NUCLEIC for group in set(groups))
-    single = [bool(own) and sizes[own[k]] == 1 and (not living or groups[k].strip().upper() in _ION_RESIDUES) for k in range(n)]
+    single = [
+        bool(own)
+        and sizes[own[k]] == 1
+        and (not living or groups[k].strip().upper() in _ION_RESIDUES)
+        for k in range(n)
+    ]
     keys = [(str(names[k]), groups[k], single[k], float(known[k])) for k in range(n)]
     found = {key: _one(*key, plain) for key in set(keys)}
     numbers = np.array([found[key][0] for key in keys], dtype=np.int64)
@@ -120,7 +244,9 @@ def _one(name: str, residue: str, alone: bool, mass: float, plain: bool) -> tupl
 
 
 def _by_letters(head: str, residue: str, alone: bool, one: int, two: int, plain: bool) -> int:
-    biological = residue in _WATER | _PROTEIN | _NUCLEIC | _LIPIDS and head.upper() != _head(residue)
+    biological = residue in _WATER | _PROTEIN | _NUCLEIC | _LIPIDS and head.upper() != _head(
+        residue
+    )
     if not two or len(head) == 1:
         return one
     if biological:
@@ -133,7 +259,8 @@ def _by_letters(head: str, residue: str, alone: bool, one: int, two: int, plain:
 
 
 def _with_mass(one: int, two: int, mass: float) -> int:
-    """Of the elements that a name may mean the one whose mass is nearest, else the one that has such a mass."""
+    """Of the elements that a name may mean the one whose mass is nearest, else the one that has
+    such a mass."""
     from ase.data import atomic_masses
 
     def off(number: int) -> float:
@@ -144,7 +271,8 @@ def _with_mass(one: int, two: int, mass: float) -> int:
 
 
 def _words(found: dict[tuple[str, str, bool, float], tuple[int, bool]]) -> str:
-    """Which names were taken for which elements, of those that are no symbols of elements; nothing where all are."""
+    """Which names were taken for which elements, of those that are no symbols of elements; nothing
+    where all are."""
     from ase.data import chemical_symbols
 
     names: dict[str, list[str]] = {}
@@ -156,7 +284,13 @@ def _words(found: dict[tuple[str, str, bool, float], tuple[int, bool]]) -> str:
         elif not number:
             unknown.add(name)
         elif name != chemical_symbols[number] or (residue and len(name) > 1):
-            said = f"{name} in {residue}" if residue and len(_head(name)) > 1 else f"{name} of {mass:.5g} u" if mass else name
+            said = (
+                f"{name} in {residue}"
+                if residue and len(_head(name)) > 1
+                else f"{name} of {mass:.5g} u"
+                if mass
+                else name
+            )
             there = names.setdefault(chemical_symbols[number], [])
             there += [said] if said not in there else []
     parts = [f"{symbol} from {_few(list(those))}" for symbol, those in names.items()]

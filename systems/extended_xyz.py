@@ -1,7 +1,9 @@
-"""(Extended) XYZ files as ASE's atoms, whatever their atoms are called and in whichever order their columns stand.
+"""(Extended) XYZ files as ASE's atoms, whatever their atoms are called and in whichever order their
+columns stand.
 
-ASE's reader does the work; before it, names that are no elements give way to the elements they are guessed to mean, and after it columns
-it does not know become velocities and masses. Frames of i-PI, whose comment tells the cell and its units, are XYZ files too.
+ASE's reader does the work; before it, names that are no elements give way to the elements they are
+guessed to mean, and after it columns it does not know become velocities and masses. Frames of i-PI,
+whose comment tells the cell and its units, are XYZ files too.
 """
 
 import re
@@ -16,7 +18,18 @@ from systems.file_options import Reading, unit_size
 from systems.identities import identify
 
 ENDINGS = (".xyz", ".extxyz")
-_SPECIES = ("species", "element", "elements", "symbol", "symbols", "names", "name", "type", "types", "atom_types")
+_SPECIES = (
+    "species",
+    "element",
+    "elements",
+    "symbol",
+    "symbols",
+    "names",
+    "name",
+    "type",
+    "types",
+    "atom_types",
+)
 _VELOCITIES = ("vel", "velo", "velocity", "velocities")
 _MASSES = ("mass", "masses")
 _SIZELESS = ("reduced", "astronomical")  # units of runs of ours, in which masses tell no elements
@@ -25,10 +38,13 @@ _IPI_UNITS = re.compile(r"\b(\w+)\{(\w+)\}")
 
 
 def frames(path: str | Path, reading: Reading) -> Iterator[Any]:
-    """The frames of a file, one by one; EOFError within one that the file does not hold the whole of, ValueError for what is none."""
+    """The frames of a file, one by one; EOFError within one that the file does not hold the whole
+    of, ValueError for what is none."""
     for text in texts(path):
         if not text.endswith("\n"):
-            reading.notes.append("the last line of the file has no end: its last number may have lost digits")
+            reading.notes.append(
+                "the last line of the file has no end: its last number may have lost digits"
+            )
         yield atoms_of(text, reading)
 
 
@@ -39,16 +55,22 @@ def texts(path: str | Path) -> Iterator[str]:
     with open_with_compression(str(path), "rt") as file:
         lines = iter(file)
         for line in lines:
-            count = line.removeprefix("\ufeff").removeprefix("\xef\xbb\xbf")  # marks of the order of bytes
+            count = line.removeprefix("\ufeff").removeprefix(
+                "\xef\xbb\xbf"
+            )  # marks of the order of bytes
             if not count.strip():
                 continue
             try:
                 n = int(count)
             except ValueError:
-                raise ValueError(f"a frame begins with the number of its atoms, not with {count.strip()[:40]!r}") from None
+                raise ValueError(
+                    f"a frame begins with the number of its atoms, not with {count.strip()[:40]!r}"
+                ) from None
             frame = [count, *(next(lines, "") for _ in range(n + 1))]
             if n and not frame[-1].strip():
-                raise EOFError(f"the file ends within it, after {sum(map(bool, frame))} of {len(frame)} lines")
+                raise EOFError(
+                    f"the file ends within it, after {sum(map(bool, frame))} of {len(frame)} lines"
+                )
             yield "".join(frame)
 
 
@@ -71,7 +93,13 @@ def atoms_of(text: str, reading: Reading) -> Any:
     lines = [head, *(rest.removesuffix("\n").split("\n"))]
     place, kinds = _columns(lines[1])
     names = [line.split(None, place + 1)[place] for line in lines[2:]] if place is not None else []
-    names = [] if all(_is_symbol(name) for name in set(names)) and place is not None and kinds[place] == ("species", "S") else names
+    names = (
+        []
+        if all(_is_symbol(name) for name in set(names))
+        and place is not None
+        and kinds[place] == ("species", "S")
+        else names
+    )
     if names and place is not None:  # ASE takes no names but those of elements
         lines[2:] = [_with(line, place, "X") for line in lines[2:]]
         lines[1] = _renamed(lines[1], kinds[place][0])
@@ -83,13 +111,20 @@ def atoms_of(text: str, reading: Reading) -> Any:
         _ipi_cell(atoms, comment, ipi)
     style = _style(comment, reading) if ipi else reading.options.units
     _scale(atoms, style)
-    identify(atoms, reading, names or None, _told_masses(atoms, style), reduced=style == "lj" or atoms.info.get("units") in _SIZELESS)
+    identify(
+        atoms,
+        reading,
+        names or None,
+        _told_masses(atoms, style),
+        reduced=style == "lj" or atoms.info.get("units") in _SIZELESS,
+    )
     _set_velocities(atoms, style, reading)
     return atoms
 
 
 def _columns(comment: str) -> tuple[int | None, list[tuple[str, str]]]:
-    """The column with names of atoms, None where there is none; the name of each column, and its type."""
+    """The column with names of atoms, None where there is none; the name of each column, and its
+    type."""
     match = re.search(r"\bProperties=[\"']?([^\s\"']+)", comment)
     fields = (match[1] if match else "species:S:1:pos:R:3").split(":")
     kinds = [
@@ -107,7 +142,11 @@ def _columns(comment: str) -> tuple[int | None, list[tuple[str, str]]]:
 
 def _renamed(comment: str, name: str) -> str:
     """The column of names as ASE calls it."""
-    return comment if name == "species" else re.sub(rf"([=:\"']){re.escape(name)}:[SI]:1", r"\1species:S:1", comment, count=1)
+    return (
+        comment
+        if name == "species"
+        else re.sub(rf"([=:\"']){re.escape(name)}:[SI]:1", r"\1species:S:1", comment, count=1)
+    )
 
 
 def _with(line: str, place: int, word: str) -> str:
@@ -126,12 +165,19 @@ def _is_symbol(name: str) -> bool:
 def _told_masses(atoms: Any, style: str) -> np.ndarray | None:
     """Masses of a column ``mass`` or ``masses``."""
     told = [atoms.arrays.pop(name) for name in _MASSES if name in atoms.arrays]
-    given = [one for one in told if np.ndim(one) == 1 and one.dtype.kind in "if" and (one >= 0).all()]
-    return np.asarray(given[0], dtype=float) * (unit_size("mass", style) if style else 1.0) if given else None
+    given = [
+        one for one in told if np.ndim(one) == 1 and one.dtype.kind in "if" and (one >= 0).all()
+    ]
+    return (
+        np.asarray(given[0], dtype=float) * (unit_size("mass", style) if style else 1.0)
+        if given
+        else None
+    )
 
 
 def _set_velocities(atoms: Any, style: str, reading: Reading) -> None:
-    """Velocities of a column that ASE knows not; their unit is Angstrom/fs unless the options tell."""
+    """Velocities of a column that ASE knows not; their unit is Angstrom/fs unless the options
+    tell."""
     for name in _VELOCITIES:
         values = atoms.arrays.get(name)
         if values is None or np.shape(values) != (len(atoms), 3):
@@ -140,8 +186,9 @@ def _set_velocities(atoms: Any, style: str, reading: Reading) -> None:
         if not atoms.has("momenta"):
             if not style:
                 reading.assumed["units"] = (
-                    f"velocities of the column {name} are taken to be in Angstrom/fs, which the file does not tell; --units tells others "
-                    "(metal: Angstrom/ps, electron: bohr per atomic unit of time)"
+                    f"velocities of the column {name} are taken to be in Angstrom/fs, which the"
+                    " file does not tell; --units tells others (metal: Angstrom/ps, electron: bohr"
+                    " per atomic unit of time)"
                 )
             atoms.set_velocities(values * unit_size("velocity", style or "real"))
 
@@ -156,7 +203,13 @@ def _scale(atoms: Any, style: str) -> None:
     atoms.positions *= length
     if atoms.has("momenta"):
         atoms.arrays["momenta"] *= unit_size("mass", style) * unit_size("velocity", style)
-    sizes = {"energy": energy, "free_energy": energy, "energies": energy, "forces": force, "stress": energy / length**3}
+    sizes = {
+        "energy": energy,
+        "free_energy": energy,
+        "energies": energy,
+        "forces": force,
+        "stress": energy / length**3,
+    }
     if atoms.calc is not None:
         atoms.calc.atoms = atoms.copy()
         for name, size in sizes.items():
@@ -169,8 +222,12 @@ def _ipi_cell(atoms: Any, comment: str, match: re.Match[str]) -> None:
 
     numbers = np.array(match[2].split(), dtype=float)
     if {"velocities", "momenta", "forces"} & {name for name, _ in _IPI_UNITS.findall(comment)}:
-        raise ValueError("i-PI wrote other things than positions into it; name the file of positions")
-    atoms.set_cell(cellpar_to_cell(numbers[:6]) if match[1] == "abcABC" else numbers[:9].reshape(3, 3).T)
+        raise ValueError(
+            "i-PI wrote other things than positions into it; name the file of positions"
+        )
+    atoms.set_cell(
+        cellpar_to_cell(numbers[:6]) if match[1] == "abcABC" else numbers[:9].reshape(3, 3).T
+    )
     atoms.set_pbc(True)
     atoms.info.clear()
 
@@ -181,5 +238,8 @@ def _style(comment: str, reading: Reading) -> str:
         return reading.options.units
     told = dict(_IPI_UNITS.findall(comment)).get("positions", "")
     if told not in ("angstrom", "atomic_unit"):
-        reading.assumed["units"] = "i-PI's atomic units, which the file does not tell; --units tells others (metal: Angstrom)"
+        reading.assumed["units"] = (
+            "i-PI's atomic units, which the file does not tell; --units tells others (metal:"
+            " Angstrom)"
+        )
     return "metal" if told == "angstrom" else "electron"

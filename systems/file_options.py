@@ -1,4 +1,5 @@
-"""What users say of a file better than the file does: its units, its format, masses, and the time between frames."""
+"""What users say of a file better than the file does: its units, its format, masses, and the time
+between frames."""
 
 import difflib
 import math
@@ -12,11 +13,13 @@ _NUMBERS = {"true": True, "false": False, "none": None}
 
 @dataclass(frozen=True)
 class FileOptions:
-    """What is to be taken instead of what a file of another program tells, or where it tells nothing.
+    """What is to be taken instead of what a file of another program tells, or where it tells
+    nothing.
 
-    ``frame_interval`` is the time from one frame to the next in ASE's unit (`systems.units.METAL`), ``units`` a unit style of LAMMPS
-    ("metal", "real", "lj", ...), ``format`` a format of ASE or of MDAnalysis with options ("lammps-data:atom_style=charge"), ``masses``
-    masses in u by element or by name or type of atom. Raises ValueError, in one sentence, for values that cannot be.
+    ``frame_interval`` is the time from one frame to the next in ASE's unit (`systems.units.METAL`),
+    ``units`` a unit style of LAMMPS ("metal", "real", "lj", ...), ``format`` a format of ASE or of
+    MDAnalysis with options ("lammps-data:atom_style=charge"), ``masses`` masses in u by element or
+    by name or type of atom. Raises ValueError, in one sentence, for values that cannot be.
     """
 
     frame_interval: float | None = None
@@ -25,11 +28,19 @@ class FileOptions:
     masses: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.frame_interval is not None and not (self.frame_interval > 0 and math.isfinite(self.frame_interval)):
-            raise ValueError(f"the time from one frame to the next must be positive and finite, not {self.frame_interval}")
+        if self.frame_interval is not None and not (
+            self.frame_interval > 0 and math.isfinite(self.frame_interval)
+        ):
+            raise ValueError(
+                "the time from one frame to the next must be positive and finite, not"
+                f" {self.frame_interval}"
+            )
         if self.units and self.units not in unit_styles():
             near = _nearest(self.units, unit_styles())
-            raise ValueError(f"{self.units!r} are no units of LAMMPS; did you mean {near}? (known: {', '.join(unit_styles())})")
+            raise ValueError(
+                f"{self.units!r} are no units of LAMMPS; did you mean {near}? (known:"
+                f" {', '.join(unit_styles())})"
+            )
         for name, mass in self.masses.items():
             if not (mass > 0 and math.isfinite(mass)):
                 raise ValueError(f"the mass of {name} must be positive and finite, not {mass}")
@@ -42,33 +53,42 @@ class FileOptions:
         return self.units == _REDUCED
 
     def size(self, quantity: str, default: str = "metal") -> float:
-        """A LAMMPS unit of a "distance", "velocity", "energy", "force", "mass", "time" or "charge" in ASE's; 1 in reduced units."""
+        """A LAMMPS unit of a "distance", "velocity", "energy", "force", "mass", "time" or "charge"
+        in ASE's; 1 in reduced units."""
         return unit_size(quantity, self.units or default)
 
     @property
     def reader(self) -> tuple[str, str, dict[str, Any]]:
-        """Who reads ``format`` ("ase" or "mdanalysis"), its name there, and the options it was given."""
+        """Who reads ``format`` ("ase" or "mdanalysis"), its name there, and the options it was
+        given."""
         name, _, rest = self.format.partition(":")
         options = {}
         for pair in filter(None, rest.split(",")):
             key, equals, value = pair.partition("=")
             if not equals:
-                raise ValueError(f"--format {self.format}: {pair!r} is no option; write FORMAT:NAME=VALUE,...")
+                raise ValueError(
+                    f"--format {self.format}: {pair!r} is no option; write FORMAT:NAME=VALUE,..."
+                )
             options[key.strip()] = _value(value.strip())
         known = _formats()
         for spelled in (name, name.lower(), name.upper()):
             if spelled in known:
                 return known[spelled], spelled, options
-        raise ValueError(f"{name!r} is no format that ASE or MDAnalysis reads; did you mean {_nearest(name, known)}?")
+        raise ValueError(
+            f"{name!r} is no format that ASE or MDAnalysis reads; did you mean"
+            f" {_nearest(name, known)}?"
+        )
 
 
 @dataclass
 class Reading:
-    """How a file is read, and what had to be ``assumed`` of it: "units", "elements", "masses", each in words.
+    """How a file is read, and what had to be ``assumed`` of it: "units", "elements", "masses", each
+    in words.
 
-    ``notes`` are for whoever looks at it. ``unknown`` are names of atoms of no element, ``massless`` those of no known mass, and
-    ``virtual`` those of sites that have none. ``units`` is the unit style that the file told, ``identified`` what
-    `systems.identities.identify` found for the last frame.
+    ``notes`` are for whoever looks at it. ``unknown`` are names of atoms of no element,
+    ``massless`` those of no known mass, and ``virtual`` those of sites that have none. ``units`` is
+    the unit style that the file told, ``identified`` what `systems.identities.identify` found for
+    the last frame.
     """
 
     options: FileOptions = field(default_factory=FileOptions)
@@ -94,12 +114,14 @@ def unit_size(quantity: str, style: str) -> float:
 
     if style == _REDUCED:
         return 1.0
-    # LAMMPS' time unit of "electron" is the femtosecond, its velocities are in bohr per atomic unit of time
+    # LAMMPS' time unit of "electron" is the femtosecond, its velocities are in bohr per atomic unit
+    # of time
     return float(convert(1.0, quantity, style, "ASE"))
 
 
 def masses_of(text: str, what: str = "--masses") -> dict[str, float]:
-    """Masses in u of a text such as "H=2.014,O=18"; ValueError, in one sentence, where it is none."""
+    """Masses in u of a text such as "H=2.014,O=18"; ValueError, in one sentence, where it is
+    none."""
     found = {}
     for pair in filter(None, (part.strip() for part in text.split(","))):
         name, _, value = pair.rpartition("=")
@@ -108,7 +130,10 @@ def masses_of(text: str, what: str = "--masses") -> dict[str, float]:
         except ValueError:
             name = ""
         if not name.strip() or not (0 < found[name.strip()] < math.inf):
-            raise ValueError(f'{what} {pair!r} is not a mass; write {what} "H=2.014,O=18", in u, by element or by name or type of atom')
+            raise ValueError(
+                f'{what} {pair!r} is not a mass; write {what} "H=2.014,O=18", in u, by element or'
+                " by name or type of atom"
+            )
     if not found:
         raise ValueError(f'{what} is empty; write {what} "H=2.014,O=18"')
     return found
@@ -119,7 +144,16 @@ def _formats() -> dict[str, str]:
     from ase.io.formats import ioformats
     from MDAnalysis import _READERS
 
-    others = {"CHAIN", "MEMORY", "IMD", "OPENMMAPP", "OPENMMSIMULATION", "PARMED", "RDKIT", "CHEMFILES"}  # no files
+    others = {
+        "CHAIN",
+        "MEMORY",
+        "IMD",
+        "OPENMMAPP",
+        "OPENMMSIMULATION",
+        "PARMED",
+        "RDKIT",
+        "CHEMFILES",
+    }  # no files
     found = {name: "mdanalysis" for name in _READERS if name not in others}
     return found | {name: "ase" for name, kind in ioformats.items() if kind.can_read}
 
@@ -128,7 +162,11 @@ def _nearest(name: str, known: Any) -> str:
     by_small = {one.lower(): one for one in known}
     first, *others = difflib.get_close_matches(name.lower(), list(by_small), 3, cutoff=0.0)
     alike = [difflib.SequenceMatcher(None, name.lower(), one).ratio() for one in (first, *others)]
-    near = [one for one, ratio in zip((first, *others), alike, strict=True) if ratio > max(0.7, alike[0] - 0.15) or one == first]
+    near = [
+        one
+        for one, ratio in zip((first, *others), alike, strict=True)
+        if ratio > max(0.7, alike[0] - 0.15) or one == first
+    ]
     return " or ".join(by_small[one] for one in near)
 
 

@@ -1,9 +1,11 @@
-"""Kernels: compiled functions that give a potential's forces for one configuration and return its energy.
+"""Kernels: compiled functions that give a potential's forces for one configuration and return its
+energy.
 
-A kernel is a plain function ``kernel(x, masses, charges, parameters, forces) -> energy`` of C-contiguous float64 arrays:
-x [3, n], masses [n], charges [n], parameters [any], forces [3, n]. Forces arrive zeroed; a kernel checks nothing.
-Every kernel is compiled to this one signature and handed over as a function pointer, so the driver of the integrators is
-compiled once, whatever the potential, and its copy on disk can never hold an old kernel.
+A kernel is a plain function ``kernel(x, masses, charges, parameters, forces) -> energy`` of
+C-contiguous float64 arrays: x [3, n], masses [n], charges [n], parameters [any], forces [3, n].
+Forces arrive zeroed; a kernel checks nothing. Every kernel is compiled to this one signature and
+handed over as a function pointer, so the driver of the integrators is compiled once, whatever the
+potential, and its copy on disk can never hold an old kernel.
 """
 
 import hashlib
@@ -19,9 +21,11 @@ from numba.core.dispatcher import Dispatcher
 
 from systems.system import Evaluation, KernelPotential, System
 
-# "fast" would also let the compiler assume that no NaN and no infinity ever appears, and drop the tests for them.
+# "fast" would also let the compiler assume that no NaN and no infinity ever appears, and drop the
+# tests for them.
 FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
-# Division by zero gives infinity as in NumPy, which whoever looks at the numbers finds; Python's exception would cost a test each time.
+# Division by zero gives infinity as in NumPy, which whoever looks at the numbers finds; Python's
+# exception would cost a test each time.
 _OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": FASTMATH, "error_model": "numpy"}
 SIGNATURE = float64(float64[:, ::1], float64[::1], float64[::1], float64[::1], float64[:, ::1])
 KERNEL = types.FunctionType(SIGNATURE)
@@ -36,15 +40,24 @@ def _sources(folder: str) -> str:
     return digest.hexdigest()[:12]
 
 
-def jit(function: Callable[..., Any], *, reorder: bool = True, exact: bool = False, inline: bool = False) -> Any:
-    """Compile a function of the packages with numba, without the interpreter's lock, kept on disk where any folder can be written.
+def jit(
+    function: Callable[..., Any], *, reorder: bool = True, exact: bool = False, inline: bool = False
+) -> Any:
+    """Compile a function of the packages with numba, without the interpreter's lock, kept on disk
+    where any folder can be written.
 
-    Without ``reorder`` sums are taken in the order in which they are written; ``exact`` rounds every operation as NumPy does. ``inline``
-    makes it a part of whatever compiled function calls it, as `inlined` does.
+    Without ``reorder`` sums are taken in the order in which they are written; ``exact`` rounds
+    every operation as NumPy does. ``inline`` makes it a part of whatever compiled function calls
+    it, as `inlined` does.
 
-    numba looks at the file of the function alone, not at those of the functions it calls; so the copy on disk is named after them all.
+    numba looks at the file of the function alone, not at those of the functions it calls; so the
+    copy on disk is named after them all.
     """
-    options = {**_OPTIONS, "forceinline": inline, "fastmath": set() if exact else FASTMATH if reorder else FASTMATH - {"reassoc"}}
+    options = {
+        **_OPTIONS,
+        "forceinline": inline,
+        "fastmath": set() if exact else FASTMATH if reorder else FASTMATH - {"reassoc"},
+    }
     function.__qualname__ += f"_{_sources(str(Path(function.__code__.co_filename).parent))}"
     try:
         return njit(function, cache=True, **options)
@@ -52,8 +65,9 @@ def jit(function: Callable[..., Any], *, reorder: bool = True, exact: bool = Fal
         return njit(function, **options)
 
 
-# A function that others call must be in them. Where it is not, the process that compiles both takes the one copy, and those that find the
-# caller on disk the other, which was optimised again, with sums in another order: then the first run has other bits than all later ones.
+# A function that others call must be in them. Where it is not, the process that compiles both takes
+# the one copy, and those that find the caller on disk the other, which was optimised again, with
+# sums in another order: then the first run has other bits than all later ones.
 inlined = partial(jit, inline=True)
 
 
@@ -61,7 +75,8 @@ inlined = partial(jit, inline=True)
 def compile_kernel(function: Callable[..., float]) -> Any:
     """``function`` (plain or already numba's) compiled to the kernels' signature.
 
-    A plain one, which is a user's, is compiled anew in each process: numba's copy on disk would not notice a change in another file.
+    A plain one, which is a user's, is compiled anew in each process: numba's copy on disk would not
+    notice a change in another file.
     """
     compiled = function if isinstance(function, Dispatcher) else njit(function, **_OPTIONS)
     compiled.compile(SIGNATURE.args)
@@ -69,7 +84,8 @@ def compile_kernel(function: Callable[..., float]) -> Any:
 
 
 def plain(array: Any) -> np.ndarray:
-    """The array as the compiled code takes it: float64, C-contiguous, writeable; itself where it is so already."""
+    """The array as the compiled code takes it: float64, C-contiguous, writeable; itself where it is
+    so already."""
     return np.require(array, float, ["C", "W", "A"])
 
 
@@ -88,14 +104,23 @@ def _evaluate(kernel, x, masses, charges, parameters, energy, forces):  # type: 
                 forces[s, i, a] = total[a, i]
 
 
-_EVALUATE = (KERNEL, float64[:, :, ::1], float64[::1], float64[:, ::1], float64[::1], float64[::1], float64[:, :, ::1])
+_EVALUATE = (
+    KERNEL,
+    float64[:, :, ::1],
+    float64[::1],
+    float64[:, ::1],
+    float64[::1],
+    float64[::1],
+    float64[:, :, ::1],
+)
 
 
 _LOCK = Lock()
 
 
 def settle(function: Any, signature: tuple[Any, ...]) -> Any:
-    """``function`` compiled for this signature alone, so that a kernel is taken as a function pointer and not specialised upon."""
+    """``function`` compiled for this signature alone, so that a kernel is taken as a function
+    pointer and not specialised upon."""
     with _LOCK:
         if not function.signatures:
             function.compile(signature)
@@ -104,18 +129,28 @@ def settle(function: Any, signature: tuple[Any, ...]) -> Any:
 
 
 def evaluate(potential: KernelPotential, system: System) -> Evaluation:
-    """Energy [...] and forces [..., n, 3] of a system or of an ensemble by the potential's kernel."""
+    """Energy [...] and forces [..., n, 3] of a system or of an ensemble by the potential's
+    kernel."""
     parameters = plain(potential.parameters(system))
     shape = system.positions.shape
     x = plain(system.positions).reshape(-1, *shape[-2:])
     charges = plain(np.broadcast_to(system.charges, shape[:-1])).reshape(-1, shape[-2])
     energy, forces = np.empty(len(x)), np.empty_like(x)
-    settle(_evaluate, _EVALUATE)(compile_kernel(potential.kernel), x, plain(system.masses), charges, parameters, energy, forces)
+    settle(_evaluate, _EVALUATE)(
+        compile_kernel(potential.kernel),
+        x,
+        plain(system.masses),
+        charges,
+        parameters,
+        energy,
+        forces,
+    )
     return Evaluation(energy.reshape(shape[:-2])[()], forces.reshape(shape), potential=potential)
 
 
 class KernelFunction:
-    """A potential made of a kernel alone: the shortest way from one's own formula to a compiled rollout.
+    """A potential made of a kernel alone: the shortest way from one's own formula to a compiled
+    rollout.
 
     ``parameters`` is anything NumPy makes a flat float64 array of; the kernel gets that array.
     """

@@ -1,4 +1,5 @@
-"""LAMMPS' text dumps and data files as ASE's atoms, in the units that they tell, that users name, or that are assumed and said."""
+"""LAMMPS' text dumps and data files as ASE's atoms, in the units that they tell, that users name,
+or that are assumed and said."""
 
 import re
 from collections.abc import Iterator
@@ -22,7 +23,9 @@ def is_dump(path: Path) -> bool:
 
 def is_data(path: Path) -> bool:
     """Whether it is a data file of LAMMPS, which may have any name."""
-    return re.search(rb"\bxlo[ \t]+xhi\b|^[^\n]*\bavec\b", _beginning(path), re.MULTILINE) is not None
+    return (
+        re.search(rb"\bxlo[ \t]+xhi\b|^[^\n]*\bavec\b", _beginning(path), re.MULTILINE) is not None
+    )
 
 
 def _beginning(path: Path) -> bytes:
@@ -49,7 +52,8 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def dump_texts(path: Path) -> Iterator[tuple[dict[str, str], str]]:
-    """Of each frame what it says before its atoms (TIME, UNITS), and its text as ASE reads it; EOFError where the file ends within one."""
+    """Of each frame what it says before its atoms (TIME, UNITS), and its text as ASE reads it;
+    EOFError where the file ends within one."""
     lines = _lines(path)
     told: dict[str, str] = {}
     text: list[str] = []
@@ -63,7 +67,9 @@ def dump_texts(path: Path) -> Iterator[tuple[dict[str, str], str]]:
             n = _n_atoms(text)
             rows = [next(lines, "") for _ in range(n)]
             if n and not rows[-1].strip():
-                raise EOFError(f"the file ends within it, after {sum(map(bool, rows))} of {n} atoms")
+                raise EOFError(
+                    f"the file ends within it, after {sum(map(bool, rows))} of {n} atoms"
+                )
             yield told, "".join([*text, *rows])
             told, text = {}, []
     if text and any(line.strip() for line in text):
@@ -71,7 +77,9 @@ def dump_texts(path: Path) -> Iterator[tuple[dict[str, str], str]]:
 
 
 def _n_atoms(text: list[str]) -> int:
-    where = next((k for k, line in enumerate(text) if line.startswith("ITEM: NUMBER OF ATOMS")), len(text))
+    where = next(
+        (k for k, line in enumerate(text) if line.startswith("ITEM: NUMBER OF ATOMS")), len(text)
+    )
     count = text[where + 1].strip() if where + 1 < len(text) else ""
     if not count.isdigit():
         raise ValueError(f"a frame tells no number of atoms, but {count[:40]!r}")
@@ -84,14 +92,19 @@ def count_dump(path: Path) -> int:
 
 
 def dump_frames(path: Path, reading: Reading) -> Iterator[Any]:
-    """The frames of a dump; its time, where it tells one, is ``atoms.info["time"]``, in ASE's unit. ASE's energy of zero is left out."""
+    """The frames of a dump; its time, where it tells one, is ``atoms.info["time"]``, in ASE's unit.
+    ASE's energy of zero is left out."""
     from ase.io.lammpsrun import read_lammps_dump_text
 
     for told, text in dump_texts(path):
         style = _style(told.get("UNITS", ""), reading)
-        columns = next(line for line in text.splitlines() if line.startswith("ITEM: ATOMS")).split()[2:]
+        columns = next(
+            line for line in text.splitlines() if line.startswith("ITEM: ATOMS")
+        ).split()[2:]
         _say_units(columns, reading)
-        atoms = read_lammps_dump_text(StringIO(_prepared(text, columns)), index=0, units=_read_as(style))
+        atoms = read_lammps_dump_text(
+            StringIO(_prepared(text, columns)), index=0, units=_read_as(style)
+        )
         for name in _UNWRAPPED if "x" in columns or "xs" in columns else ():
             if f"f_{name}" in atoms.arrays:
                 atoms.arrays[f"f_{name}"] *= unit_size("distance", style)
@@ -107,7 +120,8 @@ def dump_frames(path: Path, reading: Reading) -> Iterator[Any]:
 
 
 def _style(told: str, reading: Reading) -> str:
-    """The unit style of a dump: the user's, the file's own, which is told in the first frame only, or metal."""
+    """The unit style of a dump: the user's, the file's own, which is told in the first frame only,
+    or metal."""
     if told and told not in unit_styles():
         raise ValueError(f"it tells units {told!r}, which are none of LAMMPS'")
     _say_contradicted(told, reading)
@@ -130,26 +144,31 @@ def _say_units(columns: list[str], reading: Reading) -> None:
     if not reading.units:
         what = "lengths" + ", velocities" * ("vx" in columns) + ", forces" * ("fx" in columns)
         reading.assumed["units"] = (
-            f"{what} are taken to be in LAMMPS' metal units (Angstrom, Angstrom/ps, eV/Angstrom), which the dump does not tell; "
-            "--units tells others"
+            f"{what} are taken to be in LAMMPS' metal units (Angstrom, Angstrom/ps, eV/Angstrom),"
+            " which the dump does not tell; --units tells others"
         )
 
 
 def _prepared(text: str, columns: list[str]) -> str:
-    """The text as ASE reads it: names of atoms that are no elements as X, image flags and unwrapped columns by names it keeps."""
+    """The text as ASE reads it: names of atoms that are no elements as X, image flags and unwrapped
+    columns by names it keeps."""
     start = text.index("\n", text.index("ITEM: ATOMS")) + 1
     head, body = text[:start], text[start:]
     if {"x", "xs"} & set(columns):
         kept = {name: f"i_{name}" for name in _FLAGS} | {name: f"f_{name}" for name in _UNWRAPPED}
         before, _, _ = head.rpartition("ITEM: ATOMS")
-        head = before + " ".join(["ITEM: ATOMS", *(kept.get(name, name) for name in columns)]) + "\n"
+        head = (
+            before + " ".join(["ITEM: ATOMS", *(kept.get(name, name) for name in columns)]) + "\n"
+        )
     if not {"element", "mass", "type"} & set(columns):
         return head.rstrip() + " type\n" + "".join(f"{row} 0\n" for row in body.splitlines())
     if "element" in columns:
         place = columns.index("element")
         rows = [row.split() for row in body.splitlines()]
         if not {row[place] for row in rows} <= _symbols():
-            return head + "".join(" ".join([*row[:place], "X", *row[place + 1 :]]) + "\n" for row in rows)
+            return head + "".join(
+                " ".join([*row[:place], "X", *row[place + 1 :]]) + "\n" for row in rows
+            )
     return head + body
 
 
@@ -172,11 +191,23 @@ def _columns(text: str, columns: list[str], wanted: tuple[str, ...]) -> dict[str
 
 
 def _identify(atoms: Any, table: dict[str, np.ndarray], style: str, reading: Reading) -> None:
-    """Elements and masses: of a column ``element``, else of a column ``mass`` or those that the user gave by type; velocities stay."""
+    """Elements and masses: of a column ``element``, else of a column ``mass`` or those that the
+    user gave by type; velocities stay."""
     velocities = atoms.get_velocities() if atoms.has("momenta") else None
-    types = [str(one) for one in atoms.arrays["type"].tolist()] if "type" in atoms.arrays else [""] * len(atoms)
+    types = (
+        [str(one) for one in atoms.arrays["type"].tolist()]
+        if "type" in atoms.arrays
+        else [""] * len(atoms)
+    )
     told = table["mass"].astype(float) * unit_size("mass", style) if "mass" in table else None
-    identify(atoms, reading, table["element"].tolist() if "element" in table else types, told, types, reduced=style == "lj")
+    identify(
+        atoms,
+        reading,
+        table["element"].tolist() if "element" in table else types,
+        told,
+        types,
+        reduced=style == "lj",
+    )
     if velocities is not None:
         atoms.set_velocities(velocities)
 
@@ -190,13 +221,19 @@ def data_atoms(path: Path, reading: Reading, more: dict[str, Any]) -> Any:
     _say_contradicted(own, reading)
     style = reading.options.units or own
     if not style:
-        reading.assumed["units"] = "LAMMPS' metal units, which the data file does not tell; --units tells others"
+        reading.assumed["units"] = (
+            "LAMMPS' metal units, which the data file does not tell; --units tells others"
+        )
     sections = {line.split("#")[0].strip() for line in _lines(path)}
     reading.units = style
     try:
-        atoms: Any = read(path, format="lammps-data", **{"units": _read_as(style or "metal"), **more})
+        atoms: Any = read(
+            path, format="lammps-data", **{"units": _read_as(style or "metal"), **more}
+        )
     except Exception as error:  # of many kinds
-        raise ValueError(f"{error}; name its atom_style, as in --format lammps-data:atom_style=full") from None
+        raise ValueError(
+            f"{error}; name its atom_style, as in --format lammps-data:atom_style=full"
+        ) from None
     if style == "lj" and atoms.has("momenta"):
         atoms.arrays["momenta"] /= unit_size("velocity", "metal")
     _data_identities(atoms, "Masses" in sections, "Atom Type Labels" in sections, style, reading)
@@ -204,11 +241,21 @@ def data_atoms(path: Path, reading: Reading, more: dict[str, Any]) -> Any:
     return atoms
 
 
-def _data_identities(atoms: Any, masses_told: bool, labelled: bool, style: str, reading: Reading) -> None:
-    """Elements by labels of types, else by masses: ASE takes types for atomic numbers where there are neither."""
+def _data_identities(
+    atoms: Any, masses_told: bool, labelled: bool, style: str, reading: Reading
+) -> None:
+    """Elements by labels of types, else by masses: ASE takes types for atomic numbers where there
+    are neither."""
     velocities = atoms.get_velocities() if atoms.has("momenta") else None
     types = [str(one) for one in atoms.arrays["type"]]
     told = atoms.get_masses() if masses_told else None
-    identify(atoms, reading, atoms.get_chemical_symbols() if labelled else types, told, types, reduced=style == "lj")
+    identify(
+        atoms,
+        reading,
+        atoms.get_chemical_symbols() if labelled else types,
+        told,
+        types,
+        reduced=style == "lj",
+    )
     if velocities is not None:
         atoms.set_velocities(velocities)

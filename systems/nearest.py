@@ -23,13 +23,20 @@ def nearer_than_trained(system: System, closest: np.ndarray) -> str:
     ratio, i, j, nearest = closest.tolist()
     one, other = (f"{chemical_symbols[system.species[int(k)]]} {int(k)}" for k in (i, j))
     unit = f" {system.units.length}".rstrip()
-    return f"{one} and {other} are {ratio * nearest:.4g}{unit} apart, in training never nearer than {nearest:.4g}{unit}"
+    return (
+        f"{one} and {other} are {ratio * nearest:.4g}{unit} apart, in training never nearer than"
+        f" {nearest:.4g}{unit}"
+    )
 
 
-def nearer(system: System, limit: float, lists: dict[int, NeighborList] | None = None) -> dict[int, tuple[float, int, int]]:
-    """(distance, i, j) of the nearest particles of each system of an ensemble that has some nearer than ``limit``.
+def nearer(
+    system: System, limit: float, lists: dict[int, NeighborList] | None = None
+) -> dict[int, tuple[float, int, int]]:
+    """(distance, i, j) of the nearest particles of each system of an ensemble that has some nearer
+    than ``limit``.
 
-    ``lists`` keeps the systems' neighbour lists from one call to the next: few pairs are that near, and they stay so for long.
+    ``lists`` keeps the systems' neighbour lists from one call to the next: few pairs are that near,
+    and they stay so for long.
     """
     x = np.asarray(system.positions, dtype=float)
     if system.n_particles <= _FEW and not any(system.pbc):
@@ -40,19 +47,28 @@ def nearer(system: System, limit: float, lists: dict[int, NeighborList] | None =
             return {}
         where = squared.argmin(1)
         least = squared[np.arange(len(copies)), where] ** 0.5
-        return {int(s): (float(least[s]), int(i[where[s]]), int(j[where[s]])) for s in np.flatnonzero(least < limit)}
+        return {
+            int(s): (float(least[s]), int(i[where[s]]), int(j[where[s]]))
+            for s in np.flatnonzero(least < limit)
+        }
     found: dict[int, tuple[float, int, int]] = {}
     for s in range(system.n_systems or 1):
         one = system if system.n_systems is None else system.copy_of(s)
         if not np.isfinite(one.positions).all():
             continue
-        with suppress(ValueError):  # of a cell that has collapsed, of which energies and forces tell
-            list_of = (lists if lists is not None else {}).setdefault(s, NeighborList(limit, _SKINS * limit))
+        with suppress(
+            ValueError
+        ):  # of a cell that has collapsed, of which energies and forces tell
+            list_of = (lists if lists is not None else {}).setdefault(
+                s, NeighborList(limit, _SKINS * limit)
+            )
             found |= _nearest(s, one, limit, list_of)
     return found
 
 
-def _nearest(s: int, one: System, limit: float, neighbors: NeighborList) -> dict[int, tuple[float, int, int]]:
+def _nearest(
+    s: int, one: System, limit: float, neighbors: NeighborList
+) -> dict[int, tuple[float, int, int]]:
     pairs = neighbors(one)
     if not len(pairs):
         return {}

@@ -1,4 +1,5 @@
-"""How many pairs of particles are how far apart, by kinds of particles: counted as they are found, without a list of them."""
+"""How many pairs of particles are how far apart, by kinds of particles: counted as they are found,
+without a list of them."""
 
 from typing import Any
 
@@ -9,12 +10,16 @@ from systems.cell_list import PARALLEL, Bins, shared
 from systems.system import System
 
 
-def pair_counts(system: System, edges: np.ndarray, kinds: np.ndarray, threads: int = 1) -> np.ndarray:
+def pair_counts(
+    system: System, edges: np.ndarray, kinds: np.ndarray, threads: int = 1
+) -> np.ndarray:
     """Pairs by kind of centre, kind of neighbour and distance, int64 [n_kinds, n_kinds, n_bins].
 
-    ``edges`` [n_bins + 1] rise from 0 in equal steps; a distance is in the bin with edges[k] <= r < edges[k + 1], in float64. ``kinds``
-    [n_particles] are numbers from 0 on. The pairs are those of `systems.neighbors.neighbor_pairs`: each from both sides, images of all
-    particles, also of the centre itself. Raises ValueError for an ensemble, a cell without volume or a position that is not finite.
+    ``edges`` [n_bins + 1] rise from 0 in equal steps; a distance is in the bin with edges[k] <= r <
+    edges[k + 1], in float64. ``kinds`` [n_particles] are numbers from 0 on. The pairs are those of
+    `systems.neighbors.neighbor_pairs`: each from both sides, images of all particles, also of the
+    centre itself. Raises ValueError for an ensemble, a cell without volume or a position that is
+    not finite.
     """
     from systems import _cell_list
 
@@ -29,9 +34,18 @@ def pair_counts(system: System, edges: np.ndarray, kinds: np.ndarray, threads: i
 
     def count(k: int) -> None:
         kernels.count(
-            ends[k], ends[k + 1], bins.ordered, bins.start, bins.n_bins, bins.reach, bins.box.pbc, bins.box.cell, ordered_kinds, edges,
+            ends[k],
+            ends[k + 1],
+            bins.ordered,
+            bins.start,
+            bins.n_bins,
+            bins.reach,
+            bins.box.pbc,
+            bins.box.cell,
+            ordered_kinds,
+            edges,
             counts[k],
-        )  # fmt: skip
+        )
 
     shared(count, threads)
     total: np.ndarray = counts.sum(0)

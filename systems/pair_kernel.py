@@ -1,10 +1,13 @@
-"""Pair kernels: compiled functions that give the forces between near particles, from a neighbour list.
+"""Pair kernels: compiled functions that give the forces between near particles, from a neighbour
+list.
 
-A pair kernel is kernel(first, last, edges, x, table, starts, j, image, parameters, want, energies, forces, virials) for the parts ``first``
-to ``last``, those centres of part k being edges[k] to edges[k + 1]. It takes positions x [n, 3], offsets of images table [n_images, 3], the
-list (starts [n + 1], j and image [n_pairs] int32: r_ij = x[j] - x[i] + table[image]) and parameters [any]. It fills forces [n, 3] of the
-centres and, as ``want`` says (`FORCES`, `ENERGIES`, `VIRIAL`), energies [n] too, and the sum of -u' / r d d over each part, virials
-[n_parts, 3, 3]. It checks nothing. All are compiled to one signature.
+A pair kernel is kernel(first, last, edges, x, table, starts, j, image, parameters, want, energies,
+forces, virials) for the parts ``first`` to ``last``, those centres of part k being edges[k] to
+edges[k + 1]. It takes positions x [n, 3], offsets of images table [n_images, 3], the list (starts
+[n + 1], j and image [n_pairs] int32: r_ij = x[j] - x[i] + table[image]) and parameters [any]. It
+fills forces [n, 3] of the centres and, as ``want`` says (`FORCES`, `ENERGIES`, `VIRIAL`), energies
+[n] too, and the sum of -u' / r d d over each part, virials [n_parts, 3, 3]. It checks nothing. All
+are compiled to one signature.
 """
 
 from collections.abc import Callable
@@ -20,16 +23,29 @@ from systems.pairs import Pairs
 from systems.system import Evaluation, System
 
 PAIR_SIGNATURE = types.void(
-    int64, int64, int64[::1], float64[:, ::1], float64[:, ::1], int64[::1], int32[::1], int32[::1], float64[::1], int64, float64[::1],
-    float64[:, ::1], float64[:, :, ::1],
-)  # fmt: skip
+    int64,
+    int64,
+    int64[::1],
+    float64[:, ::1],
+    float64[:, ::1],
+    int64[::1],
+    int32[::1],
+    int32[::1],
+    float64[::1],
+    int64,
+    float64[::1],
+    float64[:, ::1],
+    float64[:, :, ::1],
+)
 FORCES, ENERGIES, VIRIAL = range(3)
-_PART = 256  # centres whose virial is one sum: fixed, so that bits do not depend on the number of threads
+# centres whose virial is one sum: fixed, so that bits do not depend on the number of threads
+_PART = 256
 
 
 @runtime_checkable
 class ListPotential(Protocol):
-    """A potential that the compiled driver can run with a neighbour list: it has a pair kernel, parameters, and lists."""
+    """A potential that the compiled driver can run with a neighbour list: it has a pair kernel,
+    parameters, and lists."""
 
     def __call__(self, system: System) -> Evaluation: ...
 
@@ -56,7 +72,8 @@ def parts_of(n: int) -> np.ndarray:
 
 
 class PairForces:
-    """Room for what a pair kernel says of n particles: energies [n], forces [n, 3], virial [3, 3], which are overwritten by each call."""
+    """Room for what a pair kernel says of n particles: energies [n], forces [n, 3], virial [3, 3],
+    which are overwritten by each call."""
 
     def __init__(self, kernel: Any, parameters: np.ndarray, n: int, threads: int = 1) -> None:
         self.kernel, self.parameters = compile_pair_kernel(kernel), parameters
@@ -71,9 +88,20 @@ class PairForces:
 
         def share(k: int) -> None:
             self.kernel(
-                self._shares[k], self._shares[k + 1], self.edges, x, table, pairs.starts, pairs.j, pairs.image,
-                self.parameters, want, self.energies, self.forces, self.virials,
-            )  # fmt: skip
+                self._shares[k],
+                self._shares[k + 1],
+                self.edges,
+                x,
+                table,
+                pairs.starts,
+                pairs.j,
+                pairs.image,
+                self.parameters,
+                want,
+                self.energies,
+                self.forces,
+                self.virials,
+            )
 
         shared(share, self.threads)
 

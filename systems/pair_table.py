@@ -1,4 +1,5 @@
-"""`PairTable`: a central pair force given by numbers at radii, as learned laws and tabulated potentials are."""
+"""`PairTable`: a central pair force given by numbers at radii, as learned laws and tabulated
+potentials are."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,11 +15,14 @@ from systems.system import Evaluation, System
 
 @dataclass(frozen=True, eq=False)
 class PairTable:
-    """F_i = sum_j c_i c_j w(r_ij) (x_i - x_j) with c the charges or the masses, and w cubic between knots at equal steps of log r.
+    """F_i = sum_j c_i c_j w(r_ij) (x_i - x_j) with c the charges or the masses, and w cubic between
+    knots at equal steps of log r.
 
-    ``radii`` [n_knots] grow by one factor from knot to knot; ``values`` [n_knots] is w there. Energies are the integral of w r from
-    the last knot, where they are zero. Beyond the ends the outermost cubics go on. ``limit`` clips each component of a particle's
-    force as `systems.potentials.Coulomb` does. Raises ValueError where radii do not grow by one factor, or for a periodic system.
+    ``radii`` [n_knots] grow by one factor from knot to knot; ``values`` [n_knots] is w there.
+    Energies are the integral of w r from the last knot, where they are zero. Beyond the ends the
+    outermost cubics go on. ``limit`` clips each component of a particle's force as
+    `systems.potentials.Coulomb` does. Raises ValueError where radii do not grow by one factor, or
+    for a periodic system.
     """
 
     radii: np.ndarray
@@ -31,20 +35,33 @@ class PairTable:
             raise ValueError(f"pairs couple by 'charges' or 'masses', not by {self.coupling!r}")
         if not np.isfinite(self.values).all():
             raise ValueError("a pair table needs finite values")
-        steps = np.diff(np.log(self.radii)) if len(self.radii) > 3 and np.min(self.radii) > 0 else np.array([])
+        steps = (
+            np.diff(np.log(self.radii))
+            if len(self.radii) > 3 and np.min(self.radii) > 0
+            else np.array([])
+        )
         if (
             not len(steps)
             or np.min(steps) <= 0
             or np.ptp(steps) > 1e-9 * abs(steps[0]) * len(steps)
             or self.values.shape != self.radii.shape
         ):
-            raise ValueError("a pair table needs four or more positive radii that grow by one factor, and a value at each")
+            raise ValueError(
+                "a pair table needs four or more positive radii that grow by one factor, and a"
+                " value at each"
+            )
 
     @classmethod
     def of(
-        cls, law: Callable[[np.ndarray], np.ndarray], first: float, last: float, n_knots: int = 8192, **options: Any
-    ) -> "PairTable":  # fmt: skip
-        """The table of a law w(r) between two radii: smooth laws are met to (step of log r)^4 times their fourth derivative / 384."""
+        cls,
+        law: Callable[[np.ndarray], np.ndarray],
+        first: float,
+        last: float,
+        n_knots: int = 8192,
+        **options: Any,
+    ) -> "PairTable":
+        """The table of a law w(r) between two radii: smooth laws are met to (step of log r)^4 times
+        their fourth derivative / 384."""
         radii = np.geomspace(first, last, n_knots)
         return cls(radii, law(radii), **options)
 
@@ -52,12 +69,19 @@ class PairTable:
     def _parameters(self) -> np.ndarray:
         step = np.log(self.radii[-1] / self.radii[0]) / (len(self.radii) - 1)
         slopes = _slopes(self.values)
-        # d energy / d log r = -w r^2, whose slope is known too: the integral of its cubic between two knots
+        # d energy / d log r = -w r^2, whose slope is known too: the integral of its cubic between
+        # two knots
         rate = -self.values * self.radii**2 * step
         rate_slope = _slopes(rate)
         pieces = 0.5 * (rate[:-1] + rate[1:]) + (rate_slope[:-1] - rate_slope[1:]) / 12.0
         energy = np.concatenate([-np.cumsum(pieces[::-1])[::-1], [0.0]])
-        head = [float(self.coupling == "charges"), self.limit, np.log(self.radii[0]), step, len(self.radii)]
+        head = [
+            float(self.coupling == "charges"),
+            self.limit,
+            np.log(self.radii[0]),
+            step,
+            len(self.radii),
+        ]
         return np.concatenate([head, np.column_stack([self.values, slopes, energy, rate]).ravel()])
 
     def __call__(self, system: System) -> Evaluation:

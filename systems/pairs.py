@@ -9,10 +9,12 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Pairs nearer than a cutoff, by centre, neighbour and shift: those of particle k are ``starts[k]`` to ``starts[k + 1]``.
+    """Pairs nearer than a cutoff, by centre, neighbour and shift: those of particle k are
+    ``starts[k]`` to ``starts[k + 1]``.
 
-    ``starts`` is int64 [n_particles + 1], ``j`` int32 [n_pairs] the neighbours, and ``image`` int32 [n_pairs] says which of the ``images``
-    [n_images, 3] is the pair's shift, the lattice vectors to add: r_ij = x[j] - x[i] + shift @ cell.
+    ``starts`` is int64 [n_particles + 1], ``j`` int32 [n_pairs] the neighbours, and ``image`` int32
+    [n_pairs] says which of the ``images`` [n_images, 3] is the pair's shift, the lattice vectors to
+    add: r_ij = x[j] - x[i] + shift @ cell.
     """
 
     starts: np.ndarray
@@ -46,15 +48,22 @@ class Pairs:
 
 
 def of_shifts(i: np.ndarray, j: np.ndarray, shift: np.ndarray, n: int) -> Pairs:
-    """Pairs between ``n`` particles from their centres, neighbours and shifts [n_pairs, 3], which are in order."""
-    images, image = np.unique(shift, axis=0, return_inverse=True) if len(shift) else (np.zeros((1, 3), int), np.zeros(0, int))
+    """Pairs between ``n`` particles from their centres, neighbours and shifts [n_pairs, 3], which
+    are in order."""
+    images, image = (
+        np.unique(shift, axis=0, return_inverse=True)
+        if len(shift)
+        else (np.zeros((1, 3), int), np.zeros(0, int))
+    )
     starts = np.concatenate([[0], np.bincount(i, minlength=n).cumsum()])
-    return Pairs(starts, j.astype(np.int32), image.ravel().astype(np.int32), images.astype(np.int64))
+    return Pairs(
+        starts, j.astype(np.int32), image.ravel().astype(np.int32), images.astype(np.int64)
+    )
 
 
 def halved(pairs: Pairs) -> Pairs:
-    """One of each two mirror pairs: the centre has the smaller number, or, of a particle and its image, the shift's first component that
-    is not zero is positive.
+    """One of each two mirror pairs: the centre has the smaller number, or, of a particle and its
+    image, the shift's first component that is not zero is positive.
     """
     first = np.take_along_axis(pairs.shift, (pairs.shift != 0).argmax(-1)[:, None], -1)[:, 0]
     keep = (pairs.i < pairs.j) | ((pairs.i == pairs.j) & (first > 0))

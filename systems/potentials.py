@@ -1,7 +1,8 @@
 """Exact potentials: `Coulomb`, `Gravity` (softened, oblate), `Springs`, and their `Sum`.
 
-Each holds its formula once for arrays (NumPy or torch, any ensemble) and names the numba kernel that holds it for the
-compiled driver; a test keeps the two equal. The cost of Coulomb and Gravity is n_particles^2.
+Each holds its formula once for arrays (NumPy or torch, any ensemble) and names the numba kernel
+that holds it for the compiled driver; a test keeps the two equal. The cost of Coulomb and Gravity
+is n_particles^2.
 """
 
 from dataclasses import dataclass, replace
@@ -15,14 +16,16 @@ from systems.system import Evaluation, Potential, System
 
 
 def _offsets(x: Array) -> tuple[Array, Array, Array]:
-    """x_i - x_j [..., n, n, 3], its square with ones on the diagonal [..., n, n], and the off-diagonal mask [n, n]."""
+    """x_i - x_j [..., n, n, 3], its square with ones on the diagonal [..., n, n], and the
+    off-diagonal mask [n, n]."""
     n = x.shape[-2]
     d = x[..., :, None, :] - x[..., None, :, :]
     return d, (d**2).sum(-1) + like(np.eye(n), x), like(1.0 - np.eye(n), x)
 
 
 def _named(name: str) -> Any:
-    """A kernel of `systems._kernels`, compiled; imported here because numba takes a third of a second to import."""
+    """A kernel of `systems._kernels`, compiled; imported here because numba takes a third of a
+    second to import."""
     from systems import _kernels
     from systems.kernel import compile_kernel
 
@@ -31,16 +34,20 @@ def _named(name: str) -> Any:
 
 def _refuse_periodic(system: System, name: str) -> None:
     if any(system.pbc):
-        raise ValueError(f"{name} has no Ewald sum yet and cannot act in a periodic box; set pbc to (False, False, False)")
+        raise ValueError(
+            f"{name} has no Ewald sum yet and cannot act in a periodic box; set pbc to (False,"
+            " False, False)"
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class Coulomb:
     """Charges in free space: energy sum_{i<j} k q_i q_j / r_ij.
 
-    ``constant`` is k (``units.coulomb``; 1 in reduced units). With ``limit`` every cartesian component of a particle's force is
-    clipped to +-limit, as the charged benchmark does: the force is then not the energy's gradient, nor rotation symmetric.
-    Raises ValueError for a periodic system.
+    ``constant`` is k (``units.coulomb``; 1 in reduced units). With ``limit`` every cartesian
+    component of a particle's force is clipped to +-limit, as the charged benchmark does: the force
+    is then not the energy's gradient, nor rotation symmetric. Raises ValueError for a periodic
+    system.
     """
 
     constant: float = 1.0
@@ -67,7 +74,8 @@ class Coulomb:
 
 @dataclass(frozen=True, eq=False)
 class Oblateness:
-    """Bodies that are not spheres: their indices, J2, equatorial radii (unit of length) and poles (unit vectors), [k] and [k, 3]."""
+    """Bodies that are not spheres: their indices, J2, equatorial radii (unit of length) and poles
+    (unit vectors), [k] and [k, 3]."""
 
     bodies: np.ndarray
     j2: np.ndarray
@@ -77,11 +85,12 @@ class Oblateness:
 
 @dataclass(frozen=True, eq=False)
 class Gravity:
-    """Newtonian gravity: energy -sum_{i<j} G m_i m_j / sqrt(r_ij^2 + softening^2), plus the J2 term of each oblate body.
+    """Newtonian gravity: energy -sum_{i<j} G m_i m_j / sqrt(r_ij^2 + softening^2), plus the J2 term
+    of each oblate body.
 
-    The J2 term of body k upon a mass m at offset r from it is G m m_k J2 R^2 (3 (pole . r)^2 / r^5 - 1 / r^3) / 2 (Murray and
-    Dermott 1999, eq. 6.218), with the pull back on k. ``omit`` leaves one body's point-mass pairs out (Wisdom-Holman's star).
-    Raises ValueError for a periodic system.
+    The J2 term of body k upon a mass m at offset r from it is G m m_k J2 R^2 (3 (pole . r)^2 / r^5
+    - 1 / r^3) / 2 (Murray and Dermott 1999, eq. 6.218), with the pull back on k. ``omit`` leaves
+    one body's point-mass pairs out (Wisdom-Holman's star). Raises ValueError for a periodic system.
     """
 
     constant: float = 1.0
@@ -124,17 +133,22 @@ class Gravity:
     @property
     def kernel(self) -> Any:
         """The compiled kernel."""
-        # two kernels, because the code of the J2 terms slows the other down by a fifth even where it is not run
+        # two kernels, because the code of the J2 terms slows the other down by a fifth even where
+        # it is not run
         return _named("gravity" if self.oblateness is None else "oblate_gravity")
 
     def parameters(self, system: System) -> np.ndarray:
         """The kernel's parameters."""
         _refuse_periodic(system, "Gravity")
-        head = np.array([self.constant, self.softening**2, -1.0 if self.omit is None else self.omit])
+        head = np.array(
+            [self.constant, self.softening**2, -1.0 if self.omit is None else self.omit]
+        )
         if self.oblateness is None:
             return head
         o = self.oblateness
-        return np.concatenate([head, np.column_stack([o.bodies, 0.5 * o.j2 * o.radii**2, o.poles]).ravel()])
+        return np.concatenate(
+            [head, np.column_stack([o.bodies, 0.5 * o.j2 * o.radii**2, o.poles]).ravel()]
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +165,10 @@ class Springs:
     @cached_property
     def _table(self) -> np.ndarray:
         pairs = np.asarray(self.pairs).reshape(-1, 2)
-        k, length = (np.broadcast_to(np.asarray(v, dtype=float), len(pairs)) for v in (self.stiffness, self.length))
+        k, length = (
+            np.broadcast_to(np.asarray(v, dtype=float), len(pairs))
+            for v in (self.stiffness, self.length)
+        )
         return np.column_stack([pairs, k, length])
 
     def __call__(self, system: System) -> Evaluation:
@@ -160,13 +177,17 @@ class Springs:
         k, length = like(self._table[:, 2], x), like(self._table[:, 3], x)
         d = x[..., i, :] - x[..., j, :]
         loose = mask(self._table[:, 3] == 0.0, x)
-        r = ((d**2).sum(-1) + loose) ** 0.5  # a spring without length pulls along d itself and never divides by r
+        r = (
+            (d**2).sum(-1) + loose
+        ) ** 0.5  # a spring without length pulls along d itself and never divides by r
         w = k * (loose + (1.0 - loose) * (1.0 - length / r))
         ends = np.zeros((system.n_particles, len(i)))
         np.add.at(ends, (i, np.arange(len(i))), -1.0)
         np.add.at(ends, (j, np.arange(len(j))), 1.0)
         stretch2 = loose * (r**2 - loose) + (1.0 - loose) * (r - length) ** 2
-        return Evaluation(0.5 * (k * stretch2).sum(-1), like(ends, x) @ (w[..., None] * d), potential=self)
+        return Evaluation(
+            0.5 * (k * stretch2).sum(-1), like(ends, x) @ (w[..., None] * d), potential=self
+        )
 
     @property
     def kernel(self) -> Any:
@@ -206,7 +227,8 @@ class Sum:
 
 @dataclass(frozen=True, eq=False)
 class Frozen:
-    """A potential whose forces do not act on the particles of which ``which`` [n_particles] is true: at rest, they stay where they are."""
+    """A potential whose forces do not act on the particles of which ``which`` [n_particles] is
+    true: at rest, they stay where they are."""
 
     potential: Potential
     which: np.ndarray

@@ -1,7 +1,8 @@
 """The solar system: the embedded J2000 table, any epoch from a JPL kernel, or a bodies file.
 
-The embedded table is a bodies file as well (Sun, Mercury ... Pluto, Moon at J2000 from JPL DE440; planets from Mars on are the
-barycentres of their systems): ``python -m systems.ephemeris`` writes it anew.
+The embedded table is a bodies file as well (Sun, Mercury ... Pluto, Moon at J2000 from JPL DE440;
+planets from Mars on are the barycentres of their systems): ``python -m systems.ephemeris`` writes
+it anew.
 """
 
 import csv
@@ -22,9 +23,20 @@ from systems.units import ASTRONOMICAL, GM_SUN
 
 #: Of a bodies file.
 COLUMNS = (
-    "name", "parent", "gm_km3_s2", "x_km", "y_km", "z_km", "vx_km_s", "vy_km_s", "vz_km_s", "j2", "radius_km", "pole_ra_deg",
+    "name",
+    "parent",
+    "gm_km3_s2",
+    "x_km",
+    "y_km",
+    "z_km",
+    "vx_km_s",
+    "vy_km_s",
+    "vz_km_s",
+    "j2",
+    "radius_km",
+    "pole_ra_deg",
     "pole_dec_deg",
-)  # fmt: skip
+)
 J2000 = 2451545.0  #: Julian day (TDB)
 _ROUND = 0.1  # eccentricity of an orbit that takes the same steps all the way round
 TEST_MASS = 1e-40  #: of a body without GM, over the heaviest's
@@ -32,7 +44,8 @@ TEST_MASS = 1e-40  #: of a body without GM, over the heaviest's
 
 @dataclass(frozen=True, eq=False)
 class Body:
-    """One row of a bodies file: name, the body it orbits, GM, barycentric ICRF state, J2, radius and pole; km, s, degrees."""
+    """One row of a bodies file: name, the body it orbits, GM, barycentric ICRF state, J2, radius
+    and pole; km, s, degrees."""
 
     name: str
     parent: str
@@ -46,13 +59,15 @@ class Body:
 
 @dataclass(frozen=True, eq=False)
 class SolarSystem:
-    """Bodies in order, as a `System` (au, day, solar masses) and as the gravity between them; ``epoch`` is a TDB Julian day."""
+    """Bodies in order, as a `System` (au, day, solar masses) and as the gravity between them;
+    ``epoch`` is a TDB Julian day."""
 
     bodies: tuple[Body, ...]
     epoch: float = J2000
 
     def without(self, names: Sequence[str]) -> "SolarSystem":
-        """The same without some bodies; ValueError names the nearest where there is none of that name."""
+        """The same without some bodies; ValueError names the nearest where there is none of that
+        name."""
         for name in names:
             if name not in self.names:
                 near = difflib.get_close_matches(name, self.names, 1, cutoff=0.0)[0]
@@ -69,20 +84,26 @@ class SolarSystem:
 
     @cached_property
     def system(self) -> System:
-        """Positions and momenta in au, day and solar masses; a body without GM has `TEST_MASS` of the heaviest's."""
+        """Positions and momenta in au, day and solar masses; a body without GM has `TEST_MASS` of
+        the heaviest's."""
         x = np.array([body.position for body in self.bodies]) * ASTRONOMICAL.convert(1.0, "km")
         v = np.array([body.velocity for body in self.bodies]) * ASTRONOMICAL.convert(1.0, "km/s")
         masses = np.array([body.gm for body in self.bodies]) / GM_SUN
-        # a test particle has a mass that is lost in the rounding of anything it is added to, so that momenta are momenta
+        # a test particle has a mass that is lost in the rounding of anything it is added to, so
+        # that momenta are momenta
         masses[masses == 0.0] = TEST_MASS * masses.max()
         return System.create(x, velocities=v, masses=masses, units=ASTRONOMICAL)
 
     def gravity(self, *, oblate: bool = True) -> Gravity:
-        """Newtonian gravity of all pairs, with the J2 term of the bodies that have one unless ``oblate`` is false."""
+        """Newtonian gravity of all pairs, with the J2 term of the bodies that have one unless
+        ``oblate`` is false."""
         flattened = [k for k, body in enumerate(self.bodies) if body.j2 != 0.0]
         if not oblate or not flattened:
             return Gravity(ASTRONOMICAL.gravitation)
-        j2, radii, angles = (np.array([getattr(self.bodies[k], name) for k in flattened]) for name in ("j2", "radius", "pole"))
+        j2, radii, angles = (
+            np.array([getattr(self.bodies[k], name) for k in flattened])
+            for name in ("j2", "radius", "pole")
+        )
         ra, dec = np.radians(angles).T
         poles = np.column_stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
         shape = Oblateness(np.array(flattened), j2, radii * ASTRONOMICAL.convert(1.0, "km"), poles)
@@ -95,7 +116,8 @@ class SolarSystem:
 
     @cached_property
     def is_binary(self) -> bool:
-        """Whether a second mass is more than a hundredth of the greatest, so that relativity is not of one body alone."""
+        """Whether a second mass is more than a hundredth of the greatest, so that relativity is not
+        of one body alone."""
         gm = sorted(body.gm for body in self.bodies)
         return len(gm) > 1 and gm[-2] > 0.01 * gm[-1]
 
@@ -105,7 +127,8 @@ class SolarSystem:
 
     @property
     def periods(self) -> np.ndarray:
-        """Osculating period of each body's tightest orbit in days, [n], whatever its parent is said to be; infinite where it is unbound.
+        """Osculating period of each body's tightest orbit in days, [n], whatever its parent is said
+        to be; infinite where it is unbound.
 
         Of two bodies that go around each other the lighter has the orbit.
         """
@@ -131,7 +154,8 @@ class SolarSystem:
 
 
 class Orbits(NamedTuple):
-    """Of each body its osculating orbit: period, the body it is about, eccentricity, [n]; infinite, -1 and 0 where it is not bound."""
+    """Of each body its osculating orbit: period, the body it is about, eccentricity, [n]; infinite,
+    -1 and 0 where it is not bound."""
 
     periods: np.ndarray
     centers: np.ndarray
@@ -148,46 +172,62 @@ def tightest_orbits(system: System) -> Orbits:
         mu = system.units.gravitation * (m[k] + m[heavier])
         d, w = x[k] - x[heavier], v[k] - v[heavier]
         r = np.linalg.norm(d, axis=1)
-        with np.errstate(divide="ignore", invalid="ignore"):  # a parabola never returns, and at one place there is no orbit
+        with np.errstate(
+            divide="ignore", invalid="ignore"
+        ):  # a parabola never returns, and at one place there is no orbit
             inverse_axis = 2.0 / r - (w**2).sum(1) / mu
             found = 2 * math.pi / np.sqrt(mu * abs(inverse_axis) ** 3)
         found = np.where((inverse_axis > 0) & (r > 0) & (mu > 0), found, math.inf)
         if np.isfinite(found).any():
             j = int(found.argmin())
             e = np.cross(w[j], np.cross(d[j], w[j])) / mu[j] - d[j] / r[j]
-            orbits.periods[k], orbits.centers[k], orbits.eccentricities[k] = found[j], heavier[j], np.linalg.norm(e)
+            orbits.periods[k], orbits.centers[k], orbits.eccentricities[k] = (
+                found[j],
+                heavier[j],
+                np.linalg.norm(e),
+            )
     return orbits
 
 
 def read_bodies(path: str | Path, epoch: float = J2000) -> SolarSystem:
-    """Bodies from a CSV file with the header ``COLUMNS`` (km, km/s, km3/s2, degrees; barycentric ICRF).
+    """Bodies from a CSV file with the header ``COLUMNS`` (km, km/s, km3/s2, degrees; barycentric
+    ICRF).
 
-    j2, radius_km and the pole may be empty. Raises ValueError, naming file and line, for a missing column, a value that is no finite
-    number, a GM below zero, a file of test particles alone (GM 0), a name given twice, a parent that is not in the file, or two bodies
-    at one place.
+    j2, radius_km and the pole may be empty. Raises ValueError, naming file and line, for a missing
+    column, a value that is no finite number, a GM below zero, a file of test particles alone (GM
+    0), a name given twice, a parent that is not in the file, or two bodies at one place.
     """
     try:
         with open(path, newline="", encoding="utf-8-sig") as lines:
             reader = csv.DictReader(lines)
             missing = [column for column in COLUMNS if column not in (reader.fieldnames or [])]
             if missing:
-                what = f"has no column {', '.join(missing)}" if len(missing) < 4 else "is no bodies file"
+                what = (
+                    f"has no column {', '.join(missing)}"
+                    if len(missing) < 4
+                    else "is no bodies file"
+                )
                 raise ValueError(f"{path} {what}; a bodies file begins with {','.join(COLUMNS)}")
             bodies = tuple(_body(row, f"{path} line {reader.line_num}") for row in reader)
     except (UnicodeDecodeError, csv.Error):
-        raise ValueError(f"{path} is not a text file; a bodies file is CSV and begins with {','.join(COLUMNS)}") from None
+        raise ValueError(
+            f"{path} is not a text file; a bodies file is CSV and begins with {','.join(COLUMNS)}"
+        ) from None
     if not bodies:
         raise ValueError(f"{path} holds no bodies")
     names = [body.name for body in bodies]
     if not any(body.gm for body in bodies):
-        raise ValueError(f"{path} holds test particles alone; some body must have a gm_km3_s2 above 0")
+        raise ValueError(
+            f"{path} holds test particles alone; some body must have a gm_km3_s2 above 0"
+        )
     for body in bodies:
         if names.count(body.name) > 1:
             raise ValueError(f"{path} has the body {body.name} twice")
         if body.parent and body.parent not in names:
             near = difflib.get_close_matches(body.parent, names, 1)
             raise ValueError(
-                f"{path}: {body.name} orbits {body.parent}, which is not in the file{f'; did you mean {near[0]}?' if near else ''}"
+                f"{path}: {body.name} orbits {body.parent}, which is not in the"
+                f" file{f'; did you mean {near[0]}?' if near else ''}"
             )
     solar = SolarSystem(bodies, epoch)
     pair = coincident(check(solar.system).positions)
@@ -214,9 +254,14 @@ def _body(row: dict[str, str], where: str) -> Body:
         raise ValueError(f"{where}: a body has no name, or one that cannot be printed ({name!r})")
     gm = number("gm_km3_s2")
     if gm < 0:
-        raise ValueError(f"{where}: gm_km3_s2 of {name} is {gm}; it must be positive, or 0 for a test particle")
+        raise ValueError(
+            f"{where}: gm_km3_s2 of {name} is {gm}; it must be positive, or 0 for a test particle"
+        )
     if gm != 0 and not 1e-30 < gm < 1e30:
-        raise ValueError(f"{where}: gm_km3_s2 of {name} is {gm}, which no body has; it must be between 1e-30 and 1e30, or 0")
+        raise ValueError(
+            f"{where}: gm_km3_s2 of {name} is {gm}, which no body has; it must be between 1e-30 and"
+            " 1e30, or 0"
+        )
     if number("j2", 0.0) != 0.0 and number("radius_km", 0.0) <= 0:
         raise ValueError(f"{where}: {name} has j2 but no radius_km")
     return Body(

@@ -1,4 +1,5 @@
-"""How many neighbours particles have on average, beside the fewest that a potential was trained on."""
+"""How many neighbours particles have on average, beside the fewest that a potential was trained
+on."""
 
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -12,7 +13,8 @@ _FEW = 64  # particles whose pairs are simply all looked at
 
 
 class Count(NamedTuple):
-    """The mean number of neighbours within a cutoff, and the fewest that a structure of training has; ``unit`` is that of lengths."""
+    """The mean number of neighbours within a cutoff, and the fewest that a structure of training
+    has; ``unit`` is that of lengths."""
 
     mean: float
     fewest: float
@@ -26,12 +28,16 @@ class Count(NamedTuple):
 
     def __str__(self) -> str:
         within = f"{self.cutoff:g} {self.unit}".rstrip()
-        numbers = f"on average {self.mean:.4g} neighbours within {within}, in training never fewer than {self.fewest:.4g}"
+        numbers = (
+            f"on average {self.mean:.4g} neighbours within {within}, in training never fewer than"
+            f" {self.fewest:.4g}"
+        )
         return f"the atoms have drifted apart: {numbers}"
 
 
 def mean_neighbors(system: System, cutoff: float) -> float:
-    """How many others are nearer than ``cutoff`` to a particle of a single system, images among them, on average over the particles.
+    """How many others are nearer than ``cutoff`` to a particle of a single system, images among
+    them, on average over the particles.
 
     ValueError for a cell without volume.
     """
@@ -43,9 +49,11 @@ def mean_neighbors(system: System, cutoff: float) -> float:
 
 
 def counted(potential: Any, system: System) -> dict[int, Count]:
-    """The `Count` of each system of an ensemble, of a committee that of the member which finds the fewest beside its training.
+    """The `Count` of each system of an ensemble, of a committee that of the member which finds the
+    fewest beside its training.
 
-    There is none where the potential does not know the fewest of its training, nor of a system that has collapsed or is not finite.
+    There is none where the potential does not know the fewest of its training, nor of a system that
+    has collapsed or is not finite.
     """
     known: dict[float, float] = {}
     for member in getattr(potential, "members", (potential,)):
@@ -55,7 +63,12 @@ def counted(potential: Any, system: System) -> dict[int, Count]:
     for s in range(system.n_systems or 1) if known else ():
         one = system if system.n_systems is None else system.copy_of(s)
         if np.isfinite(one.positions).all():
-            with suppress(ValueError):  # of a cell that has collapsed, of which energies and forces tell
-                counts = [Count(mean_neighbors(one, cutoff), least, cutoff, one.units.length) for cutoff, least in known.items()]
+            with suppress(
+                ValueError
+            ):  # of a cell that has collapsed, of which energies and forces tell
+                counts = [
+                    Count(mean_neighbors(one, cutoff), least, cutoff, one.units.length)
+                    for cutoff, least in known.items()
+                ]
                 found[s] = min(counts, key=lambda count: count.share)
     return found

@@ -14,7 +14,8 @@ def checked(species: Sequence[int]) -> tuple[int, ...]:
 
 
 def places_among(species: Sequence[int], numbers: np.ndarray) -> np.ndarray:
-    """The place of each atomic number among the species, int64 of the same shape. ValueError for one that is not among them."""
+    """The place of each atomic number among the species, int64 of the same shape. ValueError for
+    one that is not among them."""
     known = np.array(species)
     order = np.argsort(known)
     at = order[np.searchsorted(known, numbers, sorter=order).clip(max=len(known) - 1)]

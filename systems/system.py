@@ -1,4 +1,5 @@
-"""The narrow waist: `System` is what there is, a `Potential` acts on it, an `Evaluation` is what comes back."""
+"""The narrow waist: `System` is what there is, a `Potential` acts on it, an `Evaluation` is what
+comes back."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,8 +15,9 @@ from systems.units import REDUCED, Units
 class System:
     """Particles at one moment, or an ensemble of copies of them along a leading axis.
 
-    Shapes: positions and momenta [..., n_particles, 3], masses and species [n_particles], charges [..., n_particles],
-    cell [..., 3, 3] with lattice vectors as rows or None. Positions are never wrapped. Numbers are in ``units``.
+    Shapes: positions and momenta [..., n_particles, 3], masses and species [n_particles], charges
+    [..., n_particles], cell [..., 3, 3] with lattice vectors as rows or None. Positions are never
+    wrapped. Numbers are in ``units``.
     """
 
     positions: Array
@@ -29,7 +31,14 @@ class System:
 
     @classmethod
     def create(
-        cls, positions: Any, *, velocities: Any = 0.0, masses: Any = 1.0, species: Any = 0, charges: Any = 0.0, units: Units = REDUCED
+        cls,
+        positions: Any,
+        *,
+        velocities: Any = 0.0,
+        masses: Any = 1.0,
+        species: Any = 0,
+        charges: Any = 0.0,
+        units: Units = REDUCED,
     ) -> Self:
         """A system in free space from anything NumPy takes: scalars are spread over the particles.
 
@@ -37,7 +46,10 @@ class System:
         """
         x = np.array(positions, dtype=float)
         if x.ndim < 2 or x.shape[-1] != 3 or 0 in x.shape:
-            raise ValueError(f"positions have shape {x.shape}; they must be [..., n_particles, 3] with at least one particle")
+            raise ValueError(
+                f"positions have shape {x.shape}; they must be [..., n_particles, 3] with at least"
+                " one particle"
+            )
         m = np.broadcast_to(np.asarray(masses, dtype=float), x.shape[-2:-1]).copy()
         _refuse_not_finite("masses", m)
         momenta = np.broadcast_to(np.asarray(velocities, dtype=float), x.shape) * m[:, None]
@@ -56,10 +68,17 @@ class System:
     def copy_of(self, k: int) -> "System":
         """System ``k`` of an ensemble."""
         cell = self.cell if self.cell is None or self.cell.ndim == 2 else self.cell[k]
-        return replace(self, positions=self.positions[k], momenta=self.momenta[k], charges=self.charges[k], cell=cell)
+        return replace(
+            self,
+            positions=self.positions[k],
+            momenta=self.momenta[k],
+            charges=self.charges[k],
+            cell=cell,
+        )
 
     def map(self, convert: Callable[[Array], Array]) -> "System":
-        """The same system with ``convert`` applied to every array: ``system.map(torch.as_tensor)`` makes it one of tensors."""
+        """The same system with ``convert`` applied to every array: ``system.map(torch.as_tensor)``
+        makes it one of tensors."""
         names = ("positions", "momenta", "masses", "species", "charges")
         cell = None if self.cell is None else convert(self.cell)
         return replace(self, cell=cell, **{name: convert(getattr(self, name)) for name in names})
@@ -81,18 +100,33 @@ class System:
 
 
 def check(system: System) -> System:
-    """``system`` itself, once its shapes and numbers are known to be sound; ValueError names the first that is not."""
+    """``system`` itself, once its shapes and numbers are known to be sound; ValueError names the
+    first that is not."""
     shape = tuple(system.positions.shape)
     if len(shape) < 2 or shape[-1] != 3 or 0 in shape:
-        raise ValueError(f"positions have shape {shape}; they must be [..., n_particles, 3] with at least one particle")
-    wanted = {"momenta": shape, "masses": shape[-2:-1], "species": shape[-2:-1], "charges": shape[:-1]}
+        raise ValueError(
+            f"positions have shape {shape}; they must be [..., n_particles, 3] with at least one"
+            " particle"
+        )
+    wanted = {
+        "momenta": shape,
+        "masses": shape[-2:-1],
+        "species": shape[-2:-1],
+        "charges": shape[:-1],
+    }
     for name, expected in wanted.items():
         if tuple(getattr(system, name).shape) != expected:
-            raise ValueError(f"{name} have shape {tuple(getattr(system, name).shape)}; for these positions it must be {expected}")
+            raise ValueError(
+                f"{name} have shape {tuple(getattr(system, name).shape)}; for these positions it"
+                f" must be {expected}"
+            )
     for name in ("positions", "momenta", "masses", "charges"):
         _refuse_not_finite(name, getattr(system, name))
     if not bool((system.masses > 0).all()):
-        raise ValueError(f"masses must be positive; particle {int(system.masses.argmin())} has {float(system.masses.min())}")
+        raise ValueError(
+            f"masses must be positive; particle {int(system.masses.argmin())} has"
+            f" {float(system.masses.min())}"
+        )
     return system
 
 
@@ -109,7 +143,8 @@ def _refuse_not_finite(name: str, array: Array) -> None:
 
 
 def coincident(positions: Array) -> tuple[int, int, int] | None:
-    """(system, i, j) of the first two particles at one place, None where there are none; [..., n_particles, 3]."""
+    """(system, i, j) of the first two particles at one place, None where there are none; [...,
+    n_particles, 3]."""
     copies = np.asarray(positions).reshape(-1, *positions.shape[-2:])
     for s, x in enumerate(copies):
         _, first, inverse = np.unique(x, axis=0, return_index=True, return_inverse=True)
@@ -120,11 +155,13 @@ def coincident(positions: Array) -> tuple[int, int, int] | None:
 
 
 class Evaluation(NamedTuple):
-    """What a potential says of a system: energy [...] (None where the field is no gradient), forces [..., n, 3], stress.
+    """What a potential says of a system: energy [...] (None where the field is no gradient), forces
+    [..., n, 3], stress.
 
-    ``energies`` [..., n], ``uncertainty`` and ``closest`` are there only where a potential has them. ``closest`` [..., 4] is of the pair
-    that is nearest beside what the potential was trained on: its distance over the shortest of training, the numbers of both particles,
-    and that shortest distance; (1, -1, -1, 0) where no pair is nearer. ``potential`` is what made it.
+    ``energies`` [..., n], ``uncertainty`` and ``closest`` are there only where a potential has
+    them. ``closest`` [..., 4] is of the pair that is nearest beside what the potential was trained
+    on: its distance over the shortest of training, the numbers of both particles, and that shortest
+    distance; (1, -1, -1, 0) where no pair is nearer. ``potential`` is what made it.
     """
 
     energy: Array | None
@@ -145,10 +182,12 @@ class Potential(Protocol):
 
 @runtime_checkable
 class KernelPotential(Protocol):
-    """A potential that the compiled driver can run: it also has a kernel (`systems.kernel`) and the kernel's parameters.
+    """A potential that the compiled driver can run: it also has a kernel (`systems.kernel`) and the
+    kernel's parameters.
 
-    ``kernel`` is None for a combination of which some part has no kernel. ``parameters`` is asked once a run, and raises ValueError
-    where the potential cannot act on such a system (a periodic one, say): the kernel checks nothing.
+    ``kernel`` is None for a combination of which some part has no kernel. ``parameters`` is asked
+    once a run, and raises ValueError where the potential cannot act on such a system (a periodic
+    one, say): the kernel checks nothing.
     """
 
     def __call__(self, system: System) -> Evaluation: ...

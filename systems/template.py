@@ -1,7 +1,9 @@
-"""What an ``ase.Atoms`` holds beside a `System`: its info, and arrays such as tags, initial magnetic moments and one's own.
+"""What an ``ase.Atoms`` holds beside a `System`: its info, and arrays such as tags, initial
+magnetic moments and one's own.
 
-It travels as a template, an ``ase.Atoms`` whose positions and the like are of no account: `systems.molecules.to_atoms` fills it with a
-system. As text, JSON, it is kept with a run, so that a resumed run and a converted one have it too.
+It travels as a template, an ``ase.Atoms`` whose positions and the like are of no account:
+`systems.molecules.to_atoms` fills it with a system. As text, JSON, it is kept with a run, so that a
+resumed run and a converted one have it too.
 """
 
 import json
@@ -10,11 +12,26 @@ from typing import Any
 import numpy as np
 
 _OF_A_SYSTEM = ("numbers", "positions", "momenta", "masses", "initial_charges")
-# what ASE takes for a calculator's results where it reads a file, and what training takes for labels
+# what ASE takes for a calculator's results where it reads a file, and what training takes for
+# labels
 _RESULTS = (
-    "energy", "energies", "free_energy", "force", "forces", "stress", "stresses", "virial", "virials", "dipole", "charges", "magmom",
-    "magmoms", "polarization", "dielectric_tensor", "born_effective_charges",
-)  # fmt: skip
+    "energy",
+    "energies",
+    "free_energy",
+    "force",
+    "forces",
+    "stress",
+    "stresses",
+    "virial",
+    "virials",
+    "dipole",
+    "charges",
+    "magmom",
+    "magmoms",
+    "polarization",
+    "dielectric_tensor",
+    "born_effective_charges",
+)
 
 
 _MOMENT = ("time", "time_fs", "step", "timestep")
@@ -22,17 +39,22 @@ _WRAPPING = ("ix", "iy", "iz", "xu", "yu", "zu")
 
 
 def is_result(name: str) -> bool:
-    """Whether a file's info or column of this name would be taken for the result of a calculation: energy, REF_forces, ..."""
+    """Whether a file's info or column of this name would be taken for the result of a calculation:
+    energy, REF_forces, ..."""
     return name.lower().removeprefix("ref_") in _RESULTS
 
 
 def beside(atoms: Any) -> dict[str, Any]:
     """The info and the arrays that a system has no place for, by name."""
-    return {**atoms.info, **{name: array for name, array in atoms.arrays.items() if name not in _OF_A_SYSTEM}}
+    return {
+        **atoms.info,
+        **{name: array for name, array in atoms.arrays.items() if name not in _OF_A_SYSTEM},
+    }
 
 
 def timeless(atoms: Any) -> Any:
-    """A copy without what is of a single moment: momenta, time and step, and columns that tell into which images atoms have moved."""
+    """A copy without what is of a single moment: momenta, time and step, and columns that tell into
+    which images atoms have moved."""
     copy = atoms.copy()
     for key in (*_MOMENT, *(["units"] if "time" in copy.info else [])):
         copy.info.pop(key, None)
@@ -43,7 +65,8 @@ def timeless(atoms: Any) -> Any:
 
 
 def without_results(atoms: Any) -> tuple[Any, list[str]]:
-    """A copy without calculator and without what would be taken for its results; and the names of what was taken out."""
+    """A copy without calculator and without what would be taken for its results; and the names of
+    what was taken out."""
     plain = atoms.copy()
     taken = [name for name in beside(plain) if is_result(str(name))]
     for name in taken:
@@ -53,12 +76,15 @@ def without_results(atoms: Any) -> tuple[Any, list[str]]:
 
 
 def to_text(atoms: Any) -> str:
-    """The template as JSON; empty where there is nothing in it. What JSON cannot hold is left out: `unwritable` names it."""
+    """The template as JSON; empty where there is nothing in it. What JSON cannot hold is left out:
+    `unwritable` names it."""
     from ase.io.jsonio import encode
 
     lost = unwritable(atoms)
     info = {key: value for key, value in atoms.info.items() if key not in lost}
-    arrays = {name: array for name, array in atoms.arrays.items() if name not in (*_OF_A_SYSTEM, *lost)}
+    arrays = {
+        name: array for name, array in atoms.arrays.items() if name not in (*_OF_A_SYSTEM, *lost)
+    }
     if not (info or arrays):
         return ""
     text: str = encode({"numbers": atoms.numbers, "info": info, "arrays": arrays})
@@ -80,7 +106,11 @@ def from_text(text: str) -> Any:
 
 def unwritable(atoms: Any) -> list[str]:
     """The names of info and arrays that JSON cannot hold, and of info whose names are no text."""
-    return [key for key, value in beside(atoms).items() if not (isinstance(key, str) and _writable(value))]
+    return [
+        key
+        for key, value in beside(atoms).items()
+        if not (isinstance(key, str) and _writable(value))
+    ]
 
 
 def keep_same(template: Any, atoms: Any) -> None:

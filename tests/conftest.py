@@ -1,4 +1,5 @@
-"""What all tests share: the small inputs on which the toolkit was wrong once, and that no test may hang or be a race."""
+"""What all tests share: the small inputs on which the toolkit was wrong once, and that no test may
+hang or be a race."""
 
 import faulthandler
 import os
@@ -12,14 +13,18 @@ import pytest
 import pytest_timeout
 from hypothesis import HealthCheck, settings
 
-# threads that wait by spinning bring a machine to its knees whose cores others use too: a test of seconds then took a quarter of an hour
+# threads that wait by spinning bring a machine to its knees whose cores others use too: a test of
+# seconds then took a quarter of an hour
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # how long an example takes says how busy the machine is
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("any machine")
 
 
-# files that take a minute and more, the longest first: whoever is dealt one of them last is waited for by all others
+# files that take a minute and more, the longest first: whoever is dealt one of them last is waited
+# for by all others
 LONG = (
     "test_wheel",
     "test_fluid",
@@ -39,13 +44,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def cases() -> Path:
-    """The folder of those inputs; it is read and never written, so tests that write beside a file copy it first."""
+    """The folder of those inputs; it is read and never written, so tests that write beside a file
+    copy it first."""
     return Path(__file__).parent / "cases"
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> bool | None:
-    """As pytest-timeout's own thread, which says where a test hangs and ends the process; the test's processes end with it."""
+    """As pytest-timeout's own thread, which says where a test hangs and ends the process; the
+    test's processes end with it."""
     if settings.method != "thread":
         return None
     timer = threading.Timer(settings.timeout, _end, (item, settings))
@@ -65,7 +72,9 @@ def _end(item: pytest.Item, settings: Any) -> None:
 
     def leave_nobody_behind(code: int) -> None:
         if hasattr(item.config, "workerinput"):
-            faulthandler.dump_traceback(file=2)  # what a worker of pytest-xdist prints is seen by nobody
+            faulthandler.dump_traceback(
+                file=2
+            )  # what a worker of pytest-xdist prints is seen by nobody
         for child in psutil.Process().children(recursive=True):
             with suppress(psutil.Error):
                 child.kill()

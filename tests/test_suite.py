@@ -1,4 +1,5 @@
-"""The tests themselves: one that hangs is named and ends with all that it started, and none depends on how fast the machine is."""
+"""The tests themselves: one that hangs is named and ends with all that it started, and none depends
+on how fast the machine is."""
 
 import ast
 import re
@@ -13,7 +14,11 @@ import psutil
 import pytest
 
 TESTS = Path(__file__).parent
-FILES = [path for path in sorted(TESTS.rglob("*.py")) if "benchmarks" not in path.parts and "cases" not in path.parts]
+FILES = [
+    path
+    for path in sorted(TESTS.rglob("*.py"))
+    if "benchmarks" not in path.parts and "cases" not in path.parts
+]
 
 _HANGS = """
 import subprocess, sys
@@ -40,8 +45,20 @@ def hung(folder: Path, options: str, *more: str) -> str:
     """What pytest says of a test that loops in compiled code."""
     (folder / "test_hang.py").write_text(_HANGS.format(options=options))
     shutil.copy(TESTS / "conftest.py", folder)
-    command = [sys.executable, "-m", "pytest", "-c", str(TESTS.parent / "setup.cfg"), "--rootdir", str(folder), *more, "test_hang.py"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-c",
+        str(TESTS.parent / "setup.cfg"),
+        "--rootdir",
+        str(folder),
+        *more,
+        "test_hang.py",
+    ]
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=600, check=False
+    )
     assert done.returncode
     return done.stdout + done.stderr
 
@@ -55,13 +72,18 @@ def ended(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("more", [("-n", "1"), ()])
-def test_a_compiled_loop_without_end_is_named_and_leaves_no_process(more: tuple[str, ...], tmp_path: Path) -> None:
-    """Its stack names it, and with pytest-xdist so does the list of failures, where all other tests have been run."""
+def test_a_compiled_loop_without_end_is_named_and_leaves_no_process(
+    more: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Its stack names it, and with pytest-xdist so does the list of failures, where all other tests
+    have been run."""
     said = hung(tmp_path, "(nogil=True)", "--timeout=5", *more)
     assert "in test_that_hangs" in said
     if more:
         assert "1 failed, 1 passed" in said
-        assert re.search(r"worker 'gw0' crashed while running 'test_hang.py::test_that_hangs'", said)
+        assert re.search(
+            r"worker 'gw0' crashed while running 'test_hang.py::test_that_hangs'", said
+        )
     child, waited_since = int((tmp_path / "child").read_text()), time.monotonic()
     while not ended(child) and time.monotonic() - waited_since < 60:
         time.sleep(0.1)
@@ -76,11 +98,23 @@ def test_a_loop_that_keeps_the_interpreters_lock_is_named_too(tmp_path: Path) ->
 
 
 def without(tree: ast.AST) -> Iterator[int]:
-    """Lines of a file that wait for a process without a limit, or that give hypothesis a deadline, which conftest.py takes away."""
+    """Lines of a file that wait for a process without a limit, or that give hypothesis a deadline,
+    which conftest.py takes away."""
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
-        name, given = ast.unparse(call.func), {word.arg: ast.unparse(word.value) for word in call.keywords}
-        waits = name in {"subprocess.run", "subprocess.check_output", "subprocess.check_call", "process.communicate", "process.wait"}
-        if (waits and "timeout" not in given) or (name == "settings" and given.get("deadline", "None") != "None"):
+        name, given = (
+            ast.unparse(call.func),
+            {word.arg: ast.unparse(word.value) for word in call.keywords},
+        )
+        waits = name in {
+            "subprocess.run",
+            "subprocess.check_output",
+            "subprocess.check_call",
+            "process.communicate",
+            "process.wait",
+        }
+        if (waits and "timeout" not in given) or (
+            name == "settings" and given.get("deadline", "None") != "None"
+        ):
             yield call.lineno
 
 

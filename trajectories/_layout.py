@@ -1,7 +1,8 @@
-"""The layout of our H5MD files: which group holds what, chunk sizes, hard links; `trajectories.h5md` writes and reads through it.
+"""The layout of our H5MD files: which group holds what, chunk sizes, hard links;
+`trajectories.h5md` writes and reads through it.
 
-Every chunk of frames has a checksum, and so has HDF5's own bookkeeping in the version asked for here. What neither covers, texts and
-small tables, `sealed` adds up.
+Every chunk of frames has a checksum, and so has HDF5's own bookkeeping in the version asked for
+here. What neither covers, texts and small tables, `sealed` adds up.
 """
 
 import zlib
@@ -18,10 +19,16 @@ from systems.units import METAL, Units
 
 GROUP = "particles/trajectory"
 OBSERVABLES = "observables/trajectory"
-STRESS = "stress"  # observable [frames, (n_systems,) 3, 3], which files from before there was one go without
-CELLS = "cells"  # observable [frames, n_systems, 3, 3] of an ensemble whose systems have cells of their own
-VERSION = ("v110", "v110")  # of HDF5's format: the first one with checksums throughout; read by HDF5 1.10 (2016) and later
-# zlib that packs nothing, for its frame and its Adler-32: HDF5's own Fletcher-32 takes a hole, zeros with a sum of zero, for data
+# observable [frames, (n_systems,) 3, 3], which files from before there was one go without
+STRESS = "stress"
+# observable [frames, n_systems, 3, 3] of an ensemble whose systems have cells of their own
+CELLS = "cells"
+VERSION = (
+    "v110",
+    "v110",
+)  # of HDF5's format: the first one with checksums throughout; read by HDF5 1.10 (2016) and later
+# zlib that packs nothing, for its frame and its Adler-32: HDF5's own Fletcher-32 takes a hole,
+# zeros with a sum of zero, for data
 CHECKED = {"compression": "gzip", "compression_opts": 0}
 _CHUNK_BYTES = 2**16
 _SEAL = "checksum"
@@ -33,9 +40,11 @@ _KJ_PER_MOL = 96.48533  # in one eV, as MDAnalysis' table of units has it
 
 
 def file_units(units: Units) -> dict[str, tuple[float, str]]:
-    """What an element is multiplied with in the file, and its ``unit`` attribute; empty where the file has the run's own numbers.
+    """What an element is multiplied with in the file, and its ``unit`` attribute; empty where the
+    file has the run's own numbers.
 
-    Molecular runs are kept in units that MDAnalysis knows. It would refuse those of other runs, which carry no attribute.
+    Molecular runs are kept in units that MDAnalysis knows. It would refuse those of other runs,
+    which carry no attribute.
     """
     if units is not METAL:
         return {}
@@ -50,7 +59,9 @@ def file_units(units: Units) -> dict[str, tuple[float, str]]:
     }
 
 
-def create(file: h5py.File, system: System, names: Sequence[str], provenance: dict[str, str]) -> None:
+def create(
+    file: h5py.File, system: System, names: Sequence[str], provenance: dict[str, str]
+) -> None:
     """Everything but the frames."""
     head = file.create_group("h5md")
     head.attrs["version"] = [1, 1]
@@ -94,18 +105,27 @@ def columns(states: Sequence[State]) -> dict[str, np.ndarray]:
         return np.broadcast_to(copies, (n, flat))
 
     scale = {name: factor for name, (factor, _) in file_units(first.units).items()}
-    cells = np.stack([np.zeros((3, 3)) if s.system.cell is None else np.asarray(s.system.cell, dtype=float) for s in states])
+    cells = np.stack(
+        [
+            np.zeros((3, 3)) if s.system.cell is None else np.asarray(s.system.cell, dtype=float)
+            for s in states
+        ]
+    )
     columns = {
         f"{GROUP}/position/step": np.array([s.step for s in states]),
         f"{GROUP}/position/time": np.array([s.time for s in states]) * scale.get("time", 1.0),
         f"{GROUP}/position/value": stack([s.system.positions for s in states]),
-        f"{GROUP}/velocity/value": stack([s.system.velocities for s in states]) * scale.get("velocity", 1.0),
+        f"{GROUP}/velocity/value": (
+            stack([s.system.velocities for s in states]) * scale.get("velocity", 1.0)
+        ),
         f"{GROUP}/species/value": constant(np.asarray(first.species, dtype=np.int32)),
         f"{GROUP}/mass/value": constant(np.asarray(first.masses)),
         f"{GROUP}/charge/value": constant(np.asarray(first.charges)),
         f"{GROUP}/box/edges/value": cells if cells.ndim == 3 else np.zeros((n, 3, 3)),
         f"{GROUP}/box/pbc/value": np.broadcast_to(np.array(first.pbc), (n, 3)),
-        f"{OBSERVABLES}/kinetic_energy/value": np.stack([np.asarray(kinetic_energy(s.system)) for s in states]),
+        f"{OBSERVABLES}/kinetic_energy/value": np.stack(
+            [np.asarray(kinetic_energy(s.system)) for s in states]
+        ),
     }
     if cells.ndim == 4:  # H5MD has one box a frame; the systems' own stand beside it
         columns[f"{OBSERVABLES}/{CELLS}/value"] = cells
@@ -114,36 +134,58 @@ def columns(states: Sequence[State]) -> dict[str, np.ndarray]:
         columns[f"{GROUP}/force/value"] = stack(forces) * scale.get("force", 1.0)
     energies = _of_all([s.evaluation and s.evaluation.energy for s in states], "a potential energy")
     if energies:
-        columns[f"{OBSERVABLES}/potential_energy/value"] = np.stack([np.asarray(energy) for energy in energies])
-    uncertain = _of_all([s.evaluation and s.evaluation.uncertainty for s in states], "an uncertainty")
+        columns[f"{OBSERVABLES}/potential_energy/value"] = np.stack(
+            [np.asarray(energy) for energy in energies]
+        )
+    uncertain = _of_all(
+        [s.evaluation and s.evaluation.uncertainty for s in states], "an uncertainty"
+    )
     if uncertain:
-        columns[f"{OBSERVABLES}/uncertainty/value"] = np.stack([np.asarray(one) for one in uncertain])
+        columns[f"{OBSERVABLES}/uncertainty/value"] = np.stack(
+            [np.asarray(one) for one in uncertain]
+        )
     stresses = _of_all([s.evaluation and s.evaluation.stress for s in states], "a stress")
-    if stresses and first.cell is not None and all(first.pbc):  # else there is no volume, whatever the potential says
+    if (
+        stresses and first.cell is not None and all(first.pbc)
+    ):  # else there is no volume, whatever the potential says
         pressures = [pressure(s.system, stress) for s, stress in zip(states, stresses, strict=True)]
         columns[f"{OBSERVABLES}/pressure/value"] = np.stack([np.asarray(p) for p in pressures])
-        columns[f"{OBSERVABLES}/{STRESS}/value"] = np.stack([np.asarray(stress, dtype=float) for stress in stresses])
+        columns[f"{OBSERVABLES}/{STRESS}/value"] = np.stack(
+            [np.asarray(stress, dtype=float) for stress in stresses]
+        )
     return columns
 
 
 def _of_all(values: Sequence[Any], what: str) -> list[Any]:
-    """The values where every state has one, none where none has; ValueError where only some have."""
+    """The values where every state has one, none where none has; ValueError where only some
+    have."""
     there = [value for value in values if value is not None]
     if there and len(there) < len(values):
-        raise ValueError(f"some frames have {what} and others have not; write all of them with it or none")
+        raise ValueError(
+            f"some frames have {what} and others have not; write all of them with it or none"
+        )
     return there
 
 
-def extend(file: h5py.File, name: str, first: int, values: np.ndarray, n_hint: int, units: Units) -> None:
-    """Rows ``first`` and on of a dataset, made where it is not there yet, in chunks of whole frames."""
+def extend(
+    file: h5py.File, name: str, first: int, values: np.ndarray, n_hint: int, units: Units
+) -> None:
+    """Rows ``first`` and on of a dataset, made where it is not there yet, in chunks of whole
+    frames."""
     if name not in file:
         # a frame's worth of what never changes takes no room once compressed
-        kept = {"compression": "gzip", "shuffle": True} if name.split("/")[2] in _CONSTANT else CHECKED
+        kept = (
+            {"compression": "gzip", "shuffle": True} if name.split("/")[2] in _CONSTANT else CHECKED
+        )
         length = _chunk(max(1, int(np.prod(values.shape[1:]))) * values.dtype.itemsize, n_hint)
         dataset = file.create_dataset(
-            name, shape=(0, *values.shape[1:]), maxshape=(None, *values.shape[1:]), dtype=values.dtype,
-            chunks=(length, *values.shape[1:]), **kept,
-        )  # fmt: skip
+            name,
+            shape=(0, *values.shape[1:]),
+            maxshape=(None, *values.shape[1:]),
+            dtype=values.dtype,
+            chunks=(length, *values.shape[1:]),
+            **kept,
+        )
         path = name.split("/")
         known = file_units(units).get(path[-2] if path[-1] == "value" else path[-1])
         if known is not None:
@@ -158,15 +200,24 @@ def _chunk(row: int, n_hint: int) -> int:
     return max(1, min(_CHUNK_BYTES // row, max(n_hint, -(-4096 // row))))
 
 
-def estimated_bytes(n_frames: int, n_particles: int, n_systems: int, *, cells: bool, scalars: int) -> float:
-    """How large a file with forces will be, to a few hundredths: ``n_systems`` of ``n_particles``, and ``scalars`` observables of each.
+def estimated_bytes(
+    n_frames: int, n_particles: int, n_systems: int, *, cells: bool, scalars: int
+) -> float:
+    """How large a file with forces will be, to a few hundredths: ``n_systems`` of ``n_particles``,
+    and ``scalars`` observables of each.
 
-    ``cells`` is whether each system of an ensemble has its own. What never changes is compressed to next to nothing.
+    ``cells`` is whether each system of an ensemble has its own. What never changes is compressed to
+    next to nothing.
     """
     flat = n_particles * n_systems
     rows = [24 * flat] * 3 + [8 * n_systems] * scalars + [72 * n_systems] * cells + [8, 8]
-    changing = sum(-(-n_frames // _chunk(row, n_frames)) * _chunk(row, n_frames) * row for row in rows)
-    constant = sum(-(-n_frames // _chunk(row, n_frames)) * (150 + row / 200) for row in (4 * flat, 8 * flat, 8 * flat, 72, 3))
+    changing = sum(
+        -(-n_frames // _chunk(row, n_frames)) * _chunk(row, n_frames) * row for row in rows
+    )
+    constant = sum(
+        -(-n_frames // _chunk(row, n_frames)) * (150 + row / 200)
+        for row in (4 * flat, 8 * flat, 8 * flat, 72, 3)
+    )
     return changing + constant + 2.2e4
 
 
@@ -176,7 +227,8 @@ def seal(file: h5py.File) -> None:
 
 
 def sealed(file: h5py.File) -> bool:
-    """Whether texts and small tables are as they were written; true of files from before there were checksums."""
+    """Whether texts and small tables are as they were written; true of files from before there were
+    checksums."""
     return _SEAL not in file["parameters"].attrs or file["parameters"].attrs[_SEAL] == _sum(file)
 
 
@@ -190,7 +242,11 @@ def _sum(file: h5py.File) -> int:
             parts.append(f"{item.dtype} {item.shape[1:]}".encode())
             if item.maxshape[:1] != (None,):  # scalars and tables, not frames
                 parts.append(repr(np.asarray(item[()]).tolist()).encode())
-        parts.extend(f"{key} {np.asarray(item.attrs[key]).tolist()!r}".encode() for key in sorted(item.attrs) if key != _SEAL)
+        parts.extend(
+            f"{key} {np.asarray(item.attrs[key]).tolist()!r}".encode()
+            for key in sorted(item.attrs)
+            if key != _SEAL
+        )
 
     file.visititems(look)
     return zlib.crc32(b"\n".join(parts))
@@ -223,11 +279,21 @@ def series(file: h5py.File) -> Iterator[h5py.Dataset]:
 
 
 def whole_frames(file: h5py.File) -> int:
-    """How many frames every dataset holds; EOFError before there is any, KeyError, saying what, where something is missing."""
+    """How many frames every dataset holds; EOFError before there is any, KeyError, saying what,
+    where something is missing."""
     if GROUP in file and "parameters/provenance" in file and set(file[GROUP]) <= {"box"}:
         raise EOFError("a file that was begun")
-    wanted = [f"{GROUP}/{name}/value" for name in ("position", "velocity", "species", "mass", "charge", "box/edges", "box/pbc")]
-    wanted += [f"{GROUP}/position/step", f"{GROUP}/position/time", OBSERVABLES, "parameters/units", "parameters/provenance"]
+    wanted = [
+        f"{GROUP}/{name}/value"
+        for name in ("position", "velocity", "species", "mass", "charge", "box/edges", "box/pbc")
+    ]
+    wanted += [
+        f"{GROUP}/position/step",
+        f"{GROUP}/position/time",
+        OBSERVABLES,
+        "parameters/units",
+        "parameters/provenance",
+    ]
     for name in wanted:
         if name not in file:
             raise KeyError(f"it has no {name}")

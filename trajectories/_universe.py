@@ -1,4 +1,5 @@
-"""MDAnalysis' reader of our files, which turns frames into the standard orientation that its boxes stand for."""
+"""MDAnalysis' reader of our files, which turns frames into the standard orientation that its boxes
+stand for."""
 
 from typing import Any
 
@@ -12,9 +13,10 @@ from systems.orientation import Orientation, compact_basis, standard_orientation
 class Boxes:
     """MDAnalysis' boxes of the frames of a run.
 
-    In directions that are not periodic a box is twice the particles' extent or longer, so that no image is met, and no longer than it
-    has to be: MDAnalysis counts distances in the box's single precision. Where the run's first cell leans so much that MDAnalysis would
-    miss shortest images, boxes are of another basis of the same lattice, the same one in all frames.
+    In directions that are not periodic a box is twice the particles' extent or longer, so that no
+    image is met, and no longer than it has to be: MDAnalysis counts distances in the box's single
+    precision. Where the run's first cell leans so much that MDAnalysis would miss shortest images,
+    boxes are of another basis of the same lattice, the same one in all frames.
     """
 
     def __init__(self) -> None:
@@ -23,11 +25,14 @@ class Boxes:
     def __call__(
         self, cell: np.ndarray | None, pbc: tuple[bool, bool, bool], positions: np.ndarray
     ) -> tuple[np.ndarray | None, Orientation | None]:
-        """The box [6] of a cell [3, 3], and how positions [n, 3] and other vectors are to be turned; None where nothing is periodic."""
+        """The box [6] of a cell [3, 3], and how positions [n, 3] and other vectors are to be
+        turned; None where nothing is periodic."""
         if cell is None or not (any(pbc) and cell.any()):
             return None, None
         extent = float(np.ptp(positions, axis=0).max())
-        length = 2.0 ** np.ceil(np.log2(max(3.5 * extent, 1.0)))  # of the diagonal, 3^(1/2) times the extent; the same in most frames
+        length = 2.0 ** np.ceil(
+            np.log2(max(3.5 * extent, 1.0))
+        )  # of the diagonal, 3^(1/2) times the extent; the same in most frames
         closed = without_images(cell, pbc, float(length))
         if self._basis is None:
             self._basis = compact_basis(closed)
@@ -36,9 +41,11 @@ class Boxes:
 
 
 class RunReader(H5MDReader):
-    """Frames of our runs: positions, velocities and forces are turned together with the cell, whose lengths and angles the box holds."""
+    """Frames of our runs: positions, velocities and forces are turned together with the cell, whose
+    lengths and angles the box holds."""
 
-    format = "MCEGNN"  # a name of its own, so that MDAnalysis goes on with its own reader of other H5MD files
+    # a name of its own, so that MDAnalysis goes on with its own reader of other H5MD files
+    format = "MCEGNN"
 
     def __init__(self, filename: str, **options: Any) -> None:
         self._boxes = Boxes()  # MDAnalysis reads the first frame at once
@@ -50,7 +57,9 @@ class RunReader(H5MDReader):
         if 0 <= frame < self.n_frames:
             first, second, third = (bool(p) for p in group["box/pbc/value"][frame])
             pbc = (first, second, third)
-            box, self._orientation = self._boxes(group["box/edges/value"][frame], pbc, group["position/value"][frame])
+            box, self._orientation = self._boxes(
+                group["box/edges/value"][frame], pbc, group["position/value"][frame]
+            )
         ts = super()._read_frame(frame)
         ts.dimensions = box
         return ts
@@ -59,4 +68,6 @@ class RunReader(H5MDReader):
         if self._orientation is None:
             super()._read_dataset_into_ts(dataset, attribute)
         else:
-            attribute[:] = self._orientation.turn(self._particle_group[f"{dataset}/value"][self._frame])
+            attribute[:] = self._orientation.turn(
+                self._particle_group[f"{dataset}/value"][self._frame]
+            )

@@ -1,4 +1,5 @@
-"""Conservation: how energy, momentum and angular momentum of a run drift, and how well a flow runs backwards."""
+"""Conservation: how energy, momentum and angular momentum of a run drift, and how well a flow runs
+backwards."""
 
 from dataclasses import dataclass
 
@@ -14,10 +15,12 @@ _BLOCK_BYTES = 2**25
 
 @dataclass(frozen=True, eq=False)
 class Conservation:
-    """Drifts of a run's conserved quantities, frame by frame and system by system, [frames, n_systems]: of frames with velocities.
+    """Drifts of a run's conserved quantities, frame by frame and system by system, [frames,
+    n_systems]: of frames with velocities.
 
-    ``energy`` is (E - E0) / |E0|; ``momentum`` and ``angular_momentum`` are the length of the change over the sum of the particles'
-    |p| and |x cross p| at the start, which do not vanish for a system at rest as a whole. ``energy`` is None where the run has none.
+    ``energy`` is (E - E0) / |E0|; ``momentum`` and ``angular_momentum`` are the length of the
+    change over the sum of the particles' |p| and |x cross p| at the start, which do not vanish for
+    a system at rest as a whole. ``energy`` is None where the run has none.
     """
 
     times: np.ndarray
@@ -37,7 +40,10 @@ def conservation(reader: H5MDReader) -> Conservation:
     for first in range(0, n_frames, block):
         where = slice(first, first + block)
         shape = (-1, n_systems, reader.n_particles, 3)
-        x, p = reader.frames("position", where).reshape(shape), reader.frames("velocity", where).reshape(shape) * masses
+        x, p = (
+            reader.frames("position", where).reshape(shape),
+            reader.frames("velocity", where).reshape(shape) * masses,
+        )
         each = np.cross(x, p)
         if first_ones is None and moving[where].any():
             start = int(moving[where].argmax())
@@ -62,7 +68,8 @@ def _over(change: np.ndarray, scale: np.ndarray) -> np.ndarray:
 
 
 def reversibility(flow: Flow, state: State, dt: float, n_steps: int) -> float:
-    """Run forward, then backward; the largest distance from the start, over the largest distance travelled. ValueError below one step."""
+    """Run forward, then backward; the largest distance from the start, over the largest distance
+    travelled. ValueError below one step."""
     if n_steps < 1:
         raise ValueError(f"reversibility takes at least 1 step, not {n_steps}")
     *_, end = rollout(flow, state, dt, n_steps, n_steps)

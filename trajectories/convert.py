@@ -17,17 +17,22 @@ from trajectories.whole import replacing
 
 
 def refuse_together(reader: H5MDReader, system: int | None) -> None:
-    """ValueError where a system is named that is not there, or none of several that are structures of their own."""
+    """ValueError where a system is named that is not there, or none of several that are structures
+    of their own."""
     n = reader.n_systems
     if system is not None and not (n is not None and 0 <= system < n):
         there = "a single system" if n is None else f"systems 0 to {n - 1}"
         raise ValueError(f"there is no system {system}: {reader.path} holds {there}")
     if system is None and n is not None and reader.units is METAL:
-        raise ValueError(f"{reader.path} holds {n} systems, each a structure of its own; name one with --system K (0 to {n - 1})")
+        raise ValueError(
+            f"{reader.path} holds {n} systems, each a structure of its own; name one with --system"
+            f" K (0 to {n - 1})"
+        )
 
 
 def _atoms(reader: H5MDReader, which: int | None) -> Iterator[Any]:
-    """Every frame as ase.Atoms, one system or all one after the other, with all that the run keeps and, in metal units, all results.
+    """Every frame as ase.Atoms, one system or all one after the other, with all that the run keeps
+    and, in metal units, all results.
 
     What the files of another program did not tell, velocities, masses or times, is not there.
     """
@@ -52,7 +57,11 @@ def _structure(reader: H5MDReader, k: int, system: System, template: Any) -> Any
 
     copies = system.n_systems or 1
     numbers = np.tile(system.species, copies)
-    atoms = template.copy() if template is not None and np.array_equal(template.numbers, numbers) else Atoms(numbers)
+    atoms = (
+        template.copy()
+        if template is not None and np.array_equal(template.numbers, numbers)
+        else Atoms(numbers)
+    )
     atoms.set_positions(system.positions.reshape(-1, 3))
     atoms.set_cell(np.zeros((3, 3)) if system.cell is None else system.cell)
     atoms.pbc = system.pbc
@@ -77,15 +86,26 @@ def _moment(reader: H5MDReader, time: float, step: int) -> dict[str, Any]:
     return {"time": time, "step": step, "units": reader.units.name, **twice}
 
 
-def _add_results(reader: H5MDReader, k: int, which: int | None, atoms: Any, known: Evaluation | None) -> None:
+def _add_results(
+    reader: H5MDReader, k: int, which: int | None, atoms: Any, known: Evaluation | None
+) -> None:
     """Energy, forces and stress as a calculator's, and the spread of a committee."""
     from ase.calculators.singlepoint import SinglePointCalculator
     from ase.stress import full_3x3_to_voigt_6_stress
 
     if known is None or reader.units is not METAL:
         return
-    results = {"energy": known.energy, "forces": known.forces, "stress": known.stress, "uncertainty": reader.observable("uncertainty", k)}
-    there = {name: value if which is None else value[which] for name, value in results.items() if value is not None}
+    results = {
+        "energy": known.energy,
+        "forces": known.forces,
+        "stress": known.stress,
+        "uncertainty": reader.observable("uncertainty", k),
+    }
+    there = {
+        name: value if which is None else value[which]
+        for name, value in results.items()
+        if value is not None
+    }
     if "uncertainty" in there:
         atoms.info["uncertainty"] = float(there.pop("uncertainty"))
     if "energy" in there:
@@ -110,7 +130,15 @@ def _write_traj(reader: H5MDReader, path: Path, which: int | None) -> set[str]:
     left_out: set[str] = set()
     with Trajectory(path, "w") as trajectory:
         for atoms in _atoms(reader, which):
-            others = atoms.arrays.keys() - {"numbers", "positions", "momenta", "masses", "initial_charges", "initial_magmoms", "tags"}
+            others = atoms.arrays.keys() - {
+                "numbers",
+                "positions",
+                "momenta",
+                "masses",
+                "initial_charges",
+                "initial_magmoms",
+                "tags",
+            }
             for name in others:
                 del atoms.arrays[name]
             left_out |= others
@@ -119,7 +147,8 @@ def _write_traj(reader: H5MDReader, path: Path, which: int | None) -> set[str]:
 
 
 def _write_dcd(reader: H5MDReader, path: Path, which: int | None) -> None:
-    """Positions in standard orientation, since the format holds a cell's lengths and angles; none of an ensemble as a whole."""
+    """Positions in standard orientation, since the format holds a cell's lengths and angles; none
+    of an ensemble as a whole."""
     import MDAnalysis
 
     from trajectories._universe import Boxes
@@ -128,19 +157,26 @@ def _write_dcd(reader: H5MDReader, path: Path, which: int | None) -> None:
     n = reader.n_particles * (1 if which is not None else reader.n_systems or 1)
     dt = float(times[1] - times[0]) / picosecond if len(times) > 1 else 1.0
     u, boxes = MDAnalysis.Universe.empty(n, trajectory=True), Boxes()
-    with warnings.catch_warnings(), MDAnalysis.Writer(str(path), n, convert_units=False, dt=dt) as writer:
+    with (
+        warnings.catch_warnings(),
+        MDAnalysis.Writer(str(path), n, convert_units=False, dt=dt) as writer,
+    ):
         warnings.filterwarnings("ignore", "No dimensions set")  # as it should be: there is no box
         for k in range(len(reader)):
             system = reader[k].system
             system = system if which is None else system.copy_of(which)
             x, cell = system.positions.reshape(-1, 3), system.cell
-            if cell is not None and cell.ndim > 2:  # systems of an ensemble have cells of their own, and the format holds one
+            if (
+                cell is not None and cell.ndim > 2
+            ):  # systems of an ensemble have cells of their own, and the format holds one
                 cell = None
             box, orientation = boxes(cell, system.pbc, x)
             u.dimensions = box
             u.atoms.positions = x if orientation is None else orientation.turn(x)
             writer.write(u.atoms)
-    with MDAnalysis.lib.formats.libdcd.DCDFile(str(path)) as written:  # its writer does not hear of a full disk
+    with MDAnalysis.lib.formats.libdcd.DCDFile(
+        str(path)
+    ) as written:  # its writer does not hear of a full disk
         if len(written) != len(reader):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
@@ -154,11 +190,13 @@ FORMATS: dict[str, Callable[[H5MDReader, Path, int | None], set[str] | None]] = 
 
 
 def convert_run(reader: H5MDReader, path: Path, system: int | None = None) -> list[str]:
-    """Write a run in the format of the path's ending, one system of it or all; what is there stays until the new file is whole.
+    """Write a run in the format of the path's ending, one system of it or all; what is there stays
+    until the new file is whole.
 
     Returns the names of what the format has no place for.
 
-    Raises KeyError for an ending that is not in `FORMATS`, OSError where the disk does not take the file: nothing of it is left then.
+    Raises KeyError for an ending that is not in `FORMATS`, OSError where the disk does not take the
+    file: nothing of it is left then.
     """
     temporary = path.with_name(f"{path.stem}.tmp{path.suffix}")
     with replacing(path, temporary):

@@ -1,10 +1,14 @@
-"""Files that a stop at any moment leaves as they were at their last commit: what `H5MDWriter` lets HDF5 write into.
+"""Files that a stop at any moment leaves as they were at their last commit: what `H5MDWriter` lets
+HDF5 write into.
 
-HDF5 knows no transactions: a program killed while it writes may leave a file that no reader opens. So it is given this file instead of the
-disk. What it writes beyond the end of the last commit goes to disk at once, since nothing refers to it yet. What it writes over is kept in
-memory, page by page, until `DurableFile.commit`: the pages go into a journal beside the file, with a checksum, then over the file, and the
-journal is emptied. A journal found whole was not applied to its end, and `recover` does so once more; one that is not whole was never begun
-to be applied, so the file is as it was. This is the write-ahead logging of databases (Mohan et al., ACM TODS 17 (1992) 94), redo only.
+HDF5 knows no transactions: a program killed while it writes may leave a file that no reader opens.
+So it is given this file instead of the disk. What it writes beyond the end of the last commit goes
+to disk at once, since nothing refers to it yet. What it writes over is kept in memory, page by
+page, until `DurableFile.commit`: the pages go into a journal beside the file, with a checksum, then
+over the file, and the journal is emptied. A journal found whole was not applied to its end, and
+`recover` does so once more; one that is not whole was never begun to be applied, so the file is as
+it was. This is the write-ahead logging of databases (Mohan et al., ACM TODS 17 (1992) 94), redo
+only.
 """
 
 import errno
@@ -23,11 +27,16 @@ from trajectories.whole import rename
 _PAGE = 4096
 _MAGIC = b"mcegnn journal 1"
 _HEAD = struct.Struct("<16sQQ")  # magic, the file's length after this commit, number of pages
-_PLACE = struct.Struct("<QII")  # where a page's bytes go, how many they are, and the checksum of those that were there
+_PLACE = struct.Struct(
+    "<QII"
+)  # where a page's bytes go, how many they are, and the checksum of those that were there
 _CHECK = struct.Struct("<I")
 
 
-OPEN_ELSEWHERE = "it is open in another program, perhaps the run that writes it; wait for its end, or look at a copy of the file"
+OPEN_ELSEWHERE = (
+    "it is open in another program, perhaps the run that writes it; wait for its end, or look at a"
+    " copy of the file"
+)
 
 
 class Live(OSError):
@@ -46,15 +55,18 @@ def journal_of(path: str | Path) -> Path:
 class DurableFile:
     """A file for reading and writing, as h5py wants one; nothing is final before `commit`.
 
-    A new file has another name, ``path`` with ``.tmp`` behind it, until its first commit; so ``path`` either is a whole file or is not
-    there. ``fresh`` begins a new one, which takes the place of what is there. Raises `Live` where another process writes the file, and
-    OSError where it cannot be written.
+    A new file has another name, ``path`` with ``.tmp`` behind it, until its first commit; so
+    ``path`` either is a whole file or is not there. ``fresh`` begins a new one, which takes the
+    place of what is there. Raises `Live` where another process writes the file, and OSError where
+    it cannot be written.
     """
 
     def __init__(self, path: str | Path, *, fresh: bool) -> None:
         self._path = _real(path)
         self._name = Path(f"{self._path}.tmp") if fresh else self._path
-        self._old = self._journal = -1  # what a fresh file takes the place of stays locked until then
+        self._old = (
+            self._journal
+        ) = -1  # what a fresh file takes the place of stays locked until then
         self.failure: OSError | None = None
         self._fd = _opened(self._name, self._path, os.O_CREAT if fresh else 0)
         try:
@@ -67,7 +79,9 @@ class DurableFile:
                 _mend(there, self._path)  # its journal is about to go
             if fresh:
                 os.ftruncate(self._fd, 0)
-            self._journal = os.open(journal_of(self._path), os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
+            self._journal = os.open(
+                journal_of(self._path), os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666
+            )
         except OSError:
             if fresh:
                 self._name.unlink(missing_ok=True)
@@ -75,8 +89,12 @@ class DurableFile:
                 if fd >= 0:
                     os.close(fd)
             raise
-        self._final = self._end = os.fstat(self._fd).st_size  # as of the last commit, and as HDF5 sees it
-        self._low = self._final  # what is beyond has been cut off, and is zero where it is written anew
+        self._final = self._end = os.fstat(
+            self._fd
+        ).st_size  # as of the last commit, and as HDF5 sees it
+        self._low = (
+            self._final
+        )  # what is beyond has been cut off, and is zero where it is written anew
         self._pages: dict[int, bytearray] = {}
         self._before: dict[int, int] = {}  # checksums of what the pages are to be written over
         self._at = 0
@@ -102,8 +120,13 @@ class DurableFile:
         if self._pages and first < self._final:
             for k in range(first // _PAGE, -(-min(first + n, self._final) // _PAGE)):
                 if k in self._pages:
-                    begin, end = max(first, k * _PAGE), min(first + n, k * _PAGE + len(self._pages[k]))
-                    into[begin - first : end - first] = self._pages[k][begin - k * _PAGE : end - k * _PAGE]
+                    begin, end = (
+                        max(first, k * _PAGE),
+                        min(first + n, k * _PAGE + len(self._pages[k])),
+                    )
+                    into[begin - first : end - first] = self._pages[k][
+                        begin - k * _PAGE : end - k * _PAGE
+                    ]
         self._at += n
         return n
 
@@ -128,7 +151,9 @@ class DurableFile:
         if over < n and self.failure is None:
             try:
                 _write(self._fd, out[over:], first + over)
-            except OSError as error:  # HDF5 would not take no for an answer, not even when it is closed: the writer asks for it
+            # HDF5 would not take no for an answer, not even when it is closed: the writer asks for
+            # it
+            except OSError as error:
                 self.failure = error
         self._at += n
         self._end = max(self._end, self._at) if n else self._end
@@ -143,12 +168,17 @@ class DurableFile:
         return self._pages[k]
 
     def truncate(self, size: int) -> int:
-        """Set the length, which holds from the next commit on; what is cut off reads as zeros, if there is ever more again."""
+        """Set the length, which holds from the next commit on; what is cut off reads as zeros, if
+        there is ever more again."""
         if size < self._end:
             for k in [k for k in self._pages if k * _PAGE >= size]:
                 self._pages[k][:] = bytes(len(self._pages[k]))
             whole = -(-size // _PAGE) * _PAGE
-            if size % _PAGE and size < self._final and (size < self._low or size // _PAGE in self._pages):
+            if (
+                size % _PAGE
+                and size < self._final
+                and (size < self._low or size // _PAGE in self._pages)
+            ):
                 page = self._page(size // _PAGE)
                 page[size % _PAGE :] = bytes(len(page) - size % _PAGE)
             self._low = min(self._low, whole)
@@ -160,7 +190,8 @@ class DurableFile:
         """HDF5's own flush says nothing of ours."""
 
     def commit(self) -> None:
-        """Make all that was written final; OSError where the disk does not take it, and then nothing of it is."""
+        """Make all that was written final; OSError where the disk does not take it, and then
+        nothing of it is."""
         if self.failure is None:
             try:
                 self._commit()
@@ -174,7 +205,11 @@ class DurableFile:
             os.ftruncate(self._fd, self._end)
         for k in range(self._low // _PAGE, -(-min(self._end, self._final) // _PAGE)):
             self._page(k)  # cut off and grown over again: zeros
-        pages = [(k * _PAGE, self._before[k], page) for k, page in sorted(self._pages.items()) if k * _PAGE < self._end]
+        pages = [
+            (k * _PAGE, self._before[k], page)
+            for k, page in sorted(self._pages.items())
+            if k * _PAGE < self._end
+        ]
         if self._final:  # a new file is not seen before it is whole
             os.fdatasync(self._fd)
             _write(self._journal, _record(self._end, pages), 0)
@@ -199,7 +234,9 @@ class DurableFile:
             self._name.unlink(missing_ok=True)
         elif os.fstat(self._fd).st_size > self._final and not os.fstat(self._journal).st_size:
             os.ftruncate(self._fd, self._final)
-        if not os.fstat(self._journal).st_size:  # else a commit failed half way, and whoever reads the file ends it
+        if not os.fstat(
+            self._journal
+        ).st_size:  # else a commit failed half way, and whoever reads the file ends it
             journal_of(self._path).unlink(missing_ok=True)
         for fd in (self._journal, self._fd, self._old):
             if fd >= 0:
@@ -214,7 +251,8 @@ class DurableFile:
 
 
 def recover(path: str | Path) -> bool:
-    """Bring a file to the last commit of a process that was stopped in its middle; returns whether there was anything to do, and warns.
+    """Bring a file to the last commit of a process that was stopped in its middle; returns whether
+    there was anything to do, and warns.
 
     Raises `Live` where that process still runs, and OSError where the file cannot be written.
     """
@@ -231,12 +269,17 @@ def recover(path: str | Path) -> bool:
     finally:
         os.close(fd)
     if mended:
-        warnings.warn(f"{path} was left in the middle of a write; it has been mended from its journal", Mended, stacklevel=2)
+        warnings.warn(
+            f"{path} was left in the middle of a write; it has been mended from its journal",
+            Mended,
+            stacklevel=2,
+        )
     return mended
 
 
 def _clear(path: str | Path) -> None:
-    """Remove a journal of which nothing was applied, left by a process that is no more; one that lives holds the file's lock."""
+    """Remove a journal of which nothing was applied, left by a process that is no more; one that
+    lives holds the file's lock."""
     with suppress(OSError):  # a file that is only to be read is whole with such a journal too
         fd = _opened(_real(path), Path(path))
         try:
@@ -259,8 +302,8 @@ def _mend(fd: int, path: str | Path) -> bool:
 def _fits(fd: int, end: int, pages: "_Pages") -> bool:
     """Whether a journal is this file's, and not that of another one which has its name now.
 
-    Each page is as it was before the commit or as it is after, but for one in whose middle the process was stopped; the file has been made
-    long enough before.
+    Each page is as it was before the commit or as it is after, but for one in whose middle the
+    process was stopped; the file has been made long enough before.
     """
     strange = 0
     for at, before, page in pages:
@@ -299,7 +342,10 @@ def _opened(name: Path, path: Path, flags: int = 0) -> int:
     try:
         _lock(fd, path)
         here, there = os.fstat(fd), os.stat(name)
-        if (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino):  # another process has put a new file in its place meanwhile
+        if (here.st_dev, here.st_ino) != (
+            there.st_dev,
+            there.st_ino,
+        ):  # another process has put a new file in its place meanwhile
             raise _live(path)
     except FileNotFoundError:
         os.close(fd)
@@ -315,7 +361,8 @@ def _live(path: Path) -> Live:
 
 
 def _lock(fd: int, path: Path) -> None:
-    """The lock that HDF5 would take, so that other programs see it too; it ends with the process."""
+    """The lock that HDF5 would take, so that other programs see it too; it ends with the
+    process."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -324,11 +371,18 @@ def _lock(fd: int, path: Path) -> None:
         pass  # a file system without locks, where HDF5 goes without one too
 
 
-_Pages = Sequence[tuple[int, int, bytes | bytearray]]  # where, the checksum of what was there, and what is to be there
+_Pages = Sequence[
+    tuple[int, int, bytes | bytearray]
+]  # where, the checksum of what was there, and what is to be there
 
 
 def _record(end: int, pages: _Pages) -> bytes:
-    body = b"".join([_HEAD.pack(_MAGIC, end, len(pages)), *(_PLACE.pack(at, len(page), before) + page for at, before, page in pages)])
+    body = b"".join(
+        [
+            _HEAD.pack(_MAGIC, end, len(pages)),
+            *(_PLACE.pack(at, len(page), before) + page for at, before, page in pages),
+        ]
+    )
     return body + _CHECK.pack(zlib.crc32(body))
 
 

@@ -1,6 +1,8 @@
-"""Extended XYZ with every digit, and with all of an ``ase.Atoms``: what ASE reads of it is what was written.
+"""Extended XYZ with every digit, and with all of an ``ase.Atoms``: what ASE reads of it is what was
+written.
 
-ASE's own writer keeps eight decimals, which are none of a planet's momentum, and writes texts that it reads back as numbers.
+ASE's own writer keeps eight decimals, which are none of a planet's momentum, and writes texts that
+it reads back as numbers.
 """
 
 import json
@@ -12,23 +14,39 @@ import numpy as np
 from systems.template import is_result
 
 _KINDS = {"f": "R", "i": "I", "u": "I", "b": "L", "U": "S"}
-_COLUMNS = ("species", "pos", "z", "symbols", "numbers", "positions", "move_mask", "charge")  # what ASE takes for something else
+_COLUMNS = (
+    "species",
+    "pos",
+    "z",
+    "symbols",
+    "numbers",
+    "positions",
+    "move_mask",
+    "charge",
+)  # what ASE takes for something else
 _KEYS = ("lattice", "properties", "pbc")
 _PLAIN = re.compile(r"[^\s\"'{}\[\]\\=]+")
 _SHEAR = ((2, 1), (2, 0), (1, 0))  # Voigt's yz, xz, xy
 
 
 class ExtendedXYZ:
-    """Frames written to an open text file, one after the other; ``left_out`` names what the format has no place for."""
+    """Frames written to an open text file, one after the other; ``left_out`` names what the format
+    has no place for."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
-        self._texts: dict[str, tuple[Any, str | None]] = {}  # of info, which is often the same in all frames
+        self._texts: dict[
+            str, tuple[Any, str | None]
+        ] = {}  # of info, which is often the same in all frames
         self.left_out: set[str] = set()
 
     def write(self, atoms: Any) -> None:
-        """Write a frame with its info, arrays, FixAtoms, and the energy, forces and stress of its calculator."""
-        columns = [("species", "S", np.array(atoms.get_chemical_symbols())[:, None]), ("pos", "R", atoms.positions)]
+        """Write a frame with its info, arrays, FixAtoms, and the energy, forces and stress of its
+        calculator."""
+        columns = [
+            ("species", "S", np.array(atoms.get_chemical_symbols())[:, None]),
+            ("pos", "R", atoms.positions),
+        ]
         columns += self._columns(atoms)
         pairs = self._pairs(atoms.info)
         results = getattr(atoms.calc, "results", {})
@@ -41,7 +59,10 @@ class ExtendedXYZ:
         lattice = [f'Lattice="{_numbers(atoms.cell[:])}"'] if atoms.cell.rank == 3 else []
         properties = ":".join(f"{name}:{kind}:{values.shape[1]}" for name, kind, values in columns)
         pbc = " ".join("T" if periodic else "F" for periodic in atoms.pbc)
-        self._file.write(f'{len(atoms)}\n{" ".join([*lattice, f"Properties={properties}", *pairs])} pbc="{pbc}"\n')
+        self._file.write(
+            f"{len(atoms)}\n{' '.join([*lattice, f'Properties={properties}', *pairs])}"
+            f' pbc="{pbc}"\n'
+        )
         texts = [column for _, kind, values in columns for column in _text(kind, values)]
         self._file.writelines(" ".join(row) + "\n" for row in zip(*texts, strict=True))
 
@@ -54,7 +75,11 @@ class ExtendedXYZ:
                 continue
             if array.dtype == object and all(isinstance(word, str) for word in array.flat):
                 array = array.astype(str)
-            sound = re.fullmatch(r"[^\s:\"'{}\[\]\\=]+", name) and name.lower() not in _COLUMNS and not is_result(name)
+            sound = (
+                re.fullmatch(r"[^\s:\"'{}\[\]\\=]+", name)
+                and name.lower() not in _COLUMNS
+                and not is_result(name)
+            )
             if not (sound and array.dtype.kind in _KINDS and array.ndim <= 2 and array.size):
                 self.left_out.add(name)
                 continue
@@ -121,7 +146,11 @@ def _as_json(value: Any) -> str | None:
 def _same(read: Any, value: Any) -> bool:
     """Whether what was read is the value; lists may have become arrays."""
     if isinstance(value, dict):
-        return isinstance(read, dict) and read.keys() == value.keys() and all(_same(read[key], value[key]) for key in value)
+        return (
+            isinstance(read, dict)
+            and read.keys() == value.keys()
+            and all(_same(read[key], value[key]) for key in value)
+        )
     if isinstance(value, list | tuple):
         if not isinstance(read, list | np.ndarray) or len(read) != len(value):
             return False
@@ -150,7 +179,8 @@ def _numbers(matrix: Any) -> str:
 
 
 def _matrix(stress: Any) -> np.ndarray:
-    """[3, 3] of itself or of Voigt's six; it is symmetric, so the order in which ASE takes its rows is of no account."""
+    """[3, 3] of itself or of Voigt's six; it is symmetric, so the order in which ASE takes its rows
+    is of no account."""
     if np.shape(stress) != (6,):
         return np.reshape(stress, (3, 3))
     full = np.diag(stress[:3])

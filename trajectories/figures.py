@@ -1,4 +1,5 @@
-"""Pictures of rollouts: orbits seen from above the ecliptic, paths of some charged particles, temperature and energy of atoms."""
+"""Pictures of rollouts: orbits seen from above the ecliptic, paths of some charged particles,
+temperature and energy of atoms."""
 
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,15 @@ def refuse_undrawable(reader: H5MDReader) -> None:
     """ValueError where a run holds nothing to be drawn against time."""
     hot = reader.has_velocities and "masses" not in reader.missing
     if reader.units is METAL and not hot and reader.observable("potential_energy", 0) is None:
-        raise ValueError(f"{reader.name} holds neither velocities nor energies to draw against time; distances are among the --figures")
+        raise ValueError(
+            f"{reader.name} holds neither velocities nor energies to draw against time; distances"
+            " are among the --figures"
+        )
 
 
 def draw_trajectory(reader: H5MDReader, path: str | Path, known: Known | None = None) -> None:
-    """Draw a run into a PNG, SVG or PDF file: bodies as orbits, charges in six panels, atoms by temperature, energy, pressure.
+    """Draw a run into a PNG, SVG or PDF file: bodies as orbits, charges in six panels, atoms by
+    temperature, energy, pressure.
 
     ``known`` is what temperatures are counted by. Raises ValueError as `refuse_undrawable`.
     """
@@ -41,10 +46,13 @@ def draw_trajectory(reader: H5MDReader, path: str | Path, known: Known | None = 
 
 
 def _matter(figure: Any, reader: H5MDReader, known: Known) -> None:
-    """Temperature, energy an atom, and pressure, as far as they are there, of each system against time."""
+    """Temperature, energy an atom, and pressure, as far as they are there, of each system against
+    time."""
     axis_of_times, times = time_axis(reader)
     shape = (len(reader), -1)
-    kinetic, potential = (reader.observable(name) for name in ("kinetic_energy", "potential_energy"))
+    kinetic, potential = (
+        reader.observable(name) for name in ("kinetic_energy", "potential_energy")
+    )
     kelvin, pressure = temperatures(reader, known), pressures(reader, known)
     rows: list[tuple[str, np.ndarray]] = []
     if kelvin is not None:
@@ -76,24 +84,53 @@ def _orbits(figure: Any, reader: H5MDReader) -> None:
     x = to_ecliptic(x - x[:, [int(np.argmax(reader.masses))]])
     y = x[..., 1]
     reach = np.hypot(x[..., 0], y).max(0)
-    map_of_colors = colormaps["tab20"] if len(reach) <= 20 else colormaps["turbo"].resampled(len(reach))
+    map_of_colors = (
+        colormaps["tab20"] if len(reach) <= 20 else colormaps["turbo"].resampled(len(reach))
+    )
     colors = [map_of_colors(k) for k in range(len(reach))]
     inner, outer = figure.subplots(1, 2)
-    for axis, title, limit in ((inner, "inner planets", 1.8), (outer, "the whole", max(2.0, 1.08 * reach.max()))):
+    for axis, title, limit in (
+        (inner, "inner planets", 1.8),
+        (outer, "the whole", max(2.0, 1.08 * reach.max())),
+    ):
         for k, name in enumerate(reader.names):
             # frames too far apart for a line to follow the orbit are dots
             jump = np.hypot(np.diff(x[:, k, 0]), np.diff(y[:, k])).max(initial=0.0)
-            style = {"lw": 0.9} if jump < 0.7 * reach[k] or reach[k] == 0 else {"ls": "", "marker": ".", "ms": 1.5}
-            axis.plot(x[:, k, 0], y[:, k], color=colors[k], zorder=1 if name == "Moon" else 2, **style)
-            axis.plot(x[-1, k, 0], y[-1, k], "o", ms=_SMALL if name == "Moon" else 4, color=colors[k], label=name, zorder=3)
-        axis.set(title=title, xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xlabel="x, au", ylabel="y, au")
+            style = (
+                {"lw": 0.9}
+                if jump < 0.7 * reach[k] or reach[k] == 0
+                else {"ls": "", "marker": ".", "ms": 1.5}
+            )
+            axis.plot(
+                x[:, k, 0], y[:, k], color=colors[k], zorder=1 if name == "Moon" else 2, **style
+            )
+            axis.plot(
+                x[-1, k, 0],
+                y[-1, k],
+                "o",
+                ms=_SMALL if name == "Moon" else 4,
+                color=colors[k],
+                label=name,
+                zorder=3,
+            )
+        axis.set(
+            title=title,
+            xlim=(-limit, limit),
+            ylim=(-limit, limit),
+            aspect="equal",
+            xlabel="x, au",
+            ylabel="y, au",
+        )
     handles, labels = outer.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False)
-    figure.suptitle(f"{len(reach)} bodies over {reader.times[-1] / 365.25:.4g} years, ecliptic from above")
+    figure.suptitle(
+        f"{len(reach)} bodies over {reader.times[-1] / 365.25:.4g} years, ecliptic from above"
+    )
 
 
 def _swarm(figure: Any, reader: H5MDReader) -> None:
-    """x and y of the particles of the first systems; colour is the sign of the charge, a dot the end."""
+    """x and y of the particles of the first systems; colour is the sign of the charge, a dot the
+    end."""
     x = reader.frames("position").reshape(len(reader), -1, reader.n_particles, 3)
     charges = np.reshape(reader[0].system.charges, (-1, reader.n_particles))
     panels = figure.subplots(2, 3) if x.shape[1] > 1 else np.array([figure.subplots()])
@@ -106,7 +143,10 @@ def _swarm(figure: Any, reader: H5MDReader) -> None:
         axis.set_adjustable("datalim")
     figure.supxlabel("x")
     figure.supylabel("y")
-    figure.suptitle(f"{reader.n_particles} particles (red +, blue -, gray neutral), {_shown(x.shape[1])}, time 0 to {reader.times[-1]:g}")
+    figure.suptitle(
+        f"{reader.n_particles} particles (red +, blue -, gray neutral), {_shown(x.shape[1])}, time"
+        f" 0 to {reader.times[-1]:g}"
+    )
 
 
 def _color(charge: float) -> str:

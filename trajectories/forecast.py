@@ -11,7 +11,8 @@ from trajectories.h5md import H5MDReader
 
 
 def displacement_error(predicted: Array, true: Array, start: Array) -> Array:
-    """|predicted - true|^2 / |start - true|^2 of each body, [..., n]: zero is exact, one is to stand still (arXiv 2309.03139)."""
+    """|predicted - true|^2 / |start - true|^2 of each body, [..., n]: zero is exact, one is to
+    stand still (arXiv 2309.03139)."""
     return ((predicted - true) ** 2).sum(-1) / ((start - true) ** 2).sum(-1)
 
 
@@ -19,26 +20,32 @@ class NoneOfJPL(ValueError):
     """None of a run's bodies is DE440's."""
 
 
-# at the start from where DE440 has it, a body may be as far as other ephemerides have it, but not as the Sun is from the barycentre
+# at the start from where DE440 has it, a body may be as far as other ephemerides have it, but not
+# as the Sun is from the barycentre
 _SAME, _SAME_KM = 1e-5, 1000.0  # of its distance from the barycentre, and km
 
 
 @dataclass(frozen=True, eq=False)
 class JPLDistance:
-    """Distances in km between a run's bodies and JPL DE440, [frames, bodies], at ``times`` in days since the run's start."""
+    """Distances in km between a run's bodies and JPL DE440, [frames, bodies], at ``times`` in days
+    since the run's start."""
 
     names: list[str]
     times: np.ndarray
     kilometers: np.ndarray
 
 
-def distance_to_jpl(reader: H5MDReader, epoch: float, parents: list[str], which: Any = slice(None)) -> JPLDistance:
-    """Distance of the bodies that DE440 holds from where it has them; ``epoch`` is the run's start, a TDB Julian day.
+def distance_to_jpl(
+    reader: H5MDReader, epoch: float, parents: list[str], which: Any = slice(None)
+) -> JPLDistance:
+    """Distance of the bodies that DE440 holds from where it has them; ``epoch`` is the run's start,
+    a TDB Julian day.
 
-    From Mars on DE440 gives the barycentre of a planet and its moons, so the run's is taken as well: the bodies whose entry in
-    ``parents`` is the planet count with it. Frames outside the kernel's span are left out, and so are bodies that do not start where
-    DE440 has them: those bear a planet's name and are another. Raises RuntimeError without the extra, ValueError where no frame is
-    inside, and `NoneOfJPL` where no body is.
+    From Mars on DE440 gives the barycentre of a planet and its moons, so the run's is taken as
+    well: the bodies whose entry in ``parents`` is the planet count with it. Frames outside the
+    kernel's span are left out, and so are bodies that do not start where DE440 has them: those bear
+    a planet's name and are another. Raises RuntimeError without the extra, ValueError where no
+    frame is inside, and `NoneOfJPL` where no body is.
     """
     from systems import ephemeris
 
@@ -51,7 +58,9 @@ def distance_to_jpl(reader: H5MDReader, epoch: float, parents: list[str], which:
     weights = _weights(reader, names, parents)
     true, _ = ephemeris.states(epoch, reader.times[0], tuple(names))
     here = weights @ reader.frames("position", 0) / ASTRONOMICAL.convert(1.0, "km")
-    same = np.linalg.norm(here - true, axis=-1) <= np.maximum(_SAME_KM, _SAME * np.linalg.norm(true, axis=-1))
+    same = np.linalg.norm(here - true, axis=-1) <= np.maximum(
+        _SAME_KM, _SAME * np.linalg.norm(true, axis=-1)
+    )
     if not same.any():
         raise NoneOfJPL("the run's bodies do not start where DE440 has those of their names")
     names, weights = [name for name, kept in zip(names, same, strict=True) if kept], weights[same]
@@ -59,13 +68,17 @@ def distance_to_jpl(reader: H5MDReader, epoch: float, parents: list[str], which:
     inside = (epoch + times >= first) & (epoch + times <= last)
     if not inside.any():
         raise ValueError("the run lies outside DE440")
-    times, x = times[inside], np.einsum("bn,fna->fba", weights, x[inside]) / ASTRONOMICAL.convert(1.0, "km")
+    times, x = (
+        times[inside],
+        np.einsum("bn,fna->fba", weights, x[inside]) / ASTRONOMICAL.convert(1.0, "km"),
+    )
     true, _ = ephemeris.states(epoch, times, tuple(names))
     return JPLDistance(names, times, np.linalg.norm(x - true, axis=-1))
 
 
 def _weights(reader: H5MDReader, names: list[str], parents: list[str]) -> np.ndarray:
-    """How much each of the run's bodies counts in what DE440 calls by each name, [names, bodies]."""
+    """How much each of the run's bodies counts in what DE440 calls by each name, [names,
+    bodies]."""
     weights = np.zeros((len(names), reader.n_particles))
     for row, name in enumerate(names):
         whole = name not in ("Sun", "Mercury", "Venus", "Earth", "Moon")
@@ -77,13 +90,15 @@ def _weights(reader: H5MDReader, names: list[str], parents: list[str]) -> np.nda
 
 @dataclass(frozen=True, eq=False)
 class ForecastError:
-    """How far a run is from its reference: root mean square over particles of their distance, [frames, n_systems], at ``times``."""
+    """How far a run is from its reference: root mean square over particles of their distance,
+    [frames, n_systems], at ``times``."""
 
     times: np.ndarray
     errors: np.ndarray
 
     def valid_time(self, tolerance: float) -> np.ndarray:
-        """For each system [n_systems] the last time before its error first exceeds ``tolerance``; ValueError unless that is positive."""
+        """For each system [n_systems] the last time before its error first exceeds ``tolerance``;
+        ValueError unless that is positive."""
         if not tolerance > 0:
             raise ValueError(f"a tolerance must be positive, not {tolerance}")
         wrong = ~(self.errors <= tolerance)  # what is not finite is wrong
@@ -94,12 +109,17 @@ class ForecastError:
 def forecast_error(run: H5MDReader, reference: H5MDReader) -> ForecastError:
     """The run against the reference at the times that both have a frame of.
 
-    Raises ValueError where the two are not of the same systems, or have no time in common after the start.
+    Raises ValueError where the two are not of the same systems, or have no time in common after the
+    start.
     """
-    from scipy.spatial import KDTree  # losses need this module, and not a third of a second of scipy
+    from scipy.spatial import (
+        KDTree,
+    )  # losses need this module, and not a third of a second of scipy
 
     if (run.n_systems or 1, run.n_particles) != (reference.n_systems or 1, reference.n_particles):
-        shapes = (f"{r.n_particles} particles x {r.n_systems or 1} systems" for r in (run, reference))
+        shapes = (
+            f"{r.n_particles} particles x {r.n_systems or 1} systems" for r in (run, reference)
+        )
         raise ValueError(f"the runs are not of the same systems: {' and '.join(shapes)}")
     if ("times" in run.missing) != ("times" in reference.missing):
         untold = next(r.name for r in (run, reference) if "times" in r.missing)
@@ -109,11 +129,19 @@ def forecast_error(run: H5MDReader, reference: H5MDReader) -> ForecastError:
     spacing = np.diff(times).min() if len(times) > 1 else 0.0
     same = np.flatnonzero(np.abs(others[nearest] - times) <= 1e-6 * max(spacing, 1e-300))
     if not len(same) or times[same[-1]] == times[0]:
-        raise ValueError(f"{run.name} and {reference.name} have no frame at the same time but the first; choose --every to fit")
+        raise ValueError(
+            f"{run.name} and {reference.name} have no frame at the same time but the first; choose"
+            " --every to fit"
+        )
     errors = np.empty((len(same), run.n_systems or 1))
     for row, k in enumerate(same):
         distance = run.frames("position", int(k)) - reference.frames("position", int(nearest[k]))
         errors[row] = np.sqrt((distance**2).sum(-1).mean(-1))
-    if errors[0].max() > 1e-6 * np.sqrt((reference.frames("position", int(nearest[same[0]])) ** 2).sum(-1).mean()):
-        raise ValueError(f"{run.name} and {reference.name} do not start from the same positions; give both the same --seed or bodies")
+    if errors[0].max() > 1e-6 * np.sqrt(
+        (reference.frames("position", int(nearest[same[0]])) ** 2).sum(-1).mean()
+    ):
+        raise ValueError(
+            f"{run.name} and {reference.name} do not start from the same positions; give both the"
+            " same --seed or bodies"
+        )
     return ForecastError(times[same], errors)

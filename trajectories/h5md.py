@@ -1,8 +1,10 @@
-"""H5MD 1.1 files of rollouts: `H5MDReader` gives their frames back in float64, `universe` opens them in MDAnalysis.
+"""H5MD 1.1 files of rollouts: `H5MDReader` gives their frames back in float64, `universe` opens
+them in MDAnalysis.
 
-Layout: one particle group, ``particles/trajectory``, whose particle axis runs over systems, then particles; observables are
-[frames] or [frames, n_systems]. Reduced and astronomical runs carry no unit attributes, which MDAnalysis would refuse: their units
-stand under ``parameters/units``. Molecular runs are kept in Angstrom, ps and kJ/mol. Every element shares one ``step`` and one
+Layout: one particle group, ``particles/trajectory``, whose particle axis runs over systems, then
+particles; observables are [frames] or [frames, n_systems]. Reduced and astronomical runs carry no
+unit attributes, which MDAnalysis would refuse: their units stand under ``parameters/units``.
+Molecular runs are kept in Angstrom, ps and kJ/mol. Every element shares one ``step`` and one
 ``time`` dataset by hard links.
 """
 
@@ -29,8 +31,8 @@ class DamagedRunError(ValueError):
 class H5MDReader:
     """The frames of a file of ours, in float64 and in the run's units; a sequence of `State`.
 
-    `frames` gives a slice of positions, velocities or forces with the ensemble's leading axis. Raises FileNotFoundError, or ValueError
-    where the file is not an H5MD file of ours.
+    `frames` gives a slice of positions, velocities or forces with the ensemble's leading axis.
+    Raises FileNotFoundError, or ValueError where the file is not an H5MD file of ours.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -48,16 +50,26 @@ class H5MDReader:
         except Exception as error:  # HDF5 has many kinds for a damaged file
             foreign = isinstance(error, KeyError) and _is_foreign(self._file)
             self._file.close()
-            what = "not a trajectory written by mcegnn, or a damaged one" if isinstance(error, KeyError) else "damaged"
+            what = (
+                "not a trajectory written by mcegnn, or a damaged one"
+                if isinstance(error, KeyError)
+                else "damaged"
+            )
             if foreign:
                 raise ValueError(
-                    f"{path} is an H5MD file of another program, which tells no names of atoms; name its topology with --topology FILE "
-                    "(PDB, GRO, PSF, ...)"
+                    f"{path} is an H5MD file of another program, which tells no names of atoms;"
+                    " name its topology with --topology FILE (PDB, GRO, PSF, ...)"
                 ) from None
-            raise ValueError(f"{path} is {what} ({' '.join(str(error.args[0] if error.args else error).split())})") from None
+            raise ValueError(
+                f"{path} is {what}"
+                f" ({' '.join(str(error.args[0] if error.args else error).split())})"
+            ) from None
         if not whole:
             self._file.close()
-            raise ValueError(f"{path} is damaged: its texts and tables are not those that were written; take a copy of it, if there is one")
+            raise ValueError(
+                f"{path} is damaged: its texts and tables are not those that were written; take a"
+                " copy of it, if there is one"
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -72,12 +84,24 @@ class H5MDReader:
         if not -len(self) <= k < len(self):
             raise IndexError(f"frame {k} of {len(self)}")
         k %= len(self)
-        v = self._frames("velocity", k) if self.has_velocities else np.zeros_like(self.frames("position", k))
+        v = (
+            self._frames("velocity", k)
+            if self.has_velocities
+            else np.zeros_like(self.frames("position", k))
+        )
         moved = {"positions": self.frames("position", k), "momenta": v * self.masses[:, None]}
         system = replace(self._system, **moved, cell=self._cell(k))
-        forces, energy = self.frames("force", k) if "force" in self._file[GROUP] else None, self.observable("potential_energy", k)
-        evaluation = None if forces is None else Evaluation(energy, forces, self.observable(STRESS, k))
-        time, step = self._read(f"{GROUP}/position/time", k) / self._scale("time"), self._read(f"{GROUP}/position/step", k)
+        forces, energy = (
+            (self.frames("force", k) if "force" in self._file[GROUP] else None),
+            self.observable("potential_energy", k),
+        )
+        evaluation = (
+            None if forces is None else Evaluation(energy, forces, self.observable(STRESS, k))
+        )
+        time, step = (
+            self._read(f"{GROUP}/position/time", k) / self._scale("time"),
+            self._read(f"{GROUP}/position/step", k),
+        )
         return State(system, float(time), int(step), evaluation)
 
     def _scale(self, element: str) -> float:
@@ -90,7 +114,11 @@ class H5MDReader:
     @cached_property
     def n_systems(self) -> int | None:
         """Systems of the ensemble; None where the run was of a single system."""
-        return int(self._file["parameters/n_systems"][()]) if "parameters/n_systems" in self._file else None
+        return (
+            int(self._file["parameters/n_systems"][()])
+            if "parameters/n_systems" in self._file
+            else None
+        )
 
     @cached_property
     def n_particles(self) -> int:
@@ -100,16 +128,23 @@ class H5MDReader:
     @property
     def names(self) -> list[str]:
         """The particles' names, empty where they have none."""
-        return [name.decode() for name in self._file["parameters/names"][()]] if "parameters/names" in self._file else []
+        return (
+            [name.decode() for name in self._file["parameters/names"][()]]
+            if "parameters/names" in self._file
+            else []
+        )
 
     @property
     def provenance(self) -> dict[str, str]:
         """What was recorded of the run."""
-        return {key: value[()].decode() for key, value in self._file["parameters/provenance"].items()}
+        return {
+            key: value[()].decode() for key, value in self._file["parameters/provenance"].items()
+        }
 
     @cached_property
     def configuration(self) -> dict[str, Any]:
-        """What made the run, as the command line recorded it; empty for a file written from Python."""
+        """What made the run, as the command line recorded it; empty for a file written from
+        Python."""
         recorded = json.loads(self.provenance.get("configuration", "{}"))
         return recorded if isinstance(recorded, dict) else {}
 
@@ -125,12 +160,14 @@ class H5MDReader:
 
     @property
     def assumed(self) -> dict[str, str]:
-        """What was decided, in words, where another program's files do not tell, or tell wrongly: "units", "times", ..."""
+        """What was decided, in words, where another program's files do not tell, or tell wrongly:
+        "units", "times", ..."""
         return dict(json.loads(self.provenance.get("assumed", "{}")))
 
     @property
     def cannot_follow(self) -> str:
-        """Why atoms of another program's wrapped trajectory could not be followed across the cell; "" if they could."""
+        """Why atoms of another program's wrapped trajectory could not be followed across the cell;
+        "" if they could."""
         return self.provenance.get("cannot_follow", "")
 
     @property
@@ -173,7 +210,8 @@ class H5MDReader:
 
     @property
     def template(self) -> str:
-        """What the atoms had beside a system, info and further arrays, as `systems.template` writes it; empty where that was nothing."""
+        """What the atoms had beside a system, info and further arrays, as `systems.template` writes
+        it; empty where that was nothing."""
         return self.provenance.get("template", "") or str(self.configuration.get("template", ""))
 
     @cached_property
@@ -199,19 +237,29 @@ class H5MDReader:
         return self._read(f"{GROUP}/position/time", slice(len(self))) / self._scale("time")
 
     def frames(self, element: str, which: int | slice = slice(None)) -> np.ndarray:
-        """Some frames of "position", "velocity" or "force", [(frames,) (n_systems,) n_particles, 3]."""
+        """Some frames of "position", "velocity" or "force", [(frames,) (n_systems,) n_particles,
+        3]."""
         if element == "velocity" and not self.has_velocities:
-            raise ValueError(f"{self.path} holds no velocities: the files it was imported from have none")
+            raise ValueError(
+                f"{self.path} holds no velocities: the files it was imported from have none"
+            )
         if element not in ("position", "velocity", "force") or element not in self._file[GROUP]:
-            raise ValueError(f"the run has no element {element!r}; take position, velocity or force")
+            raise ValueError(
+                f"the run has no element {element!r}; take position, velocity or force"
+            )
         return self._frames(element, which)
 
     def _frames(self, element: str, which: int | slice) -> np.ndarray:
         values = self._read(f"{GROUP}/{element}/value", self._whole(which)) / self._scale(element)
-        return values if self.n_systems is None else values.reshape(*values.shape[:-2], self.n_systems, self.n_particles, 3)
+        return (
+            values
+            if self.n_systems is None
+            else values.reshape(*values.shape[:-2], self.n_systems, self.n_particles, 3)
+        )
 
     def observable(self, name: str, which: int | slice = slice(None)) -> np.ndarray | None:
-        """Some frames of an observable, [(frames,)] or [(frames,) n_systems]; None where the run has none of that name."""
+        """Some frames of an observable, [(frames,)] or [(frames,) n_systems]; None where the run
+        has none of that name."""
         path = f"{OBSERVABLES}/{name}/value"
         if name == "kinetic_energy" and not self.has_velocities:
             return None
@@ -223,10 +271,15 @@ class H5MDReader:
 
     def _whole(self, which: int | slice) -> int | slice:
         """The choice within the frames that are whole."""
-        return slice(*which.indices(len(self))) if isinstance(which, slice) else range(len(self))[which]
+        return (
+            slice(*which.indices(len(self)))
+            if isinstance(which, slice)
+            else range(len(self))[which]
+        )
 
     def _read(self, name: str, which: int | slice) -> np.ndarray:
-        """Rows of a dataset. Raises DamagedRunError, naming the frames, if their checksum does not fit."""
+        """Rows of a dataset. Raises DamagedRunError, naming the frames, if their checksum does not
+        fit."""
         try:
             return np.asarray(self._file[name][which])
         except (OSError, RuntimeError, KeyError):
@@ -240,13 +293,20 @@ class H5MDReader:
                 data[first : first + data.chunks[0]]
             except (OSError, RuntimeError):
                 bad += [(first, min(first + data.chunks[0], len(self)) - 1)]
-        frames = ", ".join(f"{first} to {last}" for first, last in bad[:3]) + (" and others" if len(bad) > 3 else "")
-        return f"{name.split('/')[2]} of frames {frames} is not what was written; the other frames can be read, one by one, by H5MDReader"
+        frames = ", ".join(f"{first} to {last}" for first, last in bad[:3]) + (
+            " and others" if len(bad) > 3 else ""
+        )
+        return (
+            f"{name.split('/')[2]} of frames {frames} is not what was written; the other frames can"
+            " be read, one by one, by H5MDReader"
+        )
 
     @cached_property
     def _system(self) -> System:
         x = np.zeros((*self.charges.shape, 3))
-        return System(x, x, self.masses, self.species, self.charges, self._cell(0), self.pbc, self.units)
+        return System(
+            x, x, self.masses, self.species, self.charges, self._cell(0), self.pbc, self.units
+        )
 
     def _cell(self, k: int) -> np.ndarray | None:
         """Of frame k: [3, 3], or [n_systems, 3, 3] where systems have their own."""
@@ -256,7 +316,8 @@ class H5MDReader:
 
 
 def _is_foreign(file: h5py.File) -> bool:
-    """Whether it is an H5MD file that another program wrote; False for one that is too damaged to tell."""
+    """Whether it is an H5MD file that another program wrote; False for one that is too damaged to
+    tell."""
     try:
         return "particles" in file and (GROUP not in file or "parameters/units" not in file)
     except (OSError, RuntimeError, KeyError):
@@ -264,7 +325,8 @@ def _is_foreign(file: h5py.File) -> bool:
 
 
 def _opened(path: str | Path) -> h5py.File:
-    """The file, brought to its last commit where its writer was stopped; ValueError where it is no HDF5 file or is being written."""
+    """The file, brought to its last commit where its writer was stopped; ValueError where it is no
+    HDF5 file or is being written."""
     try:
         recover(path)
         return h5py.File(path, "r")
@@ -273,28 +335,40 @@ def _opened(path: str | Path) -> h5py.File:
     except (OSError, RuntimeError) as error:
         if "unable to lock file" in str(error):  # HDF5's own words for it
             raise ValueError(f"{path} cannot be read: {OPEN_ELSEWHERE}") from None
-        raise ValueError(f"{path} is not an HDF5 file, or a damaged one ({' '.join(str(error).split())})") from None
+        raise ValueError(
+            f"{path} is not an HDF5 file, or a damaged one ({' '.join(str(error).split())})"
+        ) from None
 
 
 def universe(path: str | Path) -> Any:
-    """The run as an MDAnalysis Universe (float32): particles' names, elements, masses and charges; an ensemble's systems are its residues.
+    """The run as an MDAnalysis Universe (float32): particles' names, elements, masses and charges;
+    an ensemble's systems are its residues.
 
-    Molecular runs have MDAnalysis' units; reduced and astronomical ones keep their own. MDAnalysis knows cells by lengths and angles, so
-    positions, velocities and forces are turned into the standard orientation together with the cell, frame by frame, where it lies
-    otherwise (`systems.orientation`). Where the cell is not periodic in some direction, the box is so long there that no image is met;
-    where it leans so much that MDAnalysis would miss shortest images, the box is another one of the same lattice.
+    Molecular runs have MDAnalysis' units; reduced and astronomical ones keep their own. MDAnalysis
+    knows cells by lengths and angles, so positions, velocities and forces are turned into the
+    standard orientation together with the cell, frame by frame, where it lies otherwise
+    (`systems.orientation`). Where the cell is not periodic in some direction, the box is so long
+    there that no image is met; where it leans so much that MDAnalysis would miss shortest images,
+    the box is another one of the same lattice.
     """
     import MDAnalysis
 
     from trajectories._universe import RunReader
 
     with H5MDReader(path) as reader:
-        n_systems, n, names, species = reader.n_systems or 1, reader.n_particles, reader.names, reader.species
+        n_systems, n, names, species = (
+            reader.n_systems or 1,
+            reader.n_particles,
+            reader.names,
+            reader.species,
+        )
         charges, masses = np.ravel(reader.charges), np.tile(reader.masses, n_systems)
         convert, times = reader.units is METAL, reader.times
         spacing = float(times[1] - times[0]) * reader._scale("time") if len(times) > 1 else 1.0
     residues = np.repeat(np.arange(n_systems), n)
-    u = MDAnalysis.Universe.empty(n_systems * n, n_systems, atom_resindex=residues, trajectory=False)
+    u = MDAnalysis.Universe.empty(
+        n_systems * n, n_systems, atom_resindex=residues, trajectory=False
+    )
     u.add_TopologyAttr("masses", masses)
     u.add_TopologyAttr("charges", charges)
     if species.any():

@@ -1,4 +1,5 @@
-"""Ctrl-C in the middle of HDF5's work would leave it in an unknown state, so it waits for the end of what must not be interrupted."""
+"""Ctrl-C in the middle of HDF5's work would leave it in an unknown state, so it waits for the end
+of what must not be interrupted."""
 
 import signal
 import threading
@@ -9,8 +10,11 @@ from typing import Any
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Signals that Python handles, such as Ctrl-C, are handled at the end; those that end a process still do."""
-    if threading.current_thread() is not threading.main_thread():  # signals come to the main thread only
+    """Signals that Python handles, such as Ctrl-C, are handled at the end; those that end a process
+    still do."""
+    if (
+        threading.current_thread() is not threading.main_thread()
+    ):  # signals come to the main thread only
         yield
         return
     came: list[tuple[int, Any]] = []

@@ -1,6 +1,8 @@
-"""Arrays with a header of plain values in one file: safetensors and JSON, with a checksum of both, so that nothing has to be unpickled.
+"""Arrays with a header of plain values in one file: safetensors and JSON, with a checksum of both,
+so that nothing has to be unpickled.
 
-Checkpoints of runs and of trainings, and models, are such files. Those of before there was a checksum have none.
+Checkpoints of runs and of trainings, and models, are such files. Those of before there was a
+checksum have none.
 """
 
 import json
@@ -16,17 +18,22 @@ from trajectories.whole import write_whole
 _HEADER, _CHECKSUM = "mcegnn", "checksum"
 
 
-def write_packed(path: str | Path, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+def write_packed(
+    path: str | Path, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+) -> None:
     """Put a header and arrays in place of whatever ``path`` holds: there is always a whole file."""
     from safetensors.numpy import save
 
     packed = {name: np.array(array, order="C") for name, array in arrays.items()}
     # within the header, since safetensors keeps entries beside each other in any order
-    write_whole(path, save(packed, {_HEADER: json.dumps({**header, _CHECKSUM: _sum(header, packed)})}))
+    write_whole(
+        path, save(packed, {_HEADER: json.dumps({**header, _CHECKSUM: _sum(header, packed)})})
+    )
 
 
 def read_packed(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The header and the arrays; OSError where the file cannot be read, ValueError or KeyError where it is none of ours or damaged."""
+    """The header and the arrays; OSError where the file cannot be read, ValueError or KeyError
+    where it is none of ours or damaged."""
     from safetensors import SafetensorError, safe_open
 
     open(path, "rb").close()  # safetensors calls a file that may not be read a missing one

@@ -12,12 +12,16 @@ from integrators.state import Flow, State
 from systems.system import Evaluation, System, all_finite, check, coincident
 
 
-def rollout(flow: Flow, state: State, dt: float, n_steps: int, every: int = 1, *, threads: int | None = None) -> Iterator[State]:
-    """The initial state, then the state after every ``every``-th of ``n_steps`` steps of ``dt``: n_steps / every + 1 states.
+def rollout(
+    flow: Flow, state: State, dt: float, n_steps: int, every: int = 1, *, threads: int | None = None
+) -> Iterator[State]:
+    """The initial state, then the state after every ``every``-th of ``n_steps`` steps of ``dt``:
+    n_steps / every + 1 states.
 
-    Each carries the evaluation of the flow's full potential. A flow whose every piece has a kernel runs compiled, an ensemble on
-    ``threads`` threads (all cores unless given); the numbers depend on neither. Raises ValueError where n_steps is not a whole
-    multiple of ``every``, dt is zero or not finite, a number of the state is not finite, or the potential is not finite at the start.
+    Each carries the evaluation of the flow's full potential. A flow whose every piece has a kernel
+    runs compiled, an ensemble on ``threads`` threads (all cores unless given); the numbers depend
+    on neither. Raises ValueError where n_steps is not a whole multiple of ``every``, dt is zero or
+    not finite, a number of the state is not finite, or the potential is not finite at the start.
     """
     for now in advance(flow, state, dt, n_steps, every, threads=threads):
         if (now.step - state.step) % every == 0:
@@ -25,26 +29,45 @@ def rollout(flow: Flow, state: State, dt: float, n_steps: int, every: int = 1, *
 
 
 def advance(
-    flow: Flow, state: State, dt: float, n_steps: int, every: int = 1, *, threads: int | None = None, phase: int = 0,
+    flow: Flow,
+    state: State,
+    dt: float,
+    n_steps: int,
+    every: int = 1,
+    *,
+    threads: int | None = None,
+    phase: int = 0,
     held: Sequence[int] = (),
-) -> Iterator[State]:  # fmt: skip
-    """As `rollout`, with further states in between, so that whoever watches a long run hears of it at least every 0.1 s or step.
+) -> Iterator[State]:
+    """As `rollout`, with further states in between, so that whoever watches a long run hears of it
+    at least every 0.1 s or step.
 
-    ``phase`` is how many steps the last frame lies behind the state: a run that stopped between two frames goes on with it. Systems of an
-    ensemble that are ``held`` stay as they are in the state.
+    ``phase`` is how many steps the last frame lies behind the state: a run that stopped between two
+    frames goes on with it. Systems of an ensemble that are ``held`` stay as they are in the state.
     """
     _refuse(dt, phase + n_steps, every, threads)
     if not isinstance(state, State):
-        raise TypeError(f"a rollout starts from a State, not from a {type(state).__name__}; write State(system)")
+        raise TypeError(
+            f"a rollout starts from a State, not from a {type(state).__name__}; write State(system)"
+        )
     if not isinstance(state.system, System):
         kind = type(state.system).__name__
-        raise TypeError(f"a State holds a System, not {kind}; of ase.Atoms, from_atoms(atoms) makes one")
+        raise TypeError(
+            f"a State holds a System, not {kind}; of ase.Atoms, from_atoms(atoms) makes one"
+        )
     if (axes := check(state.system).positions.ndim) > 3:
-        raise ValueError(f"positions of a rollout are [n_particles, 3] or [n_systems, n_particles, 3]; these have {axes} axes")
+        raise ValueError(
+            "positions of a rollout are [n_particles, 3] or [n_systems, n_particles, 3]; these"
+            f" have {axes} axes"
+        )
     state = state.started(dt)
     program = compile_flow(flow) if isinstance(state.system.positions, np.ndarray) else None
     # anew, since the caller may have changed the system and left an old evaluation
-    state = evaluated(flow, replace(state, evaluation=None)) if program is None else program.evaluated(state)
+    state = (
+        evaluated(flow, replace(state, evaluation=None))
+        if program is None
+        else program.evaluated(state)
+    )
     _refuse_singular(state)
     yield state
     kept = state
@@ -75,14 +98,22 @@ def with_held(now: State, kept: State, systems: Sequence[int]) -> State:
 
     cell = now.system.cell
     system = replace(
-        now.system, positions=mixed(now.system.positions, kept.system.positions), momenta=mixed(now.system.momenta, kept.system.momenta),
+        now.system,
+        positions=mixed(now.system.positions, kept.system.positions),
+        momenta=mixed(now.system.momenta, kept.system.momenta),
         cell=mixed(cell, kept.system.cell) if cell is not None and cell.ndim == 3 else cell,
-    )  # fmt: skip
+    )
     evaluation = now.evaluation
     if evaluation is not None and kept.evaluation is not None:
-        fields = {name: mixed(getattr(evaluation, name), getattr(kept.evaluation, name)) for name in Evaluation._fields[:-1]}
+        fields = {
+            name: mixed(getattr(evaluation, name), getattr(kept.evaluation, name))
+            for name in Evaluation._fields[:-1]
+        }
         evaluation = evaluation._replace(**fields)
-    memories = {name: mixed(getattr(now, name), _kept(getattr(now, name), getattr(kept, name))) for name in ("thermostat", "barostat")}
+    memories = {
+        name: mixed(getattr(now, name), _kept(getattr(now, name), getattr(kept, name)))
+        for name in ("thermostat", "barostat")
+    }
     return replace(now, system=system, evaluation=evaluation, **memories)
 
 
@@ -94,14 +125,21 @@ def _kept(new: Any, old: Any) -> Any:
 def evaluated(flow: Flow, state: State) -> State:
     """The state with the evaluation of the flow's full potential, where it has one."""
     potential = getattr(flow, "potential", None)  # a flow may be a plain function
-    if potential is None or (state.evaluation is not None and state.evaluation.potential is potential):
+    if potential is None or (
+        state.evaluation is not None and state.evaluation.potential is potential
+    ):
         return state
     if not callable(potential):
         kind = type(potential).__name__
-        raise TypeError(f"a potential is called with a system, which {kind} cannot be; of an ASE calculator, CalculatorPotential makes one")
+        raise TypeError(
+            f"a potential is called with a system, which {kind} cannot be; of an ASE calculator,"
+            " CalculatorPotential makes one"
+        )
     evaluation = potential(state.system)
     if not isinstance(evaluation, Evaluation):
-        raise TypeError(f"a potential returns an Evaluation(energy, forces), not a {type(evaluation).__name__}")
+        raise TypeError(
+            f"a potential returns an Evaluation(energy, forces), not a {type(evaluation).__name__}"
+        )
     return replace(state, evaluation=evaluation._replace(potential=potential))
 
 
@@ -109,28 +147,48 @@ def _refuse(dt: float, n_steps: int, every: int, threads: int | None) -> None:
     if not (np.isfinite(dt) and dt != 0.0):
         raise ValueError(f"the time step must be finite and not zero, not {dt}")
     if every < 1 or n_steps < 0:
-        raise ValueError(f"steps ({n_steps}) must not be negative and a frame is kept every 1 or more steps, not every {every}")
+        raise ValueError(
+            f"steps ({n_steps}) must not be negative and a frame is kept every 1 or more steps, not"
+            f" every {every}"
+        )
     if threads is not None and threads < 1:
         raise ValueError(f"threads must be at least 1, not {threads}")
     if n_steps % every:
-        raise ValueError(f"{n_steps} steps are not a whole multiple of every = {every}; use {n_steps // every * every or every} steps")
+        raise ValueError(
+            f"{n_steps} steps are not a whole multiple of every = {every}; use"
+            f" {n_steps // every * every or every} steps"
+        )
 
 
 def _refuse_singular(state: State) -> None:
-    """Forces that do not fit the system, or are not finite at the start, are a mistake; two particles at one place are the usual one."""
+    """Forces that do not fit the system, or are not finite at the start, are a mistake; two
+    particles at one place are the usual one."""
     if state.evaluation is None:
         return
     forces, x = state.evaluation.forces, state.system.positions
-    if isinstance(forces, np.ndarray) != isinstance(x, np.ndarray) or getattr(forces, "shape", None) != x.shape:
+    if (
+        isinstance(forces, np.ndarray) != isinstance(x, np.ndarray)
+        or getattr(forces, "shape", None) != x.shape
+    ):
         kind, shape = type(forces).__name__, tuple(getattr(forces, "shape", ()))
-        raise ValueError(f"the potential returned forces {shape} as {kind} for positions {tuple(x.shape)} as {type(x).__name__}")
+        raise ValueError(
+            f"the potential returned forces {shape} as {kind} for positions {tuple(x.shape)} as"
+            f" {type(x).__name__}"
+        )
     if all_finite(forces):
         return
     raise ValueError(f"the forces are not finite at the start: {_why(state.system)}")
 
 
 def _why(system: System) -> str:
-    pair = coincident(system.positions if isinstance(system.positions, np.ndarray) else system.positions.detach().cpu().numpy())
+    pair = coincident(
+        system.positions
+        if isinstance(system.positions, np.ndarray)
+        else system.positions.detach().cpu().numpy()
+    )
     if pair is None:
         return "look for particles that are too close"
-    return f"particles {pair[1]} and {pair[2]}{f' of system {pair[0]}' if system.n_systems else ''} are at the same place"
+    return (
+        f"particles {pair[1]} and {pair[2]}{f' of system {pair[0]}' if system.n_systems else ''}"
+        " are at the same place"
+    )

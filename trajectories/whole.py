@@ -1,4 +1,5 @@
-"""Files that are always whole: written under another name, synced to disk, then renamed, so that a stop in between leaves the old one."""
+"""Files that are always whole: written under another name, synced to disk, then renamed, so that a
+stop in between leaves the old one."""
 
 import os
 from collections.abc import Iterator
@@ -27,7 +28,8 @@ def write_whole(path: str | Path, data: bytes) -> None:
 
 @contextmanager
 def replacing(path: str | Path, temporary: str | Path) -> Iterator[None]:
-    """Let ``temporary``, written within, take the place of ``path`` at the end; a failure leaves what was there, and nothing else."""
+    """Let ``temporary``, written within, take the place of ``path`` at the end; a failure leaves
+    what was there, and nothing else."""
     try:
         yield
         os.replace(temporary, path)
@@ -36,7 +38,8 @@ def replacing(path: str | Path, temporary: str | Path) -> Iterator[None]:
 
 
 def rename(temporary: str | Path, path: str | Path) -> None:
-    """Let a file that has been synced take its name, and sync the folder, so that a power cut does not take the name back."""
+    """Let a file that has been synced take its name, and sync the folder, so that a power cut does
+    not take the name back."""
     os.replace(temporary, path)
     with suppress(OSError):  # some file systems sync no folders
         folder = os.open(Path(path).parent, os.O_RDONLY)

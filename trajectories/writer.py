@@ -11,7 +11,19 @@ import h5py
 from integrators.state import State
 from systems.system import System
 from systems.template import to_text
-from trajectories._layout import OBSERVABLES, STRESS, VERSION, columns, create, estimated_bytes, extend, link_times, record, seal, series
+from trajectories._layout import (
+    OBSERVABLES,
+    STRESS,
+    VERSION,
+    columns,
+    create,
+    estimated_bytes,
+    extend,
+    link_times,
+    record,
+    seal,
+    series,
+)
 from trajectories.durable import DurableFile, recover
 from trajectories.interrupts import uninterrupted
 
@@ -22,20 +34,30 @@ _SECONDS = 1.0
 
 
 class H5MDWriter:
-    """Writes states as frames. Frames wait in memory for about a second, then are flushed; only what has been flushed is called written.
+    """Writes states as frames. Frames wait in memory for about a second, then are flushed; only
+    what has been flushed is called written.
 
-    A process killed at any moment leaves a file with all written frames, and one that was stopped while it flushed has a journal beside
-    it, which `H5MDReader` sees to. A new file is there from its first flush on. ``names`` are the particles' names, ``provenance``
-    whatever should be known of the run later, ``n_frames`` a hint for the chunks, ``template`` the ``ase.Atoms`` that the system was made
-    of, whose info and further arrays are to be in what the run is converted to. Raises FileExistsError where ``path`` exists, unless
-    ``overwrite``; `durable.Live`, an OSError, where another process writes it; and OSError, from `write` and `flush` too, where the disk
-    does not take what is written: then the file stays as it was after the last flush.
+    A process killed at any moment leaves a file with all written frames, and one that was stopped
+    while it flushed has a journal beside it, which `H5MDReader` sees to. A new file is there from
+    its first flush on. ``names`` are the particles' names, ``provenance`` whatever should be known
+    of the run later, ``n_frames`` a hint for the chunks, ``template`` the ``ase.Atoms`` that the
+    system was made of, whose info and further arrays are to be in what the run is converted to.
+    Raises FileExistsError where ``path`` exists, unless ``overwrite``; `durable.Live`, an OSError,
+    where another process writes it; and OSError, from `write` and `flush` too, where the disk does
+    not take what is written: then the file stays as it was after the last flush.
     """
 
     def __init__(
-        self, path: str | Path, system: System, *, names: Sequence[str] = (), provenance: Mapping[str, str] | None = None,
-        n_frames: int = 1000, overwrite: bool = False, template: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        path: str | Path,
+        system: System,
+        *,
+        names: Sequence[str] = (),
+        provenance: Mapping[str, str] | None = None,
+        n_frames: int = 1000,
+        overwrite: bool = False,
+        template: Any = None,
+    ) -> None:
         if Path(path).exists() and not overwrite:
             raise FileExistsError(17, "File exists", str(path))
         self._begin(DurableFile(path, fresh=True), "w", max(1, n_frames))
@@ -46,8 +68,11 @@ class H5MDWriter:
             create(self._file, system, names, {**(provenance or {}), **text})
 
     @classmethod
-    def append(cls, path: str | Path, n_frames: int, provenance: Mapping[str, str] | None = None) -> Self:
-        """Go on with a file of ours, cut to its first ``n_frames`` frames; ``provenance`` is added to what it has."""
+    def append(
+        cls, path: str | Path, n_frames: int, provenance: Mapping[str, str] | None = None
+    ) -> Self:
+        """Go on with a file of ours, cut to its first ``n_frames`` frames; ``provenance`` is added
+        to what it has."""
         self = cls.__new__(cls)
         recover(path)
         self._begin(DurableFile(path, fresh=False), "r+", n_frames)
@@ -81,14 +106,16 @@ class H5MDWriter:
             raise
 
     def write(self, state: State) -> None:
-        """Keep a frame; once frames have waited for a second, or fill their buffer, they are flushed."""
+        """Keep a frame; once frames have waited for a second, or fill their buffer, they are
+        flushed."""
         self._pending.append(state)
         self._pending_bytes += 3 * state.system.positions.nbytes
         if self._pending_bytes > _BUFFER_BYTES or time.monotonic() - self._last_flush > _SECONDS:
             self.flush()
 
     def flush(self) -> int:
-        """Write the waiting frames to disk; returns how many frames the file holds. Ctrl-C waits for its end."""
+        """Write the waiting frames to disk; returns how many frames the file holds. Ctrl-C waits
+        for its end."""
         with uninterrupted():
             self._flush()
         return self.n_written
@@ -97,10 +124,15 @@ class H5MDWriter:
         if self._pending:
             first, rows = self.n_written, columns(self._pending)
             there = {dataset.name[1:] for dataset in series(self._file)} if first else set(rows)
-            if (stress := f"{OBSERVABLES}/{STRESS}/value") not in there:  # a run that was begun before stresses were kept
+            if (
+                stress := f"{OBSERVABLES}/{STRESS}/value"
+            ) not in there:  # a run that was begun before stresses were kept
                 rows.pop(stress, None)
             if different := set(rows) ^ there:
-                raise ValueError(f"all frames of a run hold the same; these differ from the file's in {', '.join(sorted(different))}")
+                raise ValueError(
+                    "all frames of a run hold the same; these differ from the file's in"
+                    f" {', '.join(sorted(different))}"
+                )
             for name, values in rows.items():
                 extend(self._file, name, first, values, self._n_hint, self._pending[0].system.units)
             link_times(self._file)
@@ -142,5 +174,6 @@ class H5MDWriter:
         if kind is None:
             self.close()
             return
-        # whatever failed, perhaps a full disk, would fail again: what has not been flushed is not written
+        # whatever failed, perhaps a full disk, would fail again: what has not been flushed is not
+        # written
         self.abandon()

@@ -43,12 +43,20 @@ if TYPE_CHECKING:
     from trajectories.forecast import ForecastError
     from trajectories.h5md import H5MDReader
 
-Topology = Annotated[Path | None, typer.Option(help="Names and elements of another program's trajectory: PDB, GRO, PSF, ...")]
+Topology = Annotated[
+    Path | None,
+    typer.Option(help="Names and elements of another program's trajectory: PDB, GRO, PSF, ..."),
+]
 
 
 @told
 def analyse(
-    run: Annotated[Path, typer.Argument(help="A trajectory written by mcegnn rollout, or any that ASE or MDAnalysis opens.")],
+    run: Annotated[
+        Path,
+        typer.Argument(
+            help="A trajectory written by mcegnn rollout, or any that ASE or MDAnalysis opens."
+        ),
+    ],
     topology: Topology = None,
     frame_interval: files.FrameInterval = None,
     units: files.Units = None,
@@ -56,27 +64,61 @@ def analyse(
     masses: files.Masses = None,
     select: Annotated[
         str | None,
-        typer.Option(help='Atoms whose distances and motions count, as MDAnalysis names them: "element O", "index 0:9".'),
+        typer.Option(
+            help=(
+                'Atoms whose distances and motions count, as MDAnalysis names them: "element O",'
+                ' "index 0:9".'
+            )
+        ),
     ] = None,
-    against: Annotated[Path | None, typer.Option(help="Another run of the same systems, such as the exact one, to compare with.")] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            help="Another run of the same systems, such as the exact one, to compare with."
+        ),
+    ] = None,
     tolerance: Annotated[
-        float | None, typer.Option(help="How far from it is still right, in the run's unit of length. [default: 0.1]")
+        float | None,
+        typer.Option(
+            help="How far from it is still right, in the run's unit of length. [default: 0.1]"
+        ),
     ] = None,
-    csv: Annotated[Path | None, typer.Option(help="Write numbers and curves into this folder, a CSV file for each figure.")] = None,
-    netcdf: Annotated[Path | None, typer.Option(help="Write numbers and curves into this NetCDF file.")] = None,
-    figures: Annotated[Path | None, typer.Option(help="Draw each figure into this folder, as PDF and as PNG.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
-    figure: Annotated[Path | None, typer.Option(help="Draw this run's trajectory into this PNG, SVG or PDF file.")] = None,
-    every: Annotated[
-        bool, typer.Option("--all-frames", help="Take in frames with atoms nearer to each other than any that the model was trained on.")
+    csv: Annotated[
+        Path | None,
+        typer.Option(help="Write numbers and curves into this folder, a CSV file for each figure."),
+    ] = None,
+    netcdf: Annotated[
+        Path | None, typer.Option(help="Write numbers and curves into this NetCDF file.")
+    ] = None,
+    figures: Annotated[
+        Path | None, typer.Option(help="Draw each figure into this folder, as PDF and as PNG.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object and nothing else.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite files where they exist.")] = False,
+    figure: Annotated[
+        Path | None, typer.Option(help="Draw this run's trajectory into this PNG, SVG or PDF file.")
+    ] = None,
+    every: Annotated[
+        bool,
+        typer.Option(
+            "--all-frames",
+            help=(
+                "Take in frames with atoms nearer to each other than any that the model was"
+                " trained on."
+            ),
+        ),
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite files where they exist.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
-    """Say how a run went: what it conserved, temperature, pressure and diffusion with errors, orbits and their distance to JPL DE440.
+    """Say how a run went: what it conserved, temperature, pressure and diffusion with errors,
+    orbits and their distance to JPL DE440.
 
-    Curves (radial distribution, mean squared displacement, velocity autocorrelation, vibrational spectrum, orbital elements, ...) go
-    into files with --csv, --netcdf and --figures.
+    Curves (radial distribution, mean squared displacement, velocity autocorrelation, vibrational
+    spectrum, orbital elements, ...) go into files with --csv, --netcdf and --figures.
 
     Examples:
 
@@ -88,7 +130,8 @@ def analyse(
 
     - `mcegnn analyse protein.xtc --topology protein.gro --select "name CA"`
 
-    - `mcegnn analyse md.traj`, `mcegnn analyse XDATCAR --frame-interval "2 fs"`, `mcegnn analyse md.dump --units real`
+    - `mcegnn analyse md.traj`, `mcegnn analyse XDATCAR --frame-interval "2 fs"`, `mcegnn analyse
+      md.dump --units real`
     """
     from trajectories.analysis import analyse as analyse_run
     from trajectories.analysis.draw import save_figures
@@ -96,7 +139,11 @@ def analyse(
     from trajectories.figures import draw_trajectory, refuse_undrawable
 
     with mistakes():
-        folders = [(folder, ending) for folder, ending in ((csv, "*.csv"), (figures, "*.p[dn][fg]")) if folder is not None]
+        folders = [
+            (folder, ending)
+            for folder, ending in ((csv, "*.csv"), (figures, "*.p[dn][fg]"))
+            if folder is not None
+        ]
         for folder, ending in folders:
             refuse_folder(folder, ending, force)
         if netcdf is not None:
@@ -110,7 +157,11 @@ def analyse(
     silent = quiet or as_json
     with ExitStack() as open_files:
         reader = open_files.enter_context(opened(run, silent, topology, said, beside=against))
-        reference = None if against is None else open_files.enter_context(opened(against, silent, topology, said, beside=run))
+        reference = (
+            None
+            if against is None
+            else open_files.enter_context(opened(against, silent, topology, said, beside=run))
+        )
         if figure is not None:
             with mistakes():
                 refuse_undrawable(reader)
@@ -118,13 +169,21 @@ def analyse(
             n_frames, marked = len(reader), leave_out_marked(reader, every)
         with mistakes(), progress(100, "per cent", quiet=silent) as report:
             found = analyse_run(
-                reader, known_of(reader), against=reference, tolerance=limit, select=select,
+                reader,
+                known_of(reader),
+                against=reference,
+                tolerance=limit,
+                select=select,
                 told=lambda what, share: report(round(100 * share), what),
-            )  # fmt: skip
+            )
         found.warnings += marked
         compared = {} if found.forecast is None else _compared(found.forecast, limit, reader)
         if as_json:
-            typer.echo(spelled(_summary(reader, found) | {"frames_left_out": n_frames - len(reader)} | compared))
+            typer.echo(
+                spelled(
+                    _summary(reader, found) | {"frames_left_out": n_frames - len(reader)} | compared
+                )
+            )
         else:
             _print(run, reader, found, compared, against)
         with mistakes():
@@ -138,9 +197,16 @@ def analyse(
                 draw_trajectory(reader, figure, known_of(reader))
                 written.append(figure)
         if written and not as_json:
-            typer.echo(f"wrote {written[0]}" if len(written) == 1 else f"wrote {len(written)} files: {', '.join(map(str, written))}")
+            typer.echo(
+                f"wrote {written[0]}"
+                if len(written) == 1
+                else f"wrote {len(written)} files: {', '.join(map(str, written))}"
+            )
         if stale := sorted(map(str, before - set(written))):
-            typer.echo(f"warning: from before, and not of this run, are still there: {', '.join(stale)}", err=True)
+            typer.echo(
+                f"warning: from before, and not of this run, are still there: {', '.join(stale)}",
+                err=True,
+            )
 
 
 def limit_of(tolerance: float | None, against: Path | None) -> float:
@@ -152,20 +218,30 @@ def limit_of(tolerance: float | None, against: Path | None) -> float:
 
 @contextmanager
 def opened(
-    run: Path, quiet: bool, topology: Path | None = None, said: "FileOptions | None" = None, beside: Path | None = None
-) -> "Iterator[H5MDReader]":  # fmt: skip
-    """A run of ours, or another program's trajectory, written as one into the system's folder of temporary files.
+    run: Path,
+    quiet: bool,
+    topology: Path | None = None,
+    said: "FileOptions | None" = None,
+    beside: Path | None = None,
+) -> "Iterator[H5MDReader]":
+    """A run of ours, or another program's trajectory, written as one into the system's folder of
+    temporary files.
 
-    What was ``said`` of files, and the topology, is refused for a run of ours, unless it is for the other one, which is looked at
-    ``beside`` it.
+    What was ``said`` of files, and the topology, is refused for a run of ours, unless it is for the
+    other one, which is looked at ``beside`` it.
     """
     from trajectories.foreign import is_ours
     from trajectories.h5md import H5MDReader
 
     with mistakes():
         if run.is_dir():
-            raise ValueError(f"{run} is a folder; name a run in it, or of a training make the page with mcegnn report {run}")
-        both = beside is not None and is_ours(run) and not is_ours(beside)  # the topology is for the other
+            raise ValueError(
+                f"{run} is a folder; name a run in it, or of a training make the page with mcegnn"
+                f" report {run}"
+            )
+        both = (
+            beside is not None and is_ours(run) and not is_ours(beside)
+        )  # the topology is for the other
         own = is_ours(run, None if both else topology)
         if own and said is not None and (beside is None or is_ours(beside)):
             files.refuse_file_options(said, f"{run} tells all itself")
@@ -183,7 +259,12 @@ def opened(
 
 
 def imported(
-    run: Path, out: Path, quiet: bool, topology: Path | None = None, said: "FileOptions | None" = None, overwrite: bool = False
+    run: Path,
+    out: Path,
+    quiet: bool,
+    topology: Path | None = None,
+    said: "FileOptions | None" = None,
+    overwrite: bool = False,
 ) -> None:
     """Write another program's trajectory as a run of ours; errors as of `import_trajectory`."""
     from dataclasses import asdict
@@ -192,18 +273,39 @@ def imported(
 
     with progress(100, "per cent", quiet=quiet) as report:
         import_trajectory(
-            run, out, topology, **({} if said is None else asdict(said)), overwrite=overwrite,
+            run,
+            out,
+            topology,
+            **({} if said is None else asdict(said)),
+            overwrite=overwrite,
             told=lambda done, n: report(round(100 * done / n), f"reading {n:,} frames"),
-        )  # fmt: skip
+        )
 
 
-def _print(run: Path, reader: "H5MDReader", found: "Analysis", compared: dict[str, Any], against: Path | None) -> None:
+def _print(
+    run: Path,
+    reader: "H5MDReader",
+    found: "Analysis",
+    compared: dict[str, Any],
+    against: Path | None,
+) -> None:
     """Tables, then warnings and notes."""
     factor, unit = shown_times(reader)
-    span = "" if unit == "frames" else f", time {factor * reader.times[0]:.6g} to {factor * reader.times[-1]:.6g} {unit}".rstrip()
+    span = (
+        ""
+        if unit == "frames"
+        else (
+            f", time {factor * reader.times[0]:.6g} to {factor * reader.times[-1]:.6g} "
+            f"{unit}".rstrip()
+        )
+    )
     rows = [
         ("frames", f"{len(reader):,}{span}"),
-        ("particles", f"{reader.n_particles:,}" + (f" x {reader.n_systems:,} systems" if reader.n_systems else "")),
+        (
+            "particles",
+            f"{reader.n_particles:,}"
+            + (f" x {reader.n_systems:,} systems" if reader.n_systems else ""),
+        ),
         *lost_rows(reader),
         *timing_rows(reader),
         *(conserved_rows(found.conservation, reader) if found.conservation else []),
@@ -214,7 +316,11 @@ def _print(run: Path, reader: "H5MDReader", found: "Analysis", compared: dict[st
     if compared:
         table(f"Against {against}", against_rows(compared["against"], reader))
     if found.jpl is not None and found.jpl.names:
-        table("Distance to JPL DE440, km", jpl_rows(found.jpl), header=("body", "at the start", "mean", "largest", "at the end"))
+        table(
+            "Distance to JPL DE440, km",
+            jpl_rows(found.jpl),
+            header=("body", "at the start", "mean", "largest", "at the end"),
+        )
     for warning in found.warnings:
         typer.echo(f"warning: {warning}", err=True)
     for what, words in reader.assumed.items():
@@ -223,7 +329,9 @@ def _print(run: Path, reader: "H5MDReader", found: "Analysis", compared: dict[st
         typer.echo(f"note: {note}")
 
 
-def _compared(error: "ForecastError", limit: float, reader: "H5MDReader") -> dict[str, dict[str, float]]:
+def _compared(
+    error: "ForecastError", limit: float, reader: "H5MDReader"
+) -> dict[str, dict[str, float]]:
     """How far the run is from another; times as they are shown."""
     import numpy as np
 
@@ -232,12 +340,16 @@ def _compared(error: "ForecastError", limit: float, reader: "H5MDReader") -> dic
     last = error.errors[-1]
     return {
         "against": {
-            "frames_compared": len(error.times), "last_time": factor * float(error.times[-1]), "tolerance": limit,
-            "median_error_at_the_end": float(np.median(last)), "mean_error_at_the_end": float(last.mean()),
-            "largest_error_at_the_end": float(last.max()), "median_valid_time": float(np.median(valid)),
+            "frames_compared": len(error.times),
+            "last_time": factor * float(error.times[-1]),
+            "tolerance": limit,
+            "median_error_at_the_end": float(np.median(last)),
+            "mean_error_at_the_end": float(last.mean()),
+            "largest_error_at_the_end": float(last.max()),
+            "median_valid_time": float(np.median(valid)),
             "shortest_valid_time": float(valid.min()),
         }
-    }  # fmt: skip
+    }
 
 
 def _summary(reader: "H5MDReader", found: "Analysis") -> dict[str, Any]:
@@ -254,11 +366,24 @@ def _summary(reader: "H5MDReader", found: "Analysis") -> dict[str, Any]:
         "time_unit": unit,
         "timing": timings(reader),
         "lost_systems": lost_of(reader),
-        **{f"{name}_drift": {"median": float(np.median(v)), "largest": float(v.max())} for name, v in largest.items()},
+        **{
+            f"{name}_drift": {"median": float(np.median(v)), "largest": float(v.max())}
+            for name, v in largest.items()
+        },
     }
     if found.jpl is not None:
-        summary["km_from_jpl"] = dict(zip(found.jpl.names, map(float, found.jpl.kilometers[-1]), strict=True))
+        summary["km_from_jpl"] = dict(
+            zip(found.jpl.names, map(float, found.jpl.kilometers[-1]), strict=True)
+        )
     if (judged := judgement(reader)) is not None:
         summary["estimated_error_km"] = judged["km"]
-    numbers = {n.key: {"value": n.value, "error": n.error, "unit": n.unit, "what": n.label, "note": n.note} for n in found.numbers}
-    return summary | {"numbers": numbers, "assumed": reader.assumed, "warnings": found.warnings, "notes": found.notes}
+    numbers = {
+        n.key: {"value": n.value, "error": n.error, "unit": n.unit, "what": n.label, "note": n.note}
+        for n in found.numbers
+    }
+    return summary | {
+        "numbers": numbers,
+        "assumed": reader.assumed,
+        "warnings": found.warnings,
+        "notes": found.notes,
+    }

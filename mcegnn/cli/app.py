@@ -1,4 +1,5 @@
-"""The command line `mcegnn`: one command a file; heavy packages are imported by the command that needs them."""
+"""The command line `mcegnn`: one command a file; heavy packages are imported by the command that
+needs them."""
 
 import sys
 from typing import Annotated
@@ -24,15 +25,23 @@ def _version(asked: bool) -> None:
 
 
 app = typer.Typer(
-    name="mcegnn", help="Molecular dynamics whose forces and dynamics can be learned.", no_args_is_help=True, rich_markup_mode="markdown",
-    add_completion=False, pretty_exceptions_enable=False,
-)  # fmt: skip
+    name="mcegnn",
+    help="Molecular dynamics whose forces and dynamics can be learned.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
 for command in (rollout, train, evaluate, label, analyse, report, convert, info):
     app.command()(command)
 
 
 @app.callback()
-def root(version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)] = False) -> None:
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
     """Molecular dynamics whose forces and dynamics can be learned."""
 
 

@@ -16,32 +16,65 @@ Calculator = Annotated[
     str | None,
     _option(
         "--calculator",
-        "An ASE calculator, with options: emt, tblite:method=GFN2-xTB (accuracy 0.001), mace.calculators.mace_mp:model=small.",
+        "An ASE calculator, with options: emt, tblite:method=GFN2-xTB (accuracy 0.001),"
+        " mace.calculators.mace_mp:model=small.",
     ),
 ]
 Potential = Annotated[
-    str | None, _option("--potential", "A potential of ours or one's own: mcegnn:LennardJones:epsilon=0.0104,sigma=3.4, or module:factory.")
+    str | None,
+    _option(
+        "--potential",
+        "A potential of ours or one's own: mcegnn:LennardJones:epsilon=0.0104,sigma=3.4, or"
+        " module:factory.",
+    ),
 ]
-Ensemble = Annotated[str | None, _option("--ensemble", "nve, nvt (Langevin, which moves the centre of mass too) or npt. [default: nve]")]
+Ensemble = Annotated[
+    str | None,
+    _option(
+        "--ensemble",
+        "nve, nvt (Langevin, which moves the centre of mass too) or npt. [default: nve]",
+    ),
+]
 Temperature = Annotated[
     str | None,
     _option(
-        "--temperature", '"300 K", or "10 K to 300 K" over the whole run. Velocities are drawn from it in nve, and where the file has none.'
+        "--temperature",
+        '"300 K", or "10 K to 300 K" over the whole run. Velocities are drawn from it in nve, and'
+        " where the file has none.",
     ),
 ]
-Pressure = Annotated[str | None, _option("--pressure", 'Of npt: "1 bar", or "1 bar to 2 GPa" over the whole run.')]
+Pressure = Annotated[
+    str | None, _option("--pressure", 'Of npt: "1 bar", or "1 bar to 2 GPa" over the whole run.')
+]
 Friction = Annotated[str | None, _option("--friction", 'Of nvt and npt: "1 /ps". [default: 1 /ps]')]
 Period = Annotated[
     str | None,
-    _option("--period", 'Of the cell in npt or of a nose-hoover chain: "500 fs". [default: 1 ps of the cell, 100 fs of a chain]'),
+    _option(
+        "--period",
+        'Of the cell in npt or of a nose-hoover chain: "500 fs". [default: 1 ps of the cell, 100 fs'
+        " of a chain]",
+    ),
 ]
 Flexible = Annotated[
     bool | None,
-    _option("--flexible", "Of npt: all of the cell moves, angles too, not only its volume. For solids: a liquid lets it lose its shape."),
+    _option(
+        "--flexible",
+        "Of npt: all of the cell moves, angles too, not only its volume. For solids: a liquid lets"
+        " it lose its shape.",
+    ),
 ]
-Relax = Annotated[bool | None, _option("--relax", "Relax positions before the run, until no force is above 0.05 eV/Angstrom.")]
+Relax = Annotated[
+    bool | None,
+    _option("--relax", "Relax positions before the run, until no force is above 0.05 eV/Angstrom."),
+]
 WarnAbove = Annotated[
     str | None,
-    _option("--warn-above", 'Of a committee (--model A,B,C): warn where its models disagree on a force by more than "0.2 eV/A".'),
+    _option(
+        "--warn-above",
+        "Of a committee (--model A,B,C): warn where its models disagree on a force by more than"
+        ' "0.2 eV/A".',
+    ),
 ]
-StopAbove = Annotated[str | None, _option("--stop-above", "Of a committee: stop there, and keep the frames before.")]
+StopAbove = Annotated[
+    str | None, _option("--stop-above", "Of a committee: stop there, and keep the frames before.")
+]

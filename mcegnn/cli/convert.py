@@ -15,22 +15,40 @@ if TYPE_CHECKING:
 
 @told
 def convert(
-    run: Annotated[Path, typer.Argument(help="A trajectory written by mcegnn rollout, or any that ASE or MDAnalysis opens.")],
-    output: Annotated[
-        Path, typer.Argument(help="The file to write: .xyz (extended), .traj (ASE) or .dcd; of another program's trajectory .h5md.")
+    run: Annotated[
+        Path,
+        typer.Argument(
+            help="A trajectory written by mcegnn rollout, or any that ASE or MDAnalysis opens."
+        ),
     ],
-    system: Annotated[int | None, typer.Option(help="One of the systems of an ensemble, from 0. [default: all side by side]")] = None,
+    output: Annotated[
+        Path,
+        typer.Argument(
+            help=(
+                "The file to write: .xyz (extended), .traj (ASE) or .dcd; of another program's"
+                " trajectory .h5md."
+            )
+        ),
+    ],
+    system: Annotated[
+        int | None,
+        typer.Option(help="One of the systems of an ensemble, from 0. [default: all side by side]"),
+    ] = None,
     topology: Topology = None,
     frame_interval: files.FrameInterval = None,
     units: files.Units = None,
     format: files.Format = None,
     masses: files.Masses = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the file where it exists.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite the file where it exists.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
-    """Write a run as extended XYZ, ASE trajectory or DCD; numbers keep the run's units, which for atoms are ASE's own.
+    """Write a run as extended XYZ, ASE trajectory or DCD; numbers keep the run's units, which for
+    atoms are ASE's own.
 
-    A trajectory of another program becomes a run, so that it need not be read anew each time it is looked at.
+    A trajectory of another program becomes a run, so that it need not be read anew each time it is
+    looked at.
 
     Examples: `mcegnn convert planets.h5md planets.xyz`, `mcegnn convert md.traj md.h5md`
     """
@@ -44,9 +62,15 @@ def convert(
     else:
         with mistakes():
             if output.suffix not in OURS:
-                raise ValueError(f"{run} is taken for another program's trajectory, which becomes a run: name a file that ends in .h5md")
+                raise ValueError(
+                    f"{run} is taken for another program's trajectory, which becomes a run: name a"
+                    " file that ends in .h5md"
+                )
             if system is not None:
-                raise ValueError("--system goes with a run of ours; another program's trajectory holds one system")
+                raise ValueError(
+                    "--system goes with a run of ours; another program's trajectory holds one"
+                    " system"
+                )
             refuse_output(output, force, run)
             refuse_unwritable(output)
             imported(run, output, quiet, topology, said, force)
@@ -58,7 +82,8 @@ def convert(
 
 
 def _exported(run: Path, output: Path, system: int | None, said: "FileOptions", force: bool) -> int:
-    """Write a run of ours in another format; returns how many frames. Exit code 1 where the disk does not take them."""
+    """Write a run of ours in another format; returns how many frames. Exit code 1 where the disk
+    does not take them."""
     from trajectories.convert import FORMATS, convert_run, refuse_together
 
     failure, left_out = "", list[str]()

@@ -11,15 +11,21 @@ from trajectories.writer import estimated_bytes as file_bytes
 def estimated_bytes(config: Configuration) -> float:
     """About how large the run's file will be."""
     return file_bytes(
-        config.n_steps // config.every + 1, config.n_particles, config.n_systems, cells=config.n_systems > 1 and config.has_cell,
+        config.n_steps // config.every + 1,
+        config.n_particles,
+        config.n_systems,
+        cells=config.n_systems > 1 and config.has_cell,
         scalars=config.n_observables,
-    )  # fmt: skip
+    )
 
 
 def room(config: Configuration, path: Path) -> str:
     """The file with its size, and the room that is left on its disk."""
     needed, free = estimated_bytes(config), shutil.disk_usage(path.parent).free
-    return f"{path}, about {size(needed)} ({size(free)} free{', which is too little' if needed > free else ''})"
+    return (
+        f"{path}, about {size(needed)} ({size(free)}"
+        f" free{', which is too little' if needed > free else ''})"
+    )
 
 
 def describe(config: Configuration, path: Path, n_steps: int) -> None:
@@ -33,19 +39,26 @@ def describe(config: Configuration, path: Path, n_steps: int) -> None:
         *config.rows(),
         ("time step", config.time(config.dt)),
         ("steps", f"{n_steps:,}, to time {config.time(config.n_steps * config.dt)}"),
-        ("frames", f"{config.n_steps // config.every + 1:,}, steps from one to the next: {config.every:,}"),
+        (
+            "frames",
+            f"{config.n_steps // config.every + 1:,}, steps from one to the next: {config.every:,}",
+        ),
         ("file", room(config, path)),
     ]
     table("Would roll out", rows)
 
 
 def refuse_too_large(config: Configuration, path: Path) -> None:
-    """OSError where the run's file cannot be written, ValueError where the disk has no room for it."""
+    """OSError where the run's file cannot be written, ValueError where the disk has no room for
+    it."""
     refuse_unwritable(path)
     free = shutil.disk_usage(path.parent).free + (path.stat().st_size if path.exists() else 0)
     needed = estimated_bytes(config)
     if needed > free:
-        less = " or keep fewer frames with a larger --every" if config.every < config.n_steps else ""
+        less = (
+            " or keep fewer frames with a larger --every" if config.every < config.n_steps else ""
+        )
         raise ValueError(
-            f"{path} would need about {size(needed)}, and its disk has {size(free)} free; make room, name another with -o{less}"
+            f"{path} would need about {size(needed)}, and its disk has {size(free)} free; make"
+            f" room, name another with -o{less}"
         )

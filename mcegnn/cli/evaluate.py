@@ -24,16 +24,33 @@ def evaluate(
     data: Annotated[
         str,
         typer.Argument(
-            help="charged, solar, solar-de440 or solar:BODIES.csv; for a potential rmd17:MOLECULE or a file with energies and forces; qm9."
+            help=(
+                "charged, solar, solar-de440 or solar:BODIES.csv; for a potential rmd17:MOLECULE or"
+                " a file with energies and forces; qm9."
+            )
         ),
     ],
-    without: Annotated[list[str] | None, typer.Option(help="Leave a body of a solar data set out; may be given again.")] = None,
-    validation: Annotated[bool, typer.Option("--validation", help="The validation samples in place of the test samples.")] = False,
-    figure: Annotated[Path | None, typer.Option(help="Draw the law of a learned force into this PNG, SVG or PDF file.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the figure where it exists.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(help="Leave a body of a solar data set out; may be given again."),
+    ] = None,
+    validation: Annotated[
+        bool,
+        typer.Option("--validation", help="The validation samples in place of the test samples."),
+    ] = False,
+    figure: Annotated[
+        Path | None,
+        typer.Option(help="Draw the law of a learned force into this PNG, SVG or PDF file."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite the figure where it exists.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object and nothing else.")
+    ] = False,
 ) -> None:
-    """Score a model on test samples: errors of energies and forces, of a property, or of where particles will be beside no motion at all.
+    """Score a model on test samples: errors of energies and forces, of a property, or of where
+    particles will be beside no motion at all.
 
     Examples:
 
@@ -57,13 +74,21 @@ def evaluate(
 
             stored = load(model)
         if figure is not None and not isinstance(stored.model, LearnedForce):
-            raise ValueError(f"{model} is no learned force, so it has no law to draw; leave out --figure")
+            raise ValueError(
+                f"{model} is no learned force, so it has no law to draw; leave out --figure"
+            )
         if without and isinstance(stored.model, PropertyModel | ConservativePotential):
-            raise ValueError(f"--without leaves bodies out of dynamics, and {model} is a {stored.kind}; leave it out")
+            raise ValueError(
+                f"--without leaves bodies out of dynamics, and {model} is a {stored.kind}; leave"
+                " it out"
+            )
         if isinstance(stored.model, PropertyModel):
             _of_property(stored, model, data, validation, as_json)
         elif data == "qm9":
-            raise ValueError(f"{model} is a {stored.kind}; only a PropertyModel predicts properties of qm9's molecules")
+            raise ValueError(
+                f"{model} is a {stored.kind}; only a PropertyModel predicts properties of qm9's"
+                " molecules"
+            )
         elif isinstance(stored.model, ConservativePotential):
             _of_potential(stored, model, data, validation, as_json)
         else:
@@ -71,9 +96,16 @@ def evaluate(
 
 
 def _of_dynamics(
-    stored: "Stored", model: str, data: str, without: Sequence[str], validation: bool, figure: Path | None, as_json: bool
-) -> None:  # fmt: skip
-    """Errors of where particles will be, of a dynamics model or a learned force, beside those of who has learned nothing."""
+    stored: "Stored",
+    model: str,
+    data: str,
+    without: Sequence[str],
+    validation: bool,
+    figure: Path | None,
+    as_json: bool,
+) -> None:
+    """Errors of where particles will be, of a dynamics model or a learned force, beside those of
+    who has learned nothing."""
     from mcegnn.datasets.named import split
     from mcegnn.datasets.split import part_of
     from mcegnn.models.force import LearnedForce
@@ -82,7 +114,9 @@ def _of_dynamics(
     from mcegnn.training.scoring import errors, floors, refuse_unfit, spread
 
     if "options" not in stored.record:
-        raise ValueError(f"{model} does not say what it was trained for; train it with mcegnn train")
+        raise ValueError(
+            f"{model} does not say what it was trained for; train it with mcegnn train"
+        )
     options = parse(stored.record["options"]).task
     with waiting("loading the data", quiet=as_json):
         samples = split(data, without=without)
@@ -99,12 +133,26 @@ def _of_dynamics(
         draw_law(stored.model, samples.train, figure)
     values = spread(found)
     mean = {"mse" if options.error == "mean-square" else "displacement": values.pop("mean")}
-    result = {"error": options.error, **mean, **values, **_counts(part, "samples"), "seconds": seconds, **floors(part.samples, options)}
-    _tell(f"{model} on {data}", result, [scored(part, "samples", data)], numbers(found, part.samples, options, _label(part)), as_json)
+    result = {
+        "error": options.error,
+        **mean,
+        **values,
+        **_counts(part, "samples"),
+        "seconds": seconds,
+        **floors(part.samples, options),
+    }
+    _tell(
+        f"{model} on {data}",
+        result,
+        [scored(part, "samples", data)],
+        numbers(found, part.samples, options, _label(part)),
+        as_json,
+    )
 
 
 def _of_potential(stored: "Stored", model: str, data: str, validation: bool, as_json: bool) -> None:
-    """Errors of energies and forces: on the test structures of the data the model was trained with, on an official test, or on a file."""
+    """Errors of energies and forces: on the test structures of the data the model was trained with,
+    on an official test, or on a file."""
     from mcegnn.models.potential import ConservativePotential
     from mcegnn.review.potentials import numbers
     from mcegnn.training.options import parse
@@ -118,10 +166,17 @@ def _of_potential(stored: "Stored", model: str, data: str, validation: bool, as_
     stored.model.kinds(part.samples.species)
     began = time.perf_counter()
     with progress(len(part.samples), "structures", quiet=as_json) as tell:
-        off = differences(stored.model, part.samples, lambda done, n: tell(done, "looking at predictions"))
+        off = differences(
+            stored.model, part.samples, lambda done, n: tell(done, "looking at predictions")
+        )
     found = measures_of(off, part.samples)
     said_of = {"left_out": dict(part.left_out), "labels": dict(part.notes)}
-    result = {**found, **_counts(part, "structures"), **said_of, "seconds": time.perf_counter() - began}
+    result = {
+        **found,
+        **_counts(part, "structures"),
+        **said_of,
+        "seconds": time.perf_counter() - began,
+    }
     rows = [scored(part, "structures", data), *left_out(part)]
     _tell(f"{model} on {data}", result, rows, numbers(found, _label(part)), as_json)
 
@@ -136,17 +191,27 @@ def _of_property(stored: "Stored", model: str, data: str, validation: bool, as_j
 
     assert isinstance(stored.model, PropertyModel)
     if "options" not in stored.record:
-        raise ValueError(f"{model} does not say what it was trained for; train it with mcegnn train")
+        raise ValueError(
+            f"{model} does not say what it was trained for; train it with mcegnn train"
+        )
     with waiting("loading the data", quiet=as_json):
         part = tested(data, parse(stored.record["options"]).data, validation)
     stored.model.kinds(part.samples.species)
     began = time.perf_counter()
     with progress(len(part.samples), "molecules", quiet=as_json) as tell:
-        off = residuals(stored.model, part.samples, lambda done, n: tell(done, "looking at predictions"))
+        off = residuals(
+            stored.model, part.samples, lambda done, n: tell(done, "looking at predictions")
+        )
     found = measures_of(off, stored.model, part.samples)
-    counts = {"property": stored.model.property, **_counts(part, "molecules"), "seconds": time.perf_counter() - began}
+    counts = {
+        "property": stored.model.property,
+        **_counts(part, "molecules"),
+        "seconds": time.perf_counter() - began,
+    }
     rows = numbers(off, stored.model, part.samples, _label(part))
-    _tell(f"{model} on {data}", {**found, **counts}, [scored(part, "molecules", data)], rows, as_json)
+    _tell(
+        f"{model} on {data}", {**found, **counts}, [scored(part, "molecules", data)], rows, as_json
+    )
 
 
 def _counts(part: "Part", what: str) -> dict[str, Any]:
@@ -155,11 +220,18 @@ def _counts(part: "Part", what: str) -> dict[str, Any]:
 
 
 def _label(part: "Part") -> str:
-    """What the rows of the table begin with, as those of a training's: what was never trained on is a test."""
+    """What the rows of the table begin with, as those of a training's: what was never trained on is
+    a test."""
     return "test" if part.name == "all" else part.name
 
 
-def _tell(title: str, result: dict[str, Any], of: Sequence[tuple[str, str]], numbers: "Sequence[Number]", as_json: bool) -> None:
+def _tell(
+    title: str,
+    result: dict[str, Any],
+    of: Sequence[tuple[str, str]],
+    numbers: "Sequence[Number]",
+    as_json: bool,
+) -> None:
     """One JSON object, or a table in the words of a training's."""
     if as_json:
         typer.echo(spelled(result))

@@ -1,4 +1,5 @@
-"""The options of a file of another program, for each command that reads one: what users say better than the file does."""
+"""The options of a file of another program, for each command that reads one: what users say better
+than the file does."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,23 +17,43 @@ def _option(flag: str, text: str) -> typer.models.OptionInfo:
 
 
 FrameInterval = Annotated[
-    str | None, _option("--frame-interval", 'Time from one frame to the next, whatever the file says of it: "10 fs".')
+    str | None,
+    _option(
+        "--frame-interval",
+        'Time from one frame to the next, whatever the file says of it: "10 fs".',
+    ),
 ]
 Units = Annotated[
     str | None,
-    _option("--units", "LAMMPS' name of the file's units: metal, real, electron, lj, si, cgs, micro or nano. [default: as the file tells]"),
+    _option(
+        "--units",
+        "LAMMPS' name of the file's units: metal, real, electron, lj, si, cgs, micro or nano."
+        " [default: as the file tells]",
+    ),
 ]
 Format = Annotated[
     str | None,
-    _option("--format", "The file's format, any of ASE's or MDAnalysis', with options: lammps-data:atom_style=charge. [default: guessed]"),
+    _option(
+        "--format",
+        "The file's format, any of ASE's or MDAnalysis', with options:"
+        " lammps-data:atom_style=charge. [default: guessed]",
+    ),
 ]
 Masses = Annotated[
-    str | None, _option("--masses", 'Masses in u, by element or by name or type of atom: "H=2.014,O=18". [default: as the file tells]')
+    str | None,
+    _option(
+        "--masses",
+        'Masses in u, by element or by name or type of atom: "H=2.014,O=18". [default: as the file'
+        " tells]",
+    ),
 ]
 
 
 def file_options(
-    frame_interval: str | None = None, units: str | None = None, format: str | None = None, masses: str | None = None
+    frame_interval: str | None = None,
+    units: str | None = None,
+    format: str | None = None,
+    masses: str | None = None,
 ) -> "FileOptions":
     """What was said of a file; ValueError, in one sentence, for what cannot be."""
     from systems.file_options import FileOptions, masses_of
@@ -41,12 +62,22 @@ def file_options(
     for name, value in (("units", units), ("format", format)):
         if value == "":
             raise ValueError(f"--{name} is empty; name one, or leave it out")
-    interval = None if frame_interval is None else duration(frame_interval, REDUCED if units == "lj" else METAL, "--frame-interval")
-    return FileOptions(interval, units or "", format or "", {} if masses is None else masses_of(masses))
+    interval = (
+        None
+        if frame_interval is None
+        else duration(frame_interval, REDUCED if units == "lj" else METAL, "--frame-interval")
+    )
+    return FileOptions(
+        interval, units or "", format or "", {} if masses is None else masses_of(masses)
+    )
 
 
 def refuse_file_options(options: "FileOptions", what: str) -> None:
     """ValueError where something was said of a file that tells all itself."""
-    given = [name for name in ("frame_interval", "units", "format", "masses") if getattr(options, name)]
+    given = [
+        name for name in ("frame_interval", "units", "format", "masses") if getattr(options, name)
+    ]
     if given:
-        raise ValueError(f"--{given[0].replace('_', '-')} goes with files of other programs; {what}")
+        raise ValueError(
+            f"--{given[0].replace('_', '-')} goes with files of other programs; {what}"
+        )

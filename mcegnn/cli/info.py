@@ -33,7 +33,10 @@ _PACKAGES = (
 @told
 def info(
     what: Annotated[
-        str | None, typer.Argument(help="A trajectory written by mcegnn rollout, a model file, or a shipped model's name.")
+        str | None,
+        typer.Argument(
+            help="A trajectory written by mcegnn rollout, a model file, or a shipped model's name."
+        ),
     ] = None,
 ) -> None:
     """Versions, threads and accelerators of this installation; of a run or a model, what made it.
@@ -55,12 +58,22 @@ def _run(path: Path) -> list[tuple[str, ...]]:
     if path.is_dir():
         raise ValueError(f"{path} is a folder; name a run or a model file in it")
     if not path.exists() and not path.suffix:
-        known = f"a preset to train: mcegnn train {path}" if str(path) in presets() else f"did you mean {nearest(str(path), shipped())}?"
-        raise FileNotFoundError(f"there is no file {path}, and no model of that name comes with the package; {known}")
+        known = (
+            f"a preset to train: mcegnn train {path}"
+            if str(path) in presets()
+            else f"did you mean {nearest(str(path), shipped())}?"
+        )
+        raise FileNotFoundError(
+            f"there is no file {path}, and no model of that name comes with the package; {known}"
+        )
     with H5MDReader(path) as reader:
         return [
             ("frames", f"{len(reader):,}"),
-            ("particles", f"{reader.n_particles}" + (f" x {reader.n_systems} systems" if reader.n_systems else "")),
+            (
+                "particles",
+                f"{reader.n_particles}"
+                + (f" x {reader.n_systems} systems" if reader.n_systems else ""),
+            ),
             ("units", reader.units.name),
             *_run_rows(reader),
             *_told_rows(reader),
@@ -75,8 +88,16 @@ def _told_rows(reader: Any) -> list[tuple[str, ...]]:
     elsewhere = ("configuration", "template", "assumed", "versions", JUDGED, LOST, MARKED, TIMING)
     versions = json.loads(reader.provenance.get("versions", "{}"))
     return [
-        *((key.replace("_", " "), text) for key, text in reader.provenance.items() if text and not key.startswith(elsewhere)),
-        *([("versions", ", ".join(f"{name} {version}" for name, version in versions.items()))] if versions else []),
+        *(
+            (key.replace("_", " "), text)
+            for key, text in reader.provenance.items()
+            if text and not key.startswith(elsewhere)
+        ),
+        *(
+            [("versions", ", ".join(f"{name} {version}" for name, version in versions.items()))]
+            if versions
+            else []
+        ),
         *((f"assumed {what}", words) for what, words in reader.assumed.items()),
         *(timing_rows(reader) if any(key.startswith(TIMING) for key in reader.provenance) else []),
         *lost_rows(reader),
@@ -97,30 +118,63 @@ def model_rows(stored: "Stored") -> list[tuple[str, str]]:
     trained_on = stored.record.get("options", {}).get("data", {}).get("name")
     return [
         ("class", stored.kind),
-        *((key.replace("_", " "), _shown(key, value)) for key, value in stored.hyperparameters.items() if key not in ("nearest", "fewest")),
+        *(
+            (key.replace("_", " "), _shown(key, value))
+            for key, value in stored.hyperparameters.items()
+            if key not in ("nearest", "fewest")
+        ),
         *nearest_rows(stored.model),
         ("parameters", f"{sum(p.numel() for p in stored.model.parameters()):,}"),
-        *([("learned masses", " ".join(f"{mass:.6g}" for mass in masses.tolist()))] if masses is not None else []),
+        *(
+            [("learned masses", " ".join(f"{mass:.6g}" for mass in masses.tolist()))]
+            if masses is not None
+            else []
+        ),
         *([("trained on", f"{trained_on}, {stored.record.get('data', '')}")] if trained_on else []),
         *_commands(stored.record),
-        *([("validation error", f"{stored.record['validation']:.3g}")] if "validation" in stored.record else []),
+        *(
+            [("validation error", f"{stored.record['validation']:.3g}")]
+            if "validation" in stored.record
+            else []
+        ),
     ]
 
 
 def nearest_rows(model: Any) -> list[tuple[str, str]]:
-    """How near atoms were in training, by pairs of elements, and how many neighbours they had; nothing of models that do not keep it."""
+    """How near atoms were in training, by pairs of elements, and how many neighbours they had;
+    nothing of models that do not keep it."""
     fewest = getattr(model, "fewest", 0.0)
-    least = [("neighbours in training", f"at least {fewest:.4g} an atom within {model.cutoff:g} Angstrom")] if fewest else []
+    least = (
+        [
+            (
+                "neighbours in training",
+                f"at least {fewest:.4g} an atom within {model.cutoff:g} Angstrom",
+            )
+        ]
+        if fewest
+        else []
+    )
     if getattr(model, "nearest", None) is None:
         return least
     from ase.data import chemical_symbols
 
     names = [chemical_symbols[number] for number in model.species]
     pairs = [(i, j) for i in range(len(names)) for j in range(i, len(names))]
-    known = [f"{names[i]}-{names[j]} {model.nearest[i, j]:.4g}" for i, j in pairs if model.nearest[i, j]]
+    known = [
+        f"{names[i]}-{names[j]} {model.nearest[i, j]:.4g}" for i, j in pairs if model.nearest[i, j]
+    ]
     rows = [("nearest in training", ", ".join(known) + " Angstrom")] if known else []
     never = [f"{names[i]}-{names[j]}" for i, j in pairs if not model.nearest[i, j]]
-    far = [("not within the cutoff", f"{', '.join(never)}; nearest is taken for the sum of covalent radii")] if never else []
+    far = (
+        [
+            (
+                "not within the cutoff",
+                f"{', '.join(never)}; nearest is taken for the sum of covalent radii",
+            )
+        ]
+        if never
+        else []
+    )
     return rows + far + least
 
 
@@ -134,9 +188,12 @@ def _shown(name: str, value: Any) -> str:
 
 
 def _commands(record: dict[str, Any]) -> list[tuple[str, str]]:
-    """The command that made a model, and those that made the models which it began from, the last first."""
+    """The command that made a model, and those that made the models which it began from, the last
+    first."""
     own = [("command", record["command"])] if "command" in record else []
-    return own + ([("began from", text) for _, text in _commands(record["from"])] if "from" in record else [])
+    return own + (
+        [("began from", text) for _, text in _commands(record["from"])] if "from" in record else []
+    )
 
 
 def _run_rows(reader: Any) -> list[tuple[str, str]]:
@@ -147,14 +204,23 @@ def _run_rows(reader: Any) -> list[tuple[str, str]]:
     run = run_of(reader)
     if not isinstance(run, AtomsRun):
         return _choices(reader.provenance.get("configuration", "{}"))
-    return [("file", run.file), *run.rows(), ("time step", run.time(run.dt)), ("steps", f"{run.n_steps:,}, a frame every {run.every:,}")]
+    return [
+        ("file", run.file),
+        *run.rows(),
+        ("time step", run.time(run.dt)),
+        ("steps", f"{run.n_steps:,}, a frame every {run.every:,}"),
+    ]
 
 
 def _choices(configuration: str) -> list[tuple[str, str]]:
     """The run's physics, without the bodies' numbers."""
     choices = json.loads(configuration)
     hidden = ("bodies", "n_particles", "n_systems", "seed", "frozen")
-    shown = {name: value for name, value in choices.items() if name not in hidden and value not in ("", [], False, None)}
+    shown = {
+        name: value
+        for name, value in choices.items()
+        if name not in hidden and value not in ("", [], False, None)
+    }
     return [(name.replace("_", " "), str(value)) for name, value in shown.items()]
 
 

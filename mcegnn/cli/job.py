@@ -1,4 +1,5 @@
-"""One rollout as the command line runs it: progress, frames to the file, checkpoints, and what it says at the end."""
+"""One rollout as the command line runs it: progress, frames to the file, checkpoints, and what it
+says at the end."""
 
 import json
 import shlex
@@ -45,7 +46,11 @@ from trajectories.writer import H5MDWriter
 
 _CHECKPOINT_SECONDS = 60.0
 _MOST_RELAXING = 1000
-_OPTIONS = {"energy": "--max-energy-jump", "distance": "--min-distance", "neighbors": "--min-distance"}
+_OPTIONS = {
+    "energy": "--max-energy-jump",
+    "distance": "--min-distance",
+    "neighbors": "--min-distance",
+}
 _TOLD = 10  # systems that go bad and are told of one by one
 
 
@@ -60,20 +65,34 @@ def relaxed_start(config: Configuration, flow: Flow, quiet: bool) -> State:
     system = state.system
     one = system if system.n_systems is None else system.copy_of(0)
     with progress(_MOST_RELAXING, "steps", quiet=quiet) as report, words():
-        found, force, n_steps = relaxed(one, flow.potential, config.relax, _MOST_RELAXING, lambda k, f: report(k, f"force {f:.3f} eV/A"))
+        found, force, n_steps = relaxed(
+            one,
+            flow.potential,
+            config.relax,
+            _MOST_RELAXING,
+            lambda k, f: report(k, f"force {f:.3f} eV/A"),
+        )
     if not quiet:
-        reached = "" if force <= config.relax else f", not below {config.relax} eV/Angstrom: the run begins from there"
-        typer.echo(f"relaxed in {n_steps} steps: the largest force is {force:.3f} eV/Angstrom{reached}", err=True)
+        reached = (
+            ""
+            if force <= config.relax
+            else f", not below {config.relax} eV/Angstrom: the run begins from there"
+        )
+        typer.echo(
+            f"relaxed in {n_steps} steps: the largest force is {force:.3f} eV/Angstrom{reached}",
+            err=True,
+        )
     positions = np.broadcast_to(found.positions, system.positions.shape).copy()
     return replace(state, system=replace(system, positions=positions))
 
 
 @dataclass(eq=False)
 class Job:
-    """A rollout that is ready to run: ``state`` is where it goes on from, with ``n_frames`` frames in the file already.
+    """A rollout that is ready to run: ``state`` is where it goes on from, with ``n_frames`` frames
+    in the file already.
 
-    ``lost`` are systems of an ensemble that went bad before, and the steps at which they did; ``frame`` is the last frame's system where
-    the state is beyond it.
+    ``lost`` are systems of an ensemble that went bad before, and the steps at which they did;
+    ``frame`` is the last frame's system where the state is beyond it.
     """
 
     config: Configuration
@@ -85,8 +104,12 @@ class Job:
     n_frames: int = 0
     lost: dict[int, int] = field(default_factory=dict)
     frame: System | None = None
-    marked: dict[int, int] = field(default_factory=dict)  # systems with a pair nearer than any in training, and from which step on
-    sparse: dict[int, int] = field(default_factory=dict)  # those with fewer neighbours than in all of training
+    marked: dict[int, int] = field(
+        default_factory=dict
+    )  # systems with a pair nearer than any in training, and from which step on
+    sparse: dict[int, int] = field(
+        default_factory=dict
+    )  # those with fewer neighbours than in all of training
 
     @property
     def n_steps(self) -> int:
@@ -96,36 +119,64 @@ class Job:
     @property
     def _resume_command(self) -> str:
         path = str(self.path)
-        return shlex.join(["mcegnn", "rollout", "--resume", f"./{path}" if path.startswith("-") else path])
+        return shlex.join(
+            ["mcegnn", "rollout", "--resume", f"./{path}" if path.startswith("-") else path]
+        )
 
     def run(self, threads: int | None, quiet: bool, verbose: bool = False) -> None:
-        """Roll out to the end; Ctrl-C and SIGTERM end at the last state with everything written, and say how to go on."""
+        """Roll out to the end; Ctrl-C and SIGTERM end at the last state with everything written,
+        and say how to go on."""
         self._verbose = verbose
         with mistakes():
             refuse_unwritable(self.path)
             refuse_unwritable(temporary_of(checkpoint.path_of(self.path)))
             limits, asked = self.config.limits(), Stops()
             watch = Watch(
-                self.flow, self.config.dt, limits, self._tell, threads, self.lost, self._start(), lambda: asked.code is not None,
-                self._tell_near, self.marked, self.sparse,
-            )  # fmt: skip
-            states = watch.states(self.state, self.n_steps, self.config.every, self.state.step % self.config.every, self.frame)
+                self.flow,
+                self.config.dt,
+                limits,
+                self._tell,
+                threads,
+                self.lost,
+                self._start(),
+                lambda: asked.code is not None,
+                self._tell_near,
+                self.marked,
+                self.sparse,
+            )
+            states = watch.states(
+                self.state,
+                self.n_steps,
+                self.config.every,
+                self.state.step % self.config.every,
+                self.frame,
+            )
             with words(), _told_by_step():
                 first = next(states)
             self._refuse_near(first, limits)
             self._refuse_apart(first, watch)
             if _idle(first) and not quiet:
                 typer.echo(
-                    "warning: the forces on all particles are zero at the start: has the potential the right range and units?", err=True
+                    "warning: the forces on all particles are zero at the start: has the potential"
+                    " the right range and units?",
+                    err=True,
                 )
             writer = self._writer()
-        with stops(asked) as stop, np.errstate(all="ignore"), _told_by_step():  # numbers that overflow are told of in words
+        with (
+            stops(asked) as stop,
+            np.errstate(all="ignore"),
+            _told_by_step(),
+        ):  # numbers that overflow are told of in words
             try:
                 with writer:
                     speed = self._written(states, first, writer, quiet, stop)
             except OSError as error:
-                failed = f"writing {self.path} failed ({error.strerror or ' '.join(str(error).split())})"
-                typer.echo(f"mcegnn: {failed}; {self._kept(writer, 'make room and go on with')}", err=True)
+                failed = (
+                    f"writing {self.path} failed ({error.strerror or ' '.join(str(error).split())})"
+                )
+                typer.echo(
+                    f"mcegnn: {failed}; {self._kept(writer, 'make room and go on with')}", err=True
+                )
                 raise typer.Exit(1) from None
             except KeyboardInterrupt:  # a second signal, which does not wait
                 typer.echo(f"stopped at once; {self._kept(writer, 'go on with')}", err=True)
@@ -137,7 +188,10 @@ class Job:
         if not quiet:
             self._summary(speed)
         if self.lost:
-            went = f"{len(self.lost)} of {self.config.n_systems} systems went bad and were held from then on"
+            went = (
+                f"{len(self.lost)} of {self.config.n_systems} systems went bad and were held from"
+                " then on"
+            )
             typer.echo(f"mcegnn: {went}: {lost_systems(self.lost)}", err=True)
             raise typer.Exit(3)
 
@@ -154,28 +208,47 @@ class Job:
         """ValueError where particles are too near each other before anything has moved."""
         if state.step:
             return
-        limit, closest = limits.distance, None if state.evaluation is None else state.evaluation.closest
+        limit, closest = (
+            limits.distance,
+            (None if state.evaluation is None else state.evaluation.closest),
+        )
         for system, (distance, i, j) in nearer(state.system, limit).items() if limit else ():
             names, unit = self.config.names, f" {self.config.units.length}".rstrip()
             who = f"{names[i]} and {names[j]}" if names else f"particles {i} and {j}"
             of = f" of system {system}" if self.config.n_systems > 1 else ""
-            relax = "relax them first (--relax)" if isinstance(self.config, AtomsRun) else "choose another start"
-            raise ValueError(
-                f"{who}{of} are {distance:.3g}{unit} apart at the start, nearer than {limit:g}{unit}; {relax}, or say --min-distance off"
+            relax = (
+                "relax them first (--relax)"
+                if isinstance(self.config, AtomsRun)
+                else "choose another start"
             )
-        if closest is not None and (least := np.atleast_2d(closest)[np.argmin(closest[..., 0])])[0] < limits.nearness:
-            one = state.system if self.config.n_systems == 1 else state.system.copy_of(int(np.argmin(closest[..., 0])))
             raise ValueError(
-                f"at the start {nearer_than_trained(one, least)}; relax them first (--relax), or train on structures like this one"
+                f"{who}{of} are {distance:.3g}{unit} apart at the start, nearer than"
+                f" {limit:g}{unit}; {relax}, or say --min-distance off"
+            )
+        if (
+            closest is not None
+            and (least := np.atleast_2d(closest)[np.argmin(closest[..., 0])])[0] < limits.nearness
+        ):
+            one = (
+                state.system
+                if self.config.n_systems == 1
+                else state.system.copy_of(int(np.argmin(closest[..., 0])))
+            )
+            raise ValueError(
+                f"at the start {nearer_than_trained(one, least)}; relax them first (--relax), or"
+                " train on structures like this one"
             )
 
     def _refuse_apart(self, state: State, watch: Watch) -> None:
-        """ValueError where atoms have far fewer neighbours than in training before anything has moved."""
-        for system, (_, what) in watch.apart(state, watch.limits.neighbors).items() if not state.step else ():
+        """ValueError where atoms have far fewer neighbours than in training before anything has
+        moved."""
+        for system, (_, what) in (
+            watch.apart(state, watch.limits.neighbors).items() if not state.step else ()
+        ):
             of = f" of system {system}" if self.config.n_systems > 1 else ""
             raise ValueError(
-                f"at the start{of} {what}; begin with a denser structure, or train on structures like this one; --min-distance off "
-                "switches off this check too"
+                f"at the start{of} {what}; begin with a denser structure, or train on structures"
+                " like this one; --min-distance off switches off this check too"
             )
 
     def _kept(self, writer: H5MDWriter, again: str) -> str:
@@ -185,7 +258,9 @@ class Job:
         frames = f"{_frames(writer.n_written)}; " if writer.n_written else ""
         return f"{frames}{again}: {self._resume_command}"
 
-    def _written(self, states: Iterator[State], first: State, writer: H5MDWriter, quiet: bool, stop: Stops) -> tuple[float, float]:
+    def _written(
+        self, states: Iterator[State], first: State, writer: H5MDWriter, quiet: bool, stop: Stops
+    ) -> tuple[float, float]:
         """The whole run in its file; returns what `_loop` does."""
         if self.fresh:
             # before the file: who finds the file without its checkpoint could not go on with it
@@ -194,17 +269,26 @@ class Job:
             self.frame = first.system
             writer.flush()
         try:
-            with progress(self.n_steps, "steps", head=f"writing {room(self.config, self.path)}", quiet=quiet) as report:
+            with progress(
+                self.n_steps, "steps", head=f"writing {room(self.config, self.path)}", quiet=quiet
+            ) as report:
                 speed = self._loop(states, writer, report, stop)
         except Exploded as error:
             self._exploded(error, writer)
             raise typer.Exit(3) from None
-        timing = {} if stop.code else {f"{TIMING} from step {self.state.step}": json.dumps(self._timing(speed))}
+        timing = (
+            {}
+            if stop.code
+            else {f"{TIMING} from step {self.state.step}": json.dumps(self._timing(speed))}
+        )
         writer.record(self._lost(self.lost) | timing)
         return speed
 
-    def _loop(self, states: Iterator[State], writer: H5MDWriter, report: Report, stop: Stops) -> tuple[float, float]:
-        """Frames and checkpoints until the states end or a signal comes; returns seconds in all, and steps a second without the start."""
+    def _loop(
+        self, states: Iterator[State], writer: H5MDWriter, report: Report, stop: Stops
+    ) -> tuple[float, float]:
+        """Frames and checkpoints until the states end or a signal comes; returns seconds in all,
+        and steps a second without the start."""
         began = saved = time.monotonic()
         now, started, written = self.state, (0, began), writer.n_written
         told = {MARKED: 0, SPARSE: 0}
@@ -213,7 +297,9 @@ class Job:
             for entry, marked in ((MARKED, self.marked), (SPARSE, self.sparse)):
                 if len(marked) > told[entry]:
                     told[entry] = len(marked)
-                    writer.record({f"{entry} from step {self.state.step}, {len(marked)}": json.dumps(marked)})
+                    writer.record(
+                        {f"{entry} from step {self.state.step}, {len(marked)}": json.dumps(marked)}
+                    )
             if now.step % self.config.every == 0:
                 writer.write(now)
                 self.frame = now.system
@@ -233,15 +319,24 @@ class Job:
     def _tell(self, breach: Breach) -> None:
         """Of a system of an ensemble that is lost."""
         if len(self.lost) <= _TOLD:
-            more = "; of more such systems you are told at the end" if len(self.lost) == _TOLD else ""
-            typer.echo(f"warning: {self._what(breach)}; it is held where it was before, the others go on{more}", err=True)
+            more = (
+                "; of more such systems you are told at the end" if len(self.lost) == _TOLD else ""
+            )
+            typer.echo(
+                f"warning: {self._what(breach)}; it is held where it was before, the others go"
+                f" on{more}",
+                err=True,
+            )
 
     def _tell_near(self, breach: Breach) -> None:
         """Of a system that leaves what its potential was trained on."""
         n_told = len(self.sparse if breach.limit == "neighbors" else self.marked)
         if n_told <= _TOLD:
             more = "; of more such systems you are not told" if n_told == _TOLD else ""
-            guess = "what the model says of them is a guess; frames from here on are marked, and analyse leaves them out"
+            guess = (
+                "what the model says of them is a guess; frames from here on are marked, and"
+                " analyse leaves them out"
+            )
             typer.echo(f"warning: {self._what(breach)}: {guess}{more}", err=True)
 
     def _what(self, breach: Breach) -> str:
@@ -250,12 +345,19 @@ class Job:
         where = "" if breach.system is None else f"system {breach.system}: "
         told = () if breach.limit == "nearness" else breach.particles  # there the words name them
         who = " and ".join(str(names[k]) if names else f"particle {k}" for k in told)
-        return f"{where}at step {breach.step:,} (time {self.config.time(breach.time)}){f', {who}' if who else ''}: {breach.what}"
+        return (
+            f"{where}at step {breach.step:,} (time"
+            f" {self.config.time(breach.time)}){f', {who}' if who else ''}: {breach.what}"
+        )
 
     def _exploded(self, error: Exploded, writer: H5MDWriter) -> None:
         """Keep the last good frame, and say what happened and why, probably."""
         breach = error.breach
-        last = {breach.system: breach.step} if breach.system is not None and self.config.n_systems > 1 else {}
+        last = (
+            {breach.system: breach.step}
+            if breach.system is not None and self.config.n_systems > 1
+            else {}
+        )
         writer.record(self._lost(self.lost | last))
         self._save(writer, error.good)
         kept = f"{_frames(writer.n_written)}, the last good state is of step {error.good.step:,}"
@@ -263,33 +365,60 @@ class Job:
         if self.lost:
             typer.echo(f"before it, other systems went bad: {lost_systems(self.lost)}", err=True)
         if breach.failed:
-            typer.echo(f"if the cause lies elsewhere and is mended, go on with: {self._resume_command}", err=True)
+            typer.echo(
+                f"if the cause lies elsewhere and is mended, go on with: {self._resume_command}",
+                err=True,
+            )
         elif breach.limit == "neighbors":
             off = f"{_OPTIONS[breach.limit]} off"
-            typer.echo(f"to go on all the same, with no check of near pairs either: {self._resume_command} {off}", err=True)
+            typer.echo(
+                f"to go on all the same, with no check of near pairs either: {self._resume_command}"
+                f" {off}",
+                err=True,
+            )
         elif breach.limit and not self._collapsed(breach):
-            typer.echo(f"if the run is sound, go on without this limit: {self._resume_command} {_OPTIONS[breach.limit]} off", err=True)
+            typer.echo(
+                f"if the run is sound, go on without this limit: {self._resume_command}"
+                f" {_OPTIONS[breach.limit]} off",
+                err=True,
+            )
 
     def _collapsed(self, breach: Breach) -> bool:
         """Whether atoms have come nearer than can be sound, so that to go on is no use."""
         usual = isinstance(self.config, AtomsRun) and self.config.min_distance is None
-        return bool(self.marked) or breach.limit == "nearness" or (breach.limit == "distance" and usual)
+        return (
+            bool(self.marked)
+            or breach.limit == "nearness"
+            or (breach.limit == "distance" and usual)
+        )
 
     def _why(self, breach: Breach) -> str:
         """What has happened, probably, and what helps."""
         dt, model = self.config.time(self.config.dt), self.config.model
         if breach.limit == "neighbors":
-            where = "at this temperature and pressure" if getattr(self.config, "pressure", ()) else "at this temperature"
-            ways = "start anew at a lower temperature, or train it on structures with more volume (mcegnn label, train --from)"
+            where = (
+                "at this temperature and pressure"
+                if getattr(self.config, "pressure", ())
+                else "at this temperature"
+            )
+            ways = (
+                "start anew at a lower temperature, or train it on structures with more volume"
+                " (mcegnn label, train --from)"
+            )
             return f"{model or 'the potential'} does not hold these atoms together {where}: {ways}"
         if model and self._collapsed(breach):
             ways = (
-                f"a shorter time step than {dt} or a lower temperature, or train it on structures like these (mcegnn label, train --from)"
+                f"a shorter time step than {dt} or a lower temperature, or train it on structures"
+                " like these (mcegnn label, train --from)"
             )
             return f"{model} was not trained on atoms that near: start anew with {ways}"
         step = f"the time step of {dt} is too long: start anew with a shorter one"
         outside = f"{model} is outside of what it was trained on, or " if model else ""
-        return f"if particles have come too close, {step}" if breach.failed else f"probably {outside}{step}"
+        return (
+            f"if particles have come too close, {step}"
+            if breach.failed
+            else f"probably {outside}{step}"
+        )
 
     def _lost(self, lost: dict[int, int]) -> dict[str, str]:
         """What the file is told of systems that went bad."""
@@ -310,23 +439,32 @@ class Job:
             typer.echo(f"written: {writer.n_written} frames, step {state.step}", err=True)
 
     def _checkpoint(self, state: State) -> None:
-        # counted from the step, not from the file, which may already hold the next frame: a resume cuts it and writes it again
+        # counted from the step, not from the file, which may already hold the next frame: a resume
+        # cuts it and writes it again
         n_frames = state.step // self.config.every + 1
         frame = self.frame if state.step % self.config.every else None
-        checkpoint.save(self.path, Checkpoint(state, n_frames, self.config.to_json(), self.lost, frame))
+        checkpoint.save(
+            self.path, Checkpoint(state, n_frames, self.config.to_json(), self.lost, frame)
+        )
 
     def _writer(self) -> H5MDWriter:
         if not self.fresh:
             again = {f"resumed at step {self.state.step}": self._provenance()["command"]}
             writer = H5MDWriter.append(self.path, self.n_frames, again)
-            if checkpoint.load(self.path).state.step != self.state.step:  # looked at under the lock, before anything is cut
+            if (
+                checkpoint.load(self.path).state.step != self.state.step
+            ):  # looked at under the lock, before anything is cut
                 writer.abandon()
                 raise ValueError(f"another process has gone on with {self.path} meanwhile")
             return writer
         return H5MDWriter(
-            self.path, self.state.system, names=self.config.names, provenance=self._provenance(),
-            n_frames=self.config.n_steps // self.config.every + 1, overwrite=self.force,
-        )  # fmt: skip
+            self.path,
+            self.state.system,
+            names=self.config.names,
+            provenance=self._provenance(),
+            n_frames=self.config.n_steps // self.config.every + 1,
+            overwrite=self.force,
+        )
 
     def _provenance(self) -> dict[str, str]:
         return {
@@ -337,11 +475,16 @@ class Job:
             "processor": machine.processor(),
             "seed": str(self.config.seed) if self.config.seeded else "",
             "configuration": json.dumps(self.config.to_json()),
-            **({"assumed": json.dumps(assumed)} if (assumed := getattr(self.config, "assumed", None)) else {}),
+            **(
+                {"assumed": json.dumps(assumed)}
+                if (assumed := getattr(self.config, "assumed", None))
+                else {}
+            ),
         }
 
     def _judge(self, quiet: bool) -> None:
-        """Keep in the file how far each body of a solar run is from where a finer run has it; say so where that is too far."""
+        """Keep in the file how far each body of a solar run is from where a finer run has it; say
+        so where that is too far."""
         from mcegnn.cli.judged import JUDGED, judged, judged_warnings
         from trajectories.h5md import H5MDReader
 
@@ -349,7 +492,11 @@ class Job:
             return
         halvings = int(self.flow.halvings[0]) if isinstance(self.flow, Halved) else 0
         asked = Stops()
-        with H5MDReader(self.path) as reader, stops(asked), progress(100, "per cent", quiet=quiet) as report:
+        with (
+            H5MDReader(self.path) as reader,
+            stops(asked),
+            progress(100, "per cent", quiet=quiet) as report,
+        ):
 
             def told(done: int, of: int) -> bool:
                 report(100 * done // of, "judging each body's error by a finer run")
@@ -374,7 +521,10 @@ class Job:
 
         systems, timing = self.state.system.n_systems or 1, self._timing(speed)
         rows: list[tuple[str, ...]] = [
-            ("steps", f"{self.n_steps:,}" + (f" in each of {systems:,} systems" if systems > 1 else "")),
+            (
+                "steps",
+                f"{self.n_steps:,}" + (f" in each of {systems:,} systems" if systems > 1 else ""),
+            ),
             ("time", took(timing)),
         ]
         found, failed = Analysis(), list[str]()
@@ -389,16 +539,23 @@ class Job:
             rows += number_rows(found)
             rows += judged_rows(judgement(reader))
             rows += last_jpl_rows(reader)
-            rows.append(("file", f"{self.path}, {n_frames:,} frames, {size(self.path.stat().st_size)}"))
+            rows.append(
+                ("file", f"{self.path}, {n_frames:,} frames, {size(self.path.stat().st_size)}")
+            )
         table("Rolled out", rows)
         for note in failed:
             typer.echo(f"note: {note}")
 
 
 def _idle(state: State) -> bool:
-    """Whether nothing acts on several particles, as where none is within a potential's range; in a perfect crystal there is an energy."""
+    """Whether nothing acts on several particles, as where none is within a potential's range; in a
+    perfect crystal there is an energy."""
     known = state.evaluation
-    return known is not None and state.system.n_particles > 1 and not (np.any(known.forces) or np.any(known.energy))
+    return (
+        known is not None
+        and state.system.n_particles > 1
+        and not (np.any(known.forces) or np.any(known.energy))
+    )
 
 
 def _frames(n: int) -> str:
@@ -420,9 +577,14 @@ def _told_by_step() -> Iterator[None]:
 
 @contextmanager
 def words() -> Iterator[None]:
-    """Whatever error the forces end in, perhaps of foreign code, becomes a `Failed` in words, so that it is not taken for the writer's."""
+    """Whatever error the forces end in, perhaps of foreign code, becomes a `Failed` in words, so
+    that it is not taken for the writer's."""
     try:
         yield
     except Exception as error:
-        kind = "" if isinstance(error, ValueError | RuntimeError) and str(error) else f"{type(error).__name__}: "
+        kind = (
+            ""
+            if isinstance(error, ValueError | RuntimeError) and str(error)
+            else f"{type(error).__name__}: "
+        )
         raise Failed(f"{kind}{' '.join(str(error).split())}") from None

@@ -1,4 +1,5 @@
-"""How far each body of a solar run is from where a finer run has it: judged at the end of a run, kept in its file, told in rows."""
+"""How far each body of a solar run is from where a finer run has it: judged at the end of a run,
+kept in its file, told in rows."""
 
 import json
 from collections.abc import Callable
@@ -9,16 +10,29 @@ from systems.units import ASTRONOMICAL
 if TYPE_CHECKING:
     from mcegnn.simulation import SolarRun
 
-JUDGED = "estimated errors"  # entries of the provenance that begin with it: time in days, km of each body
-_FEW_STEPS, _MOST_STEPS = 150_000, 2_000_000  # of the finer run: where no step had to be halved, and where some had
-_KM, _PART = 100.0, 1e-3  # an error that is told of: so many kilometres, or such a part of the distance to what a body goes around
+JUDGED = (  # entries of the provenance that begin with it: time in days, km of each body
+    "estimated errors"
+)
+_FEW_STEPS, _MOST_STEPS = (
+    150_000,
+    2_000_000,
+)  # of the finer run: where no step had to be halved, and where some had
+_KM, _PART = (
+    100.0,
+    1e-3,
+    # an error that is told of: so many kilometres, or such a part of the distance to what a body
+    # goes around
+)
 
 
-def judged(config: "SolarRun", reader: Any, halvings: int, told: Callable[[int, int], bool]) -> dict[str, Any] | None:
+def judged(
+    config: "SolarRun", reader: Any, halvings: int, told: Callable[[int, int], bool]
+) -> dict[str, Any] | None:
     """What goes into the file; None for learned laws, and where not even one frame could be judged.
 
-    The last frame is compared, or the last that the finer run reaches in a fixed number of steps, so that judging adds about a second
-    or two to an ordinary long run, and to a run with encounters about half more than it took.
+    The last frame is compared, or the last that the finer run reaches in a fixed number of steps,
+    so that judging adds about a second or two to an ordinary long run, and to a run with encounters
+    about half more than it took.
     """
     from trajectories.errors import position_errors
 
@@ -26,20 +40,37 @@ def judged(config: "SolarRun", reader: Any, halvings: int, told: Callable[[int, 
         return None
     flow, dt = config.finer()
     n_parts = max(1, -int(-config.every * config.dt // dt))
-    n_frames = min(config.n_steps // config.every, len(reader) - 1, (_MOST_STEPS if halvings else _FEW_STEPS) // n_parts)
+    n_frames = min(
+        config.n_steps // config.every,
+        len(reader) - 1,
+        (_MOST_STEPS if halvings else _FEW_STEPS) // n_parts,
+    )
     if n_frames < 1:
         return None
     try:
-        found = position_errors(reader, flow, config.every * config.dt, n_parts, n_frames, lambda n: told(n, n_parts * n_frames))
+        found = position_errors(
+            reader,
+            flow,
+            config.every * config.dt,
+            n_parts,
+            n_frames,
+            lambda n: told(n, n_parts * n_frames),
+        )
     except (ValueError, RuntimeError):
         return None
     km = found.errors / ASTRONOMICAL.convert(1.0, "km")
-    return {"days": found.time, "km": dict(zip(config.names, map(float, km), strict=True)), "dt": dt}
+    return {
+        "days": found.time,
+        "km": dict(zip(config.names, map(float, km), strict=True)),
+        "dt": dt,
+    }
 
 
 def judgement(reader: Any) -> dict[str, Any] | None:
     """The last that the file holds."""
-    found = [json.loads(value) for key, value in reader.provenance.items() if key.startswith(JUDGED)]
+    found = [
+        json.loads(value) for key, value in reader.provenance.items() if key.startswith(JUDGED)
+    ]
     return max(found, key=lambda one: one["days"]) if found else None
 
 
@@ -51,12 +82,16 @@ def judged_rows(found: dict[str, Any] | None) -> list[tuple[str, ...]]:
         return []
     km = found["km"]
     worst = max(km, key=lambda name: km[name])
-    text = f"largest {_shown(km[worst])} ({worst}), median {_shown(float(np.median(list(km.values()))))}, after {found['days']:.6g} days"
+    text = (
+        f"largest {_shown(km[worst])} ({worst}), median"
+        f" {_shown(float(np.median(list(km.values()))))}, after {found['days']:.6g} days"
+    )
     return [("estimated error of positions", text)]
 
 
 def judged_warnings(config: "SolarRun", reader: Any, found: dict[str, Any] | None) -> list[str]:
-    """Of bodies whose error is more than they should have; none of a lower scheme that was chosen, whose errors are its own."""
+    """Of bodies whose error is more than they should have; none of a lower scheme that was chosen,
+    whose errors are its own."""
     import numpy as np
 
     if found is None or config.integrator != config.usual_integrator:
@@ -74,9 +109,15 @@ def judged_warnings(config: "SolarRun", reader: Any, found: dict[str, Any] | Non
     why = (
         "encounters magnify roundings, so no step is short enough"
         if config.encounters
-        else f"the time step of {config.dt:.3g} days is too long for that: leave out --dt, and steps follow each body"
+        else (
+            f"the time step of {config.dt:.3g} days is too long for that: leave out --dt, and steps"
+            " follow each body"
+        )
     )
-    return [f"the position is not right of {who}, judged by a finer run after {found['days']:.6g} days; {why}"]
+    return [
+        f"the position is not right of {who}, judged by a finer run after {found['days']:.6g} days;"
+        f" {why}"
+    ]
 
 
 def _shown(km: float) -> str:

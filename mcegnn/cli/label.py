@@ -11,7 +11,15 @@ import typer
 
 from mcegnn.cli import atoms_options as atoms
 from mcegnn.cli import file_options as files
-from mcegnn.cli.messages import Mistake, mistakes, refuse_output, refuse_unwritable, size, table, told
+from mcegnn.cli.messages import (
+    Mistake,
+    mistakes,
+    refuse_output,
+    refuse_unwritable,
+    size,
+    table,
+    told,
+)
 
 if TYPE_CHECKING:
     from systems.file_options import FileOptions
@@ -22,17 +30,35 @@ if TYPE_CHECKING:
 def label(
     file: Annotated[str, typer.Argument(help="A file of atoms that ASE can read.")],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The extended XYZ file to write. [default: FILE-labelled.xyz]")
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="The extended XYZ file to write. [default: FILE-labelled.xyz]"
+        ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the file where it exists.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite the file where it exists.")
+    ] = False,
     calculator: atoms.Calculator = None,
     potential: atoms.Potential = None,
-    steps: Annotated[int | None, typer.Option(help="Steps of dynamics from the file's last structure. [default: none]")] = None,
-    every: Annotated[int | None, typer.Option(help="Label a structure every K steps. [default: 10]")] = None,
-    dt: Annotated[str | None, typer.Option(help='Time step. [default: "0.5 fs" with hydrogen, else "1 fs"]')] = None,
-    systems: Annotated[int | None, typer.Option(help="Replicas, each with its own velocities. [default: 1]")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of velocities and noise. [default: 0]")] = None,
-    ensemble: Annotated[str | None, typer.Option(help="nve, nvt (Langevin) or npt. [default: nvt]")] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(help="Steps of dynamics from the file's last structure. [default: none]"),
+    ] = None,
+    every: Annotated[
+        int | None, typer.Option(help="Label a structure every K steps. [default: 10]")
+    ] = None,
+    dt: Annotated[
+        str | None, typer.Option(help='Time step. [default: "0.5 fs" with hydrogen, else "1 fs"]')
+    ] = None,
+    systems: Annotated[
+        int | None, typer.Option(help="Replicas, each with its own velocities. [default: 1]")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of velocities and noise. [default: 0]")
+    ] = None,
+    ensemble: Annotated[
+        str | None, typer.Option(help="nve, nvt (Langevin) or npt. [default: nvt]")
+    ] = None,
     temperature: atoms.Temperature = None,
     pressure: atoms.Pressure = None,
     friction: atoms.Friction = None,
@@ -44,22 +70,36 @@ def label(
     masses: files.Masses = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
-    """Write a training set: structures along a calculator's own dynamics, or those of a file, with energy, forces and stress.
+    """Write a training set: structures along a calculator's own dynamics, or those of a file, with
+    energy, forces and stress.
 
-    Info, tags, moments, charges, isotopes and further columns of the file reach the calculator and stand in what is written; results of
-    other calculations do not. Atoms that are frozen have a column of that name, and their true forces.
+    Info, tags, moments, charges, isotopes and further columns of the file reach the calculator and
+    stand in what is written; results of other calculations do not. Atoms that are frozen have a
+    column of that name, and their true forces.
 
     Examples:
 
-    - `mcegnn label ethanol.xyz --calculator tblite --steps 20000 --every 20 --temperature "500 K" -o train.xyz`
+    - `mcegnn label ethanol.xyz --calculator tblite --steps 20000 --every 20 --temperature "500 K"
+      -o train.xyz`
 
     - `mcegnn label structures.xyz --calculator tblite -o labelled.xyz`
     """
     options = {
-        "calculator": calculator, "potential": potential, "systems": systems, "seed": seed, "temperature": temperature,
-        "pressure": pressure, "friction": friction, "period": period, "flexible": flexible, "relax": relax, "ensemble": ensemble,
-        "units": units, "format": format, "masses": masses,
-    }  # fmt: skip
+        "calculator": calculator,
+        "potential": potential,
+        "systems": systems,
+        "seed": seed,
+        "temperature": temperature,
+        "pressure": pressure,
+        "friction": friction,
+        "period": period,
+        "flexible": flexible,
+        "relax": relax,
+        "ensemble": ensemble,
+        "units": units,
+        "format": format,
+        "masses": masses,
+    }
     from mcegnn.cli.plan_atoms import refuse_forces
 
     path = output or Path(f"{Path(file).stem}-labelled.xyz")
@@ -74,9 +114,12 @@ def label(
             ]
             if moving:
                 raise ValueError(
-                    f"--{moving[0]} is of dynamics: add --steps N, or leave it out to label the structures of {file} as they are"
+                    f"--{moving[0]} is of dynamics: add --steps N, or leave it out to label the"
+                    f" structures of {file} as they are"
                 )
-            total, structures = _those_of(file, files.file_options(units=units, format=format, masses=masses), quiet)
+            total, structures = _those_of(
+                file, files.file_options(units=units, format=format, masses=masses), quiet
+            )
         else:
             total, structures = _along(file, steps, every, dt, options, quiet)
         potential_of = _labels(calculator, potential)
@@ -93,7 +136,10 @@ def _refuse(file: str, path: Path, force: bool) -> None:
     if not path_of(file).exists():
         raise FileNotFoundError(f"there is no file {file}")
     if path.suffix not in (".xyz", ".extxyz"):
-        raise ValueError(f"cannot write {path}: a training set is extended XYZ, so its name ends in .xyz or .extxyz")
+        raise ValueError(
+            f"cannot write {path}: a training set is extended XYZ, so its name ends in .xyz or"
+            " .extxyz"
+        )
     refuse_output(path, force, path_of(file))
     refuse_unwritable(path)
 
@@ -107,7 +153,8 @@ class Unlabelled(NamedTuple):
 
 
 def _labels(calculator: str | None, potential: str | None) -> Callable[[Unlabelled], "Evaluation"]:
-    """The forces of the labels: another copy than the one that moves the atoms, of all of them, with a stress where there is one."""
+    """The forces of the labels: another copy than the one that moves the atoms, of all of them,
+    with a stress where there is one."""
     from mcegnn.interfaces import named
     from mcegnn.interfaces.ase import CalculatorPotential
 
@@ -122,7 +169,8 @@ def _labels(calculator: str | None, potential: str | None) -> Callable[[Unlabell
 
     def evaluate(one: Unlabelled) -> "Evaluation":
         stress = has_stress and all(one.system.pbc)
-        # along dynamics all structures have one template, and the calculator is told of what changes
+        # along dynamics all structures have one template, and the calculator is told of what
+        # changes
         if stress not in kept or kept[stress].template is not one.template:
             kept[stress] = CalculatorPotential(found, stress, one.template)
         return kept[stress](one.system)
@@ -139,7 +187,9 @@ def _those_of(file: str, options: "FileOptions", quiet: bool) -> tuple[int, Iter
     found = read_all(file, reading)
     for what, words in reading.assumed.items() if not quiet else ():
         typer.echo(f"warning: {file}: assumed {what}: {words}", err=True)
-    return len(found), (Unlabelled({"structure": k}, system, atoms) for k, (system, atoms) in enumerate(found))
+    return len(found), (
+        Unlabelled({"structure": k}, system, atoms) for k, (system, atoms) in enumerate(found)
+    )
 
 
 def _along(
@@ -155,7 +205,11 @@ def _along(
     from trajectories.rollout import rollout
 
     spaced = every if every is not None else (10 if steps % 10 == 0 else None)
-    given = {name: value for name, value in {**options, "ensemble": options["ensemble"] or "nvt"}.items() if value is not None}
+    given = {
+        name: value
+        for name, value in {**options, "ensemble": options["ensemble"] or "nvt"}.items()
+        if value is not None
+    }
     config, warnings = atoms_run(file, None, Times(dt, None, steps, spaced), given)
     flow = config.flow()
     for warning in warnings if not quiet else ():
@@ -171,13 +225,20 @@ def _along(
                 for k in range(n_different):
                     system = now.system if single else now.system.copy_of(k)
                     still = replace(system, momenta=np.zeros_like(system.momenta))
-                    yield Unlabelled({"step": now.step} | ({} if single else {"replica": k}), still, template)
+                    yield Unlabelled(
+                        {"step": now.step} | ({} if single else {"replica": k}), still, template
+                    )
 
     return config.n_steps // config.every * config.n_systems + 1, structures()
 
 
 def _write(
-    path: Path, total: int, structures: Iterator[Unlabelled], evaluate: Callable[[Unlabelled], "Evaluation"], by: str, quiet: bool
+    path: Path,
+    total: int,
+    structures: Iterator[Unlabelled],
+    evaluate: Callable[[Unlabelled], "Evaluation"],
+    by: str,
+    quiet: bool,
 ) -> None:
     """Label and write one structure after the other; what is written stays where the rest fails."""
     from mcegnn.cli.job import Failed, words
@@ -197,7 +258,10 @@ def _write(
     try:
         made = labelled()
         first = next(made)  # before an old file is overwritten
-        with open(path, "w", encoding="utf-8") as file, progress(total, "structures", quiet=quiet) as report:
+        with (
+            open(path, "w", encoding="utf-8") as file,
+            progress(total, "structures", quiet=quiet) as report,
+        ):
             xyz = ExtendedXYZ(file)
             for atoms in chain([first], made):
                 xyz.write(atoms)
@@ -207,24 +271,36 @@ def _write(
     except Failed as error:
         if not n_written:
             raise Mistake(f"{by} gives no forces for these structures: {error}") from None
-        typer.echo(f"mcegnn: the forces failed after {n_written} structures ({error}); those are kept in {path}", err=True)
+        typer.echo(
+            f"mcegnn: the forces failed after {n_written} structures ({error}); those are kept in"
+            f" {path}",
+            err=True,
+        )
         raise typer.Exit(3) from None
     except OSError as error:
-        raise Mistake(f"writing {path} failed ({error.strerror}) after {n_written} structures") from None
+        raise Mistake(
+            f"writing {path} failed ({error.strerror}) after {n_written} structures"
+        ) from None
     except KeyboardInterrupt:
         typer.echo(f"stopped; {path} holds the {n_written} structures that were labelled", err=True)
         raise typer.Exit(130) from None
     if not quiet:
         rows = [("structures", f"{n_written:,}"), ("time", f"{time.monotonic() - began:.1f} s")]
         rows += [("left out, since other results", ", ".join(sorted(lost)))] if lost else []
-        rows += [("left out, no place in the file", ", ".join(sorted(xyz.left_out)))] if xyz.left_out else []
+        rows += (
+            [("left out, no place in the file", ", ".join(sorted(xyz.left_out)))]
+            if xyz.left_out
+            else []
+        )
         table("Labelled", [*rows, ("file", f"{path}, {size(path.stat().st_size)}")])
 
 
 def _labelled(one: Unlabelled, by: str, evaluation: "Evaluation") -> tuple[Any, list[str]]:
-    """The atoms with their labels and with all that they came with but other results, whose names are returned.
+    """The atoms with their labels and with all that they came with but other results, whose names
+    are returned.
 
-    Frozen atoms are told of by a column of that name: ASE gives zeros for the forces on atoms that a constraint holds.
+    Frozen atoms are told of by a column of that name: ASE gives zeros for the forces on atoms that
+    a constraint holds.
     """
     import numpy as np
     from ase.calculators.singlepoint import SinglePointCalculator
@@ -235,7 +311,12 @@ def _labelled(one: Unlabelled, by: str, evaluation: "Evaluation") -> tuple[Any, 
     from systems.template import without_results
 
     atoms, others = without_results(to_atoms(one.system, one.template))
-    if held := [index for constraint in atoms.constraints if isinstance(constraint, FixAtoms) for index in constraint.index]:
+    if held := [
+        index
+        for constraint in atoms.constraints
+        if isinstance(constraint, FixAtoms)
+        for index in constraint.index
+    ]:
         atoms.set_array("frozen", np.isin(np.arange(len(atoms)), held))
     atoms.set_constraint()
     atoms.info |= {**one.info, "labels": by}

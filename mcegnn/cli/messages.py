@@ -1,4 +1,5 @@
-"""How the command line speaks: one sentence for a mistake, tables for results, a progress line for anything long."""
+"""How the command line speaks: one sentence for a mistake, tables for results, a progress line for
+anything long."""
 
 import errno
 import functools
@@ -20,24 +21,36 @@ class Mistake(Exception):
 
 @contextmanager
 def mistakes() -> Iterator[None]:
-    """Errors raised while a request is being understood are the user's to mend, and are told in one sentence."""
+    """Errors raised while a request is being understood are the user's to mend, and are told in one
+    sentence."""
     try:
         yield
     except FileExistsError as error:
-        raise Mistake(f"{error.filename or error} exists already; choose another name or overwrite it with --force") from None
+        raise Mistake(
+            f"{error.filename or error} exists already; choose another name or overwrite it with"
+            " --force"
+        ) from None
     except PermissionError as error:
         raise Mistake(f"{error.filename} cannot be written or read: permission denied") from None
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            raise Mistake(f"no space is left on the disk of {error.filename or 'the file to be written'}") from None
-        raise Mistake(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)) from None
+            raise Mistake(
+                f"no space is left on the disk of {error.filename or 'the file to be written'}"
+            ) from None
+        raise Mistake(
+            f"{error.filename}: {error.strerror}"
+            if error.filename and error.strerror
+            else str(error)
+        ) from None
     except (ValueError, RuntimeError) as error:
         raise Mistake(str(error)) from None
 
 
 def refuse_unwritable(path: Path) -> None:
-    """OSError now, naming the file, rather than after the work; nothing is left behind and nothing changed."""
-    # a file that is not there is tried under another name: a kill in between must not leave an empty one
+    """OSError now, naming the file, rather than after the work; nothing is left behind and nothing
+    changed."""
+    # a file that is not there is tried under another name: a kill in between must not leave an
+    # empty one
     there = path.exists()
     probe = path if there else path.with_name(f"{path.name[:200]}.{os.getpid()}.tmp")
     try:
@@ -51,13 +64,16 @@ def refuse_unwritable(path: Path) -> None:
 
 
 def refuse_output(path: Path, force: bool, source: Path | None = None) -> None:
-    """ValueError or OSError where a file cannot be written, or must not be: it is there, or it is ``source``, the one that is read."""
+    """ValueError or OSError where a file cannot be written, or must not be: it is there, or it is
+    ``source``, the one that is read."""
     if path.is_dir():
         raise ValueError(f"{path} is a folder; name a file to write with -o")
     if path.exists() and not path.is_file():
         raise ValueError(f"{path} is no ordinary file; name another with -o")
     if not path.parent.is_dir():
-        raise ValueError(f"there is no folder {path.parent}; make it first or name another file with -o")
+        raise ValueError(
+            f"there is no folder {path.parent}; make it first or name another file with -o"
+        )
     if source is not None and path.exists() and source.exists() and path.samefile(source):
         raise ValueError(f"{path} is the file that is read; name another with -o")
     if path.exists() and not force:
@@ -67,11 +83,15 @@ def refuse_output(path: Path, force: bool, source: Path | None = None) -> None:
 def refuse_ending(path: Path, *endings: str) -> None:
     """ValueError where the file's name would mislead about what is in it."""
     if path.suffix not in endings:
-        raise ValueError(f"{path} would be a {endings[0]} file of a misleading name; end it in {' or '.join(endings)}")
+        raise ValueError(
+            f"{path} would be a {endings[0]} file of a misleading name; end it in"
+            f" {' or '.join(endings)}"
+        )
 
 
 def refuse_folder(path: Path, pattern: str, force: bool) -> None:
-    """ValueError or OSError where files cannot be written into a folder, which need not be there, or some like them are there already."""
+    """ValueError or OSError where files cannot be written into a folder, which need not be there,
+    or some like them are there already."""
     if path.exists() and not path.is_dir():
         raise ValueError(f"{path} is a file; name a folder to write into")
     if not path.parent.is_dir():
@@ -102,7 +122,8 @@ def refuse_figure(path: Path, force: bool) -> None:
 
 
 def told(command: Callable[..., None]) -> Callable[..., None]:
-    """A command whose mistakes end in one sentence on standard error and exit code 2, and whose warnings are a line each."""
+    """A command whose mistakes end in one sentence on standard error and exit code 2, and whose
+    warnings are a line each."""
 
     @functools.wraps(command)
     def guarded(*args: Any, **kwargs: Any) -> None:
@@ -110,7 +131,9 @@ def told(command: Callable[..., None]) -> Callable[..., None]:
             with _told_warnings():
                 command(*args, **kwargs)
         except Mistake as mistake:
-            typer.echo(f"mcegnn: {' '.join(str(mistake).split())}", err=True)  # some libraries' errors run over lines
+            typer.echo(
+                f"mcegnn: {' '.join(str(mistake).split())}", err=True
+            )  # some libraries' errors run over lines
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
             typer.echo("stopped before anything was done", err=True)
@@ -142,15 +165,29 @@ def _told_warnings() -> Iterator[None]:
         yield
 
 
-def table(title: str, rows: Sequence[tuple[str, ...]], header: Sequence[str] = (), *, err: bool = False) -> None:
-    """Rows under a title on standard output, or on standard error where something else is to be read from the former."""
+def table(
+    title: str, rows: Sequence[tuple[str, ...]], header: Sequence[str] = (), *, err: bool = False
+) -> None:
+    """Rows under a title on standard output, or on standard error where something else is to be
+    read from the former."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(title=Text(title), title_justify="left", title_style="bold", show_header=bool(header), box=None, pad_edge=False)
+    shown = Table(
+        title=Text(title),
+        title_justify="left",
+        title_style="bold",
+        show_header=bool(header),
+        box=None,
+        pad_edge=False,
+    )
     for k in range(max(len(row) for row in rows)):
-        shown.add_column(header[k] if header else "", justify="left" if k == 0 or not header else "right", overflow="fold")
+        shown.add_column(
+            header[k] if header else "",
+            justify="left" if k == 0 or not header else "right",
+            overflow="fold",
+        )
     for row in rows:
         shown.add_row(*(Text(cell) for cell in row))  # a name is no markup
     Console(stderr=err).print(shown)

@@ -1,4 +1,5 @@
-"""From options to a configuration: every option is checked here, before anything runs or is written."""
+"""From options to a configuration: every option is checked here, before anything runs or is
+written."""
 
 import difflib
 import math
@@ -17,24 +18,46 @@ _OPTIONS = {
     "charged": ("particles", "systems", "seed", "model"),
     "solar": ("epoch", "bodies", "without", "relativity", "j2", "model"),
     "a file": (
-        "calculator", "potential", "model", "ensemble", "temperature", "pressure", "friction", "period", "flexible", "relax", "systems",
-        "seed", "warn-above", "stop-above", "units", "format", "masses",
+        "calculator",
+        "potential",
+        "model",
+        "ensemble",
+        "temperature",
+        "pressure",
+        "friction",
+        "period",
+        "flexible",
+        "relax",
+        "systems",
+        "seed",
+        "warn-above",
+        "stop-above",
+        "units",
+        "format",
+        "masses",
     ),
-}  # fmt: skip
+}
 LIMITS = ("max-energy-jump", "min-distance")  # of any run, and of a resumed one anew
 
 
-def configuration(system: str, integrator: str | None, times: Times, options: Mapping[str, Any]) -> tuple[Configuration, list[str]]:
-    """The configuration asked for, and warnings; ValueError, RuntimeError or OSError, in one sentence, where it cannot be.
+def configuration(
+    system: str, integrator: str | None, times: Times, options: Mapping[str, Any]
+) -> tuple[Configuration, list[str]]:
+    """The configuration asked for, and warnings; ValueError, RuntimeError or OSError, in one
+    sentence, where it cannot be.
 
-    ``system`` is "charged", "solar" or a file of atoms; ``options`` are those of one of them only, None where they were not given.
+    ``system`` is "charged", "solar" or a file of atoms; ``options`` are those of one of them only,
+    None where they were not given.
     """
     kind = system if system in SYSTEMS else "a file"
     if kind == "a file":
         _refuse_no_file(system)
     for name, value in options.items():
         if value is not None and name not in (*_OPTIONS[kind], *LIMITS):
-            raise ValueError(f"--{name} does not go with {kind}; it takes {', '.join('--' + o for o in (*_OPTIONS[kind], *LIMITS))}")
+            raise ValueError(
+                f"--{name} does not go with {kind}; it takes"
+                f" {', '.join('--' + o for o in (*_OPTIONS[kind], *LIMITS))}"
+            )
     given = {name: value for name, value in options.items() if value is not None}
     config: Configuration
     if kind == "a file":
@@ -42,7 +65,11 @@ def configuration(system: str, integrator: str | None, times: Times, options: Ma
     else:
         from integrators.ensembles import integrator as named
 
-        chosen = (ChargedRun if kind == "charged" else SolarRun).usual_integrator if integrator is None else integrator
+        chosen = (
+            (ChargedRun if kind == "charged" else SolarRun).usual_integrator
+            if integrator is None
+            else integrator
+        )
         named(chosen)
         config, warnings = (_charged if kind == "charged" else _solar)(chosen, times, given)
     if "model" in given:
@@ -58,35 +85,52 @@ def limits_of(config: Configuration, options: Mapping[str, Any]) -> dict[str, An
     if (jump := options.get("max-energy-jump")) is not None:
         of_atoms = isinstance(config, AtomsRun)
         found["max_energy_jump"] = (
-            math.inf if jump == "off" else (energy(jump, "--max-energy-jump") if of_atoms else plain(jump, "--max-energy-jump", "0.1"))
+            math.inf
+            if jump == "off"
+            else (
+                energy(jump, "--max-energy-jump")
+                if of_atoms
+                else plain(jump, "--max-energy-jump", "0.1")
+            )
         )
     if (least := options.get("min-distance")) is not None:
-        found["min_distance"] = 0.0 if least == "off" else distance(least, config.units, "--min-distance")
+        found["min_distance"] = (
+            0.0 if least == "off" else distance(least, config.units, "--min-distance")
+        )
     return found
 
 
 def _refuse_no_file(name: str) -> None:
-    """ValueError for what is neither a system nor a file, with the nearest system where it is a mere word."""
+    """ValueError for what is neither a system nor a file, with the nearest system where it is a
+    mere word."""
     from systems.molecules import path_of
 
     path = Path(name)
     if path.suffix == ".h5md" and path.exists():
         raise ValueError(
-            f"{name} is a run: go on with it by --resume {name}, or convert its frames first (mcegnn convert {name} start.xyz)"
+            f"{name} is a run: go on with it by --resume {name}, or convert its frames first"
+            f" (mcegnn convert {name} start.xyz)"
         )
     if (name and path.exists()) or path_of(name).is_file():
         return
     if path.suffix or path.name != name:
-        raise FileNotFoundError(f"there is no file {name}; what moves is charged, solar, or a file of atoms")
+        raise FileNotFoundError(
+            f"there is no file {name}; what moves is charged, solar, or a file of atoms"
+        )
     near = difflib.get_close_matches(name, SYSTEMS, 1, cutoff=0.0)[0]
-    raise ValueError(f"unknown system {name!r}; did you mean {near}? (known: {', '.join(SYSTEMS)}, or a file of atoms)")
+    raise ValueError(
+        f"unknown system {name!r}; did you mean {near}? (known: {', '.join(SYSTEMS)}, or a file of"
+        " atoms)"
+    )
 
 
-def _with_model(config: Configuration, name: str, times: Times, options: Mapping[str, Any]) -> Configuration:
+def _with_model(
+    config: Configuration, name: str, times: Times, options: Mapping[str, Any]
+) -> Configuration:
     """The configuration with a model in place of the exact force, or of force and integrator.
 
-    Raises ValueError where the model does not fit the system, or one of ``options``, which are of forces and integrators, is given with a
-    dynamics model.
+    Raises ValueError where the model does not fit the system, or one of ``options``, which are of
+    forces and integrators, is given with a dynamics model.
     """
     from mcegnn import learned
 
@@ -98,27 +142,43 @@ def _with_model(config: Configuration, name: str, times: Times, options: Mapping
     if not learned.is_dynamics(model):
         model.refuse_number(config.n_particles)
         if config.integrator == "wisdom-holman":
-            raise ValueError("wisdom-holman needs gravity itself; take another --integrator with a learned force")
+            raise ValueError(
+                "wisdom-holman needs gravity itself; take another --integrator with a learned force"
+            )
         return config
     for option, value in options.items():
         if value is not None:
-            raise ValueError(f"{name} is a dynamics model, which moves the particles itself; leave out --{option}")
+            raise ValueError(
+                f"{name} is a dynamics model, which moves the particles itself; leave out"
+                f" --{option}"
+            )
     units = config.units
     interval = float(model.interval)
     if times.dt is not None and abs(duration(times.dt, units, "--dt") - interval) > 1e-9 * interval:
-        raise ValueError(f"{name} predicts steps of {interval:g} {units.time}".rstrip() + f" only; leave out --dt {times.dt}")
+        raise ValueError(
+            f"{name} predicts steps of {interval:g} {units.time}".rstrip()
+            + f" only; leave out --dt {times.dt}"
+        )
     if times.steps is not None or times.time is not None:
         span = None if times.time is None else duration(times.time, units, "--time")
         n_steps, _ = steps_of(times, interval, span)
     else:
         n_steps = max(1, round(config.n_steps * config.dt / interval))
-    return replace(config, integrator="", dt=interval, n_steps=n_steps, every=every_of(times, n_steps, 1))
+    return replace(
+        config, integrator="", dt=interval, n_steps=n_steps, every=every_of(times, n_steps, 1)
+    )
 
 
-def _charged(integrator: str, times: Times, options: Mapping[str, Any]) -> tuple[Configuration, list[str]]:
+def _charged(
+    integrator: str, times: Times, options: Mapping[str, Any]
+) -> tuple[Configuration, list[str]]:
     from systems.charged import N_STEPS, STEPS_PER_FRAME, TIME_STEP
 
-    n_particles, n_systems, seed = options.get("particles", 5), options.get("systems", 100), options.get("seed", 0)
+    n_particles, n_systems, seed = (
+        options.get("particles", 5),
+        options.get("systems", 100),
+        options.get("seed", 0),
+    )
     for name, count in (("particles", n_particles), ("systems", n_systems)):
         if count < 1:
             raise ValueError(f"--{name} must be at least 1, not {count}")
@@ -128,15 +188,25 @@ def _charged(integrator: str, times: Times, options: Mapping[str, Any]) -> tuple
     if times.steps is None and times.time is None:
         n_steps = N_STEPS
     else:
-        n_steps, dt = steps_of(times, dt, None if times.time is None else duration(times.time, REDUCED, "--time"))
+        n_steps, dt = steps_of(
+            times, dt, None if times.time is None else duration(times.time, REDUCED, "--time")
+        )
     every = every_of(times, n_steps, STEPS_PER_FRAME)
     return ChargedRun(
-        integrator=integrator, dt=dt, n_steps=n_steps, every=every, n_particles=n_particles, n_systems=n_systems, seed=seed,
+        integrator=integrator,
+        dt=dt,
+        n_steps=n_steps,
+        every=every,
+        n_particles=n_particles,
+        n_systems=n_systems,
+        seed=seed,
         encounters=times.dt is None and integrator == "yoshida-8" and "model" not in options,
-    ), []  # fmt: skip
+    ), []
 
 
-def _solar(integrator: str, times: Times, options: Mapping[str, Any]) -> tuple[Configuration, list[str]]:
+def _solar(
+    integrator: str, times: Times, options: Mapping[str, Any]
+) -> tuple[Configuration, list[str]]:
     from systems import ephemeris, solar
 
     epoch = solar.J2000 if options.get("epoch") is None else ephemeris.julian_day(options["epoch"])
@@ -163,23 +233,41 @@ def _solar(integrator: str, times: Times, options: Mapping[str, Any]) -> tuple[C
         every = every_of(times, n_steps, max(1, n_steps // FRAMES))
     limit, body = bodies.longest_safe_step()
     warnings = []
-    if options.get("epoch") is not None and epoch < ephemeris.GREGORIAN and "JD" not in options["epoch"].upper():
+    if (
+        options.get("epoch") is not None
+        and epoch < ephemeris.GREGORIAN
+        and "JD" not in options["epoch"].upper()
+    ):
         warnings.append(
-            f"--epoch {options['epoch']} is read in the Gregorian calendar, which began on 1582-10-15 only: Julian day {epoch:.6f}; "
+            f"--epoch {options['epoch']} is read in the Gregorian calendar, which began on"
+            f" 1582-10-15 only: Julian day {epoch:.6f}; "
             f'of a date in the Julian calendar give the day: --epoch "JD ..."'
         )
     if times.every is not None and given_dt is None and dt < 0.999 * usual:
-        warnings.append(f"the time step is {dt:.6g} days and not {usual:.6g}, so that --every {every} divides the run; choose it by --dt")
+        warnings.append(
+            f"the time step is {dt:.6g} days and not {usual:.6g}, so that --every {every} divides"
+            " the run; choose it by --dt"
+        )
     if dt > limit:
         warnings.append(
-            f"the time step of {dt:.3g} days is longer than a twentieth of {body}'s period ({limit * 20:.3g} days): its orbit "
+            f"the time step of {dt:.3g} days is longer than a twentieth of {body}'s period"
+            f" ({limit * 20:.3g} days): its orbit "
             f'will be wrong; use --dt "{limit / 2.5:.2g} day"'
         )
     config = SolarRun(
-        integrator=integrator, dt=dt, n_steps=n_steps, every=every, epoch=epoch, relativity=bool(options.get("relativity")),
-        oblate=options.get("j2", True) is not False, bodies=bodies.bodies, n_particles=len(bodies.bodies),
-        encounters=given_dt is None and integrator == SolarRun.usual_integrator and "model" not in options,
-    )  # fmt: skip
+        integrator=integrator,
+        dt=dt,
+        n_steps=n_steps,
+        every=every,
+        epoch=epoch,
+        relativity=bool(options.get("relativity")),
+        oblate=options.get("j2", True) is not False,
+        bodies=bodies.bodies,
+        n_particles=len(bodies.bodies),
+        encounters=given_dt is None
+        and integrator == SolarRun.usual_integrator
+        and "model" not in options,
+    )
     return config, warnings
 
 
@@ -191,5 +279,8 @@ def further_steps(times: Times, config: Configuration) -> int:
     n_steps, _ = steps_of(times, config.dt, span)
     if n_steps % config.every:
         near = max(1, round(n_steps / config.every)) * config.every
-        raise ValueError(f"{n_steps} more steps are not a whole multiple of the run's --every {config.every}; use --steps {near}")
+        raise ValueError(
+            f"{n_steps} more steps are not a whole multiple of the run's --every {config.every};"
+            f" use --steps {near}"
+        )
     return n_steps

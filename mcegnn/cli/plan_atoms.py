@@ -1,4 +1,5 @@
-"""From options to the configuration of a rollout of a file's atoms: every option is checked here, before anything runs or is written."""
+"""From options to the configuration of a rollout of a file's atoms: every option is checked here,
+before anything runs or is written."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -24,11 +25,16 @@ _STEPS = 1000
 _BEAM = 10.0  # times its share of the kinetic energy: the centre of mass moves by more than heat
 
 
-def atoms_run(file: str, integrator: str | None, times: Times, options: Mapping[str, Any]) -> tuple[AtomsRun, list[str]]:
-    """The configuration asked for, and warnings; ValueError or RuntimeError, in one sentence, where it cannot be."""
+def atoms_run(
+    file: str, integrator: str | None, times: Times, options: Mapping[str, Any]
+) -> tuple[AtomsRun, list[str]]:
+    """The configuration asked for, and warnings; ValueError or RuntimeError, in one sentence, where
+    it cannot be."""
     chosen = _integrator(integrator, options)
     refuse_forces(file, options)
-    said = file_options(units=options.get("units"), format=options.get("format"), masses=options.get("masses"))
+    said = file_options(
+        units=options.get("units"), format=options.get("format"), masses=options.get("masses")
+    )
     system, frozen, atoms, assumed = read(file, said)
     light = bool((system.masses[~frozen] < _HYDROGEN).any())
     fs = METAL.convert(1.0, "fs")
@@ -36,7 +42,9 @@ def atoms_run(file: str, integrator: str | None, times: Times, options: Mapping[
     if times.steps is None and times.time is None:
         n_steps = _STEPS
     else:
-        n_steps, dt = steps_of(times, dt, None if times.time is None else duration(times.time, METAL, "--time"))
+        n_steps, dt = steps_of(
+            times, dt, None if times.time is None else duration(times.time, METAL, "--time")
+        )
     held = _held(chosen, options)
     n_systems, seed = options.get("systems", 1), options.get("seed", 0)
     if n_systems < 1:
@@ -47,39 +55,75 @@ def atoms_run(file: str, integrator: str | None, times: Times, options: Mapping[
     if frozen.all():
         raise ValueError(f"all atoms of {file} are frozen, so nothing would move")
     if chosen == "npt" and frozen.any():
-        raise ValueError(f"{file} has frozen atoms, which do not go with a cell that moves; take --ensemble nvt")
+        raise ValueError(
+            f"{file} has frozen atoms, which do not go with a cell that moves; take --ensemble nvt"
+        )
     ramped = 2 in (len(held["temperature"]), len(held["pressure"]))
     config = AtomsRun(
-        integrator=chosen, dt=dt, n_steps=n_steps, every=every_of(times, n_steps, max(1, n_steps // FRAMES)),
-        n_particles=system.n_particles, n_systems=n_systems, seed=seed, file=file, frozen=tuple(np.flatnonzero(frozen).tolist()),
-        calculator=options.get("calculator", ""), potential=options.get("potential", ""),
-        ramp=n_steps * dt if ramped else 0.0, flexible=bool(options.get("flexible")), relax=0.05 if options.get("relax") else 0.0,
-        draw=_drawn(system, chosen, n_systems, held["temperature"]), file_units=said.units, file_format=said.format,
+        integrator=chosen,
+        dt=dt,
+        n_steps=n_steps,
+        every=every_of(times, n_steps, max(1, n_steps // FRAMES)),
+        n_particles=system.n_particles,
+        n_systems=n_systems,
+        seed=seed,
+        file=file,
+        frozen=tuple(np.flatnonzero(frozen).tolist()),
+        calculator=options.get("calculator", ""),
+        potential=options.get("potential", ""),
+        ramp=n_steps * dt if ramped else 0.0,
+        flexible=bool(options.get("flexible")),
+        relax=0.05 if options.get("relax") else 0.0,
+        draw=_drawn(system, chosen, n_systems, held["temperature"]),
+        file_units=said.units,
+        file_format=said.format,
         template=template.to_text(template.timeless(atoms)),
-        file_masses=options.get("masses", ""), assumed=assumed, **_limits(options), **held,
-    )  # fmt: skip
+        file_masses=options.get("masses", ""),
+        assumed=assumed,
+        **_limits(options),
+        **held,
+    )
     if config.n_particles - len(config.frozen) == 1 and chosen == "nose-hoover":
-        raise ValueError("nose-hoover cannot hold the temperature of a single atom; take --ensemble nvt, which is Langevin's")
+        raise ValueError(
+            "nose-hoover cannot hold the temperature of a single atom; take --ensemble nvt, which"
+            " is Langevin's"
+        )
     if config.potential:
         config = replace(config, potential_digest=named.digest(config.force))
     long = light and dt > 1.5 * fs
-    faster = 'hydrogen vibrates in 9 fs, so a time step above 1 fs moves it wrongly; use --dt "0.5 fs"'
+    faster = (
+        'hydrogen vibrates in 9 fs, so a time step above 1 fs moves it wrongly; use --dt "0.5 fs"'
+    )
     lost = template.unwritable(atoms) if config.calculator else []
-    unheard = f"the calculator does not get {', '.join(map(str, lost))} of {file}, no numbers, texts or arrays that a run can keep"
-    guessed = [f"{file}: assumed {what}: {words}" for what, words in assumed.items() if what not in options]
-    return config, guessed + [faster] * long + [unheard] * bool(lost) + _of_velocities(system, config)
+    unheard = (
+        f"the calculator does not get {', '.join(map(str, lost))} of {file}, no numbers, texts or"
+        " arrays that a run can keep"
+    )
+    guessed = [
+        f"{file}: assumed {what}: {words}" for what, words in assumed.items() if what not in options
+    ]
+    return config, guessed + [faster] * long + [unheard] * bool(lost) + _of_velocities(
+        system, config
+    )
 
 
 def _limits(options: Mapping[str, Any]) -> dict[str, Any]:
     """Of what a committee's models may disagree by; ValueError where there is no committee."""
-    given = {name.replace("-", "_"): force(options[name], f"--{name}") for name in ("warn-above", "stop-above") if options.get(name)}
+    given = {
+        name.replace("-", "_"): force(options[name], f"--{name}")
+        for name in ("warn-above", "stop-above")
+        if options.get(name)
+    }
     if given and "," not in options.get("model", ""):
         raise ValueError(
-            f"--{next(iter(given)).replace('_', '-')} is of a committee; name its models with commas in between: --model A,B,C"
+            f"--{next(iter(given)).replace('_', '-')} is of a committee; name its models with"
+            " commas in between: --model A,B,C"
         )
     for name, limit in given.items():
         if not limit:
-            raise ValueError(f"--{name.replace('_', '-')} must be above zero; models always disagree a little")
+            raise ValueError(
+                f"--{name.replace('_', '-')} must be above zero; models always disagree a little"
+            )
     return given
 
 
@@ -88,7 +132,10 @@ def refuse_forces(file: str, options: Mapping[str, Any]) -> None:
     _refuse_empty(options)
     if len(given := [name for name in _FORCES if options.get(name) is not None]) != 1:
         what = "give only one of" if given else "something has to move its atoms: give one of"
-        raise ValueError(f'{file}: {what} --calculator NAME (such as "tblite"), --model MODEL and --potential MODULE:FACTORY')
+        raise ValueError(
+            f'{file}: {what} --calculator NAME (such as "tblite"), --model MODEL and --potential'
+            " MODULE:FACTORY"
+        )
 
 
 def _refuse_empty(options: Mapping[str, Any]) -> None:
@@ -102,40 +149,63 @@ def _integrator(integrator: str | None, options: Mapping[str, Any]) -> str:
     ensemble = options["ensemble"].lower() if options.get("ensemble") is not None else None
     if ensemble is not None and integrator is not None:
         raise ValueError(
-            "--ensemble names an integrator already (nve velocity-verlet, nvt langevin-baoab, npt npt); leave out --integrator"
+            "--ensemble names an integrator already (nve velocity-verlet, nvt langevin-baoab, npt"
+            " npt); leave out --integrator"
         )
     if ensemble is not None and ensemble not in BY_ENSEMBLE:
         raise ValueError(f"--ensemble is one of {', '.join(BY_ENSEMBLE)}, not {ensemble!r}")
     chosen = integrator if integrator is not None else BY_ENSEMBLE[ensemble or "nve"]
     if chosen not in INTEGRATORS:
         raise ValueError(
-            f"{chosen!r} does not move a file's atoms; did you mean {nearest(chosen, INTEGRATORS)}? (known: {', '.join(INTEGRATORS)})"
+            f"{chosen!r} does not move a file's atoms; did you mean {nearest(chosen, INTEGRATORS)}?"
+            f" (known: {', '.join(INTEGRATORS)})"
         )
     return chosen
 
 
 def _held(integrator: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Temperature and pressure, and how they are held; ValueError for an option that the integrator does not take, or that it lacks."""
+    """Temperature and pressure, and how they are held; ValueError for an option that the integrator
+    does not take, or that it lacks."""
     kelvin = _ramp(options.get("temperature"), "--temperature", temperature)
     outside = _ramp(options.get("pressure"), "--pressure", pressure)
-    takes = {"pressure": ("npt",), "flexible": ("npt",), "friction": ("langevin-baoab", "npt"), "period": ("nose-hoover", "npt")}
+    takes = {
+        "pressure": ("npt",),
+        "flexible": ("npt",),
+        "friction": ("langevin-baoab", "npt"),
+        "period": ("nose-hoover", "npt"),
+    }
     for name, those in takes.items():
         if options.get(name) is not None and integrator not in those:
             where = " or ".join(
-                {"npt": "--ensemble npt", "langevin-baoab": "--ensemble nvt"}.get(one, f"--integrator {one}") for one in those
+                {"npt": "--ensemble npt", "langevin-baoab": "--ensemble nvt"}.get(
+                    one, f"--integrator {one}"
+                )
+                for one in those
             )
             raise ValueError(f"--{name} goes with {where}, not with {integrator}")
     if integrator in THERMOSTATS and not kelvin:
         raise ValueError(f'{integrator} holds a temperature: give --temperature "300 K"')
     if integrator in ("nose-hoover", "npt") and not all(kelvin):
-        raise ValueError(f"{integrator} holds a temperature above zero, not {options['temperature']!r}")
+        raise ValueError(
+            f"{integrator} holds a temperature above zero, not {options['temperature']!r}"
+        )
     if integrator not in THERMOSTATS and len(kelvin) > 1:
-        raise ValueError(f"{integrator} holds no temperature, so none can be ramped; add --ensemble nvt")
+        raise ValueError(
+            f"{integrator} holds no temperature, so none can be ramped; add --ensemble nvt"
+        )
     if integrator == "npt" and not outside:
         raise ValueError('npt holds a pressure: give --pressure "1 bar"')
     ps = METAL.convert(1.0, "ps")
-    period = (1.0 if integrator == "npt" else 0.1) * ps if options.get("period") is None else duration(options["period"], METAL, "--period")
-    friction = 1.0 / ps if options.get("friction") is None else rate(options["friction"], METAL, "--friction")
+    period = (
+        (1.0 if integrator == "npt" else 0.1) * ps
+        if options.get("period") is None
+        else duration(options["period"], METAL, "--period")
+    )
+    friction = (
+        1.0 / ps
+        if options.get("friction") is None
+        else rate(options["friction"], METAL, "--friction")
+    )
     return {"temperature": kelvin, "pressure": outside, "period": period, "friction": friction}
 
 
@@ -145,8 +215,13 @@ def _ramp(text: str | None, what: str, read: Callable[[str, str], float]) -> tup
 
 
 def _drawn(system: System, integrator: str, n_systems: int, kelvin: tuple[float, ...]) -> bool:
-    """Whether velocities are drawn: where the file has none, in nve where a temperature is given, and for replicas, each its own."""
-    return not system.momenta.any() or n_systems > 1 or (integrator not in THERMOSTATS and bool(kelvin))
+    """Whether velocities are drawn: where the file has none, in nve where a temperature is given,
+    and for replicas, each its own."""
+    return (
+        not system.momenta.any()
+        or n_systems > 1
+        or (integrator not in THERMOSTATS and bool(kelvin))
+    )
 
 
 def _of_velocities(system: System, config: AtomsRun) -> list[str]:
@@ -155,9 +230,17 @@ def _of_velocities(system: System, config: AtomsRun) -> list[str]:
         return []
     if config.draw:
         each = f"each of the {config.n_systems} systems gets its own, drawn from the seed"
-        return [f"the velocities of {config.file} are not used: {each}"] if config.n_systems > 1 else []
+        return (
+            [f"the velocities of {config.file} are not used: {each}"]
+            if config.n_systems > 1
+            else []
+        )
     inside, whole = float(kinetic_energy(system, about_center=True)), float(kinetic_energy(system))
-    if system.n_particles == 1 or config.frozen or whole - inside < _BEAM * inside / (system.n_particles - 1):
+    if (
+        system.n_particles == 1
+        or config.frozen
+        or whole - inside < _BEAM * inside / (system.n_particles - 1)
+    ):
         return []
     speed = float(np.linalg.norm(center_velocity(system))) * METAL.convert(1.0, "fs")
     moves = f"the centre of mass of {config.file} moves at {speed:.3g} Angstrom/fs"
@@ -167,24 +250,33 @@ def _of_velocities(system: System, config: AtomsRun) -> list[str]:
 
 
 def refuse_at_rest(config: AtomsRun) -> None:
-    """ValueError where velocities are to be drawn and nothing says how hot: the last that is asked for, once all else is sound."""
+    """ValueError where velocities are to be drawn and nothing says how hot: the last that is asked
+    for, once all else is sound."""
     if config.draw and not config.temperature:
         each = f" for each of {config.n_systems} systems" if config.n_systems > 1 else ""
-        raise ValueError(f'{config.file} has no velocities{each}; give --temperature "300 K" to draw them')
+        raise ValueError(
+            f'{config.file} has no velocities{each}; give --temperature "300 K" to draw them'
+        )
 
 
 def _refuse_cell(file: str, system: System, integrator: str) -> None:
     """ValueError where periodic directions have no extent, or the cell that is to move is open."""
     if integrator == "npt" and not all(system.pbc):
-        raise ValueError(f"npt needs a cell that is periodic in all directions; that of {file} is not")
+        raise ValueError(
+            f"npt needs a cell that is periodic in all directions; that of {file} is not"
+        )
     if any(system.pbc):
         vectors = (np.zeros((3, 3)) if system.cell is None else system.cell)[list(system.pbc)]
         sizes = np.linalg.norm(vectors, axis=-1)
         extent = np.linalg.det(vectors @ vectors.T) ** 0.5 if sizes.all() else 0.0
         if not extent > 1e-6 * sizes.prod():
-            raise ValueError(f"the cell of {file} has no volume along its periodic directions; give it lattice vectors, or take pbc off")
+            raise ValueError(
+                f"the cell of {file} has no volume along its periodic directions; give it lattice"
+                " vectors, or take pbc off"
+            )
 
 
 def file_of(system: str) -> Path:
-    """Where the frames go unless -o says otherwise: beside where one works, named after the file."""
+    """Where the frames go unless -o says otherwise: beside where one works, named after the
+    file."""
     return Path(path_of(system).with_suffix(".h5md").name)

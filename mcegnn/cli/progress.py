@@ -1,4 +1,5 @@
-"""How far a long command is: on standard error, in a terminal as a bar with the time left, elsewhere as a line now and then."""
+"""How far a long command is: on standard error, in a terminal as a bar with the time left,
+elsewhere as a line now and then."""
 
 import threading
 import time
@@ -12,13 +13,22 @@ Report = Callable[[int, str], None]
 
 
 @contextmanager
-def progress(total: int, what: str, *, head: str = "", done: int = 0, quiet: bool = False) -> Iterator[Report]:
-    """Yields a function to report with: how many of ``total`` are done, and a word to show. ``what`` is counted, such as "steps".
+def progress(
+    total: int, what: str, *, head: str = "", done: int = 0, quiet: bool = False
+) -> Iterator[Report]:
+    """Yields a function to report with: how many of ``total`` are done, and a word to show.
+    ``what`` is counted, such as "steps".
 
     ``head`` is said before all else, by what is not over at once.
     """
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     console = Console(stderr=True)
     if quiet:
@@ -27,7 +37,13 @@ def progress(total: int, what: str, *, head: str = "", done: int = 0, quiet: boo
         yield _lines(total, what, head, done)
     else:
         count = TextColumn("{task.completed:,.0f} " + what)
-        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), count, TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            count,
+            TimeRemainingColumn(),
+        )
         if head:
             typer.echo(head, err=True)
         with Progress(*columns, console=console, transient=True) as bar:
@@ -37,7 +53,8 @@ def progress(total: int, what: str, *, head: str = "", done: int = 0, quiet: boo
 
 @contextmanager
 def waiting(what: str, *, quiet: bool = False) -> Iterator[None]:
-    """Says what is waited for within: in a terminal until it is over, elsewhere in one line where it takes a while."""
+    """Says what is waited for within: in a terminal until it is over, elsewhere in one line where
+    it takes a while."""
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn
 
@@ -45,7 +62,9 @@ def waiting(what: str, *, quiet: bool = False) -> Iterator[None]:
     if quiet:
         yield
     elif console.is_terminal:
-        with Progress(SpinnerColumn(), TextColumn("{task.description}"), console=console, transient=True) as bar:
+        with Progress(
+            SpinnerColumn(), TextColumn("{task.description}"), console=console, transient=True
+        ) as bar:
             bar.add_task(what)
             yield
     else:
@@ -59,7 +78,8 @@ def waiting(what: str, *, quiet: bool = False) -> Iterator[None]:
 
 
 def _lines(total: int, what: str, head: str, done: int) -> Report:
-    """A reporter for log files. The time left follows from the speed since the line before: later parts of a run may be slower."""
+    """A reporter for log files. The time left follows from the speed since the line before: later
+    parts of a run may be slower."""
     spoke, wait = time.monotonic(), _FIRST_SECONDS
     seen, last = 0.0, done
 
@@ -72,7 +92,11 @@ def _lines(total: int, what: str, head: str, done: int) -> Report:
             if head:
                 typer.echo(head, err=True)
                 head = ""
-            left = f", about {in_words((at - seen) * (total - now) / (now - last))} left" if now > last else ""
+            left = (
+                f", about {in_words((at - seen) * (total - now) / (now - last))} left"
+                if now > last
+                else ""
+            )
             typer.echo(f"{text}: {now:,} of {total:,} {what}{left}", err=True)
             wait = _LINE_SECONDS if left else _FIRST_SECONDS
             spoke, seen, last = at, at if now > last else seen, now
@@ -82,7 +106,11 @@ def _lines(total: int, what: str, head: str, done: int) -> Report:
 
 def in_words(seconds: float) -> str:
     """A time to wait."""
-    for most, unit, name in ((100.0, 1.0, "seconds"), (6000.0, 60.0, "minutes"), (360000.0, 3600.0, "hours")):
+    for most, unit, name in (
+        (100.0, 1.0, "seconds"),
+        (6000.0, 60.0, "minutes"),
+        (360000.0, 3600.0, "hours"),
+    ):
         if seconds < most:
             return f"{seconds / unit:.0f} {name}"
     return f"{seconds / 86400:.0f} days"

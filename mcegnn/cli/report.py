@@ -9,7 +9,14 @@ import typer
 
 from mcegnn.cli import file_options as files
 from mcegnn.cli.analyse import Topology, limit_of, opened
-from mcegnn.cli.messages import mistakes, refuse_ending, refuse_output, refuse_unwritable, size, told
+from mcegnn.cli.messages import (
+    mistakes,
+    refuse_ending,
+    refuse_output,
+    refuse_unwritable,
+    size,
+    told,
+)
 from mcegnn.cli.progress import progress, waiting
 from mcegnn.cli.rows import known_of, leave_out_marked, lost_rows, run_of, timing_rows
 
@@ -17,32 +24,66 @@ from mcegnn.cli.rows import known_of, leave_out_marked, lost_rows, run_of, timin
 @told
 def report(
     run: Annotated[
-        Path, typer.Argument(help="A trajectory written by mcegnn rollout, any that ASE or MDAnalysis opens, or a training's folder.")
+        Path,
+        typer.Argument(
+            help=(
+                "A trajectory written by mcegnn rollout, any that ASE or MDAnalysis opens, or a"
+                " training's folder."
+            )
+        ),
     ],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The page to write. [default: RUN with .html, or report.html in the folder]")
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="The page to write. [default: RUN with .html, or report.html in the folder]",
+        ),
     ] = None,
     topology: Topology = None,
     frame_interval: files.FrameInterval = None,
     units: files.Units = None,
     format: files.Format = None,
     masses: files.Masses = None,
-    against: Annotated[Path | None, typer.Option(help="Another run of the same systems, shown beside it and compared with it.")] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(help="Another run of the same systems, shown beside it and compared with it."),
+    ] = None,
     tolerance: Annotated[
-        float | None, typer.Option(help="How far from it is still right, in the run's unit of length. [default: 0.1]")
+        float | None,
+        typer.Option(
+            help="How far from it is still right, in the run's unit of length. [default: 0.1]"
+        ),
     ] = None,
     select: Annotated[
-        str | None, typer.Option(help='Atoms whose distances and motions count, as MDAnalysis names them: "element O", "index 0:9".')
+        str | None,
+        typer.Option(
+            help=(
+                'Atoms whose distances and motions count, as MDAnalysis names them: "element O",'
+                ' "index 0:9".'
+            )
+        ),
     ] = None,
     every: Annotated[
-        bool, typer.Option("--all-frames", help="Take in frames with atoms nearer to each other than any that the model was trained on.")
+        bool,
+        typer.Option(
+            "--all-frames",
+            help=(
+                "Take in frames with atoms nearer to each other than any that the model was"
+                " trained on."
+            ),
+        ),
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the page where it exists.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite the page where it exists.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
-    """Write one HTML page that opens without a network: what was run, a scene that plays, what was conserved, and figures.
+    """Write one HTML page that opens without a network: what was run, a scene that plays, what was
+    conserved, and figures.
 
-    Of a training's folder it shows how the training went, and what its best weights say of the test samples.
+    Of a training's folder it shows how the training went, and what its best weights say of the test
+    samples.
 
     Examples:
 
@@ -56,10 +97,23 @@ def report(
         training = run.is_dir()
     if training:
         with mistakes():
-            if any(option is not None for option in (against, topology, frame_interval, units, format, masses, select, tolerance)):
+            if any(
+                option is not None
+                for option in (
+                    against,
+                    topology,
+                    frame_interval,
+                    units,
+                    format,
+                    masses,
+                    select,
+                    tolerance,
+                )
+            ):
                 raise ValueError(
-                    f"{run} is a training's folder; --against, --tolerance, --topology, --select and what is said of files "
-                    "(--frame-interval, --units, --format, --masses) go with runs"
+                    f"{run} is a training's folder; --against, --tolerance, --topology, --select"
+                    " and what is said of files (--frame-interval, --units, --format, --masses) go"
+                    " with runs"
                 )
             path = _of_training(run, output, force, quiet)
         typer.echo(f"wrote {path}, {size(path.stat().st_size)}")
@@ -73,7 +127,11 @@ def report(
         said = files.file_options(frame_interval, units, format, masses)
     with ExitStack() as open_files:
         reader = open_files.enter_context(opened(run, quiet, topology, said, beside=against))
-        other = None if against is None else open_files.enter_context(opened(against, quiet, topology, said, beside=run))
+        other = (
+            None
+            if against is None
+            else open_files.enter_context(opened(against, quiet, topology, said, beside=run))
+        )
         with mistakes():
             written = write(reader, path, run, other, limit, select, quiet, every)
     typer.echo(f"wrote {path}, {size(written)}")
@@ -86,7 +144,10 @@ def _of_training(folder: Path, output: Path | None, force: bool, quiet: bool) ->
     from mcegnn.cli.trainers import look_at_data, made, refuse_no_data
 
     if not (folder / LAST).is_file():
-        raise FileNotFoundError(f"{folder} is a folder without a training's {LAST}; name a run's file, or the folder of mcegnn train")
+        raise FileNotFoundError(
+            f"{folder} is a folder without a training's {LAST}; name a run's file, or the folder of"
+            " mcegnn train"
+        )
     path = folder / REPORT if output is None else output
     refuse_output(path, force)
     refuse_ending(path, ".html", ".htm")
@@ -103,10 +164,17 @@ def _of_training(folder: Path, output: Path | None, force: bool, quiet: bool) ->
 
 
 def write(
-    reader: Any, path: Path, run: Path, against: Any = None, tolerance: float = 0.1, select: str | None = None, quiet: bool = False,
+    reader: Any,
+    path: Path,
+    run: Path,
+    against: Any = None,
+    tolerance: float = 0.1,
+    select: str | None = None,
+    quiet: bool = False,
     every: bool = False,
-) -> int:  # fmt: skip
-    """Analyse an open run, beside another one that is open where there is one, and write its page; returns the page's size in bytes."""
+) -> int:
+    """Analyse an open run, beside another one that is open where there is one, and write its page;
+    returns the page's size in bytes."""
     from trajectories.analysis import analyse
     from trajectories.report import write_report
 
@@ -116,20 +184,38 @@ def write(
         def told(what: str, share: float) -> None:
             tell(round(100 * share), what)
 
-        found = analyse(reader, known_of(reader), against=against, tolerance=tolerance, select=select, told=told)
+        found = analyse(
+            reader, known_of(reader), against=against, tolerance=tolerance, select=select, told=told
+        )
         found.warnings += marked
-        return write_report(path, reader, found, title=str(run), rows=rows_of(reader), against=against, told=told)
+        return write_report(
+            path, reader, found, title=str(run), rows=rows_of(reader), against=against, told=told
+        )
 
 
 def rows_of(reader: Any) -> list[tuple[str, ...]]:
     """What was run: command, physics, seed, versions, processor, time."""
     said, configured = reader.provenance, run_of(reader)
-    rows: list[tuple[str, ...]] = [(key, said[key]) for key in ("command", "imported", "created", "seed") if said.get(key)]
+    rows: list[tuple[str, ...]] = [
+        (key, said[key]) for key in ("command", "imported", "created", "seed") if said.get(key)
+    ]
     rows += [(key, text) for key, text in said.items() if key.startswith("resumed at step")]
-    rows += [(name, text) for name, text in configured.rows() if name != "seed"] if configured is not None else []
+    rows += (
+        [(name, text) for name, text in configured.rows() if name != "seed"]
+        if configured is not None
+        else []
+    )
     rows += lost_rows(reader) + timing_rows(reader)
     rows += [(f"assumed {what}", words) for what, words in reader.assumed.items()]
-    rows += [("dynamics", reader.configuration["dynamics"])] if "dynamics" in reader.configuration else []
+    rows += (
+        [("dynamics", reader.configuration["dynamics"])]
+        if "dynamics" in reader.configuration
+        else []
+    )
     versions = json.loads(said.get("versions", "{}"))
-    rows += [("versions", ", ".join(f"{name} {version}" for name, version in versions.items()))] if versions else []
+    rows += (
+        [("versions", ", ".join(f"{name} {version}" for name, version in versions.items()))]
+        if versions
+        else []
+    )
     return rows + ([("processor", said["processor"])] if said.get("processor") else [])

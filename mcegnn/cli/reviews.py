@@ -15,9 +15,15 @@ if TYPE_CHECKING:
 
 
 def write(
-    trainer: "Trainer", record: Mapping[str, Any], metrics: Sequence[Mapping[str, str]], path: Path, title: str, quiet: bool
+    trainer: "Trainer",
+    record: Mapping[str, Any],
+    metrics: Sequence[Mapping[str, str]],
+    path: Path,
+    title: str,
+    quiet: bool,
 ) -> "Review":
-    """Look at the best weights and write the page; returns what was found. OSError where it cannot be written."""
+    """Look at the best weights and write the page; returns what was found. OSError where it cannot
+    be written."""
     from mcegnn.models.store import Stored
     from mcegnn.review import review
     from trajectories.report import page
@@ -30,10 +36,22 @@ def write(
 
         found = review(trainer, metrics, lambda done, n: told("looking at predictions", done / n))
         options, analysis = trainer.options, found.analysis
-        stored = Stored(trainer.best, options.model.kind, dict(options.model.hyperparameters), dict(record))
+        stored = Stored(
+            trainer.best, options.model.kind, dict(options.model.hyperparameters), dict(record)
+        )
         about = f"{options.model.kind} on {options.data.name}, {trainer.update:,} updates"
         rows, heading = _rows(trainer, stored), f"The worst of the {found.part}"
-        text = page(title, about, rows, analysis, found.worst, analysis.notes, heading=heading, last=True, told=told)
+        text = page(
+            title,
+            about,
+            rows,
+            analysis,
+            found.worst,
+            analysis.notes,
+            heading=heading,
+            last=True,
+            told=told,
+        )
         write_whole(path, text.encode())
     return found
 
@@ -44,13 +62,26 @@ def _rows(trainer: "Trainer", stored: Any) -> list[tuple[str, ...]]:
 
     from mcegnn import machine
 
-    split, options = trainer.split, trainer.options.model_dump(exclude={"model", "data", "task"}, exclude_none=True)
-    sizes = ", ".join(f"{name} {len(getattr(split, name)):,}" for name in ("train", "validation", "test"))
+    split, options = (
+        trainer.split,
+        trainer.options.model_dump(exclude={"model", "data", "task"}, exclude_none=True),
+    )
+    sizes = ", ".join(
+        f"{name} {len(getattr(split, name)):,}" for name in ("train", "validation", "test")
+    )
     task = trainer.options.task.model_dump(exclude_none=True, exclude_defaults=True)
-    rows: list[tuple[str, ...]] = [*model_rows(stored), ("samples", sizes), *getattr(split, "notes", ())]
+    rows: list[tuple[str, ...]] = [
+        *model_rows(stored),
+        ("samples", sizes),
+        *getattr(split, "notes", ()),
+    ]
     rows += [(name.replace("_", " "), str(value)) for name, value in {**task, **options}.items()]
     versions = ", ".join(f"{name} {version}" for name, version in machine.versions().items())
-    return [*rows, ("versions", versions), ("processor", f"{machine.processor()}, {torch.get_num_threads()} threads")]
+    return [
+        *rows,
+        ("versions", versions),
+        ("processor", f"{machine.processor()}, {torch.get_num_threads()} threads"),
+    ]
 
 
 def scored(part: "Part", what: str, data: str) -> tuple[str, str]:

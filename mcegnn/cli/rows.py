@@ -1,21 +1,31 @@
-"""What the command line says of a run in tables: time, conserved quantities, distances; for `rollout` and `analyse` alike."""
+"""What the command line says of a run in tables: time, conserved quantities, distances; for
+`rollout` and `analyse` alike."""
 
 import json
 from typing import Any
 
 import typer
 
-LOST = "lost systems"  # entries of the provenance that begin with it hold which systems went bad, and at which steps
-MARKED = "nearer than in training"  # those that hold in which systems a pair was nearer than any in training, and from which steps on
-SPARSE = "fewer neighbours than in training"  # those that hold in which systems atoms had fewer than in all of training, and from when on
+# entries of the provenance that begin with it hold which systems went bad, and at which steps
+LOST = "lost systems"
+# those that hold in which systems a pair was nearer than any in training, and from which steps on
+MARKED = "nearer than in training"
+# those that hold in which systems atoms had fewer than in all of training, and from when on
+SPARSE = "fewer neighbours than in training"
 _ELSEWHERE = ("from_jpl_", "forecast_error", "valid_time")
-_BENCHMARK = "it is the benchmark's own scheme: forces above 100 are clipped, first order; --integrator yoshida-8 conserves it"
+_BENCHMARK = (
+    "it is the benchmark's own scheme: forces above 100 are clipped, first order; --integrator"
+    " yoshida-8 conserves it"
+)
 _FIRST_ORDER = "symplectic-euler is of first order; yoshida-8, the default, conserves it"
-TIMING = "timing"  # entries of the provenance that begin with it hold how long a part of the run took
+TIMING = (  # entries of the provenance that begin with it hold how long a part of the run took
+    "timing"
+)
 
 
 def shown_times(reader: Any) -> tuple[float, str]:
-    """What a run's times are multiplied with to be shown, and the unit: picoseconds in metal units, whose own unit nobody knows."""
+    """What a run's times are multiplied with to be shown, and the unit: picoseconds in metal units,
+    whose own unit nobody knows."""
     if reader.units.name != "metal":
         return 1.0, reader.units.time
     return 1.0 / reader.units.convert(1.0, "ps"), "frames" if "times" in reader.missing else "ps"
@@ -24,11 +34,21 @@ def shown_times(reader: Any) -> tuple[float, str]:
 def against_rows(found: dict[str, Any], reader: Any) -> list[tuple[str, ...]]:
     """What was found beside another run, with units; of many systems median and extremes."""
     length, (_, unit) = reader.units.length, shown_times(reader)
-    error, valid = f"{found['median_error_at_the_end']:.4g} {length}".rstrip(), f"{found['median_valid_time']:.6g} {unit}".rstrip()
+    error, valid = (
+        f"{found['median_error_at_the_end']:.4g} {length}".rstrip(),
+        f"{found['median_valid_time']:.6g} {unit}".rstrip(),
+    )
     if reader.n_systems is not None and reader.n_systems > 1:
-        error += f" (median; mean {found['mean_error_at_the_end']:.4g}, largest {found['largest_error_at_the_end']:.4g})"
+        error += (
+            f" (median; mean {found['mean_error_at_the_end']:.4g}, largest"
+            f" {found['largest_error_at_the_end']:.4g})"
+        )
         valid += f" (median; shortest {found['shortest_valid_time']:.6g} {unit}".rstrip() + ")"
-    at = "" if unit == "frames" else f" at the same times, the last at {found['last_time']:.6g} {unit}".rstrip()
+    at = (
+        ""
+        if unit == "frames"
+        else f" at the same times, the last at {found['last_time']:.6g} {unit}".rstrip()
+    )
     return [
         ("compared", f"{found['frames_compared']:,} frames{at}"),
         ("error of positions at the end", error),
@@ -39,7 +59,9 @@ def against_rows(found: dict[str, Any], reader: Any) -> list[tuple[str, ...]]:
 def took(timing: dict[str, float]) -> str:
     """Seconds and speed in words."""
     speed = timing["steps_per_second"]  # nothing where all of it was over at once
-    return f"{timing['seconds']:.2f} s" + (f", {speed:,.0f} steps a second once started" if speed else "")
+    return f"{timing['seconds']:.2f} s" + (
+        f", {speed:,.0f} steps a second once started" if speed else ""
+    )
 
 
 def timing_rows(reader: Any) -> list[tuple[str, ...]]:
@@ -47,12 +69,16 @@ def timing_rows(reader: Any) -> list[tuple[str, ...]]:
     parts = timings(reader)
     if len(parts) == 1:
         return [("took", took(parts[0]))]
-    return [(f"steps {timing['first']:,} to {timing['last']:,} took", took(timing)) for timing in parts]
+    return [
+        (f"steps {timing['first']:,} to {timing['last']:,} took", took(timing)) for timing in parts
+    ]
 
 
 def timings(reader: Any) -> list[dict[str, float]]:
     """What was recorded by runs that came to their end, in the order of their steps."""
-    found = [json.loads(value) for key, value in reader.provenance.items() if key.startswith(TIMING)]
+    found = [
+        json.loads(value) for key, value in reader.provenance.items() if key.startswith(TIMING)
+    ]
     return sorted(found, key=lambda timing: timing["first"])
 
 
@@ -62,7 +88,8 @@ def lost_of(reader: Any) -> dict[int, int]:
 
 
 def marked_of(reader: Any) -> dict[int, int]:
-    """Systems that left what their potential was trained on, and the steps from which on they had."""
+    """Systems that left what their potential was trained on, and the steps from which on they
+    had."""
     return _first_steps(reader, MARKED, SPARSE)
 
 
@@ -76,7 +103,8 @@ def _first_steps(reader: Any, *entries: str) -> dict[int, int]:
 
 
 def leave_out_marked(reader: Any, every: bool = False) -> list[str]:
-    """Let the reader end where a system left what its potential was trained on, unless ``every`` frame is asked for; what to say of it.
+    """Let the reader end where a system left what its potential was trained on, unless ``every``
+    frame is asked for; what to say of it.
 
     ValueError where no frame would be left.
     """
@@ -86,7 +114,11 @@ def leave_out_marked(reader: Any, every: bool = False) -> list[str]:
         return []
     first = min(marked.values())
     near = first in _first_steps(reader, MARKED).values()
-    what = "were nearer to each other than any" if near else "had fewer neighbours on average than in any structure"
+    what = (
+        "were nearer to each other than any"
+        if near
+        else "had fewer neighbours on average than in any structure"
+    )
     why = f"from step {first:,} on atoms {what} that the model was trained on"
     if every:
         return [f"{why}: what is said of {n - sound:,} of {n:,} frames is a guess"]
@@ -98,14 +130,26 @@ def leave_out_marked(reader: Any, every: bool = False) -> list[str]:
 
 def lost_systems(lost: dict[int, int]) -> str:
     """The first ten of them in words."""
-    each = ", ".join(f"{system} (step {step:,})" for system, step in sorted(lost.items(), key=lambda one: one[1])[:10])
+    each = ", ".join(
+        f"{system} (step {step:,})"
+        for system, step in sorted(lost.items(), key=lambda one: one[1])[:10]
+    )
     return each + (f" and {len(lost) - 10:,} more" if len(lost) > 10 else "")
 
 
 def lost_rows(reader: Any) -> list[tuple[str, ...]]:
     """Which systems stand still, and are in all that is said of the run."""
     lost = lost_of(reader)
-    return [("went bad and were held", f"{len(lost):,} of {reader.n_systems:,} systems: {lost_systems(lost)}")] if lost else []
+    return (
+        [
+            (
+                "went bad and were held",
+                f"{len(lost):,} of {reader.n_systems:,} systems: {lost_systems(lost)}",
+            )
+        ]
+        if lost
+        else []
+    )
 
 
 def run_of(reader: Any) -> Any:
@@ -119,13 +163,23 @@ def run_of(reader: Any) -> Any:
 
 
 def conserves(reader: Any) -> list[str]:
-    """What the run should conserve: nothing under a thermostat, no momentum with frozen atoms, no angular momentum in a periodic cell."""
+    """What the run should conserve: nothing under a thermostat, no momentum with frozen atoms, no
+    angular momentum in a periodic cell."""
     configuration, every = reader.configuration, 3 * reader.n_particles
-    thermostat = getattr(run_of(reader), "holds_temperature", False) or configuration.get("conserves_energy") is False
+    thermostat = (
+        getattr(run_of(reader), "holds_temperature", False)
+        or configuration.get("conserves_energy") is False
+    )
     if thermostat or "masses" in reader.missing:
         return []
     held = reader.frozen or configuration.get("n_degrees", every) < every
-    changed = {"momentum", "angular_momentum"} if held else {"angular_momentum"} if any(reader.pbc) else set()
+    changed = (
+        {"momentum", "angular_momentum"}
+        if held
+        else {"angular_momentum"}
+        if any(reader.pbc)
+        else set()
+    )
     return [name for name in ("energy", "momentum", "angular_momentum") if name not in changed]
 
 
@@ -135,28 +189,38 @@ def known_of(reader: Any) -> Any:
 
     run, configuration = run_of(reader), reader.configuration
     imported = "imported" in reader.provenance
-    asked = configuration.get("temperature", ()) if imported or getattr(run, "holds_temperature", False) else ()
+    asked = (
+        configuration.get("temperature", ())
+        if imported or getattr(run, "holds_temperature", False)
+        else ()
+    )
     pressure: tuple[float, ...] = getattr(run, "pressure", ())
     solar = configuration.get("system") == "solar"
     return Known(
-        conserves=conserves(reader), sure=not imported or configuration.get("conserves_energy") is True,
-        n_degrees=getattr(run, "n_degrees", configuration.get("n_degrees")), temperature=tuple(asked), pressure=pressure,
+        conserves=conserves(reader),
+        sure=not imported or configuration.get("conserves_energy") is True,
+        n_degrees=getattr(run, "n_degrees", configuration.get("n_degrees")),
+        temperature=tuple(asked),
+        pressure=pressure,
         epoch=configuration["epoch"] if solar else None,
         lost=tuple(lost_of(reader)),
         parents={body["name"]: body["parent"] for body in configuration["bodies"]} if solar else {},
-    )  # fmt: skip
+    )
 
 
 def conserved(drifts: Any, reader: Any) -> dict[str, Any]:
-    """The relative changes [frames, n_systems] of the quantities that the run should conserve, by name."""
+    """The relative changes [frames, n_systems] of the quantities that the run should conserve, by
+    name."""
     found = {name: getattr(drifts, name) for name in conserves(reader)}
     return {name: values for name, values in found.items() if values is not None}
 
 
 def conserved_rows(drifts: Any, reader: Any) -> list[tuple[str, ...]]:
-    """A row for each conserved quantity: the largest relative change over the run, over systems median and worst.
+    """A row for each conserved quantity: the largest relative change over the run, over systems
+    median and worst.
 
-    With relativity the Newtonian quantities are not conserved to better than (v / c)^2, about 1e-9 for the planets.
+    With relativity the Newtonian quantities are not conserved to better than (v / c)^2, about 1e-9
+    for the planets.
     """
     import numpy as np
 
@@ -166,31 +230,53 @@ def conserved_rows(drifts: Any, reader: Any) -> list[tuple[str, ...]]:
         largest = np.abs(values).max(0)
         worst = int(largest.argmax())
         text = (
-            f"{largest[0]:.1e}" if len(largest) == 1 else f"median {np.median(largest):.1e}, largest {largest[worst]:.1e} (system {worst})"
+            f"{largest[0]:.1e}"
+            if len(largest) == 1
+            else f"median {np.median(largest):.1e}, largest {largest[worst]:.1e} (system {worst})"
         )
         newtonian = "Newtonian " if relativity and name != "momentum" else ""
         rows.append((f"relative drift of {newtonian}{name.replace('_', ' ')}", text))
-        if name == "energy" and reader.configuration.get("integrator") == "symplectic-euler" and not reader.configuration.get("model"):
-            rows.append(("why energy drifts", _BENCHMARK if reader.configuration["system"] == "charged" else _FIRST_ORDER))
+        if (
+            name == "energy"
+            and reader.configuration.get("integrator") == "symplectic-euler"
+            and not reader.configuration.get("model")
+        ):
+            rows.append(
+                (
+                    "why energy drifts",
+                    _BENCHMARK if reader.configuration["system"] == "charged" else _FIRST_ORDER,
+                )
+            )
     return rows
 
 
 def number_rows(found: Any) -> list[tuple[str, ...]]:
     """The numbers of an analysis that have no table of their own."""
-    return [(n.label, str(n)) for n in found.numbers if not n.key.endswith("_drift") and not n.key.startswith(_ELSEWHERE)]
+    return [
+        (n.label, str(n))
+        for n in found.numbers
+        if not n.key.endswith("_drift") and not n.key.startswith(_ELSEWHERE)
+    ]
 
 
 def jpl_rows(distance: Any) -> list[tuple[str, ...]]:
     """Kilometres to JPL DE440, body by body."""
     km = distance.kilometers
     return [
-        (name, f"{km[0, k]:,.2f}", f"{km[:, k].mean():,.2f}", f"{km[:, k].max():,.2f}", f"{km[-1, k]:,.2f}")
+        (
+            name,
+            f"{km[0, k]:,.2f}",
+            f"{km[:, k].mean():,.2f}",
+            f"{km[:, k].max():,.2f}",
+            f"{km[-1, k]:,.2f}",
+        )
         for k, name in enumerate(distance.names)
     ]
 
 
 def last_jpl_rows(reader: Any) -> list[tuple[str, ...]]:
-    """The same in one row, at the end of a run; and saying so where DE440 is missing; none where no body is JPL's."""
+    """The same in one row, at the end of a run; and saying so where DE440 is missing; none where no
+    body is JPL's."""
     import numpy as np
 
     from systems.ephemeris import NAMES
@@ -211,5 +297,8 @@ def last_jpl_rows(reader: Any) -> list[tuple[str, ...]]:
     if not len(km):
         return []
     worst = int(km.argmax())
-    text = f"median of {len(km)} bodies {np.median(km):,.1f} km, largest {km[worst]:,.1f} km ({distance.names[worst]})"
+    text = (
+        f"median of {len(km)} bodies {np.median(km):,.1f} km, largest {km[worst]:,.1f} km"
+        f" ({distance.names[worst]})"
+    )
     return [("from JPL at the end", text)]

@@ -1,4 +1,5 @@
-"""Ctrl-C and SIGTERM end a run at a step's end: the first is only noted, and who runs the loop asks for it."""
+"""Ctrl-C and SIGTERM end a run at a step's end: the first is only noted, and who runs the loop asks
+for it."""
 
 import signal
 import threading
@@ -10,7 +11,8 @@ EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
 class Stops:
-    """``code`` is the exit code of the signal that has come, None before. A second one ends whatever is being done."""
+    """``code`` is the exit code of the signal that has come, None before. A second one ends
+    whatever is being done."""
 
     code: int | None = None
 
@@ -24,7 +26,9 @@ class Stops:
 @contextmanager
 def stops(noted: Stops) -> Iterator[Stops]:
     """Signals are noted within."""
-    if threading.current_thread() is not threading.main_thread():  # signals come to the main thread only
+    if (
+        threading.current_thread() is not threading.main_thread()
+    ):  # signals come to the main thread only
         yield noted
         return
     before = {number: signal.signal(number, noted.note) for number in EXIT_CODES}

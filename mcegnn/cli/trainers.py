@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 
 def refuse_no_data(options: "TrainingOptions") -> None:
-    """ValueError or FileNotFoundError where the data are not there: at once, before torch is loaded, which takes seconds."""
+    """ValueError or FileNotFoundError where the data are not there: at once, before torch is
+    loaded, which takes seconds."""
     from mcegnn.datasets import labelled, named
 
     if options.task.kind == "energy-forces":
@@ -26,12 +27,16 @@ def refuse_no_data(options: "TrainingOptions") -> None:
 
 
 def made(
-    options: "TrainingOptions", start: "Stored | None", threads: int | None, saved: "Checkpoint | None" = None
+    options: "TrainingOptions",
+    start: "Stored | None",
+    threads: int | None,
+    saved: "Checkpoint | None" = None,
 ) -> tuple["Trainer", dict[str, Any]]:
-    """A trainer with its data, and what the model's file will say of it; ``start`` is the model that it begins from, ``saved`` the training
-    that it goes on with.
+    """A trainer with its data, and what the model's file will say of it; ``start`` is the model
+    that it begins from, ``saved`` the training that it goes on with.
 
-    Raises ValueError where options, data and model do not belong together, or the data are not those of the training that goes on.
+    Raises ValueError where options, data and model do not belong together, or the data are not
+    those of the training that goes on.
     """
     import torch
 
@@ -53,7 +58,8 @@ def made(
 
 
 def _refuse_other_data(saved: "Checkpoint", trainer: "Trainer", record: dict[str, Any]) -> None:
-    """ValueError where the data have changed since a training began, whose split would then be another one."""
+    """ValueError where the data have changed since a training began, whose split would then be
+    another one."""
     from mcegnn.training.trained import difference
 
     if saved.trained:
@@ -63,10 +69,15 @@ def _refuse_other_data(saved: "Checkpoint", trainer: "Trainer", record: dict[str
         changed = "" if was == now else f"they were {was}, and are {now}"
     if changed:
         name = trainer.options.data.name
-        raise ValueError(f"the data of {name} are not those this training began with: {changed}; give them back, or train anew")
+        raise ValueError(
+            f"the data of {name} are not those this training began with: {changed}; give them back,"
+            " or train anew"
+        )
 
 
-def _dynamics_trainer(options: "TrainingOptions", start: "Stored | None") -> tuple["Trainer", dict[str, Any]]:
+def _dynamics_trainer(
+    options: "TrainingOptions", start: "Stored | None"
+) -> tuple["Trainer", dict[str, Any]]:
     """The same for a model of dynamics or a learned force."""
     from mcegnn.datasets.named import digest, split
     from mcegnn.models.store import Stored
@@ -84,7 +95,9 @@ def _dynamics_trainer(options: "TrainingOptions", start: "Stored | None") -> tup
     return Trainer(stored, samples, options), record
 
 
-def _potential_trainer(options: "TrainingOptions", start: "Stored | None", saved: "Checkpoint | None") -> tuple["Trainer", dict[str, Any]]:
+def _potential_trainer(
+    options: "TrainingOptions", start: "Stored | None", saved: "Checkpoint | None"
+) -> tuple["Trainer", dict[str, Any]]:
     """The same for a potential."""
     from mcegnn.datasets.structures import digest
     from mcegnn.training import setup
@@ -95,14 +108,23 @@ def _potential_trainer(options: "TrainingOptions", start: "Stored | None", saved
     if saved is not None and saved.trained:
         before = saved.trained.get("before")
     split = setup.structures(options.data, before)
-    stored = replace(setup.potential(options, split.train, start, split.isolated), trained=told_by(split, before))
+    stored = replace(
+        setup.potential(options, split.train, start, split.isolated), trained=told_by(split, before)
+    )
     options = _with_decided(options, stored)
-    record = {"options": options.model_dump(), "data": digest(split.train), "labels": dict(split.notes)}
+    record = {
+        "options": options.model_dump(),
+        "data": digest(split.train),
+        "labels": dict(split.notes),
+    }
     return Trainer(stored, split, options), record
 
 
-def look_at_data(trainer: "Trainer", quiet: bool, start: "Stored | None" = None, *, err: bool = False) -> None:
-    """What labelled structures are like, and what is odd about them; of other data there is nothing to say.
+def look_at_data(
+    trainer: "Trainer", quiet: bool, start: "Stored | None" = None, *, err: bool = False
+) -> None:
+    """What labelled structures are like, and what is odd about them; of other data there is nothing
+    to say.
 
     ``start`` is the model that it began from; ``err`` says it on standard error.
     """
@@ -114,15 +136,33 @@ def look_at_data(trainer: "Trainer", quiet: bool, start: "Stored | None" = None,
     if not quiet:
         parts = [("training", split.train), ("validation", split.validation), ("test", split.test)]
         sizes = ((f"{name} structures", f"{len(part):,}") for name, part in parts)
-        table(trainer.options.data.name, [*statistics.summary(split.train), *sizes, *split.notes, *nearest_rows(trainer.model)], err=err)
-        if start is not None and start.model.repulsion is None and trainer.model.repulsion is not None:
-            typer.echo("repulsion at short range is added to the model: atoms are kept apart below these distances", err=True)
-    odd = [*consistency.unit_warnings(split.train), *stresses.stress_warnings(split.train), *statistics.outliers(split.train)]
+        table(
+            trainer.options.data.name,
+            [*statistics.summary(split.train), *sizes, *split.notes, *nearest_rows(trainer.model)],
+            err=err,
+        )
+        if (
+            start is not None
+            and start.model.repulsion is None
+            and trainer.model.repulsion is not None
+        ):
+            typer.echo(
+                "repulsion at short range is added to the model: atoms are kept apart below these"
+                " distances",
+                err=True,
+            )
+    odd = [
+        *consistency.unit_warnings(split.train),
+        *stresses.stress_warnings(split.train),
+        *statistics.outliers(split.train),
+    ]
     for warning in [*split.doubts, *odd]:
         typer.echo(f"warning: {warning}", err=True)
 
 
-def _property_trainer(options: "TrainingOptions", start: "Stored | None") -> tuple["Trainer", dict[str, Any]]:
+def _property_trainer(
+    options: "TrainingOptions", start: "Stored | None"
+) -> tuple["Trainer", dict[str, Any]]:
     """The same for a property of molecules."""
     from mcegnn.datasets.molecules import digest
     from mcegnn.training import property_setup
@@ -137,5 +177,10 @@ def _property_trainer(options: "TrainingOptions", start: "Stored | None") -> tup
 
 
 def _with_decided(options: "TrainingOptions", stored: "Stored") -> "TrainingOptions":
-    """The options with all hyper-parameters, those by default and those that the data decided among them."""
-    return options.model_copy(update={"model": options.model.model_copy(update={"hyperparameters": stored.hyperparameters})})
+    """The options with all hyper-parameters, those by default and those that the data decided among
+    them."""
+    return options.model_copy(
+        update={
+            "model": options.model.model_copy(update={"hyperparameters": stored.hyperparameters})
+        }
+    )

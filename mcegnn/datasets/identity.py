@@ -1,11 +1,15 @@
-"""Which structures are the same, whatever file they lie in: numbers of 64 bits that a model keeps of what it was trained on.
+"""Which structures are the same, whatever file they lie in: numbers of 64 bits that a model keeps
+of what it was trained on.
 
-A structure is told by what does not change when it is moved, turned, wrapped into its cell or its atoms are listed in another order, and
-hardly when its numbers are rounded: lengths, compared to within `TOLERANCE`. Of atoms in free space these are the extents of the weighted
-atoms along their principal axes and two norms of their distances from the centre, of periodic ones the lengths and diagonals of the cell
-and structure factors. Each length is put into a box of a grid, and the boxes, together with the elements, are hashed. Of a structure that
-is sought all boxes within the tolerance are tried, so that rounding across the edge of a box hides nothing. Labels do not count. Mirror
-images are the same, as their energies are; other choices of the lattice vectors and repeated cells are not recognised.
+A structure is told by what does not change when it is moved, turned, wrapped into its cell or its
+atoms are listed in another order, and hardly when its numbers are rounded: lengths, compared to
+within `TOLERANCE`. Of atoms in free space these are the extents of the weighted atoms along their
+principal axes and two norms of their distances from the centre, of periodic ones the lengths and
+diagonals of the cell and structure factors. Each length is put into a box of a grid, and the boxes,
+together with the elements, are hashed. Of a structure that is sought all boxes within the tolerance
+are tried, so that rounding across the edge of a box hides nothing. Labels do not count. Mirror
+images are the same, as their energies are; other choices of the lattice vectors and repeated cells
+are not recognised.
 """
 
 import numpy as np
@@ -13,8 +17,12 @@ import numpy as np
 from mcegnn.datasets.structures import Structures
 from systems.cell import complete
 
-TOLERANCE = 4e-4  #: Angstrom: rounding to four decimals, of cells that atoms are two of away too, moves these lengths by half of it
-_BOX = 0.004  # Angstrom: of each length one in five is near an edge, so that some ten boxes are tried
+#: Angstrom: rounding to four decimals, of cells that atoms are two of away too, moves these lengths
+#: by half of it
+TOLERANCE = 4e-4
+_BOX = (
+    0.004  # Angstrom: of each length one in five is near an edge, so that some ten boxes are tried
+)
 _WAVES = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1], [2, 1, 0], [0, 1, -2], [3, 2, 1]])
 _N_LENGTHS = 6 + len(_WAVES)
 
@@ -33,7 +41,8 @@ def known(structures: Structures, kept: np.ndarray) -> np.ndarray:
 
 
 def same(structures: Structures) -> np.ndarray:
-    """The number of the first structure that each is the same as, int64 [n]; its own where it is the first or the only one."""
+    """The number of the first structure that each is the same as, int64 [n]; its own where it is
+    the first or the only one."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -52,14 +61,17 @@ def same(structures: Structures) -> np.ndarray:
 
 
 def label_keys(structures: Structures) -> np.ndarray:
-    """A number for the labels of each structure, to seven digits, uint64 [n]; unknown ones count as zero."""
+    """A number for the labels of each structure, to seven digits, uint64 [n]; unknown ones count as
+    zero."""
     n = len(structures)
     owner = np.repeat(np.arange(n), structures.sizes)
     place = np.arange(len(owner)) - np.repeat(structures.starts[:-1], structures.sizes)
     forces = _mixed(_hashed(place.astype(np.uint64), _digits(structures.forces)))
     summed = np.zeros(n, dtype=np.uint64)
     np.add.at(summed, owner, forces)
-    others = np.concatenate([structures.energies[:, None], structures.stresses.reshape(n, 9)], axis=1)
+    others = np.concatenate(
+        [structures.energies[:, None], structures.stresses.reshape(n, 9)], axis=1
+    )
     return _hashed(summed, _digits(others))
 
 
@@ -69,7 +81,8 @@ def _digits(values: np.ndarray) -> np.ndarray:
 
 
 def _candidates(structures: Structures) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers that the same structures may be kept by: whose each is, and the number, both [n_candidates]."""
+    """Numbers that the same structures may be kept by: whose each is, and the number, both
+    [n_candidates]."""
     lengths = _lengths(structures)
     low, high = _boxes(lengths - TOLERANCE), _boxes(lengths + TOLERANCE)
     whose, boxes = np.arange(len(structures)), low
@@ -82,13 +95,15 @@ def _candidates(structures: Structures) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _boxes(lengths: np.ndarray) -> np.ndarray:
-    """The box of each length, int64 of their shape; round lengths, which are many, are not near the edges."""
+    """The box of each length, int64 of their shape; round lengths, which are many, are not near the
+    edges."""
     offsets = (np.arange(1, _N_LENGTHS + 1) * 0.6180339887498949) % 0.6 * _BOX + 0.2 * _BOX
     return np.floor((lengths + offsets) / _BOX).astype(np.int64)
 
 
 def _mixed(numbers: np.ndarray) -> np.ndarray:
-    """Numbers of which each bit depends on all bits of these, uint64 (the finalizer of SplitMix64)."""
+    """Numbers of which each bit depends on all bits of these, uint64 (the finalizer of
+    SplitMix64)."""
     with np.errstate(over="ignore"):
         x = numbers.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
         x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -105,7 +120,8 @@ def _hashed(start: np.ndarray, columns: np.ndarray) -> np.ndarray:
 
 
 def _elements(structures: Structures) -> np.ndarray:
-    """A number for each structure's elements, their numbers of atoms and its periodic directions, uint64 [n]."""
+    """A number for each structure's elements, their numbers of atoms and its periodic directions,
+    uint64 [n]."""
     found = np.zeros(len(structures), dtype=np.uint64)
     owner = np.repeat(np.arange(len(structures)), structures.sizes)
     np.add.at(found, owner, _mixed(structures.species))  # in any order
@@ -113,7 +129,8 @@ def _elements(structures: Structures) -> np.ndarray:
 
 
 def _lengths(structures: Structures) -> np.ndarray:
-    """Lengths that tell structures apart, Angstrom [n, 13], moved by no more than some of what all atoms are moved by at random."""
+    """Lengths that tell structures apart, Angstrom [n, 13], moved by no more than some of what all
+    atoms are moved by at random."""
     found = np.zeros((len(structures), _N_LENGTHS))
     periodic = np.asarray(structures.pbc.any(1))
     for which, of in ((~periodic, _free), (periodic, _periodic)):
@@ -150,7 +167,9 @@ def _periodic(crystals: Structures) -> np.ndarray:
     factors = []
     for wave in _WAVES:
         phase = 2.0 * np.pi * (fractional @ wave)
-        summed = np.hypot(*(np.add.reduceat(weight * part, starts) for part in (np.cos(phase), np.sin(phase))))
+        summed = np.hypot(
+            *(np.add.reduceat(weight * part, starts) for part in (np.cos(phase), np.sin(phase)))
+        )
         spacing = 1.0 / np.linalg.norm(inverse @ wave, axis=-1)
         factors.append(summed * spacing / (2.0 * np.pi) / crystals.sizes**0.5)
     return np.concatenate([np.linalg.norm(edges, axis=-1), np.stack(factors, axis=1)], axis=1)

@@ -1,4 +1,5 @@
-"""Isolated atoms among labelled structures: their energies are the elements' reference, and they are in no part of a split."""
+"""Isolated atoms among labelled structures: their energies are the elements' reference, and they
+are in no part of a split."""
 
 import numpy as np
 
@@ -10,7 +11,8 @@ _SAME = 1e-3  # eV
 
 
 def isolated(structures: Structures) -> np.ndarray:
-    """Which structures, bool [n], are one atom alone: in free space, or in a box whose images are far."""
+    """Which structures, bool [n], are one atom alone: in free space, or in a box whose images are
+    far."""
     found = np.asarray(structures.sizes == 1)
     for k in np.flatnonzero(found & structures.pbc.any(1)):
         found[k] = heights(structures.cells[k])[structures.pbc[k]].min() >= _FAR
@@ -18,7 +20,8 @@ def isolated(structures: Structures) -> np.ndarray:
 
 
 def energies(atoms: Structures) -> tuple[dict[int, float], list[str]]:
-    """The energy of each element, the least of its isolated atoms' (eV), and sentences on those that have several."""
+    """The energy of each element, the least of its isolated atoms' (eV), and sentences on those
+    that have several."""
     from ase.data import chemical_symbols
 
     found, doubts = {}, []
@@ -26,5 +29,8 @@ def energies(atoms: Structures) -> tuple[dict[int, float], list[str]]:
         own = atoms.energies[atoms.species == z]
         found[z] = float(own.min())
         if np.ptp(own) > _SAME:
-            doubts.append(f"energies of isolated {chemical_symbols[z]} are {own.min():.6g} to {own.max():.6g} eV; the least counts")
+            doubts.append(
+                f"energies of isolated {chemical_symbols[z]} are {own.min():.6g} to {own.max():.6g}"
+                " eV; the least counts"
+            )
     return found, doubts

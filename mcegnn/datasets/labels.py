@@ -1,4 +1,5 @@
-"""The labels of structures that ASE has read: one source for all of them, in ASE's units and signs, NaN where nothing is known."""
+"""The labels of structures that ASE has read: one source for all of them, in ASE's units and signs,
+NaN where nothing is known."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
@@ -19,9 +20,10 @@ _MOST_COMPARED = 500  # atoms, of which all pairs are compared
 class Reading(NamedTuple):
     """How labels are to be read.
 
-    ``labels`` begin with this prefix, such as ``REF_`` ("plain": with none; None: ``REF_`` where there are such). ``energy`` is which of
-    two that differ (None: free_energy, whose derivatives the forces are). Stresses are in ``stress_unit``, and of the sign that ASE gives
-    them (tension is positive, a virial is - volume x stress), or of the other, -1.
+    ``labels`` begin with this prefix, such as ``REF_`` ("plain": with none; None: ``REF_`` where
+    there are such). ``energy`` is which of two that differ (None: free_energy, whose derivatives
+    the forces are). Stresses are in ``stress_unit``, and of the sign that ASE gives them (tension
+    is positive, a virial is - volume x stress), or of the other, -1.
     """
 
     labels: str | None = None
@@ -34,7 +36,8 @@ AS_THEY_ARE = Reading()  #: what is right of most files
 
 
 class Found(NamedTuple):
-    """Which frames have labels, and these of each: energy, forces [n_atoms, 3], stress [3, 3], NaN where unknown."""
+    """Which frames have labels, and these of each: energy, forces [n_atoms, 3], stress [3, 3], NaN
+    where unknown."""
 
     frames: list[int]
     labels: list[tuple[float, np.ndarray, np.ndarray]]
@@ -44,8 +47,8 @@ class Found(NamedTuple):
 def labels_of(frames: Sequence[Any], path: str, reading: Reading = AS_THEY_ARE) -> Found:
     """The labels of ASE's atoms, by the rules of `Reading`, and what is to be said of them.
 
-    Raises ValueError, naming the frame, where a label is missing, not finite or of another shape, and where only some frames have what
-    others have, so that labels of two methods would be mixed.
+    Raises ValueError, naming the frame, where a label is missing, not finite or of another shape,
+    and where only some frames have what others have, so that labels of two methods would be mixed.
     """
     prefix, chosen, notes = _source(frames, path, reading)
     given = {k: _named(frames[k], prefix) for k in chosen}
@@ -60,12 +63,24 @@ def labels_of(frames: Sequence[Any], path: str, reading: Reading = AS_THEY_ARE) 
         where, n = f"structure {k} of {path}", len(frames[k])
         energy = float(numbers(own[kind], (), f"{where}: its energy"))
         # a lone atom feels nothing, whether its file says so or not
-        forces = numbers(own["forces"], (n, 3), f"{where}: its forces") if "forces" in own else np.zeros((n, 3))
+        forces = (
+            numbers(own["forces"], (n, 3), f"{where}: its forces")
+            if "forces" in own
+            else np.zeros((n, 3))
+        )
         held = _held(frames[k], forces)
         n_held += int(held.any(1).sum())
         found.append((energy, np.where(held, np.nan, forces), stresses[k]))
     if n_held:
-        notes += (("frozen atoms", f"{n_held:,} forces are zero since the atoms were held fixed: left out of losses and errors"),)
+        notes += (
+            (
+                "frozen atoms",
+                (
+                    f"{n_held:,} forces are zero since the atoms were held fixed: left out of"
+                    " losses and errors"
+                ),
+            ),
+        )
     return Found(chosen, found, notes)
 
 
@@ -77,9 +92,10 @@ def _source(frames: Sequence[Any], path: str, reading: Reading) -> tuple[str, li
         if having and len(having) < len(frames):
             lacking = next(k for k in range(len(frames)) if k not in set(having))
             raise ValueError(
-                f"structure {lacking} of {path} has no {_REFERENCE} labels, which {len(having):,} of {len(frames):,} structures have: what "
-                f"else it has may be of another method; give them to all, or set data.labels={_REFERENCE} (without such structures) or "
-                "data.labels=plain"
+                f"structure {lacking} of {path} has no {_REFERENCE} labels, which {len(having):,}"
+                f" of {len(frames):,} structures have: what else it has may be of another method;"
+                f" give them to all, or set data.labels={_REFERENCE} (without such structures) or"
+                " data.labels=plain"
             )
         chosen = list(range(len(frames)))
     else:
@@ -87,18 +103,38 @@ def _source(frames: Sequence[Any], path: str, reading: Reading) -> tuple[str, li
         chosen = [k for k, atoms in enumerate(frames) if _named(atoms, prefix)]
         if not chosen:
             there = ", ".join(_keys(frames[0])) or "none"
-            raise ValueError(f"no structure of {path} has labels {prefix or 'without a prefix'}; the keys of its first are {there}")
-    names = [prefix + name for name in _NAMES if any(name in _named(frames[k], prefix) for k in chosen)]
-    others = [name for name in _NAMES if any(name in _named(frames[k], "") for k in chosen)] if prefix else []
-    said = ", ".join(names) + (f"; {', '.join(others)} of another source are left out" if others else "")
+            raise ValueError(
+                f"no structure of {path} has labels {prefix or 'without a prefix'}; the keys of its"
+                f" first are {there}"
+            )
+    names = [
+        prefix + name for name in _NAMES if any(name in _named(frames[k], prefix) for k in chosen)
+    ]
+    others = (
+        [name for name in _NAMES if any(name in _named(frames[k], "") for k in chosen)]
+        if prefix
+        else []
+    )
+    said = ", ".join(names) + (
+        f"; {', '.join(others)} of another source are left out" if others else ""
+    )
     notes: Notes = (("labels", said),)
     if len(chosen) < len(frames):
-        notes += (("without labels", f"{len(frames) - len(chosen):,} structures have none {prefix or 'without a prefix'}: left out"),)
+        notes += (
+            (
+                "without labels",
+                (
+                    f"{len(frames) - len(chosen):,} structures have none"
+                    f" {prefix or 'without a prefix'}: left out"
+                ),
+            ),
+        )
     return prefix, chosen, notes
 
 
 def _named(atoms: Any, prefix: str) -> dict[str, Any]:
-    """What is known under names with this prefix; without one, what a calculator said comes first."""
+    """What is known under names with this prefix; without one, what a calculator said comes
+    first."""
     own = {**atoms.info, **atoms.arrays}
     results = {} if prefix else getattr(atoms.calc, "results", {})
     every = {name: results.get(name, own.get(prefix + name)) for name in _NAMES}
@@ -118,35 +154,51 @@ def _refuse_incomplete(atoms: Any, given: dict[str, Any], prefix: str, where: st
             if prefix and label in _named(atoms, ""):
                 mine = ", ".join(prefix + name for name in given)
                 raise ValueError(
-                    f"{where} has {mine} but no {prefix}{label}, and its {label} may be of another method: rename that to {prefix}{label}, "
-                    "or set data.labels=plain to use the labels without a prefix"
+                    f"{where} has {mine} but no {prefix}{label}, and its {label} may be of another"
+                    f" method: rename that to {prefix}{label}, or set data.labels=plain to use the"
+                    " labels without a prefix"
                 )
-            raise ValueError(f"{where} has no {label}; call it REF_{label} or {label} (its keys are {there})")
+            raise ValueError(
+                f"{where} has no {label}; call it REF_{label} or {label} (its keys are {there})"
+            )
 
 
 def _energy(given: dict[int, dict[str, Any]], path: str, reading: Reading) -> tuple[str, Notes]:
     """Which of two energies is taken of all frames, and what is said of the other."""
-    lacking = {name: [k for k, own in given.items() if name not in own] for name in ("energy", "free_energy")}
+    lacking = {
+        name: [k for k, own in given.items() if name not in own]
+        for name in ("energy", "free_energy")
+    }
     pairs = [
-        [float(numbers(own[name], (), f"structure {k} of {path}: its {name}")) for name in ("energy", "free_energy")]
+        [
+            float(numbers(own[name], (), f"structure {k} of {path}: its {name}"))
+            for name in ("energy", "free_energy")
+        ]
         for k, own in given.items()
         if "energy" in own and "free_energy" in own
     ]
     apart = max((abs(energy - free) for energy, free in pairs), default=0.0)
-    kind = reading.energy or ("free_energy" if apart > _SAME_ENERGY or lacking["energy"] else "energy")
+    kind = reading.energy or (
+        "free_energy" if apart > _SAME_ENERGY or lacking["energy"] else "energy"
+    )
     other = "free_energy" if kind == "energy" else "energy"
     if lacking[kind]:
         raise ValueError(
-            f"structure {lacking[kind][0]} of {path} has no {kind}, which other structures have{', and it differs' if apart else ''}; "
-            f"give it to all, or set data.energy={other}"
+            f"structure {lacking[kind][0]} of {path} has no {kind}, which other structures"
+            f" have{', and it differs' if apart else ''}; give it to all, or set"
+            f" data.energy={other}"
         )
     if apart <= _SAME_ENERGY:
         return kind, ()
     why = ", whose derivatives forces are" if kind == "free_energy" else ", as was asked"
-    return kind, (("energy", f"{kind}{why}; {other} differs from it by up to {apart:.4g} eV and is left out"),)
+    return kind, (
+        ("energy", f"{kind}{why}; {other} differs from it by up to {apart:.4g} eV and is left out"),
+    )
 
 
-def _stresses(frames: Sequence[Any], given: dict[int, dict[str, Any]], path: str, reading: Reading) -> tuple[dict[int, np.ndarray], Notes]:
+def _stresses(
+    frames: Sequence[Any], given: dict[int, dict[str, Any]], path: str, reading: Reading
+) -> tuple[dict[int, np.ndarray], Notes]:
     """Stresses as ASE has them, NaN where unknown or meaningless, and what is said of them."""
     unknown, found = np.full((3, 3), np.nan), {}
     n_open, n_zero, n_virials, apart = 0, 0, 0, 0.0
@@ -160,9 +212,15 @@ def _stresses(frames: Sequence[Any], given: dict[int, dict[str, Any]], path: str
             n_open += 1
             continue
         sign = reading.stress_sign
-        of_virial = None if virial is None else -sign * matrix(virial, f"{where}: its virial") / atoms.cell.volume
+        of_virial = (
+            None
+            if virial is None
+            else -sign * matrix(virial, f"{where}: its virial") / atoms.cell.volume
+        )
         if "stress" in own:
-            stress = sign * _UNITS[reading.stress_unit] * matrix(own["stress"], f"{where}: its stress")
+            stress = (
+                sign * _UNITS[reading.stress_unit] * matrix(own["stress"], f"{where}: its stress")
+            )
             if of_virial is not None and abs(stress).any():
                 apart = max(apart, float(abs(of_virial - stress).max() / abs(stress).max()))
         else:
@@ -175,16 +233,31 @@ def _stresses(frames: Sequence[Any], given: dict[int, dict[str, Any]], path: str
     notes: Notes = ()
     if n_virials:
         sign_said = "-" if reading.stress_sign == 1 else ""
-        notes += (("virials", f"read as stress = {sign_said}virial / volume, in {n_virials:,} structures"),)
+        notes += (
+            (
+                "virials",
+                f"read as stress = {sign_said}virial / volume, in {n_virials:,} structures",
+            ),
+        )
     if (reading.stress_unit, reading.stress_sign) != ("eV/Angstrom^3", 1):
         turned = "" if reading.stress_sign == 1 else ", the sign turned"
         notes += (("units of stress", f"{reading.stress_unit}{turned}, as was asked"),)
     if n_open:
-        notes += (("stress left out", f"of {n_open:,} structures that are not periodic in all directions"),)
+        notes += (
+            (
+                "stress left out",
+                f"of {n_open:,} structures that are not periodic in all directions",
+            ),
+        )
     if n_zero:
         notes += (("zero stress left out", f"of {n_zero:,} structures whose forces are not zero"),)
     if apart > 0.01:
-        notes += (("two stresses", f"virial and stress differ by up to {100 * apart:.3g} per cent; stress is taken"),)
+        notes += (
+            (
+                "two stresses",
+                f"virial and stress differ by up to {100 * apart:.3g} per cent; stress is taken",
+            ),
+        )
     return found, notes
 
 
@@ -207,7 +280,10 @@ def numbers(given: Any, shape: tuple[int, ...], what: str) -> np.ndarray:
     try:
         found = np.array(given, dtype=float).reshape(shape)
     except (TypeError, ValueError):
-        raise ValueError(f"{what} should be {' x '.join(map(str, shape)) or 'one'} numbers, not {str(given)[:40]!r}") from None
+        raise ValueError(
+            f"{what} should be {' x '.join(map(str, shape)) or 'one'} numbers, not"
+            f" {str(given)[:40]!r}"
+        ) from None
     if not np.isfinite(found).all():
         raise ValueError(f"{what} must be finite; take the structure out")
     return found
@@ -221,7 +297,8 @@ def matrix(given: Any, what: str) -> np.ndarray:
 
 
 def refuse_one_point(x: np.ndarray, cell: np.ndarray, pbc: np.ndarray, where: str) -> None:
-    """ValueError where two atoms are at one point, or one and an image of the other: between them a force has no direction."""
+    """ValueError where two atoms are at one point, or one and an image of the other: between them a
+    force has no direction."""
     from ase.neighborlist import primitive_neighbor_list
 
     from systems.cell import complete

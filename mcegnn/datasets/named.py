@@ -17,8 +17,9 @@ NAMES = ("charged", "solar", "solar-de440")
 def split(name: str, n_train: int | None = None, without: Sequence[str] = ()) -> Split:
     """Training, validation and test samples. ``without`` leaves bodies out of a solar system.
 
-    Raises ValueError, naming the nearest, where there is no such data set, and for numbers or bodies it does not have; FileNotFoundError
-    where there is no bodies file; RuntimeError where an extra is missing.
+    Raises ValueError, naming the nearest, where there is no such data set, and for numbers or
+    bodies it does not have; FileNotFoundError where there is no bodies file; RuntimeError where an
+    extra is missing.
     """
     refuse_unknown(name)
     if name == "charged":
@@ -38,14 +39,17 @@ def split(name: str, n_train: int | None = None, without: Sequence[str] = ()) ->
 
 
 def refuse_unknown(name: str) -> None:
-    """ValueError, naming the nearest, where there is no such data set; FileNotFoundError where there is no bodies file."""
+    """ValueError, naming the nearest, where there is no such data set; FileNotFoundError where
+    there is no bodies file."""
     kind, _, path = name.partition(":")
     if kind == "solar" and path:
         if not Path(path).is_file():
             raise FileNotFoundError(f"there is no bodies file {path}")
     elif name not in NAMES:
         known = f"{', '.join(NAMES)}, solar:BODIES.csv"
-        raise ValueError(f"there is no data set {name!r}; did you mean {nearest(name, NAMES)}? (known: {known})")
+        raise ValueError(
+            f"there is no data set {name!r}; did you mean {nearest(name, NAMES)}? (known: {known})"
+        )
 
 
 def _solar(name: str, without: Sequence[str]) -> Split:
@@ -61,7 +65,8 @@ def _solar(name: str, without: Sequence[str]) -> Split:
 
 
 def digest(samples: Samples) -> str:
-    """A short hash of the samples' numbers, which a model's file keeps: to seven digits, so that it is the same on every machine."""
+    """A short hash of the samples' numbers, which a model's file keeps: to seven digits, so that it
+    is the same on every machine."""
     found = hashlib.sha256()
     for system in (samples.before, samples.after):
         found.update(np.array([f"{value:.6e}" for value in system.positions[:8].ravel()]).tobytes())

@@ -1,9 +1,12 @@
-"""QM9 (Ramakrishnan, Dral, Rupp and von Lilienfeld 2014, doi 10.1038/sdata.2014.22), read from the package qm9pack.
+"""QM9 (Ramakrishnan, Dral, Rupp and von Lilienfeld 2014, doi 10.1038/sdata.2014.22), read from the
+package qm9pack.
 
-Molecules of up to nine atoms C, N, O, F with their hydrogens, relaxed by B3LYP/6-31G(2df,p). The package holds 130,831: of the 133,885 of
-the original data the 3,054 are left out whose geometries failed the consistency check ("uncharacterized"). The usual split of 100,000
-training, 18,000 validation and 13,000 test molecules is of the same 130,831, so one of its parts has 169 fewer. Reading takes some four
-seconds, so nothing is stored. The package's own module is not imported: it needs pkg_resources, which setuptools no longer has.
+Molecules of up to nine atoms C, N, O, F with their hydrogens, relaxed by B3LYP/6-31G(2df,p). The
+package holds 130,831: of the 133,885 of the original data the 3,054 are left out whose geometries
+failed the consistency check ("uncharacterized"). The usual split of 100,000 training, 18,000
+validation and 13,000 test molecules is of the same 130,831, so one of its parts has 169 fewer.
+Reading takes some four seconds, so nothing is stored. The package's own module is not imported: it
+needs pkg_resources, which setuptools no longer has.
 """
 
 import csv
@@ -17,17 +20,25 @@ from mcegnn.datasets.molecules import Molecules, MoleculeSplit, places
 
 FILES = ("qm9_part1.csv", "qm9_part2.csv", "qm9_part3.csv")
 N_TRAIN, N_VALIDATION, N_TEST = 10_000, 2_000, 5_000
-PROPERTIES = {"U0": "InternalEnergy_0K_au", "homo": "HOMO_au", "lumo": "LUMO_au", "gap": "HOMO_LUMO_gap_au"}  #: columns, in Hartree
+PROPERTIES = {
+    "U0": "InternalEnergy_0K_au",
+    "homo": "HOMO_au",
+    "lumo": "LUMO_au",
+    "gap": "HOMO_LUMO_gap_au",
+}  #: columns, in Hartree
 EXTENSIVE = ("U0",)  #: these grow with the molecule
 #: U0 of free atoms, Hartree, published with the data (doi 10.6084/m9.figshare.1057643)
 FREE_ATOMS = {1: -0.500273, 6: -37.846772, 7: -54.583861, 8: -75.064579, 9: -99.718730}
 _NUMBERS = {"H": 1, "C": 6, "N": 7, "O": 8, "F": 9}
 
 
-def qm9(n_train: int = N_TRAIN, n_validation: int = N_VALIDATION, n_test: int = N_TEST, seed: int = 0) -> MoleculeSplit:
+def qm9(
+    n_train: int = N_TRAIN, n_validation: int = N_VALIDATION, n_test: int = N_TEST, seed: int = 0
+) -> MoleculeSplit:
     """Molecules of QM9 with their ``PROPERTIES`` in eV, cut at random as `places` says.
 
-    Raises RuntimeError where the package is missing or its files are others, ValueError where there are too few molecules.
+    Raises RuntimeError where the package is missing or its files are others, ValueError where there
+    are too few molecules.
     """
     rows = [row for name in FILES for row in _rows(folder() / name)]
     cut = places(len(rows), n_train, n_validation, n_test, seed)
@@ -36,10 +47,13 @@ def qm9(n_train: int = N_TRAIN, n_validation: int = N_VALIDATION, n_test: int = 
 
 
 def folder() -> Path:
-    """Where the package keeps its files; RuntimeError, with the way out, where it is not installed."""
+    """Where the package keeps its files; RuntimeError, with the way out, where it is not
+    installed."""
     found = find_spec("qm9pack")
     if found is None or not found.submodule_search_locations:
-        raise RuntimeError("the extra 'qm9' is not installed; install it with: pip install 'mcegnn[qm9]'")
+        raise RuntimeError(
+            "the extra 'qm9' is not installed; install it with: pip install 'mcegnn[qm9]'"
+        )
     return Path(found.submodule_search_locations[0]) / "data"
 
 
@@ -52,7 +66,10 @@ def _rows(path: Path) -> list[list[str]]:
             columns = [head.index(name) for name in ("Elements", "XYZ_Ang", *PROPERTIES.values())]
             return [[line[column] for column in columns] for line in lines]
     except (OSError, StopIteration, ValueError, IndexError, csv.Error) as error:
-        raise RuntimeError(f"{path} is not as qm9pack 1.0.3 has it ({error}); install it anew: pip install qm9pack==1.0.3") from None
+        raise RuntimeError(
+            f"{path} is not as qm9pack 1.0.3 has it ({error}); install it anew: pip install"
+            " qm9pack==1.0.3"
+        ) from None
 
 
 def _molecules(rows: Sequence[Sequence[str]]) -> Molecules:
@@ -64,17 +81,23 @@ def _molecules(rows: Sequence[Sequence[str]]) -> Molecules:
     positions = np.fromstring(",".join(row[1].translate(_BARE) for row in rows), sep=",")
     values = np.array([row[2:] for row in rows], dtype=float) * Hartree
     species = np.array([number for molecule in elements for number in molecule])
-    return Molecules(starts, species, positions.reshape(-1, 3), dict(zip(PROPERTIES, values.T.copy(), strict=True)))
+    return Molecules(
+        starts,
+        species,
+        positions.reshape(-1, 3),
+        dict(zip(PROPERTIES, values.T.copy(), strict=True)),
+    )
 
 
 _BARE = str.maketrans("", "", "[]' ")
 
 
 def references(train: Molecules, name: str, species: Sequence[int]) -> np.ndarray:
-    """What each atom of these species adds to a property, eV [n_species]; zeros where it does not grow with the molecule.
+    """What each atom of these species adds to a property, eV [n_species]; zeros where it does not
+    grow with the molecule.
 
-    U0 of free atoms, corrected so that their sums come nearest to the molecules' U0 (least squares): what is left is an eV or so. Species
-    that the molecules lack are left as free atoms.
+    U0 of free atoms, corrected so that their sums come nearest to the molecules' U0 (least
+    squares): what is left is an eV or so. Species that the molecules lack are left as free atoms.
     """
     from ase.units import Hartree
 

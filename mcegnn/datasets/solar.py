@@ -1,7 +1,9 @@
-"""The solar task of arXiv 2309.03139: a year in steps of half an hour; states in, positions a thousand steps (20.83 days) later out.
+"""The solar task of arXiv 2309.03139: a year in steps of half an hour; states in, positions a
+thousand steps (20.83 days) later out.
 
-The first 14,016 steps (0.8 years) train, the next 1,752 validate and the last 1,752 test. The year is rolled out from a table of bodies
-by Yoshida's eighth order with J2 and the Sun's relativity, or read from JPL DE440.
+The first 14,016 steps (0.8 years) train, the next 1,752 validate and the last 1,752 test. The year
+is rolled out from a table of bodies by Yoshida's eighth order with J2 and the Sun's relativity, or
+read from JPL DE440.
 """
 
 import math
@@ -29,12 +31,22 @@ def simulated(bodies: SolarSystem, threads: int | None = None) -> Split:
     per_step = math.ceil(STEP / bodies.default_time_step())
     n_steps = (N_TRAIN + N_VALIDATION + N_TEST + N_AHEAD) * per_step
     flow = yoshida_8(bodies.gravity(), relativity=relativity)
-    states = [s.system for s in rollout(flow, State(bodies.system), STEP / per_step, n_steps, per_step, threads=threads)]
-    return _split(bodies.system, np.stack([s.positions for s in states]), np.stack([s.momenta for s in states]))
+    states = [
+        s.system
+        for s in rollout(
+            flow, State(bodies.system), STEP / per_step, n_steps, per_step, threads=threads
+        )
+    ]
+    return _split(
+        bodies.system,
+        np.stack([s.positions for s in states]),
+        np.stack([s.momenta for s in states]),
+    )
 
 
 def from_de440(epoch: float) -> Split:
-    """The year of JPL DE440 from a TDB Julian day on; RuntimeError without the extra ``ephemeris``, ValueError outside the kernel."""
+    """The year of JPL DE440 from a TDB Julian day on; RuntimeError without the extra ``ephemeris``,
+    ValueError outside the kernel."""
     from systems import ephemeris
 
     system = ephemeris.solar_system(epoch).system
@@ -52,4 +64,8 @@ def _split(system: System, x: np.ndarray, p: np.ndarray) -> Split:
         return replace(system, positions=x[first:last], momenta=p[first:last], charges=charges)
 
     n = N_TRAIN + N_VALIDATION + N_TEST
-    return Split.at(Samples(ensemble(0, n), ensemble(N_AHEAD, N_AHEAD + n), INTERVAL), N_TRAIN, N_TRAIN + N_VALIDATION)
+    return Split.at(
+        Samples(ensemble(0, n), ensemble(N_AHEAD, N_AHEAD + n), INTERVAL),
+        N_TRAIN,
+        N_TRAIN + N_VALIDATION,
+    )

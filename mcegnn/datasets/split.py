@@ -1,4 +1,5 @@
-"""What a dynamics model learns from: pairs of systems a fixed time apart, and their split into training, validation and test."""
+"""What a dynamics model learns from: pairs of systems a fixed time apart, and their split into
+training, validation and test."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,7 +12,8 @@ from systems.system import System
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Ensembles [n_samples, n_particles, ...] of the same particles before and after ``interval``, in the systems' units."""
+    """Ensembles [n_samples, n_particles, ...] of the same particles before and after ``interval``,
+    in the systems' units."""
 
     before: System
     after: System
@@ -26,12 +28,18 @@ class Samples:
 
 
 def _take(system: System, which: slice | np.ndarray) -> System:
-    return replace(system, positions=system.positions[which], momenta=system.momenta[which], charges=system.charges[which])
+    return replace(
+        system,
+        positions=system.positions[which],
+        momenta=system.momenta[which],
+        charges=system.charges[which],
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Samples to train on, to choose by, and to report; test samples are looked at once, at the end.
+    """Samples to train on, to choose by, and to report; test samples are looked at once, at the
+    end.
 
     ``whole`` is how many the data set has, those in no part too; None where these are all.
     """
@@ -44,13 +52,19 @@ class Split:
     @classmethod
     def at(cls, samples: Samples, validation: int, test: int) -> Self:
         """Cut before sample ``validation`` and before sample ``test``."""
-        return cls(samples.take(slice(0, validation)), samples.take(slice(validation, test)), samples.take(slice(test, None)))
+        return cls(
+            samples.take(slice(0, validation)),
+            samples.take(slice(validation, test)),
+            samples.take(slice(test, None)),
+        )
 
 
 class Part(NamedTuple):
-    """Samples, structures or molecules to score, which part of a data set they are, and how many there are in it.
+    """Samples, structures or molecules to score, which part of a data set they are, and how many
+    there are in it.
 
-    ``left_out`` says how many were, by the reason; ``notes`` what else there is to say, rows of a table.
+    ``left_out`` says how many were, by the reason; ``notes`` what else there is to say, rows of a
+    table.
     """
 
     samples: Any

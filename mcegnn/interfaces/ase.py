@@ -1,4 +1,5 @@
-"""ASE: our potentials as its calculators, its calculators as our potentials. Energies eV, lengths Angstrom, stress eV/Angstrom^3."""
+"""ASE: our potentials as its calculators, its calculators as our potentials. Energies eV, lengths
+Angstrom, stress eV/Angstrom^3."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -17,13 +18,21 @@ from systems.units import METAL
 
 
 class PotentialCalculator(Calculator):
-    """Any `Potential` in metal units as an ASE calculator: energy, free_energy, forces, and stress and energies where it has them.
+    """Any `Potential` in metal units as an ASE calculator: energy, free_energy, forces, and stress
+    and energies where it has them.
 
-    One potential may be that of many calculators, which several threads use at the same time. So may one calculator, but its threads wait
-    for each other, since ASE keeps the atoms and the results in it: ask the atoms, not ``results``.
+    One potential may be that of many calculators, which several threads use at the same time. So
+    may one calculator, but its threads wait for each other, since ASE keeps the atoms and the
+    results in it: ask the atoms, not ``results``.
     """
 
-    implemented_properties = ["energy", "free_energy", "forces", "stress", "energies"]  # noqa: RUF012 (as ASE has it)
+    implemented_properties = [  # noqa: RUF012 (as ASE has it)
+        "energy",
+        "free_energy",
+        "forces",
+        "stress",
+        "energies",
+    ]
     discard_results_on_any_change = True
 
     def __init__(self, potential: Potential) -> None:
@@ -36,12 +45,20 @@ class PotentialCalculator(Calculator):
         with self._lock:
             return super().get_property(name, atoms, allow_calculation)
 
-    def calculate(self, atoms: Any = None, properties: Sequence[str] = ("energy",), system_changes: Sequence[str] = all_changes) -> None:
-        """Fill ``results``; PropertyNotImplementedError where something is asked that the potential does not say."""
+    def calculate(
+        self,
+        atoms: Any = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = all_changes,
+    ) -> None:
+        """Fill ``results``; PropertyNotImplementedError where something is asked that the potential
+        does not say."""
         super().calculate(atoms, properties, system_changes)
         evaluation = self.potential(from_atoms(self.atoms))
         if evaluation.energy is None:
-            raise PropertyNotImplementedError(f"{type(self.potential).__name__} is a field without an energy")
+            raise PropertyNotImplementedError(
+                f"{type(self.potential).__name__} is a field without an energy"
+            )
         energy, forces = float(evaluation.energy), np.asarray(evaluation.forces)
         if not (math.isfinite(energy) and np.isfinite(forces).all()):
             _refuse_one_point(self.atoms)
@@ -52,8 +69,14 @@ class PotentialCalculator(Calculator):
             self.results["energies"] = np.asarray(evaluation.energies)
         for name in properties:
             if name not in self.results:
-                why = "; stress needs a cell that is periodic in all directions" if name == "stress" else ""
-                raise PropertyNotImplementedError(f"{type(self.potential).__name__} gives no {name} for these atoms{why}")
+                why = (
+                    "; stress needs a cell that is periodic in all directions"
+                    if name == "stress"
+                    else ""
+                )
+                raise PropertyNotImplementedError(
+                    f"{type(self.potential).__name__} gives no {name} for these atoms{why}"
+                )
 
 
 class _Lock:
@@ -73,19 +96,23 @@ class _Lock:
 
 
 class CalculatorPotential:
-    """Any ASE calculator as a `Potential` of systems in metal units; systems of an ensemble are calculated one after the other.
+    """Any ASE calculator as a `Potential` of systems in metal units; systems of an ensemble are
+    calculated one after the other.
 
-    ``stress`` asks for the stress too. ``template`` are the atoms that the systems are made of, where these hold something that a system
-    does not and the calculator looks at: info such as a charge or a spin, tags, initial magnetic moments, further arrays. Several threads
-    wait for each other. Raises ValueError for a calculator without forces (or stress, where it is asked), for systems in other units, and
-    for a template of other atoms.
+    ``stress`` asks for the stress too. ``template`` are the atoms that the systems are made of,
+    where these hold something that a system does not and the calculator looks at: info such as a
+    charge or a spin, tags, initial magnetic moments, further arrays. Several threads wait for each
+    other. Raises ValueError for a calculator without forces (or stress, where it is asked), for
+    systems in other units, and for a template of other atoms.
     """
 
     def __init__(self, calculator: Any, stress: bool = False, template: Any = None) -> None:
         wanted = ("energy", "forces", "stress") if stress else ("energy", "forces")
         lacking = [name for name in wanted if name not in calculator.implemented_properties]
         if lacking:
-            raise ValueError(f"the calculator {type(calculator).__name__} gives no {' and no '.join(lacking)}")
+            raise ValueError(
+                f"the calculator {type(calculator).__name__} gives no {' and no '.join(lacking)}"
+            )
         self.calculator, self.template, self._wanted = calculator, template, list(wanted)
         self._lock = _Lock()
         self._atoms: Any = None
@@ -94,7 +121,9 @@ class CalculatorPotential:
 
     def __call__(self, system: System) -> Evaluation:
         if system.units is not METAL:
-            raise ValueError(f"ASE's calculators take metal units; the system is in {system.units.name} units")
+            raise ValueError(
+                f"ASE's calculators take metal units; the system is in {system.units.name} units"
+            )
         with self._lock:
             return one_by_one(self._one, system)
 
@@ -102,17 +131,26 @@ class CalculatorPotential:
         """Energy, forces and stress of a single system."""
         # at once, not through get_property: this potential is only asked about what has changed
         changes = self._place(system)
-        known, self._last = self._last is not None, None  # nothing is known of a calculator that fails
+        known, self._last = (
+            self._last is not None,
+            None,
+        )  # nothing is known of a calculator that fails
         # what it knows is of no use where somebody else has asked it since
         same = known and self._seen is getattr(self.calculator, "atoms", None)
         self.calculator.calculate(self._atoms, self._wanted, changes if same else all_changes)
         self._last, self._seen = system, getattr(self.calculator, "atoms", None)
         results = self.calculator.results
         stress = voigt_6_to_full_3x3_stress(results["stress"]) if "stress" in self._wanted else None
-        return Evaluation(np.float64(results["energy"]), np.array(results["forces"], dtype=float), stress, potential=self)
+        return Evaluation(
+            np.float64(results["energy"]),
+            np.array(results["forces"], dtype=float),
+            stress,
+            potential=self,
+        )
 
     def _place(self, system: System) -> Sequence[str]:
-        """Make the atoms those of the system; returns what has changed since the last call, in ASE's words."""
+        """Make the atoms those of the system; returns what has changed since the last call, in
+        ASE's words."""
         last = self._last
         if last is None or not _alike(system, last):
             self._atoms = to_atoms(system, self.template)
@@ -125,20 +163,30 @@ class CalculatorPotential:
 
 
 def _refuse_one_point(atoms: Any) -> None:
-    """ValueError, naming them, where two atoms are at one point, or one and an image of the other."""
+    """ValueError, naming them, where two atoms are at one point, or one and an image of the
+    other."""
     from ase.neighborlist import neighbor_list
 
     i, j = neighbor_list("ij", atoms, 1e-3)
     if len(i):
-        raise ValueError(f"atoms {i[0]} and {j[0]} are at one point, where a force has no direction; move them apart")
+        raise ValueError(
+            f"atoms {i[0]} and {j[0]} are at one point, where a force has no direction; move them"
+            " apart"
+        )
 
 
 def relaxed(
-    system: System, potential: Potential, force_limit: float, most: int = 1000, report: Callable[[int, float], None] | None = None
+    system: System,
+    potential: Potential,
+    force_limit: float,
+    most: int = 1000,
+    report: Callable[[int, float], None] | None = None,
 ) -> tuple[System, float, int]:
-    """The system with its positions relaxed by ASE's FIRE in its cell, the largest force left, and the steps taken, ``most`` at the most.
+    """The system with its positions relaxed by ASE's FIRE in its cell, the largest force left, and
+    the steps taken, ``most`` at the most.
 
-    It is done where no particle's force is above ``force_limit`` (eV / Angstrom). ``report`` is told step and force.
+    It is done where no particle's force is above ``force_limit`` (eV / Angstrom). ``report`` is
+    told step and force.
     """
     from ase.optimize import FIRE
 
@@ -154,6 +202,8 @@ def relaxed(
 
 def _alike(one: System, other: System) -> bool:
     """Whether systems differ by positions, momenta and the shape of their cell alone."""
-    pairs = ((getattr(one, name), getattr(other, name)) for name in ("masses", "species", "charges"))
+    pairs = (
+        (getattr(one, name), getattr(other, name)) for name in ("masses", "species", "charges")
+    )
     same = all(a is b or np.array_equal(a, b) for a, b in pairs)
     return same and one.pbc == other.pbc and (one.cell is None) == (other.cell is None)

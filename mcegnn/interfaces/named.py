@@ -1,4 +1,5 @@
-"""Calculators and potentials by name, as the command line takes them: NAME, or NAME:key=value,key=value."""
+"""Calculators and potentials by name, as the command line takes them: NAME, or
+NAME:key=value,key=value."""
 
 import ast
 import hashlib
@@ -14,20 +15,26 @@ from systems.system import Potential
 
 # ASE finds only what it carries by name; these bring their own class
 _CLASSES = {"tblite": "tblite.ase.TBLite", "xtb": "tblite.ase.TBLite"}
-# tblite prints a table each call unless told not to. It begins from its last solution: converged a thousand times closer than it would be
-# by itself, for a third more time, a resumed run is the same to 1e-9 Angstrom, and labels do not depend on what was labelled before
+# tblite prints a table each call unless told not to. It begins from its last solution: converged a
+# thousand times closer than it would be by itself, for a third more time, a resumed run is the same
+# to 1e-9 Angstrom, and labels do not depend on what was labelled before
 _USUAL = {"tblite.ase.TBLite": {"verbosity": 0, "accuracy": 0.001}}
 _INSTALL = {"tblite": "pip install mcegnn[xtb]"}
 
 
 def split(text: str) -> tuple[str, dict[str, Any]]:
-    """Name and options of "name:key=value,key=value"; values are Python's literals, else text. ValueError where it is not so."""
+    """Name and options of "name:key=value,key=value"; values are Python's literals, else text.
+    ValueError where it is not so."""
     name, _, rest = text.partition(":")
     options: dict[str, Any] = {}
-    for part in re.split(r",(?![^(\[{]*[)\]}])", rest) if rest else ():  # commas inside brackets belong to a value
+    for part in (
+        re.split(r",(?![^(\[{]*[)\]}])", rest) if rest else ()
+    ):  # commas inside brackets belong to a value
         key, equals, value = part.partition("=")
         if not (key.strip().isidentifier() and equals and value.strip()):
-            raise ValueError(f"{text!r}: options are written NAME:key=value,key=value; {part!r} is none")
+            raise ValueError(
+                f"{text!r}: options are written NAME:key=value,key=value; {part!r} is none"
+            )
         options[key.strip()] = _literal(value.strip())
     return name.strip(), options
 
@@ -40,25 +47,37 @@ def _literal(text: str) -> Any:
 
 
 def calculator(text: str) -> Any:
-    """The ASE calculator of a name ("emt", "lj", "tblite", or a class such as "mace.calculators.mace_mp") with its options.
+    """The ASE calculator of a name ("emt", "lj", "tblite", or a class such as
+    "mace.calculators.mace_mp") with its options.
 
-    ValueError or RuntimeError, in one sentence, where there is none, it is not installed, or it does not take the options.
+    ValueError or RuntimeError, in one sentence, where there is none, it is not installed, or it
+    does not take the options.
     """
     name, options = split(text)
     if not all(part.isidentifier() for part in name.split(".")):
-        raise ValueError(f"{name!r} is no calculator's name; write one such as emt, tblite or mace.calculators.mace_mp")
+        raise ValueError(
+            f"{name!r} is no calculator's name; write one such as emt, tblite or"
+            " mace.calculators.mace_mp"
+        )
     path = _CLASSES.get(name, name)
     _look_here()
     try:
         make = _attribute(path) if "." in path else _of_ase(name)
     except ModuleNotFoundError as error:
         missing = (error.name or path).partition(".")[0]
-        how = _INSTALL.get(missing, f"pip install the package that brings {missing}, or run from the folder it is in")
-        raise RuntimeError(f"the calculator {name} needs {missing}, which is not installed: {how}") from None
+        how = _INSTALL.get(
+            missing,
+            f"pip install the package that brings {missing}, or run from the folder it is in",
+        )
+        raise RuntimeError(
+            f"the calculator {name} needs {missing}, which is not installed: {how}"
+        ) from None
     try:
         made = make(**{**_USUAL.get(path, {}), **options})
     except Exception as error:  # a foreign constructor may raise anything
-        raise ValueError(f"the calculator {name} cannot be made with {options or 'no options'}: {_said(error)}") from None
+        raise ValueError(
+            f"the calculator {name} cannot be made with {options or 'no options'}: {_said(error)}"
+        ) from None
     _refuse_unknown(name, make, made, options)
     return made
 
@@ -67,7 +86,8 @@ def _refuse_unknown(name: str, make: Any, made: Any, options: dict[str, Any]) ->
     """ValueError for an option that the calculator would take without a word, and never look at."""
     known = set(getattr(made, "default_parameters", {}))
     if not known or not inspect.isclass(make):
-        return  # calculators that hand their options on, to a program or to a model, know them only there
+        # calculators that hand their options on, to a program or to a model, know them only there
+        return
     makers = [vars(kind)["__init__"] for kind in make.__mro__[:-1] if "__init__" in vars(kind)]
     known |= {key for maker in makers for key in inspect.signature(maker).parameters} - {
         "self",
@@ -77,7 +97,9 @@ def _refuse_unknown(name: str, make: Any, made: Any, options: dict[str, Any]) ->
     }
     for key in options:
         if key not in known:
-            raise ValueError(f"the calculator {name} has no option {key!r}; did you mean {nearest(key, known)}?")
+            raise ValueError(
+                f"the calculator {name} has no option {key!r}; did you mean {nearest(key, known)}?"
+            )
 
 
 def _look_here() -> None:
@@ -87,40 +109,59 @@ def _look_here() -> None:
 
 
 def calculator_potential(text: str, stress: bool, template: Any = None) -> Potential:
-    """That calculator as a `Potential` of systems of a template's atoms. ValueError also where it lacks forces, or a stress it needs."""
+    """That calculator as a `Potential` of systems of a template's atoms. ValueError also where it
+    lacks forces, or a stress it needs."""
     from mcegnn.interfaces.ase import CalculatorPotential
 
     return CalculatorPotential(calculator(text), stress=stress, template=template)
 
 
 def potential(text: str) -> Potential:
-    """What ``module:factory`` or ``module:factory:key=value,...`` makes: one's own potential. ValueError where it cannot be had."""
+    """What ``module:factory`` or ``module:factory:key=value,...`` makes: one's own potential.
+    ValueError where it cannot be had."""
     module, _, rest = text.partition(":")
     name, options = split(rest)
     if not (module and name):
-        raise ValueError(f"a potential is written module:factory, not {text!r}, such as mcegnn:LennardJones:epsilon=0.0104,sigma=3.4")
+        raise ValueError(
+            f"a potential is written module:factory, not {text!r}, such as"
+            " mcegnn:LennardJones:epsilon=0.0104,sigma=3.4"
+        )
     _look_here()
     try:
         make = _attribute(f"{module}.{name}")
     except ModuleNotFoundError as error:
-        raise ValueError(f"there is no module {error.name} for the potential {text!r}; run from the folder it is in") from None
+        raise ValueError(
+            f"there is no module {error.name} for the potential {text!r}; run from the folder it"
+            " is in"
+        ) from None
     try:
         made = make(**options)
     except Exception as error:
         takes = f"; it takes {_parameters(make)}" if isinstance(error, TypeError) else ""
-        raise ValueError(f"{module}:{name} cannot be called with {options or 'no options'}: {_said(error)}{takes}") from None
+        raise ValueError(
+            f"{module}:{name} cannot be called with {options or 'no options'}:"
+            f" {_said(error)}{takes}"
+        ) from None
     if not callable(made):
-        raise ValueError(f"{module}:{name} made a {type(made).__name__}, which is no potential: it cannot be called with a System")
+        raise ValueError(
+            f"{module}:{name} made a {type(made).__name__}, which is no potential: it cannot be"
+            " called with a System"
+        )
     return made
 
 
 def digest(made: Any) -> str:
-    """Of the file that a potential's class comes from, so that a resumed run notices a change; empty where there is no such file."""
+    """Of the file that a potential's class comes from, so that a resumed run notices a change;
+    empty where there is no such file."""
     try:
         source = inspect.getsourcefile(made if inspect.isfunction(made) else type(made))
     except TypeError:
         return ""
-    return hashlib.sha256(Path(source).read_bytes()).hexdigest()[:16] if source and Path(source).is_file() else ""
+    return (
+        hashlib.sha256(Path(source).read_bytes()).hexdigest()[:16]
+        if source and Path(source).is_file()
+        else ""
+    )
 
 
 def _parameters(make: Any) -> str:
@@ -131,7 +172,8 @@ def _parameters(make: Any) -> str:
 
 
 def _attribute(path: str) -> Any:
-    """The object of a dotted path; ValueError where the module has no such thing, or fails on import."""
+    """The object of a dotted path; ValueError where the module has no such thing, or fails on
+    import."""
     module, _, name = path.rpartition(".")
     try:
         found = importlib.import_module(module)
@@ -151,13 +193,23 @@ def _of_ase(name: str) -> Any:
         return get_calculator_class(name)
     except ModuleNotFoundError as error:
         if error.name == f"ase.calculators.{name}":
-            raise ValueError(f"ASE knows no calculator {name!r}; did you mean {nearest(name, {*names, *_CLASSES})}?") from None
+            raise ValueError(
+                f"ASE knows no calculator {name!r}; did you mean"
+                f" {nearest(name, {*names, *_CLASSES})}?"
+            ) from None
         raise
     except (AttributeError, ValueError):
-        raise ValueError(f"ASE has no calculator class of the name {name!r}; give its class, such as tblite.ase.TBLite") from None
+        raise ValueError(
+            f"ASE has no calculator class of the name {name!r}; give its class, such as"
+            " tblite.ase.TBLite"
+        ) from None
 
 
 def _said(error: Exception) -> str:
     """An error in words."""
     words = " ".join(str(error).split())
-    return words if isinstance(error, ValueError) and words else f"{type(error).__name__}: {words}".removesuffix(": ")
+    return (
+        words
+        if isinstance(error, ValueError) and words
+        else f"{type(error).__name__}: {words}".removesuffix(": ")
+    )

@@ -1,4 +1,5 @@
-"""`ConservativePotential`: energies of atoms from their neighbourhoods, forces and stress as their derivatives."""
+"""`ConservativePotential`: energies of atoms from their neighbourhoods, forces and stress as their
+derivatives."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -24,94 +25,183 @@ from systems.units import METAL
 
 
 class ConservativePotential(nn.Module):
-    """The energy of molecules and materials as a sum over atoms, by MC-EGNN with channels that start at zero (see `Interaction`).
+    """The energy of molecules and materials as a sum over atoms, by MC-EGNN with channels that
+    start at zero (see `Interaction`).
 
-    ``n_channels`` is the number of vector channels, or the numbers of channels of vectors, of tensors of rank two, and of rank three;
-    the first ``n_couplings`` of each are multiplied with each other to make others. ``smoothness`` makes radial functions smaller that vary
-    fast (`BesselBasis`): the larger, the more slowly varies what is learned of few structures.
-    ``species`` are the atomic numbers it knows, ``reference_energies`` (eV) one number for each of them, which are added in float64;
-    what the network says is in units of ``scale`` (eV). Atoms hear of others within ``cutoff`` (Angstrom) in each of the layers;
-    ``n_neighbors`` is how many of them an atom has on average. ``periodic`` tells whether it was trained on crystals: others are
-    refused periodic systems. ``nearest`` [n_species, n_species] are the shortest distances (Angstrom) of training, zero for pairs that it
-    has not within the cutoff: nearer pairs are told of. ``repulsion`` keeps atoms apart there (`Repulsion`). ``fewest`` is the least mean
-    number of neighbours an atom that a structure of training has, zero where nobody knows: runs tell of fewer. Raises ValueError for counts
-    below one, species twice, a negative ``fewest``, or as many reference energies or nearest distances as do not fit.
+    ``n_channels`` is the number of vector channels, or the numbers of channels of vectors, of
+    tensors of rank two, and of rank three; the first ``n_couplings`` of each are multiplied with
+    each other to make others. ``smoothness`` makes radial functions smaller that vary fast
+    (`BesselBasis`): the larger, the more slowly varies what is learned of few structures.
+    ``species`` are the atomic numbers it knows, ``reference_energies`` (eV) one number for each of
+    them, which are added in float64; what the network says is in units of ``scale`` (eV). Atoms
+    hear of others within ``cutoff`` (Angstrom) in each of the layers; ``n_neighbors`` is how many
+    of them an atom has on average. ``periodic`` tells whether it was trained on crystals: others
+    are refused periodic systems. ``nearest`` [n_species, n_species] are the shortest distances
+    (Angstrom) of training, zero for pairs that it has not within the cutoff: nearer pairs are told
+    of. ``repulsion`` keeps atoms apart there (`Repulsion`). ``fewest`` is the least mean number of
+    neighbours an atom that a structure of training has, zero where nobody knows: runs tell of
+    fewer. Raises ValueError for counts below one, species twice, a negative ``fewest``, or as many
+    reference energies or nearest distances as do not fit.
     """
 
     def __init__(
-        self, species: Sequence[int], n_features: int = 64, n_channels: int | Sequence[int] = (16, 8), n_layers: int = 3, *,
-        n_couplings: int = 0, n_radial: int = 16, smoothness: float = 0.0, cutoff: float = 6.0, n_neighbors: float = 10.0,
-        scale: float = 1.0, reference_energies: Sequence[float] = (), periodic: bool = False, repulsion: bool = False,
-        nearest: Sequence[Sequence[float]] = (), fewest: float = 0.0,
-    ) -> None:  # fmt: skip
+        self,
+        species: Sequence[int],
+        n_features: int = 64,
+        n_channels: int | Sequence[int] = (16, 8),
+        n_layers: int = 3,
+        *,
+        n_couplings: int = 0,
+        n_radial: int = 16,
+        smoothness: float = 0.0,
+        cutoff: float = 6.0,
+        n_neighbors: float = 10.0,
+        scale: float = 1.0,
+        reference_energies: Sequence[float] = (),
+        periodic: bool = False,
+        repulsion: bool = False,
+        nearest: Sequence[Sequence[float]] = (),
+        fewest: float = 0.0,
+    ) -> None:
         super().__init__()
-        channels = tuple(n_channels) if isinstance(n_channels, Sequence) and not isinstance(n_channels, str) else (n_channels,)
+        channels = (
+            tuple(n_channels)
+            if isinstance(n_channels, Sequence) and not isinstance(n_channels, str)
+            else (n_channels,)
+        )
         refuse_no_counts(n_features=n_features, n_layers=n_layers, n_radial=n_radial)
         for count in channels:
             refuse_no_counts(n_channels=count)
         if not 1 <= len(channels) <= MOST:
-            raise ValueError(f"n_channels are of vectors and of tensors up to rank {MOST}: one to {MOST} numbers, not {len(channels)}")
+            raise ValueError(
+                f"n_channels are of vectors and of tensors up to rank {MOST}: one to {MOST}"
+                f" numbers, not {len(channels)}"
+            )
         most = min(channels) if len(channels) > 1 else 0
-        if isinstance(n_couplings, bool) or not isinstance(n_couplings, int) or not 0 <= n_couplings <= most:
-            allowed = f"at most the fewest channels, and 0 with vectors alone: 0 to {most}, not {n_couplings!r}"
+        if (
+            isinstance(n_couplings, bool)
+            or not isinstance(n_couplings, int)
+            or not 0 <= n_couplings <= most
+        ):
+            allowed = (
+                f"at most the fewest channels, and 0 with vectors alone: 0 to {most}, not"
+                f" {n_couplings!r}"
+            )
             raise ValueError(f"n_couplings is {allowed}; set n_couplings={most}")
-        if isinstance(smoothness, bool) or not isinstance(smoothness, int | float) or not 0.0 <= smoothness <= 2.0:
+        if (
+            isinstance(smoothness, bool)
+            or not isinstance(smoothness, int | float)
+            or not 0.0 <= smoothness <= 2.0
+        ):
             raise ValueError(f"smoothness is a power between 0 and 2, not {smoothness!r}")
-        if isinstance(fewest, bool) or not isinstance(fewest, int | float) or not 0.0 <= fewest < np.inf:
-            raise ValueError(f"fewest is a mean number of neighbours, never below zero, not {fewest!r}")
+        if (
+            isinstance(fewest, bool)
+            or not isinstance(fewest, int | float)
+            or not 0.0 <= fewest < np.inf
+        ):
+            raise ValueError(
+                f"fewest is a mean number of neighbours, never below zero, not {fewest!r}"
+            )
         refuse_not_positive(cutoff=cutoff, n_neighbors=n_neighbors, scale=scale)
-        self.species, self.units, self.cutoff, self.scale = checked(species), METAL, float(cutoff), float(scale)
+        self.species, self.units, self.cutoff, self.scale = (
+            checked(species),
+            METAL,
+            float(cutoff),
+            float(scale),
+        )
         self.periodic, self.fewest = periodic, float(fewest)
         if reference_energies and len(reference_energies) != len(self.species):
-            raise ValueError(f"{len(self.species)} species need as many reference energies, not {len(reference_energies)}")
-        self.reference_energies = np.array(reference_energies or [0.0] * len(self.species), dtype=float)
+            raise ValueError(
+                f"{len(self.species)} species need as many reference energies, not"
+                f" {len(reference_energies)}"
+            )
+        self.reference_energies = np.array(
+            reference_energies or [0.0] * len(self.species), dtype=float
+        )
         self.network = EnergyNetwork(
-            len(self.species), n_features, channels, n_layers, n_radial=n_radial, cutoff=self.cutoff, n_neighbors=float(n_neighbors),
-            n_couplings=n_couplings, smoothness=float(smoothness),
-        )  # fmt: skip
+            len(self.species),
+            n_features,
+            channels,
+            n_layers,
+            n_radial=n_radial,
+            cutoff=self.cutoff,
+            n_neighbors=float(n_neighbors),
+            n_couplings=n_couplings,
+            smoothness=float(smoothness),
+        )
         self.nearest = _checked_nearest(nearest, len(self.species)) if len(nearest) else None
         known = None if self.nearest is None else estimated(self.species, self.nearest, self.cutoff)
         self.repulsion = Repulsion(self.species, known, force=self.scale) if repulsion else None
 
     def kinds(self, numbers: np.ndarray) -> np.ndarray:
-        """The place of each atomic number among the model's species. ValueError for one that it does not know."""
+        """The place of each atomic number among the model's species. ValueError for one that it
+        does not know."""
         return places_among(self.species, numbers)
 
     def energies_and_gradient(
-        self, kinds: Tensor, offsets: Tensor, hood: Neighborhood, weights: Mapping[str, Tensor] | None = None, *,
+        self,
+        kinds: Tensor,
+        offsets: Tensor,
+        hood: Neighborhood,
+        weights: Mapping[str, Tensor] | None = None,
+        *,
         differentiable: bool = False,
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """Energies of atoms [n] (eV), without the reference energies, and the derivative of their sum by each offset [n, degree, 3].
+    ) -> tuple[Tensor, Tensor]:
+        """Energies of atoms [n] (eV), without the reference energies, and the derivative of their
+        sum by each offset [n, degree, 3].
 
-        ``kinds`` [n] says which species each atom is, offsets are r_j - r_i [n, degree, 3]; ``weights`` replace the network's own.
+        ``kinds`` [n] says which species each atom is, offsets are r_j - r_i [n, degree, 3];
+        ``weights`` replace the network's own.
         """
         with torch.enable_grad():
             offsets = offsets.detach().requires_grad_(True)
             guard, r = self.repulsion, offsets.square().sum(-1).sqrt()
-            inputs = (kinds, offsets, hood, None if guard is None else partial(guard.heard, kinds, hood))
-            said = self.network(*inputs) if weights is None else torch.func.functional_call(self.network, dict(weights), inputs)
+            inputs = (
+                kinds,
+                offsets,
+                hood,
+                None if guard is None else partial(guard.heard, kinds, hood),
+            )
+            said = (
+                self.network(*inputs)
+                if weights is None
+                else torch.func.functional_call(self.network, dict(weights), inputs)
+            )
             energies = said * self.scale
             if guard is not None:
                 energies = energies + guard(kinds, r, hood)
             return energies, derivative(energies, offsets, differentiable=differentiable)
 
     def refuse_unfit(self, system: System) -> None:
-        """ValueError for systems in other units, periodic ones where the model has seen none, and species it does not know."""
+        """ValueError for systems in other units, periodic ones where the model has seen none, and
+        species it does not know."""
         if system.units is not METAL:
-            raise ValueError(f"this potential is in metal units; the system is in {system.units.name} units")
+            raise ValueError(
+                f"this potential is in metal units; the system is in {system.units.name} units"
+            )
         self.kinds(np.asarray(system.species))
         if any(system.pbc) and not self.periodic:
-            raise ValueError("the model was trained on molecules alone, so it does not know periodic systems; set pbc to False")
+            raise ValueError(
+                "the model was trained on molecules alone, so it does not know periodic systems;"
+                " set pbc to False"
+            )
 
     def frozen(self, threads: int = 1) -> MessagePassing:
-        """The potential as it is now, compiled for dynamics: without torch, in the precision of the weights, on the CPU."""
-        return MessagePassing(packed(self), dtype=str(next(self.parameters()).dtype).removeprefix("torch."), threads=threads)
+        """The potential as it is now, compiled for dynamics: without torch, in the precision of the
+        weights, on the CPU."""
+        return MessagePassing(
+            packed(self),
+            dtype=str(next(self.parameters()).dtype).removeprefix("torch."),
+            threads=threads,
+        )
 
     def forward(self, system: System) -> Evaluation:
-        """Energy (eV), forces, stress where the cell is periodic in all directions, and energies of atoms.
+        """Energy (eV), forces, stress where the cell is periodic in all directions, and energies of
+        atoms.
 
-        Of NumPy systems, single ones or ensembles, by the `frozen` potential, which is made anew where weights have changed; on other
-        devices than the CPU by `differentiated`. ValueError where the model is not made for the system.
+        Of NumPy systems, single ones or ensembles, by the `frozen` potential, which is made anew
+        where weights have changed; on other devices than the CPU by `differentiated`. ValueError
+        where the model is not made for the system.
         """
         if next(self.parameters()).device.type != "cpu":
             return self.differentiated(system)
@@ -139,7 +229,9 @@ class ConservativePotential(nn.Module):
         near = places(system, self.cutoff)
         kinds = self.kinds(np.asarray(system.species))
         offsets, hood = torch.from_numpy(near.offsets).to(weight), near.hood.to(weight.device)
-        energies, gradient = self.energies_and_gradient(torch.from_numpy(kinds).to(weight.device), offsets, hood)
+        energies, gradient = self.energies_and_gradient(
+            torch.from_numpy(kinds).to(weight.device), offsets, hood
+        )
         forces = gradient.sum(1) - hood.returned(gradient)
         of_atoms = energies.detach().double().cpu().numpy() + self.reference_energies[kinds]
         stress = None
@@ -147,12 +239,21 @@ class ConservativePotential(nn.Module):
             virial = torch.einsum("npa,npb->ab", offsets.double(), gradient.double()).cpu().numpy()
             stress = 0.5 * (virial + virial.T) / abs(np.linalg.det(system.cell))
         closest = None if self.nearest is None else self._closest(kinds, near)
-        return Evaluation(np.float64(of_atoms.sum()), forces.double().cpu().numpy(), stress, of_atoms, closest=closest, potential=self)
+        return Evaluation(
+            np.float64(of_atoms.sum()),
+            forces.double().cpu().numpy(),
+            stress,
+            of_atoms,
+            closest=closest,
+            potential=self,
+        )
 
     def _closest(self, kinds: np.ndarray, near: Places) -> np.ndarray:
         """`Evaluation.closest` of one system."""
         assert self.nearest is not None
-        known = estimated(self.species, self.nearest, self.cutoff)[kinds[:, None], kinds[near.senders]]
+        known = estimated(self.species, self.nearest, self.cutoff)[
+            kinds[:, None], kinds[near.senders]
+        ]
         ratios = np.linalg.norm(near.offsets, axis=-1) / known
         i, place = np.unravel_index(ratios.argmin(), ratios.shape)
         if not ratios[i, place] < 1.0:
@@ -163,8 +264,16 @@ class ConservativePotential(nn.Module):
 def _checked_nearest(nearest: Sequence[Sequence[float]], n: int) -> np.ndarray:
     """As an array. ValueError where it is not symmetric, [n, n], finite and never below zero."""
     table = np.array(nearest, dtype=float)
-    if table.shape != (n, n) or not np.isfinite(table).all() or (table < 0.0).any() or (table != table.T).any():
-        raise ValueError(f"nearest are {n} rows of {n} distances, the same from both sides and never below zero, not {nearest}")
+    if (
+        table.shape != (n, n)
+        or not np.isfinite(table).all()
+        or (table < 0.0).any()
+        or (table != table.T).any()
+    ):
+        raise ValueError(
+            f"nearest are {n} rows of {n} distances, the same from both sides and never below zero,"
+            f" not {nearest}"
+        )
     return table
 
 

@@ -1,4 +1,5 @@
-"""`PropertyModel`: one number of a whole molecule, by MC-EGNN whose answers for the atoms are summed or averaged."""
+"""`PropertyModel`: one number of a whole molecule, by MC-EGNN whose answers for the atoms are
+summed or averaged."""
 
 import math
 from collections.abc import Sequence
@@ -22,22 +23,36 @@ _RADII = (0.8, 5.0)  # Angstrom, from the shortest bond to where four bonds lead
 
 
 class PropertyModel(nn.Module):
-    """A property of molecules in free space by MC-EGNN on the complete graph of each (the QM9 task of arXiv 2309.03139).
+    """A property of molecules in free space by MC-EGNN on the complete graph of each (the QM9 task
+    of arXiv 2309.03139).
 
-    Atoms enter at rest, told apart by their species alone, and their vectors move from layer to layer; one channel is EGNN with
-    coordinates updated. What a perceptron makes of each atom's features is pooled over the molecule, a sum or a mean; the property, in
-    eV, is ``mean`` + ``std`` times that + the ``references`` of its atoms, one number a species, added in float64. ``property`` is its
-    name. Nothing but distances is used of the vectors, so those that leave the last layer are not. Beyond the paper, ``n_radial``
-    Gaussians of each pair's distance at the start (0, or at least 2) are inputs of all layers, and inside lengths are in units of
-    ``length`` (Angstrom). Raises ValueError for counts below one, species twice, as many references as do not fit, and numbers that are
-    not finite.
+    Atoms enter at rest, told apart by their species alone, and their vectors move from layer to
+    layer; one channel is EGNN with coordinates updated. What a perceptron makes of each atom's
+    features is pooled over the molecule, a sum or a mean; the property, in eV, is ``mean`` +
+    ``std`` times that + the ``references`` of its atoms, one number a species, added in float64.
+    ``property`` is its name. Nothing but distances is used of the vectors, so those that leave the
+    last layer are not. Beyond the paper, ``n_radial`` Gaussians of each pair's distance at the
+    start (0, or at least 2) are inputs of all layers, and inside lengths are in units of ``length``
+    (Angstrom). Raises ValueError for counts below one, species twice, as many references as do not
+    fit, and numbers that are not finite.
     """
 
     def __init__(
-        self, n_features: int = 64, n_channels: int = 3, n_layers: int = 4, *, property: str = "U0",
-        species: Sequence[int] = (1, 6, 7, 8, 9), pooling: Pooling = "sum", attention: bool = True, mean: float = 0.0, std: float = 1.0,
-        references: Sequence[float] = (), n_radial: int = 0, length: float = 1.0,
-    ) -> None:  # fmt: skip
+        self,
+        n_features: int = 64,
+        n_channels: int = 3,
+        n_layers: int = 4,
+        *,
+        property: str = "U0",
+        species: Sequence[int] = (1, 6, 7, 8, 9),
+        pooling: Pooling = "sum",
+        attention: bool = True,
+        mean: float = 0.0,
+        std: float = 1.0,
+        references: Sequence[float] = (),
+        n_radial: int = 0,
+        length: float = 1.0,
+    ) -> None:
         super().__init__()
         self.species, self.units = checked(species), METAL
         if pooling not in ("sum", "mean"):
@@ -45,27 +60,48 @@ class PropertyModel(nn.Module):
         if not isinstance(attention, bool):
             raise ValueError(f"attention is true or false, not {attention!r}")
         if references and len(references) != len(self.species):
-            raise ValueError(f"{len(self.species)} species need as many references, not {len(references)}")
+            raise ValueError(
+                f"{len(self.species)} species need as many references, not {len(references)}"
+            )
         refuse_not_positive(std=std, length=length)
         if n_radial < 0 or n_radial == 1:
             raise ValueError(f"n_radial is 0 or at least 2, not {n_radial}")
         if not all(math.isfinite(value) for value in (mean, std, *references)):
-            raise ValueError(f"mean, std and references must be finite, not {mean}, {std} and {list(references)}")
-        self.property, self.pooling, self.mean, self.std = property, pooling, float(mean), float(std)
+            raise ValueError(
+                f"mean, std and references must be finite, not {mean}, {std} and {list(references)}"
+            )
+        self.property, self.pooling, self.mean, self.std = (
+            property,
+            pooling,
+            float(mean),
+            float(std),
+        )
         self.n_radial, self.length = n_radial, float(length)
         self.references = np.array(references or [0.0] * len(self.species), dtype=float)
         self.network = MCEGNN(
-            n_features, n_channels, n_layers, n_node_features=len(self.species), n_edge_features=n_radial, attention=attention
-        )  # fmt: skip
+            n_features,
+            n_channels,
+            n_layers,
+            n_node_features=len(self.species),
+            n_edge_features=n_radial,
+            attention=attention,
+        )
         self.readout = perceptron(n_features, n_features, 1)
 
     def forward(self, kinds: Tensor, x: Tensor, batch: Batch) -> Tensor:
-        """Which of the species atoms are [n_atoms], where they are [n_atoms, 3] (Angstrom) -> (property - base) / std [n_systems]."""
+        """Which of the species atoms are [n_atoms], where they are [n_atoms, 3] (Angstrom) ->
+        (property - base) / std [n_systems]."""
         nodes = functional.one_hot(kinds, len(self.species)).to(x)
-        h, _ = self.network(nodes, x / self.length, torch.zeros_like(x), self._radial(x, batch.graph), batch.graph)
+        h, _ = self.network(
+            nodes, x / self.length, torch.zeros_like(x), self._radial(x, batch.graph), batch.graph
+        )
         said = self.readout(h).squeeze(-1)
         pooled = said.new_zeros(batch.n_systems).index_add(0, batch.system, said)
-        return pooled if self.pooling == "sum" else pooled / torch.bincount(batch.system, minlength=batch.n_systems)
+        return (
+            pooled
+            if self.pooling == "sum"
+            else pooled / torch.bincount(batch.system, minlength=batch.n_systems)
+        )
 
     def _radial(self, x: Tensor, graph: Graph) -> Tensor:
         """Gaussians of the edges' lengths [n_edges, n_radial], as wide as they are apart."""
@@ -73,40 +109,61 @@ class PropertyModel(nn.Module):
             return x.new_zeros(len(graph.i), 0)
         r = graph.differences(x).square().sum(-1, keepdim=True).sqrt()
         centres = torch.linspace(*_RADII, self.n_radial, dtype=x.dtype, device=x.device)
-        return (-0.5 * ((r - centres) * ((self.n_radial - 1) / (_RADII[1] - _RADII[0]))).square()).exp()
+        return (
+            -0.5 * ((r - centres) * ((self.n_radial - 1) / (_RADII[1] - _RADII[0]))).square()
+        ).exp()
 
     def kinds(self, numbers: np.ndarray) -> np.ndarray:
-        """The place of each atomic number among the model's species. ValueError for one that it does not know."""
+        """The place of each atomic number among the model's species. ValueError for one that it
+        does not know."""
         return places_among(self.species, numbers)
 
     def base(self, kinds: np.ndarray, starts: np.ndarray) -> np.ndarray:
-        """What is known without the network (eV) of molecules k with the atoms ``starts[k]`` to ``starts[k + 1]``: [n]."""
+        """What is known without the network (eV) of molecules k with the atoms ``starts[k]`` to
+        ``starts[k + 1]``: [n]."""
         return self.mean + np.add.reduceat(self.references[kinds], starts[:-1])
 
     def refuse_unfit(self, system: System) -> None:
-        """ValueError for systems that are no single molecule in free space, in metal units, of species the model knows."""
+        """ValueError for systems that are no single molecule in free space, in metal units, of
+        species the model knows."""
         if system.units is not METAL:
-            raise ValueError(f"this model is in metal units; the system is in {system.units.name} units")
+            raise ValueError(
+                f"this model is in metal units; the system is in {system.units.name} units"
+            )
         self.kinds(np.asarray(system.species))
         if any(system.pbc):
-            raise ValueError("the model was trained on molecules, so it does not know periodic systems; set pbc to False")
+            raise ValueError(
+                "the model was trained on molecules, so it does not know periodic systems; set pbc"
+                " to False"
+            )
         if system.positions.ndim != 2 or not len(system.positions):
-            raise ValueError(f"a molecule's positions are [n_atoms, 3], at least one atom, not {list(system.positions.shape)}")
+            raise ValueError(
+                "a molecule's positions are [n_atoms, 3], at least one atom, not"
+                f" {list(system.positions.shape)}"
+            )
 
     @torch.no_grad()
     def predict(self, *systems: System) -> np.ndarray:
-        """The property (eV) of each of the molecules, float64 [n_systems]. ValueError where there are none, and as `refuse_unfit`."""
+        """The property (eV) of each of the molecules, float64 [n_systems]. ValueError where there
+        are none, and as `refuse_unfit`."""
         for system in systems:
             self.refuse_unfit(system)
         weight: Any = next(self.parameters())
         batch = collate([complete(system.n_particles) for system in systems])
         kinds = self.kinds(np.concatenate([np.asarray(system.species) for system in systems]))
-        x = np.concatenate([centred(np.asarray(system.positions, dtype=float)) for system in systems])
-        said = self(torch.from_numpy(kinds).to(weight.device), torch.from_numpy(x).to(weight), batch.to(weight.device))
+        x = np.concatenate(
+            [centred(np.asarray(system.positions, dtype=float)) for system in systems]
+        )
+        said = self(
+            torch.from_numpy(kinds).to(weight.device),
+            torch.from_numpy(x).to(weight),
+            batch.to(weight.device),
+        )
         starts = np.cumsum([0, *(system.n_particles for system in systems)])
         return np.asarray(self.base(kinds, starts) + self.std * said.double().cpu().numpy())
 
 
 def centred(positions: np.ndarray) -> np.ndarray:
-    """Positions [n, 3] about their mean, so that the network's precision is not spent on where the molecule is."""
+    """Positions [n, 3] about their mean, so that the network's precision is not spent on where the
+    molecule is."""
     return positions - positions.mean(0)

@@ -1,4 +1,5 @@
-"""Models on disk: weights as safetensors with a JSON header that names a class of the table below; nothing is ever unpickled."""
+"""Models on disk: weights as safetensors with a JSON header that names a class of the table below;
+nothing is ever unpickled."""
 
 import inspect
 import json
@@ -31,9 +32,11 @@ CLASSES: dict[str, type[nn.Module]] = {
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """A model, the class and hyper-parameters it is made of, and whatever is recorded of how it came about.
+    """A model, the class and hyper-parameters it is made of, and whatever is recorded of how it
+    came about.
 
-    ``trained`` are numbers that tell what it was trained on (`mcegnn.training.trained`), uint64 by name; none where nobody knows.
+    ``trained`` are numbers that tell what it was trained on (`mcegnn.training.trained`), uint64 by
+    name; none where nobody knows.
     """
 
     model: nn.Module
@@ -43,46 +46,84 @@ class Stored:
     trained: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
-    def make(cls, kind: str, hyperparameters: Mapping[str, Any], record: Mapping[str, Any] | None = None) -> "Stored":
-        """A model with fresh weights; ValueError, naming the nearest, where there is no such class or hyper-parameter.
+    def make(
+        cls, kind: str, hyperparameters: Mapping[str, Any], record: Mapping[str, Any] | None = None
+    ) -> "Stored":
+        """A model with fresh weights; ValueError, naming the nearest, where there is no such class
+        or hyper-parameter.
 
-        Those that are not given are kept as they are by default now, so that a file means the same when defaults have changed.
+        Those that are not given are kept as they are by default now, so that a file means the same
+        when defaults have changed.
         """
         if kind not in CLASSES:
             raise ValueError(f"there is no model {kind!r}; did you mean {nearest(kind, CLASSES)}?")
-        known = {name: one.default for name, one in inspect.signature(CLASSES[kind].__init__).parameters.items() if name != "self"}
+        known = {
+            name: one.default
+            for name, one in inspect.signature(CLASSES[kind].__init__).parameters.items()
+            if name != "self"
+        }
         for name in hyperparameters:
             if name not in known:
-                raise ValueError(f"{kind} has no hyper-parameter {name!r}; did you mean {nearest(name, known)}?")
+                raise ValueError(
+                    f"{kind} has no hyper-parameter {name!r}; did you mean {nearest(name, known)}?"
+                )
         try:
             model = CLASSES[kind](**hyperparameters)
         except (TypeError, KeyError) as error:
             raise ValueError(f"{kind} does not take these hyper-parameters: {error}") from None
-        defaults = {name: default for name, default in known.items() if default is not inspect.Parameter.empty}
+        defaults = {
+            name: default
+            for name, default in known.items()
+            if default is not inspect.Parameter.empty
+        }
         every = {**json.loads(json.dumps(defaults)), **hyperparameters}
-        return cls(model, kind, {name: every[name] for name in known if name in every}, dict(record or {}))
+        return cls(
+            model, kind, {name: every[name] for name in known if name in every}, dict(record or {})
+        )
 
 
 def save(stored: Stored, path: str | Path) -> None:
-    """Write ``path``: weights in the precision they have, hyper-parameters, record and the package's version."""
+    """Write ``path``: weights in the precision they have, hyper-parameters, record and the
+    package's version."""
     header = {
-        "format": FORMAT, "class": stored.kind, "hyperparameters": stored.hyperparameters, "record": stored.record,
+        "format": FORMAT,
+        "class": stored.kind,
+        "hyperparameters": stored.hyperparameters,
+        "record": stored.record,
         "version": version("mcegnn"),
-    }  # fmt: skip
-    weights = {name: tensor.detach().cpu().numpy() for name, tensor in stored.model.state_dict().items()}
-    write_packed(path, header, weights | {TRAINED + name: numbers for name, numbers in stored.trained.items()})
+    }
+    weights = {
+        name: tensor.detach().cpu().numpy() for name, tensor in stored.model.state_dict().items()
+    }
+    write_packed(
+        path,
+        header,
+        weights | {TRAINED + name: numbers for name, numbers in stored.trained.items()},
+    )
 
 
 def load(name: str | Path) -> Stored:
-    """The model of a name or path, ready to be used. ValueError where the file is no whole model of ours."""
+    """The model of a name or path, ready to be used. ValueError where the file is no whole model of
+    ours."""
     path = locate(name)
     try:
         header, arrays = read_packed(path)
-        trained = {name.removeprefix(TRAINED): array for name, array in arrays.items() if name.startswith(TRAINED)}
-        weights = {name: torch.from_numpy(array) for name, array in arrays.items() if not name.startswith(TRAINED)}
+        trained = {
+            name.removeprefix(TRAINED): array
+            for name, array in arrays.items()
+            if name.startswith(TRAINED)
+        }
+        weights = {
+            name: torch.from_numpy(array)
+            for name, array in arrays.items()
+            if not name.startswith(TRAINED)
+        }
         if header["format"] != FORMAT:
             raise ValueError(f"its format is {header['format']!r}, this version reads {FORMAT}")
-        stored = replace(Stored.make(header["class"], header["hyperparameters"], header["record"]), trained=trained)
+        stored = replace(
+            Stored.make(header["class"], header["hyperparameters"], header["record"]),
+            trained=trained,
+        )
         kinds = {str(tensor.dtype) for tensor in weights.values()}
         if kinds not in ({"torch.float32"}, {"torch.float64"}):
             raise ValueError(f"its weights are {', '.join(sorted(kinds))}")
@@ -92,6 +133,9 @@ def load(name: str | Path) -> Stored:
         stored.model.to(next(iter(weights.values())).dtype)
         stored.model.load_state_dict(weights)
     except (KeyError, TypeError, AttributeError, ValueError, RuntimeError, StopIteration) as error:
-        raise ValueError(f"{path} is not a model of ours, or a damaged one ({' '.join(str(error).split())[:200]})") from None
+        raise ValueError(
+            f"{path} is not a model of ours, or a damaged one"
+            f" ({' '.join(str(error).split())[:200]})"
+        ) from None
     stored.model.eval().requires_grad_(False)
     return stored

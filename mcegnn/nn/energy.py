@@ -14,36 +14,65 @@ from mcegnn.nn.radial import BesselBasis
 
 
 class EnergyNetwork(nn.Module):
-    """Layers of `Interaction` between an embedding of the species and a readout, one number for each atom.
+    """Layers of `Interaction` between an embedding of the species and a readout, one number for
+    each atom.
 
-    ``n_channels`` says how many channels of vectors there are, of tensors of rank two, and so on; ``n_neighbors`` how many neighbours
-    within ``cutoff`` a node has on average, by whose root sums over them are divided; ``n_couplings`` how many channels of each degree
-    are coupled with others; ``smoothness`` how much smaller radial functions are that vary fast (`BesselBasis`).
+    ``n_channels`` says how many channels of vectors there are, of tensors of rank two, and so on;
+    ``n_neighbors`` how many neighbours within ``cutoff`` a node has on average, by whose root sums
+    over them are divided; ``n_couplings`` how many channels of each degree are coupled with others;
+    ``smoothness`` how much smaller radial functions are that vary fast (`BesselBasis`).
     """
 
     def __init__(
-        self, n_species: int, n_features: int, n_channels: Sequence[int], n_layers: int, *, n_radial: int, cutoff: float,
-        n_neighbors: float, n_couplings: int, smoothness: float,
-    ) -> None:  # fmt: skip
+        self,
+        n_species: int,
+        n_features: int,
+        n_channels: Sequence[int],
+        n_layers: int,
+        *,
+        n_radial: int,
+        cutoff: float,
+        n_neighbors: float,
+        n_couplings: int,
+        smoothness: float,
+    ) -> None:
         super().__init__()
         self.n_neighbors, self.n_degrees = n_neighbors, len(n_channels)
         self.embedding = nn.Embedding(n_species, n_features)
         self.basis = BesselBasis(n_radial, cutoff, smoothness)
         self.layers: Any = nn.ModuleList(
-            Interaction(n_features, n_channels, n_radial, n_couplings=n_couplings, first=k == 0, last=k == n_layers - 1)
+            Interaction(
+                n_features,
+                n_channels,
+                n_radial,
+                n_couplings=n_couplings,
+                first=k == 0,
+                last=k == n_layers - 1,
+            )
             for k in range(n_layers)
         )
-        self.readout = nn.Sequential(nn.Linear(n_features, n_features), nn.SiLU(), nn.Linear(n_features, 1))
+        self.readout = nn.Sequential(
+            nn.Linear(n_features, n_features), nn.SiLU(), nn.Linear(n_features, 1)
+        )
 
-    def forward(self, kinds: Tensor, offsets: Tensor, hood: Neighborhood, heard: Callable[[Tensor], Tensor] | None = None) -> Tensor:
-        """Kinds [n] (which species) and offsets r_j - r_i [n, degree, 3] to one number for each node [n].
+    def forward(
+        self,
+        kinds: Tensor,
+        offsets: Tensor,
+        hood: Neighborhood,
+        heard: Callable[[Tensor], Tensor] | None = None,
+    ) -> Tensor:
+        """Kinds [n] (which species) and offsets r_j - r_i [n, degree, 3] to one number for each
+        node [n].
 
         ``heard`` makes of the offsets' lengths [n, degree] the distances that are heard.
         """
         d = offsets.flatten(0, 1)
         r = d.square().sum(-1, keepdim=True).sqrt()
         y = [part.unsqueeze(-1) for part in harmonics(d / r, self.n_degrees)]
-        radial, ends = self.basis(r if heard is None else heard(r.view(hood.senders.shape)).view(r.shape))
+        radial, ends = self.basis(
+            r if heard is None else heard(r.view(hood.senders.shape)).view(r.shape)
+        )
         h: Tensor = self.embedding(kinds)
         x: list[Tensor] = []
         weights = ends / math.sqrt(self.n_neighbors)
@@ -54,6 +83,7 @@ class EnergyNetwork(nn.Module):
 
 
 def derivative(energies: Tensor, offsets: Tensor, *, differentiable: bool) -> Tensor:
-    """Of the sum of energies by each offset, of the offsets' shape; of which a graph is kept where it is to be differentiated again."""
+    """Of the sum of energies by each offset, of the offsets' shape; of which a graph is kept where
+    it is to be differentiated again."""
     (gradient,) = torch.autograd.grad(energies.sum(), offsets, create_graph=differentiable)
     return gradient

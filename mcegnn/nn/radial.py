@@ -1,4 +1,5 @@
-"""Functions of a pair's distance that networks begin with: a basis, and an envelope that ends it smoothly at the cutoff."""
+"""Functions of a pair's distance that networks begin with: a basis, and an envelope that ends it
+smoothly at the cutoff."""
 
 import math
 
@@ -7,7 +8,8 @@ from torch import Tensor, nn
 
 
 def envelope(t: Tensor) -> Tensor:
-    """One at distance zero, zero from the cutoff (t = r / cutoff = 1) on, with two continuous derivatives.
+    """One at distance zero, zero from the cutoff (t = r / cutoff = 1) on, with two continuous
+    derivatives.
 
     The polynomial of Gasteiger, Groß and Günnemann 2020 (arXiv 2003.03123) with p = 6.
     """
@@ -15,11 +17,13 @@ def envelope(t: Tensor) -> Tensor:
 
 
 class BesselBasis(nn.Module):
-    """(2 / k)^smoothness sin(w_k r / cutoff) / r under the envelope, k = 1 ... ``n_radial``; the frequencies w_k are learned, from k pi on.
+    """(2 / k)^smoothness sin(w_k r / cutoff) / r under the envelope, k = 1 ... ``n_radial``; the
+    frequencies w_k are learned, from k pi on.
 
-    Source: Gasteiger, Groß and Günnemann 2020 (arXiv 2003.03123), where ``smoothness`` is zero. Where it is positive, functions that vary
-    fast are smaller and the first is larger, so that what is learned of few structures varies slowly where it can. Distances are in the
-    cutoff's unit; values are of order one.
+    Source: Gasteiger, Groß and Günnemann 2020 (arXiv 2003.03123), where ``smoothness`` is zero.
+    Where it is positive, functions that vary fast are smaller and the first is larger, so that what
+    is learned of few structures varies slowly where it can. Distances are in the cutoff's unit;
+    values are of order one.
     """
 
     sizes: Tensor  # [n_radial]
@@ -35,4 +39,9 @@ class BesselBasis(nn.Module):
         """Distances r [..., 1] to basis values [..., n_radial] and the envelope [..., 1]."""
         t = r / self.cutoff
         ends = envelope(t)
-        return torch.sin(self.frequencies * t) * (ends / t) * (self.sizes.to(r) * (math.sqrt(2.0) / self.cutoff)), ends
+        return (
+            torch.sin(self.frequencies * t)
+            * (ends / t)
+            * (self.sizes.to(r) * (math.sqrt(2.0) / self.cutoff)),
+            ends,
+        )

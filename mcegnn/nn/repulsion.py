@@ -1,4 +1,5 @@
-"""Short range, where no training structure goes: there the network hears a distance that stays, and atoms repel each other."""
+"""Short range, where no training structure goes: there the network hears a distance that stays, and
+atoms repel each other."""
 
 from collections.abc import Sequence
 
@@ -10,7 +11,8 @@ from mcegnn.neighborhood import Neighborhood
 from mcegnn.nn.radial import envelope
 
 COULOMB = 14.399645  # eV Angstrom
-# Ziegler, Biersack and Littmark 1985, The Stopping and Range of Ions in Matter: weights and exponents of the screening, and its length
+# Ziegler, Biersack and Littmark 1985, The Stopping and Range of Ions in Matter: weights and
+# exponents of the screening, and its length
 WEIGHTS, EXPONENTS = (0.18175, 0.50986, 0.28022, 0.02817), (3.1998, 0.94229, 0.4029, 0.20162)
 LENGTH, POWER = 0.46850, 0.23
 # of the wall: its height is so many eV, and so many times the usual force over the whole distance
@@ -19,7 +21,8 @@ WIDTH = 0.1  # of the nearest distance, over which the distance that is heard co
 
 
 def estimated(species: Sequence[int], nearest: np.ndarray, cutoff: float) -> np.ndarray:
-    """The nearest distances (Angstrom), of pairs that training has nowhere (zero) the sum of both covalent radii."""
+    """The nearest distances (Angstrom), of pairs that training has nowhere (zero) the sum of both
+    covalent radii."""
     from ase.data import covalent_radii
 
     radii = covalent_radii[list(species)]
@@ -27,19 +30,23 @@ def estimated(species: Sequence[int], nearest: np.ndarray, cutoff: float) -> np.
 
 
 class Repulsion(nn.Module):
-    """The guard of a potential at short range, from the ``nearest`` distances of its training [n_species, n_species] (Angstrom).
+    """The guard of a potential at short range, from the ``nearest`` distances of its training
+    [n_species, n_species] (Angstrom).
 
-    Below them the network hears `heard` in place of the distance, so that what it says of a pair does not change any more as the pair is
-    pressed, and each pair has an energy that rises all the way from there: Ziegler, Biersack and Littmark's, which is that of nuclei, and a
-    wall (1 - r / end)^3, for light elements, whose nuclei are felt only far below. The wall's height comes from the ``force`` (eV /
-    Angstrom) that is usual in training. The energy of pairs that training has only far from each other begins where their atoms touch
-    (Alvarez 2013, doi 10.1039/c3dt50599e).
+    Below them the network hears `heard` in place of the distance, so that what it says of a pair
+    does not change any more as the pair is pressed, and each pair has an energy that rises all the
+    way from there: Ziegler, Biersack and Littmark's, which is that of nuclei, and a wall (1 - r /
+    end)^3, for light elements, whose nuclei are felt only far below. The wall's height comes from
+    the ``force`` (eV / Angstrom) that is usual in training. The energy of pairs that training has
+    only far from each other begins where their atoms touch (Alvarez 2013, doi 10.1039/c3dt50599e).
 
-    Without nearest distances it is Ziegler, Biersack and Littmark's energy alone, from the sum of both covalent radii on, as older models
-    have it.
+    Without nearest distances it is Ziegler, Biersack and Littmark's energy alone, from the sum of
+    both covalent radii on, as older models have it.
     """
 
-    def __init__(self, species: Sequence[int], nearest: np.ndarray | None = None, *, force: float = 1.0) -> None:
+    def __init__(
+        self, species: Sequence[int], nearest: np.ndarray | None = None, *, force: float = 1.0
+    ) -> None:
         super().__init__()
         from ase.data import covalent_radii
         from ase.data.vdw_alvarez import vdw_radii
@@ -53,16 +60,24 @@ class Repulsion(nn.Module):
             self.inner, ends = nearest, np.fmin(nearest, touch[:, None] + touch)
             walls = LEAST + STEEP * force * ends
         power = charges**POWER
-        self._tables = (COULOMB * np.outer(charges, charges), LENGTH / (power[:, None] + power), ends, walls)
+        self._tables = (
+            COULOMB * np.outer(charges, charges),
+            LENGTH / (power[:, None] + power),
+            ends,
+            walls,
+        )
 
     def tables(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Z_i Z_j (eV Angstrom), screening lengths, ends (Angstrom) and heights of the wall (eV) of the pairs of species."""
+        """Z_i Z_j (eV Angstrom), screening lengths, ends (Angstrom) and heights of the wall (eV) of
+        the pairs of species."""
         return self._tables
 
     def heard(self, kinds: Tensor, hood: Neighborhood, r: Tensor) -> Tensor:
-        """The distances [n, degree] that the network hears: r down to the nearest, a little below it one that stays.
+        """The distances [n, degree] that the network hears: r down to the nearest, a little below
+        it one that stays.
 
-        Its slope falls from one to zero as t^2 (3 - 2 t), so energies have two continuous derivatives.
+        Its slope falls from one to zero as t^2 (3 - 2 t), so energies have two continuous
+        derivatives.
         """
         if self.inner is None:
             return r
@@ -72,10 +87,17 @@ class Repulsion(nn.Module):
         return torch.where(r < nearest, held, r)
 
     def forward(self, kinds: Tensor, r: Tensor, hood: Neighborhood) -> Tensor:
-        """Each atom's half of the energies of its pairs [n] (eV), from kinds [n] and distances [n, degree]."""
-        strength, length, end, wall = (self._of_pairs(table, kinds, r, hood) for table in self._tables)
-        screened = torch.stack([w * torch.exp(-e * r / length) for w, e in zip(WEIGHTS, EXPONENTS, strict=True)]).sum(0)
-        return 0.5 * (strength / r * screened * envelope(r / end) + wall * (1.0 - r / end).clamp(min=0.0) ** 3).sum(1)
+        """Each atom's half of the energies of its pairs [n] (eV), from kinds [n] and distances [n,
+        degree]."""
+        strength, length, end, wall = (
+            self._of_pairs(table, kinds, r, hood) for table in self._tables
+        )
+        screened = torch.stack(
+            [w * torch.exp(-e * r / length) for w, e in zip(WEIGHTS, EXPONENTS, strict=True)]
+        ).sum(0)
+        return 0.5 * (
+            strength / r * screened * envelope(r / end) + wall * (1.0 - r / end).clamp(min=0.0) ** 3
+        ).sum(1)
 
     @staticmethod
     def _of_pairs(table: np.ndarray, kinds: Tensor, r: Tensor, hood: Neighborhood) -> Tensor:

@@ -1,4 +1,5 @@
-"""How a training went, and what its best weights say of samples they have never seen: numbers, curves, and the worst samples to look at."""
+"""How a training went, and what its best weights say of samples they have never seen: numbers,
+curves, and the worst samples to look at."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,26 +17,38 @@ __all__ = ["Review", "review"]
 
 @dataclass(frozen=True, eq=False)
 class Review:
-    """What was found, and the scenes of the worst samples, for a page of `trajectories.report`; ``part`` of the data was looked at."""
+    """What was found, and the scenes of the worst samples, for a page of `trajectories.report`;
+    ``part`` of the data was looked at."""
 
     analysis: Analysis
     part: str
     worst: list[dict[str, Any]] = field(default_factory=list)
 
 
-def review(trainer: Trainer, metrics: Sequence[Mapping[str, str]], told: Callable[[int, int], None] = lambda done, n: None) -> Review:
-    """Of a training with these rows of metrics: its curves and timing, and its best weights on the test samples.
+def review(
+    trainer: Trainer,
+    metrics: Sequence[Mapping[str, str]],
+    told: Callable[[int, int], None] = lambda done, n: None,
+) -> Review:
+    """Of a training with these rows of metrics: its curves and timing, and its best weights on the
+    test samples.
 
-    Where a data set leaves none for a test, the validation samples are looked at, and it is said. ``told`` hears of samples done.
+    Where a data set leaves none for a test, the validation samples are looked at, and it is said.
+    ``told`` hears of samples done.
     """
     found, split, part = Analysis(), trainer.split, "test"
     learning(metrics, found)
     if not len(split.test):
         part = "validation"
-        found.notes.append("the data leave no samples for a test, so the figures are of the validation samples, which chose the weights")
+        found.notes.append(
+            "the data leave no samples for a test, so the figures are of the validation samples,"
+            " which chose the weights"
+        )
     samples = split.test if part == "test" else split.validation
     if isinstance(trainer.best, ConservativePotential):
-        worst = potentials.look(trainer.best, samples, trainer.options.task.energy_weight, part, found, told)
+        worst = potentials.look(
+            trainer.best, samples, trainer.options.task.energy_weight, part, found, told
+        )
     elif isinstance(trainer.best, PropertyModel):
         worst = properties.look(trainer.best, samples, part, found, told)
     else:

@@ -1,4 +1,5 @@
-"""Where a dynamics model or a learned force says that particles will be: errors, parity of displacements, the worst samples."""
+"""Where a dynamics model or a learned force says that particles will be: errors, parity of
+displacements, the worst samples."""
 
 from typing import Any
 
@@ -14,33 +15,62 @@ from trajectories.analysis.results import Analysis, Number
 from trajectories.report import still
 
 
-def look(model: Any, samples: Samples, options: TaskOptions, part: str, found: Analysis) -> list[dict[str, Any]]:
-    """Numbers and curves into ``found``; the worst samples are returned as scenes, each true place joined with the predicted one."""
+def look(
+    model: Any, samples: Samples, options: TaskOptions, part: str, found: Analysis
+) -> list[dict[str, Any]]:
+    """Numbers and curves into ``found``; the worst samples are returned as scenes, each true place
+    joined with the predicted one."""
     before, true = samples.before.positions, samples.after.positions
     end = forecast(model, samples, options)
     predicted, errors = end.positions, errors_of(end, samples, options)
     finite = np.isfinite(errors)
     if not finite.all():
-        found.warnings.append(f"{(~finite).sum():,} of {len(errors):,} forecasts of the {part} are not finite.")
+        found.warnings.append(
+            f"{(~finite).sum():,} of {len(errors):,} forecasts of the {part} are not finite."
+        )
     found.numbers += numbers(errors, samples, options, part)
     length = samples.before.units.length
     found.curves += [
-        parity("parity", f"Displacements, {part}", "displacement", length, (true - before).ravel(), (predicted - before).ravel()),
+        parity(
+            "parity",
+            f"Displacements, {part}",
+            "displacement",
+            length,
+            (true - before).ravel(),
+            (predicted - before).ravel(),
+        ),
         exceeded("errors", f"Errors, {part}", {"": errors[finite]}, ""),
     ]
-    ranked = np.argsort(np.where(finite, -errors, np.inf), kind="stable")[: min(WORST, int(finite.sum()))]
-    return [_both(samples, predicted, int(k), f"Sample {k} of the {part}: {options.error} {errors[k]:.3g}") for k in ranked]
+    ranked = np.argsort(np.where(finite, -errors, np.inf), kind="stable")[
+        : min(WORST, int(finite.sum()))
+    ]
+    return [
+        _both(
+            samples, predicted, int(k), f"Sample {k} of the {part}: {options.error} {errors[k]:.3g}"
+        )
+        for k in ranked
+    ]
 
 
 def numbers(errors: np.ndarray, samples: Samples, options: TaskOptions, part: str) -> list[Number]:
     """How errors of samples are spread, and those of who has learned nothing."""
     said = {"q90": "90 % quantile", "q99": "99 % quantile"}
     found = [
-        Number(f"{part}_{name}", f"{part}, {options.error}", value, note=f"{said.get(name, name)} of {len(errors):,} samples")
+        Number(
+            f"{part}_{name}",
+            f"{part}, {options.error}",
+            value,
+            note=f"{said.get(name, name)} of {len(errors):,} samples",
+        )
         for name, value in spread(errors).items()
     ]
     return found + [
-        Number(f"{part}_{name}", f"{part}, {name.replace('_', ' ')}", value, note="mean, without a model")
+        Number(
+            f"{part}_{name}",
+            f"{part}, {name.replace('_', ' ')}",
+            value,
+            note="mean, without a model",
+        )
         for name, value in floors(samples, options).items()
     ]
 
@@ -48,7 +78,16 @@ def numbers(errors: np.ndarray, samples: Samples, options: TaskOptions, part: st
 def _both(samples: Samples, predicted: np.ndarray, k: int, label: str) -> dict[str, Any]:
     """True and predicted places at the end of a sample."""
     n = samples.before.n_particles
-    system = System.create(np.concatenate([samples.after.positions[k], predicted[k]]), units=samples.before.units)
+    system = System.create(
+        np.concatenate([samples.after.positions[k], predicted[k]]), units=samples.before.units
+    )
     colors = {"true": COLORS[0], "predicted": COLORS[1]}
     pairs = [[i, n + i] for i in range(n)]
-    return still(system, label, colors=[color for color in colors.values() for _ in range(n)], legend=colors, bonds=pairs, longest=1e9)
+    return still(
+        system,
+        label,
+        colors=[color for color in colors.values() for _ in range(n)],
+        legend=colors,
+        bonds=pairs,
+        longest=1e9,
+    )

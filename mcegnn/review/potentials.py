@@ -1,4 +1,5 @@
-"""What a potential says of labelled structures: errors by element, parity of energies and forces, the worst structures."""
+"""What a potential says of labelled structures: errors by element, parity of energies and forces,
+the worst structures."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -23,33 +24,68 @@ _SAID = {
 
 
 def look(
-    model: ConservativePotential, structures: Structures, energy_weight: float, part: str, found: Analysis,
+    model: ConservativePotential,
+    structures: Structures,
+    energy_weight: float,
+    part: str,
+    found: Analysis,
     told: Callable[[int, int], None],
-) -> list[dict[str, Any]]:  # fmt: skip
-    """Numbers and curves into ``found``; the worst structures, as the loss weighs them, are returned as scenes."""
+) -> list[dict[str, Any]]:
+    """Numbers and curves into ``found``; the worst structures, as the loss weighs them, are
+    returned as scenes."""
     from ase.data import chemical_symbols
 
     off = differences(model, structures, told)
     found.numbers += numbers(measures_of(off, structures), part)
     symbols = np.array(chemical_symbols)[structures.species]
     sizes, known = structures.sizes, np.isfinite(structures.forces)
-    true_forces, off_forces, of = structures.forces[known], off.forces[known], np.repeat(symbols, 3)[known.ravel()]
-    reference = np.add.reduceat(model.reference_energies[model.kinds(structures.species)], structures.starts[:-1])
+    true_forces, off_forces, of = (
+        structures.forces[known],
+        off.forces[known],
+        np.repeat(symbols, 3)[known.ravel()],
+    )
+    reference = np.add.reduceat(
+        model.reference_energies[model.kinds(structures.species)], structures.starts[:-1]
+    )
     true = (structures.energies - reference) / sizes
     found.curves.append(
-        parity("parity_energy", f"Energies less those of the atoms, {part}", "energy", "eV/atom", true, true + off.energies / sizes)
-    )
-    found.curves += [] if not len(of) else [
         parity(
-            "parity_forces", f"Forces, {part}", "force", "eV/Angstrom", true_forces, true_forces + off_forces, of,
-        ),
-        exceeded(
-            "force_errors", f"Errors of force components, {part}",
-            {str(name): 1e3 * abs(off_forces[of == name]) for name in dict.fromkeys(of.tolist())}, "meV/Angstrom",
-        ),
-    ]  # fmt: skip
+            "parity_energy",
+            f"Energies less those of the atoms, {part}",
+            "energy",
+            "eV/atom",
+            true,
+            true + off.energies / sizes,
+        )
+    )
+    found.curves += (
+        []
+        if not len(of)
+        else [
+            parity(
+                "parity_forces",
+                f"Forces, {part}",
+                "force",
+                "eV/Angstrom",
+                true_forces,
+                true_forces + off_forces,
+                of,
+            ),
+            exceeded(
+                "force_errors",
+                f"Errors of force components, {part}",
+                {
+                    str(name): 1e3 * abs(off_forces[of == name])
+                    for name in dict.fromkeys(of.tolist())
+                },
+                "meV/Angstrom",
+            ),
+        ]
+    )
     wrong = np.where(known, off.forces, 0.0)
-    summed, counted = (np.add.reduceat(values.sum(1), structures.starts[:-1]) for values in (abs(wrong), known))
+    summed, counted = (
+        np.add.reduceat(values.sum(1), structures.starts[:-1]) for values in (abs(wrong), known)
+    )
     forces = summed / np.maximum(counted, 1)
     each = forces + energy_weight * abs(off.energies) / sizes
     lengths = np.linalg.norm(wrong, axis=1)
@@ -58,8 +94,9 @@ def look(
         first = int(structures.starts[k])
         atom = int(lengths[first : structures.starts[k + 1]].argmax())
         label = (
-            f"Structure {k} of the {part}: energy off by {1e3 * off.energies[k]:,.1f} meV, forces by {1e3 * forces[k]:,.0f} meV/Angstrom; "
-            f"most on atom {atom}, {symbols[first + atom]} (circled), by {1e3 * lengths[first + atom]:,.0f}"
+            f"Structure {k} of the {part}: energy off by {1e3 * off.energies[k]:,.1f} meV, forces"
+            f" by {1e3 * forces[k]:,.0f} meV/Angstrom; most on atom {atom}, {symbols[first + atom]}"
+            f" (circled), by {1e3 * lengths[first + atom]:,.0f}"
         )
         worst.append(still(structures.system(int(k)), label, marked=atom))
     return worst
@@ -69,6 +106,10 @@ def numbers(measured: Mapping[str, float], part: str) -> list[Number]:
     """What `measures_of` found, in words and thousandths."""
     found = []
     for name, value in measured.items():
-        what, measure, unit = _SAID.get(name) or (f"forces on {name.rpartition('_')[2]}", "mean absolute error", "meV/Angstrom")
+        what, measure, unit = _SAID.get(name) or (
+            f"forces on {name.rpartition('_')[2]}",
+            "mean absolute error",
+            "meV/Angstrom",
+        )
         found.append(Number(f"{part}_{name}", f"{part}, {what}", 1e3 * value, unit, note=measure))
     return found

@@ -14,8 +14,12 @@ from trajectories.report import still
 
 
 def look(
-    model: PropertyModel, molecules: Molecules, part: str, found: Analysis, told: Callable[[int, int], None]
-) -> list[dict[str, Any]]:  # fmt: skip
+    model: PropertyModel,
+    molecules: Molecules,
+    part: str,
+    found: Analysis,
+    told: Callable[[int, int], None],
+) -> list[dict[str, Any]]:
     """Numbers and curves into ``found``; the worst molecules are returned as scenes."""
     name = model.property
     true = np.asarray(molecules.properties[name])
@@ -23,22 +27,39 @@ def look(
     errors = 1e3 * abs(off)
     found.numbers += numbers(-off, model, molecules, part)
     holding = {f"with {symbol}": errors[holds] for symbol, holds in _holding(molecules).items()}
-    # in energies of whole molecules their atoms' own are most: what is left is what the network has to know
+    # in energies of whole molecules their atoms' own are most: what is left is what the network has
+    # to know
     base = model.base(model.kinds(molecules.species), molecules.starts)
     found.curves += [
-        parity("parity", f"{name} less that of the atoms, {part}", name, "eV", true - base, true - base + off),
+        parity(
+            "parity",
+            f"{name} less that of the atoms, {part}",
+            name,
+            "eV",
+            true - base,
+            true - base + off,
+        ),
         exceeded("errors", f"Errors of {name}, {part}", holding, "meV"),
     ]
     worst = []
     for k in np.argsort(-errors, kind="stable")[:WORST]:
-        label = f"Molecule {k} of the {part}: {name} {true[k]:.5g} eV, off by {1e3 * off[k]:,.1f} meV"
+        label = (
+            f"Molecule {k} of the {part}: {name} {true[k]:.5g} eV, off by {1e3 * off[k]:,.1f} meV"
+        )
         worst.append(still(molecules.system(int(k)), label))
     return worst
 
 
-def numbers(residuals: np.ndarray, model: PropertyModel, molecules: Molecules, part: str) -> list[Number]:
-    """What `measures_of` finds of residuals, in words and thousandths, and the same by the elements that molecules hold."""
-    said = {"mae": "mean absolute error", "median": "median absolute error", "rmse": "root mean square error"}
+def numbers(
+    residuals: np.ndarray, model: PropertyModel, molecules: Molecules, part: str
+) -> list[Number]:
+    """What `measures_of` finds of residuals, in words and thousandths, and the same by the elements
+    that molecules hold."""
+    said = {
+        "mae": "mean absolute error",
+        "median": "median absolute error",
+        "rmse": "root mean square error",
+    }
     said["without_network"] = "mean absolute error without the network"
     found = [
         Number(f"{part}_{name}", f"{part}, {model.property}", 1e3 * value, "meV", note=said[name])
@@ -46,8 +67,13 @@ def numbers(residuals: np.ndarray, model: PropertyModel, molecules: Molecules, p
     ]
     errors = 1e3 * abs(residuals)
     for symbol, holds in _holding(molecules).items():
-        label, note = f"{part}, {model.property} of those with {symbol}", f"mean absolute error of {holds.sum():,} molecules"
-        found.append(Number(f"{part}_mae_{symbol}", label, float(errors[holds].mean()), "meV", note=note))
+        label, note = (
+            f"{part}, {model.property} of those with {symbol}",
+            f"mean absolute error of {holds.sum():,} molecules",
+        )
+        found.append(
+            Number(f"{part}_mae_{symbol}", label, float(errors[holds].mean()), "meV", note=note)
+        )
     return found
 
 
@@ -56,4 +82,7 @@ def _holding(molecules: Molecules) -> dict[str, np.ndarray]:
     from ase.data import chemical_symbols
 
     species, firsts = molecules.species, molecules.starts[:-1]
-    return {chemical_symbols[z]: np.logical_or.reduceat(species == z, firsts) for z in np.unique(species)}
+    return {
+        chemical_symbols[z]: np.logical_or.reduceat(species == z, firsts)
+        for z in np.unique(species)
+    }

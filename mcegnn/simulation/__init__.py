@@ -1,4 +1,5 @@
-"""Rollouts in plain values: a `Configuration` makes a run's flow and its start, and a checkpoint can hold it; one kind of system a file."""
+"""Rollouts in plain values: a `Configuration` makes a run's flow and its start, and a checkpoint
+can hold it; one kind of system a file."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +11,9 @@ from mcegnn.simulation.solar import SolarRun
 
 __all__ = ["AtomsRun", "ChargedRun", "Configuration", "SolarRun", "configuration_from"]
 
-_KINDS: dict[str, type[Configuration]] = {kind.system: kind for kind in (ChargedRun, SolarRun, AtomsRun)}
+_KINDS: dict[str, type[Configuration]] = {
+    kind.system: kind for kind in (ChargedRun, SolarRun, AtomsRun)
+}
 
 
 def configuration_from(values: Mapping[str, Any]) -> Configuration:

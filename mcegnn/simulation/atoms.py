@@ -1,4 +1,5 @@
-"""Rollouts of the atoms of a file: molecules and materials under a calculator, a potential or a learned force."""
+"""Rollouts of the atoms of a file: molecules and materials under a calculator, a potential or a
+learned force."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,23 +17,40 @@ from systems.system import Potential
 from systems.units import METAL, PASCALS, Units
 from trajectories.watch import Limits
 
-INTEGRATORS = ("velocity-verlet", "langevin-baoab", "nose-hoover", "npt", "yoshida-4", "yoshida-6", "yoshida-8", "symplectic-euler")
+INTEGRATORS = (
+    "velocity-verlet",
+    "langevin-baoab",
+    "nose-hoover",
+    "npt",
+    "yoshida-4",
+    "yoshida-6",
+    "yoshida-8",
+    "symplectic-euler",
+)
 THERMOSTATS = ("langevin-baoab", "nose-hoover", "npt")
 BY_ENSEMBLE = {"nve": "velocity-verlet", "nvt": "langevin-baoab", "npt": "npt"}
-_USUAL_JUMP, _USUAL_DISTANCE, _USUAL_NEARNESS, _USUAL_NEIGHBORS = 10.0, 0.3, 0.8, 0.5  # eV an atom, Angstrom, shares
+_USUAL_JUMP, _USUAL_DISTANCE, _USUAL_NEARNESS, _USUAL_NEIGHBORS = (
+    10.0,
+    0.3,
+    0.8,
+    0.5,
+)  # eV an atom, Angstrom, shares
 _TUPLES = ("temperature", "pressure", "frozen")
 
 
 @dataclass(frozen=True, kw_only=True)
 class AtomsRun(Configuration):
-    """Atoms of ``file`` in metal units, moved by one of ``calculator``, ``potential`` and ``model``, each a name with options.
+    """Atoms of ``file`` in metal units, moved by one of ``calculator``, ``potential`` and
+    ``model``, each a name with options.
 
-    ``temperature`` (kelvin) and ``pressure`` (eV / Angstrom^3) are none, one, or two numbers, first and last of a `Ramp` that takes the
-    time ``ramp``. ``friction`` is the particles', ``period`` that of a Nose-Hoover chain or of the cell. ``relax``, where it is not zero,
-    is the largest force (eV / Angstrom) that is left before the run; ``draw`` says whether velocities are drawn or the file's. Where they
-    are not zero, ``warn_above`` and ``stop_above`` (eV / Angstrom) limit what the models of a committee may disagree by. ``template`` is
-    what the file's atoms have beside a system (`systems.template`): a calculator gets it too. ``file_units``, ``file_format`` and
-    ``file_masses`` are what was said of the file, ``assumed`` what it did not tell, in words.
+    ``temperature`` (kelvin) and ``pressure`` (eV / Angstrom^3) are none, one, or two numbers, first
+    and last of a `Ramp` that takes the time ``ramp``. ``friction`` is the particles', ``period``
+    that of a Nose-Hoover chain or of the cell. ``relax``, where it is not zero, is the largest
+    force (eV / Angstrom) that is left before the run; ``draw`` says whether velocities are drawn or
+    the file's. Where they are not zero, ``warn_above`` and ``stop_above`` (eV / Angstrom) limit
+    what the models of a committee may disagree by. ``template`` is what the file's atoms have
+    beside a system (`systems.template`): a calculator gets it too. ``file_units``, ``file_format``
+    and ``file_masses`` are what was said of the file, ``assumed`` what it did not tell, in words.
     """
 
     system: ClassVar[str] = "atoms"
@@ -62,7 +80,9 @@ class AtomsRun(Configuration):
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Self:
         """As any configuration, with tuples where JSON has lists."""
-        plain: dict[str, Any] = {name: tuple(value) if name in _TUPLES else value for name, value in values.items()}
+        plain: dict[str, Any] = {
+            name: tuple(value) if name in _TUPLES else value for name, value in values.items()
+        }
         return cls(**plain)
 
     def refuse_unsound(self) -> None:
@@ -88,8 +108,13 @@ class AtomsRun(Configuration):
 
     @property
     def about_center(self) -> bool:
-        """Whether the temperature is that of the motion about the centre of mass: where nothing changes the total momentum."""
-        return not self.frozen and self.n_particles > 1 and self.integrator not in ("langevin-baoab", "npt")
+        """Whether the temperature is that of the motion about the centre of mass: where nothing
+        changes the total momentum."""
+        return (
+            not self.frozen
+            and self.n_particles > 1
+            and self.integrator not in ("langevin-baoab", "npt")
+        )
 
     @property
     def n_degrees(self) -> int:
@@ -103,11 +128,14 @@ class AtomsRun(Configuration):
         from systems.molecules import read
 
         masses = masses_of(self.file_masses) if self.file_masses else {}
-        return read(self.file, FileOptions(units=self.file_units, format=self.file_format, masses=masses))
+        return read(
+            self.file, FileOptions(units=self.file_units, format=self.file_format, masses=masses)
+        )
 
     @property
     def has_cell(self) -> bool:
-        """Whether the file's atoms have one; False where the file is gone, which a run that goes on does not need."""
+        """Whether the file's atoms have one; False where the file is gone, which a run that goes on
+        does not need."""
         try:
             return self.structure.system.cell is not None
         except FileNotFoundError:
@@ -115,22 +143,47 @@ class AtomsRun(Configuration):
 
     @property
     def n_observables(self) -> int:
-        """Energies; pressure and stress at least where a pressure is held; the spread of a committee."""
+        """Energies; pressure and stress at least where a pressure is held; the spread of a
+        committee."""
         return 2 + 10 * (self.integrator == "npt") + ("," in self.model)
 
     def rows(self) -> list[tuple[str, str]]:
         """Forces, integrator, temperature and pressure."""
         atmosphere = 1e5 / PASCALS
         held = [
-            *([("temperature", " to ".join(f"{kelvin:g} K" for kelvin in self.temperature))] if self.temperature else []),
-            *([("pressure", " to ".join(f"{p / atmosphere:g} bar" for p in self.pressure))] if self.pressure else []),
+            *(
+                [("temperature", " to ".join(f"{kelvin:g} K" for kelvin in self.temperature))]
+                if self.temperature
+                else []
+            ),
+            *(
+                [("pressure", " to ".join(f"{p / atmosphere:g} bar" for p in self.pressure))]
+                if self.pressure
+                else []
+            ),
         ]
         kept = [("frozen", f"{len(self.frozen)} atoms")] if self.frozen else []
-        drawn = "drawn from the seed" + (f" at {self.temperature[0]:g} K" if self.temperature else "") if self.draw else "the file's"
+        drawn = (
+            "drawn from the seed" + (f" at {self.temperature[0]:g} K" if self.temperature else "")
+            if self.draw
+            else "the file's"
+        )
         about = " about the centre of mass" if self.draw and self.about_center else ""
-        eased = [("relaxed before", f"until no force is above {self.relax:g} eV/Angstrom")] if self.relax else []
+        eased = (
+            [("relaxed before", f"until no force is above {self.relax:g} eV/Angstrom")]
+            if self.relax
+            else []
+        )
         moving = ("velocities", drawn + about)
-        return [("forces", self.by), *self._handed_on, *super().rows(), *held, *kept, *eased, moving]
+        return [
+            ("forces", self.by),
+            *self._handed_on,
+            *super().rows(),
+            *held,
+            *kept,
+            *eased,
+            moving,
+        ]
 
     @property
     def _handed_on(self) -> list[tuple[str, str]]:
@@ -141,27 +194,47 @@ class AtomsRun(Configuration):
         return [("the calculator also gets", ", ".join(names))] if names else []
 
     def limits(self) -> Limits:
-        """Usually 10 eV an atom from one frame to the next, 0.3 Angstrom, less than half of the shortest bond there is, and 0.8 of the
-        nearest distance and half of the fewest neighbours that a potential was trained on."""
+        """Usually 10 eV an atom from one frame to the next, 0.3 Angstrom, less than half of the
+        shortest bond there is, and 0.8 of the nearest distance and half of the fewest neighbours
+        that a potential was trained on."""
         jump = _USUAL_JUMP if self.max_energy_jump is None else self.max_energy_jump
-        least, on = _USUAL_DISTANCE if self.min_distance is None else self.min_distance, self.min_distance != 0.0
-        return Limits(jump * self.n_particles, least, nearness=_USUAL_NEARNESS * on, neighbors=_USUAL_NEIGHBORS * on)
+        least, on = (
+            (_USUAL_DISTANCE if self.min_distance is None else self.min_distance),
+            self.min_distance != 0.0,
+        )
+        return Limits(
+            jump * self.n_particles,
+            least,
+            nearness=_USUAL_NEARNESS * on,
+            neighbors=_USUAL_NEIGHBORS * on,
+        )
 
     def start(self) -> State:
-        """The file's atoms, with the file's velocities or drawn ones; frozen atoms are at rest. Nothing is relaxed yet."""
+        """The file's atoms, with the file's velocities or drawn ones; frozen atoms are at rest.
+        Nothing is relaxed yet."""
         from integrators.velocities import maxwell_boltzmann
 
         system = self.structure.system
         if self.n_systems > 1:
             count, n = self.n_systems, system.n_particles
-            cell = None if system.cell is None else np.broadcast_to(system.cell, (count, 3, 3)).copy()
+            cell = (
+                None if system.cell is None else np.broadcast_to(system.cell, (count, 3, 3)).copy()
+            )
             arrays: dict[str, Any] = {
-                name: np.broadcast_to(getattr(system, name), (count, n, 3)).copy() for name in ("positions", "momenta")
+                name: np.broadcast_to(getattr(system, name), (count, n, 3)).copy()
+                for name in ("positions", "momenta")
             }
-            system = replace(system, **arrays, charges=np.broadcast_to(system.charges, (count, n)).copy(), cell=cell)
+            system = replace(
+                system,
+                **arrays,
+                charges=np.broadcast_to(system.charges, (count, n)).copy(),
+                cell=cell,
+            )
         random = Random(self.seed)
         if self.draw:
-            system = maxwell_boltzmann(system, self.temperature[0], random, at_rest=self.about_center)
+            system = maxwell_boltzmann(
+                system, self.temperature[0], random, at_rest=self.about_center
+            )
         system.momenta[..., list(self.frozen), :] = 0.0
         return State(system, random=random)
 
@@ -180,7 +253,9 @@ class AtomsRun(Configuration):
             return ensembles.npt(force, piston, self.friction)
         acting = force if frozen is None else Frozen(force, frozen)
         if self.integrator == "nose-hoover":
-            return ensembles.nose_hoover(acting, temperature, self.period, None if self.about_center else self.n_degrees)
+            return ensembles.nose_hoover(
+                acting, temperature, self.period, None if self.about_center else self.n_degrees
+            )
         flow: Flow = ensembles.integrator(self.integrator)(acting)
         return flow
 
@@ -195,12 +270,19 @@ class AtomsRun(Configuration):
         from systems.template import from_text
 
         if self.calculator:
-            return named.calculator_potential(self.calculator, self.integrator == "npt", from_text(self.template))
+            return named.calculator_potential(
+                self.calculator, self.integrator == "npt", from_text(self.template)
+            )
         if not self.potential:
-            return learned.law(self.learned, warn=self.warn_above or np.inf, stop=self.stop_above or np.inf)
+            return learned.law(
+                self.learned, warn=self.warn_above or np.inf, stop=self.stop_above or np.inf
+            )
         made = named.potential(self.potential)
         if self.potential_digest and named.digest(made) != self.potential_digest:
-            raise ValueError(f"the source of the potential {self.potential} has changed since the run began; put it back as it was")
+            raise ValueError(
+                f"the source of the potential {self.potential} has changed since the run began; put"
+                " it back as it was"
+            )
         return made
 
     @property

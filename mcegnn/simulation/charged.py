@@ -43,8 +43,14 @@ class ChargedRun(Configuration):
 
         if self.model and learned.is_dynamics(self.learned):
             return learned.watched(self.learned, self._exact())
-        flow: Flow = integrator(self.integrator)(learned.law(self.learned) if self.model else self._exact())
-        return Halved(flow, 1.0, charged=True) if self.encounters and isinstance(flow, Scheme) else flow
+        flow: Flow = integrator(self.integrator)(
+            learned.law(self.learned) if self.model else self._exact()
+        )
+        return (
+            Halved(flow, 1.0, charged=True)
+            if self.encounters and isinstance(flow, Scheme)
+            else flow
+        )
 
     def _exact(self) -> Potential:
         from systems.charged import benchmark_coulomb

@@ -18,8 +18,9 @@ from trajectories.watch import Limits
 class Configuration(ABC):
     """A rollout: times in the system's units, counts, and the choices of its physics.
 
-    ``integrator`` is empty where ``model`` is a dynamics model, which needs none. ``max_energy_jump`` and ``min_distance`` say where a run
-    is stopped, as `limits` reads them; None is what is usual, and infinity or zero never.
+    ``integrator`` is empty where ``model`` is a dynamics model, which needs none.
+    ``max_energy_jump`` and ``min_distance`` say where a run is stopped, as `limits` reads them;
+    None is what is usual, and infinity or zero never.
     """
 
     system: ClassVar[str]
@@ -39,7 +40,8 @@ class Configuration(ABC):
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Self:
-        """The configuration of what `to_json` gave; TypeError where a field is missing or unknown."""
+        """The configuration of what `to_json` gave; TypeError where a field is missing or
+        unknown."""
         return cls(**values)
 
     def to_json(self) -> dict[str, Any]:
@@ -82,7 +84,8 @@ class Configuration(ABC):
         return [("integrator", self.integrator)] if self.integrator else []
 
     def limits(self) -> Limits:
-        """What a sound run keeps to; usually only that its numbers are finite. ``max_energy_jump`` is of each particle."""
+        """What a sound run keeps to; usually only that its numbers are finite. ``max_energy_jump``
+        is of each particle."""
         jump = math.inf if self.max_energy_jump is None else self.max_energy_jump * self.n_particles
         return Limits(jump, self.min_distance or 0.0)
 
@@ -98,12 +101,15 @@ class Configuration(ABC):
 
     @abstractmethod
     def flow(self) -> Flow:
-        """The flow that moves it: a dynamics model, or the integrator with the exact or the learned force."""
+        """The flow that moves it: a dynamics model, or the integrator with the exact or the learned
+        force."""
 
     @cached_property
     def learned(self) -> Any:
         """The model, as it was when the run began."""
         model, digest = learned.model(self.model, self.system)
         if self.model_digest and digest != self.model_digest:
-            raise ValueError(f"the model {self.model} is not the one the run began with; put that file back")
+            raise ValueError(
+                f"the model {self.model} is not the one the run began with; put that file back"
+            )
         return model

@@ -20,7 +20,8 @@ from trajectories.watch import Limits
 class SolarRun(Configuration):
     """Bodies at an epoch (Julian day, TDB), with or without relativity and oblateness.
 
-    With ``encounters`` steps are halved near pericentres and in close encounters; runs of before they were have it not.
+    With ``encounters`` steps are halved near pericentres and in close encounters; runs of before
+    they were have it not.
     """
 
     system: ClassVar[str] = "solar"
@@ -36,7 +37,10 @@ class SolarRun(Configuration):
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Self:
         """As any configuration, with the bodies as bodies."""
-        rows: list[dict[str, Any]] = [{k: tuple(v) if isinstance(v, list) else v for k, v in body.items()} for body in values["bodies"]]
+        rows: list[dict[str, Any]] = [
+            {k: tuple(v) if isinstance(v, list) else v for k, v in body.items()}
+            for body in values["bodies"]
+        ]
         return cls(**{**values, "bodies": tuple(Body(**row) for row in rows)})
 
     @property
@@ -60,19 +64,28 @@ class SolarRun(Configuration):
 
     def rows(self) -> list[tuple[str, str]]:
         """Integrator and epoch."""
-        integrator = self.integrator + (" with relativity" + " of all bodies" * self.solar.is_binary if self.relativity else "")
+        integrator = self.integrator + (
+            " with relativity" + " of all bodies" * self.solar.is_binary if self.relativity else ""
+        )
         integrator += ", steps halved where bodies meet" if self.encounters else ""
-        return [*([("integrator", integrator)] if self.integrator else []), ("start", f"Julian day {self.epoch} TDB")]
+        return [
+            *([("integrator", integrator)] if self.integrator else []),
+            ("start", f"Julian day {self.epoch} TDB"),
+        ]
 
     def limits(self) -> Limits:
-        """``max_energy_jump`` is a part of the energy at the start, usually a tenth, from frame to frame and in all; of a dynamics model,
-        which keeps none, nothing."""
+        """``max_energy_jump`` is a part of the energy at the start, usually a tenth, from frame to
+        frame and in all; of a dynamics model, which keeps none, nothing."""
         if not self.integrator and self.max_energy_jump is None:
             return Limits(distance=self.min_distance or 0.0)
-        system, part = self.solar.system, 0.1 if self.max_energy_jump is None else self.max_energy_jump
+        system, part = (
+            self.solar.system,
+            (0.1 if self.max_energy_jump is None else self.max_energy_jump),
+        )
         energy = self.solar.gravity(oblate=self.oblate)(system).energy
         assert energy is not None
-        # of bound bodies a third of both is the total energy, which may be near zero where some are not bound
+        # of bound bodies a third of both is the total energy, which may be near zero where some are
+        # not bound
         most = part * (abs(float(energy)) + float(kinetic_energy(system))) / 3.0
         return Limits(most, self.min_distance or 0.0, drift=most)
 
@@ -91,11 +104,18 @@ class SolarRun(Configuration):
             return learned.watched(self.learned, exact)
         about = {"star": solar.star} if self.integrator == "wisdom-holman" else {}
         potential = learned.law(self.learned) if self.model else exact
-        flow: Flow = integrator(self.integrator)(potential, relativity=self._relativity(solar), **about)
-        return Halved(flow, ASTRONOMICAL.gravitation) if self.encounters and isinstance(flow, Scheme) else flow
+        flow: Flow = integrator(self.integrator)(
+            potential, relativity=self._relativity(solar), **about
+        )
+        return (
+            Halved(flow, ASTRONOMICAL.gravitation)
+            if self.encounters and isinstance(flow, Scheme)
+            else flow
+        )
 
     def finer(self) -> tuple[Flow, float]:
-        """The flow and the step by which a run's errors are judged: two thirds of the usual one or of the run's, halved likewise."""
+        """The flow and the step by which a run's errors are judged: two thirds of the usual one or
+        of the run's, halved likewise."""
         from integrators.ensembles import yoshida_8
 
         solar, share = self.solar, 2.0 / 3.0

@@ -1,4 +1,5 @@
-"""Checkpoints of trainings: all that a resume needs. Read without torch, so that a folder's state is known at once."""
+"""Checkpoints of trainings: all that a resume needs. Read without torch, so that a folder's state
+is known at once."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +12,8 @@ from trajectories.packed import read_packed
 
 
 class Checkpoint(NamedTuple):
-    """What `Trainer.save` wrote and `Trainer.restore` takes: weights and moments by name, and a header of plain values."""
+    """What `Trainer.save` wrote and `Trainer.restore` takes: weights and moments by name, and a
+    header of plain values."""
 
     arrays: dict[str, np.ndarray]
     header: dict[str, Any]
@@ -24,23 +26,34 @@ class Checkpoint(NamedTuple):
     @property
     def trained(self) -> dict[str, np.ndarray]:
         """Numbers that tell what it was trained on, by name; none of older ones."""
-        return {name.removeprefix(TRAINED): array for name, array in self.arrays.items() if name.startswith(TRAINED)}
+        return {
+            name.removeprefix(TRAINED): array
+            for name, array in self.arrays.items()
+            if name.startswith(TRAINED)
+        }
 
     @property
     def complete(self) -> bool:
         """Whether nothing is left to do."""
         damping = self.arrays.get("refinement.damping", np.zeros(()))
-        return over(self.options, self.header["update"], self.header["since_best"], converged=not np.isfinite(damping).all())
+        return over(
+            self.options,
+            self.header["update"],
+            self.header["since_best"],
+            converged=not np.isfinite(damping).all(),
+        )
 
 
 def over(options: TrainingOptions, update: int, since_best: int, *, converged: bool) -> bool:
-    """Whether a training ends after an update: it was the last, or more brings nothing; ``converged`` is of the refinement."""
+    """Whether a training ends after an update: it was the last, or more brings nothing;
+    ``converged`` is of the refinement."""
     ended = converged if options.task.refinement else stalled(options, since_best)
     return update >= options.total or ended
 
 
 def stalled(options: TrainingOptions, since_best: int) -> bool:
-    """Whether validations have long not been better: gradient descent ends, and a refinement begins."""
+    """Whether validations have long not been better: gradient descent ends, and a refinement
+    begins."""
     return bool(options.patience and since_best >= options.patience)
 
 
@@ -53,5 +66,7 @@ def checkpoint(path: Path) -> Checkpoint:
         for name in ("options", "update", "best_error", "since_best", "seconds", "record"):
             header[name]
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is not a checkpoint of a training, or a damaged one ({error})") from None
+        raise ValueError(
+            f"{path} is not a checkpoint of a training, or a damaged one ({error})"
+        ) from None
     return Checkpoint(arrays, header)

@@ -1,4 +1,5 @@
-"""Compiling a training step: the function and its derivatives as one graph, from which torch's inductor makes C++."""
+"""Compiling a training step: the function and its derivatives as one graph, from which torch's
+inductor makes C++."""
 
 import shutil
 from collections.abc import Callable
@@ -7,11 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-Step = Callable[[list[Tensor], Any], list[Tensor]]  # weights and a batch to the loss and its gradients
+Step = Callable[
+    [list[Tensor], Any], list[Tensor]
+]  # weights and a batch to the loss and its gradients
 
 
 def compiled(step: Step, weights: list[Tensor], batch: Any) -> tuple[Step, str]:
-    """The step for batches of this one's shapes, and an empty text; or the step as it was, and why it could not be compiled."""
+    """The step for batches of this one's shapes, and an empty text; or the step as it was, and why
+    it could not be compiled."""
     if not any(shutil.which(name) for name in ("g++", "clang++", "c++")):
         return step, "there is no C++ compiler"
     from torch.fx.experimental.proxy_tensor import make_fx

@@ -14,15 +14,22 @@ from mcegnn.training.prepared import Batch, Prepared
 
 
 class EnergiesForces:
-    """Gradients of the loss between a potential's energies, forces and stresses and those of the structures.
+    """Gradients of the loss between a potential's energies, forces and stresses and those of the
+    structures.
 
-    Compiled, a step is one function of weights and batch, of which derivatives are part; that takes about a minute once and a C++
-    compiler. Batches are then filled up to the same number of atoms; the few that have more go the plain way.
+    Compiled, a step is one function of weights and batch, of which derivatives are part; that takes
+    about a minute once and a C++ compiler. Batches are then filled up to the same number of atoms;
+    the few that have more go the plain way.
     """
 
-    def __init__(self, options: TrainingOptions, split: StructureSplit, model: ConservativePotential) -> None:
+    def __init__(
+        self, options: TrainingOptions, split: StructureSplit, model: ConservativePotential
+    ) -> None:
         if len(split.train) < options.batch:
-            raise ValueError(f"{len(split.train)} structures to train on are fewer than a batch of {options.batch}; set batch to fewer")
+            raise ValueError(
+                f"{len(split.train)} structures to train on are fewer than a batch of"
+                f" {options.batch}; set batch to fewer"
+            )
         if not len(split.validation):
             raise ValueError("no structures are left to validate on; set data.n_validation")
         self.options = options
@@ -48,7 +55,11 @@ class EnergiesForces:
         weights: list[Tensor] = list(model.parameters())
         batch = self._train.batch(which, self._room if self.options.compiles else None)
         step = self._step
-        if self.options.compiles and len(batch.owner) == self._room and len(which) == self.options.batch:
+        if (
+            self.options.compiles
+            and len(batch.owner) == self._room
+            and len(which) == self.options.batch
+        ):
             step = self._compiled = self._compiled or self._made(weights, batch)
         loss, *gradients = step(weights, batch)
         for weight, gradient in zip(weights, gradients, strict=True):
@@ -61,8 +72,11 @@ class EnergiesForces:
             self.warnings.append(f"training runs uncompiled, some three times slower: {why}")
         return made
 
-    def errors(self, model: ConservativePotential, structures: Structures) -> tuple[np.ndarray, dict[str, float]]:
-        """Each structure's error as the loss weighs it (eV / Angstrom), and mean absolute errors by what they are of."""
+    def errors(
+        self, model: ConservativePotential, structures: Structures
+    ) -> tuple[np.ndarray, dict[str, float]]:
+        """Each structure's error as the loss weighs it (eV / Angstrom), and mean absolute errors by
+        what they are of."""
         key = id(structures)
         if key not in self._others:
             self._others[key] = Prepared(structures, model, *self._kind)
@@ -87,7 +101,9 @@ def step_of(model: ConservativePotential, options: TrainingOptions) -> Step:
         with torch.enable_grad():
             own = [weight.detach().requires_grad_(True) for weight in weights]
             found = predicted(model, batch, dict(zip(names, own, strict=True)), differentiable=True)
-            loss = energy_force_loss(found, batch, batch.sizes, batch.real, model.scale, options.task.weights)
+            loss = energy_force_loss(
+                found, batch, batch.sizes, batch.real, model.scale, options.task.weights
+            )
             gradients = torch.autograd.grad(loss, own)
         return [loss.detach(), *(gradient.detach() for gradient in gradients)]
 

@@ -1,6 +1,8 @@
-"""Levenberg and Marquardt's method for few parameters and many residuals: where gradient descent crawls along a valley, it walks.
+"""Levenberg and Marquardt's method for few parameters and many residuals: where gradient descent
+crawls along a valley, it walks.
 
-scipy's least_squares does the same, but cannot be stopped after a step and go on later to the same bits.
+scipy's least_squares does the same, but cannot be stopped after a step and go on later to the same
+bits.
 """
 
 import math
@@ -14,11 +16,14 @@ _LEAST, _MOST = 1e-14, 1e8  # of the damping
 _TANGENTS = 64  # derivatives taken at once
 
 
-def step(residuals: Callable[[Tensor], Tensor], at: Tensor, damping: float) -> tuple[Tensor, float, float]:
+def step(
+    residuals: Callable[[Tensor], Tensor], at: Tensor, damping: float
+) -> tuple[Tensor, float, float]:
     """One step down the sum of squared residuals [n_residuals] from the parameters ``at`` [n].
 
-    Returns the new parameters, their sum of squares, and the damping to go on with; infinite, with the old parameters, where no step is
-    better. The damping is relative to the diagonal of the Hessian (Marquardt 1963), so parameters may differ in scale.
+    Returns the new parameters, their sum of squares, and the damping to go on with; infinite, with
+    the old parameters, where no step is better. The damping is relative to the diagonal of the
+    Hessian (Marquardt 1963), so parameters may differ in scale.
     """
 
     def sum_of_squares(parameters: Tensor) -> float:
@@ -30,7 +35,9 @@ def step(residuals: Callable[[Tensor], Tensor], at: Tensor, damping: float) -> t
         return found
 
     with torch.no_grad():
-        jacobian = torch.func.vmap(along, chunk_size=_TANGENTS)(torch.eye(len(at), dtype=at.dtype, device=at.device))
+        jacobian = torch.func.vmap(along, chunk_size=_TANGENTS)(
+            torch.eye(len(at), dtype=at.dtype, device=at.device)
+        )
         gradient = jacobian @ residuals(at)
     hessian = jacobian @ jacobian.T
     scale = hessian.diagonal() + _LEAST * hessian.diagonal().max()

@@ -1,4 +1,5 @@
-"""The shortest distances between elements in labelled structures, and the fewest neighbours: beyond them a potential only guesses."""
+"""The shortest distances between elements in labelled structures, and the fewest neighbours: beyond
+them a potential only guesses."""
 
 from collections.abc import Sequence
 
@@ -30,5 +31,8 @@ def nearest_of_both(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def fewest_neighbors(structures: Structures, cutoff: float) -> float:
-    """The least mean number of neighbours within ``cutoff`` (Angstrom) that an atom of a structure has; zero where one has none at all."""
-    return min((mean_neighbors(structures.system(k), cutoff) for k in range(len(structures))), default=0.0)
+    """The least mean number of neighbours within ``cutoff`` (Angstrom) that an atom of a structure
+    has; zero where one has none at all."""
+    return min(
+        (mean_neighbors(structures.system(k), cutoff) for k in range(len(structures))), default=0.0
+    )

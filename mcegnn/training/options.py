@@ -1,4 +1,5 @@
-"""What a training run is made of, checked before anything starts: from a TOML file or a preset, changed by ``key=value``."""
+"""What a training run is made of, checked before anything starts: from a TOML file or a preset,
+changed by ``key=value``."""
 
 import builtins
 import tomllib
@@ -23,12 +24,14 @@ class _Strict(BaseModel):
 
 
 class DataOptions(_Strict):
-    """Which samples: the name of a data set, how many of its training samples (None: all that are official), bodies to leave out.
+    """Which samples: the name of a data set, how many of its training samples (None: all that are
+    official), bodies to leave out.
 
-    Of labelled structures and of molecules, ``n_validation`` more choose the best weights; where a data set has no official split,
-    ``seed`` cuts it. ``n_test`` is how many molecules of QM9 make the test. The labels of structures are those of `Reading`: ``labels``
-    is the prefix of their names ("plain": none), ``energy`` which of two that differ, and stresses are in ``stress_unit``, with ASE's sign
-    (tension is positive) or, -1, with the other.
+    Of labelled structures and of molecules, ``n_validation`` more choose the best weights; where a
+    data set has no official split, ``seed`` cuts it. ``n_test`` is how many molecules of QM9 make
+    the test. The labels of structures are those of `Reading`: ``labels`` is the prefix of their
+    names ("plain": none), ``energy`` which of two that differ, and stresses are in ``stress_unit``,
+    with ASE's sign (tension is positive) or, -1, with the other.
     """
 
     name: str
@@ -56,9 +59,10 @@ class ModelOptions(_Strict):
 
 
 class StageOptions(_Strict):
-    """Part of an unrolled training: ``substeps`` from coarse to fine, each sample integrated with the first that is good to ``tolerance``
-    (a mean squared distance from the fine scheme), with the force's clip or without. ``saturation`` is where errors stop to count.
-    ``share`` of the training samples take part: those that free flight, positions + velocities * interval, predicts best.
+    """Part of an unrolled training: ``substeps`` from coarse to fine, each sample integrated with
+    the first that is good to ``tolerance`` (a mean squared distance from the fine scheme), with the
+    force's clip or without. ``saturation`` is where errors stop to count. ``share`` of the training
+    samples take part: those that free flight, positions + velocities * interval, predicts best.
     """
 
     n_updates: Count
@@ -72,8 +76,9 @@ class StageOptions(_Strict):
 
 
 class RefinementOptions(_Strict):
-    """The end of an unrolled training: at most ``n_updates`` steps of least squares (Levenberg and Marquardt), all on the same ``batch``
-    samples, which are spread evenly over the training samples, through ``substeps`` steps of ``integrator``, without the force's clip.
+    """The end of an unrolled training: at most ``n_updates`` steps of least squares (Levenberg and
+    Marquardt), all on the same ``batch`` samples, which are spread evenly over the training
+    samples, through ``substeps`` steps of ``integrator``, without the force's clip.
     """
 
     n_updates: Count
@@ -84,13 +89,15 @@ class RefinementOptions(_Strict):
 
 
 class TaskOptions(_Strict):
-    """``one-shot``: the model predicts the end itself. ``unrolled``: a learned force is trained through ``integrator``.
-    ``energy-forces``: a potential is trained on labelled structures, with weights of energies per atom, forces and stresses.
-    ``property``: a model of whole molecules is trained on the absolute error of the ``property`` of that name.
+    """``one-shot``: the model predicts the end itself. ``unrolled``: a learned force is trained
+    through ``integrator``. ``energy-forces``: a potential is trained on labelled structures, with
+    weights of energies per atom, forces and stresses. ``property``: a model of whole molecules is
+    trained on the absolute error of the ``property`` of that name.
 
-    ``error`` names a function of `mcegnn.losses`. ``scheme`` and ``n_steps`` are what an unrolled model is validated and tested with;
-    ``lag`` is by how much the data's velocities lie before its positions; ``saturate`` whether errors stop to count sample by sample,
-    or particle by particle. ``refinement`` follows the stages.
+    ``error`` names a function of `mcegnn.losses`. ``scheme`` and ``n_steps`` are what an unrolled
+    model is validated and tested with; ``lag`` is by how much the data's velocities lie before its
+    positions; ``saturate`` whether errors stop to count sample by sample, or particle by particle.
+    ``refinement`` follows the stages.
     """
 
     kind: Literal["one-shot", "unrolled", "energy-forces", "property"]
@@ -115,10 +122,19 @@ class TaskOptions(_Strict):
         if self.refinement and not self.stages:
             raise ValueError("only an unrolled task is refined")
         if (self.kind == "property") != bool(self.property):
-            raise ValueError("a task that is property names its property, such as U0; other tasks have none")
-        for name in (self.integrator, self.scheme, *([self.refinement.integrator] if self.refinement else [])):
+            raise ValueError(
+                "a task that is property names its property, such as U0; other tasks have none"
+            )
+        for name in (
+            self.integrator,
+            self.scheme,
+            *([self.refinement.integrator] if self.refinement else []),
+        ):
             if integrator(name) is wisdom_holman:
-                raise ValueError("wisdom-holman needs gravity itself; take another integrator for a learned force")
+                raise ValueError(
+                    "wisdom-holman needs gravity itself; take another integrator for a learned"
+                    " force"
+                )
         return self
 
     @builtins.property
@@ -128,15 +144,20 @@ class TaskOptions(_Strict):
 
 
 _TRAINS = {
-    "one-shot": "DirectDynamics", "unrolled": "LearnedForce", "energy-forces": "ConservativePotential", "property": "PropertyModel",
-}  # fmt: skip
+    "one-shot": "DirectDynamics",
+    "unrolled": "LearnedForce",
+    "energy-forces": "ConservativePotential",
+    "property": "PropertyModel",
+}
 
 
 class TrainingOptions(_Strict):
-    """The whole run. Counts are of updates (optimizer steps); ``patience`` is how many validations may pass without a new best (0: any).
+    """The whole run. Counts are of updates (optimizer steps); ``patience`` is how many validations
+    may pass without a new best (0: any).
 
-    ``ema`` is the decay of the averaged weights that are validated and kept (0: none). Unrolled tasks take ``n_updates`` and ``batch``
-    from their stages. ``compile`` makes C++ of a training step where there is a compiler (energies and forces only).
+    ``ema`` is the decay of the averaged weights that are validated and kept (0: none). Unrolled
+    tasks take ``n_updates`` and ``batch`` from their stages. ``compile`` makes C++ of a training
+    step where there is a compiler (energies and forces only).
     """
 
     data: DataOptions
@@ -161,11 +182,18 @@ class TrainingOptions(_Strict):
     def _matched(self) -> "TrainingOptions":
         wanted = _TRAINS[self.task.kind]
         if self.model.kind in _TRAINS.values() and self.model.kind != wanted:
-            raise ValueError(f"a task that is {self.task.kind} trains a {wanted}, not a {self.model.kind}")
+            raise ValueError(
+                f"a task that is {self.task.kind} trains a {wanted}, not a {self.model.kind}"
+            )
         if self.data.n_test is not None and self.task.kind != "property":
-            raise ValueError("only molecules' properties are tested on n_test of them; leave out data.n_test")
+            raise ValueError(
+                "only molecules' properties are tested on n_test of them; leave out data.n_test"
+            )
         if self.data.reading != AS_THEY_ARE and self.task.kind != "energy-forces":
-            raise ValueError("only structures have labels to choose; leave out data.labels, data.energy and data.stress_...")
+            raise ValueError(
+                "only structures have labels to choose; leave out data.labels, data.energy and"
+                " data.stress_..."
+            )
         return self
 
     @property
@@ -185,11 +213,13 @@ class TrainingOptions(_Strict):
 
 
 def read(name: str, changes: Sequence[str] = (), *, started: bool = False) -> TrainingOptions:
-    """The options of a preset or of a TOML file, with ``changes`` such as "lr=1e-3" or "model.hyperparameters.n_channels=5";
-    a whole number in a key is the place of an element, the first at 0: "task.stages.0.lr=1e-3".
+    """The options of a preset or of a TOML file, with ``changes`` such as "lr=1e-3" or
+    "model.hyperparameters.n_channels=5"; a whole number in a key is the place of an element, the
+    first at 0: "task.stages.0.lr=1e-3".
 
-    Where the run is ``started`` from another potential, that one's sizes hold in place of a preset's.
-    Raises FileNotFoundError, with the nearest preset, where there is neither, and ValueError where a key or a value is wrong.
+    Where the run is ``started`` from another potential, that one's sizes hold in place of a
+    preset's. Raises FileNotFoundError, with the nearest preset, where there is neither, and
+    ValueError where a key or a value is wrong.
     """
     path = Path(name)
     if path.suffix == ".toml" or path.is_file():
@@ -202,7 +232,10 @@ def read(name: str, changes: Sequence[str] = (), *, started: bool = False) -> Tr
     elif name in presets():
         text = (files("mcegnn.presets") / f"{name}.toml").read_text(encoding="utf-8")
     else:
-        raise FileNotFoundError(f"there is no preset {name!r}; did you mean {nearest(name, presets())}? (known: {', '.join(presets())})")
+        raise FileNotFoundError(
+            f"there is no preset {name!r}; did you mean {nearest(name, presets())}? (known:"
+            f" {', '.join(presets())})"
+        )
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -219,7 +252,8 @@ def read(name: str, changes: Sequence[str] = (), *, started: bool = False) -> Tr
 
 
 def parse(values: dict[str, Any]) -> TrainingOptions:
-    """Checked options; ValueError names the first key that is wrong, and the nearest that is right."""
+    """Checked options; ValueError names the first key that is wrong, and the nearest that is
+    right."""
     try:
         return TrainingOptions.model_validate(values)
     except ValidationError as error:
@@ -227,10 +261,16 @@ def parse(values: dict[str, Any]) -> TrainingOptions:
         where = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             known = _fields(first["loc"][:-1])
-            raise ValueError(f"there is no key {where!r}; did you mean {nearest(str(first['loc'][-1]), known)}?") from None
+            raise ValueError(
+                f"there is no key {where!r}; did you mean {nearest(str(first['loc'][-1]), known)}?"
+            ) from None
         simple = first["type"] != "missing" and not isinstance(first["input"], dict)
         given = f" (given: {first['input']!r})" if simple else ""
-        message = first["msg"].removeprefix("Value error, ").replace("valid tuple", "list, such as [1, 2]")
+        message = (
+            first["msg"]
+            .removeprefix("Value error, ")
+            .replace("valid tuple", "list, such as [1, 2]")
+        )
         raise ValueError(f"{where or 'the configuration'}: {message}{given}"[:300]) from None
 
 
@@ -243,12 +283,15 @@ def _fields(location: Sequence[str | int]) -> list[str]:
         "stages": StageOptions,
         "refinement": RefinementOptions,
     }
-    inner = next((tables[str(part)] for part in reversed(location) if str(part) in tables), TrainingOptions)
+    inner = next(
+        (tables[str(part)] for part in reversed(location) if str(part) in tables), TrainingOptions
+    )
     return list(inner.model_fields)
 
 
 def _set(values: dict[str, Any], change: str) -> None:
-    """Put one ``key=value`` into nested values; the value is read as TOML, and as text where it is none."""
+    """Put one ``key=value`` into nested values; the value is read as TOML, and as text where it is
+    none."""
     key, equals, text = change.partition("=")
     if not equals or not key.strip():
         raise ValueError(f"--set takes key=value, such as lr=1e-3, not {change!r}")
@@ -272,7 +315,8 @@ def _set(values: dict[str, Any], change: str) -> None:
 
 
 def _place(inner: Any, path: Sequence[str], name: str) -> str | int:
-    """The key of a table, or the index of a list's element; ValueError where ``inner``, which is at ``path``, has no such place."""
+    """The key of a table, or the index of a list's element; ValueError where ``inner``, which is at
+    ``path``, has no such place."""
     where = ".".join(path)
     if isinstance(inner, list):
         if name not in map(str, range(len(inner))):
@@ -282,5 +326,7 @@ def _place(inner: Any, path: Sequence[str], name: str) -> str | int:
     if not isinstance(inner, dict):
         raise ValueError(f"{where} holds a value, not further keys")
     if name.isdecimal():
-        raise ValueError(f"{where or 'the configuration'} holds no list, so it has no element {name}")
+        raise ValueError(
+            f"{where or 'the configuration'} holds no list, so it has no element {name}"
+        )
     return name

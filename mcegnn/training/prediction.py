@@ -15,7 +15,8 @@ _PLACES = 40_000  # pairs that are evaluated at once
 
 
 class Predicted(NamedTuple):
-    """Energies [n_structures] (eV, without the reference energies), forces [n_atoms, 3] and stresses [n_structures, 3, 3]."""
+    """Energies [n_structures] (eV, without the reference energies), forces [n_atoms, 3] and
+    stresses [n_structures, 3, 3]."""
 
     energies: Tensor
     forces: Tensor
@@ -23,15 +24,25 @@ class Predicted(NamedTuple):
 
 
 def predicted(
-    model: ConservativePotential, batch: Batch, weights: Mapping[str, Tensor] | None = None, *, differentiable: bool = False
-) -> Predicted:  # fmt: skip
-    """What the model says of a batch, with these weights of its network; stresses are NaN where there is no volume."""
+    model: ConservativePotential,
+    batch: Batch,
+    weights: Mapping[str, Tensor] | None = None,
+    *,
+    differentiable: bool = False,
+) -> Predicted:
+    """What the model says of a batch, with these weights of its network; stresses are NaN where
+    there is no volume."""
     hood, n = batch.hood, len(batch.energies)
-    each, gradient = model.energies_and_gradient(batch.kinds, batch.offsets, hood, weights, differentiable=differentiable)
+    each, gradient = model.energies_and_gradient(
+        batch.kinds, batch.offsets, hood, weights, differentiable=differentiable
+    )
     forces = gradient.sum(1) - hood.returned(gradient)
     virials = (batch.offsets.unsqueeze(-1) * gradient.unsqueeze(-2)).sum(1)
     # the last row is that of atoms which only fill the batch up
-    sums = (part.new_zeros(n + 1, *part.shape[1:]).index_add(0, batch.owner, part)[:n] for part in (each, virials))
+    sums = (
+        part.new_zeros(n + 1, *part.shape[1:]).index_add(0, batch.owner, part)[:n]
+        for part in (each, virials)
+    )
     energies, virial = sums
     return Predicted(energies, forces, virial / batch.volumes.view(-1, 1, 1))
 
@@ -49,17 +60,33 @@ def residuals(model: ConservativePotential, structures: Structures) -> np.ndarra
     """By how much each structure's energy is above what the model says [n] (eV)."""
     weight = next(model.parameters())
     prepared = Prepared(structures, model, weight.dtype, weight.device)
-    return np.concatenate([(batch.energies - said.energies).double().numpy(force=True) for batch, said in _said(model, prepared)])
+    return np.concatenate(
+        [
+            (batch.energies - said.energies).double().numpy(force=True)
+            for batch, said in _said(model, prepared)
+        ]
+    )
 
 
 def deviations(model: ConservativePotential, prepared: Prepared) -> dict[str, np.ndarray]:
-    """Mean absolute errors of each structure [n]: of forces (eV / Angstrom), energy, energy per atom (eV) and, where known, stress."""
-    found: dict[str, list[Tensor]] = {"forces": [], "energy": [], "energy per atom": [], "stress": []}
+    """Mean absolute errors of each structure [n]: of forces (eV / Angstrom), energy, energy per
+    atom (eV) and, where known, stress."""
+    found: dict[str, list[Tensor]] = {
+        "forces": [],
+        "energy": [],
+        "energy per atom": [],
+        "stress": [],
+    }
     for batch, said in _said(model, prepared):
         known = batch.forces.isfinite()
-        off, counted = (said.forces - batch.forces).abs().where(known, 0.0).sum(1), known.sum(1).to(batch.forces)
+        off, counted = (
+            (said.forces - batch.forces).abs().where(known, 0.0).sum(1),
+            known.sum(1).to(batch.forces),
+        )
         energy = (said.energies - batch.energies).abs()
-        off, counted = (torch.zeros_like(energy).index_add(0, batch.owner, part) for part in (off, counted))
+        off, counted = (
+            torch.zeros_like(energy).index_add(0, batch.owner, part) for part in (off, counted)
+        )
         found["forces"].append(off / counted.clamp(min=1.0))
         found["energy"].append(energy)
         found["energy per atom"].append(energy / batch.sizes)
@@ -70,8 +97,8 @@ def deviations(model: ConservativePotential, prepared: Prepared) -> dict[str, np
 
 
 class Differences(NamedTuple):
-    """By how much what a model says is above the labels: energies [n] (eV), forces [n_atoms, 3] and stresses [n, 3, 3], both NaN where
-    unknown.
+    """By how much what a model says is above the labels: energies [n] (eV), forces [n_atoms, 3] and
+    stresses [n, 3, 3], both NaN where unknown.
     """
 
     energies: np.ndarray
@@ -80,14 +107,21 @@ class Differences(NamedTuple):
 
 
 def differences(
-    model: ConservativePotential, structures: Structures, told: Callable[[int, int], None] = lambda done, n: None
+    model: ConservativePotential,
+    structures: Structures,
+    told: Callable[[int, int], None] = lambda done, n: None,
 ) -> Differences:
-    """What the model says of all structures, minus their labels; ``told`` hears how many are done, and of how many."""
+    """What the model says of all structures, minus their labels; ``told`` hears how many are done,
+    and of how many."""
     weight = next(model.parameters())
     kept: tuple[list[np.ndarray], ...] = ([], [], [])
     done = 0
     for batch, said in _said(model, Prepared(structures, model, weight.dtype, weight.device)):
-        off = (said.energies - batch.energies, said.forces - batch.forces, said.stresses - batch.stresses)
+        off = (
+            said.energies - batch.energies,
+            said.forces - batch.forces,
+            said.stresses - batch.stresses,
+        )
         for parts, part in zip(kept, off, strict=True):
             parts.append(part.double().numpy(force=True))
         done += len(batch.energies)
@@ -101,20 +135,36 @@ def measures(model: ConservativePotential, structures: Structures) -> dict[str, 
 
 
 def measures_of(off: Differences, structures: Structures) -> dict[str, float]:
-    """Mean absolute and root-mean-square errors over all structures: of energies (eV), energies per atom, components of forces
-    (eV / Angstrom), also by element, and, where the data has them, components of stresses (eV / Angstrom^3). Those of atoms that
-    were held fixed are unknown and do not count.
+    """Mean absolute and root-mean-square errors over all structures: of energies (eV), energies per
+    atom, components of forces (eV / Angstrom), also by element, and, where the data has them,
+    components of stresses (eV / Angstrom^3). Those of atoms that were held fixed are unknown and do
+    not count.
     """
     from ase.data import chemical_symbols
 
     energy, every, stress = off
     given = np.isfinite(structures.forces)
-    force, known = every[given], stress[np.isfinite(structures.stresses) & np.asarray(structures.pbc.all(1))[:, None, None]]
-    of_elements = {chemical_symbols[z]: every[(structures.species == z)[:, None] & given] for z in structures.elements}
+    force, known = (
+        every[given],
+        stress[np.isfinite(structures.stresses) & np.asarray(structures.pbc.all(1))[:, None, None]],
+    )
+    of_elements = {
+        chemical_symbols[z]: every[(structures.species == z)[:, None] & given]
+        for z in structures.elements
+    }
     return {
-        "energy_mae": float(abs(energy).mean()), "energy_rmse": float((energy**2).mean() ** 0.5),
+        "energy_mae": float(abs(energy).mean()),
+        "energy_rmse": float((energy**2).mean() ** 0.5),
         "energy_per_atom_mae": float(abs(energy / structures.sizes).mean()),
-        **({"force_mae": float(abs(force).mean()), "force_rmse": float((force**2).mean() ** 0.5)} if len(force) else {}),
-        **{f"force_mae_{symbol}": float(abs(own).mean()) for symbol, own in of_elements.items() if len(own)},
+        **(
+            {"force_mae": float(abs(force).mean()), "force_rmse": float((force**2).mean() ** 0.5)}
+            if len(force)
+            else {}
+        ),
+        **{
+            f"force_mae_{symbol}": float(abs(own).mean())
+            for symbol, own in of_elements.items()
+            if len(own)
+        },
         **({"stress_mae": float(abs(known).mean())} if len(known) else {}),
-    }  # fmt: skip
+    }

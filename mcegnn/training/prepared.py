@@ -1,4 +1,5 @@
-"""Labelled structures as tensors with their neighbourhoods, from which batches are cut without a loop over atoms."""
+"""Labelled structures as tensors with their neighbourhoods, from which batches are cut without a
+loop over atoms."""
 
 from typing import NamedTuple, Protocol
 
@@ -13,11 +14,13 @@ _DRAWN = 500  # batches of which the largest tells how much room most need
 
 
 class Batch(NamedTuple):
-    """Structures side by side: what they are (kinds and ``owner``, whose each atom is, [n_atoms]; offsets [n_atoms, degree, 3] and
-    `Neighborhood`'s senders and mirror), what they should give (energies [n] without the reference energies, forces [n_atoms, 3] and
-    stresses [n, 3, 3], NaN where unknown), and how large they are (``sizes``, ``volumes`` [n]).
+    """Structures side by side: what they are (kinds and ``owner``, whose each atom is, [n_atoms];
+    offsets [n_atoms, degree, 3] and `Neighborhood`'s senders and mirror), what they should give
+    (energies [n] without the reference energies, forces [n_atoms, 3] and stresses [n, 3, 3], NaN
+    where unknown), and how large they are (``sizes``, ``volumes`` [n]).
 
-    Atoms that only fill a batch up are far from all others, owned by nobody (``owner`` n), and ``real`` [n_atoms] is zero for them.
+    Atoms that only fill a batch up are far from all others, owned by nobody (``owner`` n), and
+    ``real`` [n_atoms] is zero for them.
     """
 
     kinds: Tensor
@@ -49,18 +52,27 @@ class Knowing(Protocol):
 
 
 class Prepared:
-    """All of the structures, their pairs within the model's cutoff found once; memory is that of all pairs."""
+    """All of the structures, their pairs within the model's cutoff found once; memory is that of
+    all pairs."""
 
-    def __init__(self, structures: Structures, model: Knowing, dtype: torch.dtype, device: torch.device) -> None:
+    def __init__(
+        self, structures: Structures, model: Knowing, dtype: torch.dtype, device: torch.device
+    ) -> None:
         parts = [places(structures.system(k), model.cutoff) for k in range(len(structures))]
         degree = max(part.senders.shape[1] for part in parts)
         n = int(structures.starts[-1])
-        senders, mirror, offsets = np.zeros((n, degree), int), np.zeros((n, degree), int), np.zeros((n, degree, 3))
+        senders, mirror, offsets = (
+            np.zeros((n, degree), int),
+            np.zeros((n, degree), int),
+            np.zeros((n, degree, 3)),
+        )
         # within the structure; empty places are their own node's and their own mirror images
         own = np.arange(n) - np.repeat(structures.starts[:-1], structures.sizes)
         senders[:], mirror[:] = own[:, None], own[:, None] * degree + np.arange(degree)
         offsets[..., 0] = model.cutoff
-        for part, first, last in zip(parts, structures.starts[:-1], structures.starts[1:], strict=True):
+        for part, first, last in zip(
+            parts, structures.starts[:-1], structures.starts[1:], strict=True
+        ):
             there = part.senders.shape[1]
             node, place = np.divmod(part.mirror, there)
             senders[first:last, :there], offsets[first:last, :there] = part.senders, part.offsets
@@ -68,14 +80,27 @@ class Prepared:
         kinds = model.kinds(structures.species)
         reference = np.add.reduceat(model.reference_energies[kinds], structures.starts[:-1])
         self.structures, self.degree, self._cutoff = structures, degree, model.cutoff
-        self._starts, self._sizes = torch.from_numpy(structures.starts), torch.from_numpy(structures.sizes)
-        self._kinds, self._senders, self._mirror = (torch.from_numpy(a).to(device) for a in (kinds, senders, mirror))
+        self._starts, self._sizes = (
+            torch.from_numpy(structures.starts),
+            torch.from_numpy(structures.sizes),
+        )
+        self._kinds, self._senders, self._mirror = (
+            torch.from_numpy(a).to(device) for a in (kinds, senders, mirror)
+        )
         solid = np.asarray(structures.pbc.all(1))
         volumes = np.where(solid, abs(np.linalg.det(structures.cells)), 1.0)
-        stresses = np.where(solid[:, None, None], structures.stresses, np.nan)  # others have no volume
+        stresses = np.where(
+            solid[:, None, None], structures.stresses, np.nan
+        )  # others have no volume
         self._floats = tuple(
             torch.from_numpy(np.asarray(a)).to(device, dtype)
-            for a in (offsets, structures.energies - reference, structures.forces, stresses, volumes)
+            for a in (
+                offsets,
+                structures.energies - reference,
+                structures.forces,
+                stresses,
+                volumes,
+            )
         )
 
     def __len__(self) -> int:
@@ -99,9 +124,18 @@ class Prepared:
         offsets, energies, forces, stresses, volumes = self._floats
         here = first[owner].unsqueeze(1)
         made = Batch(
-            self._kinds[at], owner, offsets[at], self._senders[at] + here, (self._mirror[at] + here * self.degree).flatten(),
-            energies[chosen], forces[at], stresses[chosen], sizes.to(offsets), volumes[chosen], torch.ones_like(owner).to(offsets),
-        )  # fmt: skip
+            self._kinds[at],
+            owner,
+            offsets[at],
+            self._senders[at] + here,
+            (self._mirror[at] + here * self.degree).flatten(),
+            energies[chosen],
+            forces[at],
+            stresses[chosen],
+            sizes.to(offsets),
+            volumes[chosen],
+            torch.ones_like(owner).to(offsets),
+        )
         more = 0 if n_atoms is None else n_atoms - len(owner)
         return _filled(made, more, self._cutoff) if more > 0 else made
 

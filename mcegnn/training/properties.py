@@ -16,7 +16,8 @@ _BLOCK = 200  # molecules predicted at once
 
 
 class Inputs(NamedTuple):
-    """Molecules side by side, as the model takes them, and what it should say [n_molecules], in its units."""
+    """Molecules side by side, as the model takes them, and what it should say [n_molecules], in its
+    units."""
 
     kinds: Tensor
     x: Tensor
@@ -27,9 +28,13 @@ class Inputs(NamedTuple):
 class Prepared:
     """Molecules as tensors, from which batches are cut without a loop over atoms."""
 
-    def __init__(self, molecules: Molecules, model: PropertyModel, dtype: torch.dtype, device: torch.device) -> None:
+    def __init__(
+        self, molecules: Molecules, model: PropertyModel, dtype: torch.dtype, device: torch.device
+    ) -> None:
         kinds = model.kinds(molecules.species)
-        target = (molecules.properties[model.property] - model.base(kinds, molecules.starts)) / model.std
+        target = (
+            molecules.properties[model.property] - model.base(kinds, molecules.starts)
+        ) / model.std
         parts = zip(molecules.starts[:-1], molecules.starts[1:], strict=True)
         x = np.concatenate([centred(molecules.positions[first:last]) for first, last in parts])
         self._starts, self._sizes, self._device = molecules.starts, molecules.sizes, device
@@ -43,19 +48,35 @@ class Prepared:
         """These molecules side by side, each a complete graph."""
         sizes = self._sizes[which]
         first = np.cumsum(sizes) - sizes
-        atoms = torch.from_numpy(np.repeat(self._starts[which] - first, sizes) + np.arange(sizes.sum())).to(self._device)
+        atoms = torch.from_numpy(
+            np.repeat(self._starts[which] - first, sizes) + np.arange(sizes.sum())
+        ).to(self._device)
         batch = collate([complete(n) for n in sizes.tolist()]).to(self._device)
-        return Inputs(self._kinds[atoms], self._x[atoms], batch, self._target[torch.from_numpy(which).to(self._device)])
+        return Inputs(
+            self._kinds[atoms],
+            self._x[atoms],
+            batch,
+            self._target[torch.from_numpy(which).to(self._device)],
+        )
 
 
 class Properties:
-    """Gradients of the mean absolute error, in units of the data's spread, of what a model says of molecules."""
+    """Gradients of the mean absolute error, in units of the data's spread, of what a model says of
+    molecules."""
 
-    def __init__(self, options: TrainingOptions, split: MoleculeSplit, model: PropertyModel) -> None:
+    def __init__(
+        self, options: TrainingOptions, split: MoleculeSplit, model: PropertyModel
+    ) -> None:
         if len(split.train) < options.batch:
-            raise ValueError(f"{len(split.train)} molecules to train on are fewer than a batch of {options.batch}; set batch to fewer")
+            raise ValueError(
+                f"{len(split.train)} molecules to train on are fewer than a batch of"
+                f" {options.batch}; set batch to fewer"
+            )
         weight = next(model.parameters())
-        self.options, self._train = options, Prepared(split.train, model, weight.dtype, weight.device)
+        self.options, self._train = (
+            options,
+            Prepared(split.train, model, weight.dtype, weight.device),
+        )
         self.warnings: list[str] = []
 
     def batch(self, update: int) -> tuple[np.ndarray, int]:
@@ -73,7 +94,9 @@ class Properties:
         loss.backward()
         return float(loss.detach())
 
-    def errors(self, model: PropertyModel, molecules: Molecules) -> tuple[np.ndarray, dict[str, float]]:
+    def errors(
+        self, model: PropertyModel, molecules: Molecules
+    ) -> tuple[np.ndarray, dict[str, float]]:
         """Each molecule's absolute error (eV), and their mean by the property's name."""
         found = abs(residuals(model, molecules))
         return found, {model.property: float(found.mean())}
@@ -88,9 +111,12 @@ class Properties:
 
 @torch.no_grad()
 def residuals(
-    model: PropertyModel, molecules: Molecules, told: Callable[[int, int], None] = lambda done, n: None
-) -> np.ndarray:  # fmt: skip
-    """By how much the property of each molecule is above what the model says of it, eV [n]; ``told`` hears how many are done."""
+    model: PropertyModel,
+    molecules: Molecules,
+    told: Callable[[int, int], None] = lambda done, n: None,
+) -> np.ndarray:
+    """By how much the property of each molecule is above what the model says of it, eV [n];
+    ``told`` hears how many are done."""
     weight = next(model.parameters())
     prepared = Prepared(molecules, model, weight.dtype, weight.device)
     # those of a size together: no scattering where all are the same
@@ -110,9 +136,14 @@ def measures(model: PropertyModel, molecules: Molecules) -> dict[str, float]:
 
 
 def measures_of(found: np.ndarray, model: PropertyModel, molecules: Molecules) -> dict[str, float]:
-    """Mean and median absolute and root-mean-square errors (eV) of residuals, and the mean absolute error without the network."""
-    bare = molecules.properties[model.property] - model.base(model.kinds(molecules.species), molecules.starts)
+    """Mean and median absolute and root-mean-square errors (eV) of residuals, and the mean absolute
+    error without the network."""
+    bare = molecules.properties[model.property] - model.base(
+        model.kinds(molecules.species), molecules.starts
+    )
     return {
-        "mae": float(abs(found).mean()), "median": float(np.median(abs(found))), "rmse": float((found**2).mean() ** 0.5),
+        "mae": float(abs(found).mean()),
+        "median": float(np.median(abs(found))),
+        "rmse": float((found**2).mean() ** 0.5),
         "without_network": float(abs(bare).mean()),
-    }  # fmt: skip
+    }

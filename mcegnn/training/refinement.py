@@ -1,4 +1,5 @@
-"""The end of an unrolled training: the law's last layer and the masses by least squares, on the same samples at every step."""
+"""The end of an unrolled training: the law's last layer and the masses by least squares, on the
+same samples at every step."""
 
 import math
 from collections.abc import Mapping
@@ -19,10 +20,12 @@ _LIGHTEST = 1e-12  # of the first mass
 
 
 class Refinement:
-    """Steps of least squares after the stages, which find what is hardly felt: the pull of a distant planet on the others.
+    """Steps of least squares after the stages, which find what is hardly felt: the pull of a
+    distant planet on the others.
 
-    Masses enter as they are, not as the logarithms the model keeps: accelerations are linear in them, and a mass that was much too large
-    may be below zero for some steps until it comes back. The model is given what is above zero.
+    Masses enter as they are, not as the logarithms the model keeps: accelerations are linear in
+    them, and a mass that was much too large may be below zero for some steps until it comes back.
+    The model is given what is above zero.
     """
 
     def __init__(self, train: Samples, options: TaskOptions, refinement: RefinementOptions) -> None:
@@ -41,26 +44,42 @@ class Refinement:
         return not math.isfinite(self.damping)
 
     def step(self, model: LearnedForce) -> float:
-        """Move the model's last layer and masses; returns the task's error, a mean over samples and particles."""
-        last = {name: parameter.detach() for name, parameter in model.exponent[-1].named_parameters()}
+        """Move the model's last layer and masses; returns the task's error, a mean over samples and
+        particles."""
+        last = {
+            name: parameter.detach() for name, parameter in model.exponent[-1].named_parameters()
+        }
         masses = () if model.masses is None else (model.masses.detach()[1:],)
-        system, true, scales = tensors(self._samples.before, model.size), *self._true_and_scales(model.size)
+        system, true, scales = (
+            tensors(self._samples.before, model.size),
+            *self._true_and_scales(model.size),
+        )
 
         def parts(parameters: Tensor) -> tuple[dict[str, Tensor], Tensor]:
             """The last layer's and, if they are learned, the masses."""
-            *layer, light = parameters.split([*(p.numel() for p in last.values()), len(masses[0]) if masses else 0])
-            return {name: p.view_as(old) for p, (name, old) in zip(layer, last.items(), strict=True)}, light
+            *layer, light = parameters.split(
+                [*(p.numel() for p in last.values()), len(masses[0]) if masses else 0]
+            )
+            return {
+                name: p.view_as(old) for p, (name, old) in zip(layer, last.items(), strict=True)
+            }, light
 
         def residuals(parameters: Tensor) -> Tensor:
             layer, light = parts(parameters)
 
             def force(system: System) -> Evaluation:
                 law = model.law_to_first_order(layer)
-                return Evaluation(None, model.forces(system.positions, getattr(system, model.coupling), law))
+                return Evaluation(
+                    None, model.forces(system.positions, getattr(system, model.coupling), law)
+                )
 
-            dressed = model.dressed(system, torch.cat([light.new_ones(1), light])) if masses else system
+            dressed = (
+                model.dressed(system, torch.cat([light.new_ones(1), light])) if masses else system
+            )
             o = self.options
-            end = positions_after(self._samples.interval, dressed, force, o.integrator, o.substeps, self._task.lag)
+            end = positions_after(
+                self._samples.interval, dressed, force, o.integrator, o.substeps, self._task.lag
+            )
             return ((end - true) / scales).flatten()
 
         if self._at is not None:
@@ -77,7 +96,10 @@ class Refinement:
 
     def _true_and_scales(self, like: Tensor) -> tuple[Tensor, Tensor]:
         """Where the particles should be, and what distances from there are divided by."""
-        true, scales = (torch.as_tensor(np.array(part)).to(like) for part in (self._samples.after.positions, self._scales))
+        true, scales = (
+            torch.as_tensor(np.array(part)).to(like)
+            for part in (self._samples.after.positions, self._scales)
+        )
         return true, scales
 
     def state(self) -> dict[str, Tensor]:

@@ -18,45 +18,74 @@ _BLOCK = 500  # samples predicted at once
 
 
 def forecast(model: Any, samples: Samples, options: TaskOptions) -> System:
-    """Where the samples are after the interval according to the model: its own step, or its law through the task's scheme, compiled."""
+    """Where the samples are after the interval according to the model: its own step, or its law
+    through the task's scheme, compiled."""
     if isinstance(model, LearnedForce):
         flow, n = integrator(options.scheme)(model.tabulated()), options.n_steps
         *_, end = rollout(flow, State(model.dressed(samples.before)), samples.interval / n, n, n)
         return end.system
     assert isinstance(model, DirectDynamics)
-    blocks = [samples.take(slice(first, first + _BLOCK)).before for first in range(0, len(samples), _BLOCK)]
+    blocks = [
+        samples.take(slice(first, first + _BLOCK)).before
+        for first in range(0, len(samples), _BLOCK)
+    ]
     ends = [model(State(block), model.interval).system for block in blocks]
     first = samples.before
     return System(
-        np.concatenate([e.positions for e in ends]), np.concatenate([e.momenta for e in ends]), first.masses, first.species, first.charges,
-        first.cell, first.pbc, first.units,
-    )  # fmt: skip
+        np.concatenate([e.positions for e in ends]),
+        np.concatenate([e.momenta for e in ends]),
+        first.masses,
+        first.species,
+        first.charges,
+        first.cell,
+        first.pbc,
+        first.units,
+    )
 
 
 def refuse_unfit(model: Any, samples: Samples) -> None:
-    """ValueError where the model is not made for samples like these: units, interval, what tells particles apart, their number."""
+    """ValueError where the model is not made for samples like these: units, interval, what tells
+    particles apart, their number."""
     system = samples.before
     if model.units != system.units:
-        raise ValueError(f"the model is in {model.units.name} units, the data in {system.units.name} units")
+        raise ValueError(
+            f"the model is in {model.units.name} units, the data in {system.units.name} units"
+        )
     label = model.inputs if isinstance(model, DirectDynamics) else model.coupling
-    same = not system.charges.any() if label == "charges" else len(system.masses) > 1 and np.ptp(system.masses) == 0.0
+    same = (
+        not system.charges.any()
+        if label == "charges"
+        else len(system.masses) > 1 and np.ptp(system.masses) == 0.0
+    )
     if same:
         other = "charges" if label == "masses" else "masses"
-        raise ValueError(f"the model tells particles apart by their {label}, which are all the same in the data; try the {other}")
-    if isinstance(model, DirectDynamics) and abs(model.interval - samples.interval) > 1e-9 * samples.interval:
-        raise ValueError(f"the model's interval is {model.interval:g}, the data's {samples.interval:g} {system.units.time}".rstrip())
+        raise ValueError(
+            f"the model tells particles apart by their {label}, which are all the same in the data;"
+            f" try the {other}"
+        )
+    if (
+        isinstance(model, DirectDynamics)
+        and abs(model.interval - samples.interval) > 1e-9 * samples.interval
+    ):
+        raise ValueError(
+            f"the model's interval is {model.interval:g}, the data's {samples.interval:g}"
+            f" {system.units.time}".rstrip()
+        )
     if isinstance(model, LearnedForce):
         model.dressed(system)
 
 
 def errors(model: Any, samples: Samples, options: TaskOptions) -> np.ndarray:
-    """The task's error of the forecast, sample by sample; infinite where the forecast is not finite."""
+    """The task's error of the forecast, sample by sample; infinite where the forecast is not
+    finite."""
     return errors_of(forecast(model, samples, options), samples, options)
 
 
 def errors_of(end: System, samples: Samples, options: TaskOptions) -> np.ndarray:
     """The same of a forecast that is there already."""
-    found = ERRORS[options.error](end.positions, samples.after.positions, samples.before.positions).mean(-1)
+    found = ERRORS[options.error](
+        end.positions, samples.after.positions, samples.before.positions
+    ).mean(-1)
     return np.where(np.isfinite(found), found, np.inf)
 
 
@@ -64,12 +93,21 @@ def spread(errors: np.ndarray) -> dict[str, float]:
     """Mean, median, the errors that one in ten and one in a hundred are above, and the largest."""
     with np.errstate(invalid="ignore"):  # between two that are infinite
         q50, q90, q99 = (float(q) for q in np.quantile(errors, (0.5, 0.9, 0.99)))
-    return {"mean": float(errors.mean()), "median": q50, "q90": q90, "q99": q99, "largest": float(errors.max())}
+    return {
+        "mean": float(errors.mean()),
+        "median": q50,
+        "q90": q90,
+        "q99": q99,
+        "largest": float(errors.max()),
+    }
 
 
 def floors(samples: Samples, options: TaskOptions) -> dict[str, float]:
     """Mean errors of what needs no model: to stand still, and to fly on straight."""
-    x, flight = samples.before.positions, samples.before.positions + samples.interval * samples.before.velocities
+    x, flight = (
+        samples.before.positions,
+        samples.before.positions + samples.interval * samples.before.velocities,
+    )
     return {
         name: float(ERRORS[options.error](guess, samples.after.positions, x).mean())
         for name, guess in (("stand_still", x), ("linear", flight))

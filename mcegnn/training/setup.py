@@ -1,4 +1,5 @@
-"""From options to data and model: which structures, and the hyper-parameters of a potential that its data decide."""
+"""From options to data and model: which structures, and the hyper-parameters of a potential that
+its data decide."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -29,9 +30,11 @@ _UNKNOWN = "the model's file does not tell all of it, so that what is scored may
 
 
 def structures(options: DataOptions, before: np.ndarray | None = None) -> StructureSplit:
-    """The data of the options, cut: an official test where there is one, else what is left. ValueError where there is too little.
+    """The data of the options, cut: an official test where there is one, else what is left.
+    ValueError where there is too little.
 
-    Isolated atoms are in no part, copies of a structure in one and the same; the test has none that is known by a number of ``before``.
+    Isolated atoms are in no part, copies of a structure in one and the same; the test has none that
+    is known by a number of ``before``.
     """
     found = named(options.name, options.reading)
     atoms, pool = _apart(found.structures, options.name)
@@ -39,8 +42,16 @@ def structures(options: DataOptions, before: np.ndarray | None = None) -> Struct
     n_validation = max(1, n // 20) if options.n_validation is None else options.n_validation
     if found.test is None:
         copies = same(pool)
-        n_train = options.n_train if options.n_train is not None else max(1, n - n_validation - n // 10)
-        made = split(pool, n_train, n_validation, options.seed, copies if len(np.unique(copies)) < n else None)
+        n_train = (
+            options.n_train if options.n_train is not None else max(1, n - n_validation - n // 10)
+        )
+        made = split(
+            pool,
+            n_train,
+            n_validation,
+            options.seed,
+            copies if len(np.unique(copies)) < n else None,
+        )
         made = replace(made, whole=len(found.structures))
         said, doubts = _copies(pool, copies)
     else:
@@ -56,7 +67,10 @@ def _apart(every: Structures, name: str) -> tuple[Structures, Structures]:
     """Isolated atoms, and the others; ValueError where there are no others."""
     alone = isolated(every)
     if alone.all():
-        raise ValueError(f"{name} holds isolated atoms alone, whose energies are but the zero of others; add molecules or crystals")
+        raise ValueError(
+            f"{name} holds isolated atoms alone, whose energies are but the zero of others; add"
+            " molecules or crystals"
+        )
     return every.take(alone), every.take(~alone)
 
 
@@ -69,46 +83,89 @@ def _alone(references: Mapping[int, float]) -> Notes:
 
 
 def _copies(pool: Structures, copies: np.ndarray) -> tuple[Notes, list[str]]:
-    """What is said of structures that are there more than once, and of the first of these whose energies differ."""
+    """What is said of structures that are there more than once, and of the first of these whose
+    energies differ."""
     again = np.flatnonzero(copies != np.arange(len(copies)))
     if not len(again):
         return (), []
     apart = abs(pool.energies[again] - pool.energies[copies[again]])
     differ = np.flatnonzero(apart > _SAME_ENERGY)
-    doubts = [
-        f"{len(differ):,} structures are there twice with energies that differ, the first by {apart[differ[0]]:.4g} eV (structure "
-        f"{again[differ[0]]} is structure {copies[again[differ[0]]]}, isolated atoms not counted); are they of one method?"
-    ] if len(differ) else []  # fmt: skip
-    return (("copies", f"{len(again):,} structures are others once more; copies are kept in one part"),), doubts
+    doubts = (
+        [
+            f"{len(differ):,} structures are there twice with energies that differ, the "
+            f"first by {apart[differ[0]]:.4g} eV (structure "
+            f"{again[differ[0]]} is structure {copies[again[differ[0]]]}, isolated atoms "
+            "not counted); are they of one method?"
+        ]
+        if len(differ)
+        else []
+    )
+    return (
+        ("copies", f"{len(again):,} structures are others once more; copies are kept in one part"),
+    ), doubts
 
 
 def _known_before(test: Structures, before: np.ndarray | None) -> Notes:
     """What is said of test structures that the model which is begun from knows."""
     if before is None:
-        return (("test", "may hold what the model it begins from was trained on, of which its file does not tell"),)
+        return (
+            (
+                "test",
+                (
+                    "may hold what the model it begins from was trained on, of which its file does"
+                    " not tell"
+                ),
+            ),
+        )
     n = int(known(test, before).sum()) if len(before) else 0
-    return (("left out of the test", f"{n:,} structures that the model it begins from was trained on or chosen by"),) if n else ()
+    return (
+        (
+            (
+                "left out of the test",
+                f"{n:,} structures that the model it begins from was trained on or chosen by",
+            ),
+        )
+        if n
+        else ()
+    )
 
 
 def _official(found: Labelled, n_train: int, n_validation: int) -> tuple[StructureSplit, Notes]:
-    """The first of the official training structures train, those that follow validate; copies of them are taken out of the test."""
+    """The first of the official training structures train, those that follow validate; copies of
+    them are taken out of the test."""
     pool, last = found.structures, n_train + n_validation
     if last > len(pool):
-        raise ValueError(f"the official split has {len(pool)} structures to train and validate on, not {n_train} + {n_validation}")
+        raise ValueError(
+            f"the official split has {len(pool)} structures to train and validate on, not {n_train}"
+            f" + {n_validation}"
+        )
     assert found.test is not None
     copies = same(Structures.joined([pool.take(slice(0, last)), found.test]))[last:] < last
-    notes = (("copies", f"{copies.sum():,} structures of the test are training's; left out"),) if copies.any() else ()
+    notes = (
+        (("copies", f"{copies.sum():,} structures of the test are training's; left out"),)
+        if copies.any()
+        else ()
+    )
     train, validation = pool.take(slice(0, n_train)), pool.take(slice(n_train, last))
-    return StructureSplit(train, validation, found.test.take(~copies), len(pool) + len(found.test)), notes
+    return (
+        StructureSplit(train, validation, found.test.take(~copies), len(pool) + len(found.test)),
+        notes,
+    )
 
 
 def to_score(
-    name: str, trained: DataOptions | None, validation: bool, numbers: Mapping[str, np.ndarray] | None = None, data: str | None = None
+    name: str,
+    trained: DataOptions | None,
+    validation: bool,
+    numbers: Mapping[str, np.ndarray] | None = None,
+    data: str | None = None,
 ) -> Part:
-    """The test (or validation) structures of the data a model was ``trained`` with, an official test, or all structures of a file; always
-    without those that it or a model it began from was trained on or chosen by, as far as the ``numbers`` of `trained.told_by` tell.
+    """The test (or validation) structures of the data a model was ``trained`` with, an official
+    test, or all structures of a file; always without those that it or a model it began from was
+    trained on or chosen by, as far as the ``numbers`` of `trained.told_by` tell.
 
-    ``data`` is the digest of what it was trained on: where the file of that name now gives another, it is a file like any other.
+    ``data`` is the digest of what it was trained on: where the file of that name now gives another,
+    it is a file like any other.
     """
     made = None if trained is None else _as_trained(name, trained, numbers or {}, data)
     if made is not None:
@@ -117,14 +174,23 @@ def to_score(
             raise ValueError(f"all of {name} was trained on, so nothing of it is left to test")
         return chosen
     if validation:
-        raise ValueError(f"the model was not trained with {name} as it is now, so it has no validation structures; leave out --validation")
+        raise ValueError(
+            f"the model was not trained with {name} as it is now, so it has no validation"
+            " structures; leave out --validation"
+        )
     found = named(name, AS_THEY_ARE if trained is None else trained.reading)
     n, n_test = len(found.structures), 0 if found.test is None else len(found.test)
-    every = Part(found.structures, "all", n) if found.test is None else Part(found.test, "test", n + n_test)
+    every = (
+        Part(found.structures, "all", n)
+        if found.test is None
+        else Part(found.test, "test", n + n_test)
+    )
     return _unknown_to(numbers or {}, every._replace(notes=found.notes), name)
 
 
-def _as_trained(name: str, trained: DataOptions, numbers: Mapping[str, np.ndarray], data: str | None) -> StructureSplit | None:
+def _as_trained(
+    name: str, trained: DataOptions, numbers: Mapping[str, np.ndarray], data: str | None
+) -> StructureSplit | None:
     """The data cut as for the training; None where they are not those it was trained with.
 
     Of a model without numbers, which older ones are, another file is its own where its digest is.
@@ -132,7 +198,10 @@ def _as_trained(name: str, trained: DataOptions, numbers: Mapping[str, np.ndarra
     if not _same_file(trained.name, name) and (numbers or data is None):
         return None
     try:
-        made = structures(trained.model_copy(update={"name": name}), numbers.get("before") if numbers else np.zeros(0, dtype=np.uint64))
+        made = structures(
+            trained.model_copy(update={"name": name}),
+            numbers.get("before") if numbers else np.zeros(0, dtype=np.uint64),
+        )
     except ValueError:  # too few of them, perhaps; whoever reads them next says what is wrong
         return None
     return made if data in (None, digest(made.train)) else None
@@ -146,44 +215,65 @@ def _unknown_to(numbers: Mapping[str, np.ndarray], part: Part, name: str) -> Par
         left &= ~those
         reasons[words] = int(those.sum())
     if not left.any():
-        raise ValueError(f"all {len(pool):,} structures of {name} were trained on or chose the weights, so nothing of it is left to test")
+        raise ValueError(
+            f"all {len(pool):,} structures of {name} were trained on or chose the weights, so"
+            " nothing of it is left to test"
+        )
     notes = part.notes if "before" in numbers else (*part.notes, ("trained on", _UNKNOWN))
     reasons = {words: n for words, n in reasons.items() if n}
     return Part(pool.take(left), part.name if left.all() else "test", part.whole, reasons, notes)
 
 
 def _same_file(one: str, other: str) -> bool:
-    """Whether two names are of the same data: by other names a model must not be tested on what it was trained on."""
-    return one == other or (Path(one).is_file() and Path(other).is_file() and Path(one).samefile(other))
+    """Whether two names are of the same data: by other names a model must not be tested on what it
+    was trained on."""
+    return one == other or (
+        Path(one).is_file() and Path(other).is_file() and Path(one).samefile(other)
+    )
 
 
 def potential(
-    options: TrainingOptions, train: Structures, start: Stored | None = None, isolated: Mapping[int, float] | None = None
+    options: TrainingOptions,
+    train: Structures,
+    start: Stored | None = None,
+    isolated: Mapping[int, float] | None = None,
 ) -> Stored:
-    """A potential with fresh weights for these structures, or with those of ``start``, fitted to them in what its data decide.
+    """A potential with fresh weights for these structures, or with those of ``start``, fitted to
+    them in what its data decide.
 
-    ``isolated`` are energies of isolated atoms (eV), by atomic number, which fresh potentials take for their reference energies.
+    ``isolated`` are energies of isolated atoms (eV), by atomic number, which fresh potentials take
+    for their reference energies.
 
-    Raises ValueError where ``start`` is another model, has other hyper-parameters than those given, or knows not all of the species.
+    Raises ValueError where ``start`` is another model, has other hyper-parameters than those given,
+    or knows not all of the species.
     """
     given = options.model.hyperparameters
     if start is None:
-        return _levelled(Stored.make(options.model.kind, {**_decided(train, given, isolated or {}), **given}), train, bool(isolated))
+        return _levelled(
+            Stored.make(options.model.kind, {**_decided(train, given, isolated or {}), **given}),
+            train,
+            bool(isolated),
+        )
     if not isinstance(start.model, ConservativePotential):
         raise ValueError(f"a potential cannot start from a {start.kind}")
     own = start.hyperparameters
     for name, value in given.items():
         if own[name] != value and name not in ("repulsion", "nearest", "fewest"):
-            raise ValueError(f"the model to start from has {name} = {own[name]}, not {value}; leave it out")
+            raise ValueError(
+                f"the model to start from has {name} = {own[name]}, not {value}; leave it out"
+            )
     start.model.kinds(train.species)
     periodic = bool(own.get("periodic")) or bool(train.pbc.any())
-    kept = Stored.make(start.kind, {**own, "periodic": periodic, **_short_range(start.model, train), **given})
+    kept = Stored.make(
+        start.kind, {**own, "periodic": periodic, **_short_range(start.model, train), **given}
+    )
     kept.model.load_state_dict(start.model.state_dict())
     return _shifted(kept, train)
 
 
 def _levelled(stored: Stored, train: Structures, bound: bool) -> Stored:
-    """The potential with its readout at the structures' usual energy an atom, where reference energies are not of their own."""
+    """The potential with its readout at the structures' usual energy an atom, where reference
+    energies are not of their own."""
     model = stored.model
     if bound and isinstance(model, ConservativePotential):
         sums = train.composition(model.species) @ model.reference_energies
@@ -193,36 +283,54 @@ def _levelled(stored: Stored, train: Structures, bound: bool) -> Stored:
     return stored
 
 
-def _decided(train: Structures, given: Mapping[str, Any], isolated: Mapping[int, float]) -> dict[str, Any]:
-    """Species, their energies and nearest distances, the scale of forces, how many neighbours an atom has, of the training structures."""
+def _decided(
+    train: Structures, given: Mapping[str, Any], isolated: Mapping[int, float]
+) -> dict[str, Any]:
+    """Species, their energies and nearest distances, the scale of forces, how many neighbours an
+    atom has, of the training structures."""
     species = given.get("species") or train.elements.tolist()
     cutoff = float(given.get("cutoff", 5.0))
     some = np.linspace(0, len(train) - 1, min(len(train), _SAMPLE)).astype(int)
-    near = [((np.linalg.norm(p.offsets, axis=-1) < cutoff).sum(), len(p.senders)) for p in (places(train.system(k), cutoff) for k in some)]
+    near = [
+        ((np.linalg.norm(p.offsets, axis=-1) < cutoff).sum(), len(p.senders))
+        for p in (places(train.system(k), cutoff) for k in some)
+    ]
     pairs, atoms = np.sum(near, 0)
     known = train.forces[np.isfinite(train.forces)]
     scale = float(np.sqrt((known**2).mean())) if len(known) else 0.0
     return {
-        "species": species, "scale": scale if scale > 0 else 1.0, "n_neighbors": max(1.0, float(pairs / atoms)),
-        "reference_energies": reference_energies(train, np.array(species), isolated).tolist(), "periodic": bool(train.pbc.any()),
-        "repulsion": True, "nearest": nearest_distances(train, species, cutoff).tolist(),
+        "species": species,
+        "scale": scale if scale > 0 else 1.0,
+        "n_neighbors": max(1.0, float(pairs / atoms)),
+        "reference_energies": reference_energies(train, np.array(species), isolated).tolist(),
+        "periodic": bool(train.pbc.any()),
+        "repulsion": True,
+        "nearest": nearest_distances(train, species, cutoff).tolist(),
         "fewest": fewest_neighbors(train, cutoff),
-    }  # fmt: skip
+    }
 
 
 def _short_range(model: ConservativePotential, train: Structures) -> dict[str, Any]:
-    """Repulsion below the nearest distances that either the model or these structures have, where it has none that it was trained with; and
-    the fewest neighbours of either."""
+    """Repulsion below the nearest distances that either the model or these structures have, where
+    it has none that it was trained with; and the fewest neighbours of either."""
     if model.repulsion is not None and model.nearest is None:
         return {}
-    nearest, fewest = nearest_distances(train, model.species, model.cutoff), fewest_neighbors(train, model.cutoff)
+    nearest, fewest = (
+        nearest_distances(train, model.species, model.cutoff),
+        fewest_neighbors(train, model.cutoff),
+    )
     if model.nearest is not None:
         nearest = nearest_of_both(nearest, model.nearest)
-    return {"repulsion": True, "nearest": nearest.tolist(), "fewest": min(fewest, model.fewest or fewest)}
+    return {
+        "repulsion": True,
+        "nearest": nearest.tolist(),
+        "fewest": min(fewest, model.fewest or fewest),
+    }
 
 
 def _shifted(stored: Stored, train: Structures) -> Stored:
-    """The model with reference energies that make up for the mean of what it is wrong by: other methods count from another zero."""
+    """The model with reference energies that make up for the mean of what it is wrong by: other
+    methods count from another zero."""
     model = stored.model
     assert isinstance(model, ConservativePotential)
     missing = replace(train, energies=residuals(model, train))
@@ -230,7 +338,9 @@ def _shifted(stored: Stored, train: Structures) -> Stored:
     seen = [k for k, z in enumerate(model.species) if z in train.elements]
     shift[seen] = reference_energies(missing, np.array(model.species)[seen])
     energies = (model.reference_energies + shift).tolist()
-    moved = Stored.make(stored.kind, {**stored.hyperparameters, "reference_energies": energies}, stored.record)
+    moved = Stored.make(
+        stored.kind, {**stored.hyperparameters, "reference_energies": energies}, stored.record
+    )
     moved.model.load_state_dict(model.state_dict())
     moved.model.to(next(model.parameters()).dtype)
     return moved

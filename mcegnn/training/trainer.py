@@ -1,4 +1,5 @@
-"""The one training loop: a `Trainer` takes updates, validates, keeps the best weights, and can be stopped and resumed to the same bits."""
+"""The one training loop: a `Trainer` takes updates, validates, keeps the best weights, and can be
+stopped and resumed to the same bits."""
 
 import copy
 import math
@@ -23,10 +24,12 @@ from trajectories.packed import write_packed
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run is after a validation: updates done, mean loss since the last, mean and median validation error, the best mean.
+    """Where a run is after a validation: updates done, mean loss since the last, mean and median
+    validation error, the best mean.
 
-    ``starting`` are those of the ``seconds`` that went into the first update, of each start where it was resumed: then compilers work.
-    ``parts`` are means of what an error is made of, such as that of forces, where it is made of several.
+    ``starting`` are those of the ``seconds`` that went into the first update, of each start where
+    it was resumed: then compilers work. ``parts`` are means of what an error is made of, such as
+    that of forces, where it is made of several.
     """
 
     update: int
@@ -45,7 +48,8 @@ class NotFinite(RuntimeError):
 
 
 class Trainer:
-    """Trains a model on a split; ``model`` are the weights that learn, ``average`` those that are validated, ``best`` the best of these."""
+    """Trains a model on a split; ``model`` are the weights that learn, ``average`` those that are
+    validated, ``best`` the best of these."""
 
     def __init__(self, stored: Stored, split: Any, options: TrainingOptions) -> None:
         self.options, self.split, self.trained = options, split, stored.trained
@@ -55,19 +59,25 @@ class Trainer:
         self.best: Any = copy.deepcopy(self.model)
         task = options.task
         self.task = tasks.make(options, split, self.model)
-        self.refinement = Refinement(split.train, task, task.refinement) if task.refinement else None
+        self.refinement = (
+            Refinement(split.train, task, task.refinement) if task.refinement else None
+        )
         self._moments: dict[str, torch.Tensor] = {}
         self.update, self.best_error, self.since_best = 0, math.inf, 0
         self.seconds = self.starting = 0.0
 
     @cached_property
     def optimizer(self) -> torch.optim.AdamW:
-        """Made with the first update: torch loads its compilers for it, which takes a second that who only looks need not wait."""
+        """Made with the first update: torch loads its compilers for it, which takes a second that
+        who only looks need not wait."""
         task = self.options.task
         made = torch.optim.AdamW(
-            self.model.parameters(), self.options.lr, betas=(0.9, 0.99 if task.stages else 0.999), fused=True,
+            self.model.parameters(),
+            self.options.lr,
+            betas=(0.9, 0.99 if task.stages else 0.999),
+            fused=True,
             weight_decay=self.options.weight_decay,
-        )  # fmt: skip
+        )
         if self._moments:
             state = made.state_dict()
             for key, value in self._moments.items():
@@ -82,7 +92,11 @@ class Trainer:
         started = began = time.monotonic()
         first = True
         while not self._over:
-            if self.refinement and stalled(self.options, self.since_best) and self.update < self.options.n_gradient:
+            if (
+                self.refinement
+                and stalled(self.options, self.since_best)
+                and self.update < self.options.n_gradient
+            ):
                 self.update = self.options.n_gradient
             refinement = self.refinement if self.update >= self.options.n_gradient else None
             losses.append(self._refine(refinement) if refinement else self._step())
@@ -98,9 +112,16 @@ class Trainer:
                 now = time.monotonic()
                 self.seconds, began = self.seconds + now - began, now
                 yield Progress(
-                    self.update, float(np.mean(losses)), float(errors.mean()), float(np.median(errors)), self.best_error,
-                    0.0 if refinement else self._lr(self.update - 1), self.seconds, self.starting, parts,
-                )  # fmt: skip
+                    self.update,
+                    float(np.mean(losses)),
+                    float(errors.mean()),
+                    float(np.median(errors)),
+                    self.best_error,
+                    0.0 if refinement else self._lr(self.update - 1),
+                    self.seconds,
+                    self.starting,
+                    parts,
+                )
                 losses.clear()
 
     def _step(self) -> float:
@@ -111,12 +132,19 @@ class Trainer:
         loss = self.task.accumulate(self.model, self._batch(), self.update)
         norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip))
         if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise NotFinite(f"the loss is {loss:g} and its gradient {norm:g} at update {self.update + 1}; use a smaller lr")
+            raise NotFinite(
+                f"the loss is {loss:g} and its gradient {norm:g} at update {self.update + 1}; use a"
+                " smaller lr"
+            )
         self.optimizer.step()
         self.update += 1
-        decay = min(self.options.ema, self.update / (self.update + 9.0)) if self.options.ema else 0.0
+        decay = (
+            min(self.options.ema, self.update / (self.update + 9.0)) if self.options.ema else 0.0
+        )
         with torch.no_grad():
-            torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1.0 - decay)
+            torch._foreach_lerp_(
+                list(self.average.parameters()), list(self.model.parameters()), 1.0 - decay
+            )
         return loss
 
     def _refine(self, refinement: Refinement) -> float:
@@ -125,7 +153,9 @@ class Trainer:
             self.model.load_state_dict(self.best.state_dict())
         loss = refinement.step(self.model)
         if not math.isfinite(loss):
-            raise NotFinite(f"the error is {loss:g} at update {self.update + 1}, where the refinement began")
+            raise NotFinite(
+                f"the error is {loss:g} at update {self.update + 1}, where the refinement began"
+            )
         self.average.load_state_dict(self.model.state_dict())
         self.update += 1
         return loss
@@ -143,39 +173,66 @@ class Trainer:
         return (
             (self.task.lr(update) or self.options.lr)
             * warm
-            * (0.5 * (1.0 + math.cos(math.pi * share)) if self.options.schedule == "cosine" else 1.0)
+            * (
+                0.5 * (1.0 + math.cos(math.pi * share))
+                if self.options.schedule == "cosine"
+                else 1.0
+            )
         )
 
     def _batch(self) -> np.ndarray:
-        """The update's samples: each epoch is a permutation of its own, known from seed and epoch alone."""
+        """The update's samples: each epoch is a permutation of its own, known from seed and epoch
+        alone."""
         samples, size = self.task.batch(self.update)
         size = min(size, len(samples))
         epoch, at = divmod(self.update, len(samples) // size)
-        order = np.random.Generator(np.random.Philox(key=np.array([self.options.seed, epoch], dtype=np.uint64))).permutation(samples)
+        order = np.random.Generator(
+            np.random.Philox(key=np.array([self.options.seed, epoch], dtype=np.uint64))
+        ).permutation(samples)
         return np.asarray(order[at * size : (at + 1) * size])
 
     def save(self, path: Path, record: Mapping[str, Any] | None = None) -> None:
-        """Write all that a resume needs, and what is recorded of the run; there is always a whole checkpoint."""
+        """Write all that a resume needs, and what is recorded of the run; there is always a whole
+        checkpoint."""
         tensors = {
-            f"{name}.{key}": value for name in ("model", "average", "best") for key, value in getattr(self, name).state_dict().items()
+            f"{name}.{key}": value
+            for name in ("model", "average", "best")
+            for key, value in getattr(self, name).state_dict().items()
         }
         for k, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{k}.{key}": value for key, value in moments.items()}
-        tensors |= {f"task.{key}": torch.as_tensor(value) for key, value in self.task.state().items()}
+        tensors |= {
+            f"task.{key}": torch.as_tensor(value) for key, value in self.task.state().items()
+        }
         if self.refinement:
-            tensors |= {f"refinement.{key}": value for key, value in self.refinement.state().items()}
+            tensors |= {
+                f"refinement.{key}": value for key, value in self.refinement.state().items()
+            }
         header = {
-            "options": self.options.model_dump(), "update": self.update, "best_error": self.best_error, "since_best": self.since_best,
-            "seconds": self.seconds, "starting": self.starting, "record": dict(record or {}),
-        }  # fmt: skip
+            "options": self.options.model_dump(),
+            "update": self.update,
+            "best_error": self.best_error,
+            "since_best": self.since_best,
+            "seconds": self.seconds,
+            "starting": self.starting,
+            "record": dict(record or {}),
+        }
         arrays = {key: value.detach().cpu().numpy() for key, value in tensors.items()}
-        write_packed(path, header, arrays | {TRAINED + name: numbers for name, numbers in self.trained.items()})
+        write_packed(
+            path,
+            header,
+            arrays | {TRAINED + name: numbers for name, numbers in self.trained.items()},
+        )
 
     def restore(self, arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> None:
         """Go on where `save` was called."""
 
         def part(name: str) -> dict[str, torch.Tensor]:
-            return {key.removeprefix(f"{name}."): torch.from_numpy(a) for key, a in arrays.items() if key.startswith(f"{name}.")}
+            return {
+                key.removeprefix(f"{name}."): torch.from_numpy(a)
+                for key, a in arrays.items()
+                if key.startswith(f"{name}.")
+            }
 
         for name in ("model", "average", "best"):
             getattr(self, name).load_state_dict(part(name))
@@ -184,5 +241,12 @@ class Trainer:
         self.task.restore({key: value.numpy() for key, value in part("task").items()})
         if self.refinement:
             self.refinement.restore(part("refinement"))
-        self.update, self.best_error, self.since_best = header["update"], header["best_error"], header["since_best"]
-        self.seconds, self.starting = header["seconds"], header.get("starting", 0.0)  # which older ones do not have
+        self.update, self.best_error, self.since_best = (
+            header["update"],
+            header["best_error"],
+            header["since_best"],
+        )
+        self.seconds, self.starting = (
+            header["seconds"],
+            header.get("starting", 0.0),
+        )  # which older ones do not have

@@ -1,4 +1,5 @@
-"""Particles' way through an integrator on torch tensors, with its graph: what training a force differentiates."""
+"""Particles' way through an integrator on torch tensors, with its graph: what training a force
+differentiates."""
 
 from typing import Any
 
@@ -13,11 +14,16 @@ from systems.system import System
 
 def tensors(system: System, like: Tensor) -> System:
     """The system on torch, its numbers of the kind of ``like``."""
-    return system.map(lambda a: torch.as_tensor(a).to(like) if a.dtype.kind == "f" else torch.as_tensor(a))
+    return system.map(
+        lambda a: torch.as_tensor(a).to(like) if a.dtype.kind == "f" else torch.as_tensor(a)
+    )
 
 
-def positions_after(interval: float, system: System, force: Any, scheme: str, n_steps: int, lag: float = 0.0) -> Tensor:
-    """Positions [..., n_particles, 3] after ``interval``, in ``n_steps`` steps of the integrator ``scheme`` under ``force``, a `Potential`.
+def positions_after(
+    interval: float, system: System, force: Any, scheme: str, n_steps: int, lag: float = 0.0
+) -> Tensor:
+    """Positions [..., n_particles, 3] after ``interval``, in ``n_steps`` steps of the integrator
+    ``scheme`` under ``force``, a `Potential`.
 
     ``lag`` is by how much the system's velocities lie before its positions.
     """

@@ -1,11 +1,24 @@
 # mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False
-"""The layers' work along pairs, on the way back: derivatives, from what a slot keeps of the way forth (`systems.messages._forth`)."""
+"""The layers' work along pairs, on the way back: derivatives, from what a slot keeps of the way
+forth (`systems.messages._forth`)."""
 
 from functools import partial
 
 from systems.kernel import jit
 from systems.messages._lane_math import add, increase
-from systems.messages._lanes import count, filled, fma, load, load_first, moved, number, spread, store, store_first, total
+from systems.messages._lanes import (
+    count,
+    filled,
+    fma,
+    load,
+    load_first,
+    moved,
+    number,
+    spread,
+    store,
+    store_first,
+    total,
+)
 from systems.messages._room import BLOCK
 from systems.messages._tiles import product
 
@@ -37,9 +50,13 @@ def ask(first, m, degree, channels, K, node, pairs, x, by_x, Y, stride, by_gates
 
 @kernel
 def unweigh(m, F, pairs, by_messages, ends, stride, by_distance, by_stride, s, slope, z):
-    """From derivatives by messages through the gates, in ``z``, those by z, and by the distance through the envelope."""
+    """From derivatives by messages through the gates, in ``z``, those by z, and by the distance
+    through the envelope."""
     for e in range(m):
-        i, j = moved(by_messages, F * number(pairs, 2 * e)), moved(by_messages, F * number(pairs, 2 * e + 1))
+        i, j = (
+            moved(by_messages, F * number(pairs, 2 * e)),
+            moved(by_messages, F * number(pairs, 2 * e + 1)),
+        )
         sum_ = filled(z, 0.0)
         for q in range(0, F, count(z)):
             here, there = F * e + q, F * (m + e) + q
@@ -52,9 +69,13 @@ def unweigh(m, F, pairs, by_messages, ends, stride, by_distance, by_stride, s, s
 
 @kernel
 def unbegin(first, m, F, pairs, z, slope, sums, width, even, odd):
-    """From derivatives by silu(z) those by what receivers and senders said, added to nodes, and by the even and the odd part."""
+    """From derivatives by silu(z) those by what receivers and senders said, added to nodes, and by
+    the even and the odd part."""
     for e in range(m):
-        i, j = moved(sums, width * number(pairs, 2 * e)), moved(sums, width * number(pairs, 2 * e + 1))
+        i, j = (
+            moved(sums, width * number(pairs, 2 * e)),
+            moved(sums, width * number(pairs, 2 * e + 1)),
+        )
         for q in range(0, F, count(z)):
             here, there = F * e + q, F * (m + e) + q
             mine, its = load(z, here) * load(slope, here), load(z, there) * load(slope, there)
@@ -82,30 +103,67 @@ def swing_first(m, degree, channels, K, node, pairs, by_x, by_Y, by_stride, gate
     """Derivatives by the harmonics of one degree, in the first layer."""
     sign = filled(by_x, 1.0 if degree % 2 else -1.0)
     for e in range(m):
-        di, dj = moved(by_x, node * number(pairs, 2 * e)), moved(by_x, node * number(pairs, 2 * e + 1))
+        di, dj = (
+            moved(by_x, node * number(pairs, 2 * e)),
+            moved(by_x, node * number(pairs, 2 * e + 1)),
+        )
         for c in range(2 * degree + 3):
             sum_ = filled(by_x, 0.0)
             for k in range(0, channels, count(by_x)):
                 left = channels - k
-                mine, its = load_first(gates, E2 * e + k, left), load_first(gates, E2 * (m + e) + k, left) * sign
+                mine, its = (
+                    load_first(gates, E2 * e + k, left),
+                    load_first(gates, E2 * (m + e) + k, left) * sign,
+                )
                 sum_ = fma(mine, load(di, K * c + k), fma(its, load(dj, K * c + k), sum_))
             increase(by_Y, by_stride * e + c, total(sum_))
 
 
 @kernel
-def swing(m, degree, channels, K, node, pairs, x, by_x, Y, stride, by_Y, by_stride, gates, E2, mixed, odd, E, sums, width):
+def swing(
+    m,
+    degree,
+    channels,
+    K,
+    node,
+    pairs,
+    x,
+    by_x,
+    Y,
+    stride,
+    by_Y,
+    by_stride,
+    gates,
+    E2,
+    mixed,
+    odd,
+    E,
+    sums,
+    width,
+):
     """Derivatives by the harmonics of one degree, and by channels, which are added to nodes."""
     sign = filled(x, 1.0 if degree % 2 else -1.0)
     for e in range(m):
         a, b = number(pairs, 2 * e), number(pairs, 2 * e + 1)
-        i, j, di, dj = moved(x, node * a), moved(x, node * b), moved(by_x, node * a), moved(by_x, node * b)
+        i, j, di, dj = (
+            moved(x, node * a),
+            moved(x, node * b),
+            moved(by_x, node * a),
+            moved(by_x, node * b),
+        )
         to_i, to_j = moved(sums, width * a), moved(sums, width * b)
         here, there = moved(gates, E2 * e), moved(gates, E2 * (m + e))
         for k in range(0, channels, count(x)):
             left = channels - k
             mine, its = load_first(here, k, left), load_first(there, k, left) * sign
-            mix, its_mix = load_first(here, channels + k, left), load_first(there, channels + k, left)
-            inner, sum_ = load_first(mixed, E2 * e + k, left), load_first(mixed, E2 * e + channels + k, left)
+            mix, its_mix = (
+                load_first(here, channels + k, left),
+                load_first(there, channels + k, left),
+            )
+            inner, sum_ = (
+                load_first(mixed, E2 * e + k, left),
+                load_first(mixed, E2 * e + channels + k, left),
+            )
             difference = load_first(odd, E * e + k, left)
             p, q = sum_ + difference, (sum_ - difference) * sign
             for c in range(2 * degree + 3):
@@ -113,7 +171,11 @@ def swing(m, degree, channels, K, node, pairs, x, by_x, Y, stride, by_Y, by_stri
                 at_i, at_j, xi, xj = load(di, at), load(dj, at), load(i, at), load(j, at)
                 add(to_i, at, fma(p, u, fma(inner, xj, its_mix * at_j)))
                 add(to_j, at, fma(q, u, fma(inner, xi, mix * at_i)))
-                increase(by_Y, by_stride * e + c, total(fma(p, xi, fma(q, xj, fma(mine, at_i, its * at_j)))))
+                increase(
+                    by_Y,
+                    by_stride * e + c,
+                    total(fma(p, xi, fma(q, xj, fma(mine, at_i, its * at_j)))),
+                )
 
 
 @kernel
@@ -122,7 +184,21 @@ def ask_all(layer, m, N, room, pairs, geometry, by_gates):
     stride, x, by_x = N.components + 2, moved(room.x, layer * N.nodes * N.W), room.by_x
     for degree in range(N.degrees):
         k, K, node = N.channels[degree], N.K[degree], (2 * degree + 3) * N.K[degree]
-        ask(layer == 0, m, degree, k, K, node, pairs, x, by_x, moved(geometry, degree * (degree + 2)), stride, by_gates, N.E2)
+        ask(
+            layer == 0,
+            m,
+            degree,
+            k,
+            K,
+            node,
+            pairs,
+            x,
+            by_x,
+            moved(geometry, degree * (degree + 2)),
+            stride,
+            by_gates,
+            N.E2,
+        )
         x, by_x = moved(x, N.nodes * node), moved(by_x, N.nodes * node)
         by_gates = moved(by_gates, 2 * k if layer > 0 else k)
 
@@ -130,33 +206,82 @@ def ask_all(layer, m, N, room, pairs, geometry, by_gates):
 @kernel
 def swing_all(layer, m, N, room, pairs, geometry, gradient, gates, mixed, odd, sums):
     """Derivatives by all harmonics and channels."""
-    stride, x, by_x, to = N.components + 2, moved(room.x, layer * N.nodes * N.W), room.by_x, moved(sums, 2 * N.F)
+    stride, x, by_x, to = (
+        N.components + 2,
+        moved(room.x, layer * N.nodes * N.W),
+        room.by_x,
+        moved(sums, 2 * N.F),
+    )
     for degree in range(N.degrees):
-        k, K, node, by_Y = N.channels[degree], N.K[degree], (2 * degree + 3) * N.K[degree], moved(gradient, degree * (degree + 2))
+        k, K, node, by_Y = (
+            N.channels[degree],
+            N.K[degree],
+            (2 * degree + 3) * N.K[degree],
+            moved(gradient, degree * (degree + 2)),
+        )
         if layer > 0:
             Y, width = moved(geometry, degree * (degree + 2)), 2 * N.F + N.W
-            swing(m, degree, k, K, node, pairs, x, by_x, Y, stride, by_Y, stride - 1, gates, N.E2, mixed, odd, N.E, to, width)
+            swing(
+                m,
+                degree,
+                k,
+                K,
+                node,
+                pairs,
+                x,
+                by_x,
+                Y,
+                stride,
+                by_Y,
+                stride - 1,
+                gates,
+                N.E2,
+                mixed,
+                odd,
+                N.E,
+                to,
+                width,
+            )
         else:
             swing_first(m, degree, k, K, node, pairs, by_x, by_Y, stride - 1, gates, N.E2)
         x, by_x, to = moved(x, N.nodes * node), moved(by_x, N.nodes * node), moved(to, node)
-        gates, mixed, odd = moved(gates, 2 * k if layer > 0 else k), moved(mixed, 2 * k), moved(odd, k)
+        gates, mixed, odd = (
+            moved(gates, 2 * k if layer > 0 else k),
+            moved(mixed, 2 * k),
+            moved(odd, k),
+        )
 
 
 @kernel
 def back(layer, first, m, w, N, room, slot, scratch, sums):
     """The same block's derivatives, given those by the layer's messages and channels."""
     F, B, E, E2, stride, width = N.F, N.B, N.E, N.E2, N.components + 2, 2 * N.F + N.W
-    slope1, s, slope2, gates = slot, moved(slot, 2 * BLOCK * F), moved(slot, 4 * BLOCK * F), moved(slot, 6 * BLOCK * F)
-    one, two, even, odd = scratch, moved(scratch, 2 * BLOCK * F), moved(scratch, 4 * BLOCK * F), moved(scratch, 5 * BLOCK * F)
+    slope1, s, slope2, gates = (
+        slot,
+        moved(slot, 2 * BLOCK * F),
+        moved(slot, 4 * BLOCK * F),
+        moved(slot, 6 * BLOCK * F),
+    )
+    one, two, even, odd = (
+        scratch,
+        moved(scratch, 2 * BLOCK * F),
+        moved(scratch, 4 * BLOCK * F),
+        moved(scratch, 5 * BLOCK * F),
+    )
     mixed, turned = moved(scratch, 6 * BLOCK * F), moved(scratch, BLOCK * (6 * F + E2))
-    by_gates, by_basis = moved(scratch, BLOCK * (6 * F + E2 + E)), moved(scratch, BLOCK * (6 * F + 3 * E2 + E))
+    by_gates, by_basis = (
+        moved(scratch, BLOCK * (6 * F + E2 + E)),
+        moved(scratch, BLOCK * (6 * F + 3 * E2 + E)),
+    )
     pairs, geometry = moved(room.pairs, 2 * first), moved(room.geometry, stride * first)
     gradient, ends = moved(room.gradient, (stride - 1) * first), moved(geometry, N.components)
     by_distance = moved(gradient, N.components)
     channels = N.channels[0] + N.channels[1] + N.channels[2]
     ask_all(layer, m, N, room, pairs, geometry, by_gates)
     depth = 2 * channels if layer > 0 else channels
-    product(2 * m, depth, F, by_gates, E2, moved(w.gates_back, layer * E2 * F), F, w.zeros, 0, two, F)
+    product(
+        2 * m, depth, F, by_gates, E2, moved(w.gates_back, layer * E2 * F), F, w.zeros, 0, two, F
+    )
     unweigh(m, F, pairs, room.by_messages, ends, stride, by_distance, stride - 1, s, slope2, two)
     product(2 * m, F, F, two, F, moved(w.message_back, layer * F * F), F, w.zeros, 0, one, F)
     unbegin(layer == 0, m, F, pairs, one, slope1, sums, width, even, odd)

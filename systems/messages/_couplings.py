@@ -1,8 +1,10 @@
 # mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False
-"""Channels of a node coupled with each other, forth and back: Z = couple(P X, Q X), <P X, Z>, and X + S Z (`systems.messages.network`).
+"""Channels of a node coupled with each other, forth and back: Z = couple(P X, Q X), <P X, Z>, and X
++ S Z (`systems.messages.network`).
 
-Z lies degree by degree as channels do, [nodes of a block, 2 l + 3, C] each. Beyond the channels that are coupled, what is read of P X and
-Q X may be anything: there S and the update's weights are zero, and so are derivatives.
+Z lies degree by degree as channels do, [nodes of a block, 2 l + 3, C] each. Beyond the channels
+that are coupled, what is read of P X and Q X may be anything: there S and the update's weights are
+zero, and so are derivatives.
 """
 
 from functools import partial
@@ -39,7 +41,9 @@ def couple(w, N, left, right, z):
             made = filled(z, 0.0)
             for t in range(number(w.begins, c), number(w.begins, c + 1)):
                 a, b = number(w.factors, 2 * t), number(w.factors, 2 * t + 1)
-                made = fma(spread(w.strengths, t) * load(left, C * a + k), load(right, C * b + k), made)
+                made = fma(
+                    spread(w.strengths, t) * load(left, C * a + k), load(right, C * b + k), made
+                )
             store(z, C * c + k, made)
 
 
@@ -70,7 +74,8 @@ def matrix(layer, degree, N):
 
 @kernel
 def couple_nodes(layer, first, m, w, N, room, heard, z, spare):
-    """<P X, Z> of a block of nodes to the very end of what they heard, and S Z added to their channels, given P X and Q X."""
+    """<P X, Z> of a block of nodes to the very end of what they heard, and S Z added to their
+    channels, given P X and Q X."""
     C, parts = N.C, N.components
     left, right, own = spare, moved(spare, parts * C), moved(spare, 2 * parts * C)
     factors = moved(room.factors, layer * 2 * N.nodes * N.W)
@@ -98,10 +103,15 @@ def couple_nodes(layer, first, m, w, N, room, heard, z, spare):
 
 @kernel
 def uncouple_nodes(layer, first, m, w, N, room, by_heard, by_factors, by_z, spare):
-    """Add what comes back through Z to the derivatives by P X and Q X of a block of nodes, [nodes of a block, 2 l + 3, 2 K_l] by degree."""
+    """Add what comes back through Z to the derivatives by P X and Q X of a block of nodes, [nodes
+    of a block, 2 l + 3, 2 K_l] by degree."""
     C, parts = N.C, N.components
     left, right, own = spare, moved(spare, parts * C), moved(spare, 2 * parts * C)
-    by_left, by_right, by_own = moved(spare, 3 * parts * C), moved(spare, 4 * parts * C), moved(spare, 5 * parts * C)
+    by_left, by_right, by_own = (
+        moved(spare, 3 * parts * C),
+        moved(spare, 4 * parts * C),
+        moved(spare, 5 * parts * C),
+    )
     factors = moved(room.factors, layer * 2 * N.nodes * N.W)
     unmix(layer, first, m, w, N, room, by_z)
     for node in range(m):
@@ -133,7 +143,19 @@ def unmix(layer, first, m, w, N, room, by_z):
     for degree in range(N.degrees):
         rows, K = 2 * degree + 3, N.K[degree]
         back = moved(w.coupled_back, matrix(layer, degree, N))
-        product(rows * m, K, C, moved(by_x, first * rows * K), K, back, C, w.zeros, 0, moved(by_z, row * NODES * C), C)
+        product(
+            rows * m,
+            K,
+            C,
+            moved(by_x, first * rows * K),
+            K,
+            back,
+            C,
+            w.zeros,
+            0,
+            moved(by_z, row * NODES * C),
+            C,
+        )
         row, by_x = row + rows, moved(by_x, N.nodes * rows * K)
 
 

@@ -1,19 +1,32 @@
 # mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False
 """The layers' work along pairs, on the way forth.
 
-A pair (i, j) with the direction from i to j is one row from its own side (i hears j) and one from the other (j hears i): rows 0 to m - 1
-and m to 2m - 1 of a block of m pairs. Seen from there the harmonics Y of degree l have the sign s = (-1)^l, so both sides share the radial
-functions, <X_i, X_j> and <X_i + s X_j, Y>, and <X_i - s X_j, Y> changes its sign. What depends on them is multiplied once for both sides:
-z = A h_i + B h_j + even +- odd.
+A pair (i, j) with the direction from i to j is one row from its own side (i hears j) and one from
+the other (j hears i): rows 0 to m - 1 and m to 2m - 1 of a block of m pairs. Seen from there the
+harmonics Y of degree l have the sign s = (-1)^l, so both sides share the radial functions, <X_i,
+X_j> and <X_i + s X_j, Y>, and <X_i - s X_j, Y> changes its sign. What depends on them is multiplied
+once for both sides: z = A h_i + B h_j + even +- odd.
 
-A slot keeps what the way back needs: silu'(z) [2m, F], s = silu(z') [2m, F], its slope times the envelope [2m, F], the gates [2m, 2E].
+A slot keeps what the way back needs: silu'(z) [2m, F], s = silu(z') [2m, F], its slope times the
+envelope [2m, F], the gates [2m, 2E].
 """
 
 from functools import partial
 
 from systems.kernel import jit
 from systems.messages._lane_math import add, clear, silu
-from systems.messages._lanes import count, filled, fma, load, load_first, moved, number, spread, store, store_first
+from systems.messages._lanes import (
+    count,
+    filled,
+    fma,
+    load,
+    load_first,
+    moved,
+    number,
+    spread,
+    store,
+    store_first,
+)
 from systems.messages._room import BLOCK
 from systems.messages._tiles import product
 
@@ -39,9 +52,13 @@ def angles(m, degree, channels, K, node, pairs, x, Y, stride, mixed, mixed_strid
 
 @kernel
 def begin(m, F, pairs, sides, even, odd, value, slope):
-    """silu(A h_i + B h_j + even + odd) and its slope from one side, and with i and j exchanged and odd's sign from the other."""
+    """silu(A h_i + B h_j + even + odd) and its slope from one side, and with i and j exchanged and
+    odd's sign from the other."""
     for e in range(m):
-        i, j = moved(sides, 2 * F * number(pairs, 2 * e)), moved(sides, 2 * F * number(pairs, 2 * e + 1))
+        i, j = (
+            moved(sides, 2 * F * number(pairs, 2 * e)),
+            moved(sides, 2 * F * number(pairs, 2 * e + 1)),
+        )
         here, there = F * e, F * (m + e)
         for q in range(0, F, count(sides)):
             common, other = load(even, here + q), load(odd, here + q)
@@ -68,13 +85,40 @@ def weigh(m, F, ends, stride, z, s, slope, message):
 
 @kernel
 def activations(layer, first, m, w, N, room, slot, scratch):
-    """What a block of pairs has to say in a layer: the slot, and messages [2m, F] at the beginning of the scratch."""
+    """What a block of pairs has to say in a layer: the slot, and messages [2m, F] at the beginning
+    of the scratch."""
     F, B, E, E2, stride = N.F, N.B, N.E, N.E2, N.components + 2
-    slope1, s, slope2, gates = slot, moved(slot, 2 * BLOCK * F), moved(slot, 4 * BLOCK * F), moved(slot, 6 * BLOCK * F)
-    one, two, even, odd = scratch, moved(scratch, 2 * BLOCK * F), moved(scratch, 4 * BLOCK * F), moved(scratch, 5 * BLOCK * F)
+    slope1, s, slope2, gates = (
+        slot,
+        moved(slot, 2 * BLOCK * F),
+        moved(slot, 4 * BLOCK * F),
+        moved(slot, 6 * BLOCK * F),
+    )
+    one, two, even, odd = (
+        scratch,
+        moved(scratch, 2 * BLOCK * F),
+        moved(scratch, 4 * BLOCK * F),
+        moved(scratch, 5 * BLOCK * F),
+    )
     mixed, turned = moved(scratch, 6 * BLOCK * F), moved(scratch, BLOCK * (6 * F + E2))
-    pairs, geometry, x = moved(room.pairs, 2 * first), moved(room.geometry, stride * first), moved(room.x, layer * N.nodes * N.W)
-    product(m, B, F, moved(room.basis, 2 * B * first), 2 * B, moved(w.near, layer * B * F), F, w.zeros, 0, even, F)
+    pairs, geometry, x = (
+        moved(room.pairs, 2 * first),
+        moved(room.geometry, stride * first),
+        moved(room.x, layer * N.nodes * N.W),
+    )
+    product(
+        m,
+        B,
+        F,
+        moved(room.basis, 2 * B * first),
+        2 * B,
+        moved(w.near, layer * B * F),
+        F,
+        w.zeros,
+        0,
+        even,
+        F,
+    )
     if layer > 0:  # else there are no channels
         many = 0
         for degree in range(N.degrees):
@@ -101,16 +145,43 @@ def activations(layer, first, m, w, N, room, slot, scratch):
     else:
         clear(odd, m * F)
     begin(m, F, pairs, moved(room.sides, layer * N.nodes * 2 * F), even, odd, one, slope1)
-    product(2 * m, F, F, one, F, moved(w.message, layer * F * F), F, moved(w.message_bias, layer * F), 0, two, F)
+    product(
+        2 * m,
+        F,
+        F,
+        one,
+        F,
+        moved(w.message, layer * F * F),
+        F,
+        moved(w.message_bias, layer * F),
+        0,
+        two,
+        F,
+    )
     weigh(m, F, moved(geometry, N.components), stride, two, s, slope2, one)
-    product(2 * m, F, E2 if layer > 0 else E, one, F, moved(w.gates, layer * F * E2), E2, w.zeros, 0, gates, E2)
+    product(
+        2 * m,
+        F,
+        E2 if layer > 0 else E,
+        one,
+        F,
+        moved(w.gates, layer * F * E2),
+        E2,
+        w.zeros,
+        0,
+        gates,
+        E2,
+    )
 
 
 @kernel
 def receive(m, F, pairs, message, sums, width):
     """Add messages to the nodes that hear them."""
     for e in range(m):
-        to_i, to_j = moved(sums, width * number(pairs, 2 * e)), moved(sums, width * number(pairs, 2 * e + 1))
+        to_i, to_j = (
+            moved(sums, width * number(pairs, 2 * e)),
+            moved(sums, width * number(pairs, 2 * e + 1)),
+        )
         for q in range(0, F, count(message)):
             add(to_i, q, load(message, F * e + q))
             add(to_j, q, load(message, F * (m + e) + q))
@@ -122,7 +193,12 @@ def turn(first, m, degree, channels, K, node, pairs, x, Y, stride, gates, E2, su
     sign = filled(x, 1.0 if degree % 2 else -1.0)
     for e in range(m):
         a, b = number(pairs, 2 * e), number(pairs, 2 * e + 1)
-        i, j, to_i, to_j = moved(x, node * a), moved(x, node * b), moved(sums, width * a), moved(sums, width * b)
+        i, j, to_i, to_j = (
+            moved(x, node * a),
+            moved(x, node * b),
+            moved(sums, width * a),
+            moved(sums, width * b),
+        )
         here, there = moved(gates, E2 * e), moved(gates, E2 * (m + e))
         for k in range(0, channels, count(x)):
             left = channels - k
@@ -133,7 +209,10 @@ def turn(first, m, degree, channels, K, node, pairs, x, Y, stride, gates, E2, su
                     add(to_i, K * c + k, mine * u)
                     add(to_j, K * c + k, its * u)
             else:
-                mix, its_mix = load_first(here, channels + k, left), load_first(there, channels + k, left)
+                mix, its_mix = (
+                    load_first(here, channels + k, left),
+                    load_first(there, channels + k, left),
+                )
                 for c in range(2 * degree + 3):
                     u, q = spread(Y, stride * e + c), K * c + k
                     add(to_i, q, fma(mine, u, mix * load(j, q)))
@@ -145,10 +224,33 @@ def forth(layer, first, m, w, N, room, slot, scratch, sums):
     """A block of pairs of a layer: all that is added to nodes."""
     activations(layer, first, m, w, N, room, slot, scratch)
     F, width, stride = N.F, 2 * N.F + N.W, N.components + 2
-    pairs, geometry, x = moved(room.pairs, 2 * first), moved(room.geometry, stride * first), moved(room.x, layer * N.nodes * N.W)
+    pairs, geometry, x = (
+        moved(room.pairs, 2 * first),
+        moved(room.geometry, stride * first),
+        moved(room.x, layer * N.nodes * N.W),
+    )
     receive(m, F, pairs, scratch, sums, width)
     to, gates = moved(sums, 2 * F), moved(slot, 6 * BLOCK * F)
     for degree in range(N.degrees):
         k, K, node = N.channels[degree], N.K[degree], (2 * degree + 3) * N.K[degree]
-        turn(layer == 0, m, degree, k, K, node, pairs, x, moved(geometry, degree * (degree + 2)), stride, gates, N.E2, to, width)
-        x, to, gates = moved(x, N.nodes * node), moved(to, node), moved(gates, 2 * k if layer > 0 else k)
+        turn(
+            layer == 0,
+            m,
+            degree,
+            k,
+            K,
+            node,
+            pairs,
+            x,
+            moved(geometry, degree * (degree + 2)),
+            stride,
+            gates,
+            N.E2,
+            to,
+            width,
+        )
+        x, to, gates = (
+            moved(x, N.nodes * node),
+            moved(to, node),
+            moved(gates, 2 * k if layer > 0 else k),
+        )

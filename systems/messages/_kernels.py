@@ -1,9 +1,11 @@
 # mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False
-"""Energies, forces and virial of a network that passes messages: near pairs, the order of the steps, and the forces.
+"""Energies, forces and virial of a network that passes messages: near pairs, the order of the
+steps, and the forces.
 
-The steps of L layers: 0 finds the near pairs; 1 prepares pairs and nodes; 2 + 2 l passes messages along pairs in layer l, 3 + 2 l updates
-nodes; from 2 + 2 L on it is the way back, nodes before pairs; 2 + 4 L makes forces. The first and the last step are of one thread; within
-the others the parts are independent of each other.
+The steps of L layers: 0 finds the near pairs; 1 prepares pairs and nodes; 2 + 2 l passes messages
+along pairs in layer l, 3 + 2 l updates nodes; from 2 + 2 L on it is the way back, nodes before
+pairs; 2 + 4 L makes forces. The first and the last step are of one thread; within the others the
+parts are independent of each other.
 """
 
 import math
@@ -35,14 +37,18 @@ def envelope(t):
 
 @kernel
 def heard(r, nearest):
-    """The distance that is heard of one below the nearest, and its derivative (`mcegnn.nn.repulsion`)."""
+    """The distance that is heard of one below the nearest, and its derivative
+    (`mcegnn.nn.repulsion`)."""
     t = max(0.0, (r / nearest - (1.0 - _WIDTH)) / _WIDTH)
-    return nearest * (1.0 - _WIDTH + _WIDTH * (0.5 + t * t * t * (1.0 - 0.5 * t))), t * t * (3.0 - 2.0 * t)
+    return nearest * (1.0 - _WIDTH + _WIDTH * (0.5 + t * t * t * (1.0 - 0.5 * t))), t * t * (
+        3.0 - 2.0 * t
+    )
 
 
 @kernel
 def repel(r, strength, length, end, wall):
-    """Ziegler, Biersack and Littmark's energy of a pair and that of a wall, which end at ``end``, and its derivative."""
+    """Ziegler, Biersack and Littmark's energy of a pair and that of a wall, which end at ``end``,
+    and its derivative."""
     screened = slope = 0.0
     for k in range(4):
         term = _WEIGHTS[k] * math.exp(-_EXPONENTS[k] * r / length)
@@ -51,12 +57,17 @@ def repel(r, strength, length, end, wall):
     fade, fall = envelope(r / end)
     pull, inside = strength / r, 1.0 - r / end
     energy = pull * screened * fade + wall * inside * inside * inside
-    return energy, pull * (slope * fade + screened * (fall / end - fade / r)) - 3.0 * wall * inside * inside / end
+    return (
+        energy,
+        pull * (slope * fade + screened * (fall / end - fade / r))
+        - 3.0 * wall * inside * inside / end,
+    )
 
 
 @kernel
 def halved(starts, j, image, images):
-    """One of each two mirror pairs: the neighbour has the larger number, or the shift is positive in its first number that is not zero."""
+    """One of each two mirror pairs: the neighbour has the larger number, or the shift is positive
+    in its first number that is not zero."""
     later = np.zeros(len(images), np.bool_)
     for c in range(len(images)):
         a, b, d = images[c, 0], images[c, 1], images[c, 2]
@@ -73,7 +84,8 @@ def halved(starts, j, image, images):
 
 @kernel
 def near(x, table, starts, j, image, w, N, arrays):
-    """The pairs nearer than the cutoff, of a list that has each once, energies of the repulsion, and what is closest beside training."""
+    """The pairs nearer than the cutoff, of a list that has each once, energies of the repulsion,
+    and what is closest beside training."""
     room, short = pointers(arrays), w.short_range
     m, cutoff2, closest = 0, N.cutoff * N.cutoff, arrays.closest
     closest[0], closest[1], closest[2], closest[3] = 1.0, -1.0, -1.0, 0.0
@@ -82,7 +94,11 @@ def near(x, table, starts, j, image, w, N, arrays):
         xi, yi, zi, a = x[i, 0], x[i, 1], x[i, 2], number(room.kinds, i)
         for p in range(starts[i], starts[i + 1]):
             k, c = j[p], image[p]
-            dx, dy, dz = x[k, 0] - xi + table[c, 0], x[k, 1] - yi + table[c, 1], x[k, 2] - zi + table[c, 2]
+            dx, dy, dz = (
+                x[k, 0] - xi + table[c, 0],
+                x[k, 1] - yi + table[c, 1],
+                x[k, 2] - zi + table[c, 2],
+            )
             r2 = dx * dx + dy * dy + dz * dz
             if r2 >= cutoff2:
                 continue
@@ -137,11 +153,18 @@ def harmonics(x, y, z, degrees, Y):
 
 @kernel
 def by_direction(x, y, z, degrees, g):
-    """Derivatives by a direction's components from those by its harmonics, but for their part along it."""
+    """Derivatives by a direction's components from those by its harmonics, but for their part along
+    it."""
     dx, dy, dz = float(number(g, 0)), float(number(g, 1)), float(number(g, 2))
     xx, yy, zz = x * x, y * y, z * z
     if degrees > 1:
-        xy, yz, xz, difference, height = number(g, 3), number(g, 4), number(g, 5), number(g, 6), number(g, 7)
+        xy, yz, xz, difference, height = (
+            number(g, 3),
+            number(g, 4),
+            number(g, 5),
+            number(g, 6),
+            number(g, 7),
+        )
         dx += _A * (y * xy + z * xz + x * difference)
         dy += _A * (x * xy + z * yz - y * difference)
         dz += _A * (y * yz + x * xz) + 3.0 * z * height
@@ -151,16 +174,25 @@ def by_direction(x, y, z, degrees, g):
         plane, level = 3.0 * _C * (xx - yy), 5.0 * zz - 1.0
         dx += 6.0 * _C * x * y * a + _B * z * (y * b + x * f) + _D * level * e + plane * h
         dy += plane * a + _B * z * (x * b - y * f) + _D * level * c - 6.0 * _C * x * y * h
-        dz += _B * (x * y * b + 0.5 * (xx - yy) * f) + 10.0 * _D * z * (y * c + x * e) + 1.5 * level * d
+        dz += (
+            _B * (x * y * b + 0.5 * (xx - yy) * f)
+            + 10.0 * _D * z * (y * c + x * e)
+            + 1.5 * level * d
+        )
     return dx, dy, dz
 
 
 @kernel
 def expand(first, last, w, N, room):
-    """Harmonics, radial functions sin(w t) envelope / t sqrt(2) / cutoff, the envelope, and derivatives by the distance."""
+    """Harmonics, radial functions sin(w t) envelope / t sqrt(2) / cutoff, the envelope, and
+    derivatives by the distance."""
     B, C, cutoff, scale = N.B, N.components, N.cutoff, math.sqrt(2.0) / N.cutoff
     for e in range(first, last):
-        d, g, basis = moved(room.offsets, 7 * e), moved(room.geometry, (C + 2) * e), moved(room.basis, 2 * B * e)
+        d, g, basis = (
+            moved(room.offsets, 7 * e),
+            moved(room.geometry, (C + 2) * e),
+            moved(room.basis, 2 * B * e),
+        )
         r, t = number(d, 3), number(d, 5) / cutoff
         end, fall = envelope(t)
         harmonics(number(d, 0) / r, number(d, 1) / r, number(d, 2) / r, N.degrees, g)
@@ -168,7 +200,11 @@ def expand(first, last, w, N, room):
         put(g, C + 1, fall * N.end / cutoff)
         for c in range(C + 1):
             put(room.gradient, (C + 1) * e + c, 0.0)
-        value, slope, turn = filled(basis, scale * end / t), filled(basis, scale * (fall - end / t) / (t * cutoff)), filled(basis, t)
+        value, slope, turn = (
+            filled(basis, scale * end / t),
+            filled(basis, scale * (fall - end / t) / (t * cutoff)),
+            filled(basis, t),
+        )
         rise = filled(basis, math.pi * scale * end / (t * cutoff))
         for k in range(0, B, count(basis)):
             frequency = load(w.frequencies, k)
@@ -182,8 +218,14 @@ def along_pairs(layer, forward, part, w, N, room):
     """A part's blocks of pairs."""
     m, n = number(room.counts, 0), N.nodes
     blocks, size = (m + BLOCK - 1) // BLOCK, 2 * BLOCK * (3 * N.F + N.E2)
-    sums, scratch = moved(room.sums, part * n * (2 * N.F + N.W)), moved(room.scratch, part * N.scratch)
-    spare, touched = moved(scratch, N.scratch - size), moved(room.touched, part * ((n + NODES - 1) // NODES))
+    sums, scratch = (
+        moved(room.sums, part * n * (2 * N.F + N.W)),
+        moved(room.scratch, part * N.scratch),
+    )
+    spare, touched = (
+        moved(scratch, N.scratch - size),
+        moved(room.touched, part * ((n + NODES - 1) // NODES)),
+    )
     for block in range(blocks * part // N.parts, blocks * (part + 1) // N.parts):
         first = block * BLOCK
         count_ = min(BLOCK, m - first)
@@ -229,8 +271,14 @@ def pull(N, arrays, forces, virial):
         dx, dy, dz, inverse = number(d, 0), number(d, 1), number(d, 2), 1.0 / number(d, 3)
         ux, uy, uz = dx * inverse, dy * inverse, dz * inverse
         gx, gy, gz = by_direction(ux, uy, uz, N.degrees, g)
-        outward = number(g, C) * number(d, 6) + number(d, 4) - (ux * gx + uy * gy + uz * gz) * inverse
-        fx, fy, fz = gx * inverse + outward * ux, gy * inverse + outward * uy, gz * inverse + outward * uz
+        outward = (
+            number(g, C) * number(d, 6) + number(d, 4) - (ux * gx + uy * gy + uz * gz) * inverse
+        )
+        fx, fy, fz = (
+            gx * inverse + outward * ux,
+            gy * inverse + outward * uy,
+            gz * inverse + outward * uz,
+        )
         forces[i, 0] += fx
         forces[i, 1] += fy
         forces[i, 2] += fz
@@ -238,14 +286,26 @@ def pull(N, arrays, forces, virial):
         forces[j, 1] -= fy
         forces[j, 2] -= fz
         xx, yy, zz = xx + dx * fx, yy + dy * fy, zz + dz * fz
-        xy, xz, yz = xy + 0.5 * (dx * fy + dy * fx), xz + 0.5 * (dx * fz + dz * fx), yz + 0.5 * (dy * fz + dz * fy)
-    virial[0, 0], virial[0, 1], virial[0, 2], virial[1, 1], virial[1, 2], virial[2, 2] = xx, xy, xz, yy, yz, zz
+        xy, xz, yz = (
+            xy + 0.5 * (dx * fy + dy * fx),
+            xz + 0.5 * (dx * fz + dz * fx),
+            yz + 0.5 * (dy * fz + dz * fy),
+        )
+    virial[0, 0], virial[0, 1], virial[0, 2], virial[1, 1], virial[1, 2], virial[2, 2] = (
+        xx,
+        xy,
+        xz,
+        yy,
+        yz,
+        zz,
+    )
     virial[1, 0], virial[2, 0], virial[2, 1] = xy, xz, yz
 
 
 @kernel
 def steps(begin, end, first, last, x, table, starts, j, image, weights, N, arrays, forces, virial):
-    """The steps ``begin`` to ``end`` of the parts ``first`` to ``last``: of all parts, or one step."""
+    """The steps ``begin`` to ``end`` of the parts ``first`` to ``last``: of all parts, or one
+    step."""
     layers, w, room = N.layers, pointers(weights), pointers(arrays)
     for step in range(begin, end):
         if step == 0:

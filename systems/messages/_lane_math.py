@@ -38,12 +38,20 @@ def sigmoid(context: Any, lanes: Any) -> Any:
 
     def write(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         w = Writer(builder, sig.args[0].dtype)
-        bits, bias, mantissa, far = (32, 127, 23, 125.0) if w.dtype == types.float32 else (64, 1023, 52, 1000.0)
+        bits, bias, mantissa, far = (
+            (32, 127, 23, 125.0) if w.dtype == types.float32 else (64, 1023, 52, 1000.0)
+        )
         x = builder.fmul(args[0], w.number(-1.0 / np.log(2.0)))
-        x = w.call(f"llvm.minnum.{w.suffix}", w.call(f"llvm.maxnum.{w.suffix}", x, w.number(-far)), w.number(far))
+        x = w.call(
+            f"llvm.minnum.{w.suffix}",
+            w.call(f"llvm.maxnum.{w.suffix}", x, w.number(-far)),
+            w.number(far),
+        )
         whole, exponent = w.rounded(x)
         part = w.polynomial(builder.fsub(x, whole), _EXP2[bits])
-        power = builder.bitcast(builder.shl(builder.add(exponent, w.whole(bias)), w.whole(mantissa)), w.type)
+        power = builder.bitcast(
+            builder.shl(builder.add(exponent, w.whole(bias)), w.whole(mantissa)), w.type
+        )
         return w.inverse(w.fma(part, power, w.number(1.0)))
 
     return lanes(lanes), write
@@ -60,8 +68,14 @@ def circular(context: Any, lanes: Any) -> Any:
         part = builder.fsub(args[0], whole)
         square = builder.fmul(part, part)
         sign = builder.shl(last, w.whole(bits - 1))
-        found = builder.fmul(part, w.polynomial(square, _SINE[bits])), w.polynomial(square, _COSINE[bits])
-        signed = [builder.bitcast(builder.xor(builder.bitcast(f, w.integers), sign), w.type) for f in found]
+        found = (
+            builder.fmul(part, w.polynomial(square, _SINE[bits])),
+            w.polynomial(square, _COSINE[bits]),
+        )
+        signed = [
+            builder.bitcast(builder.xor(builder.bitcast(f, w.integers), sign), w.type)
+            for f in found
+        ]
         return context.make_tuple(builder, sig.return_type, signed)
 
     return types.UniTuple(lanes, 2)(lanes), write

@@ -1,8 +1,11 @@
-"""Lanes: as many numbers as a register of the machine holds, and pointers to where they lie, for kernels that are written in vectors.
+"""Lanes: as many numbers as a register of the machine holds, and pointers to where they lie, for
+kernels that are written in vectors.
 
-What a compiler makes of a plain loop over few numbers depends on its mood; what a network does is worth its own instructions. `pointers`
-makes pointers of a named tuple of arrays and `moved` moves them; `load`, `store`, `spread` (one number to all lanes), `filled`, `fma`,
-`total`, and + - * act on lanes, `number` and `put` on single numbers. Nothing is checked. Lanes are float32 or float64, as their arrays.
+What a compiler makes of a plain loop over few numbers depends on its mood; what a network does is
+worth its own instructions. `pointers` makes pointers of a named tuple of arrays and `moved` moves
+them; `load`, `store`, `spread` (one number to all lanes), `filled`, `fma`, `total`, and + - * act
+on lanes, `number` and `put` on single numbers. Nothing is checked. Lanes are float32 or float64, as
+their arrays.
 """
 
 import operator
@@ -16,9 +19,14 @@ from numba.core.typing.templates import AbstractTemplate, infer_global, signatur
 from numba.extending import intrinsic as _intrinsic
 from numba.extending import lower_builtin, models, register_model
 
-# numba compiles for another machine where NUMBA_CPU_NAME or NUMBA_CPU_FEATURES ("+avx,-avx2", none of a "generic" one) ask for it
+# numba compiles for another machine where NUMBA_CPU_NAME or NUMBA_CPU_FEATURES ("+avx,-avx2", none
+# of a "generic" one) ask for it
 _ASKED = getattr(config, "CPU_FEATURES", None)
-_FEATURES = get_host_cpu_features() if _ASKED is None else {name[1:]: name[0] == "+" for name in _ASKED.split(",") if name}
+_FEATURES = (
+    get_host_cpu_features()
+    if _ASKED is None
+    else {name[1:]: name[0] == "+" for name in _ASKED.split(",") if name}
+)
 WIDE = bool(_FEATURES.get("avx512f")) and not getattr(config, "CPU_NAME", None)
 BYTES = 64 if WIDE else 32 if _FEATURES.get("avx") else 16
 intrinsic: Any = _intrinsic  # as mypy cannot follow what becomes of what it decorates
@@ -68,7 +76,9 @@ class Writer:
 
     def call(self, name: str, *args: Any, of: Any = None) -> Any:
         of = of or self.type
-        function = cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(of, [a.type for a in args]), name)
+        function = cgutils.get_or_insert_function(
+            self.builder.module, ir.FunctionType(of, [a.type for a in args]), name
+        )
         return self.builder.call(function, args)
 
     def fma(self, a: Any, b: Any, c: Any) -> Any:
@@ -92,7 +102,9 @@ class Writer:
         self.builder.store(value, where, align=self.align)
 
     def spread(self, value: Any) -> Any:
-        one = self.builder.insert_element(ir.Constant(self.type, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
+        one = self.builder.insert_element(
+            ir.Constant(self.type, ir.Undefined), value, ir.Constant(ir.IntType(32), 0)
+        )
         mask = ir.Constant(ir.VectorType(ir.IntType(32), self.type.count), [0] * self.type.count)
         return self.builder.shuffle_vector(one, ir.Constant(self.type, ir.Undefined), mask)
 
@@ -113,13 +125,18 @@ class Writer:
 
 @intrinsic
 def pointers(context: Any, arrays: Any) -> Any:
-    """A named tuple of arrays as one of pointers to their beginnings: arrays would be counted wherever they are handed on."""
+    """A named tuple of arrays as one of pointers to their beginnings: arrays would be counted
+    wherever they are handed on."""
     kinds = [types.CPointer(array.dtype) for array in arrays.types]
 
     def write(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         found = []
         for k, kind in enumerate(sig.args[0].types):
-            found.append(context.make_array(kind)(context, builder, value=builder.extract_value(args[0], k)).data)
+            found.append(
+                context.make_array(kind)(
+                    context, builder, value=builder.extract_value(args[0], k)
+                ).data
+            )
         return context.make_tuple(builder, sig.return_type, found)
 
     return types.NamedTuple(kinds, arrays.instance_class)(arrays), write
@@ -131,7 +148,9 @@ def number(context: Any, pointer: Any, index: Any) -> Any:
 
     def write(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         kind = context.get_data_type(sig.return_type)
-        where = builder.gep(args[0], [context.cast(builder, args[1], sig.args[1], types.int64)], source_etype=kind)
+        where = builder.gep(
+            args[0], [context.cast(builder, args[1], sig.args[1], types.int64)], source_etype=kind
+        )
         return builder.load(where, typ=kind)
 
     return pointer.dtype(pointer, index), write
@@ -157,7 +176,9 @@ def moved(context: Any, pointer: Any, index: Any) -> Any:
 
     def write(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         kind = context.get_data_type(sig.args[0].dtype)
-        return builder.gep(args[0], [context.cast(builder, args[1], sig.args[1], types.int64)], source_etype=kind)
+        return builder.gep(
+            args[0], [context.cast(builder, args[1], sig.args[1], types.int64)], source_etype=kind
+        )
 
     return pointer(pointer, index), write
 
@@ -167,7 +188,9 @@ def load(context: Any, pointer: Any, index: Any) -> Any:
     """Lanes from memory."""
 
     def write(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return Writer(builder, sig.args[0].dtype).load(args[0], context.cast(builder, args[1], sig.args[1], types.int64))
+        return Writer(builder, sig.args[0].dtype).load(
+            args[0], context.cast(builder, args[1], sig.args[1], types.int64)
+        )
 
     return Lanes(pointer.dtype)(pointer, index), write
 
@@ -187,7 +210,9 @@ def store(context: Any, pointer: Any, index: Any, lanes: Any) -> Any:
 def _mask(builder: Any, writer: Writer, first: Any) -> Any:
     """The first lanes, as many as that."""
     kind = ir.VectorType(I64, writer.type.count)
-    many = builder.insert_element(ir.Constant(kind, ir.Undefined), first, ir.Constant(ir.IntType(32), 0))
+    many = builder.insert_element(
+        ir.Constant(kind, ir.Undefined), first, ir.Constant(ir.IntType(32), 0)
+    )
     zeros = ir.Constant(ir.VectorType(ir.IntType(32), writer.type.count), [0] * writer.type.count)
     many = builder.shuffle_vector(many, ir.Constant(kind, ir.Undefined), zeros)
     return builder.icmp_signed("<", ir.Constant(kind, list(range(writer.type.count))), many)
@@ -273,7 +298,9 @@ def total(context: Any, lanes: Any) -> Any:
         writer = Writer(builder, sig.args[0].dtype)
         one = scalar(writer.dtype)
         kind = ir.FunctionType(one, [one, writer.type])
-        function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.vector.reduce.fadd.{writer.suffix}")
+        function = cgutils.get_or_insert_function(
+            builder.module, kind, f"llvm.vector.reduce.fadd.{writer.suffix}"
+        )
         return builder.call(function, [ir.Constant(one, 0.0), args[0]], fastmath=("reassoc",))
 
     return lanes.dtype(lanes), write

@@ -1,10 +1,12 @@
-"""What the kernels of message passing read and write: weights as stacked matrices, and room for one system that is used again and again.
+"""What the kernels of message passing read and write: weights as stacked matrices, and room for one
+system that is used again and again.
 
-Arrays are contiguous; T is float32 or float64. F, B and K_l are the numbers of features, of radial functions, and of channels of degree
-l + 1, C of those that are coupled, filled up with zeros to whole lanes; E is the number of all channels, Y that of components of the
-harmonics, L of layers, D of degrees, S of species, P of parts. Channels X lie degree by degree, [nodes, 2 l + 3, K_l] each,
-W = sum_l (2 l + 3) K_l numbers for each node. What there is of channels along pairs lies close together, [E] by degree, [2E] as two numbers
-for each channel of a degree, filled up as a whole.
+Arrays are contiguous; T is float32 or float64. F, B and K_l are the numbers of features, of radial
+functions, and of channels of degree l + 1, C of those that are coupled, filled up with zeros to
+whole lanes; E is the number of all channels, Y that of components of the harmonics, L of layers, D
+of degrees, S of species, P of parts. Channels X lie degree by degree, [nodes, 2 l + 3, K_l] each, W
+= sum_l (2 l + 3) K_l numbers for each node. What there is of channels along pairs lies close
+together, [E] by degree, [2E] as two numbers for each channel of a degree, filled up as a whole.
 """
 
 from typing import NamedTuple
@@ -17,7 +19,8 @@ DEGREES = 3  # at most
 
 
 class Stacked(NamedTuple):
-    """Weights [inputs, outputs] of all layers, and ``*_back`` their transposes; the first layer's that it does not have are zero."""
+    """Weights [inputs, outputs] of all layers, and ``*_back`` their transposes; the first layer's
+    that it does not have are zero."""
 
     frequencies: np.ndarray  # [B], over pi
     embedding: np.ndarray  # [S, F]
@@ -27,7 +30,9 @@ class Stacked(NamedTuple):
     sides_back: np.ndarray
     near: np.ndarray  # [L, B, F]: of radial functions
     near_back: np.ndarray
-    even: np.ndarray  # [L, 2E, F]: of <X_i, X_j> and of what is the same seen from the other side of <X_i, Y> and <X_j, Y>
+    # [L, 2E, F]: of <X_i, X_j> and of what is the same seen from the other side of <X_i, Y> and
+    # <X_j, Y>
+    even: np.ndarray
     even_back: np.ndarray
     odd: np.ndarray  # [L, E, F]: of what there has the other sign
     odd_back: np.ndarray
@@ -40,7 +45,9 @@ class Stacked(NamedTuple):
     products_back: np.ndarray
     coupled: np.ndarray  # [L, sum of C K_l]: [C, K_l] degree by degree; the last layer's is zero
     coupled_back: np.ndarray
-    begins: np.ndarray  # int64 [Y + 1]: where the products begin that make a component, degree after degree
+    begins: (
+        np.ndarray
+    )  # int64 [Y + 1]: where the products begin that make a component, degree after degree
     factors: np.ndarray  # int64 [t, 2]: the components whose product each is
     strengths: np.ndarray  # [t]
     update: np.ndarray  # [L, 2F + sum of K_l + D C, F]
@@ -54,7 +61,9 @@ class Stacked(NamedTuple):
     readout_back: np.ndarray
     energy: np.ndarray  # [F]
     zeros: np.ndarray  # as many as the longest row
-    short_range: np.ndarray  # float64 [7, S, S]: `Network`'s tables, and below which distance there is any of it
+    short_range: (
+        np.ndarray
+    )  # float64 [7, S, S]: `Network`'s tables, and below which distance there is any of it
 
 
 class Numbers(NamedTuple):
@@ -87,7 +96,9 @@ class Room(NamedTuple):
     kinds: np.ndarray  # int64 [n]
     energies: np.ndarray  # float64 [n]
     pairs: np.ndarray  # int32 [m, 2]
-    offsets: np.ndarray  # float64 [m, 7]: r_j - r_i, its length, the derivative of the repulsion by it, the length that is heard, its slope
+    # float64 [m, 7]: r_j - r_i, its length, the derivative of the repulsion by it, the length that
+    # is heard, its slope
+    offsets: np.ndarray
     closest: np.ndarray  # float64 [4]: `systems.system.Evaluation`'s
     geometry: np.ndarray  # T [m, Y + 2]: the harmonics, the envelope and its derivative
     basis: np.ndarray  # T [m, 2B]: radial functions and their derivatives
@@ -103,7 +114,9 @@ class Room(NamedTuple):
     sums: np.ndarray  # T [P, n, 2F + W]: what the pairs of each part add to nodes
     touched: np.ndarray  # uint8 [P, blocks of nodes]: whether they do
     scratch: np.ndarray  # T [P, any]
-    kept: np.ndarray  # T [blocks, L, any]: what the way back needs of the way forth; blocks that have no place there go it twice
+    # T [blocks, L, any]: what the way back needs of the way forth; blocks that have no place there
+    # go it twice
+    kept: np.ndarray
 
 
 def slot_size(F: int, E2: int) -> int:
@@ -111,7 +124,9 @@ def slot_size(F: int, E2: int) -> int:
     return 2 * BLOCK * (3 * F + E2)
 
 
-def scratch_size(F: int, B: int, E: int, E2: int, heard: int, W: int, components: int, C: int) -> int:
+def scratch_size(
+    F: int, B: int, E: int, E2: int, heard: int, W: int, components: int, C: int
+) -> int:
     """Numbers that a part works with: of a block of pairs, or of one of nodes; and a slot."""
     pairs, coupled = BLOCK * (6 * F + 3 * E2 + E + B), components * C
     nodes = NODES * (2 * F + heard + 2 * W + coupled) + 6 * coupled

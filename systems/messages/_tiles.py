@@ -10,8 +10,8 @@ from numba.core import types
 from systems.kernel import jit
 from systems.messages._lanes import BYTES, I64, Writer, count, intrinsic, moved, scalar
 
-# rows of a tile by its columns of lanes: the sums, a row of the second factor and a number of the first are in registers at once, of which
-# there are 32, with AVX and AVX2 16
+# rows of a tile by its columns of lanes: the sums, a row of the second factor and a number of the
+# first are in registers at once, of which there are 32, with AVX and AVX2 16
 ROWS = {4: 3, 3: 4, 2: 6, 1: 8} if BYTES == 32 else {4: 6, 3: 8, 2: 8, 1: 8}
 
 
@@ -21,12 +21,25 @@ def _tile(columns: int) -> Any:
 
     @intrinsic
     def tile(
-        context: Any, row: Any, last: Any, depth: Any, a: Any, a_stride: Any, b: Any, b_stride: Any, c: Any, c_stride: Any, out: Any,
+        context: Any,
+        row: Any,
+        last: Any,
+        depth: Any,
+        a: Any,
+        a_stride: Any,
+        b: Any,
+        b_stride: Any,
+        c: Any,
+        c_stride: Any,
+        out: Any,
         out_stride: Any,
-    ) -> Any:  # fmt: skip
+    ) -> Any:
+
         def write(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             row, last, depth, a, a_stride, b, b_stride, c, c_stride, out, out_stride = args
-            builder.function.attributes.add("noinline")  # of `product`: there are enough tiles if each is there once
+            builder.function.attributes.add(
+                "noinline"
+            )  # of `product`: there are enough tiles if each is there once
             w = Writer(builder, sig.args[3].dtype)
             count = w.type.count
             # rows beyond the last are the last once more: the same numbers at the same place
@@ -39,7 +52,11 @@ def _tile(columns: int) -> Any:
             for place in places:
                 line = w.place(c, builder.mul(place, c_stride))
                 sums.append([w.load(line, ir.Constant(I64, v * count)) for v in range(columns)])
-            before, body, after = builder.block, builder.append_basic_block("depth"), builder.append_basic_block("done")
+            before, body, after = (
+                builder.block,
+                builder.append_basic_block("depth"),
+                builder.append_basic_block("done"),
+            )
             builder.branch(body)
             builder.position_at_end(body)
             k = builder.phi(I64)
@@ -65,7 +82,10 @@ def _tile(columns: int) -> Any:
                     w.store(found[r][v], line, ir.Constant(I64, v * count))
             return context.get_dummy_value()
 
-        return types.void(row, last, depth, a, a_stride, b, b_stride, c, c_stride, out, out_stride), write
+        return (
+            types.void(row, last, depth, a, a_stride, b, b_stride, c, c_stride, out, out_stride),
+            write,
+        )
 
     return tile
 
@@ -78,10 +98,11 @@ _ROWS1, _ROWS2, _ROWS3, _ROWS4 = (ROWS[k] for k in (1, 2, 3, 4))
 
 @partial(jit, reorder=False)
 def product(rows, depth, columns, a, a_stride, b, b_stride, c, c_stride, out, out_stride):
-    """out = a b + c, of pointers: a [rows, depth], b [depth, columns], c and out [rows, columns], which may be the same.
+    """out = a b + c, of pointers: a [rows, depth], b [depth, columns], c and out [rows, columns],
+    which may be the same.
 
-    A stride is how far a row is from the one before it: zero repeats a row of c. Columns fill whole lanes. The sums are in the order of
-    depth, whatever the rows.
+    A stride is how far a row is from the one before it: zero repeats a row of c. Columns fill whole
+    lanes. The sums are in the order of depth, whatever the rows.
     """
     wide = count(a)
     at = 0
@@ -90,17 +111,65 @@ def product(rows, depth, columns, a, a_stride, b, b_stride, c, c_stride, out, ou
         here, start, there = moved(b, at), moved(c, at), moved(out, at)
         if left >= 4:
             for row in range(0, rows, _ROWS4):
-                _FOUR(row, rows - 1, depth, a, a_stride, here, b_stride, start, c_stride, there, out_stride)
+                _FOUR(
+                    row,
+                    rows - 1,
+                    depth,
+                    a,
+                    a_stride,
+                    here,
+                    b_stride,
+                    start,
+                    c_stride,
+                    there,
+                    out_stride,
+                )
             at += 4 * wide
         elif left == 3:
             for row in range(0, rows, _ROWS3):
-                _THREE(row, rows - 1, depth, a, a_stride, here, b_stride, start, c_stride, there, out_stride)
+                _THREE(
+                    row,
+                    rows - 1,
+                    depth,
+                    a,
+                    a_stride,
+                    here,
+                    b_stride,
+                    start,
+                    c_stride,
+                    there,
+                    out_stride,
+                )
             at += 3 * wide
         elif left == 2:
             for row in range(0, rows, _ROWS2):
-                _TWO(row, rows - 1, depth, a, a_stride, here, b_stride, start, c_stride, there, out_stride)
+                _TWO(
+                    row,
+                    rows - 1,
+                    depth,
+                    a,
+                    a_stride,
+                    here,
+                    b_stride,
+                    start,
+                    c_stride,
+                    there,
+                    out_stride,
+                )
             at += 2 * wide
         else:
             for row in range(0, rows, _ROWS1):
-                _ONE(row, rows - 1, depth, a, a_stride, here, b_stride, start, c_stride, there, out_stride)
+                _ONE(
+                    row,
+                    rows - 1,
+                    depth,
+                    a,
+                    a_stride,
+                    here,
+                    b_stride,
+                    start,
+                    c_stride,
+                    there,
+                    out_stride,
+                )
             at += wide

@@ -1,4 +1,5 @@
-"""`Network`: the weights of a network that passes messages, as plain arrays, and how the kernels want them."""
+"""`Network`: the weights of a network that passes messages, as plain arrays, and how the kernels
+want them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,17 +14,19 @@ from systems.messages._room import DEGREES, Stacked
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """Matrices [outputs, inputs] of one layer of F features and B radial functions, in the letters of the layer, where Y are the harmonics:
+    """Matrices [outputs, inputs] of one layer of F features and B radial functions, in the letters
+    of the layer, where Y are the harmonics:
 
-    e_ij = [radial_ij, <X_i, Y_ij>, <X_j, Y_ij>, <X_i, X_j>]                  channel by channel, of each degree
-    m_ij = silu(L silu(A h_i + a + B h_j + C e_ij) + l) * envelope_ij
-    X_i <- X_i + sum_j (V m_ij Y_ij + G m_ij X_j)                             channel by channel, of each degree
-    Z_i = couple(P X_i, Q X_i)                                                the first c channels of all degrees (`couplings`)
-    h_i <- h_i + O silu(U [h_i, sum_j m_ij, <P X_i, Q X_i>, <P X_i, Z_i>] + p) + o
-    X_i <- X_i + S Z_i
+    e_ij = [radial_ij, <X_i, Y_ij>, <X_j, Y_ij>, <X_i, X_j>]                  channel by channel, of
+    each degree m_ij = silu(L silu(A h_i + a + B h_j + C e_ij) + l) * envelope_ij X_i <- X_i + sum_j
+    (V m_ij Y_ij + G m_ij X_j)                             channel by channel, of each degree Z_i =
+    couple(P X_i, Q X_i)                                                the first c channels of all
+    degrees (`couplings`) h_i <- h_i + O silu(U [h_i, sum_j m_ij, <P X_i, Q X_i>, <P X_i, Z_i>] + p)
+    + o X_i <- X_i + S Z_i
 
-    k_l is the number of channels of a degree, E that of all, D that of degrees. The first layer has no channels yet: its C is [F, B], its
-    gates are V alone. The last layer has no S, and where nothing is coupled (c = 0) none has.
+    k_l is the number of channels of a degree, E that of all, D that of degrees. The first layer has
+    no channels yet: its C is [F, B], its gates are V alone. The last layer has no S, and where
+    nothing is coupled (c = 0) none has.
     """
 
     receiver: np.ndarray  # A [F, F]
@@ -43,14 +46,18 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A network whose energy of an atom is scale (energy . silu(readout h + readout_bias) + energy_bias), and a reference energy.
+    """A network whose energy of an atom is scale (energy . silu(readout h + readout_bias) +
+    energy_bias), and a reference energy.
 
-    Features begin as the species' row of ``embedding`` [n_species, F]. Radial functions are sin(frequencies r / cutoff) envelope / r; the
-    envelope that ends messages is divided by the root of ``n_neighbors``. ``short_range`` [6, n_species, n_species] has what acts on near
-    pairs: strengths (eV Angstrom), screening lengths and ends (Angstrom) of Ziegler, Biersack and Littmark's repulsion; heights (eV) of
-    walls (1 - r / end)^3; the distances below which those that are heard come to rest; and the nearest distances of training. Zeros are
-    where there is none. Energies are in eV, lengths in Angstrom. ``periodic`` is whether it knows periodic systems, ``fewest`` the least
-    mean number of neighbours an atom in training, zero where nobody knows.
+    Features begin as the species' row of ``embedding`` [n_species, F]. Radial functions are
+    sin(frequencies r / cutoff) envelope / r; the envelope that ends messages is divided by the root
+    of ``n_neighbors``. ``short_range`` [6, n_species, n_species] has what acts on near pairs:
+    strengths (eV Angstrom), screening lengths and ends (Angstrom) of Ziegler, Biersack and
+    Littmark's repulsion; heights (eV) of walls (1 - r / end)^3; the distances below which those
+    that are heard come to rest; and the nearest distances of training. Zeros are where there is
+    none. Energies are in eV, lengths in Angstrom. ``periodic`` is whether it knows periodic
+    systems, ``fewest`` the least mean number of neighbours an atom in training, zero where nobody
+    knows.
     """
 
     species: tuple[int, ...]
@@ -82,7 +89,8 @@ class Network:
 
 
 def aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-    """Zeros that begin where a line of the cache does: lanes across two lines take twice as long."""
+    """Zeros that begin where a line of the cache does: lanes across two lines take twice as
+    long."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     memory = np.zeros(size + 64, np.uint8)
     start = -memory.ctypes.data % 64
@@ -102,12 +110,21 @@ def sizes(network: Network, dtype: Any) -> dict[str, Any]:
     padded = [0] * (DEGREES - len(k))
     F, C = whole(network.embedding.shape[1], dtype), whole(network.n_couplings, dtype)
     return {
-        "F": F, "C": C, "heard": 2 * F + sum(wide) + len(k) * C,
-        "B": whole(len(network.frequencies), dtype), "layers": len(network.layers),
-        "degrees": len(k), "channels": (*k, *padded), "K": (*wide, *padded), "E": whole(sum(k), dtype), "E2": whole(2 * sum(k), dtype),
-        "W": sum((2 * degree + 3) * each for degree, each in enumerate(wide)), "components": len(k) * (len(k) + 2),
-        "cutoff": network.cutoff, "end": network.n_neighbors**-0.5,
-    }  # fmt: skip
+        "F": F,
+        "C": C,
+        "heard": 2 * F + sum(wide) + len(k) * C,
+        "B": whole(len(network.frequencies), dtype),
+        "layers": len(network.layers),
+        "degrees": len(k),
+        "channels": (*k, *padded),
+        "K": (*wide, *padded),
+        "E": whole(sum(k), dtype),
+        "E2": whole(2 * sum(k), dtype),
+        "W": sum((2 * degree + 3) * each for degree, each in enumerate(wide)),
+        "components": len(k) * (len(k) + 2),
+        "cutoff": network.cutoff,
+        "end": network.n_neighbors**-0.5,
+    }
 
 
 @dataclass(frozen=True)
@@ -132,18 +149,25 @@ class _Filler:
         out[...] = array
         return out
 
-    def matrices(self, name: str, arrays: Sequence[np.ndarray], outputs: Sequence[int], inputs: Sequence[int]) -> dict[str, np.ndarray]:
+    def matrices(
+        self, name: str, arrays: Sequence[np.ndarray], outputs: Sequence[int], inputs: Sequence[int]
+    ) -> dict[str, np.ndarray]:
         """[outputs, inputs] of the layers as [inputs, outputs], and back."""
         stack = np.stack([self(array, outputs, inputs) for array in arrays])
         return {name: self.kept(stack.transpose(0, 2, 1)), f"{name}_back": self.kept(stack)}
 
-    def biases(self, name: str, arrays: Sequence[np.ndarray], pieces: Sequence[int]) -> dict[str, np.ndarray]:
+    def biases(
+        self, name: str, arrays: Sequence[np.ndarray], pieces: Sequence[int]
+    ) -> dict[str, np.ndarray]:
         """[outputs] of the layers."""
         return {f"{name}_bias": self.kept(np.stack([self(array, pieces) for array in arrays]))}
 
 
-def _edges(layer: Layer, B: int, channels: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """C in parts: of the radial functions; of what is the same from both sides of a pair; of what has the other sign."""
+def _edges(
+    layer: Layer, B: int, channels: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """C in parts: of the radial functions; of what is the same from both sides of a pair; of what
+    has the other sign."""
     E = sum(channels)
     C = layer.edge if layer.edge.shape[1] > B else np.pad(layer.edge, ((0, 0), (0, 3 * E)))
     even, odd, begin = [], [], B
@@ -159,30 +183,41 @@ def _products(network: Network, fill: _Filler) -> dict[str, np.ndarray]:
     """P and Q of all layers and degrees, one after the other."""
     forth, back = [], []
     for layer in network.layers:
-        filled = [fill(each, [k, k], [k]) for each, k in zip(layer.products, network.n_channels, strict=True)]
+        filled = [
+            fill(each, [k, k], [k])
+            for each, k in zip(layer.products, network.n_channels, strict=True)
+        ]
         forth.append(np.concatenate([each.T.ravel() for each in filled]))
         back.append(np.concatenate([each.ravel() for each in filled]))
     return {"products": fill.kept(np.stack(forth)), "products_back": fill.kept(np.stack(back))}
 
 
 def _couplings(network: Network, fill: _Filler) -> dict[str, np.ndarray]:
-    """S of all layers and degrees, zero where there is none; and the couplings as a list of their numbers and of where they are."""
+    """S of all layers and degrees, zero where there is none; and the couplings as a list of their
+    numbers and of where they are."""
     k, c = network.n_channels, network.n_couplings
     forth, back = [], []
     for layer in network.layers:
-        filled = [fill(each, [degree], [c]) for each, degree in zip(layer.coupled or [np.zeros((n, c)) for n in k], k, strict=True)]
+        filled = [
+            fill(each, [degree], [c])
+            for each, degree in zip(layer.coupled or [np.zeros((n, c)) for n in k], k, strict=True)
+        ]
         forth.append(np.concatenate([each.T.ravel() for each in filled]))
         back.append(np.concatenate([each.ravel() for each in filled]))
     table = couplings(len(k))
     made, *factors = np.nonzero(table)
     return {
-        "coupled": fill.kept(np.stack(forth)), "coupled_back": fill.kept(np.stack(back)),
-        "begins": np.searchsorted(made, np.arange(len(table) + 1)), "factors": np.stack(factors, 1),
+        "coupled": fill.kept(np.stack(forth)),
+        "coupled_back": fill.kept(np.stack(back)),
+        "begins": np.searchsorted(made, np.arange(len(table) + 1)),
+        "factors": np.stack(factors, 1),
         "strengths": fill.kept(table[table != 0.0]),
-    }  # fmt: skip
+    }
 
 
-def _ends(network: Network, fill: _Filler, sides: np.ndarray, bias: np.ndarray) -> dict[str, np.ndarray]:
+def _ends(
+    network: Network, fill: _Filler, sides: np.ndarray, bias: np.ndarray
+) -> dict[str, np.ndarray]:
     """What there is once: at the beginning and at the end."""
     F, n = network.embedding.shape[1], len(network.species)
     wide = whole(F, fill.dtype)
@@ -195,14 +230,23 @@ def _ends(network: Network, fill: _Filler, sides: np.ndarray, bias: np.ndarray) 
         "readout_bias": fill.kept(fill(network.readout_bias, [F])),
         "readout_back": fill.kept(fill(network.readout, [F], [F])),
         "energy": fill.kept(fill(network.energy * network.scale, [F])),
-        "short_range": np.concatenate([network.short_range, network.short_range[[2, 4, 5]].max(0, keepdims=True)]).astype(float),
+        "short_range": (
+            np.concatenate(
+                [network.short_range, network.short_range[[2, 4, 5]].max(0, keepdims=True)]
+            ).astype(float)
+        ),
     }
 
 
 def stacked(network: Network, dtype: Any) -> Stacked:
     """The weights as the kernels want them."""
     fill, layers, k, own = _Filler(dtype), network.layers, network.n_channels, sizes(network, dtype)
-    F, B, E, c = [network.embedding.shape[1]], [len(network.frequencies)], sum(k), network.n_couplings
+    F, B, E, c = (
+        [network.embedding.shape[1]],
+        [len(network.frequencies)],
+        sum(k),
+        network.n_couplings,
+    )
     near, even, odd = zip(*(_edges(layer, B[0], k) for layer in layers), strict=True)
     gates = [np.pad(layer.gates, ((0, 2 * E - len(layer.gates)), (0, 0))) for layer in layers]
     sides = [np.concatenate([layer.receiver, layer.sender]) for layer in layers]
@@ -219,7 +263,12 @@ def stacked(network: Network, dtype: Any) -> Stacked:
         **fill.matrices("gates", gates, [2 * E], F),
         **_products(network, fill),
         **_couplings(network, fill),
-        **fill.matrices("update", [layer.update for layer in layers], F, [*F, *F, *k, *([c] * len(k) if c else [])]),
+        **fill.matrices(
+            "update",
+            [layer.update for layer in layers],
+            F,
+            [*F, *F, *k, *([c] * len(k) if c else [])],
+        ),
         **fill.biases("update", [layer.update_bias for layer in layers], F),
         **fill.matrices("output", [layer.output for layer in layers], F, F),
         **fill.biases("output", [layer.output_bias for layer in layers], F),

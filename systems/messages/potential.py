@@ -1,4 +1,5 @@
-"""`MessagePassing`: energies, forces and stress of a network that passes messages (`systems.messages.network`), by compiled kernels."""
+"""`MessagePassing`: energies, forces and stress of a network that passes messages
+(`systems.messages.network`), by compiled kernels."""
 
 import warnings
 from typing import Any
@@ -19,22 +20,40 @@ from systems.units import METAL
 from systems.workspaces import Workspaces
 
 _ALL = 64  # atoms in free space below which all their pairs are looked at
-_PARTS, _FEW = 8, 100  # sums of pairs that are made side by side, whatever the threads; one for a few atoms
+_PARTS, _FEW = (
+    8,
+    100,
+)  # sums of pairs that are made side by side, whatever the threads; one for a few atoms
 _KEPT = 1 << 25  # bytes that may be kept of the way forth
-_NONE: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] = (np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0))
+_NONE: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] = (
+    np.zeros(0),
+    np.zeros(0),
+    np.zeros(0),
+    np.zeros(0),
+)
 
 
 class MessagePassing:
-    """The potential of a network: energy (eV), forces, energies of atoms, and stress where the cell is periodic in all directions.
+    """The potential of a network: energy (eV), forces, energies of atoms, and stress where the cell
+    is periodic in all directions.
 
-    Numbers are float32 or float64 by ``dtype``; positions, distances, and sums of energies and forces are float64. ``skin`` (Angstrom) is
-    how much farther than the cutoff the neighbour list looks. Where a pair is nearer than any in training, `Near` is warned of once.
-    Results do not depend on ``threads``. Room is kept from one call to the next; calls of several threads at the same time each have
-    their own.
+    Numbers are float32 or float64 by ``dtype``; positions, distances, and sums of energies and
+    forces are float64. ``skin`` (Angstrom) is how much farther than the cutoff the neighbour list
+    looks. Where a pair is nearer than any in training, `Near` is warned of once. Results do not
+    depend on ``threads``. Room is kept from one call to the next; calls of several threads at the
+    same time each have their own.
     """
 
-    def __init__(self, network: Network, *, dtype: Any = np.float32, skin: float = 0.5, threads: int = 1) -> None:
-        self.network, self.dtype, self.units, self.threads, self.skin = network, np.dtype(dtype), METAL, threads, skin
+    def __init__(
+        self, network: Network, *, dtype: Any = np.float32, skin: float = 0.5, threads: int = 1
+    ) -> None:
+        self.network, self.dtype, self.units, self.threads, self.skin = (
+            network,
+            np.dtype(dtype),
+            METAL,
+            threads,
+            skin,
+        )
         self.cutoff, self.fewest = network.cutoff, network.fewest
         self._weights = stacked(network, self.dtype)
         self._tells, self._told = bool(network.short_range[5].any()), False
@@ -45,7 +64,9 @@ class MessagePassing:
         return one_by_one(self._evaluate, system)
 
     def _workspace(self) -> "_Workspace":
-        return _Workspace(self.network, self.dtype, NeighborList(self.network.cutoff, self.skin, self.threads))
+        return _Workspace(
+            self.network, self.dtype, NeighborList(self.network.cutoff, self.skin, self.threads)
+        )
 
     def _evaluate(self, system: System) -> Evaluation:
         """Of a single system."""
@@ -53,7 +74,11 @@ class MessagePassing:
         n = system.n_particles
         workspace = self._workspaces.take() or self._workspace()
         starts, j, image, images = workspace.fit(system)
-        table = images @ np.asarray(system.cell, dtype=float) if any(system.pbc) else np.zeros(images.shape)
+        table = (
+            images @ np.asarray(system.cell, dtype=float)
+            if any(system.pbc)
+            else np.zeros(images.shape)
+        )
         forces, virial = np.empty((n, 3)), np.empty((3, 3))
         x = np.ascontiguousarray(system.positions, dtype=float)
         self._fill(workspace, x, table, starts, j, image, forces, virial)
@@ -63,21 +88,38 @@ class MessagePassing:
         stress = virial / volume(system.cell) if all(system.pbc) else None
         if closest is not None and closest[0] < 1.0 and not self._told:
             self._told = True
-            warnings.warn(f"{nearer_than_trained(system, closest)}: what is said of it is a guess", Near, stacklevel=2)
+            warnings.warn(
+                f"{nearer_than_trained(system, closest)}: what is said of it is a guess",
+                Near,
+                stacklevel=2,
+            )
         return Evaluation(energies.sum(), forces, stress, energies, closest=closest, potential=self)
 
     def _refuse_unfit(self, system: System) -> None:
-        """ValueError for other units, and for a periodic system where the network does not know any."""
+        """ValueError for other units, and for a periodic system where the network does not know
+        any."""
         if system.units is not METAL:
-            raise ValueError(f"this potential is in metal units; the system is in {system.units.name} units")
+            raise ValueError(
+                f"this potential is in metal units; the system is in {system.units.name} units"
+            )
         if any(system.pbc) and not self.network.periodic:
-            raise ValueError("the model was trained on molecules alone, so it does not know periodic systems; set pbc to False")
+            raise ValueError(
+                "the model was trained on molecules alone, so it does not know periodic systems;"
+                " set pbc to False"
+            )
 
     def _fill(
-        self, workspace: "_Workspace", x: np.ndarray, table: np.ndarray, starts: np.ndarray, j: np.ndarray, image: np.ndarray,
+        self,
+        workspace: "_Workspace",
+        x: np.ndarray,
+        table: np.ndarray,
+        starts: np.ndarray,
+        j: np.ndarray,
+        image: np.ndarray,
         *out: np.ndarray,
-    ) -> None:  # fmt: skip
-        """Forces [n, 3] and virial [3, 3], on several threads where that pays; the workspace's room has the energies."""
+    ) -> None:
+        """Forces [n, 3] and virial [3, 3], on several threads where that pays; the workspace's room
+        has the energies."""
         from systems.messages import _kernels
 
         kernels: Any = _kernels
@@ -90,17 +132,34 @@ class MessagePassing:
         for step in range(last + 1):
 
             def share(k: int, step: int = step) -> None:
-                kernels.steps(step, step + 1, edges[k], edges[k + 1], x, table, starts, j, image, w, N, room, *out)
+                kernels.steps(
+                    step,
+                    step + 1,
+                    edges[k],
+                    edges[k + 1],
+                    x,
+                    table,
+                    starts,
+                    j,
+                    image,
+                    w,
+                    N,
+                    room,
+                    *out,
+                )
 
             shared(share, 1 if step in (0, last) else threads)
 
 
 class _Workspace:
-    """What one call at a time works in: room for atoms of the species that it had last, their pairs, and the list these come from."""
+    """What one call at a time works in: room for atoms of the species that it had last, their
+    pairs, and the list these come from."""
 
     def __init__(self, network: Network, dtype: np.dtype[Any], neighbors: NeighborList) -> None:
         self._network, self._dtype, self.neighbors = network, dtype, neighbors
-        self._pairs: Pairs | None = None  # what the halves are of; None where they are all pairs of so many atoms
+        self._pairs: Pairs | None = (
+            None  # what the halves are of; None where they are all pairs of so many atoms
+        )
         self._halves = _NONE
         self._species = np.zeros(0, int)
         self.numbers: Numbers
@@ -108,11 +167,14 @@ class _Workspace:
         self.references = np.zeros(0)
 
     def fit(self, system: System) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Make room for a system; its pairs of which no near one is missing, each once, as starts, neighbours and images.
+        """Make room for a system; its pairs of which no near one is missing, each once, as starts,
+        neighbours and images.
 
         Raises ValueError for a species that the network does not know.
         """
-        if len(self._species) != system.n_particles or not np.array_equal(self._species, system.species):
+        if len(self._species) != system.n_particles or not np.array_equal(
+            self._species, system.species
+        ):
             self._admit(np.array(system.species))
         halves = self._each_once(system)
         if len(self.room.pairs) < len(halves[1]):
@@ -133,20 +195,33 @@ class _Workspace:
             if self._pairs is not None or len(self._halves[0]) != n + 1:
                 first, second = np.triu_indices(n, 1)
                 starts = np.searchsorted(first, np.arange(n + 1))
-                self._halves = (starts, second.astype(np.int32), np.zeros(len(second), np.int32), np.zeros((1, 3), np.int64))
+                self._halves = (
+                    starts,
+                    second.astype(np.int32),
+                    np.zeros(len(second), np.int32),
+                    np.zeros((1, 3), np.int64),
+                )
                 self._pairs = None
         elif (pairs := self.neighbors(system)) is not self._pairs:
             from systems.messages import _kernels
 
             kernels: Any = _kernels
-            self._halves, self._pairs = (*kernels.halved(pairs.starts, pairs.j, pairs.image, pairs.images), pairs.images), pairs
+            self._halves, self._pairs = (
+                (
+                    *kernels.halved(pairs.starts, pairs.j, pairs.image, pairs.images),
+                    pairs.images,
+                ),
+                pairs,
+            )
         return self._halves
 
 
 def numbers_of(network: Network, dtype: Any, n: int) -> Numbers:
     """The sizes of a network, and of room for n atoms."""
     own = sizes(network, dtype)
-    scratch = scratch_size(*(own[name] for name in ("F", "B", "E", "E2", "heard", "W", "components", "C")))
+    scratch = scratch_size(
+        *(own[name] for name in ("F", "B", "E", "E2", "heard", "W", "components", "C"))
+    )
     return Numbers(**own, parts=_PARTS if n > _FEW else 1, nodes=n, scratch=scratch, kept=0)
 
 
@@ -156,13 +231,28 @@ def room_for(kinds: np.ndarray, N: Numbers, dtype: Any) -> Room:
     n, blocks = len(kinds), -(-len(kinds) // NODES)
     none: Any = np.zeros(0)
     room = Room(
-        counts=np.zeros(1, np.int64), kinds=kinds, energies=np.zeros(n), pairs=none, offsets=none, closest=np.zeros(4), geometry=none,
-        basis=none, gradient=none,
-        h=aligned((n, F), dtype), sides=aligned((L, n, 2 * F), dtype), x=aligned((L + 1, n * W), dtype),
-        factors=aligned((L, 2 * n * W), dtype), slopes=aligned((L, n, F), dtype), by_h=aligned((n, F), dtype),
-        by_messages=aligned((n, F), dtype), by_x=aligned((n * W,), dtype), sums=aligned((P, n, 2 * F + W), dtype),
-        touched=np.zeros((P, blocks), np.uint8), scratch=aligned((P, N.scratch), dtype), kept=none,
-    )  # fmt: skip
+        counts=np.zeros(1, np.int64),
+        kinds=kinds,
+        energies=np.zeros(n),
+        pairs=none,
+        offsets=none,
+        closest=np.zeros(4),
+        geometry=none,
+        basis=none,
+        gradient=none,
+        h=aligned((n, F), dtype),
+        sides=aligned((L, n, 2 * F), dtype),
+        x=aligned((L + 1, n * W), dtype),
+        factors=aligned((L, 2 * n * W), dtype),
+        slopes=aligned((L, n, F), dtype),
+        by_h=aligned((n, F), dtype),
+        by_messages=aligned((n, F), dtype),
+        by_x=aligned((n * W,), dtype),
+        sums=aligned((P, n, 2 * F + W), dtype),
+        touched=np.zeros((P, blocks), np.uint8),
+        scratch=aligned((P, N.scratch), dtype),
+        kept=none,
+    )
     return with_pairs(room, N, 0, dtype)
 
 
@@ -171,6 +261,10 @@ def with_pairs(room: Room, N: Numbers, pairs: int, dtype: Any) -> Room:
     m, slot = pairs + pairs // 8, slot_size(N.F, N.E2)
     kept = min(-(-m // BLOCK), _KEPT // (N.layers * slot * np.dtype(dtype).itemsize))
     return room._replace(
-        pairs=np.zeros((m, 2), np.int32), offsets=np.zeros((m, 7)), geometry=aligned((m, N.components + 2), dtype),
-        basis=aligned((m, 2 * N.B), dtype), gradient=aligned((m, N.components + 1), dtype), kept=aligned((kept, N.layers, slot), dtype),
-    )  # fmt: skip
+        pairs=np.zeros((m, 2), np.int32),
+        offsets=np.zeros((m, 7)),
+        geometry=aligned((m, N.components + 2), dtype),
+        basis=aligned((m, 2 * N.B), dtype),
+        gradient=aligned((m, N.components + 1), dtype),
+        kept=aligned((kept, N.layers, slot), dtype),
+    )

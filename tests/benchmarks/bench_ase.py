@@ -1,4 +1,5 @@
-"""What a step costs beside the forces: our loop and ASE's VelocityVerlet over the same calculator."""
+"""What a step costs beside the forces: our loop and ASE's VelocityVerlet over the same
+calculator."""
 
 import statistics
 import time
@@ -26,7 +27,9 @@ class Wells(Calculator):
     implemented_properties = ["energy", "forces"]  # noqa: RUF012
     spent = 0.0
 
-    def calculate(self, atoms: Any = None, properties: Any = None, system_changes: Any = all_changes) -> None:
+    def calculate(
+        self, atoms: Any = None, properties: Any = None, system_changes: Any = all_changes
+    ) -> None:
         began = time.perf_counter()
         super().calculate(atoms, properties, system_changes)
         x = self.atoms.positions
@@ -42,8 +45,17 @@ def measure() -> list[Row]:
         turns = [(_ours(atoms), _ases(atoms)) for _ in range(9)]
         own, other = (statistics.median(turn[k] for turn in turns) * 1e6 for k in (0, 1))
         ratios = sorted(a / b for a, b in turns)
-        figure = f"{shown((statistics.median(ratios), ratios[0], ratios[-1]))}; {own:.0f} against {other:.0f} microseconds"
-        rows.append(Row(f"{len(atoms)} atoms: overhead of a step over that of ASE's VelocityVerlet", figure, "at most 0.5"))
+        figure = (
+            f"{shown((statistics.median(ratios), ratios[0], ratios[-1]))}; {own:.0f} against"
+            f" {other:.0f} microseconds"
+        )
+        rows.append(
+            Row(
+                f"{len(atoms)} atoms: overhead of a step over that of ASE's VelocityVerlet",
+                figure,
+                "at most 0.5",
+            )
+        )
     return rows
 
 

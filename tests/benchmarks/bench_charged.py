@@ -14,7 +14,9 @@ from trajectories.rollout import rollout
 N_SYSTEMS, N_STEPS, DT, LIMIT = 14_000, 5_000, 0.001, 100.0
 
 
-def numpy_twin(positions: np.ndarray, velocities: np.ndarray, charges: np.ndarray, n_steps: int) -> np.ndarray:
+def numpy_twin(
+    positions: np.ndarray, velocities: np.ndarray, charges: np.ndarray, n_steps: int
+) -> np.ndarray:
     """One trajectory of the benchmark's scheme, vectorised over its particles."""
     x, v = positions.copy(), velocities.copy()
     products = charges[:, None] * charges
@@ -31,7 +33,9 @@ def numpy_twin(positions: np.ndarray, velocities: np.ndarray, charges: np.ndarra
 
 def ours(systems: System, threads: int) -> System:
     """The last state of all systems."""
-    *_, last = rollout(symplectic_euler(benchmark_coulomb()), State(systems), DT, N_STEPS, 100, threads=threads)
+    *_, last = rollout(
+        symplectic_euler(benchmark_coulomb()), State(systems), DT, N_STEPS, 100, threads=threads
+    )
     return last.system
 
 
@@ -48,10 +52,21 @@ def measure() -> list[Row]:
     ratios = sorted(b / a for a, b in zip(own, twin, strict=True))
     one, other = statistics.median(own), statistics.median(twin)
     threads = ratio(lambda: ours(systems, 2), lambda: ours(systems, 1), repeats=5)
-    difference = np.median(abs(ours(few, 1).positions - np.stack([numpy_twin(x[k], v[k], q[k], N_STEPS) for k in range(7)])))
+    difference = np.median(
+        abs(
+            ours(few, 1).positions
+            - np.stack([numpy_twin(x[k], v[k], q[k], N_STEPS) for k in range(7)])
+        )
+    )
     return [
-        Row("14,000 charged trajectories of 5,000 steps, one thread", f"{one * N_SYSTEMS:.1f} s, {one * 1e3:.3f} ms each"),
-        Row("NumPy twin, one trajectory of 5,000 steps", f"{other * 1e3:.0f} ms; same end, median difference {difference:.0e}"),
+        Row(
+            "14,000 charged trajectories of 5,000 steps, one thread",
+            f"{one * N_SYSTEMS:.1f} s, {one * 1e3:.3f} ms each",
+        ),
+        Row(
+            "NumPy twin, one trajectory of 5,000 steps",
+            f"{other * 1e3:.0f} ms; same end, median difference {difference:.0e}",
+        ),
         Row(
             "speed over the twin, one thread, median of 7 in turn",
             shown((statistics.median(ratios), ratios[0], ratios[-1])),

@@ -1,4 +1,5 @@
-"""Neighbour lists of rattled silicon, 5 Angstrom, full lists with shifts, beside other packages' in the same run."""
+"""Neighbour lists of rattled silicon, 5 Angstrom, full lists with shifts, beside other packages' in
+the same run."""
 
 import resource
 import subprocess
@@ -34,7 +35,9 @@ def others(atoms: Atoms) -> dict[str, Callable[[], object]]:
     positions, cell = atoms.positions, np.array(atoms.cell)
 
     def by_vesin() -> object:
-        return vesin.NeighborList(cutoff=CUTOFF, full_list=True).compute(points=positions, box=cell, periodic=True, quantities="ijS")
+        return vesin.NeighborList(cutoff=CUTOFF, full_list=True).compute(
+            points=positions, box=cell, periodic=True, quantities="ijS"
+        )
 
     return {"vesin": by_vesin, "matscipy-neighbours": lambda: neighbour_list("ijS", atoms, CUTOFF)}
 
@@ -46,7 +49,8 @@ def ours(system: System, threads: int = 1) -> None:
 
 
 def by_torch_cluster(atoms: Atoms) -> Row | None:
-    """torch-cluster, where it is installed, knows no cells: both without periodic images, its cap of neighbours far above any there is."""
+    """torch-cluster, where it is installed, knows no cells: both without periodic images, its cap
+    of neighbours far above any there is."""
     try:
         from torch_cluster import radius_graph
     except ImportError:
@@ -55,8 +59,14 @@ def by_torch_cluster(atoms: Atoms) -> Row | None:
 
     x = torch.as_tensor(atoms.positions)
     free = from_atoms(Atoms(atoms.symbols, atoms.positions))
-    measured = ratio(lambda: ours(free), lambda: radius_graph(x, CUTOFF, max_num_neighbors=256), repeats=5)
-    return Row(f"{len(atoms):,} atoms, 1 thread, no images: speed over torch-cluster's", shown(measured), "")
+    measured = ratio(
+        lambda: ours(free), lambda: radius_graph(x, CUTOFF, max_num_neighbors=256), repeats=5
+    )
+    return Row(
+        f"{len(atoms):,} atoms, 1 thread, no images: speed over torch-cluster's",
+        shown(measured),
+        "",
+    )
 
 
 def measure() -> list[Row]:
@@ -73,18 +83,41 @@ def measure() -> list[Row]:
         for name, work in others(atoms).items():
             for threads in (1, 2):
                 measured = ratio(lambda k=threads, s=system: ours(s, k), work, repeats=turns)
-                asked = {1: "at least 1.3, aim 2", 2: "at least 2.5, aim 3.5"}[threads] if name == "vesin" else ""
-                rows.append(Row(f"{n:,} atoms, {threads} thread{'s' * (threads > 1)}: speed over {name}'s", shown(measured), asked))
+                asked = (
+                    {1: "at least 1.3, aim 2", 2: "at least 2.5, aim 3.5"}[threads]
+                    if name == "vesin"
+                    else ""
+                )
+                rows.append(
+                    Row(
+                        f"{n:,} atoms, {threads} thread{'s' * (threads > 1)}: speed over {name}'s",
+                        shown(measured),
+                        asked,
+                    )
+                )
         if n < 100_000 and (row := by_torch_cluster(atoms)) is not None:
             rows.append(row)
         if n < 10_000:
-            measured = ratio(lambda s=system: ours(s), lambda a=atoms: neighbor_list("ijS", a, CUTOFF), repeats=5)
+            measured = ratio(
+                lambda s=system: ours(s), lambda a=atoms: neighbor_list("ijS", a, CUTOFF), repeats=5
+            )
             rows.append(Row(f"{n:,} atoms, 1 thread: speed over ASE's", shown(measured), ""))
-    code = f"import sys; sys.path.insert(0, {sys.path[0]!r}); import bench_neighbors; bench_neighbors.million()"
-    taken, memory = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    code = (
+        f"import sys; sys.path.insert(0, {sys.path[0]!r}); import bench_neighbors;"
+        " bench_neighbors.million()"
+    )
+    taken, memory = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout.split()
     sizes = np.array([*seconds, 1_000_000])
     slope = np.polyfit(np.log(sizes[1:]), np.log([*list(seconds.values())[1:], float(taken)]), 1)[0]
-    rows.append(Row("growth of time from 64,000 to 1,000,000 atoms: exponent", f"{slope:.2f}; {float(taken):.2f} s at the end", "linear"))
+    rows.append(
+        Row(
+            "growth of time from 64,000 to 1,000,000 atoms: exponent",
+            f"{slope:.2f}; {float(taken):.2f} s at the end",
+            "linear",
+        )
+    )
     rows.append(Row("memory at 1,000,000 atoms", f"{float(memory):.2f} GB", "within 4 GB"))
     return rows
 

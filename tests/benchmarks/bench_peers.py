@@ -1,7 +1,9 @@
-"""Beside peers: ethanol of revised MD17 by MACE, SchNetPack's PaiNN, NequIP and ours, each trained for as many minutes of one core.
+"""Beside peers: ethanol of revised MD17 by MACE, SchNetPack's PaiNN, NequIP and ours, each trained
+for as many minutes of one core.
 
-Each peer has an environment of its own, since their requirements exclude one another, in the folder named by MCEGNN_PEERS (.peers in the
-repository where it is not set). The parts run alone too, and leave their models and figures in a folder:
+Each peer has an environment of its own, since their requirements exclude one another, in the folder
+named by MCEGNN_PEERS (.peers in the repository where it is not set). The parts run alone too, and
+leave their models and figures in a folder:
 
     python tests/benchmarks/bench_peers.py train mace --minutes 13 --folder DIR
     python tests/benchmarks/bench_peers.py time --folder DIR
@@ -30,13 +32,25 @@ PEERS = ("mace", "schnetpack", "nequip")
 MINUTES = 13.0
 UPDATES = 60_000  # of ours that take as long
 _TURNS = 7
-_MOLECULES = ("ethanol", "aspirin")  # the first is learned; the second, of the same elements, is called only
+_MOLECULES = (
+    "ethanol",
+    "aspirin",
+)  # the first is learned; the second, of the same elements, is called only
 _HERE = Path(__file__).parent
 _OWN = "best.safetensors"
 _TORCH = "torch==2.13.0"
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TORCHINDUCTOR_COMPILE_THREADS"), "1")
-# e3nn and SchNetPack load files that hold more than weights, which torch refuses since 2.6 unless told otherwise
-_ENVIRONMENT = {**os.environ, **_ONE_THREAD, "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1", "PYTHONWARNINGS": "ignore"}
+_ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TORCHINDUCTOR_COMPILE_THREADS"),
+    "1",
+)
+# e3nn and SchNetPack load files that hold more than weights, which torch refuses since 2.6 unless
+# told otherwise
+_ENVIRONMENT = {
+    **os.environ,
+    **_ONE_THREAD,
+    "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1",
+    "PYTHONWARNINGS": "ignore",
+}
 
 
 def _home() -> Path:
@@ -53,24 +67,39 @@ def python(name: str) -> Path:
         pip = [str(found), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, _TORCH], check=True)
         # the files are complete, and SchNetPack's own bound on sympy excludes every torch of today
-        subprocess.run([*pip, "--no-deps", "-r", str(_HERE / "peers" / f"requirements-{name}.txt")], check=True)
+        subprocess.run(
+            [*pip, "--no-deps", "-r", str(_HERE / "peers" / f"requirements-{name}.txt")], check=True
+        )
         done.touch()
     return found
 
 
-def trained(name: str, folder: Path, minutes: float = MINUTES, updates: int = UPDATES) -> dict[str, Any]:
+def trained(
+    name: str, folder: Path, minutes: float = MINUTES, updates: int = UPDATES
+) -> dict[str, Any]:
     """Figures of a model that is trained into the folder, or was before."""
     kept = folder / f"{name}.json"
     if not kept.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        found = _ours(folder / OURS, updates) if name == OURS else _peer(name, folder / name, minutes)
+        found = (
+            _ours(folder / OURS, updates) if name == OURS else _peer(name, folder / name, minutes)
+        )
         kept.write_text(json.dumps(found, indent=1))
     return json.loads(kept.read_text())
 
 
 def _peer(name: str, folder: Path, minutes: float) -> dict[str, Any]:
-    command = [str(python(name)), str(_script(name)), "train", str(_npz(_MOLECULES[0])), str(folder), str(minutes)]
-    said = subprocess.run(command, check=True, env=_ENVIRONMENT, stdout=subprocess.PIPE, text=True).stdout
+    command = [
+        str(python(name)),
+        str(_script(name)),
+        "train",
+        str(_npz(_MOLECULES[0])),
+        str(folder),
+        str(minutes),
+    ]
+    said = subprocess.run(
+        command, check=True, env=_ENVIRONMENT, stdout=subprocess.PIPE, text=True
+    ).stdout
     return _said(said.splitlines())
 
 
@@ -79,12 +108,16 @@ def _ours(folder: Path, updates: int) -> dict[str, Any]:
     found = train(_MOLECULES[0], folder, change)
     model = load(str(folder / _OWN))
     return {
-        "name": "mcegnn", "version": f"mcegnn {version('mcegnn')}", "parameters": sum(part.numel() for part in model.parameters()),
-        "minutes": found.minutes, "cpu_minutes": found.busy,
-        "force_mae_mev": 1e3 * found.force, "energy_mae_mev": 1e3 * found.energy,
+        "name": "mcegnn",
+        "version": f"mcegnn {version('mcegnn')}",
+        "parameters": sum(part.numel() for part in model.parameters()),
+        "minutes": found.minutes,
+        "cpu_minutes": found.busy,
+        "force_mae_mev": 1e3 * found.force,
+        "energy_mae_mev": 1e3 * found.energy,
         "ms_per_call": milliseconds(PotentialCalculator(model), read(_npz(_MOLECULES[0])).test[0]),
         "settings": f"mcegnn train rmd17 --set {change}",
-    }  # fmt: skip
+    }
 
 
 def timed(folder: Path) -> dict[str, list[tuple[float, ...]]]:
@@ -109,10 +142,15 @@ def _ready(name: str, folder: Path, open_ones: ExitStack) -> Callable[[], tuple[
     """What times one turn of a model when it is called."""
     files = [_npz(molecule) for molecule in _MOLECULES]
     if name == OURS:
-        pairs = [(PotentialCalculator(load(str(folder / OURS / _OWN))), read(file).test[0]) for file in files]
+        pairs = [
+            (PotentialCalculator(load(str(folder / OURS / _OWN))), read(file).test[0])
+            for file in files
+        ]
         return lambda: tuple(milliseconds(calculator, atoms) for calculator, atoms in pairs)
     command = [str(python(name)), str(_script(name)), "time", str(folder / name), *map(str, files)]
-    process = subprocess.Popen(command, env=_ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, env=_ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert process.stdin is not None
     assert process.stdout is not None
     lines, questions = process.stdout, process.stdin
@@ -149,13 +187,21 @@ def _npz(molecule: str) -> Path:
 
 def rows(folder: Path) -> list[Row]:
     """What there is in the folder, one row a model."""
-    times = json.loads((folder / "times.json").read_text()) if (folder / "times.json").exists() else {}
+    times = (
+        json.loads((folder / "times.json").read_text()) if (folder / "times.json").exists() else {}
+    )
     made = []
     for name in (OURS, *PEERS):
         if (folder / f"{name}.json").exists():
             found = trained(name, folder)
-            what = f"{found['name']} ({found['version']}; {found['parameters']:,} parameters; {found['settings']})"
-            errors = f"force {found['force_mae_mev']:.1f} meV/Angstrom, energy {found['energy_mae_mev']:.2f} meV"
+            what = (
+                f"{found['name']} ({found['version']}; {found['parameters']:,} parameters;"
+                f" {found['settings']})"
+            )
+            errors = (
+                f"force {found['force_mae_mev']:.1f} meV/Angstrom, energy"
+                f" {found['energy_mae_mev']:.2f} meV"
+            )
             took = f"{found['minutes']:.0f} minutes ({found['cpu_minutes']:.0f} of a core)"
             made.append(Row(what, f"{errors} after {took}{_calls(times.get(name))}"))
     return made
@@ -172,7 +218,8 @@ def _calls(turns: list[list[float]] | None) -> str:
 
 
 def measure() -> list[Row]:
-    """All of them, one after the other, and then their calls in turn; what lies in MCEGNN_PEERS/models already is not trained again."""
+    """All of them, one after the other, and then their calls in turn; what lies in
+    MCEGNN_PEERS/models already is not trained again."""
     folder = _home() / "models"
     for name in (OURS, *PEERS):
         trained(name, folder)
@@ -184,14 +231,25 @@ def main() -> None:
     """A part alone."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("part", choices=("install", "train", "time"))
-    parser.add_argument("names", nargs="*", help=f"of {', '.join((OURS, *PEERS))}; all where none is named")
-    parser.add_argument("--minutes", type=float, default=MINUTES, help="of one core, to train a peer; ours takes a number of updates")
+    parser.add_argument(
+        "names", nargs="*", help=f"of {', '.join((OURS, *PEERS))}; all where none is named"
+    )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=MINUTES,
+        help="of one core, to train a peer; ours takes a number of updates",
+    )
     parser.add_argument("--updates", type=int, default=UPDATES, help="of training of ours")
     parser.add_argument("--folder", type=Path, default=_home() / "models")
     given = parser.parse_args()
     unknown = [name for name in given.names if name not in (OURS, *PEERS)]
     if unknown or (given.part == "time" and given.names):
-        parser.error(f"{', '.join(unknown)}: no such package" if unknown else "all that are trained are timed; leave the names out")
+        parser.error(
+            f"{', '.join(unknown)}: no such package"
+            if unknown
+            else "all that are trained are timed; leave the names out"
+        )
     for name in given.names or (OURS, *PEERS):
         if given.part == "install" and name != OURS:
             python(name)

@@ -1,4 +1,5 @@
-"""Comets that graze the Sun and bodies that pass planets, with default settings, against REBOUND's IAS15; ordinary years beside them."""
+"""Comets that graze the Sun and bodies that pass planets, with default settings, against REBOUND's
+IAS15; ordinary years beside them."""
 
 import os
 import tempfile
@@ -24,7 +25,8 @@ _RUNS = 100
 
 
 def rolled_out(solar: SolarSystem, folder: Path) -> tuple[np.ndarray, str]:
-    """Positions after a year by ``mcegnn rollout solar`` with nothing but the bodies and the time, and what it warned of."""
+    """Positions after a year by ``mcegnn rollout solar`` with nothing but the bodies and the time,
+    and what it warned of."""
     bodies, run = write(solar, folder / "bodies.csv"), folder / "run.h5md"
     command = ["rollout", "solar", "--bodies", bodies, "--time", "1 year", "-o", run, "--force"]
     result = CliRunner().invoke(app, list(map(str, command)))
@@ -45,30 +47,51 @@ def grazing(folder: Path) -> list[Row]:
         warned.append("Visitor" in said)
         doubt.append(uncertain)
         if errors[-1] > 100 or warned[-1]:
-            print(f"{visitor.what}: {errors[-1]:.3g} km, warned {warned[-1]}, IAS15 itself {uncertain:.2g} km", flush=True)
+            print(
+                f"{visitor.what}: {errors[-1]:.3g} km, warned {warned[-1]}, IAS15 itself"
+                f" {uncertain:.2g} km",
+                flush=True,
+            )
     wrong = [error > 100 for error in errors]
     figure = (
-        f"{_RUNS - sum(wrong)} of {_RUNS}; of the rest warned of {sum(w and said for w, said in zip(wrong, warned, strict=True))} of "
-        f"{sum(wrong)}; warned of {sum(said and not w for w, said in zip(wrong, warned, strict=True))} that are right"
+        f"{_RUNS - sum(wrong)} of {_RUNS}; of the rest warned of"
+        f" {sum(w and said for w, said in zip(wrong, warned, strict=True))} of {sum(wrong)}; warned"
+        f" of {sum(said and not w for w, said in zip(wrong, warned, strict=True))} that are right"
     )
     return [
-        Row("comets (q .01 to 1 au) and flybys (10,000 to 1,000,000 km), within 100 km of IAS15 after a year, default settings", figure,
-            "90 of 100, all the rest, none"),
-        Row("the same, error in km: median, 90 %, largest; IAS15 against itself at a tenth of its tolerance, largest",
-            f"{median(errors):.2g}, {np.quantile(errors, 0.9):.2g}, {max(errors):.3g}; {max(doubt):.2g}"),
-    ]  # fmt: skip
+        Row(
+            "comets (q .01 to 1 au) and flybys (10,000 to 1,000,000 km), within 100 km of "
+            "IAS15 after a year, default settings",
+            figure,
+            "90 of 100, all the rest, none",
+        ),
+        Row(
+            "the same, error in km: median, 90 %, largest; IAS15 against itself at a "
+            "tenth of its tolerance, largest",
+            f"{median(errors):.2g}, {np.quantile(errors, 0.9):.2g}, {max(errors):.3g}; "
+            f"{max(doubt):.2g}",
+        ),
+    ]
 
 
 def ordinary(folder: Path) -> list[Row]:
     """Sun, planets and Moon from a hundred dates."""
     warned, worst = 0, 0.0
-    for epoch in np.linspace(ephemeris.julian_day("1800-01-01"), ephemeris.julian_day("2200-01-01"), _RUNS):
+    for epoch in np.linspace(
+        ephemeris.julian_day("1800-01-01"), ephemeris.julian_day("2200-01-01"), _RUNS
+    ):
         solar = ephemeris.solar_system(float(epoch))
         true, _ = converged(solar)
         found, said = rolled_out(SolarSystem(solar.bodies), folder)
         warned += "warning" in said
         worst = max(worst, float(np.linalg.norm(found - true, axis=1).max()) / KM)
-    return [Row(f"ordinary planets, {_RUNS} dates 1800-2200, a year: warned of; largest error, km", f"{warned}; {worst:.2g}", "0")]
+    return [
+        Row(
+            f"ordinary planets, {_RUNS} dates 1800-2200, a year: warned of; largest error, km",
+            f"{warned}; {worst:.2g}",
+            "0",
+        )
+    ]
 
 
 def times() -> list[Row]:
@@ -81,13 +104,25 @@ def times() -> list[Row]:
         n = round(years * YEAR / 0.5)
         return list(rollout(flow, State(system), 0.5, n, n))  # type: ignore[arg-type]
 
-    plain, watched = (lambda: go(scheme, solar.system, 10.0)), (lambda: go(Halved(scheme, gravity), solar.system, 10.0))
-    with_it, without = (lambda: go(Halved(scheme, gravity), grazer.system, 1.0)), (lambda: go(scheme, grazer.system, 1.0))
+    plain, watched = (
+        (lambda: go(scheme, solar.system, 10.0)),
+        (lambda: go(Halved(scheme, gravity), solar.system, 10.0)),
+    )
+    with_it, without = (
+        (lambda: go(Halved(scheme, gravity), grazer.system, 1.0)),
+        (lambda: go(scheme, grazer.system, 1.0)),
+    )
     for work in (plain, watched, with_it, without):
         work()
     return [
-        Row("ten years of planets, watched for encounters over not, speed", shown(ratio(watched, plain, 15))),
-        Row("a year of planets and a grazing comet, steps halved over not, speed", shown(ratio(with_it, without, 15))),
+        Row(
+            "ten years of planets, watched for encounters over not, speed",
+            shown(ratio(watched, plain, 15)),
+        ),
+        Row(
+            "a year of planets and a grazing comet, steps halved over not, speed",
+            shown(ratio(with_it, without, 15)),
+        ),
     ]
 
 

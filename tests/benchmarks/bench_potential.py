@@ -1,4 +1,5 @@
-"""The energy-conserving potential: milliseconds a call by size and threads, whole runs, and how well a run keeps its energy."""
+"""The energy-conserving potential: milliseconds a call by size and threads, whole runs, and how
+well a run keeps its energy."""
 
 import statistics
 import time
@@ -31,12 +32,17 @@ _MOLYBDENUM = {250: (5, 5, 5), 1000: (10, 10, 5), 10_000: (25, 20, 10)}  # cubic
 
 
 class _Energies(nn.Module):
-    """The published EGNN as a force field: one channel, all pairs, energies from its features, forces by autograd."""
+    """The published EGNN as a force field: one channel, all pairs, energies from its features,
+    forces by autograd."""
 
     def __init__(self, n: int) -> None:
         super().__init__()
         self.network, graph = Twin(64, 1, 4), complete(n)
-        self.i, self.j, self.readout = graph.i, graph.j, nn.Sequential(nn.Linear(64, 64), nn.SiLU(), nn.Linear(64, 1))
+        self.i, self.j, self.readout = (
+            graph.i,
+            graph.j,
+            nn.Sequential(nn.Linear(64, 64), nn.SiLU(), nn.Linear(64, 1)),
+        )
 
     def forward(self, species: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         x = x.detach().requires_grad_(True)
@@ -50,7 +56,9 @@ class _Energies(nn.Module):
 
 def _model(cutoff: float, **options: Any) -> ConservativePotential:
     torch.manual_seed(0)
-    made = ConservativePotential([1, 6, 8, 42], n_layers=4, cutoff=cutoff, scale=1e-3, periodic=True, **options)
+    made = ConservativePotential(
+        [1, 6, 8, 42], n_layers=4, cutoff=cutoff, scale=1e-3, periodic=True, **options
+    )
     return made.eval().requires_grad_(False)
 
 
@@ -85,11 +93,15 @@ def speed() -> list[Row]:
         ours(), theirs()
         found = tuple(1.0 / r for r in ratio(ours, theirs, 9))
         each = statistics.median(_milliseconds(lambda own=own: own(system)) for _ in range(9))
-        rows.append(Row(
-            f"21 atoms, all pairs, 4 layers, F = 64, channels {channels}{f', {couplings} coupled' if couplings else ''}: time over a plain "
-            "twin of the published EGNN, one thread",
-            f"{shown((found[0], found[2], found[1]))}; {each:.2f} ms a call", "at most 0.5",
-        ))  # fmt: skip
+        rows.append(
+            Row(
+                "21 atoms, all pairs, 4 layers, F = 64, channels "
+                f"{channels}{f', {couplings} coupled' if couplings else ''}: time over a plain "
+                "twin of the published EGNN, one thread",
+                f"{shown((found[0], found[2], found[1]))}; {each:.2f} ms a call",
+                "at most 0.5",
+            )
+        )
     return [*rows, *_by_size()]
 
 
@@ -108,11 +120,19 @@ def _by_size() -> list[Row]:
         for threads in (1, 2):
             own = _model(cutoff, n_channels=(16, 8), n_couplings=8).frozen(threads=threads)
             own(system)
-            told.append(statistics.median(_milliseconds(lambda own=own, system=system: own(system)) for _ in range(5)))
-        rows.append(Row(
-            f"{n:,} atoms, cutoff {cutoff:g}, 4 layers, F = 64, channels (16, 8), 8 coupled, one / two threads",
-            f"{told[0]:.3g} / {told[1]:.3g} ms a call, {1e3 * told[0] / n:.3g} / {1e3 * told[1] / n:.3g} microseconds an atom",
-        ))  # fmt: skip
+            told.append(
+                statistics.median(
+                    _milliseconds(lambda own=own, system=system: own(system)) for _ in range(5)
+                )
+            )
+        rows.append(
+            Row(
+                f"{n:,} atoms, cutoff {cutoff:g}, 4 layers, F = 64, channels (16, 8), 8 "
+                "coupled, one / two threads",
+                f"{told[0]:.3g} / {told[1]:.3g} ms a call, {1e3 * told[0] / n:.3g} / "
+                f"{1e3 * told[1] / n:.3g} microseconds an atom",
+            )
+        )
     return rows
 
 
@@ -133,10 +153,15 @@ def whole() -> list[Row]:
         system = _of(name)
         calls = _milliseconds(lambda model=model, system=system: model(system))
         ours = _seconds_a_step(
-            lambda n, model=model, system=system: list(rollout(velocity_verlet(model.frozen()), State(system), 0.5 * FS, n, n))
+            lambda n, model=model, system=system: list(
+                rollout(velocity_verlet(model.frozen()), State(system), 0.5 * FS, n, n)
+            )
         )
         ases = _seconds_a_step(lambda n, model=model, system=system: _ase(model, system).run(n))
-        figure = f"{1 / ours:,.0f} steps a second, in ASE {1 / ases:,.0f}; a call alone takes {calls:.3g} ms"
+        figure = (
+            f"{1 / ours:,.0f} steps a second, in ASE {1 / ases:,.0f}; a call alone takes"
+            f" {calls:.3g} ms"
+        )
         rows.append(Row(f"{name}, velocity Verlet, one thread", figure))
     return rows
 
@@ -165,25 +190,37 @@ def _seconds_a_step(run: Callable[[int], object], n: int = 1000) -> float:
 
 
 def conserved() -> list[Row]:
-    """NVE of ethanol at 300 K under the shipped model: 100 ps at half a femtosecond, and the error's order in the time step."""
+    """NVE of ethanol at 300 K under the shipped model: 100 ps at half a femtosecond, and the
+    error's order in the time step."""
     model = load("ethanol")
     start = State(_relaxed_and_hot(model))
     run = rollout(velocity_verlet(model.frozen()), start, 0.5 * FS, 200_000, 200)
     total = np.array([state.evaluation.energy + kinetic_energy(state.system) for state in run])
     per_atom = 1e3 * (total - total[0]) / 9
-    drift = np.polynomial.Polynomial.fit(np.linspace(0.0, 1.0, len(total)), per_atom, 1).convert().coef[1]
+    drift = (
+        np.polynomial.Polynomial.fit(np.linspace(0.0, 1.0, len(total)), per_atom, 1)
+        .convert()
+        .coef[1]
+    )
     spread = [_fluctuation(model, start, dt) for dt in (1.0, 0.5, 0.25)]
     orders = ", ".join(f"{order:.2f}" for order in np.log2(np.divide(spread[:-1], spread[1:])))
     sizes = " / ".join(f"{1e3 * size / 9:.2g}" for size in spread)
     kept = f"{drift:.2g} meV an atom, largest deviation {abs(per_atom).max():.2g}"
     return [
-        Row("ethanol, 300 K, NVE, 0.5 fs, 100 ps: drift of the energy", kept, "below 1 meV an atom"),
-        Row("the same, 2 ps: fluctuation of the energy at 1 / 0.5 / 0.25 fs", f"{sizes} meV an atom, orders {orders}", "order 2"),
+        Row(
+            "ethanol, 300 K, NVE, 0.5 fs, 100 ps: drift of the energy", kept, "below 1 meV an atom"
+        ),
+        Row(
+            "the same, 2 ps: fluctuation of the energy at 1 / 0.5 / 0.25 fs",
+            f"{sizes} meV an atom, orders {orders}",
+            "order 2",
+        ),
     ]
 
 
 def _relaxed_and_hot(model: Any) -> System:
-    """Ethanol at its minimum with twice the kinetic energy of 300 K, half of which becomes potential."""
+    """Ethanol at its minimum with twice the kinetic energy of 300 K, half of which becomes
+    potential."""
     from mcegnn.interfaces.ase import relaxed
 
     system, _, _ = relaxed(_of("ethanol"), model, 0.01)
@@ -193,6 +230,7 @@ def _relaxed_and_hot(model: Any) -> System:
 def _fluctuation(model: Any, start: State, dt: float) -> float:
     n = round(2000 / dt)
     totals = [
-        s.evaluation.energy + kinetic_energy(s.system) for s in rollout(velocity_verlet(model.frozen()), start, dt * FS, n, round(5 / dt))
+        s.evaluation.energy + kinetic_energy(s.system)
+        for s in rollout(velocity_verlet(model.frozen()), start, dt * FS, n, round(5 / dt))
     ]
     return float(np.std(totals))

@@ -1,4 +1,5 @@
-"""The race with REBOUND: Sun and nine planets, the same start, dt 4 days, one thread, one process."""
+"""The race with REBOUND: Sun and nine planets, the same start, dt 4 days, one thread, one
+process."""
 
 import numpy as np
 import rebound
@@ -43,9 +44,15 @@ def energy(state: State) -> float:
 
 
 def energy_errors(flow: Flow, sim: rebound.Simulation, n_chunks: int = 400) -> tuple[float, float]:
-    """Largest relative energy error within 4,000 years, ours and REBOUND's, looked at ``n_chunks`` times."""
+    """Largest relative energy error within 4,000 years, ours and REBOUND's, looked at ``n_chunks``
+    times."""
     every = FOUR_THOUSAND_YEARS // n_chunks
-    own = np.array([energy(state) for state in rollout(flow, State(PLANETS.system), DT, every * n_chunks, every)])
+    own = np.array(
+        [
+            energy(state)
+            for state in rollout(flow, State(PLANETS.system), DT, every * n_chunks, every)
+        ]
+    )
     theirs = [sim.energy()]
     for _ in range(n_chunks):
         sim.steps(every)
@@ -61,16 +68,30 @@ def measure() -> list[Row]:
     leapfrog, planets = velocity_verlet(gravity), wisdom_holman(gravity, star=PLANETS.star)
     ours(leapfrog, 1000), ours(planets, 1000)
     races = {
-        "Wisdom-Holman over REBOUND's democratic heliocentric, safe mode": (planets, ("whfast", 1), "at least 1.2"),
+        "Wisdom-Holman over REBOUND's democratic heliocentric, safe mode": (
+            planets,
+            ("whfast", 1),
+            "at least 1.2",
+        ),
         "the same, safe mode off": (planets, ("whfast", 0), "stated; aim 1"),
-        "leapfrog (velocity Verlet) over REBOUND's": (leapfrog, ("leapfrog", 1), "at least 1.0; aim 1.5"),
+        "leapfrog (velocity Verlet) over REBOUND's": (
+            leapfrog,
+            ("leapfrog", 1),
+            "at least 1.0; aim 1.5",
+        ),
     }
     rows = []
     for what, (flow, peer, bar) in races.items():
-        values = ratio(lambda flow=flow: ours(flow), lambda peer=peer: simulation(*peer).steps(N_STEPS))
+        values = ratio(
+            lambda flow=flow: ours(flow), lambda peer=peer: simulation(*peer).steps(N_STEPS)
+        )
         rows.append(Row(f"{what}, Sun + 9, dt 4 d, speed ratio, median of 7", shown(values), bar))
     own, theirs = energy_errors(planets, simulation("whfast"))
     rows.append(
-        Row("largest energy error within 4,000 years, ours, REBOUND's; ratio", f"{own:.2e}, {theirs:.2e}; {own / theirs:.2f}", "at most 2")
+        Row(
+            "largest energy error within 4,000 years, ours, REBOUND's; ratio",
+            f"{own:.2e}, {theirs:.2e}; {own / theirs:.2f}",
+            "at most 2",
+        )
     )
     return rows

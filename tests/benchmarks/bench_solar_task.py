@@ -1,4 +1,5 @@
-"""The solar task: where bodies are a thousand half hours later, by models trained on DE440's year and on that of 27 bodies with J2."""
+"""The solar task: where bodies are a thousand half hours later, by models trained on DE440's year
+and on that of 27 bodies with J2."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -45,15 +46,25 @@ def measure() -> list[Row]:
         key, m, seed = case
         name, without = sets[key]
         trained(
-            _folder(*case), "solar-mcegnn", f"seed={seed}", f"data.name={name}", f"data.without={list(without)}",
+            _folder(*case),
+            "solar-mcegnn",
+            f"seed={seed}",
+            f"data.name={name}",
+            f"data.without={list(without)}",
             f"n_updates={N_UPDATES[key]}",
             f"model.hyperparameters.n_channels={m}",
-        )  # fmt: skip
+        )
 
-    cases = [(key, m, seed) for key in ("27", "de440") for seed in SEEDS[key] for m in reversed(CHANNELS)]
+    cases = [
+        (key, m, seed) for key in ("27", "de440") for seed in SEEDS[key] for m in reversed(CHANNELS)
+    ]
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(run, cases))
-    return [row for key, (name, without) in sets.items() for row in _table(key, split(name, without=without))]
+    return [
+        row
+        for key, (name, without) in sets.items()
+        for row in _table(key, split(name, without=without))
+    ]
 
 
 def _folder(key: str, m: int, seed: int) -> str:
@@ -63,26 +74,57 @@ def _folder(key: str, m: int, seed: int) -> str:
 def _table(key: str, data: Split) -> list[Row]:
     where = "DE440, 11 bodies" if key == "de440" else "a simulated year of 27 bodies with J2"
     options = parse(trained(_folder(key, 3, 0), "solar-mcegnn")[0].record["options"]).task
-    rows = [Row(f"{where}: {what.replace('_', ' ')}", f"{error:.3g}", "") for what, error in floors(data.test, options).items()]
+    rows = [
+        Row(f"{where}: {what.replace('_', ' ')}", f"{error:.3g}", "")
+        for what, error in floors(data.test, options).items()
+    ]
     for m in CHANNELS:
         runs = [trained(_folder(key, m, seed), "solar-mcegnn") for seed in SEEDS[key]]
         found = [errors(stored.model, data.test, options) for stored, _ in runs]
-        means, chosen = " ".join(f"{e.mean():.1e}" for e in found), " ".join(f"{stored.record['validation']:.1e}" for stored, _ in runs)
-        figure = f"mean {means}, median {np.median(found[0]):.1e}; validation {chosen}; {sum(t for _, t in runs):.0f} min"
-        rows.append(Row(f"{where}: {'EGNN' if m == 1 else f'MC-EGNN, m = {m}'}, {N_UPDATES[key]:,} updates", figure, ""))
+        means, chosen = (
+            " ".join(f"{e.mean():.1e}" for e in found),
+            " ".join(f"{stored.record['validation']:.1e}" for stored, _ in runs),
+        )
+        figure = (
+            f"mean {means}, median {np.median(found[0]):.1e}; validation {chosen};"
+            f" {sum(t for _, t in runs):.0f} min"
+        )
+        rows.append(
+            Row(
+                f"{where}: {'EGNN' if m == 1 else f'MC-EGNN, m = {m}'}, {N_UPDATES[key]:,} updates",
+                figure,
+                "",
+            )
+        )
     few = data.test.take(slice(0, None, 1 if key == "de440" else 50))
     model = load("solar-force").model
     assert isinstance(model, LearnedForce)
     own = model.masses is not None and len(model.masses) == few.before.n_particles
     dressed = Samples(model.dressed(few.before), few.after, few.interval) if own else few
-    what = "learned force and masses (solar-force)" if own else "learned force (solar-force, of 11 bodies), masses given"
-    rows.append(Row(f"{where}: {what}", _forced(model.tabulated(), dressed, N_STEPS[key]), "at most 1e-6" if own else ""))
-    rows.append(Row(f"{where}: Newton", _forced(Gravity(ASTRONOMICAL.gravitation), few, N_STEPS[key]), ""))
+    what = (
+        "learned force and masses (solar-force)"
+        if own
+        else "learned force (solar-force, of 11 bodies), masses given"
+    )
+    rows.append(
+        Row(
+            f"{where}: {what}",
+            _forced(model.tabulated(), dressed, N_STEPS[key]),
+            "at most 1e-6" if own else "",
+        )
+    )
+    rows.append(
+        Row(f"{where}: Newton", _forced(Gravity(ASTRONOMICAL.gravitation), few, N_STEPS[key]), "")
+    )
     return rows
 
 
 def _forced(potential: Potential, samples: Samples, n_steps: int) -> str:
     torch.set_num_threads(2)
-    *_, end = rollout(yoshida_8(potential), State(samples.before), samples.interval / n_steps, n_steps, n_steps)
-    found = displacement_error(end.system.positions, samples.after.positions, samples.before.positions).mean(-1)
+    *_, end = rollout(
+        yoshida_8(potential), State(samples.before), samples.interval / n_steps, n_steps, n_steps
+    )
+    found = displacement_error(
+        end.system.positions, samples.after.positions, samples.before.positions
+    ).mean(-1)
     return f"mean {found.mean():.2e}, median {np.median(found):.1e} of {len(found):,} samples"

@@ -1,4 +1,5 @@
-"""What survives, and what it costs: fifty kills of each kind of run, long runs' memory, and frames a second with and without safety."""
+"""What survives, and what it costs: fifty kills of each kind of run, long runs' memory, and frames
+a second with and without safety."""
 
 import contextlib
 import subprocess
@@ -30,19 +31,29 @@ _KILLS = 50
 
 
 def survival() -> list[Row]:
-    """Fifty kills of each kind of run, half of them in moments that are looked for: creation, journal, checkpoint."""
+    """Fifty kills of each kind of run, half of them in moments that are looked for: creation,
+    journal, checkpoint."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for name in kills.RUNS:
-            found = kills.trial(Path(folder) / name, name, _KILLS, tell=lambda text: print(text, flush=True))
+            found = kills.trial(
+                Path(folder) / name, name, _KILLS, tell=lambda text: print(text, flush=True)
+            )
             states = ", ".join(f"{count} {state}" for state, count in sorted(found.items()))
-            rows.append(Row(f"{name}: kills after which all reported frames were there and the resumed run had the same bits",
-                            f"{sum(found.values())} of {_KILLS} ({states})", f"{_KILLS} of {_KILLS}"))  # fmt: skip
+            rows.append(
+                Row(
+                    f"{name}: kills after which all reported frames were there and the "
+                    "resumed run had the same bits",
+                    f"{sum(found.values())} of {_KILLS} ({states})",
+                    f"{_KILLS} of {_KILLS}",
+                )
+            )
     return rows
 
 
 def long() -> list[Row]:
-    """Peak memory of runs of two charges: by steps, and by frames, of which HDF5 keeps an index of at most some 32 MB."""
+    """Peak memory of runs of two charges: by steps, and by frames, of which HDF5 keeps an index of
+    at most some 32 MB."""
     rows = []
     for label, runs in {
         "1e4 frames of 1e6 and of 1e7 steps": ((1_000_000, 100), (10_000_000, 1000)),
@@ -50,10 +61,26 @@ def long() -> list[Row]:
     }.items():
         peaks = []
         for steps, every in runs:
-            arguments = ["rollout", "charged", "--systems", "1", "-n", "2", "--steps", str(steps), "--every", str(every), "--quiet"]
+            arguments = [
+                "rollout",
+                "charged",
+                "--systems",
+                "1",
+                "-n",
+                "2",
+                "--steps",
+                str(steps),
+                "--every",
+                str(every),
+                "--quiet",
+            ]
             with tempfile.TemporaryDirectory() as folder:
                 done = subprocess.run(
-                    [sys.executable, "-c", COMMAND_AND_PEAK, *arguments], cwd=folder, capture_output=True, text=True, check=True
+                    [sys.executable, "-c", COMMAND_AND_PEAK, *arguments],
+                    cwd=folder,
+                    capture_output=True,
+                    text=True,
+                    check=True,
                 )
             peaks.append(int(done.stderr.split()[-1]) / 1024)
         rows.append(Row(f"peak memory: {label}", f"{peaks[0]:.0f} and {peaks[1]:.0f} MB", "flat"))
@@ -79,7 +106,9 @@ def _unsafe() -> Iterator[None]:
     plain = trajectories.writer.h5py.File
     before = trajectories.writer.DurableFile, _layout.CHECKED, trajectories.writer.VERSION
     trajectories.writer.DurableFile, _layout.CHECKED = _Plain, {}  # type: ignore[assignment,misc]
-    trajectories.writer.h5py.File = lambda disk, mode, **more: plain(disk.path if isinstance(disk, _Plain) else disk, mode)
+    trajectories.writer.h5py.File = lambda disk, mode, **more: plain(
+        disk.path if isinstance(disk, _Plain) else disk, mode
+    )
     try:
         yield
     finally:
@@ -88,15 +117,27 @@ def _unsafe() -> Iterator[None]:
 
 
 def _argon(n: int, cells: int) -> tuple[Flow, State, float]:
-    start = maxwell_boltzmann(from_atoms(bulk("Ar", "fcc", 5.3, cubic=True) * cells), temperature=60.0, random=Random(1))
+    start = maxwell_boltzmann(
+        from_atoms(bulk("Ar", "fcc", 5.3, cubic=True) * cells), temperature=60.0, random=Random(1)
+    )
     assert start.n_particles >= n
     return velocity_verlet(LennardJones(0.0104, 3.4)), State(start), 0.1
 
 
 def cost() -> list[Row]:
-    """Time of a run over that of the same without journal, checksums and looking, by how often a frame is kept."""
+    """Time of a run over that of the same without journal, checksums and looking, by how often a
+    frame is kept."""
     cases: dict[str, tuple[tuple[Flow, State, float], int, float, float]] = {
-        "5 charges": ((symplectic_euler(benchmark_coulomb()), State(charged_systems(1, seed=0).copy_of(0)), 1e-3), 40_000, np.inf, 0.0),
+        "5 charges": (
+            (
+                symplectic_euler(benchmark_coulomb()),
+                State(charged_systems(1, seed=0).copy_of(0)),
+                1e-3,
+            ),
+            40_000,
+            np.inf,
+            0.0,
+        ),
         "1,372 atoms of argon": (_argon(1000, 7), 1_500, 10.0 * 1372, 0.3),
         "108,000 atoms of argon": (_argon(100_000, 30), 20, 10.0 * 108_000, 0.3),
     }
@@ -105,7 +146,13 @@ def cost() -> list[Row]:
         for every in (1, 10, 100) if n_steps > 1000 else (1, 10):
             figure = _cost(flow, state, dt, n_steps, every, Limits(jump, distance))
             kept = "every step" if every == 1 else f"one step of {every}"
-            rows.append(Row(f"{name}, {kept} kept: time with safety over that without", figure, "at most 1.1"))
+            rows.append(
+                Row(
+                    f"{name}, {kept} kept: time with safety over that without",
+                    figure,
+                    "at most 1.1",
+                )
+            )
     return rows
 
 
@@ -115,7 +162,9 @@ def _cost(flow: Flow, state: State, dt: float, n_steps: int, every: int, limits:
     def run(states: Iterator[State]) -> None:
         with (
             tempfile.TemporaryDirectory() as folder,
-            H5MDWriter(Path(folder) / "run.h5md", state.system, n_frames=n_steps // every, overwrite=True) as writer,
+            H5MDWriter(
+                Path(folder) / "run.h5md", state.system, n_frames=n_steps // every, overwrite=True
+            ) as writer,
         ):
             for now in states:
                 if now.step % every == 0:

@@ -1,4 +1,5 @@
-"""Kills of real `mcegnn rollout` processes, and what has to hold after each: for the benchmark `survival` and, a few, for the tests."""
+"""Kills of real `mcegnn rollout` processes, and what has to hold after each: for the benchmark
+`survival` and, a few, for the tests."""
 
 import os
 import re
@@ -17,10 +18,21 @@ from trajectories import checkpoint, durable
 from trajectories.h5md import H5MDReader, universe
 
 # flushes come as fast as they can, so that the moments within one are met
-_HASTY = "import trajectories.writer as w; w._SECONDS = {seconds}; from mcegnn.cli.app import main; main()"
+_HASTY = (
+    "import trajectories.writer as w; w._SECONDS = {seconds}; from mcegnn.cli.app import main;"
+    " main()"
+)
 _ATOMS = (
-    "ar.xyz", "--potential", "mcegnn:LennardJones:epsilon=0.0104,sigma=3.4", "--temperature", "60 K", "--dt", "5 fs", "--every", "2",
-)  # fmt: skip
+    "ar.xyz",
+    "--potential",
+    "mcegnn:LennardJones:epsilon=0.0104,sigma=3.4",
+    "--temperature",
+    "60 K",
+    "--dt",
+    "5 fs",
+    "--every",
+    "2",
+)
 RUNS: dict[str, tuple[str, ...]] = {
     "charged": ("charged", "--systems", "20", "--every", "20", "--steps", "60000"),
     "solar": ("solar", "--dt", "0.5 day", "--every", "10", "--steps", "60000"),
@@ -44,7 +56,13 @@ def run(folder: Path, *arguments: str, seconds: float | None = None) -> "subproc
     command = [str(Path(sys.executable).with_name("mcegnn"))]
     if seconds is not None:
         command = [sys.executable, "-c", _HASTY.format(seconds=seconds)]
-    return subprocess.Popen([*command, "rollout", *arguments], cwd=folder, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        [*command, "rollout", *arguments],
+        cwd=folder,
+        text=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
 
 
 def finished(folder: Path, *arguments: str) -> None:
@@ -74,7 +92,13 @@ def moments(n: int, seed: int, longest: float) -> list[float | str]:
     return [times[k] if k % 2 == 0 else SIGHTS[k // 2 % len(SIGHTS)] for k in range(n)]
 
 
-def kill(folder: Path, arguments: Sequence[str], moment: float | str, seconds: float | None, stream: np.random.Generator) -> int:
+def kill(
+    folder: Path,
+    arguments: Sequence[str],
+    moment: float | str,
+    seconds: float | None,
+    stream: np.random.Generator,
+) -> int:
     """Begin a run and kill it; returns how many frames it had reported as written."""
     for old in folder.glob("run.h5md*"):
         old.unlink()
@@ -82,7 +106,8 @@ def kill(folder: Path, arguments: Sequence[str], moment: float | str, seconds: f
     if isinstance(moment, float):
         time.sleep(moment)
     else:
-        # a file that comes and goes is waited for later on too; a journal is of interest while it holds something
+        # a file that comes and goes is waited for later on too; a journal is of interest while it
+        # holds something
         sight, began = folder / moment, time.monotonic()
         wait = float(stream.uniform(0.0, 4.0)) if moment in SIGHTS[1:3] else 0.0
         while process.poll() is None and (taken := time.monotonic() - began) < 10.0:
@@ -101,8 +126,11 @@ def _length(path: Path) -> int:
         return 0
 
 
-def survived(folder: Path, arguments: Sequence[str], reported: int, whole: dict[str, np.ndarray]) -> str:
-    """AssertionError where something reported is lost or a resumed run is another one; returns what was found, in a word."""
+def survived(
+    folder: Path, arguments: Sequence[str], reported: int, whole: dict[str, np.ndarray]
+) -> str:
+    """AssertionError where something reported is lost or a resumed run is another one; returns what
+    was found, in a word."""
     path, found = folder / "run.h5md", "frames"
     if path.exists():
         with warnings.catch_warnings(record=True) as said:
@@ -118,7 +146,9 @@ def survived(folder: Path, arguments: Sequence[str], reported: int, whole: dict[
         assert len(u.trajectory) == n
         seen = u.trajectory[-1].positions.copy()
         u.trajectory.close()  # it locks the file while it is open
-        assert np.allclose(seen, held["particles/trajectory/position/value"][-1], rtol=1e-5, atol=1e-5)
+        assert np.allclose(
+            seen, held["particles/trajectory/position/value"][-1], rtol=1e-5, atol=1e-5
+        )
     else:
         assert not reported
         found = "begun" if checkpoint.path_of(path).exists() else "nothing yet"
@@ -135,8 +165,11 @@ def survived(folder: Path, arguments: Sequence[str], reported: int, whole: dict[
     return found
 
 
-def trial(folder: Path, name: str, n: int, seed: int = 0, tell: Callable[[str], None] = lambda text: None) -> dict[str, int]:
-    """Kill a run ``n`` times; returns how often each state of its file was found. AssertionError, with the moment, where one is bad."""
+def trial(
+    folder: Path, name: str, n: int, seed: int = 0, tell: Callable[[str], None] = lambda text: None
+) -> dict[str, int]:
+    """Kill a run ``n`` times; returns how often each state of its file was found. AssertionError,
+    with the moment, where one is bad."""
     arguments = RUNS[name]
     folder.mkdir(exist_ok=True)
     prepare(folder)

@@ -1,11 +1,13 @@
-"""What a benchmark reports, and how two things are timed against each other on a machine that others use too."""
+"""What a benchmark reports, and how two things are timed against each other on a machine that
+others use too."""
 
 import statistics
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-# a process says its own peak (kB) at its end: ru_maxrss would begin with that of the process which it was forked from
+# a process says its own peak (kB) at its end: ru_maxrss would begin with that of the process which
+# it was forked from
 COMMAND_AND_PEAK = """
 import atexit, sys
 def tell():
@@ -18,7 +20,8 @@ main()
 
 
 class Row(NamedTuple):
-    """One line of RESULTS.md: what was measured, the figure, and the bar it is held to ("" where it is only recorded)."""
+    """One line of RESULTS.md: what was measured, the figure, and the bar it is held to ("" where it
+    is only recorded)."""
 
     what: str
     figure: str
@@ -32,8 +35,11 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def ratio(ours: Callable[[], object], theirs: Callable[[], object], repeats: int = 7) -> tuple[float, float, float]:
-    """Median of their time over ours, pair by pair in turn, and the smallest and largest: above one, ours is faster."""
+def ratio(
+    ours: Callable[[], object], theirs: Callable[[], object], repeats: int = 7
+) -> tuple[float, float, float]:
+    """Median of their time over ours, pair by pair in turn, and the smallest and largest: above
+    one, ours is faster."""
     ratios = []
     for _ in range(repeats):
         own = seconds(ours)

@@ -1,4 +1,5 @@
-"""`make bench`: run every benchmark and record the results, with what they were measured on, in RESULTS.md beside this file."""
+"""`make bench`: run every benchmark and record the results, with what they were measured on, in
+RESULTS.md beside this file."""
 
 import platform
 import subprocess
@@ -36,22 +37,42 @@ from integrators.compiled import available_cores
 from mcegnn.machine import processor
 
 BENCHMARKS = {
-    "charged": bench_charged.measure, "solar": bench_solar.measure, "rebound": bench_rebound.measure,
-    "planets": bench_planets.measure, "cost": bench_cost.measure,
-    "step": bench_learning.step, "together": bench_learning.together, "channels": bench_learning.channels,
-    "force": bench_learning.force, "rollouts": bench_learning.rollouts, "solar-task": bench_solar_task.measure,
+    "charged": bench_charged.measure,
+    "solar": bench_solar.measure,
+    "rebound": bench_rebound.measure,
+    "planets": bench_planets.measure,
+    "cost": bench_cost.measure,
+    "step": bench_learning.step,
+    "together": bench_learning.together,
+    "channels": bench_learning.channels,
+    "force": bench_learning.force,
+    "rollouts": bench_learning.rollouts,
+    "solar-task": bench_solar_task.measure,
     "qm9": bench_qm9.measure,
-    "rmd17": bench_rmd17.shipped, "rmd17-others": bench_rmd17.molecules, "potential-channels": bench_rmd17.channels,
-    "potential": bench_potential.speed, "dynamics": bench_potential.whole, "conserved": bench_potential.conserved,
-    "neighbors": bench_neighbors.measure, "ase": bench_ase.measure,
-    "engine": bench_engine.measure, "argon": bench_engine.million, "ensembles": bench_ensembles.measure,
-    "molybdenum": bench_molybdenum.measure, "short-range": bench_short_range.measure, "peers": bench_peers.measure,
-    "survival": bench_survival.survival, "long": bench_survival.long, "safety": bench_survival.cost,
+    "rmd17": bench_rmd17.shipped,
+    "rmd17-others": bench_rmd17.molecules,
+    "potential-channels": bench_rmd17.channels,
+    "potential": bench_potential.speed,
+    "dynamics": bench_potential.whole,
+    "conserved": bench_potential.conserved,
+    "neighbors": bench_neighbors.measure,
+    "ase": bench_ase.measure,
+    "engine": bench_engine.measure,
+    "argon": bench_engine.million,
+    "ensembles": bench_ensembles.measure,
+    "molybdenum": bench_molybdenum.measure,
+    "short-range": bench_short_range.measure,
+    "peers": bench_peers.measure,
+    "survival": bench_survival.survival,
+    "long": bench_survival.long,
+    "safety": bench_survival.cost,
     "following": bench_following.measure,
-    "geometry": bench_geometry.measure, "distances": bench_geometry.times,
-    "looking": bench_looking.sizes, "spectrum": bench_looking.spectrum,
+    "geometry": bench_geometry.measure,
+    "distances": bench_geometry.times,
+    "looking": bench_looking.sizes,
+    "spectrum": bench_looking.spectrum,
     "threads": bench_threads.measure,
-}  # fmt: skip
+}
 PACKAGES = (
     "mcegnn",
     "torch",
@@ -72,13 +93,20 @@ PACKAGES = (
 RESULTS = Path(__file__).with_name("RESULTS.md")
 HEAD = """# Results
 
-Written by `make bench`. Times are orders of magnitude on a shared machine; ratios were measured with both sides in one process, in turn.
+Written by `make bench`. Times are orders of magnitude on a shared machine;
+ratios were measured with both sides in one process, in turn.
 """
 
 
 def commit() -> str:
     """The commit that was measured, with a plus where the sources differ from it."""
-    answer = subprocess.run(["git", "describe", "--always", "--dirty=+"], cwd=RESULTS.parent, capture_output=True, text=True, check=False)
+    answer = subprocess.run(
+        ["git", "describe", "--always", "--dirty=+"],
+        cwd=RESULTS.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return answer.stdout.strip() or "unknown"
 
 
@@ -88,8 +116,11 @@ def section(name: str, rows: list[Row], taken: float) -> str:
     lines = [
         f"## {name}",
         "",
-        f"`python tests/benchmarks/run.py {name}`, {datetime.now(UTC).date()}, commit {commit()}, {taken:.0f} s; {processor()}, "
-        f"{available_cores()} cores; Python {platform.python_version()}, {versions}.",
+        (
+            f"`python tests/benchmarks/run.py {name}`, {datetime.now(UTC).date()}, commit"
+            f" {commit()}, {taken:.0f} s; {processor()}, {available_cores()} cores; Python"
+            f" {platform.python_version()}, {versions}."
+        ),
         "",
         "| what | measured | asked for |",
         "| --- | --- | --- |",
@@ -99,7 +130,8 @@ def section(name: str, rows: list[Row], taken: float) -> str:
 
 
 def main(names: list[str]) -> None:
-    """Run the named benchmarks (all where none is named) and put their sections in place of the old ones."""
+    """Run the named benchmarks (all where none is named) and put their sections in place of the old
+    ones."""
     old = RESULTS.read_text().split("\n## ")[1:] if RESULTS.exists() else []
     sections = {part.split("\n")[0]: "## " + part.rstrip() + "\n" for part in old}
     for name in names or BENCHMARKS:
@@ -108,7 +140,9 @@ def main(names: list[str]) -> None:
         rows = BENCHMARKS[name]()
         sections[name] = section(name, rows, time.perf_counter() - began)
         print(sections[name], flush=True)
-    RESULTS.write_text("\n".join([HEAD, *(sections[name] for name in BENCHMARKS if name in sections)]))
+    RESULTS.write_text(
+        "\n".join([HEAD, *(sections[name] for name in BENCHMARKS if name in sections)])
+    )
 
 
 if __name__ == "__main__":

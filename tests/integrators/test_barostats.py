@@ -1,4 +1,5 @@
-"""Constant pressure: the exact laws of a perfect gas, the mean stress of a crystal, and bits that do not change."""
+"""Constant pressure: the exact laws of a perfect gas, the mean stress of a crystal, and bits that
+do not change."""
 
 from dataclasses import replace
 from typing import Any
@@ -37,7 +38,9 @@ def gas(copies: int, n: int, seed: int = 0) -> State:
     side = (n + 1) ** (1 / 3)
     system = System.create(stream.random((copies, n, 3)) * side, masses=np.linspace(1.0, 2.0, n))
     system = replace(system, cell=np.broadcast_to(np.eye(3) * side, (copies, 3, 3)).copy(), pbc=ALL)
-    return State(maxwell_boltzmann(system, 1.0, Random(seed), at_rest=False), random=Random(seed + 1))
+    return State(
+        maxwell_boltzmann(system, 1.0, Random(seed), at_rest=False), random=Random(seed + 1)
+    )
 
 
 def crystal(seed: int = 0) -> State:
@@ -48,7 +51,8 @@ def crystal(seed: int = 0) -> State:
 
 @pytest.mark.parametrize("pressure", [0.5, 2.0])
 def test_a_perfect_gas_has_its_volume(pressure: float) -> None:
-    """With measure dV and the momentum free, the density of V is V^n exp(-P V / kT): P V / kT is a gamma variable of n + 1."""
+    """With measure dV and the momentum free, the density of V is V^n exp(-P V / kT): P V / kT is a
+    gamma variable of n + 1."""
     n, copies = 12, 800
     piston = Piston(1.0, pressure, period=1.0)
     *_, last = rollout(npt(nothing, piston, friction=1.0), gas(copies, n), 0.05, 800)
@@ -79,7 +83,8 @@ def test_the_rate_of_strain_has_the_temperature() -> None:
 
 @pytest.mark.parametrize("flexible", [False, True])
 def test_a_crystals_mean_stress_is_the_pressure(flexible: bool) -> None:
-    """Kinetic part and virial, every component where the cell is free to shear, within standard errors of ten blocks."""
+    """Kinetic part and virial, every component where the cell is free to shear, within standard
+    errors of ten blocks."""
     potential = LennardJones(cutoff=2.0, skin=0.4)
     piston = Piston(0.3, 0.7, period=0.5, flexible=flexible)
     stresses = []
@@ -90,8 +95,11 @@ def test_a_crystals_mean_stress_is_the_pressure(flexible: bool) -> None:
         stresses.append(p.T @ (p / system.masses[:, None]) / size - state.evaluation.stress)
     blocks = np.array(stresses[401:]).reshape(10, -1, 3, 3).mean(1)
     mean, error = blocks.mean(0), blocks.std(0, ddof=1) / np.sqrt(10)
-    # N kT / V of the total momentum, which is free, and the one of dV: <P_int> = P for a cell that moves
-    assert abs(np.trace(mean) / 3 - 0.7) < 4 * np.sqrt((np.diag(error) ** 2).sum()) / 3 + 0.3 / volume(system.cell)
+    # N kT / V of the total momentum, which is free, and the one of dV: <P_int> = P for a cell that
+    # moves
+    assert abs(np.trace(mean) / 3 - 0.7) < 4 * np.sqrt(
+        (np.diag(error) ** 2).sum()
+    ) / 3 + 0.3 / volume(system.cell)
     if flexible:
         assert (abs(mean - 0.7 * np.eye(3)) < 4.5 * error + 0.3 / volume(system.cell)).all()
 
@@ -108,11 +116,15 @@ def test_the_cell_keeps_its_shape_unless_flexible() -> None:
 def test_each_flow_undoes_itself() -> None:
     """But for the noise, backwards in time."""
     piston, potential = Piston(0.3, 0.5, period=0.5, flexible=True), LennardJones(cutoff=2.0)
-    start = replace(crystal(), barostat=np.array([[0.01, 0.02, 0.0], [0.02, -0.01, 0.03], [0.0, 0.03, 0.02]]))
+    start = replace(
+        crystal(), barostat=np.array([[0.01, 0.02, 0.0], [0.02, -0.01, 0.03], [0.0, 0.03, 0.02]])
+    )
     for flow in (CellKick(potential, piston), CellKinetic(piston), Stretch(piston)):
         back = flow(flow(start, 0.1), -0.1)
         for name in ("positions", "momenta", "cell"):
-            np.testing.assert_allclose(getattr(back.system, name), getattr(start.system, name), rtol=0, atol=1e-12)
+            np.testing.assert_allclose(
+                getattr(back.system, name), getattr(start.system, name), rtol=0, atol=1e-12
+            )
         np.testing.assert_allclose(back.barostat, start.barostat, rtol=0, atol=1e-12)
 
 
@@ -138,7 +150,9 @@ def test_tensors_ensembles_and_stops_change_nothing() -> None:
     *_, half = rollout(scheme, start, 0.05, 13)
     *_, resumed = rollout(scheme, replace(half, evaluation=None), 0.05, 17)
     np.testing.assert_array_equal(resumed.system.cell, straight.system.cell)
-    *_, tensors = rollout(scheme, replace(start, system=start.system.map(torch.as_tensor)), 0.05, 30)
+    *_, tensors = rollout(
+        scheme, replace(start, system=start.system.map(torch.as_tensor)), 0.05, 30
+    )
     np.testing.assert_allclose(tensors.system.cell, straight.system.cell, rtol=1e-12)
     *_, alone = rollout(scheme, replace(start, system=start.system.copy_of(0)), 0.05, 30)
     np.testing.assert_allclose(alone.system.cell, straight.system.cell[0], rtol=1e-12)
@@ -167,17 +181,36 @@ def test_a_pressure_that_rises() -> None:
     ("make", "told"),
     [
         (lambda: Piston(0.0, 1.0, 1.0), "the temperature must be positive, not 0.0"),
-        (lambda: npt(nothing, Piston(1.0, 1.0, 1.0), 1.0)(gas(1, 2), -0.1), "cannot run backwards in time"),
         (
-            lambda: list(rollout(npt(LennardJones(), Piston(1.0, 1.0, 1.0), 1.0), State(System.create([[0.0, 0, 0]])), 0.1, 1)),
+            lambda: npt(nothing, Piston(1.0, 1.0, 1.0), 1.0)(gas(1, 2), -0.1),
+            "cannot run backwards in time",
+        ),
+        (
+            lambda: list(
+                rollout(
+                    npt(LennardJones(), Piston(1.0, 1.0, 1.0), 1.0),
+                    State(System.create([[0.0, 0, 0]])),
+                    0.1,
+                    1,
+                )
+            ),
             "periodic in all",
         ),
         (lambda: Piston(1.0, float("inf"), 1.0), "the pressure must be finite"),
         (lambda: Piston(1.0, 1.0, 0.0), "the period of the cell must be positive, not 0.0"),
         (lambda: Piston(1.0, 1.0, 1.0, friction=-1.0), "the friction must not be negative"),
-        (lambda: _step(replace(System.create([[0.0, 0, 0]]), cell=np.eye(3))), "needs a cell that is periodic in all directions"),
-        (lambda: _step(replace(gas(1, 2).system, pbc=(True, True, False))), "needs a cell that is periodic in all directions"),
-        (lambda: npt(_Stressless(), Piston(1.0, 1.0, 1.0), 1.0)(gas(1, 2), 0.1), "needs a stress, which _Stressless does not give"),
+        (
+            lambda: _step(replace(System.create([[0.0, 0, 0]]), cell=np.eye(3))),
+            "needs a cell that is periodic in all directions",
+        ),
+        (
+            lambda: _step(replace(gas(1, 2).system, pbc=(True, True, False))),
+            "needs a cell that is periodic in all directions",
+        ),
+        (
+            lambda: npt(_Stressless(), Piston(1.0, 1.0, 1.0), 1.0)(gas(1, 2), 0.1),
+            "needs a stress, which _Stressless does not give",
+        ),
         (lambda: _step(gas(1, 2).system), "constant pressure needs random numbers"),
     ],
 )

@@ -1,4 +1,5 @@
-"""The compiled driver's bits depend on nothing but the start and the step: not on threads, frames, slices or other systems."""
+"""The compiled driver's bits depend on nothing but the start and the step: not on threads, frames,
+slices or other systems."""
 
 from dataclasses import replace
 from typing import Any
@@ -26,7 +27,10 @@ def planets(copies: int = 7) -> State:
     factor = 1.0 + 1e-3 * stream.normal(size=(copies, 1, 1))
     return State(
         replace(
-            system, positions=np.repeat(system.positions[None], copies, 0), momenta=system.momenta * factor, charges=np.zeros((copies, 11))
+            system,
+            positions=np.repeat(system.positions[None], copies, 0),
+            momenta=system.momenta * factor,
+            charges=np.zeros((copies, 11)),
         )
     )
 
@@ -34,7 +38,11 @@ def planets(copies: int = 7) -> State:
 CASES: dict[str, tuple[Any, Any, float]] = {
     "charges": (symplectic_euler(benchmark_coulomb()), lambda: State(charged_systems(7, 3)), 0.001),
     "planets": (yoshida_4(Gravity(ASTRONOMICAL.gravitation), relativity=RELATIVITY), planets, 0.5),
-    "wisdom-holman": (wisdom_holman(Gravity(ASTRONOMICAL.gravitation), relativity=RELATIVITY), planets, 1.0),
+    "wisdom-holman": (
+        wisdom_holman(Gravity(ASTRONOMICAL.gravitation), relativity=RELATIVITY),
+        planets,
+        1.0,
+    ),
 }
 cases = pytest.mark.parametrize("case", CASES)
 
@@ -49,7 +57,9 @@ def assert_same_bits(a: State, b: State) -> None:
     for name in ("positions", "momenta"):
         np.testing.assert_array_equal(getattr(a.system, name), getattr(b.system, name))
         if a.coordinates is not None:
-            np.testing.assert_array_equal(getattr(a.coordinates.system, name), getattr(b.coordinates.system, name))
+            np.testing.assert_array_equal(
+                getattr(a.coordinates.system, name), getattr(b.coordinates.system, name)
+            )
     np.testing.assert_array_equal(a.evaluation.forces, b.evaluation.forces)
     np.testing.assert_array_equal(a.evaluation.energy, b.evaluation.energy)
 
@@ -65,7 +75,9 @@ def test_the_run_moves(case: str) -> None:
 @cases
 @pytest.mark.parametrize("threads", [2, 3, 7, 50])
 def test_bits_do_not_depend_on_threads(case: str, threads: int) -> None:
-    for alone, many in zip(run(case, every=100, threads=1), run(case, every=100, threads=threads), strict=True):
+    for alone, many in zip(
+        run(case, every=100, threads=1), run(case, every=100, threads=threads), strict=True
+    ):
         assert_same_bits(alone, many)
 
 
@@ -79,8 +91,14 @@ def test_bits_do_not_depend_on_how_many_frames_are_kept(case: str, every: int) -
 
 
 @cases
-@pytest.mark.parametrize(("seconds", "size"), [(1e-9, 2**25), (1e9, 2**25), (0.1, 1)], ids=["one step", "all at once", "one frame"])
-def test_bits_do_not_depend_on_slices(case: str, seconds: float, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "size"),
+    [(1e-9, 2**25), (1e9, 2**25), (0.1, 1)],
+    ids=["one step", "all at once", "one frame"],
+)
+def test_bits_do_not_depend_on_slices(
+    case: str, seconds: float, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     expected = run(case, every=40)
     monkeypatch.setattr(integrators.compiled, "SLICE_SECONDS", seconds)
     monkeypatch.setattr(integrators.compiled, "SLICE_BYTES", size)
@@ -90,7 +108,8 @@ def test_bits_do_not_depend_on_slices(case: str, seconds: float, size: int, monk
 
 @cases
 def test_slices_are_as_short_as_they_are_told(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without frames to keep, a state comes out of every slice: all but the first of them one step long."""
+    """Without frames to keep, a state comes out of every slice: all but the first of them one step
+    long."""
     flow, start, dt = CASES[case]
     monkeypatch.setattr(integrators.compiled, "SLICE_SECONDS", 1e-9)
     steps = [state.step for state in advance(flow, start(), dt, 600, 600)]
@@ -106,7 +125,10 @@ def test_bits_do_not_depend_on_the_other_systems(case: str, count: int) -> None:
     flow, start, dt = CASES[case]
     whole = start()
     part = replace(
-        whole.system, positions=whole.system.positions[:count], momenta=whole.system.momenta[:count], charges=whole.system.charges[:count]
+        whole.system,
+        positions=whole.system.positions[:count],
+        momenta=whole.system.momenta[:count],
+        charges=whole.system.charges[:count],
     )
     *_, alone = rollout(flow, State(part), dt, 600, 600)
     np.testing.assert_array_equal(alone.system.positions, run(case)[-1].system.positions[:count])
@@ -115,7 +137,9 @@ def test_bits_do_not_depend_on_the_other_systems(case: str, count: int) -> None:
 def test_a_system_without_a_leading_axis_moves_as_one_of_many() -> None:
     flow, start, dt = CASES["planets"]
     whole: System = start().system
-    single = replace(whole, positions=whole.positions[2], momenta=whole.momenta[2], charges=whole.charges[2])
+    single = replace(
+        whole, positions=whole.positions[2], momenta=whole.momenta[2], charges=whole.charges[2]
+    )
     *_, alone = rollout(flow, State(single), dt, 600, 600)
     np.testing.assert_array_equal(alone.system.positions, run("planets")[-1].system.positions[2])
     assert alone.system.n_systems is None
@@ -126,7 +150,10 @@ def test_steps_and_times_are_counted_from_the_state() -> None:
     state = State(j2000().system, time=3.25, step=5)
     states = list(rollout(velocity_verlet(Gravity(ASTRONOMICAL.gravitation)), state, 0.1, 30, 10))
     assert [s.step for s in states] == [5, 15, 25, 35]
-    assert [s.time for s in states] == [3.25, *(3.25 - 5 * 0.1 + step * 0.1 for step in (15, 25, 35))]
+    assert [s.time for s in states] == [
+        3.25,
+        *(3.25 - 5 * 0.1 + step * 0.1 for step in (15, 25, 35)),
+    ]
     assert states[0].system is state.system
 
 
@@ -150,4 +177,6 @@ def test_frames_carry_the_full_potentials_evaluation(case: str) -> None:
         fresh = flow.potential(state.system)
         assert state.evaluation.potential is flow.potential
         np.testing.assert_allclose(state.evaluation.energy, fresh.energy, rtol=1e-12)
-        np.testing.assert_allclose(state.evaluation.forces, fresh.forces, rtol=0, atol=1e-12 * abs(fresh.forces).max())
+        np.testing.assert_allclose(
+            state.evaluation.forces, fresh.forces, rtol=0, atol=1e-12 * abs(fresh.forces).max()
+        )

@@ -1,4 +1,5 @@
-"""Compiled copies on disk: an edit to any file that the driver is made of must not leave the old machine code in use."""
+"""Compiled copies on disk: an edit to any file that the driver is made of must not leave the old
+machine code in use."""
 
 import os
 import shutil
@@ -34,7 +35,15 @@ def kepler_coefficients(qx, qy, qz, vx, vy, vz, mu, dt):
 
 def run(folder: Path) -> np.ndarray:
     environment = os.environ | {"PYTHONPATH": str(folder), "NUMBA_CACHE_DIR": str(folder / "cache")}
-    done = subprocess.run([sys.executable, "-c", RUN], cwd=folder, env=environment, check=True, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(
+        [sys.executable, "-c", RUN],
+        cwd=folder,
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
     return np.array(done.stdout.split(), dtype=float)
 
 
@@ -43,7 +52,9 @@ def test_an_edited_solver_is_compiled_anew(tmp_path: Path) -> None:
     """As by ``git pull``: one file changes, and the files that call it do not."""
     root = Path(integrators.__file__).parents[1]
     for package in ("systems", "integrators", "trajectories"):
-        shutil.copytree(root / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            root / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
     before = run(tmp_path)
     with open(tmp_path / "integrators" / "_kepler.py", "a") as solver:
         solver.write(EDIT)

@@ -1,4 +1,5 @@
-"""Schemes as tables: flattening, merging, palindromes, order conditions, and how many force calls a step costs."""
+"""Schemes as tables: flattening, merging, palindromes, order conditions, and how many force calls a
+step costs."""
 
 from dataclasses import dataclass, field
 from functools import cache
@@ -11,7 +12,14 @@ from hypothesis import strategies as st
 from scipy.linalg import expm
 
 from integrators.composition import Composition, Scheme, Sequential, Strang, kick_potentials
-from integrators.ensembles import INTEGRATORS, integrator, symplectic_euler, velocity_verlet, wisdom_holman, yoshida
+from integrators.ensembles import (
+    INTEGRATORS,
+    integrator,
+    symplectic_euler,
+    velocity_verlet,
+    wisdom_holman,
+    yoshida,
+)
 from integrators.flows import Drift, Kick
 from integrators.relativity import PostNewtonian
 from integrators.state import State
@@ -23,7 +31,8 @@ from trajectories.rollout import rollout
 
 @dataclass(frozen=True, eq=False)
 class Turn:
-    """The exact flow of dU/dt = generator @ U: a stand-in for any piece of a Hamiltonian that commutes with no other."""
+    """The exact flow of dU/dt = generator @ U: a stand-in for any piece of a Hamiltonian that
+    commutes with no other."""
 
     generator: np.ndarray
     potential: None = None
@@ -61,8 +70,14 @@ def test_neighbouring_kicks_and_drifts_are_merged_and_no_others() -> None:
     kick, drift = Kick(Gravity()), Drift()
     assert Sequential(kick, kick, drift, kick).table == ((kick, 2.0), (drift, 1.0), (kick, 1.0))
     assert Composition(Strang(kick, drift), (0.5, 0.25, 0.25)).table == (
-        (kick, 0.25), (drift, 0.5), (kick, 0.375), (drift, 0.25), (kick, 0.25), (drift, 0.25), (kick, 0.125),
-    )  # fmt: skip
+        (kick, 0.25),
+        (drift, 0.5),
+        (kick, 0.375),
+        (drift, 0.25),
+        (kick, 0.25),
+        (drift, 0.25),
+        (kick, 0.125),
+    )
     twin = Kick(Gravity())
     assert Sequential(kick, twin).table == ((kick, 1.0), (twin, 1.0))
     assert Sequential(A, A).table == ((A, 1.0), (A, 1.0))
@@ -80,7 +95,8 @@ def palindromes(draw: st.DrawFn) -> Scheme:
 @settings(deadline=None, max_examples=25)
 @given(scheme=palindromes())
 def test_a_symmetric_composition_of_palindromes_is_a_palindrome(scheme: Scheme) -> None:
-    """Fractions are sums of the same eighths, so that merging loses nothing; each flow gets as many whole steps as it was named."""
+    """Fractions are sums of the same eighths, so that merging loses nothing; each flow gets as many
+    whole steps as it was named."""
     assert scheme.table == scheme.table[::-1]
     assert scheme.adjoint.table == scheme.table
 
@@ -105,7 +121,8 @@ def test_the_adjoint_undoes_a_step() -> None:
 
 @pytest.mark.parametrize(("order", "powers"), [(4, (3,)), (6, (3, 5)), (8, (3, 5, 7))])
 def test_weights_fulfil_the_conditions_on_their_powers(order: int, powers: tuple[int, ...]) -> None:
-    """Hairer, Lubich and Wanner V.3: sum w = 1, and sum w^k = 0 for odd k below the order; a sum of fifteen doubles rounds to 1e-15."""
+    """Hairer, Lubich and Wanner V.3: sum w = 1, and sum w^k = 0 for odd k below the order; a sum of
+    fifteen doubles rounds to 1e-15."""
     w = np.array(WEIGHTS[order])
     assert len(w) == {4: 3, 6: 7, 8: 15}[order]
     np.testing.assert_array_equal(w, w[::-1])
@@ -121,13 +138,15 @@ STEPS = {1: (0.02, 0.01), 2: (0.02, 0.01), 4: (0.1, 0.05), 6: (0.2, 0.1), 8: (0.
 
 @pytest.mark.parametrize("order", [1, 2, 4, 6, 8])
 def test_all_order_conditions_hold(order: int) -> None:
-    """A step of flows that commute in no way is off by dt^(order + 1), which tests the conditions on commutators as well."""
+    """A step of flows that commute in no way is off by dt^(order + 1), which tests the conditions
+    on commutators as well."""
     inner = Sequential(A, B, C) if order == 1 else Strang(A, B, C)
     scheme = inner if order <= 2 else Composition(inner, WEIGHTS[order])
     total = A.generator + B.generator + C.generator
     errors = [np.linalg.norm(scheme(np.eye(4), dt) - expm(dt * total)) for dt in STEPS[order]]
     assert errors[-1] > 1e-12
-    # the next terms are smaller by dt times norms and weights of order one: at dt = 0.4 a tenth of an order
+    # the next terms are smaller by dt times norms and weights of order one: at dt = 0.4 a tenth of
+    # an order
     assert np.log2(errors[0] / errors[1]) == pytest.approx(order + 1, abs=0.15)
 
 
@@ -148,7 +167,14 @@ def start() -> State:
 
 
 @pytest.mark.parametrize(
-    ("name", "calls"), [("symplectic-euler", 1), ("velocity-verlet", 1), ("yoshida-4", 3), ("yoshida-6", 7), ("yoshida-8", 15)]
+    ("name", "calls"),
+    [
+        ("symplectic-euler", 1),
+        ("velocity-verlet", 1),
+        ("yoshida-4", 3),
+        ("yoshida-6", 7),
+        ("yoshida-8", 15),
+    ],
 )
 @pytest.mark.parametrize("relativity", [None, PostNewtonian(0, 1.0, 100.0)])
 def test_force_calls_a_step(name: str, calls: int, relativity: PostNewtonian | None) -> None:
@@ -156,7 +182,9 @@ def test_force_calls_a_step(name: str, calls: int, relativity: PostNewtonian | N
     spy = Spy()
     for _ in rollout(integrator(name)(spy, relativity=relativity), start(), 0.01, 10, 10):
         pass
-    last = 1 if name == "symplectic-euler" else 0  # it ends on a drift, so the last frame asks once more
+    last = (
+        1 if name == "symplectic-euler" else 0
+    )  # it ends on a drift, so the last frame asks once more
     assert len(spy.calls) == 1 + (10 * calls - last) + last
 
 
@@ -173,7 +201,9 @@ def test_a_kick_evaluates_once_for_one_potential_and_anew_for_another() -> None:
 def test_a_kick_with_another_potential_uses_its_forces() -> None:
     """Coulomb, then gravity of no constant, upon one state: the second kick changes nothing."""
     state = Kick(Coulomb())(start(), 0.1)
-    np.testing.assert_array_equal(Kick(Gravity(0.0))(state, 0.1).system.momenta, state.system.momenta)
+    np.testing.assert_array_equal(
+        Kick(Gravity(0.0))(state, 0.1).system.momenta, state.system.momenta
+    )
     forces = Coulomb()(start().system).forces
     np.testing.assert_array_equal(state.system.momenta, 0.1 * forces)
 
@@ -205,7 +235,11 @@ def test_integrators_are_found_by_name(name: str) -> None:
 )
 def test_an_unknown_name_is_answered_with_the_nearest(name: str, near: str) -> None:
     with pytest.raises(
-        ValueError, match=rf"unknown integrator '{name}'; did you mean {near}.*\(known: symplectic-euler, .*wisdom-holman\)"
+        ValueError,
+        match=(
+            rf"unknown integrator '{name}'; did you mean {near}.*\(known: symplectic-euler,"
+            r" .*wisdom-holman\)"
+        ),
     ):
         integrator(name)
 
@@ -225,7 +259,10 @@ SHAPE = Oblateness(np.array([0]), np.array([1e-3]), np.array([1.0]), np.array([[
         (Coulomb(), "cannot run another potential"),
         (Gravity(softening=0.1), "without softening"),
         (Gravity(oblateness=SHAPE), "J2"),
-        (Gravity().without(2), "all pairs"),  # it would move under other pairs than the energy it reports
+        (
+            Gravity().without(2),
+            "all pairs",
+        ),  # it would move under other pairs than the energy it reports
     ],
     ids=["charges", "softened", "oblate", "one body left out"],
 )
@@ -241,7 +278,8 @@ def test_relativity_and_wisdom_holman_share_their_star() -> None:
 
 
 def test_kicks_of_two_potentials_report_their_sum() -> None:
-    """The energy of a scheme that splits its potential is the whole potential's, evaluated by one object that never changes."""
+    """The energy of a scheme that splits its potential is the whole potential's, evaluated by one
+    object that never changes."""
     one, other = Coulomb(), Gravity(0.3)
     flow = Strang(Kick(one), Kick(other), Drift())
     assert flow.potential is flow.potential
@@ -252,4 +290,6 @@ def test_kicks_of_two_potentials_report_their_sum() -> None:
     assert whole.evaluation is not None
     # ten steps of the same kicks, summed in another order
     np.testing.assert_allclose(end.evaluation.energy, whole.evaluation.energy, rtol=1e-13)
-    assert end.evaluation.energy == pytest.approx(one(end.system).energy + other(end.system).energy, rel=1e-14)
+    assert end.evaluation.energy == pytest.approx(
+        one(end.system).energy + other(end.system).energy, rel=1e-14
+    )

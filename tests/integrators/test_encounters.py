@@ -1,4 +1,5 @@
-"""Steps that are halved near pericentres and in encounters: against the closed form, between interpreters, and to the bit."""
+"""Steps that are halved near pericentres and in encounters: against the closed form, between
+interpreters, and to the bit."""
 
 from dataclasses import replace
 
@@ -23,12 +24,18 @@ KM = ASTRONOMICAL.convert(1.0, "km")
 few = settings(deadline=None, max_examples=20)
 
 
-def comet(q: float, e: float, before: float, lighter: float = 1e-20) -> tuple[System, np.ndarray, np.ndarray]:
-    """The Sun at rest and a comet ``before`` days ahead of its pericentre, and its offset and velocity there."""
+def comet(
+    q: float, e: float, before: float, lighter: float = 1e-20
+) -> tuple[System, np.ndarray, np.ndarray]:
+    """The Sun at rest and a comet ``before`` days ahead of its pericentre, and its offset and
+    velocity there."""
     x, v = np.array([q, 0.0, 0.0]), np.array([0.0, np.sqrt(G * (1.0 + e) / q), 0.0])
     f, g, df, dg = (c[0] for c in kepler_coefficients(x, v, G, -before))
     start = System.create(
-        [[0.0] * 3, x + f * x + g * v], velocities=[[0.0] * 3, v + df * x + dg * v], masses=[1.0, lighter], units=ASTRONOMICAL
+        [[0.0] * 3, x + f * x + g * v],
+        velocities=[[0.0] * 3, v + df * x + dg * v],
+        masses=[1.0, lighter],
+        units=ASTRONOMICAL,
     )
     return start, x, v
 
@@ -38,11 +45,18 @@ def halved(potential: object = None) -> Halved:
 
 
 @few
-@given(q=st.floats(0.005, 1.0), e=st.floats(0.3, 1.3), before=st.floats(20.0, 200.0), after=st.floats(1.0, 150.0))
+@given(
+    q=st.floats(0.005, 1.0),
+    e=st.floats(0.3, 1.3),
+    before=st.floats(20.0, 200.0),
+    after=st.floats(1.0, 150.0),
+)
 def test_conics_of_any_pericentre(q: float, e: float, before: float, after: float) -> None:
-    """Half a day, which is hours too long at .01 au: within 100 km of the closed form, in which nothing is stepped.
+    """Half a day, which is hours too long at .01 au: within 100 km of the closed form, in which
+    nothing is stepped.
 
-    What is left is the scheme's error in some hundred steps of a hundredth of a turn, which the way out from the pericentre magnifies.
+    What is left is the scheme's error in some hundred steps of a hundredth of a turn, which the way
+    out from the pericentre magnifies.
     """
     start, x, v = comet(q, e, before)
     n = int(np.ceil((before + after) / 0.5))
@@ -77,7 +91,9 @@ def test_tensors_take_the_same_steps() -> None:
     for _ in range(8):
         state = flow(state, 0.5)
     assert flow.halvings[0] > 0
-    np.testing.assert_allclose(state.system.positions.numpy(), last.system.positions, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(
+        state.system.positions.numpy(), last.system.positions, rtol=0, atol=1e-13
+    )
 
 
 def test_ordinary_planets_have_the_bits_of_the_scheme() -> None:
@@ -103,9 +119,11 @@ def test_systems_of_an_ensemble_are_halved_each_by_itself() -> None:
     """The bits of each are those it has alone, on any number of threads."""
     singles = [comet(q, 0.9, 8.0)[0] for q in (0.01, 0.05, 0.8)]
     many = replace(
-        singles[0], positions=np.stack([s.positions for s in singles]), momenta=np.stack([s.momenta for s in singles]),
+        singles[0],
+        positions=np.stack([s.positions for s in singles]),
+        momenta=np.stack([s.momenta for s in singles]),
         charges=np.zeros((3, 2)),
-    )  # fmt: skip
+    )
     *_, together = rollout(halved(), State(many), 0.5, 40, 40, threads=2)
     for k, single in enumerate(singles):
         *_, alone = rollout(halved(), State(single), 0.5, 40, 40)
@@ -122,45 +140,73 @@ def test_backwards_in_time_as_well() -> None:
 
 def test_a_fall_into_the_middle_comes_to_an_end() -> None:
     """Two points that meet head on: no step is short enough, and the halving ends all the same."""
-    start = System.create([[0.0] * 3, [0.1, 0.0, 0.0]], velocities=[[0.0] * 3, [-0.05, 0.0, 0.0]], masses=[1.0, 1e-9], units=ASTRONOMICAL)
+    start = System.create(
+        [[0.0] * 3, [0.1, 0.0, 0.0]],
+        velocities=[[0.0] * 3, [-0.05, 0.0, 0.0]],
+        masses=[1.0, 1e-9],
+        units=ASTRONOMICAL,
+    )
     *_, last = rollout(replace(halved(), depth=14), State(start), 0.5, 8, 8)
     assert last.step == 8
 
 
 @settings(deadline=None, max_examples=200)
 @given(
-    seed=st.integers(0, 10**6), spread=st.floats(-3, 1), speed=st.floats(-4, 0), h=st.sampled_from([0.5, -0.5, 1e-3, 30.0]),
+    seed=st.integers(0, 10**6),
+    spread=st.floats(-3, 1),
+    speed=st.floats(-4, 0),
+    h=st.sampled_from([0.5, -0.5, 1e-3, 30.0]),
     charged=st.booleans(),
-)  # fmt: skip
-def test_the_compiled_criterion_is_the_other(seed: int, spread: float, speed: float, h: float, charged: bool) -> None:
+)
+def test_the_compiled_criterion_is_the_other(
+    seed: int, spread: float, speed: float, h: float, charged: bool
+) -> None:
     stream = np.random.default_rng(seed)
     x, v = 10**spread * stream.normal(size=(4, 3)), 10**speed * stream.normal(size=(4, 3))
-    system = System.create(x, velocities=v, masses=10.0 ** stream.uniform(-30, 0, 4), charges=stream.normal(size=4), units=ASTRONOMICAL)
+    system = System.create(
+        x,
+        velocities=v,
+        masses=10.0 ** stream.uniform(-30, 0, 4),
+        charges=stream.normal(size=4),
+        units=ASTRONOMICAL,
+    )
     most = strain(system, G, h, charged=charged).max()
     x, p = (np.ascontiguousarray(a.T) for a in (system.positions, system.momenta))
     if abs(most - 1.0) > 1e-9:
-        assert strained(x, p, system.masses, system.charges, charged, G, LITTLE, MUCH, ROUND, h, COARSE, FINE) == (most > 1.0)
+        assert strained(
+            x, p, system.masses, system.charges, charged, G, LITTLE, MUCH, ROUND, h, COARSE, FINE
+        ) == (most > 1.0)
 
 
 def test_who_passes_without_a_pull_needs_no_shorter_step() -> None:
     """Two test particles that pass each other at 1,000 km, and the same beside a planet's mass."""
     x, v = [[0.0] * 3, [1000.0 * KM, 0.0, 0.0]], [[0.0] * 3, [0.0, 0.01, 0.0]]
-    light, heavy = (System.create(x, velocities=v, masses=[m, 1e-30], units=ASTRONOMICAL) for m in (1e-30, 1e-6))
+    light, heavy = (
+        System.create(x, velocities=v, masses=[m, 1e-30], units=ASTRONOMICAL) for m in (1e-30, 1e-6)
+    )
     assert strain(light, G, 0.5).max() < 1e-6
     assert strain(heavy, G, 0.5).min() > 100.0
 
 
 def test_charges_that_swing_around_each_other() -> None:
-    """A pair of opposite charges on an ellipse of e = .98, ten times around, by the closed form: mu is |k q q| over the reduced mass."""
+    """A pair of opposite charges on an ellipse of e = .98, ten times around, by the closed form: mu
+    is |k q q| over the reduced mass."""
     mu, axis, e = 0.7 * 2.0 * (1 / 1.0 + 1 / 3.0), 1.0, 0.98
-    x, v = np.array([axis * (1 + e), 0.0, 0.0]), np.array([0.0, np.sqrt(mu / axis * (1 - e) / (1 + e)), 0.0])
+    x, v = (
+        np.array([axis * (1 + e), 0.0, 0.0]),
+        np.array([0.0, np.sqrt(mu / axis * (1 - e) / (1 + e)), 0.0]),
+    )
     start = System.create(
-        np.array([-0.75, 0.25])[:, None] * x, velocities=np.array([-0.75, 0.25])[:, None] * v, masses=[1.0, 3.0], charges=[1.0, -2.0]
+        np.array([-0.75, 0.25])[:, None] * x,
+        velocities=np.array([-0.75, 0.25])[:, None] * v,
+        masses=[1.0, 3.0],
+        charges=[1.0, -2.0],
     )
     period = 2 * np.pi * np.sqrt(axis**3 / mu)
     flow = Halved(yoshida_8(Coulomb(0.7)), 0.7, charged=True)
     *_, last = rollout(flow, State(start), period / 100, 1000, 1000)
     *_, fixed = rollout(flow.scheme, State(start), period / 100, 1000, 1000)
-    # at the apocentre again, where a wrong time is a small distance, and the axis that the roundings leave shows in the time
+    # at the apocentre again, where a wrong time is a small distance, and the axis that the
+    # roundings leave shows in the time
     np.testing.assert_allclose(last.system.positions, start.positions, rtol=0, atol=1e-6)
     assert abs(fixed.system.positions - start.positions).max() > 0.1

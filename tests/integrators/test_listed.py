@@ -1,4 +1,5 @@
-"""The compiled driver of potentials with neighbour lists, and thermostats in both drivers: the numbers of the Python interpreter."""
+"""The compiled driver of potentials with neighbour lists, and thermostats in both drivers: the
+numbers of the Python interpreter."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,13 +28,21 @@ DT = 0.004
 RAMP = Ramp(0.5, 1.5, 50 * DT, 10 * DT)
 
 
-def fluid(repeat: int = 3, copies: int = 0, pbc: tuple[bool, bool, bool] = (True, True, True)) -> State:
-    """A crystal of reduced density 0.85 that is warm enough to melt; ``copies`` of it with their own velocities."""
+def fluid(
+    repeat: int = 3, copies: int = 0, pbc: tuple[bool, bool, bool] = (True, True, True)
+) -> State:
+    """A crystal of reduced density 0.85 that is warm enough to melt; ``copies`` of it with their
+    own velocities."""
     atoms = bulk("Ar", "fcc", 1.68, cubic=True).repeat(repeat)
     shape = (copies,) if copies else ()
-    x = np.broadcast_to(atoms.positions, (*shape, *atoms.positions.shape)) + np.random.default_rng(0).normal(0, 0.02, atoms.positions.shape)
+    x = np.broadcast_to(atoms.positions, (*shape, *atoms.positions.shape)) + np.random.default_rng(
+        0
+    ).normal(0, 0.02, atoms.positions.shape)
     cell = np.broadcast_to(np.array(atoms.cell), (*shape, 3, 3)).copy()
-    return State(maxwell_boltzmann(replace(System.create(x), cell=cell, pbc=pbc), 1.2, Random(4)), random=Random(7))
+    return State(
+        maxwell_boltzmann(replace(System.create(x), cell=cell, pbc=pbc), 1.2, Random(4)),
+        random=Random(7),
+    )
 
 
 def piston(**more: Any) -> Piston:
@@ -70,7 +79,10 @@ def last(flow: Flow, state: State, n_steps: int, **more: Any) -> State:
 def assert_close(found: State, wanted: State, tolerance: float) -> None:
     """Everything a state remembers, relative to its largest number."""
     pairs = [(getattr(found, name), getattr(wanted, name)) for name in ("thermostat", "barostat")]
-    pairs += [(getattr(found.system, name), getattr(wanted.system, name)) for name in ("positions", "momenta", "cell")]
+    pairs += [
+        (getattr(found.system, name), getattr(wanted.system, name))
+        for name in ("positions", "momenta", "cell")
+    ]
     for a, b in pairs:
         assert (a is None) == (b is None)
         if a is not None:
@@ -81,32 +93,48 @@ def assert_close(found: State, wanted: State, tolerance: float) -> None:
 
 
 def same_bits(a: State, b: State) -> bool:
-    arrays = [(x.system.positions, x.system.momenta, x.system.cell, x.thermostat, x.barostat) for x in (a, b)]
-    return all((p is None and q is None) or np.array_equal(p, q) for p, q in zip(*arrays, strict=True)) and a.random == b.random
+    arrays = [
+        (x.system.positions, x.system.momenta, x.system.cell, x.thermostat, x.barostat)
+        for x in (a, b)
+    ]
+    return (
+        all((p is None and q is None) or np.array_equal(p, q) for p, q in zip(*arrays, strict=True))
+        and a.random == b.random
+    )
 
 
 @pytest.mark.parametrize("name", FLOWS)
 def test_both_interpreters_give_the_same_numbers(name: str) -> None:
-    """Over a hundred steps; the crystal melts, so that rounding grows by some powers of ten afterwards."""
+    """Over a hundred steps; the crystal melts, so that rounding grows by some powers of ten
+    afterwards."""
     start = fluid()
     assert compile_flow(FLOWS[name](LennardJones())) is not None
-    slow, fast = interpreted(FLOWS[name](LennardJones()), start, 100), last(FLOWS[name](LennardJones()), start, 100)
+    slow, fast = (
+        interpreted(FLOWS[name](LennardJones()), start, 100),
+        last(FLOWS[name](LennardJones()), start, 100),
+    )
     assert_close(fast, slow, 1e-11)
     assert not np.allclose(fast.system.positions, start.system.positions, atol=0.05)
 
 
-@pytest.mark.parametrize("name", ["velocity-verlet", "BAOAB", "Nose-Hoover", "NPT", "NPT, flexible"])
+@pytest.mark.parametrize(
+    "name", ["velocity-verlet", "BAOAB", "Nose-Hoover", "NPT", "NPT, flexible"]
+)
 def test_ensembles(name: str) -> None:
     """Systems of an ensemble, shared out among threads, and each its own random numbers."""
     start = fluid(copies=3)
-    slow, fast = interpreted(FLOWS[name](LennardJones()), start, 60), last(FLOWS[name](LennardJones()), start, 60, threads=2)
+    slow, fast = (
+        interpreted(FLOWS[name](LennardJones()), start, 60),
+        last(FLOWS[name](LennardJones()), start, 60, threads=2),
+    )
     assert_close(fast, slow, 1e-11)
     assert same_bits(fast, last(FLOWS[name](LennardJones()), start, 60, threads=1))
 
 
 @pytest.mark.parametrize("name", FLOWS)
 def test_bits_depend_on_nothing_else(name: str) -> None:
-    """Neither on the skin, nor on frames, nor on a stop half way, after which the list is another."""
+    """Neither on the skin, nor on frames, nor on a stop half way, after which the list is
+    another."""
     start = fluid()
     whole = last(FLOWS[name](LennardJones()), start, 60)
     for skin in (0.05, 0.7):
@@ -121,7 +149,10 @@ def test_bits_depend_on_nothing_else(name: str) -> None:
 def test_bits_do_not_depend_on_threads(name: str) -> None:
     start = fluid(repeat=10)
     assert start.system.n_particles > PARALLEL
-    one, two, five = (last(FLOWS[name](LennardJones(skin=0.1)), start, 12, threads=threads) for threads in (1, 2, 5))
+    one, two, five = (
+        last(FLOWS[name](LennardJones(skin=0.1)), start, 12, threads=threads)
+        for threads in (1, 2, 5)
+    )
     assert same_bits(one, two)
     assert same_bits(one, five)
 
@@ -146,12 +177,18 @@ def test_no_cell_and_slabs() -> None:
         start = fluid(pbc=pbc)
         start = replace(start, system=replace(start.system, cell=None)) if not any(pbc) else start
         for name in ("velocity-verlet", "BAOAB"):
-            slow, fast = interpreted(FLOWS[name](LennardJones()), start, 60), last(FLOWS[name](LennardJones()), start, 60)
+            slow, fast = (
+                interpreted(FLOWS[name](LennardJones()), start, 60),
+                last(FLOWS[name](LennardJones()), start, 60),
+            )
             assert_close(fast, slow, 1e-11)
 
 
 @pytest.mark.parametrize("name", ["BAOAB", "BAOAB, ramp", "Nose-Hoover", "Nose-Hoover, ramp"])
-@pytest.mark.parametrize("potential", [Coulomb(), Springs(np.array([(i, j) for i in range(5) for j in range(i)]), 2.0, 1.0)])
+@pytest.mark.parametrize(
+    "potential",
+    [Coulomb(), Springs(np.array([(i, j) for i in range(5) for j in range(i)]), 2.0, 1.0)],
+)
 def test_thermostats_of_the_other_driver(name: str, potential: Any) -> None:
     """Kernels of all pairs, ensembles of small systems."""
     start = replace(State(charged_systems(4, 0, 5)), random=Random(9))
@@ -163,7 +200,9 @@ def test_thermostats_of_the_other_driver(name: str, potential: Any) -> None:
     assert same_bits(fast, last(flow, replace(half, evaluation=None), 25, threads=1))
     frames = list(rollout(flow, start, DT, 50, 5))
     assert same_bits(fast, frames[-1])
-    assert same_bits(half, frames[5])  # a frame on the way remembers what a run that ends there does
+    assert same_bits(
+        half, frames[5]
+    )  # a frame on the way remembers what a run that ends there does
 
 
 def test_frozen_particles_of_the_other_driver() -> None:
@@ -175,7 +214,8 @@ def test_frozen_particles_of_the_other_driver() -> None:
 
 
 def test_what_it_does_not_compile() -> None:
-    """A user's flow, or a moving cell under a potential without a list, is left to the Python interpreter."""
+    """A user's flow, or a moving cell under a potential without a list, is left to the Python
+    interpreter."""
 
     class Own(Drift):
         pass
@@ -191,10 +231,18 @@ def test_what_it_does_not_compile() -> None:
 @pytest.mark.parametrize(
     ("flow", "state", "told"),
     [
-        (FLOWS["NPT"], replace(fluid(), system=replace(fluid().system, pbc=(True, True, False))), "periodic in all directions"),
+        (
+            FLOWS["NPT"],
+            replace(fluid(), system=replace(fluid().system, pbc=(True, True, False))),
+            "periodic in all directions",
+        ),
         (FLOWS["BAOAB"], replace(fluid(), random=None), "needs random numbers"),
         (FLOWS["NPT"], replace(fluid(), random=None), "needs random numbers"),
-        (FLOWS["Nose-Hoover"], replace(fluid(), thermostat=np.zeros((2, 4))), "remembers a chain of 4, not of 3"),
+        (
+            FLOWS["Nose-Hoover"],
+            replace(fluid(), thermostat=np.zeros((2, 4))),
+            "remembers a chain of 4, not of 3",
+        ),
     ],
 )
 def test_refusals(flow: Callable[[Any], Flow], state: State, told: str) -> None:

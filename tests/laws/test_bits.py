@@ -1,4 +1,5 @@
-"""A run that is stopped and resumed from its last state is the same run, bit for bit, in both interpreters."""
+"""A run that is stopped and resumed from its last state is the same run, bit for bit, in both
+interpreters."""
 
 import os
 import subprocess
@@ -41,7 +42,9 @@ def gravity(name: str, interpreter: str) -> Any:
     relativity = RELATIVITY if name in ("velocity-verlet", "yoshida-4", "wisdom-holman") else None
     potential = Gravity(ASTRONOMICAL.gravitation)
     if interpreter == "compiled" or name != "wisdom-holman":
-        return INTEGRATORS[name](potential if interpreter == "compiled" else Bare(potential), relativity=relativity)
+        return INTEGRATORS[name](
+            potential if interpreter == "compiled" else Bare(potential), relativity=relativity
+        )
     flow = INTEGRATORS[name](potential, relativity=relativity)
     return InCoordinates(flow.chart, flow.flow, Bare(potential))
 
@@ -52,7 +55,9 @@ def assert_same_bits(found: State, expected: State) -> None:
     for name in ("positions", "momenta"):
         np.testing.assert_array_equal(getattr(found.system, name), getattr(expected.system, name))
         if found.coordinates is not None:
-            np.testing.assert_array_equal(getattr(found.coordinates.system, name), getattr(expected.coordinates.system, name))
+            np.testing.assert_array_equal(
+                getattr(found.coordinates.system, name), getattr(expected.coordinates.system, name)
+            )
     np.testing.assert_array_equal(found.evaluation.forces, expected.evaluation.forces)
 
 
@@ -71,7 +76,9 @@ def test_five_hundred_and_five_hundred_steps_are_a_thousand(name: str, interpret
 def test_charges_are_resumed_at_any_step(interpreter: str) -> None:
     """Chaotic, so that one bit would show: three thousand steps in pieces of 1, 1,499 and 1,500."""
     potential = benchmark_coulomb()
-    flow = INTEGRATORS["symplectic-euler"](potential if interpreter == "compiled" else Bare(potential))
+    flow = INTEGRATORS["symplectic-euler"](
+        potential if interpreter == "compiled" else Bare(potential)
+    )
     start = State(charged_systems(20, 5))
     *_, whole = rollout(flow, start, 0.001, 3000, 3000)
     state = start
@@ -94,7 +101,8 @@ def test_what_a_checkpoint_drops_is_made_again(name: str, interpreter: str) -> N
 @pytest.mark.parametrize("interpreter", ["compiled", "Python"])
 @pytest.mark.parametrize("name", ["yoshida-4", "wisdom-holman"])
 def test_a_run_resumed_between_two_frames_keeps_their_rhythm(name: str, interpreter: str) -> None:
-    """Stopped 7 steps after a frame: with ``phase`` 7 the next frames are those of the whole run."""
+    """Stopped 7 steps after a frame: with ``phase`` 7 the next frames are those of the whole
+    run."""
     flow, start = gravity(name, interpreter), State(j2000().system)
     frames = {state.step: state for state in rollout(flow, start, 0.5, 60, 20)}
     *_, stopped = rollout(flow, start, 0.5, 27, 27)
@@ -108,7 +116,10 @@ def test_a_run_resumed_between_two_frames_keeps_their_rhythm(name: str, interpre
 @given(time=st.floats(-1e6, 1e6), dt=st.floats(1e-3, 10.0), first=st.integers(1, 50))
 def test_times_are_resumed_to_the_bit(time: float, dt: float, first: int) -> None:
     """time = t0 + step * dt of a run that began at any time."""
-    flow, start = INTEGRATORS["velocity-verlet"](benchmark_coulomb()), State(charged_systems(1), time)
+    flow, start = (
+        INTEGRATORS["velocity-verlet"](benchmark_coulomb()),
+        State(charged_systems(1), time),
+    )
     times = {state.step: state.time for state in rollout(flow, start, dt, 60)}
     *_, half = rollout(flow, start, dt, first, first)
     for state in rollout(flow, half, dt, 60 - first):
@@ -129,7 +140,8 @@ from trajectories.rollout import rollout
 
 system = maxwell_boltzmann(from_atoms(bulk("Ar", "fcc", 5.3, cubic=True) * 2), 60.0, Random(1))
 found = hashlib.sha256()
-for state in rollout(langevin_baoab(LennardJones(0.0104, 3.4), 60.0, 0.01), State(system, random=Random(2)), 0.05, 40, 1):
+flow = langevin_baoab(LennardJones(0.0104, 3.4), 60.0, 0.01)
+for state in rollout(flow, State(system, random=Random(2)), 0.05, 40, 1):
     for values in (state.system.positions, state.system.momenta, *state.evaluation[:4]):
         found.update(values.tobytes())
 print(found.hexdigest())
@@ -141,7 +153,14 @@ def test_the_first_run_on_a_machine_has_the_bits_of_the_next(tmp_path: Path) -> 
     """The one compiles, the other finds what was compiled on disk."""
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
     runs = [
-        subprocess.run([sys.executable, "-c", _CHILD], env=environment, capture_output=True, text=True, timeout=600, check=False)
+        subprocess.run(
+            [sys.executable, "-c", _CHILD],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
         for _ in range(2)
     ]
     assert runs[0].stdout, runs[0].stderr

@@ -15,8 +15,16 @@ from systems.potentials import Gravity
 from systems.system import System
 from trajectories.rollout import rollout
 
-ORDER = {"symplectic-euler": 1, "velocity-verlet": 2, "wisdom-holman": 2, "yoshida-4": 4, "yoshida-6": 6, "yoshida-8": 8}
-# numbers of steps at which errors lie between 1e-11, a hundred times the error of the truth, and the radius of the series
+ORDER = {
+    "symplectic-euler": 1,
+    "velocity-verlet": 2,
+    "wisdom-holman": 2,
+    "yoshida-4": 4,
+    "yoshida-6": 6,
+    "yoshida-8": 8,
+}
+# numbers of steps at which errors lie between 1e-11, a hundred times the error of the truth, and
+# the radius of the series
 STEPS = {
     "symplectic-euler": (192, 384, 768),
     "velocity-verlet": (32, 64, 128),
@@ -30,8 +38,12 @@ TIME = 3.0
 
 @cache
 def two_planets() -> System:
-    """A star and two planets of a few thousandths of its mass on slightly eccentric, inclined orbits, periods 2 pi and 16."""
-    x, v = np.array([[0, 0, 0], [1.0, 0, 0], [0, 1.9, 0.1]]), np.array([[0, 0, 0], [0, 1.05, 0.05], [-0.75, 0, 0.02]])
+    """A star and two planets of a few thousandths of its mass on slightly eccentric, inclined
+    orbits, periods 2 pi and 16."""
+    x, v = (
+        np.array([[0, 0, 0], [1.0, 0, 0], [0, 1.9, 0.1]]),
+        np.array([[0, 0, 0], [0, 1.05, 0.05], [-0.75, 0, 0.02]]),
+    )
     masses = np.array([1.0, 1e-3, 2e-3])
     v[0] = -(masses[1:] @ v[1:])
     return System.create(x, velocities=v, masses=masses)
@@ -39,7 +51,8 @@ def two_planets() -> System:
 
 @cache
 def truth() -> np.ndarray:
-    """By a Runge-Kutta method of order 8 with adaptive steps, which shares nothing with ours (scipy's DOP853)."""
+    """By a Runge-Kutta method of order 8 with adaptive steps, which shares nothing with ours
+    (scipy's DOP853)."""
     masses = two_planets().masses
 
     def rate(_: float, y: np.ndarray) -> np.ndarray:
@@ -51,7 +64,11 @@ def truth() -> np.ndarray:
         return np.concatenate([y[9:], a.ravel()])
 
     start = np.concatenate([two_planets().positions.ravel(), two_planets().velocities.ravel()])
-    return solve_ivp(rate, (0.0, TIME), start, method="DOP853", rtol=1e-13, atol=1e-15).y[:9, -1].reshape(3, 3)
+    return (
+        solve_ivp(rate, (0.0, TIME), start, method="DOP853", rtol=1e-13, atol=1e-15)
+        .y[:9, -1]
+        .reshape(3, 3)
+    )
 
 
 def after(flow: Any, n: int, interpreter: str) -> np.ndarray:
@@ -74,13 +91,15 @@ def test_measured_order(name: str, interpreter: str) -> None:
     flow = INTEGRATORS[name](Gravity())
     errors = [float(abs(after(flow, n, interpreter) - truth()).max()) for n in STEPS[name]]
     assert errors[-1] > 1e-11
-    # the series' next term is smaller by a power of the step in radians, 3 / 8 at its longest, times coefficients below one
+    # the series' next term is smaller by a power of the step in radians, 3 / 8 at its longest,
+    # times coefficients below one
     np.testing.assert_allclose(slopes(errors), ORDER[name], atol=0.05)
 
 
 @pytest.mark.parametrize("name", INTEGRATORS)
 def test_measured_order_with_relativity(name: str) -> None:
-    """Light is twenty times as fast as the planets, so the term is a few thousandths of gravity; many steps of yoshida-8 are the truth."""
+    """Light is twenty times as fast as the planets, so the term is a few thousandths of gravity;
+    many steps of yoshida-8 are the truth."""
     relativity = PostNewtonian(0, 1.0, 20.0)
     exact = after(INTEGRATORS["yoshida-8"](Gravity(), relativity=relativity), 1000, "compiled")
     assert abs(exact - truth()).max() > 1e-3

@@ -1,4 +1,5 @@
-"""Kernels on a processor with fewer instructions than this one: what they say is held by the same oracles there."""
+"""Kernels on a processor with fewer instructions than this one: what they say is held by the same
+oracles there."""
 
 import os
 import platform
@@ -10,7 +11,8 @@ import llvmlite.binding
 import pytest
 
 TESTS = Path(__file__).parents[1]
-# a kernel of each kind: neighbour lists and pairs, both drivers with noise and a moving cell, a learned potential's lanes
+# a kernel of each kind: neighbour lists and pairs, both drivers with noise and a moving cell, a
+# learned potential's lanes
 CHOSEN = (
     "systems/test_lennard_jones.py::test_ases_numbers[switch-pbc0]",
     "integrators/test_listed.py::test_both_interpreters_give_the_same_numbers[NPT, flexible]",
@@ -21,16 +23,39 @@ CHOSEN = (
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("processor", "torchs"), [("generic", "default"), ("haswell", "avx2")])
-def test_kernels_are_right_on_another_processor(processor: str, torchs: str, tmp_path: Path) -> None:
-    """SSE2 alone, as on any x86-64, and AVX2 without AVX-512, which all other tests see where this processor is one of those."""
+def test_kernels_are_right_on_another_processor(
+    processor: str, torchs: str, tmp_path: Path
+) -> None:
+    """SSE2 alone, as on any x86-64, and AVX2 without AVX-512, which all other tests see where this
+    processor is one of those."""
     if platform.machine().lower() not in ("x86_64", "amd64"):
         pytest.skip("there is no such processor of this kind")
     if processor == "haswell" and not llvmlite.binding.get_host_cpu_features().get("avx512f"):
         pytest.skip("all other tests are run without AVX-512 here")
     features = {"generic": "", "haswell": "+sse4.2,+avx,+avx2,+fma,+bmi,+bmi2"}[processor]
     environment = os.environ | {
-        "NUMBA_CPU_NAME": processor, "NUMBA_CPU_FEATURES": features, "ATEN_CPU_CAPABILITY": torchs, "NUMBA_CACHE_DIR": str(tmp_path),
-    }  # fmt: skip
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *(str(TESTS / name) for name in CHOSEN)]
-    done = subprocess.run(command, cwd=TESTS.parent, env=environment, capture_output=True, text=True, timeout=1100, check=False)
+        "NUMBA_CPU_NAME": processor,
+        "NUMBA_CPU_FEATURES": features,
+        "ATEN_CPU_CAPABILITY": torchs,
+        "NUMBA_CACHE_DIR": str(tmp_path),
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        *(str(TESTS / name) for name in CHOSEN),
+    ]
+    done = subprocess.run(
+        command,
+        cwd=TESTS.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=1100,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr

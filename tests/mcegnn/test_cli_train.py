@@ -1,4 +1,5 @@
-"""`mcegnn train`, and what can be done with what it leaves: evaluate, rollout with a model, resume; and mistakes in all of them."""
+"""`mcegnn train`, and what can be done with what it leaves: evaluate, rollout with a model, resume;
+and mistakes in all of them."""
 
 import csv
 import functools
@@ -84,7 +85,11 @@ def quick() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(named, "split", lambda name, n_train=None, without=(): _split(name, n_train, tuple(without)))
+        patch.setattr(
+            named,
+            "split",
+            lambda name, n_train=None, without=(): _split(name, n_train, tuple(without)),
+        )
         yield
     torch.set_num_threads(threads)
 
@@ -95,7 +100,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("trained")
     for name, text in RUNS.items():
         (folder / f"{name}.toml").write_text(text)
-        result = CliRunner().invoke(app, ["train", str(folder / f"{name}.toml"), "-o", str(folder / name), "--quiet"])
+        result = CliRunner().invoke(
+            app, ["train", str(folder / f"{name}.toml"), "-o", str(folder / name), "--quiet"]
+        )
         assert (result.exit_code, result.stdout, result.stderr) == (0, "", ""), result
     return {name: folder / name for name in RUNS}
 
@@ -114,13 +121,19 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 def bits(path: Path) -> dict[str, bytes]:
-    return {name: tensor.numpy().tobytes() for name, tensor in store.load(path).model.state_dict().items()}
+    return {
+        name: tensor.numpy().tobytes()
+        for name, tensor in store.load(path).model.state_dict().items()
+    }
 
 
 def metrics(folder: Path) -> list[dict[str, str]]:
     """The rows, but for the time they took."""
     with open(folder / "metrics.csv", newline="", encoding="utf-8") as file:
-        return [{name: value for name, value in row.items() if name not in ("seconds", "starting")} for row in csv.DictReader(file)]
+        return [
+            {name: value for name, value in row.items() if name not in ("seconds", "starting")}
+            for row in csv.DictReader(file)
+        ]
 
 
 def assert_same_training(a: Path, b: Path) -> None:
@@ -130,17 +143,28 @@ def assert_same_training(a: Path, b: Path) -> None:
     (ours, header), (theirs, other) = (checkpoint(folder / "last.checkpoint") for folder in (a, b))
     took = {"seconds": 0.0, "starting": 0.0}
     assert {**header, **took} == {**other, **took}
-    assert {name: array.tobytes() for name, array in ours.items()} == {name: array.tobytes() for name, array in theirs.items()}
+    assert {name: array.tobytes() for name, array in ours.items()} == {
+        name: array.tobytes() for name, array in theirs.items()
+    }
 
 
 def test_the_folder(trained: dict[str, Path], kind: str) -> None:
     folder = trained[kind]
-    assert sorted(path.name for path in folder.iterdir()) == ["best.safetensors", "last.checkpoint", "metrics.csv", "report.html"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "best.safetensors",
+        "last.checkpoint",
+        "metrics.csv",
+        "report.html",
+    ]
     rows = metrics(folder)
     assert [row["update"] for row in rows] == ["2", "4", "6"]
     assert list(rows[0]) == ["update", "loss", "error", "median", "best", "lr"]
     stored = store.load(folder / "best.safetensors")
-    assert stored.record["validation"] == float(rows[-1]["best"]) == min(float(row["error"]) for row in rows)
+    assert (
+        stored.record["validation"]
+        == float(rows[-1]["best"])
+        == min(float(row["error"]) for row in rows)
+    )
     assert stored.record["data"] == named.digest(_split("charged", 20, ()).train)
     options = parse(stored.record["options"])
     assert options.data.n_train == 20
@@ -150,7 +174,9 @@ def test_the_folder(trained: dict[str, Path], kind: str) -> None:
     assert errors.mean() == pytest.approx(stored.record["validation"], rel=1e-12)
 
 
-def test_training_again_gives_the_same_bits(succeed: Run, trained: dict[str, Path], here: Path, kind: str) -> None:
+def test_training_again_gives_the_same_bits(
+    succeed: Run, trained: dict[str, Path], here: Path, kind: str
+) -> None:
     """Nothing that happened in the process before matters."""
     torch.manual_seed(99)
     succeed("train", f"{kind}.toml", "-o", "again", "--quiet")
@@ -163,22 +189,48 @@ def test_what_it_says(cli: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """Lines as it goes on, where that takes a while, and a table at the end."""
     for name in ("_FIRST_SECONDS", "_LINE_SECONDS"):
         monkeypatch.setattr(mcegnn.cli.progress, name, -1.0)
-    monkeypatch.setattr(threading, "Timer", lambda *given: Mock())  # what is waited for before has a test of its own
+    monkeypatch.setattr(
+        threading, "Timer", lambda *given: Mock()
+    )  # what is waited for before has a test of its own
     outcome = cli("train", "dynamics.toml")
     assert outcome.code == 0
     assert re.match(r"validation \S+ \(best \S+\): 2 of 6 updates\n", outcome.err)
-    assert re.search(r"\nvalidation \S+ \(best \S+\): 4 of 6 updates, about \d+ seconds left\n", outcome.err)
+    assert re.search(
+        r"\nvalidation \S+ \(best \S+\): 4 of 6 updates, about \d+ seconds left\n", outcome.err
+    )
     assert "6 of 6 updates" in outcome.err
-    errors = scoring.errors(store.load("dynamics/best.safetensors").model, _split("charged", 20, ()).test, parse(
-        store.load("dynamics/best.safetensors").record["options"]
-    ).task)  # fmt: skip
-    for name, value in (("mean", errors.mean()), ("median", np.median(errors)), ("largest", errors.max())):
-        assert re.search(rf"\ntest, mean-square +{re.escape(f'{value:.5g}')}, {name} of 2,000 samples *\n", outcome.out)
+    errors = scoring.errors(
+        store.load("dynamics/best.safetensors").model,
+        _split("charged", 20, ()).test,
+        parse(store.load("dynamics/best.safetensors").record["options"]).task,
+    )
+    for name, value in (
+        ("mean", errors.mean()),
+        ("median", np.median(errors)),
+        ("largest", errors.max()),
+    ):
+        assert re.search(
+            rf"\ntest, mean-square +{re.escape(f'{value:.5g}')}, {name} of 2,000 samples *\n",
+            outcome.out,
+        )
     assert "dynamics/report.html" in outcome.out
     assert "dynamics/best.safetensors" in outcome.out
 
 
-KEYS = ["error", "mse", "median", "q90", "q99", "largest", "samples", "of", "part", "seconds", "stand_still", "linear"]
+KEYS = [
+    "error",
+    "mse",
+    "median",
+    "q90",
+    "q99",
+    "largest",
+    "samples",
+    "of",
+    "part",
+    "seconds",
+    "stand_still",
+    "linear",
+]
 
 
 def test_evaluate(succeed: Run, trained: dict[str, Path], kind: str) -> None:
@@ -186,9 +238,15 @@ def test_evaluate(succeed: Run, trained: dict[str, Path], kind: str) -> None:
     told = json.loads(succeed("evaluate", path, "charged", "--json").out)
     assert list(told) == KEYS
     stored = store.load(path)
-    errors = scoring.errors(stored.model, _split("charged", None, ()).test, parse(stored.record["options"]).task)
+    errors = scoring.errors(
+        stored.model, _split("charged", None, ()).test, parse(stored.record["options"]).task
+    )
     assert told["error"] == "mean-square"
-    assert (told["mse"], told["median"], told["largest"]) == (errors.mean(), np.median(errors), errors.max())
+    assert (told["mse"], told["median"], told["largest"]) == (
+        errors.mean(),
+        np.median(errors),
+        errors.max(),
+    )
     assert (told["q90"], told["q99"]) == pytest.approx(tuple(np.quantile(errors, (0.9, 0.99))))
     assert (told["samples"], told["of"], told["part"]) == (2000, 14000, "test")
     assert told["stand_still"] == pytest.approx(0.2715, abs=3e-4)
@@ -203,17 +261,28 @@ def test_evaluate_on_validation_samples(succeed: Run, trained: dict[str, Path]) 
     assert told["part"] == "validation"
     table = succeed("evaluate", path, "charged", "--validation").out
     assert re.search(r"\nscored +validation samples, 2,000 of 14,000 in charged *\n", table)
-    assert re.search(r"\nvalidation, mean-square +" + re.escape(f"{told['mse']:.5g}, mean of 2,000 samples"), table)
+    assert re.search(
+        r"\nvalidation, mean-square +" + re.escape(f"{told['mse']:.5g}, mean of 2,000 samples"),
+        table,
+    )
     assert "validation, stand still" in table
 
 
-def test_evaluate_says_what_the_training_said(succeed: Run, same_scores: Run, here: Path, kind: str) -> None:
+def test_evaluate_says_what_the_training_said(
+    succeed: Run, same_scores: Run, here: Path, kind: str
+) -> None:
     """Line by line."""
-    rows = same_scores(succeed("train", f"{kind}.toml", "-o", "run"), "run/best.safetensors", "charged")
+    rows = same_scores(
+        succeed("train", f"{kind}.toml", "-o", "run"), "run/best.safetensors", "charged"
+    )
     assert rows[0] == "scored test samples, 2,000 of 14,000 in charged"
     assert [row.partition(" ")[2].rpartition(", ")[2] for row in rows[1:]] == [
-        *(f"{name} of 2,000 samples" for name in ("mean", "median", "90 % quantile", "99 % quantile", "largest")), *["without a model"] * 2
-    ]  # fmt: skip
+        *(
+            f"{name} of 2,000 samples"
+            for name in ("mean", "median", "90 % quantile", "99 % quantile", "largest")
+        ),
+        *["without a model"] * 2,
+    ]
 
 
 def test_rollout_with_a_dynamics_model(succeed: Run, trained: dict[str, Path]) -> None:
@@ -235,17 +304,22 @@ def test_rollout_with_a_dynamics_model(succeed: Run, trained: dict[str, Path]) -
 def test_a_dynamics_models_times(succeed: Run, trained: dict[str, Path]) -> None:
     path = trained["dynamics"] / "best.safetensors"
     for options, steps in (
-        (("--time", 4), [0, 1, 2, 3, 4]), (("--steps", 3), [0, 1, 2, 3]), (("--time", 4, "--every", 2), [0, 2, 4]),
+        (("--time", 4), [0, 1, 2, 3, 4]),
+        (("--steps", 3), [0, 1, 2, 3]),
+        (("--time", 4, "--every", 2), [0, 2, 4]),
         (("--time", 2, "--dt", "1.0"), [0, 1, 2]),
-    ):  # fmt: skip
-        succeed("rollout", "charged", "--model", path, "--systems", 2, *options, "--quiet", "--force")
+    ):
+        succeed(
+            "rollout", "charged", "--model", path, "--systems", 2, *options, "--quiet", "--force"
+        )
         with H5MDReader("charged.h5md") as reader:
             assert list(reader.steps) == steps
             assert list(reader.times) == [float(step) for step in steps]
 
 
 def test_rollout_with_a_learned_force(succeed: Run, trained: dict[str, Path]) -> None:
-    """The tabulated law through the same scheme; forces are pair forces, so that nothing but round-off changes momentum."""
+    """The tabulated law through the same scheme; forces are pair forces, so that nothing but
+    round-off changes momentum."""
     path = trained["force"] / "best.safetensors"
     succeed("rollout", "charged", "--model", path, "--systems", 10, "--steps", 1000, "--quiet")
     with H5MDReader("charged.h5md") as reader:
@@ -262,12 +336,28 @@ def test_rollout_with_a_learned_force(succeed: Run, trained: dict[str, Path]) ->
 
 
 @pytest.mark.parametrize("integrator", ["velocity-verlet", "yoshida-4"])
-def test_a_learned_force_goes_with_integrators(succeed: Run, trained: dict[str, Path], integrator: str) -> None:
+def test_a_learned_force_goes_with_integrators(
+    succeed: Run, trained: dict[str, Path], integrator: str
+) -> None:
     path = trained["force"] / "best.safetensors"
-    succeed("rollout", "charged", "--model", path, "--systems", 2, "--steps", 100, "--integrator", integrator, "--quiet")
+    succeed(
+        "rollout",
+        "charged",
+        "--model",
+        path,
+        "--systems",
+        2,
+        "--steps",
+        100,
+        "--integrator",
+        integrator,
+        "--quiet",
+    )
 
 
-def test_a_rollout_with_a_model_goes_on(succeed: Run, equal: Run, trained: dict[str, Path], kind: str) -> None:
+def test_a_rollout_with_a_model_goes_on(
+    succeed: Run, equal: Run, trained: dict[str, Path], kind: str
+) -> None:
     path = trained[kind] / "best.safetensors"
     steps = {"dynamics": (2, 3, 5), "force": (100, 200, 300)}[kind]
     options = ("rollout", "charged", "--model", path, "--systems", 2, "--quiet")
@@ -277,16 +367,38 @@ def test_a_rollout_with_a_model_goes_on(succeed: Run, equal: Run, trained: dict[
     assert equal(Path("run.h5md"), Path("whole.h5md"))
 
 
-def test_a_rollout_does_not_go_on_with_another_model(refuse: Run, succeed: Run, trained: dict[str, Path]) -> None:
+def test_a_rollout_does_not_go_on_with_another_model(
+    refuse: Run, succeed: Run, trained: dict[str, Path]
+) -> None:
     Path("model.safetensors").write_bytes((trained["force"] / "best.safetensors").read_bytes())
-    succeed("rollout", "charged", "--model", "model.safetensors", "--systems", 2, "--steps", 100, "--quiet")
+    succeed(
+        "rollout",
+        "charged",
+        "--model",
+        "model.safetensors",
+        "--systems",
+        2,
+        "--steps",
+        100,
+        "--quiet",
+    )
     Path("model.safetensors").write_bytes((trained["dynamics"] / "best.safetensors").read_bytes())
-    refuse("the model model.safetensors is not the one the run began with", "rollout", "--resume", "charged.h5md", "--steps", 100)
+    refuse(
+        "the model model.safetensors is not the one the run began with",
+        "rollout",
+        "--resume",
+        "charged.h5md",
+        "--steps",
+        100,
+    )
 
 
 @pytest.mark.parametrize("after", [2, 4])
-def test_an_interrupted_training_goes_on(cli: Run, trained: dict[str, Path], here: Path, kind: str, after: int) -> None:
-    """Ctrl-C after some updates more than the last validation; what comes out is the run that was never stopped."""
+def test_an_interrupted_training_goes_on(
+    cli: Run, trained: dict[str, Path], here: Path, kind: str, after: int
+) -> None:
+    """Ctrl-C after some updates more than the last validation; what comes out is the run that was
+    never stopped."""
     step = Trainer._step
 
     def interrupted(self: Trainer) -> float:
@@ -298,7 +410,9 @@ def test_an_interrupted_training_goes_on(cli: Run, trained: dict[str, Path], her
         patch.setattr(Trainer, "_step", interrupted)
         stopped = cli("train", f"{kind}.toml", "-o", "run", "--quiet")
     assert stopped.code == 130
-    assert stopped.err == "stopped; go on from the last validation with: mcegnn train --resume run\n"
+    assert (
+        stopped.err == "stopped; go on from the last validation with: mcegnn train --resume run\n"
+    )
     assert [row["update"] for row in metrics(here / "run")] == ["2", "4"][: after // 2]
     dry = cli("train", "--resume", "run", "--dry-run")
     assert (dry.code, dry.out) == (0, f"run: {after} of 6 updates are done\n")
@@ -308,7 +422,9 @@ def test_an_interrupted_training_goes_on(cli: Run, trained: dict[str, Path], her
     assert_same_training(here / "run", trained[kind])
 
 
-def test_a_complete_training_is_left_as_it_is(succeed: Run, trained: dict[str, Path], here: Path, kind: str) -> None:
+def test_a_complete_training_is_left_as_it_is(
+    succeed: Run, trained: dict[str, Path], here: Path, kind: str
+) -> None:
     """It is said what can be done instead; nothing is looked at again, not even the data."""
     shutil.copytree(trained[kind], here / "run")
     (here / "run/report.html").write_text("a page of its own")
@@ -319,14 +435,18 @@ def test_a_complete_training_is_left_as_it_is(succeed: Run, trained: dict[str, P
         assert succeed("train", "--resume", "run", "--dry-run").out == out
         assert succeed("train", "--resume", "run", "--quiet").out == ""
     assert {path.name: path.read_bytes() for path in (here / "run").iterdir()} == before
-    assert out == (
-        "run is complete: all 6 updates are done; train on from its best weights with --from run/best.safetensors and another folder, "
-        "or make its page anew with: mcegnn report run --force\n"
+    assert (
+        out == "run is complete: all 6 updates are done; train on from its best weights with --from"
+        " run/best.safetensors and another folder, or make its page anew with: mcegnn report run"
+        " --force\n"
     )
 
 
-def test_a_complete_training_without_its_page(succeed: Run, trained: dict[str, Path], here: Path, kind: str) -> None:
-    """It was ended while the page was made; a resume makes it, as does the command that is named where there is one."""
+def test_a_complete_training_without_its_page(
+    succeed: Run, trained: dict[str, Path], here: Path, kind: str
+) -> None:
+    """It was ended while the page was made; a resume makes it, as does the command that is named
+    where there is one."""
     shutil.copytree(trained[kind], here / "run")
     (here / "run/report.html").unlink()
     assert re.search(r"\nupdates +6 *\n", succeed("train", "--resume", "run").out)
@@ -342,11 +462,16 @@ def test_a_training_that_ended_before_its_last_update(succeed: Run, here: Path) 
     options = ("--set", "patience=1", "--set", "lr=1e-30", "--set", "n_updates=20")
     succeed("train", "dynamics.toml", "-o", "run", *options, "--quiet")
     out = succeed("train", "--resume", "run").out
-    assert out.startswith("run is complete: after 4 of 20 updates more brought nothing better; train on ")
+    assert out.startswith(
+        "run is complete: after 4 of 20 updates more brought nothing better; train on "
+    )
 
 
-def test_a_run_of_before_first_updates_had_a_time(cli: Run, succeed: Run, trained: dict[str, Path], here: Path) -> None:
-    """Neither its metrics nor its checkpoint know one; it goes on all the same, and its page is always the same."""
+def test_a_run_of_before_first_updates_had_a_time(
+    cli: Run, succeed: Run, trained: dict[str, Path], here: Path
+) -> None:
+    """Neither its metrics nor its checkpoint know one; it goes on all the same, and its page is
+    always the same."""
     validated = Trainer.run
 
     def first(trainer: Trainer) -> Iterator[Progress]:
@@ -369,7 +494,9 @@ def test_a_run_of_before_first_updates_had_a_time(cli: Run, succeed: Run, traine
     assert (here / "again.html").read_bytes() == (here / "run/report.html").read_bytes()
 
 
-def test_killed_before_the_best_weights_are_kept(cli: Run, trained: dict[str, Path], here: Path) -> None:
+def test_killed_before_the_best_weights_are_kept(
+    cli: Run, trained: dict[str, Path], here: Path
+) -> None:
     """The checkpoint does not say that the last update is done before its weights are there."""
     save, n = store.save, 0
 
@@ -387,7 +514,9 @@ def test_killed_before_the_best_weights_are_kept(cli: Run, trained: dict[str, Pa
     assert_same_training(here / "run", trained["dynamics"])
 
 
-def test_metrics_beyond_the_checkpoint(succeed: Run, trained: dict[str, Path], here: Path, kind: str) -> None:
+def test_metrics_beyond_the_checkpoint(
+    succeed: Run, trained: dict[str, Path], here: Path, kind: str
+) -> None:
     """Rows that an older checkpoint knows nothing of are made again, not kept twice."""
     old: list[bytes] = []
     save = Trainer.save
@@ -452,7 +581,13 @@ def test_existing_output(refuse: Run, succeed: Run, trained: dict[str, Path], he
     for name in ("best.safetensors", "last.checkpoint", "metrics.csv"):
         (here / "run").mkdir()
         (here / "run" / name).write_text("precious")
-        refuse(f"run/{name} exists already; choose another name or overwrite it with --force", "train", "dynamics.toml", "-o", "run")
+        refuse(
+            f"run/{name} exists already; choose another name or overwrite it with --force",
+            "train",
+            "dynamics.toml",
+            "-o",
+            "run",
+        )
         (here / "run" / name).unlink()
         (here / "run").rmdir()
     (here / "run").mkdir()
@@ -470,14 +605,20 @@ def test_dry_run_writes_nothing(succeed: Run, here: Path) -> None:
     for preset in presets():
         if preset in ("rmd17", "extxyz"):  # whose data are not the package's
             continue
-        assert json.loads(succeed("train", preset, "--dry-run").out)["model"]["kind"] in store.CLASSES
+        assert (
+            json.loads(succeed("train", preset, "--dry-run").out)["model"]["kind"] in store.CLASSES
+        )
     assert sorted(here.iterdir()) == before
 
 
 def test_from_another_model(succeed: Run, trained: dict[str, Path], here: Path, kind: str) -> None:
     """A rate next to nothing leaves the weights where they began: at the other model's."""
     other = trained[kind] / "best.safetensors"
-    rate = ("--set", "lr=1e-30") if kind == "dynamics" else ("--set", "task.stages=[{n_updates=1, batch=5, lr=1e-30, substeps=[5]}]")
+    rate = (
+        ("--set", "lr=1e-30")
+        if kind == "dynamics"
+        else ("--set", "task.stages=[{n_updates=1, batch=5, lr=1e-30, substeps=[5]}]")
+    )
     short = ("--set", "n_updates=1") if kind == "dynamics" else ()
     succeed("train", f"{kind}.toml", "--from", other, *rate, *short, "-o", "run", "--quiet")
     assert bits(here / "run/best.safetensors") == bits(other)
@@ -486,39 +627,102 @@ def test_from_another_model(succeed: Run, trained: dict[str, Path], here: Path, 
 def test_from_a_model_of_another_shape(refuse: Run, trained: dict[str, Path], here: Path) -> None:
     options = ("train", "dynamics.toml", "-o", "run", "--from")
     refuse("is another model", *options, trained["force"] / "best.safetensors")
-    refuse("is another model", *options, trained["dynamics"] / "best.safetensors", "--set", "model.hyperparameters.n_features=9")
+    refuse(
+        "is another model",
+        *options,
+        trained["dynamics"] / "best.safetensors",
+        "--set",
+        "model.hyperparameters.n_features=9",
+    )
     refuse("there is no model none.safetensors", *options, "none.safetensors")
 
 
 SET = ("train", "dynamics.toml", "-o", "run", "--set")
 TABLE = {
     "nothing": ("name a preset (charged-egnn", "train"),
-    "unknown preset": ("there is no preset 'charged-egn'; did you mean charged-egnn?", "train", "charged-egn"),
+    "unknown preset": (
+        "there is no preset 'charged-egn'; did you mean charged-egnn?",
+        "train",
+        "charged-egn",
+    ),
     "no such file": ("there is no configuration mine.toml", "train", "mine.toml"),
     "broken file": ("broken.toml is no TOML file", "train", "broken.toml"),
     "unknown key": ("there is no key 'n_update'; did you mean n_updates?", *SET, "n_update=3"),
     "wrong value": ("n_updates: ", *SET, "n_updates=none"),
     "no value": ("--set takes key=value", *SET, "lr"),
-    "unknown data set": ("there is no data set 'chraged'; did you mean charged?", *SET, "data.name=chraged"),
+    "unknown data set": (
+        "there is no data set 'chraged'; did you mean charged?",
+        *SET,
+        "data.name=chraged",
+    ),
     "no bodies file": ("there is no bodies file none.csv", *SET, "data.name=solar:none.csv"),
-    "more samples than there are": ("1 to 10000 training samples, not 10001", *SET, "data.n_train=10001"),
-    "charges without the Moon": ("only solar data sets can be without a body", *SET, 'data.without=["Moon"]'),
-    "unknown model": ("there is no model 'DirectDynamic'; did you mean DirectDynamics?", *SET, "model.kind=DirectDynamic"),
-    "unknown hyper-parameter": ("has no hyper-parameter 'chanels'; did you mean n_channels?", *SET, "model.hyperparameters.chanels=3"),
-    "no features": ("n_features must be at least 1, not 0", *SET, "model.hyperparameters.n_features=0"),
+    "more samples than there are": (
+        "1 to 10000 training samples, not 10001",
+        *SET,
+        "data.n_train=10001",
+    ),
+    "charges without the Moon": (
+        "only solar data sets can be without a body",
+        *SET,
+        'data.without=["Moon"]',
+    ),
+    "unknown model": (
+        "there is no model 'DirectDynamic'; did you mean DirectDynamics?",
+        *SET,
+        "model.kind=DirectDynamic",
+    ),
+    "unknown hyper-parameter": (
+        "has no hyper-parameter 'chanels'; did you mean n_channels?",
+        *SET,
+        "model.hyperparameters.chanels=3",
+    ),
+    "no features": (
+        "n_features must be at least 1, not 0",
+        *SET,
+        "model.hyperparameters.n_features=0",
+    ),
     "no such device": ("device 'abacus' is not there; use device=cpu", *SET, "device=abacus"),
     "a seed beyond 64 bits": ("seed", *SET, "seed=18446744073709551616"),
-    "no threads": ("--threads must be at least 1, not 0", "train", "dynamics.toml", "--threads", "0"),
-    "a file as folder": ("dynamics.toml is a file; name a folder with -o", "train", "dynamics.toml", "-o", "dynamics.toml"),
+    "no threads": (
+        "--threads must be at least 1, not 0",
+        "train",
+        "dynamics.toml",
+        "--threads",
+        "0",
+    ),
+    "a file as folder": (
+        "dynamics.toml is a file; name a folder with -o",
+        "train",
+        "dynamics.toml",
+        "-o",
+        "dynamics.toml",
+    ),
     "no such folder": ("there is no folder none", "train", "dynamics.toml", "-o", "none/run"),
     "resume nothing": ("there is no checkpoint none/last.checkpoint", "train", "--resume", "none"),
-    "resume and set": ("--resume takes everything from the run's folder", "train", "--resume", "run", "--set", "lr=1"),
-    "resume and preset": ("--resume takes everything from the run's folder", "train", "charged-egnn", "--resume", "run"),
-    "a task that is not the model's": ("LearnedForce", *SET, "model={kind=\"LearnedForce\", hyperparameters={}}"),
+    "resume and set": (
+        "--resume takes everything from the run's folder",
+        "train",
+        "--resume",
+        "run",
+        "--set",
+        "lr=1",
+    ),
+    "resume and preset": (
+        "--resume takes everything from the run's folder",
+        "train",
+        "charged-egnn",
+        "--resume",
+        "run",
+    ),
+    "a task that is not the model's": (
+        "LearnedForce",
+        *SET,
+        'model={kind="LearnedForce", hyperparameters={}}',
+    ),
     "another interval": ("interval", *SET, "model.hyperparameters.interval=2.0"),
     "masses of charges": ("charge", *SET, "model.hyperparameters.inputs=masses"),
     "units of charges": ("units", *SET, "model.hyperparameters.units=astronomical"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("mistake", TABLE)
@@ -529,19 +733,38 @@ def test_refuses(refuse: Run, here: Path, mistake: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", ["task.integrator=eulr", "task.scheme=eulr", "task.integrator=wisdom-holman", "task.scheme=wisdom-holman"]
+    "change",
+    [
+        "task.integrator=eulr",
+        "task.scheme=eulr",
+        "task.integrator=wisdom-holman",
+        "task.scheme=wisdom-holman",
+    ],
 )
 def test_an_integrator_that_there_is_not(refuse: Run, here: Path, change: str) -> None:
     refuse(change.split("=")[1], "train", "force.toml", "-o", "run", "--set", change)
 
 
-@pytest.mark.parametrize("change", ["data.name=chraged", "model.kind=DirectDynamic", "model.hyperparameters.chanels=3"])
+@pytest.mark.parametrize(
+    "change", ["data.name=chraged", "model.kind=DirectDynamic", "model.hyperparameters.chanels=3"]
+)
 def test_dry_run_checks_the_configuration(refuse: Run, here: Path, change: str) -> None:
-    refuse("did you mean" if "hyper" not in change else "chanels", "train", "dynamics.toml", "--dry-run", "--set", change)
+    refuse(
+        "did you mean" if "hyper" not in change else "chanels",
+        "train",
+        "dynamics.toml",
+        "--dry-run",
+        "--set",
+        change,
+    )
 
 
-@pytest.mark.parametrize("change", ["data.name=chraged", "model.kind=DirectDynamic", "device=abacus"])
-def test_a_mistake_costs_no_run(refuse: Run, trained: dict[str, Path], here: Path, change: str) -> None:
+@pytest.mark.parametrize(
+    "change", ["data.name=chraged", "model.kind=DirectDynamic", "device=abacus"]
+)
+def test_a_mistake_costs_no_run(
+    refuse: Run, trained: dict[str, Path], here: Path, change: str
+) -> None:
     """--force overwrites a run by another one, not by nothing."""
     (here / "run").mkdir()
     for path in trained["dynamics"].iterdir():
@@ -550,7 +773,9 @@ def test_a_mistake_costs_no_run(refuse: Run, trained: dict[str, Path], here: Pat
 
 
 @pytest.mark.parametrize("content", [b"", b"torn", "cut", "model", "no options", "wrong options"])
-def test_a_checkpoint_that_is_none(refuse: Run, trained: dict[str, Path], here: Path, content: bytes | str) -> None:
+def test_a_checkpoint_that_is_none(
+    refuse: Run, trained: dict[str, Path], here: Path, content: bytes | str
+) -> None:
     (here / "run").mkdir()
     path = here / "run/last.checkpoint"
     if isinstance(content, bytes):
@@ -566,13 +791,40 @@ def test_a_checkpoint_that_is_none(refuse: Run, trained: dict[str, Path], here: 
 
 
 MODEL_MISTAKES = {
-    "a step that is not the model's": ("predicts steps of 1 only; leave out --dt 0.5", "dynamics", "--dt", "0.5"),
-    "the default step of exact physics": ("predicts steps of 1 only; leave out --dt 0.001", "dynamics", "--dt", "0.001"),
-    "an integrator of a dynamics model": ("leave out --integrator", "dynamics", "--integrator", "velocity-verlet"),
-    "time that is no multiple": ("is not a whole number of time steps", "dynamics", "--time", "2.5"),
-    "every does not divide": ("are not a whole multiple of --every 2", "dynamics", "--steps", "3", "--every", "2"),
+    "a step that is not the model's": (
+        "predicts steps of 1 only; leave out --dt 0.5",
+        "dynamics",
+        "--dt",
+        "0.5",
+    ),
+    "the default step of exact physics": (
+        "predicts steps of 1 only; leave out --dt 0.001",
+        "dynamics",
+        "--dt",
+        "0.001",
+    ),
+    "an integrator of a dynamics model": (
+        "leave out --integrator",
+        "dynamics",
+        "--integrator",
+        "velocity-verlet",
+    ),
+    "time that is no multiple": (
+        "is not a whole number of time steps",
+        "dynamics",
+        "--time",
+        "2.5",
+    ),
+    "every does not divide": (
+        "are not a whole multiple of --every 2",
+        "dynamics",
+        "--steps",
+        "3",
+        "--every",
+        "2",
+    ),
     "wisdom-holman": ("wisdom-holman", "force", "--integrator", "wisdom-holman"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("mistake", MODEL_MISTAKES)
@@ -581,35 +833,67 @@ def test_rollout_refuses(refuse: Run, trained: dict[str, Path], mistake: str) ->
     refuse(words, "rollout", "charged", "--model", trained[which] / "best.safetensors", *options)
 
 
-def test_a_charged_model_for_the_solar_system(refuse: Run, trained: dict[str, Path], kind: str) -> None:
+def test_a_charged_model_for_the_solar_system(
+    refuse: Run, trained: dict[str, Path], kind: str
+) -> None:
     refuse(
-        "is in reduced units; a solar system is in astronomical units", "rollout", "solar", "--model", trained[kind] / "best.safetensors"
+        "is in reduced units; a solar system is in astronomical units",
+        "rollout",
+        "solar",
+        "--model",
+        trained[kind] / "best.safetensors",
     )
 
 
 SOLAR_MODELS: dict[str, tuple[str, dict[str, Any]]] = {
-    "dynamics": ("DirectDynamics", {"n_features": 8, "n_layers": 2, "interval": 1000 / 48, "inputs": "masses", "units": "astronomical"}),
-    "force": ("LearnedForce", {"n_features": 8, "coupling": "masses", "n_masses": 11, "units": "astronomical"}),
+    "dynamics": (
+        "DirectDynamics",
+        {
+            "n_features": 8,
+            "n_layers": 2,
+            "interval": 1000 / 48,
+            "inputs": "masses",
+            "units": "astronomical",
+        },
+    ),
+    "force": (
+        "LearnedForce",
+        {"n_features": 8, "coupling": "masses", "n_masses": 11, "units": "astronomical"},
+    ),
 }
 
 
 @pytest.fixture
 def solar_model(here: Path, kind: str) -> Path:
-    """An untrained model for eleven bodies, whose record says that it was trained on the solar task."""
+    """An untrained model for eleven bodies, whose record says that it was trained on the solar
+    task."""
     name, hyperparameters = SOLAR_MODELS[kind]
     task = {"kind": "one-shot", "error": "displacement"}
     if kind == "force":
         stage = {"n_updates": 1, "batch": 1, "lr": 1.0, "substeps": [5]}
         task = {"kind": "unrolled", "error": "displacement", "n_steps": 20, "stages": [stage]}  # type: ignore[dict-item]
-    options = {"data": {"name": "solar"}, "model": {"kind": name, "hyperparameters": hyperparameters}, "task": task}
+    options = {
+        "data": {"name": "solar"},
+        "model": {"kind": name, "hyperparameters": hyperparameters},
+        "task": task,
+    }
     torch.manual_seed(0)
-    store.save(Stored.make(name, hyperparameters, {"options": parse(options).model_dump()}), here / "solar.safetensors")
+    store.save(
+        Stored.make(name, hyperparameters, {"options": parse(options).model_dump()}),
+        here / "solar.safetensors",
+    )
     return here / "solar.safetensors"
 
 
 def test_a_solar_model(refuse: Run, succeed: Run, solar_model: Path) -> None:
     """It goes with the solar system, and not with charges."""
-    refuse("is in astronomical units; a charged system is in reduced units", "rollout", "charged", "--model", solar_model)
+    refuse(
+        "is in astronomical units; a charged system is in reduced units",
+        "rollout",
+        "charged",
+        "--model",
+        solar_model,
+    )
     succeed("rollout", "solar", "--model", solar_model, "--steps", 2, "--quiet")
     told = json.loads(succeed("evaluate", solar_model, "solar", "--json").out)
     assert "displacement" in told
@@ -617,7 +901,9 @@ def test_a_solar_model(refuse: Run, succeed: Run, solar_model: Path) -> None:
     assert told["stand_still"] == pytest.approx(1.0, rel=1e-12)
 
 
-def test_evaluate_where_a_model_does_not_belong(refuse: Run, trained: dict[str, Path], solar_model: Path, kind: str) -> None:
+def test_evaluate_where_a_model_does_not_belong(
+    refuse: Run, trained: dict[str, Path], solar_model: Path, kind: str
+) -> None:
     """As rollout refuses it."""
     refuse("units", "evaluate", trained[kind] / "best.safetensors", "solar")
     refuse("units", "evaluate", solar_model, "charged")
@@ -625,21 +911,34 @@ def test_evaluate_where_a_model_does_not_belong(refuse: Run, trained: dict[str, 
 
 @pytest.mark.parametrize("kind", ["force"])
 @pytest.mark.parametrize("more", [(), ("--dry-run",)])
-def test_learned_masses_of_other_bodies(refuse: Run, solar_model: Path, more: tuple[str, ...]) -> None:
+def test_learned_masses_of_other_bodies(
+    refuse: Run, solar_model: Path, more: tuple[str, ...]
+) -> None:
     words = "has learned the masses of 11 bodies; the system has 10"
     refuse(words, "rollout", "solar", "--without", "Moon", "--model", solar_model, *more)
     if not more:
         refuse(words, "evaluate", solar_model, "solar", "--without", "Moon")
 
 
-COMMANDS = [("rollout", "charged", "--model", "model.safetensors"), ("evaluate", "model.safetensors", "charged"),
-            ("train", "force.toml", "-o", "run", "--from", "model.safetensors")]  # fmt: skip
+COMMANDS = [
+    ("rollout", "charged", "--model", "model.safetensors"),
+    ("evaluate", "model.safetensors", "charged"),
+    ("train", "force.toml", "-o", "run", "--from", "model.safetensors"),
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
-def test_model_files_that_are_none(refuse: Run, trained: dict[str, Path], here: Path, command: tuple[str, ...]) -> None:
+def test_model_files_that_are_none(
+    refuse: Run, trained: dict[str, Path], here: Path, command: tuple[str, ...]
+) -> None:
     content = (trained["force"] / "best.safetensors").read_bytes()
-    for wrong in (content[:-1], content[:100], b"", pickle.dumps({"size": 1.0}), b"\xff" + content[1:]):
+    for wrong in (
+        content[:-1],
+        content[:100],
+        b"",
+        pickle.dumps({"size": 1.0}),
+        b"\xff" + content[1:],
+    ):
         (here / "model.safetensors").write_bytes(wrong)
         refuse("model.safetensors is not a model of ours, or a damaged one", *command)
     (here / "model.safetensors").unlink()
@@ -651,11 +950,22 @@ def test_model_files_that_are_none(refuse: Run, trained: dict[str, Path], here: 
 def test_evaluate_mistakes(refuse: Run, trained: dict[str, Path]) -> None:
     path = trained["force"] / "best.safetensors"
     refuse("there is no data set 'chraged'; did you mean charged?", "evaluate", path, "chraged")
-    refuse("only solar data sets can be without a body", "evaluate", path, "charged", "--without", "Moon")
+    refuse(
+        "only solar data sets can be without a body",
+        "evaluate",
+        path,
+        "charged",
+        "--without",
+        "Moon",
+    )
 
 
-@pytest.mark.parametrize("record", [{}, {"options": None}, {"options": {}}, {"options": {"task": {"kind": "one-shot"}}}])
-def test_evaluate_a_model_that_nobody_trained(refuse: Run, here: Path, record: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "record", [{}, {"options": None}, {"options": {}}, {"options": {"task": {"kind": "one-shot"}}}]
+)
+def test_evaluate_a_model_that_nobody_trained(
+    refuse: Run, here: Path, record: dict[str, Any]
+) -> None:
     """A model made by hand and stored has no record of a task."""
     store.save(Stored.make("LearnedForce", {"n_features": 8}, record), here / "model.safetensors")
     refuse("", "evaluate", "model.safetensors", "charged")
@@ -663,16 +973,51 @@ def test_evaluate_a_model_that_nobody_trained(refuse: Run, here: Path, record: d
 
 AT_ONCE = {
     "unknown preset": ("did you mean charged-egnn?", "train", "charged-egn"),
-    "existing output": ("run/best.safetensors exists already", "train", "dynamics.toml", "-o", "run"),
+    "existing output": (
+        "run/best.safetensors exists already",
+        "train",
+        "dynamics.toml",
+        "-o",
+        "run",
+    ),
     "unknown key": ("did you mean n_updates?", *SET, "n_update=3"),
     "resume and set": ("--resume takes everything", "train", "--resume", "run", "--set", "lr=1"),
     "resume nothing": ("there is no checkpoint", "train", "--resume", "none"),
-    "no such data": ("there is no data set", "train", "dynamics.toml", "-o", "new", "--data", "chraged"),
-    "no bodies file": ("there is no bodies file", "train", "dynamics.toml", "-o", "new", "--data", "solar:none.csv"),
+    "no such data": (
+        "there is no data set",
+        "train",
+        "dynamics.toml",
+        "-o",
+        "new",
+        "--data",
+        "chraged",
+    ),
+    "no bodies file": (
+        "there is no bodies file",
+        "train",
+        "dynamics.toml",
+        "-o",
+        "new",
+        "--data",
+        "solar:none.csv",
+    ),
     "no data file": ("there is no file none.xyz", "train", "extxyz", "--data", "none.xyz"),
     "no such molecule": ("there is no", "train", "rmd17", "--data", "rmd17:none"),
-    "no model to start from": ("there is no model none.safetensors", "train", "dynamics.toml", "-o", "new", "--from", "none.safetensors"),
-    "no model to evaluate": ("there is no model none.safetensors", "evaluate", "none.safetensors", "charged"),
+    "no model to start from": (
+        "there is no model none.safetensors",
+        "train",
+        "dynamics.toml",
+        "-o",
+        "new",
+        "--from",
+        "none.safetensors",
+    ),
+    "no model to evaluate": (
+        "there is no model none.safetensors",
+        "evaluate",
+        "none.safetensors",
+        "charged",
+    ),
     "a report of nothing": ("is a folder without", "report", "."),
 }
 
@@ -692,15 +1037,20 @@ def test_mistakes_that_are_told_at_once(
     assert (outcome.code, outcome.out, outcome.err.count("\n")) == (2, "", 1)
 
 
-def test_what_there_is_to_wait_for(cli: Run, trained: dict[str, Path], here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is said where it takes longer than a user waits without a word, and only where somebody wants to know."""
+def test_what_there_is_to_wait_for(
+    cli: Run, trained: dict[str, Path], here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said where it takes longer than a user waits without a word, and only where somebody
+    wants to know."""
     shutil.copytree(trained["dynamics"], here / "run")
     waits = []
 
     class Timer:
         """The time is over at once."""
 
-        def __init__(self, seconds: float, function: Callable[..., None], given: Any, named: Any) -> None:
+        def __init__(
+            self, seconds: float, function: Callable[..., None], given: Any, named: Any
+        ) -> None:
             waits.append(seconds)
             self.start, self.cancel = lambda: function(*given, **named), lambda: None
 
@@ -739,7 +1089,11 @@ def test_waiting(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyP
 
 def test_in_a_shell(shell: Run, here: Path) -> None:
     """As a user meets it: a mistake is one line without a traceback, and so is a bad checkpoint."""
-    for arguments in (("train", "charged-egn"), ("train", "force.toml", "--set", "lr=nan"), ("evaluate", "none.safetensors", "charged")):
+    for arguments in (
+        ("train", "charged-egn"),
+        ("train", "force.toml", "--set", "lr=nan"),
+        ("evaluate", "none.safetensors", "charged"),
+    ):
         outcome = shell(*arguments)
         assert (outcome.code, outcome.out) == (2, "")
         assert outcome.err.startswith("mcegnn: ")

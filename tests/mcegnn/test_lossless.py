@@ -1,4 +1,5 @@
-"""What ASE's atoms hold beside positions and the like reaches calculators, and comes back from labels, runs and what these become."""
+"""What ASE's atoms hold beside positions and the like reaches calculators, and comes back from
+labels, runs and what these become."""
 
 import shutil
 import textwrap
@@ -43,12 +44,15 @@ INFO = """
             super().calculate(atoms, properties, system_changes)
             a = self.atoms
             x = a.positions - a.positions.mean(0)
-            named = 100.0 * a.info.get("charge", 0) + 10.0 * a.info.get("spin", 0) + len(a.info.get("note", ""))
-            listed = a.get_tags().sum() + 1e3 * a.get_initial_magnetic_moments().sum() + 1e4 * a.get_initial_charges().sum()
+            named = 100.0 * a.info.get("charge", 0) + 10.0 * a.info.get("spin", 0)
+            named += len(a.info.get("note", ""))
+            moments, charges = a.get_initial_magnetic_moments(), a.get_initial_charges()
+            listed = a.get_tags().sum() + 1e3 * moments.sum() + 1e4 * charges.sum()
             own = (a.get_masses() * a.arrays.get("mine", np.zeros(len(a)))).sum()
             field = np.sum(a.info.get("field", 0.0))
             energy = named + listed + own + field + 0.05 * (x**2).sum()
-            self.results = {"energy": energy, "forces": -0.1 * x, "stress": 1e-3 * np.arange(6.0) + 1e-6 * (x**2).sum()}
+            stress = 1e-3 * np.arange(6.0) + 1e-6 * (x**2).sum()
+            self.results = {"energy": energy, "forces": -0.1 * x, "stress": stress}
 """
 FREE = ("--min-distance", "off", "--max-energy-jump", "off")
 BY = ("--calculator", "springs.Info")
@@ -63,7 +67,13 @@ def rich(seed: int = 0, *, cell: bool = False) -> Atoms:
     atoms.set_initial_charges([-0.7, 0.3, 0.4])
     atoms.set_masses([15.999, 2.014, 1.008])
     atoms.set_array("mine", rng.normal(size=3))
-    atoms.info = {"charge": 1, "spin": 2, "note": 'a "quoted" text = one', "field": rng.normal(size=3), "deep": {"a": [1, 2], "b": "T"}}
+    atoms.info = {
+        "charge": 1,
+        "spin": 2,
+        "note": 'a "quoted" text = one',
+        "field": rng.normal(size=3),
+        "deep": {"a": [1, 2], "b": "T"},
+    }
     atoms.calc = SinglePointCalculator(atoms, energy=-1.0, forces=np.ones((3, 3)))
     return atoms
 
@@ -112,7 +122,8 @@ def assert_beside(found: Atoms, wanted: Atoms) -> None:
 @given(st.integers(0, 100_000))
 @settings(max_examples=100, deadline=None)
 def test_atoms_are_the_same_there_and_back(seed: int) -> None:
-    """With themselves as the template: arrays, info, cell, periodicity, constraints, to the bit; nothing is there that was not."""
+    """With themselves as the template: arrays, info, cell, periodicity, constraints, to the bit;
+    nothing is there that was not."""
     rng = np.random.default_rng(seed)
     n = int(rng.integers(1, 6))
     atoms = Atoms(rng.integers(1, 90, n), rng.normal(size=(n, 3)))
@@ -120,13 +131,24 @@ def test_atoms_are_the_same_there_and_back(seed: int) -> None:
         atoms.set_cell(rng.normal(size=(3, 3)))
     atoms.pbc = rng.integers(0, 2, 3)
     chosen = {
-        "momenta": rng.normal(size=(n, 3)), "masses": rng.uniform(0.5, 9.0, n), "initial_charges": rng.normal(size=n),
-        "initial_magmoms": rng.normal(size=(n, 3) if seed % 2 else n), "tags": rng.integers(0, 9, n), "mine": rng.normal(size=(n, 2, 2)),
-        "names": np.array([f"a {k}" for k in range(n)]), "flags": rng.integers(0, 2, n).astype(bool),
-    }  # fmt: skip
+        "momenta": rng.normal(size=(n, 3)),
+        "masses": rng.uniform(0.5, 9.0, n),
+        "initial_charges": rng.normal(size=n),
+        "initial_magmoms": rng.normal(size=(n, 3) if seed % 2 else n),
+        "tags": rng.integers(0, 9, n),
+        "mine": rng.normal(size=(n, 2, 2)),
+        "names": np.array([f"a {k}" for k in range(n)]),
+        "flags": rng.integers(0, 2, n).astype(bool),
+    }
     for name in rng.permutation(list(chosen))[: rng.integers(0, len(chosen) + 1)]:
         atoms.set_array(str(name), chosen[str(name)])
-    atoms.info = {"charge": int(rng.integers(-2, 3)), "deep": {"x": [1, None]}, "note": "N", "m": rng.normal(size=(2, 2)), 3: len}
+    atoms.info = {
+        "charge": int(rng.integers(-2, 3)),
+        "deep": {"x": [1, None]},
+        "note": "N",
+        "m": rng.normal(size=(2, 2)),
+        3: len,
+    }
     if held := rng.permutation(n)[: rng.integers(0, n + 1)].tolist():
         atoms.set_constraint(FixAtoms(held))
     back = to_atoms(from_atoms(atoms), template=atoms)
@@ -169,8 +191,13 @@ class Sum(Calculator):  # type: ignore[misc]
 
     implemented_properties = ["energy", "forces"]  # noqa: RUF012
 
-    def calculate(self, atoms: Any = None, properties: Any = (), system_changes: Any = all_changes) -> None:
-        self.results = {"energy": 100.0 * atoms.info["charge"] + atoms.get_tags().sum(), "forces": np.zeros((len(atoms), 3))}
+    def calculate(
+        self, atoms: Any = None, properties: Any = (), system_changes: Any = all_changes
+    ) -> None:
+        self.results = {
+            "energy": 100.0 * atoms.info["charge"] + atoms.get_tags().sum(),
+            "forces": np.zeros((len(atoms), 3)),
+        }
         atoms.info["deep"]["a"].append(3)
 
 
@@ -178,7 +205,10 @@ def test_a_calculator_gets_the_template_and_cannot_spoil_it() -> None:
     atoms = rich()
     potential, system = CalculatorPotential(Sum(), template=atoms), from_atoms(atoms)
     for shift in (0.0, 0.1):
-        assert potential(System(**{**vars(system), "positions": system.positions + shift})).energy == 106.0
+        assert (
+            potential(System(**{**vars(system), "positions": system.positions + shift})).energy
+            == 106.0
+        )
     assert atoms.info["deep"] == {"a": [1, 2], "b": "T"}
 
 
@@ -197,15 +227,20 @@ def test_a_run_from_python_keeps_its_template(tmp_path: Path) -> None:
         for frame, state in zip(ase.io.read(tmp_path / f"run{suffix}", ":"), states, strict=True):
             assert frame.info["name"] == "a crystal"
             assert list(frame.get_tags()) == [0, 1, 2, 3]
-            np.testing.assert_allclose(frame.get_stress(voigt=False), state.evaluation.stress, rtol=1e-12, atol=1e-16)
-            np.testing.assert_allclose(frame.get_forces(), state.evaluation.forces, rtol=1e-12, atol=1e-13)
+            np.testing.assert_allclose(
+                frame.get_stress(voigt=False), state.evaluation.stress, rtol=1e-12, atol=1e-16
+            )
+            np.testing.assert_allclose(
+                frame.get_forces(), state.evaluation.forces, rtol=1e-12, atol=1e-13
+            )
 
 
 # ---- the command line
 
 
 def test_a_cation_has_its_energy(cases: Path, tmp_path: Path, succeed: Run) -> None:
-    """The small case: 111.69 eV through ASE; .69 eV without charge, spin and tags. Its calculator lies where one works."""
+    """The small case: 111.69 eV through ASE; .69 eV without charge, spin and tags. Its calculator
+    lies where one works."""
     for name in ("cation.xyz", "mycalc.py"):
         shutil.copy(cases / name, tmp_path)
     succeed("label", "cation.xyz", "--calculator", "mycalc.Info")
@@ -239,9 +274,24 @@ def test_old_results_do_not_come_back_as_labels(place: Path, succeed: Run) -> No
     assert "free_energy" not in text
 
 
-@pytest.mark.parametrize("options", [(), ("--systems", 2), ("--relax",)], ids=["one", "replicas", "relaxed"])
+@pytest.mark.parametrize(
+    "options", [(), ("--systems", 2), ("--relax",)], ids=["one", "replicas", "relaxed"]
+)
 def test_labels_along_dynamics(place: Path, cli: Run, options: tuple[Any, ...]) -> None:
-    outcome = cli("label", "rich.xyz", *BY, "--steps", 4, "--every", 2, "--temperature", "20 K", *options, "-o", "out.xyz")
+    outcome = cli(
+        "label",
+        "rich.xyz",
+        *BY,
+        "--steps",
+        4,
+        "--every",
+        2,
+        "--temperature",
+        "20 K",
+        *options,
+        "-o",
+        "out.xyz",
+    )
     assert outcome.code == 0, outcome.err
     given, frames = ase.io.read(place / "rich.xyz"), ase.io.read(place / "out.xyz", ":")
     assert len(frames) == (5 if "--systems" in options else 3)
@@ -253,18 +303,35 @@ def test_labels_along_dynamics(place: Path, cli: Run, options: tuple[Any, ...]) 
 
 
 RUNS = {
-    "nve": (), "nvt": ("--ensemble", "nvt"), "replicas": ("--systems", 2),
+    "nve": (),
+    "nvt": ("--ensemble", "nvt"),
+    "replicas": ("--systems", 2),
     "npt": ("--ensemble", "npt", "--pressure", "1 bar"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("suffix", [".xyz", ".traj"])
 @pytest.mark.parametrize("case", RUNS)
 def test_runs_and_what_they_become(place: Path, cli: Run, case: str, suffix: str) -> None:
-    """Two steps, the file taken away, two more; each frame's energy is what ASE says of the atoms that are written."""
+    """Two steps, the file taken away, two more; each frame's energy is what ASE says of the atoms
+    that are written."""
     file = "cell.xyz" if case == "npt" else "rich.xyz"
     given = ase.io.read(place / file)
-    first = cli("rollout", file, *BY, "--temperature", "20 K", "--steps", 2, "--every", 1, *RUNS[case], *FREE, "-o", "run.h5md")
+    first = cli(
+        "rollout",
+        file,
+        *BY,
+        "--temperature",
+        "20 K",
+        "--steps",
+        2,
+        "--every",
+        1,
+        *RUNS[case],
+        *FREE,
+        "-o",
+        "run.h5md",
+    )
     assert (first.code, first.err) == (0, "")
     (place / file).unlink()
     again = cli("rollout", "--resume", "run.h5md", "--steps", 2)
@@ -288,7 +355,9 @@ def test_runs_and_what_they_become(place: Path, cli: Run, case: str, suffix: str
 
 
 def test_a_run_says_what_else_the_calculator_gets(place: Path, succeed: Run) -> None:
-    told = succeed("rollout", "rich.xyz", *BY, "--temperature", "20 K", "--steps", 2, *FREE, "--dry-run").out
+    told = succeed(
+        "rollout", "rich.xyz", *BY, "--temperature", "20 K", "--steps", 2, *FREE, "--dry-run"
+    ).out
     row = next(line for line in told.splitlines() if "the calculator also gets" in line)
     for name in ("charge", "spin", "tags", "initial_magmoms", "mine"):
         assert name in row
@@ -298,7 +367,10 @@ def test_what_no_run_can_keep_is_told(tmp_path: Path, cli: Run) -> None:
     atoms = bulk("Cu", cubic=True)
     atoms.set_array("parts", np.zeros(4, dtype=complex))
     ase.io.write(tmp_path / "cu.traj", atoms)
-    assert cli("rollout", "cu.traj", "--calculator", "emt", "--temperature", "9 K", "--steps", 2).code == 0
+    assert (
+        cli("rollout", "cu.traj", "--calculator", "emt", "--temperature", "9 K", "--steps", 2).code
+        == 0
+    )
 
 
 def test_frozen_atoms_are_told_of_without_a_constraint(tmp_path: Path, succeed: Run) -> None:
@@ -319,13 +391,26 @@ def test_stress_there_and_back(tmp_path: Path, succeed: Run) -> None:
     atoms.rattle(0.05, seed=1)
     atoms.set_tags(range(32))
     ase.io.write(tmp_path / "cu.traj", atoms)
-    options = ("--ensemble", "npt", "--pressure", "1 bar", "--temperature", "100 K", "--steps", 4, "--every", 2)
+    options = (
+        "--ensemble",
+        "npt",
+        "--pressure",
+        "1 bar",
+        "--temperature",
+        "100 K",
+        "--steps",
+        4,
+        "--every",
+        2,
+    )
     succeed("rollout", "cu.traj", "--calculator", "emt", *options)
     succeed("convert", "cu.h5md", "out.xyz")
     succeed("convert", "out.xyz", "back.h5md")
     with H5MDReader(tmp_path / "cu.h5md") as run, H5MDReader(tmp_path / "back.h5md") as back:
         for name in ("stress", "pressure", "potential_energy", "kinetic_energy"):
-            np.testing.assert_allclose(back.observable(name), run.observable(name), rtol=1e-9, atol=1e-12, err_msg=name)
+            np.testing.assert_allclose(
+                back.observable(name), run.observable(name), rtol=1e-9, atol=1e-12, err_msg=name
+            )
 
 
 @pytest.mark.parametrize("suffix", [".xyz", ".traj"])
@@ -363,7 +448,10 @@ def test_a_run_of_before_goes_on_without_stress(tmp_path: Path) -> None:
     whole = layout.columns
     with pytest.MonkeyPatch.context() as patch, H5MDWriter(path, states[0].system) as writer:
         without = {"observables/trajectory/stress/value"}
-        patch.setattr("trajectories.writer.columns", lambda s: {k: v for k, v in whole(s).items() if k not in without})
+        patch.setattr(
+            "trajectories.writer.columns",
+            lambda s: {k: v for k, v in whole(s).items() if k not in without},
+        )
         for state in states[:2]:
             writer.write(state)
         writer.flush()

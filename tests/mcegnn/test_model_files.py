@@ -1,4 +1,5 @@
-"""Model files: everything comes back to the bit; what is no whole model of ours is refused in one sentence and never unpickled."""
+"""Model files: everything comes back to the bit; what is no whole model of ours is refused in one
+sentence and never unpickled."""
 
 import json
 import pickle
@@ -19,13 +20,26 @@ from mcegnn.models import store
 from mcegnn.models.store import Stored
 
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
-    "dynamics": ("DirectDynamics", {"n_features": 8, "n_channels": 2, "n_layers": 2, "interval": 0.5}),
-    "dynamics by masses": ("DirectDynamics", {"n_features": 8, "n_layers": 2, "inputs": "masses", "units": "astronomical"}),
+    "dynamics": (
+        "DirectDynamics",
+        {"n_features": 8, "n_channels": 2, "n_layers": 2, "interval": 0.5},
+    ),
+    "dynamics by masses": (
+        "DirectDynamics",
+        {"n_features": 8, "n_layers": 2, "inputs": "masses", "units": "astronomical"},
+    ),
     "force": ("LearnedForce", {"n_features": 8, "limit": 100.0}),
     "force without limit": ("LearnedForce", {"n_features": 8, "limit": float("inf")}),
-    "force of learned masses": ("LearnedForce", {"n_features": 8, "coupling": "masses", "n_masses": 3, "units": "astronomical"}),
+    "force of learned masses": (
+        "LearnedForce",
+        {"n_features": 8, "coupling": "masses", "n_masses": 3, "units": "astronomical"},
+    ),
 }
-RECORD = {"options": {"lr": 1e-3, "data": {"name": "charged", "without": []}}, "validation": 0.1 + 0.2, "data": "20 samples, ab12 µ"}
+RECORD = {
+    "options": {"lr": 1e-3, "data": {"name": "charged", "without": []}},
+    "validation": 0.1 + 0.2,
+    "data": "20 samples, ab12 µ",
+}
 
 
 def make(kind: str = "force", dtype: torch.dtype = torch.float32) -> Stored:
@@ -46,7 +60,11 @@ def test_round_trip(tmp_path: Path, kind: str, dtype: torch.dtype) -> None:
     store.save(stored, tmp_path / "model.safetensors")
     back = store.load(tmp_path / "model.safetensors")
     assert type(back.model) is type(stored.model)
-    assert (back.kind, back.hyperparameters, back.record) == (stored.kind, stored.hyperparameters, RECORD)
+    assert (back.kind, back.hyperparameters, back.record) == (
+        stored.kind,
+        stored.hyperparameters,
+        RECORD,
+    )
     ours, theirs = stored.model.state_dict(), back.model.state_dict()
     assert list(ours) == list(theirs)
     for name, tensor in ours.items():
@@ -79,7 +97,8 @@ def saved(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def refused(saved: Path) -> Callable[..., None]:
-    """``saved`` has become what cannot be loaded: one sentence that names it, and nothing but ValueError."""
+    """``saved`` has become what cannot be loaded: one sentence that names it, and nothing but
+    ValueError."""
 
     def check(words: str = "") -> None:
         with pytest.raises(ValueError, match="is not a model of ours, or a damaged one") as told:
@@ -108,7 +127,10 @@ def test_bytes_too_many(saved: Path, refused: Callable[..., None]) -> None:
 def test_flipped_bytes_of_the_header(saved: Path) -> None:
     """Whatever is in the header, it is refused by ValueError or the weights are what they were."""
     whole = saved.read_bytes()
-    weights = {name: tensor.numpy().tobytes() for name, tensor in store.load(saved).model.state_dict().items()}
+    weights = {
+        name: tensor.numpy().tobytes()
+        for name, tensor in store.load(saved).model.state_dict().items()
+    }
     (length,) = struct.unpack("<Q", whole[:8])
     stream = np.random.default_rng(0)
     said = []
@@ -121,7 +143,9 @@ def test_flipped_bytes_of_the_header(saved: Path) -> None:
         except ValueError as error:
             said.append(str(error))
         else:
-            assert {name: tensor.numpy().tobytes() for name, tensor in loaded.model.state_dict().items()} == weights
+            assert {
+                name: tensor.numpy().tobytes() for name, tensor in loaded.model.state_dict().items()
+            } == weights
     assert len(said) > 50
     assert "\n" not in "".join(said)
 
@@ -137,7 +161,9 @@ class Bomb:
 
 
 @pytest.mark.parametrize("torch_file", [True, False])
-def test_a_pickle_is_not_opened(tmp_path: Path, saved: Path, refused: Callable[..., None], torch_file: bool) -> None:
+def test_a_pickle_is_not_opened(
+    tmp_path: Path, saved: Path, refused: Callable[..., None], torch_file: bool
+) -> None:
     if torch_file:
         torch.save(Bomb(tmp_path / "burst"), saved)
     else:
@@ -146,19 +172,32 @@ def test_a_pickle_is_not_opened(tmp_path: Path, saved: Path, refused: Callable[.
     assert not (tmp_path / "burst").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"\0", b"weights\n", b"lr = 1e-3\n" * 100, b"{}", b"\xff" * 64, b"\0" * 64])
+@pytest.mark.parametrize(
+    "content", [b"", b"\0", b"weights\n", b"lr = 1e-3\n" * 100, b"{}", b"\xff" * 64, b"\0" * 64]
+)
 def test_other_files(saved: Path, refused: Callable[..., None], content: bytes) -> None:
     saved.write_bytes(content)
     refused()
 
 
-def rewrite(path: Path, header: Any = None, change: Callable[[dict[str, torch.Tensor]], Any] = lambda weights: None) -> None:
-    """The same weights, changed, under this header; a header of text is kept as it is, None keeps the one that was there."""
+def rewrite(
+    path: Path,
+    header: Any = None,
+    change: Callable[[dict[str, torch.Tensor]], Any] = lambda weights: None,
+) -> None:
+    """The same weights, changed, under this header; a header of text is kept as it is, None keeps
+    the one that was there."""
     with safe_open(str(path), "pt") as file:
         metadata = file.metadata()
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (a handle, not a dict)
     change(weights)
-    text = metadata["mcegnn"] if header is None else header if isinstance(header, str) else json.dumps(header)
+    text = (
+        metadata["mcegnn"]
+        if header is None
+        else header
+        if isinstance(header, str)
+        else json.dumps(header)
+    )
     save_file(weights, str(path), {"mcegnn": text})
 
 
@@ -205,7 +244,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "class is a list": ({"class": ["LearnedForce"]}, ""),
     "another class": ({"class": "DirectDynamics"}, ""),
     "hyper-parameters that are none": ({"hyperparameters": [8]}, ""),
-    "unknown hyper-parameter": ({"hyperparameters": {"n_features": 8, "n_fetaures": 8}}, "n_fetaures"),
+    "unknown hyper-parameter": (
+        {"hyperparameters": {"n_features": 8, "n_fetaures": 8}},
+        "n_fetaures",
+    ),
     "other width": ({"hyperparameters": {"n_features": 9}}, ""),
     "width in words": ({"hyperparameters": {"n_features": "8"}}, ""),
     "negative width": ({"hyperparameters": {"n_features": -8}}, ""),
@@ -228,10 +270,23 @@ def test_a_wrong_header(saved: Path, refused: Callable[..., None], wrong: str) -
 
 @pytest.mark.parametrize(
     "change",
-    [{"interval": "one"}, {"interval": 0.0}, {"interval": -1.0}, {"interval": float("nan")}, {"length": 0.0}, {"length": "one"},
-     {"clamp": "none such"}, {"inputs": "colours"}, {"n_layers": 1}, {"n_layers": 2.0}, {"units": 3}],
-)  # fmt: skip
-def test_a_wrong_hyperparameter_of_dynamics(saved: Path, refused: Callable[..., None], change: dict[str, Any]) -> None:
+    [
+        {"interval": "one"},
+        {"interval": 0.0},
+        {"interval": -1.0},
+        {"interval": float("nan")},
+        {"length": 0.0},
+        {"length": "one"},
+        {"clamp": "none such"},
+        {"inputs": "colours"},
+        {"n_layers": 1},
+        {"n_layers": 2.0},
+        {"units": 3},
+    ],
+)
+def test_a_wrong_hyperparameter_of_dynamics(
+    saved: Path, refused: Callable[..., None], change: dict[str, Any]
+) -> None:
     store.save(make("dynamics"), saved)
     header = header_of(saved)
     rewrite(saved, header | {"hyperparameters": header["hyperparameters"] | change})
@@ -246,7 +301,9 @@ WEIGHTS: dict[str, Callable[[dict[str, torch.Tensor]], Any]] = {
     "transposed": lambda w: w.update({"exponent.0.weight": w["exponent.0.weight"].T.contiguous()}),
     "wider": lambda w: w.update({"exponent.0.bias": torch.zeros(9)}),
     "a number more": lambda w: w.update(size=torch.zeros(1)),
-    "whole numbers": lambda w: w.update({name: tensor.to(torch.int64) for name, tensor in w.items()}),
+    "whole numbers": lambda w: w.update(
+        {name: tensor.to(torch.int64) for name, tensor in w.items()}
+    ),
     "one of whole numbers": lambda w: w.update(size=torch.zeros((), dtype=torch.int64)),
     "one in double": lambda w: w.update(size=w["size"].double()),
     "one in half": lambda w: w.update({"exponent.0.weight": w["exponent.0.weight"].half()}),
@@ -262,7 +319,10 @@ def test_wrong_weights(saved: Path, refused: Callable[..., None], wrong: str) ->
 
 
 def test_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"is a folder; name the model file in it, such as .*best\.safetensors"):
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"is a folder; name the model file in it, such as .*best\.safetensors",
+    ):
         store.load(tmp_path)
 
 
@@ -273,10 +333,14 @@ def test_an_unknown_name(name: str) -> None:
         store.load(name)
     assert "\n" not in str(told.value)
     # what looks like a path is no name
-    assert any(f"did you mean {near}" in str(told.value) for near in names.shipped()) == ("/" not in name)
+    assert any(f"did you mean {near}" in str(told.value) for near in names.shipped()) == (
+        "/" not in name
+    )
 
 
-@pytest.mark.parametrize(("name", "near"), [("charged-mcegn", "charged-mcegnn"), ("chraged-force", "charged-force")])
+@pytest.mark.parametrize(
+    ("name", "near"), [("charged-mcegn", "charged-mcegnn"), ("chraged-force", "charged-force")]
+)
 def test_the_nearest_shipped_name(monkeypatch: pytest.MonkeyPatch, name: str, near: str) -> None:
     monkeypatch.setattr(names, "shipped", lambda: ["charged-force", "charged-mcegnn"])
     with pytest.raises(FileNotFoundError, match=f"did you mean {near}"):
@@ -295,9 +359,14 @@ def test_shipped_models_load() -> None:
 
 
 def test_an_unknown_class() -> None:
-    with pytest.raises(ValueError, match=r"there is no model .DirectDynamic.; did you mean DirectDynamics\?"):
+    with pytest.raises(
+        ValueError, match=r"there is no model .DirectDynamic.; did you mean DirectDynamics\?"
+    ):
         Stored.make("DirectDynamic", {})
-    with pytest.raises(ValueError, match=r"DirectDynamics has no hyper-parameter 'n_chanels'; did you mean n_channels\?"):
+    with pytest.raises(
+        ValueError,
+        match=r"DirectDynamics has no hyper-parameter 'n_chanels'; did you mean n_channels\?",
+    ):
         Stored.make("DirectDynamics", {"n_chanels": 3})
 
 

@@ -1,4 +1,5 @@
-"""Training a potential on labelled structures: batches, gradients, fine-tuning, and the commands around it."""
+"""Training a potential on labelled structures: batches, gradients, fine-tuning, and the commands
+around it."""
 
 import json
 import re
@@ -31,7 +32,14 @@ from mcegnn.training.setup import potential
 from mcegnn.training.trainer import Trainer
 
 CPU = torch.device("cpu")
-SMALL = {"n_features": 8, "n_channels": [3, 2], "n_couplings": 2, "n_layers": 2, "n_radial": 5, "cutoff": 4.0}
+SMALL = {
+    "n_features": 8,
+    "n_channels": [3, 2],
+    "n_couplings": 2,
+    "n_layers": 2,
+    "n_radial": 5,
+    "cutoff": 4.0,
+}
 
 
 def labelled(atoms: Atoms, stress: bool = False) -> Atoms:
@@ -50,7 +58,10 @@ def clusters(n: int, seed: int = 0) -> list[Atoms]:
     made = []
     for k in range(n):
         size = 3 + k % 3
-        x = 2.2 * np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0]])[:size] + stream.normal(size=(size, 3)) * 0.15
+        x = (
+            2.2 * np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0]])[:size]
+            + stream.normal(size=(size, 3)) * 0.15
+        )
         made.append(labelled(Atoms("Cu" * (size - 1) + "O", x)))
     return made
 
@@ -60,7 +71,9 @@ def crystals(n: int, seed: int = 0) -> list[Atoms]:
     made = []
     for _ in range(n):
         atoms = bulk("Cu", cubic=True)
-        atoms.set_cell(atoms.cell @ (np.eye(3) + 0.03 * stream.normal(size=(3, 3))), scale_atoms=True)
+        atoms.set_cell(
+            atoms.cell @ (np.eye(3) + 0.03 * stream.normal(size=(3, 3))), scale_atoms=True
+        )
         atoms.positions += 0.1 * stream.normal(size=atoms.positions.shape)
         made.append(labelled(atoms, stress=True))
     return made
@@ -88,12 +101,19 @@ def options(**changes: Any) -> TrainingOptions:
         "data": {"name": "clusters.xyz", "n_train": 20, "n_validation": 5},
         "model": {"kind": "ConservativePotential", "hyperparameters": SMALL},
         "task": {"kind": "energy-forces"},
-        "n_updates": 20, "batch": 4, "warmup": 2, "validate_every": 10, "ema": 0.9, "precision": "float64",
-    }  # fmt: skip
+        "n_updates": 20,
+        "batch": 4,
+        "warmup": 2,
+        "validate_every": 10,
+        "ema": 0.9,
+        "precision": "float64",
+    }
     return parse({**values, **changes})
 
 
-def task(structures: Structures, chosen: TrainingOptions) -> tuple[EnergiesForces, ConservativePotential]:
+def task(
+    structures: Structures, chosen: TrainingOptions
+) -> tuple[EnergiesForces, ConservativePotential]:
     torch.manual_seed(0)
     model: Any = potential(chosen, structures).model.double()
     return EnergiesForces(chosen, StructureSplit(structures, structures, structures), model), model
@@ -107,11 +127,23 @@ def test_a_batch_says_of_each_structure_what_it_says_alone(files: Path) -> None:
     batch = Prepared(structures, model, torch.float64, CPU).batch(which)
     said = predicted(model, batch)
     alone = [model(structures.system(k)) for k in which]
-    reference = [model.reference_energies[model.kinds(structures.system(k).species)].sum() for k in which]
-    np.testing.assert_allclose(said.energies.detach().numpy() + np.array(reference), [one.energy for one in alone], rtol=1e-12)
-    np.testing.assert_allclose(said.forces.detach(), np.concatenate([one.forces for one in alone]), rtol=0, atol=1e-12)
-    np.testing.assert_allclose(batch.energies.numpy() + np.array(reference), structures.energies[which], rtol=1e-12)
-    np.testing.assert_array_equal(batch.forces, np.concatenate([structures.take(np.array([k])).forces for k in which]))
+    reference = [
+        model.reference_energies[model.kinds(structures.system(k).species)].sum() for k in which
+    ]
+    np.testing.assert_allclose(
+        said.energies.detach().numpy() + np.array(reference),
+        [one.energy for one in alone],
+        rtol=1e-12,
+    )
+    np.testing.assert_allclose(
+        said.forces.detach(), np.concatenate([one.forces for one in alone]), rtol=0, atol=1e-12
+    )
+    np.testing.assert_allclose(
+        batch.energies.numpy() + np.array(reference), structures.energies[which], rtol=1e-12
+    )
+    np.testing.assert_array_equal(
+        batch.forces, np.concatenate([structures.take(np.array([k])).forces for k in which])
+    )
 
 
 def test_stresses_of_a_batch_of_crystals(files: Path) -> None:
@@ -126,9 +158,13 @@ def test_stresses_of_a_batch_of_crystals(files: Path) -> None:
 
 @pytest.mark.parametrize("file", ["clusters.xyz", "crystals.xyz"])
 def test_gradients_are_the_slopes_of_the_loss(files: Path, file: str) -> None:
-    """Of energies, forces and stresses together, by differences, for a few weights of each tensor."""
+    """Of energies, forces and stresses together, by differences, for a few weights of each
+    tensor."""
     structures = from_file(files / file)
-    work, model = task(structures, options(task={"kind": "energy-forces", "energy_weight": 0.7, "stress_weight": 5.0}))
+    work, model = task(
+        structures,
+        options(task={"kind": "energy-forces", "energy_weight": 0.7, "stress_weight": 5.0}),
+    )
     which, weights = np.array([1, 4, 6]), list(model.parameters())
 
     def loss() -> float:
@@ -155,12 +191,18 @@ def test_atoms_that_fill_a_batch_up_change_nothing(files: Path) -> None:
     structures = from_file(files / "clusters.xyz")
     chosen = options(task={"kind": "energy-forces", "stress_weight": 1.0})
     _, model = task(structures, chosen)
-    prepared, step, which = Prepared(structures, model, torch.float64, CPU), step_of(model, chosen), np.array([3, 8, 1])
+    prepared, step, which = (
+        Prepared(structures, model, torch.float64, CPU),
+        step_of(model, chosen),
+        np.array([3, 8, 1]),
+    )
     weights: list[torch.Tensor] = list(model.parameters())
     plain, filled = prepared.batch(which), prepared.batch(which, 20)
     assert len(plain.owner) < len(filled.owner) == 20
     for got, wanted in zip(step(weights, filled), step(weights, plain), strict=True):
-        np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-13 * max(1.0, float(wanted.abs().max())))
+        np.testing.assert_allclose(
+            got, wanted, rtol=0, atol=1e-13 * max(1.0, float(wanted.abs().max()))
+        )
 
 
 def test_gradients_add_up(files: Path) -> None:
@@ -184,7 +226,9 @@ def test_a_compiled_step_is_the_step(files: Path) -> None:
     assert (made is step) == bool(why)
     other = prepared.batch(np.array([5, 2]), 10)
     for got, wanted in zip(made(weights, other), step(weights, other), strict=True):
-        np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-12 * max(1.0, float(wanted.abs().max())))
+        np.testing.assert_allclose(
+            got, wanted, rtol=0, atol=1e-12 * max(1.0, float(wanted.abs().max()))
+        )
 
 
 def test_training_learns(files: Path) -> None:
@@ -192,12 +236,18 @@ def test_training_learns(files: Path) -> None:
     chosen = options(n_updates=150, lr=1e-2, validate_every=150)
     torch.manual_seed(0)
     stored = potential(chosen, structures.train)
-    before = measures(stored.model, structures.test) if len(structures.test) else measures(stored.model, structures.validation)
+    before = (
+        measures(stored.model, structures.test)
+        if len(structures.test)
+        else measures(stored.model, structures.validation)
+    )
     trainer = Trainer(stored, structures, chosen)
     (end,) = trainer.run()
     after = measures(trainer.best, structures.test)
     assert after["force_mae"] < 0.5 * before["force_mae"]
-    assert end.parts["forces"] == pytest.approx(measures(trainer.average, structures.validation)["force_mae"], rel=0.2)
+    assert end.parts["forces"] == pytest.approx(
+        measures(trainer.average, structures.validation)["force_mae"], rel=0.2
+    )
 
 
 def test_measures_are_those_of_plain_numpy(files: Path) -> None:
@@ -209,10 +259,14 @@ def test_measures_are_those_of_plain_numpy(files: Path) -> None:
     stress = np.stack([one.stress for one in said]) - structures.stresses
     found = measures(model, structures)
     wanted = {
-        "energy_mae": abs(energy).mean(), "energy_rmse": (energy**2).mean() ** 0.5, "energy_per_atom_mae": abs(energy).mean() / 4,
-        "force_mae": abs(force).mean(), "force_rmse": (force**2).mean() ** 0.5, "force_mae_Cu": abs(force).mean(),
+        "energy_mae": abs(energy).mean(),
+        "energy_rmse": (energy**2).mean() ** 0.5,
+        "energy_per_atom_mae": abs(energy).mean() / 4,
+        "force_mae": abs(force).mean(),
+        "force_rmse": (force**2).mean() ** 0.5,
+        "force_mae_Cu": abs(force).mean(),
         "stress_mae": abs(stress).mean(),
-    }  # fmt: skip
+    }
     assert found == pytest.approx(wanted, rel=1e-9)
 
 
@@ -222,7 +276,10 @@ def test_what_the_data_decide(files: Path) -> None:
     assert made.species == (8, 29)
     assert not made.periodic
     assert made.scale == pytest.approx((structures.forces**2).mean() ** 0.5)
-    pairs = [np.linalg.norm(x[:, None] - x, axis=-1) < 4.0 for x in (structures.system(k).positions for k in range(len(structures)))]
+    pairs = [
+        np.linalg.norm(x[:, None] - x, axis=-1) < 4.0
+        for x in (structures.system(k).positions for k in range(len(structures)))
+    ]
     near = sum(p.sum() - len(p) for p in pairs) / structures.starts[-1]
     assert made.network.n_neighbors == pytest.approx(near)
     composition = structures.composition([8, 29])
@@ -232,7 +289,8 @@ def test_what_the_data_decide(files: Path) -> None:
 
 
 def test_fine_tuning_starts_where_the_other_model_ends(files: Path) -> None:
-    """Data whose energies count from elsewhere: the weights are kept, the reference energies follow."""
+    """Data whose energies count from elsewhere: the weights are kept, the reference energies
+    follow."""
     structures = from_file(files / "clusters.xyz")
     chosen = options()
     torch.manual_seed(0)
@@ -252,12 +310,36 @@ Command = Callable[..., Any]
 
 
 def arguments(*more: str) -> list[str]:
-    small = json.dumps(SMALL).replace(":", " =").replace('"n', "n").replace('" =', " =").replace('"cutoff', "cutoff")
+    small = (
+        json.dumps(SMALL)
+        .replace(":", " =")
+        .replace('"n', "n")
+        .replace('" =', " =")
+        .replace('"cutoff', "cutoff")
+    )
     return [
-        "train", "extxyz", "--data", "clusters.xyz", "-o", "run", "--set", f"model.hyperparameters={small}", "--set", "n_updates=8",
-        "--set", "validate_every=4", "--set", "warmup=2", "--set", "compile=false",
-        "--set", "data.n_train=20", "--set", "data.n_validation=5", *more,
-    ]  # fmt: skip
+        "train",
+        "extxyz",
+        "--data",
+        "clusters.xyz",
+        "-o",
+        "run",
+        "--set",
+        f"model.hyperparameters={small}",
+        "--set",
+        "n_updates=8",
+        "--set",
+        "validate_every=4",
+        "--set",
+        "warmup=2",
+        "--set",
+        "compile=false",
+        "--set",
+        "data.n_train=20",
+        "--set",
+        "data.n_validation=5",
+        *more,
+    ]
 
 
 def test_train_evaluate_and_go_on(files: Path, cli: Command, same_scores: Command) -> None:
@@ -268,7 +350,10 @@ def test_train_evaluate_and_go_on(files: Path, cli: Command, same_scores: Comman
     said = json.loads(cli("evaluate", "run/best.safetensors", "clusters.xyz", "--json").out)
     assert said["structures"] == 5
     kept = load("run/best.safetensors")
-    assert said["force_mae"] == measures(kept.model, split(from_file("clusters.xyz"), 20, 5, 0).test)["force_mae"]
+    assert (
+        said["force_mae"]
+        == measures(kept.model, split(from_file("clusters.xyz"), 20, 5, 0).test)["force_mae"]
+    )
     assert kept.hyperparameters["species"] == [8, 29]
     rows = Path("run/metrics.csv").read_text().splitlines()
     assert rows[0].startswith("update,loss,error,median,best,lr,seconds,starting,forces,energy")
@@ -278,34 +363,79 @@ def test_train_evaluate_and_go_on(files: Path, cli: Command, same_scores: Comman
     assert rows[0] == "scored test structures, 5 of 30 in clusters.xyz"
     assert f"test, forces {1e3 * said['force_mae']:.5g} meV/Angstrom, mean absolute error" in rows
     # by another name it is the same file; another file is scored whole
-    other = json.loads(cli("evaluate", "run/best.safetensors", Path("clusters.xyz").absolute(), "--json").out)
+    other = json.loads(
+        cli("evaluate", "run/best.safetensors", Path("clusters.xyz").absolute(), "--json").out
+    )
     assert {**other, "seconds": 0.0} == {**said, "seconds": 0.0}
     ase.io.write("more.xyz", clusters(40)[30:])
     table = cli("evaluate", "run/best.safetensors", "more.xyz").out
     assert re.search(r"\nscored +all structures, 10 of 10 in more.xyz *\n", table)
     assert "test, forces" in table
-    assert json.loads(cli("evaluate", "run/best.safetensors", "more.xyz", "--json").out)["part"] == "all"
-    tuned = cli("train", "extxyz", "--data", "clusters.xyz", "--from", "run/best.safetensors", "-o", "tuned", "--set", "n_updates=4",
-                "--set", "model.hyperparameters={}", "--set", "data.n_validation=3", "--set", "compile=false")  # fmt: skip
+    assert (
+        json.loads(cli("evaluate", "run/best.safetensors", "more.xyz", "--json").out)["part"]
+        == "all"
+    )
+    tuned = cli(
+        "train",
+        "extxyz",
+        "--data",
+        "clusters.xyz",
+        "--from",
+        "run/best.safetensors",
+        "-o",
+        "tuned",
+        "--set",
+        "n_updates=4",
+        "--set",
+        "model.hyperparameters={}",
+        "--set",
+        "data.n_validation=3",
+        "--set",
+        "compile=false",
+    )
     assert tuned.code == 0, tuned.err
     assert load("tuned/best.safetensors").record["from"] == kept.record
     assert "began from" in cli("info", "tuned/best.safetensors").out
 
 
-def test_compiling_is_said_before(files: Path, cli: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiling_is_said_before(
+    files: Path, cli: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is long before anything else can be said."""
     monkeypatch.setattr(energies_forces, "compiled", lambda step, weights, batch: (step, ""))
-    assert cli(*arguments("--set", "compile=true")).err == "the first update compiles, which takes a minute or more\n"
+    assert (
+        cli(*arguments("--set", "compile=true")).err
+        == "the first update compiles, which takes a minute or more\n"
+    )
     assert cli(*arguments("--set", "compile=true", "--force", "--quiet")).err == ""
     assert cli(*arguments("--force")).err == ""
 
 
-def test_a_resumed_run_knows_how_it_began(files: Path, cli: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By which command, and from which model; it ends after the first of its validations, as by Ctrl-C."""
+def test_a_resumed_run_knows_how_it_began(
+    files: Path, cli: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By which command, and from which model; it ends after the first of its validations, as by
+    Ctrl-C."""
     assert cli(*arguments()).code == 0
     kept = load("run/best.safetensors").record
-    tune = ("train", "extxyz", "--data", "clusters.xyz", "--from", "run/best.safetensors", "--set", "model.hyperparameters={}", "--set",
-            "data.n_validation=3", "--set", "compile=false", "--set", "validate_every=4", "--set", "n_updates=8")  # fmt: skip
+    tune = (
+        "train",
+        "extxyz",
+        "--data",
+        "clusters.xyz",
+        "--from",
+        "run/best.safetensors",
+        "--set",
+        "model.hyperparameters={}",
+        "--set",
+        "data.n_validation=3",
+        "--set",
+        "compile=false",
+        "--set",
+        "validate_every=4",
+        "--set",
+        "n_updates=8",
+    )
     validated = Trainer.run
 
     def first(trainer: Trainer) -> Any:
@@ -332,10 +462,23 @@ def shaken(name: str) -> list[Atoms]:
     return [labelled(atoms) for atoms in frames]
 
 
-def test_a_presets_sizes_yield_to_those_of_the_model_to_start_from(files: Path, cli: Command) -> None:
-    """Those that a user asks for do not: they are compared, also with what a model has by default."""
+def test_a_presets_sizes_yield_to_those_of_the_model_to_start_from(
+    files: Path, cli: Command
+) -> None:
+    """Those that a user asks for do not: they are compared, also with what a model has by
+    default."""
     ase.io.write("ethanol.xyz", shaken("CH3CH2OH"))
-    start = ("train", "extxyz", "--data", "ethanol.xyz", "--from", "ethanol", "-o", "mine", "--dry-run")
+    start = (
+        "train",
+        "extxyz",
+        "--data",
+        "ethanol.xyz",
+        "--from",
+        "ethanol",
+        "-o",
+        "mine",
+        "--dry-run",
+    )
     told = json.loads(cli(*start).out)["model"]["hyperparameters"]
     shipped = load("ethanol").hyperparameters
     decided = ("reference_energies", "repulsion", "nearest", "fewest")
@@ -354,7 +497,11 @@ def test_a_dry_run_shows_what_the_data_decide(files: Path, cli: Command) -> None
     told = json.loads(out.out)
     assert told["model"]["hyperparameters"]["species"] == [8, 29]
     assert parse(told).data.name == "clusters.xyz"
-    for words in ("training structures", "nearest in training", "labels"):  # what is made of the labels, as before a training
+    for words in (
+        "training structures",
+        "nearest in training",
+        "labels",
+    ):  # what is made of the labels, as before a training
         assert words in out.err
     assert not Path("run").exists()
 
@@ -392,22 +539,49 @@ def test_data_in_doubt_are_reported_before_training(files: Path, cli: Command) -
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (["--set", "batch=21"], "20 structures to train on are fewer than a batch of 21; set batch to fewer"),
+        (
+            ["--set", "batch=21"],
+            "20 structures to train on are fewer than a batch of 21; set batch to fewer",
+        ),
         (["--data", "nothing.xyz"], "there is no file nothing.xyz"),
         (["--from", "charged-force"], "a potential cannot start from a LearnedForce"),
         (["--set", "data.n_train=400"], "400 structures to train on"),
-        (["--set", "model.kind=LearnedForce"], "a task that is energy-forces trains a ConservativePotential, not a LearnedForce"),
+        (
+            ["--set", "model.kind=LearnedForce"],
+            "a task that is energy-forces trains a ConservativePotential, not a LearnedForce",
+        ),
         (["--set", "model.hyperparameters.cutof=3"], "did you mean cutoff?"),
         (["--set", "model.hyperparameters.species=[6]"], "the structures hold"),
-        (["--set", "model.hyperparameters.n_couplings=5"], "n_couplings is at most the fewest channels, and 0 with vectors alone: 0 to"),
+        (
+            ["--set", "model.hyperparameters.n_couplings=5"],
+            "n_couplings is at most the fewest channels, and 0 with vectors alone: 0 to",
+        ),
         (["--set", "model.hyperparameters.n_channels=[]"], "one to 3 numbers, not 0"),
-        (["--set", "model.hyperparameters.n_channels=[4, 0]"], "n_channels must be a whole number, at least 1, not 0"),
-        (["--set", "model.hyperparameters.smoothness=-1"], "smoothness is a power between 0 and 2, not -1"),
+        (
+            ["--set", "model.hyperparameters.n_channels=[4, 0]"],
+            "n_channels must be a whole number, at least 1, not 0",
+        ),
+        (
+            ["--set", "model.hyperparameters.smoothness=-1"],
+            "smoothness is a power between 0 and 2, not -1",
+        ),
         (["--set", "model.hyperparameters.n_couplings=1.5"], "0 to 2, not 1.5"),
-        (["--set", "model.hyperparameters.n_features=8.5"], "n_features must be a whole number, at least 1, not 8.5"),
-        (["--set", "model.hyperparameters.n_layers=true"], "n_layers must be a whole number, at least 1, not True"),
-        (["--set", "model.hyperparameters.n_radial=0"], "n_radial must be a whole number, at least 1, not 0"),
-        (["--set", "model.hyperparameters.cutoff=-1.0"], "the cutoff must be a positive number, not -1.0"),
+        (
+            ["--set", "model.hyperparameters.n_features=8.5"],
+            "n_features must be a whole number, at least 1, not 8.5",
+        ),
+        (
+            ["--set", "model.hyperparameters.n_layers=true"],
+            "n_layers must be a whole number, at least 1, not True",
+        ),
+        (
+            ["--set", "model.hyperparameters.n_radial=0"],
+            "n_radial must be a whole number, at least 1, not 0",
+        ),
+        (
+            ["--set", "model.hyperparameters.cutoff=-1.0"],
+            "the cutoff must be a positive number, not -1.0",
+        ),
     ],
     ids=lambda value: value[-1] if isinstance(value, list) else "",
 )
@@ -418,18 +592,31 @@ def test_mistakes(files: Path, cli: Command, change: list[str], said: str) -> No
     assert not Path("run").exists()
 
 
-def test_a_model_does_not_start_from_one_that_knows_other_species(files: Path, cli: Command) -> None:
+def test_a_model_does_not_start_from_one_that_knows_other_species(
+    files: Path, cli: Command
+) -> None:
     assert cli(*arguments("--quiet")).code == 0
     ase.io.write("carbon.xyz", shaken("C2H2"))
     out = cli(
-        "train", "extxyz", "--data", "carbon.xyz", "--from", "run/best.safetensors", "-o", "tuned", "--set", "model.hyperparameters={}"
+        "train",
+        "extxyz",
+        "--data",
+        "carbon.xyz",
+        "--from",
+        "run/best.safetensors",
+        "-o",
+        "tuned",
+        "--set",
+        "model.hyperparameters={}",
     )
     assert out.code == 2
     assert "the model never saw H, C: it was trained on O, Cu" in out.err
 
 
 @pytest.mark.parametrize(("part", "place"), [("validation", 0), ("test", -1)])
-def test_an_element_that_no_training_structure_holds(files: Path, cli: Command, part: str, place: int) -> None:
+def test_an_element_that_no_training_structure_holds(
+    files: Path, cli: Command, part: str, place: int
+) -> None:
     """It is refused before anything is trained, unless the model is told of it."""
     made = clusters(30)
     rare = made[np.random.Generator(np.random.Philox(0)).permutation(30)[place]]
@@ -437,9 +624,14 @@ def test_an_element_that_no_training_structure_holds(files: Path, cli: Command, 
     ase.io.write("clusters.xyz", made)
     out = cli(*arguments("--quiet"))
     assert (out.code, out.out) == (2, "")
-    assert f"the model never saw Ag: it was trained on O, Cu; samples of the {part} hold what it never saw: take them out" in out.err
+    assert (
+        f"the model never saw Ag: it was trained on O, Cu; samples of the {part} hold what it never"
+        " saw: take them out" in out.err
+    )
     assert not Path("run").exists()
-    assert cli(*arguments("--quiet", "--set", "model.hyperparameters.species=[8, 29, 47]")).code == 0
+    assert (
+        cli(*arguments("--quiet", "--set", "model.hyperparameters.species=[8, 29, 47]")).code == 0
+    )
 
 
 def test_evaluation_of_data_with_unknown_species(files: Path, cli: Command) -> None:

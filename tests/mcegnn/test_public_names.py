@@ -1,4 +1,5 @@
-"""The package's face: its names are there, and neither importing it nor asking for help loads anything heavy."""
+"""The package's face: its names are there, and neither importing it nor asking for help loads
+anything heavy."""
 
 import subprocess
 import sys
@@ -12,7 +13,13 @@ HEAVY = ("torch", "numba", "MDAnalysis", "h5py", "ase", "scipy", "matplotlib", "
 
 
 def run(code: str, *arguments: str) -> str:
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=300, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
     return done.stdout
 
 
@@ -29,7 +36,15 @@ def test_every_name_resolves(name: str) -> None:
 def test_the_names_are_the_modules() -> None:
     assert dir(mcegnn) == sorted(mcegnn.__all__)
     assert len(set(mcegnn.__all__)) == len(mcegnn.__all__)
-    for essential in ("System", "State", "rollout", "velocity_verlet", "H5MDReader", "H5MDWriter", "universe"):
+    for essential in (
+        "System",
+        "State",
+        "rollout",
+        "velocity_verlet",
+        "H5MDReader",
+        "H5MDWriter",
+        "universe",
+    ):
         assert essential in mcegnn.__all__
 
 
@@ -45,10 +60,20 @@ LOADED = f"import sys; print([name for name in {HEAVY} if name in sys.modules])"
 
 @pytest.mark.parametrize(
     "code",
-    ["import mcegnn", "import mcegnn, systems, integrators, trajectories; mcegnn.__version__; dir(mcegnn)"]
+    [
+        "import mcegnn",
+        "import mcegnn, systems, integrators, trajectories; mcegnn.__version__; dir(mcegnn)",
+    ]
     + [
-        f"from typer.testing import CliRunner; from mcegnn.cli.app import app; assert CliRunner().invoke(app, {args}).exit_code == 0"
-        for args in (["--help"], ["rollout", "--help"], ["analyse", "--help"], ["convert", "--help"], ["info", "--help"])
+        "from typer.testing import CliRunner; from mcegnn.cli.app import app; assert"
+        f" CliRunner().invoke(app, {args}).exit_code == 0"
+        for args in (
+            ["--help"],
+            ["rollout", "--help"],
+            ["analyse", "--help"],
+            ["convert", "--help"],
+            ["info", "--help"],
+        )
     ],
 )
 def test_nothing_heavy_is_loaded(code: str) -> None:
@@ -57,7 +82,10 @@ def test_nothing_heavy_is_loaded(code: str) -> None:
 
 def test_analyses_load_what_they_use_when_they_use_it() -> None:
     """All but h5py, which reads runs."""
-    code = "import trajectories.analysis, trajectories.foreign, trajectories.figures, trajectories.report"
+    code = (
+        "import trajectories.analysis, trajectories.foreign, trajectories.figures,"
+        " trajectories.report"
+    )
     assert run(f"{code}\n{LOADED}").strip() == "['h5py']"
 
 
@@ -70,7 +98,9 @@ assert CliRunner().invoke(app, sys.argv[1:]).exit_code == 2
 """
 
 
-@pytest.mark.parametrize("arguments", [("rollout", "chraged"), ("rollout",), ("rollout", "charged", "--sedd", "1")])
+@pytest.mark.parametrize(
+    "arguments", [("rollout", "chraged"), ("rollout",), ("rollout", "charged", "--sedd", "1")]
+)
 def test_mistakes_are_told_without_numba(arguments: tuple[str, ...]) -> None:
     """A slip of the keyboard is answered at once."""
     loaded = run(MISTAKE, *arguments)
@@ -81,7 +111,8 @@ def test_mistakes_are_told_without_numba(arguments: tuple[str, ...]) -> None:
 ROLLOUT = """
 import sys
 import numpy as np
-from mcegnn import System, State, Coulomb, Springs, velocity_verlet, yoshida, rollout, H5MDWriter, H5MDReader
+from mcegnn import System, State, Coulomb, Springs, velocity_verlet, yoshida, rollout
+from mcegnn import H5MDWriter, H5MDReader
 from trajectories.conservation import conservation, reversibility
 from trajectories.checkpoint import Checkpoint, save, load
 import trajectories.convert, trajectories.figures, trajectories.forecast, systems.ephemeris
@@ -90,7 +121,8 @@ class Plain:
     def __call__(self, system):
         return Coulomb()(system)
 with H5MDWriter(sys.argv[1], state.system) as writer:
-    for flow in (velocity_verlet(Coulomb()), yoshida(Springs([[0, 1]]), 4), velocity_verlet(Plain())):
+    plain = velocity_verlet(Plain())
+    for flow in (velocity_verlet(Coulomb()), yoshida(Springs([[0, 1]]), 4), plain):
         for now in rollout(flow, state, 0.01, 4):
             writer.write(now)
 save(sys.argv[1], Checkpoint(now, 15, {}))
@@ -103,5 +135,6 @@ print("torch" in sys.modules, "numba" in sys.modules)
 
 
 def test_a_numpy_rollout_does_not_load_torch(tmp_path: Any) -> None:
-    """Nothing in systems, integrators and trajectories needs it; that numba is there shows that the rollouts did run compiled."""
+    """Nothing in systems, integrators and trajectories needs it; that numba is there shows that the
+    rollouts did run compiled."""
     assert run(ROLLOUT, str(tmp_path / "run.h5md")).split() == ["False", "True"]

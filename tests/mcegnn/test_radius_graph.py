@@ -1,4 +1,5 @@
-"""Radius graphs: every method against a brute force, periodic ones against `neighbor_pairs`; nothing is cut, nothing bad gets in."""
+"""Radius graphs: every method against a brute force, periodic ones against `neighbor_pairs`;
+nothing is cut, nothing bad gets in."""
 
 import sys
 from collections.abc import Iterator
@@ -35,7 +36,8 @@ def method(request: pytest.FixtureRequest) -> Method | None:
 
 
 def rows_of(graph: Graph) -> np.ndarray:
-    """Receivers and senders of a graph whose types are those that are promised, and shifts where there are some: [n_edges, 2 or 5]."""
+    """Receivers and senders of a graph whose types are those that are promised, and shifts where
+    there are some: [n_edges, 2 or 5]."""
     assert graph.i.dtype == graph.j.dtype == torch.int64
     columns = [graph.i[:, None], graph.j[:, None]]
     if graph.shifts is not None:
@@ -49,18 +51,25 @@ def edges_of(graph: Graph) -> list[tuple[int, ...]]:
 
 
 def brute_force(positions: Tensor, cutoff: float, batch: Tensor) -> np.ndarray:
-    """All pairs of all nodes in order, [n_edges, 2]; float64 holds the coordinates of every dtype as they are."""
+    """All pairs of all nodes in order, [n_edges, 2]; float64 holds the coordinates of every dtype
+    as they are."""
     x, owner = positions.double().numpy(), batch.numpy()
     dx, dy, dz = (x[None] - x[:, None]).transpose(2, 0, 1)
-    near = (dx**2 + dy**2 + dz**2 < cutoff**2) & (owner[None] == owner[:, None]) & ~np.eye(len(x), dtype=bool)
+    near = (
+        (dx**2 + dy**2 + dz**2 < cutoff**2)
+        & (owner[None] == owner[:, None])
+        & ~np.eye(len(x), dtype=bool)
+    )
     return np.argwhere(near)
 
 
 @cache
 def random_batch(seed: int) -> tuple[Tensor, float, Tensor, np.ndarray]:
-    """Some graphs, of which some are empty: clouds, clusters or lattices, near or far from the origin, here and there two nodes at a place.
+    """Some graphs, of which some are empty: clouds, clusters or lattices, near or far from the
+    origin, here and there two nodes at a place.
 
-    Lattices get a cutoff that is a distance in them: sqrt(k) spacings, up to rounding. The brute force's edges come last.
+    Lattices get a cutoff that is a distance in them: sqrt(k) spacings, up to rounding. The brute
+    force's edges come last.
     """
     stream = np.random.default_rng(seed)
     sizes = stream.integers(0, 61, stream.integers(1, 9)) * (stream.random() < 0.95)
@@ -76,8 +85,15 @@ def random_batch(seed: int) -> tuple[Tensor, float, Tensor, np.ndarray]:
     copies = stream.random(n) < stream.choice([0.0, 0.2])
     x[copies] = x[np.maximum(np.flatnonzero(copies) - 1, 0)]
     dtype = torch.float32 if seed % 2 else torch.float64
-    cutoff = spacing * int(stream.integers(1, 13)) ** 0.5 if kind == "lattice" else 10.0 ** stream.uniform(-1, 1)
-    positions, batch = torch.tensor(x).to(dtype), torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
+    cutoff = (
+        spacing * int(stream.integers(1, 13)) ** 0.5
+        if kind == "lattice"
+        else 10.0 ** stream.uniform(-1, 1)
+    )
+    positions, batch = (
+        torch.tensor(x).to(dtype),
+        torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes)),
+    )
     return positions, cutoff, batch, brute_force(positions, cutoff, batch)
 
 
@@ -96,9 +112,19 @@ def test_random_batches_are_the_brute_force(method: Method | None) -> None:
 def test_a_batch_is_its_graphs_side_by_side(method: Method | None) -> None:
     for seed in range(20):
         positions, cutoff, batch, _ = random_batch(seed)
-        parts = [radius_graph(positions[batch == k], cutoff, method=method) for k in range(int(batch.max()) + 1)] if len(batch) else []
+        parts = (
+            [
+                radius_graph(positions[batch == k], cutoff, method=method)
+                for k in range(int(batch.max()) + 1)
+            ]
+            if len(batch)
+            else []
+        )
         if parts:
-            np.testing.assert_array_equal(rows_of(radius_graph(positions, cutoff, batch, method=method)), rows_of(collate(parts).graph))
+            np.testing.assert_array_equal(
+                rows_of(radius_graph(positions, cutoff, batch, method=method)),
+                rows_of(collate(parts).graph),
+            )
 
 
 @pytest.mark.parametrize("n", [33, 65, 100, 300])
@@ -112,12 +138,18 @@ def test_no_neighbour_is_cut(method: Method | None, n: int) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("distance", [0.1, 0.3, 1.0, 1.7, 2.0**0.5, 3e4, 1e-30])
-def test_near_is_strictly_nearer_than_the_cutoff(method: Method | None, distance: float, dtype: torch.dtype) -> None:
-    """At the distance itself, and one float64 on: float32 cannot tell them apart, and 1e-30 squared is zero to it."""
+def test_near_is_strictly_nearer_than_the_cutoff(
+    method: Method | None, distance: float, dtype: torch.dtype
+) -> None:
+    """At the distance itself, and one float64 on: float32 cannot tell them apart, and 1e-30 squared
+    is zero to it."""
     pair = torch.tensor([[0.0, 0.0, 0.0], [0.0, distance, 0.0]], dtype=dtype)
     exactly = pair[1, 1].item()
     assert edges_of(radius_graph(pair, exactly, method=method)) == []
-    assert edges_of(radius_graph(pair, np.nextafter(exactly, np.inf), method=method)) == [(0, 1), (1, 0)]
+    assert edges_of(radius_graph(pair, np.nextafter(exactly, np.inf), method=method)) == [
+        (0, 1),
+        (1, 0),
+    ]
 
 
 @pytest.mark.parametrize("room", [1, 59, 200, 5000])
@@ -125,19 +157,29 @@ def test_dense_in_parts_finds_the_same(monkeypatch: pytest.MonkeyPatch, room: in
     monkeypatch.setattr(radius, "_ROOM", room)
     for seed in range(10):
         positions, cutoff, batch, expected = random_batch(seed)
-        np.testing.assert_array_equal(rows_of(radius_graph(positions, cutoff, batch, method="dense")), expected)
+        np.testing.assert_array_equal(
+            rows_of(radius_graph(positions, cutoff, batch, method="dense")), expected
+        )
 
 
 def test_graphs_without_nodes(method: Method | None) -> None:
     nothing = radius_graph(torch.zeros(0, 3), 1.0, method=method)
     assert (edges_of(nothing), nothing.n_nodes, nothing.degree) == ([], 0, None)
-    assert edges_of(radius_graph(torch.zeros(0, 3), 1.0, torch.zeros(0, dtype=torch.long), method=method)) == []
+    assert (
+        edges_of(
+            radius_graph(torch.zeros(0, 3), 1.0, torch.zeros(0, dtype=torch.long), method=method)
+        )
+        == []
+    )
     assert edges_of(radius_graph(torch.zeros(1, 3), 1.0, method=method)) == []
-    assert edges_of(radius_graph(torch.zeros(3, 3), 1.0, torch.tensor([2, 5, 5]), method=method)) == [(1, 2), (2, 1)]
+    assert edges_of(
+        radius_graph(torch.zeros(3, 3), 1.0, torch.tensor([2, 5, 5]), method=method)
+    ) == [(1, 2), (2, 1)]
 
 
 def test_positions_with_a_gradient_and_other_integers(method: Method | None) -> None:
-    """Whatever a model has at hand: leaves of a gradient, columns of a larger array, labels that would index as a mask."""
+    """Whatever a model has at hand: leaves of a gradient, columns of a larger array, labels that
+    would index as a mask."""
     x = torch.tensor([[0.0, 1, 2, 9], [0, 1, 2.5, 9], [0, 1, 7, 9]], requires_grad=True)
     graph = radius_graph(x[:, :3], 1.0, torch.zeros(3, dtype=torch.uint8), method=method)
     assert edges_of(graph) == [(0, 1), (1, 0)]
@@ -147,20 +189,30 @@ def test_positions_with_a_gradient_and_other_integers(method: Method | None) -> 
 
 
 def random_crystals(seed: int) -> tuple[Tensor, float, Tensor, np.ndarray, np.ndarray]:
-    """Graphs in triclinic cells of their own, any mix of periodic directions; some nodes are far outside."""
+    """Graphs in triclinic cells of their own, any mix of periodic directions; some nodes are far
+    outside."""
     stream = np.random.default_rng(seed)
     sizes = stream.integers(1, 15, stream.integers(1, 4))
-    cells = np.eye(3) * stream.uniform(2.0, 5.0, (len(sizes), 1, 3)) + stream.uniform(-0.8, 0.8, (len(sizes), 3, 3))
+    cells = np.eye(3) * stream.uniform(2.0, 5.0, (len(sizes), 1, 3)) + stream.uniform(
+        -0.8, 0.8, (len(sizes), 3, 3)
+    )
     batch = np.repeat(np.arange(len(sizes)), sizes)
     x = np.einsum("na,nab->nb", stream.uniform(-1.5, 2.5, (len(batch), 3)), cells[batch])
     pbc = stream.random((len(sizes), 3)) < 0.6
     return torch.tensor(x), float(stream.uniform(1.0, 4.5)), torch.tensor(batch), cells, pbc
 
 
-def defined(x: np.ndarray, cutoff: float, cell: np.ndarray, pbc: np.ndarray, first: int = 0) -> list[tuple[int, ...]]:
+def defined(
+    x: np.ndarray, cutoff: float, cell: np.ndarray, pbc: np.ndarray, first: int = 0
+) -> list[tuple[int, ...]]:
     ones = np.ones(len(x))
-    pairs = neighbor_pairs(System(x, x, ones, ones, ones, cell, (bool(pbc[0]), bool(pbc[1]), bool(pbc[2]))), cutoff)
-    return [tuple(row) for row in np.column_stack([pairs.i + first, pairs.j + first, pairs.shift]).tolist()]
+    pairs = neighbor_pairs(
+        System(x, x, ones, ones, ones, cell, (bool(pbc[0]), bool(pbc[1]), bool(pbc[2]))), cutoff
+    )
+    return [
+        tuple(row)
+        for row in np.column_stack([pairs.i + first, pairs.j + first, pairs.shift]).tolist()
+    ]
 
 
 def test_periodic_batches_are_neighbor_pairs() -> None:
@@ -175,10 +227,14 @@ def test_periodic_batches_are_neighbor_pairs() -> None:
             continue
         expected = []
         for k, (cell, directions) in enumerate(zip(cells, pbc, strict=True)):
-            expected += defined(x[batch == k].numpy(), cutoff, cell, directions, int((batch < k).sum()))
+            expected += defined(
+                x[batch == k].numpy(), cutoff, cell, directions, int((batch < k).sum())
+            )
         assert edges_of(graph) == expected, seed
         assert graph.shifts is not None
-        shifts = torch.einsum("ea,eab->eb", graph.shifts.double(), torch.tensor(cells)[batch[graph.i]])
+        shifts = torch.einsum(
+            "ea,eab->eb", graph.shifts.double(), torch.tensor(cells)[batch[graph.i]]
+        )
         lengths = (x[graph.j] - x[graph.i] + shifts).norm(dim=-1)
         assert (lengths < cutoff * (1 + 1e-9)).all()
         shifted += int(graph.shifts.any(1).sum())
@@ -191,7 +247,9 @@ def test_one_cell_serves_all_graphs_and_is_periodic_all_around_unless_told() -> 
     told = radius_graph(x, cutoff, batch, cell=cell, pbc=[True, True, True])
     assert int(batch.max()) > 0
     assert edges_of(radius_graph(x, cutoff, batch, cell=cell)) == edges_of(told)
-    assert edges_of(radius_graph(x, cutoff, batch, cell=cell.expand(len(cells), 3, 3), method="numba")) == edges_of(told)
+    assert edges_of(
+        radius_graph(x, cutoff, batch, cell=cell.expand(len(cells), 3, 3), method="numba")
+    ) == edges_of(told)
     assert edges_of(told)[0] == defined(x[batch == 0].numpy(), cutoff, cells[0], np.ones(3))[0]
 
 
@@ -203,7 +261,9 @@ def test_a_node_is_a_neighbour_of_its_images() -> None:
 
 def test_a_cell_that_nothing_repeats_in_is_none(method: Method | None) -> None:
     positions, cutoff, batch, expected = random_batch(2)
-    graph = radius_graph(positions, cutoff, batch, cell=torch.eye(3), pbc=(False, False, False), method=method)
+    graph = radius_graph(
+        positions, cutoff, batch, cell=torch.eye(3), pbc=(False, False, False), method=method
+    )
     assert graph.shifts is None
     np.testing.assert_array_equal(rows_of(graph), expected)
 
@@ -221,7 +281,12 @@ def test_shifts_go_where_their_edges_go() -> None:
     assert moved is not None
     assert (moved.device.type, tuple(moved.shape)) == ("meta", (2, 3))
     pair = radius_graph(torch.zeros(2, 3), 1.0)
-    assert edges_of(collate([pair, chain]).graph) == [(0, 1, 0, 0, 0), (1, 0, 0, 0, 0), (2, 2, -1, 0, 0), (2, 2, 1, 0, 0)]
+    assert edges_of(collate([pair, chain]).graph) == [
+        (0, 1, 0, 0, 0),
+        (1, 0, 0, 0, 0),
+        (2, 2, -1, 0, 0),
+        (2, 2, 1, 0, 0),
+    ]
     with pytest.raises(ValueError, match=r"shifts of 1 edges have shape \(1, 3\), not \(3, 3\)"):
         Graph.of(torch.tensor([0]), torch.tensor([0]), 1, rows)
     with pytest.raises(ValueError, match="differences between periodic images need the cell"):
@@ -246,32 +311,48 @@ LARGE = [10_000]
     ],
 )
 def test_the_method_that_is_chosen(
-    monkeypatch: pytest.MonkeyPatch, device: str, sizes: list[int], periodic: bool, cluster: bool, expected: Method
+    monkeypatch: pytest.MonkeyPatch,
+    device: str,
+    sizes: list[int],
+    periodic: bool,
+    cluster: bool,
+    expected: Method,
 ) -> None:
     monkeypatch.setattr(radius, "_cluster_has_cuda", lambda: cluster)
     assert fastest(device, sizes, periodic=periodic) == expected
 
 
-def another_rounding(x: Tensor, r: float, batch: Tensor, *, loop: bool, max_num_neighbors: int, batch_size: int) -> Tensor:
-    """A stand-in for torch-cluster's `radius_graph`: it rounds otherwise, as on a GPU, and has senders and receivers in its own order.
+def another_rounding(
+    x: Tensor, r: float, batch: Tensor, *, loop: bool, max_num_neighbors: int, batch_size: int
+) -> Tensor:
+    """A stand-in for torch-cluster's `radius_graph`: it rounds otherwise, as on a GPU, and has
+    senders and receivers in its own order.
 
     Of each node it keeps the last ``max_num_neighbors``.
     """
     assert not loop
     assert batch_size > int(batch[-1])
     lengths = torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist")
-    near = (lengths * (1 + 4e-16) < r) & (batch[:, None] == batch) & ~torch.eye(len(x), dtype=torch.bool)
+    near = (
+        (lengths * (1 + 4e-16) < r)
+        & (batch[:, None] == batch)
+        & ~torch.eye(len(x), dtype=torch.bool)
+    )
     near &= near.flip(1).cumsum(1).flip(1) <= max_num_neighbors
     return near.nonzero().flip(0, 1).T
 
 
 def test_torch_clusters_own_rounding_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which pairs are near is decided here; in lattices its rounding would leave some out."""
-    monkeypatch.setitem(sys.modules, "torch_cluster", SimpleNamespace(radius_graph=another_rounding))
+    monkeypatch.setitem(
+        sys.modules, "torch_cluster", SimpleNamespace(radius_graph=another_rounding)
+    )
     for seed in range(60):
         positions, cutoff, batch, expected = random_batch(seed)
         if len(positions):
-            np.testing.assert_array_equal(rows_of(radius_graph(positions, cutoff, batch, method="torch-cluster")), expected)
+            np.testing.assert_array_equal(
+                rows_of(radius_graph(positions, cutoff, batch, method="torch-cluster")), expected
+            )
     assert radius_graph(torch.zeros(300, 3), 1.0, method="torch-cluster").degree == 299
 
 
@@ -279,7 +360,8 @@ def test_without_torch_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     """Asked for, it is told how to get it; unasked, nobody misses it."""
     monkeypatch.setitem(sys.modules, "torch_cluster", None)
     words = (
-        r"torch-cluster is not installed; `pip install --no-build-isolation mcegnn\[cluster\]` compiles it, which takes some ten minutes"
+        r"torch-cluster is not installed; `pip install --no-build-isolation mcegnn\[cluster\]`"
+        r" compiles it, which takes some ten minutes"
     )
     with pytest.raises(ImportError, match=f"^{words}$"):
         radius_graph(torch.zeros(2, 3), 1.0, method="torch-cluster")
@@ -305,25 +387,77 @@ def batch_of(*owners: Any) -> Tensor:
         (torch.zeros(4, 2, 3), 1.0, {}, r"positions have shape \(4, 2, 3\)"),
         (torch.tensor([[0.0, 0, 0], [0, torch.nan, 0]]), 1.0, {}, "node 1 has no finite position"),
         (torch.tensor([[0.0, 0, torch.inf]]), 1.0, {}, "node 0 has no finite position"),
-        (TWO, 1.0, {"batch": batch_of(0)}, r"batch has shape \(1,\); for these positions it must be \(2,\)"),
+        (
+            TWO,
+            1.0,
+            {"batch": batch_of(0)},
+            r"batch has shape \(1,\); for these positions it must be \(2,\)",
+        ),
         (TWO, 1.0, {"batch": torch.zeros(2, 1)}, r"batch has shape \(2, 1\)"),
         (TWO, 1.0, {"batch": batch_of(1, 0)}, "batch must be sorted, from 0 on"),
         (TWO, 1.0, {"batch": batch_of(-1, 0)}, "batch must be sorted, from 0 on"),
         (TWO, 1.0, {"batch": batch_of(0.0, 1.0)}, "it holds integers, not torch.float32"),
         (TWO, 1.0, {"batch": batch_of(False, True)}, "it holds integers, not torch.bool"),
-        (TWO, 1.0, {"pbc": (True, False, False)}, "a periodic direction needs a lattice vector: give the cell"),
-        (TWO, 1.0, {"cell": torch.diag(torch.tensor([1.0, 1, 0]))}, "a periodic direction needs a lattice vector"),
+        (
+            TWO,
+            1.0,
+            {"pbc": (True, False, False)},
+            "a periodic direction needs a lattice vector: give the cell",
+        ),
+        (
+            TWO,
+            1.0,
+            {"cell": torch.diag(torch.tensor([1.0, 1, 0]))},
+            "a periodic direction needs a lattice vector",
+        ),
         (TWO, 1.0, {"cell": torch.ones(3, 3)}, "the cell has no volume"),
-        (TWO, 1.0, {"cell": torch.eye(2)}, r"cell and pbc have shapes \(2, 2\) and \(\); they must be \[3, 3\] and \[3\]"),
-        (TWO, 1.0, {"cell": torch.eye(3), "pbc": (True, False)}, r"cell and pbc have shapes \(3, 3\) and \(2,\)"),
-        (TWO, 1.0, {"cell": torch.eye(3), "batch": batch_of(0, 1), "pbc": torch.ones(3, 3)}, r"such for each of 2 graphs"),
-        (TWO, 1.0, {"cell": torch.eye(3)[None], "batch": batch_of(0, 1)}, "batch names graph 1, but there are 1 cells"),
-        (TWO, 1.0, {"cell": torch.eye(3), "method": "dense"}, "dense knows no periodic images; leave the method out or make it 'numba'"),
-        (TWO, 1.0, {"cell": torch.eye(3), "method": "torch-cluster"}, "torch-cluster knows no periodic images"),
-        (TWO, 1.0, {"method": "sparse"}, "there is no method 'sparse'; there are 'numba', 'dense' and 'torch-cluster'"),
+        (
+            TWO,
+            1.0,
+            {"cell": torch.eye(2)},
+            r"cell and pbc have shapes \(2, 2\) and \(\); they must be \[3, 3\] and \[3\]",
+        ),
+        (
+            TWO,
+            1.0,
+            {"cell": torch.eye(3), "pbc": (True, False)},
+            r"cell and pbc have shapes \(3, 3\) and \(2,\)",
+        ),
+        (
+            TWO,
+            1.0,
+            {"cell": torch.eye(3), "batch": batch_of(0, 1), "pbc": torch.ones(3, 3)},
+            r"such for each of 2 graphs",
+        ),
+        (
+            TWO,
+            1.0,
+            {"cell": torch.eye(3)[None], "batch": batch_of(0, 1)},
+            "batch names graph 1, but there are 1 cells",
+        ),
+        (
+            TWO,
+            1.0,
+            {"cell": torch.eye(3), "method": "dense"},
+            "dense knows no periodic images; leave the method out or make it 'numba'",
+        ),
+        (
+            TWO,
+            1.0,
+            {"cell": torch.eye(3), "method": "torch-cluster"},
+            "torch-cluster knows no periodic images",
+        ),
+        (
+            TWO,
+            1.0,
+            {"method": "sparse"},
+            "there is no method 'sparse'; there are 'numba', 'dense' and 'torch-cluster'",
+        ),
         (TWO, 1.0, {"cell": torch.eye(3), "method": ""}, "there is no method ''"),
     ],
 )
-def test_bad_input_is_refused(positions: Tensor, cutoff: float, options: dict[str, Any], words: str) -> None:
+def test_bad_input_is_refused(
+    positions: Tensor, cutoff: float, options: dict[str, Any], words: str
+) -> None:
     with pytest.raises(ValueError, match=words):
         radius_graph(positions, cutoff, **options)

@@ -1,4 +1,5 @@
-"""The shipped ethanol potential under ASE's own tools: it relaxes, vibrates, finds a path and keeps a temperature, as the molecule does."""
+"""The shipped ethanol potential under ASE's own tools: it relaxes, vibrates, finds a path and keeps
+a temperature, as the molecule does."""
 
 from pathlib import Path
 
@@ -36,12 +37,15 @@ def test_it_is_the_molecule() -> None:
     """Bond lengths (Angstrom) as any chemistry book has them, to a fiftieth."""
     atoms = ethanol()
     far, near, oxygen, hydrogen = _dihedral(atoms)
-    found = [atoms.get_distance(*pair) for pair in ((far, near), (near, oxygen), (oxygen, hydrogen))]
+    found = [
+        atoms.get_distance(*pair) for pair in ((far, near), (near, oxygen), (oxygen, hydrogen))
+    ]
     np.testing.assert_allclose(found, [1.51, 1.43, 0.97], atol=0.02)
 
 
 def test_vibrations(tmp_path: Path) -> None:
-    """Six of 27 modes are motions of the whole; the others are real: C-H and, above all of them, O-H stretch (3,600 to 3,800 / cm)."""
+    """Six of 27 modes are motions of the whole; the others are real: C-H and, above all of them,
+    O-H stretch (3,600 to 3,800 / cm)."""
     vibrations = Vibrations(ethanol(), name=str(tmp_path / "modes"), delta=5e-3)
     vibrations.run()
     waves = np.sort_complex(vibrations.get_frequencies())
@@ -54,7 +58,8 @@ def test_vibrations(tmp_path: Path) -> None:
 
 
 def test_the_hydroxyl_group_turns() -> None:
-    """From anti to gauche over a barrier of some 50 meV (1.1 kcal / mol), found by a nudged elastic band."""
+    """From anti to gauche over a barrier of some 50 meV (1.1 kcal / mol), found by a nudged elastic
+    band."""
     anti, gauche = ethanol(180.0), ethanol(60.0)
     images = [anti.copy() for _ in range(8)] + [gauche]
     for image in images:
@@ -72,10 +77,15 @@ def test_the_hydroxyl_group_turns() -> None:
 
 
 def test_langevin_keeps_the_temperature() -> None:
-    """Mean kinetic energy of 27 degrees of freedom, within five of its standard errors by blocks."""
+    """Mean kinetic energy of 27 degrees of freedom, within five of its standard errors by
+    blocks."""
     atoms, stream = ethanol(), np.random.default_rng(4)
-    atoms.set_momenta(stream.normal(size=(9, 3)) * np.sqrt(300 * units.kB * atoms.get_masses())[:, None])
-    dynamics = Langevin(atoms, 0.5 * units.fs, temperature_K=300, friction=0.05 / units.fs, fixcm=False, rng=stream)
+    atoms.set_momenta(
+        stream.normal(size=(9, 3)) * np.sqrt(300 * units.kB * atoms.get_masses())[:, None]
+    )
+    dynamics = Langevin(
+        atoms, 0.5 * units.fs, temperature_K=300, friction=0.05 / units.fs, fixcm=False, rng=stream
+    )
     dynamics.run(400)
     seen = [atoms.get_kinetic_energy() / (13.5 * units.kB) for _ in dynamics.irun(6000)]
     blocks = np.reshape(seen[:6000], (30, 200)).mean(1)

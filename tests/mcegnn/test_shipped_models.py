@@ -1,4 +1,5 @@
-"""The models that come with the package: small, with the command that made them, and as good as the README says."""
+"""The models that come with the package: small, with the command that made them, and as good as the
+README says."""
 
 import json
 import os
@@ -72,14 +73,19 @@ def test_learned_force_on_the_official_test_samples(test_samples: Samples) -> No
 
 def test_several_channels_beat_one(test_samples: Samples) -> None:
     one, several = score("charged-egnn", test_samples), score("charged-mcegnn", test_samples)
-    assert load("charged-egnn").hyperparameters["n_channels"] == 1 < load("charged-mcegnn").hyperparameters["n_channels"]
+    assert (
+        load("charged-egnn").hyperparameters["n_channels"]
+        == 1
+        < load("charged-mcegnn").hyperparameters["n_channels"]
+    )
     assert one.mean() < 7.8e-3
     assert several.mean() < one.mean()
     assert np.median(several) < np.median(one)
 
 
 def test_gravity_and_the_planets_masses_are_learned() -> None:
-    """From 0.8 years of eleven bodies: logarithms of masses to a hundredth, but for Pluto, whose pull nobody feels."""
+    """From 0.8 years of eleven bodies: logarithms of masses to a hundredth, but for Pluto, whose
+    pull nobody feels."""
     test = split("solar").test
     assert score("solar-force", test).mean() < 1e-12
     model = load("solar-force").model
@@ -93,8 +99,19 @@ def test_gravity_and_the_planets_masses_are_learned() -> None:
 
 
 def test_ten_years_under_the_learned_law(succeed: Run) -> None:
-    """Earth, which the model has seen for less than one, ends within 1,000 km of JPL's; with the model's own energy conserved."""
-    succeed("rollout", "solar", "--model", "solar-force", "--time", "10 year", "--quiet", "-o", "ten.h5md")
+    """Earth, which the model has seen for less than one, ends within 1,000 km of JPL's; with the
+    model's own energy conserved."""
+    succeed(
+        "rollout",
+        "solar",
+        "--model",
+        "solar-force",
+        "--time",
+        "10 year",
+        "--quiet",
+        "-o",
+        "ten.h5md",
+    )
     found = json.loads(succeed("analyse", "ten.h5md", "--json").out)
     assert found["energy_drift"]["median"] < 1e-10
     assert found["km_from_jpl"]["Earth"] < 1000.0
@@ -103,17 +120,39 @@ def test_ten_years_under_the_learned_law(succeed: Run) -> None:
 def test_info_of_a_model(succeed: Run) -> None:
     """What made it, and what it has learned, where that can be told."""
     out = " ".join(succeed("info", "solar-force").out.split())
-    for told in ("LearnedForce", "mcegnn train solar-force", "trained on solar, 14016 samples", "learned masses 1 1.66"):
+    for told in (
+        "LearnedForce",
+        "mcegnn train solar-force",
+        "trained on solar, 14016 samples",
+        "learned masses 1 1.66",
+    ):
         assert told in out
     assert "learned masses" not in succeed("info", str(locate("charged-egnn"))).out
 
 
 def test_the_learned_law_moves_more_particles_than_it_was_trained_on(succeed: Run) -> None:
-    """Twenty particles in place of five: the rollout of the learned force stays near the exact one for a while."""
-    common = ("rollout", "charged", "--particles", 20, "--systems", 10, "--seed", 3, "--steps", 1000, "--every", 100, "--quiet")
+    """Twenty particles in place of five: the rollout of the learned force stays near the exact one
+    for a while."""
+    common = (
+        "rollout",
+        "charged",
+        "--particles",
+        20,
+        "--systems",
+        10,
+        "--seed",
+        3,
+        "--steps",
+        1000,
+        "--every",
+        100,
+        "--quiet",
+    )
     succeed(*common, "-o", "exact.h5md")
     succeed(*common, "--model", "charged-force", "-o", "law.h5md")
-    against = json.loads(succeed("analyse", "law.h5md", "--against", "exact.h5md", "--json").out)["against"]
+    against = json.loads(succeed("analyse", "law.h5md", "--against", "exact.h5md", "--json").out)[
+        "against"
+    ]
     assert against["frames_compared"] == 11
     assert against["median_error_at_the_end"] < 0.1
     assert Path("law.h5md").is_file()
@@ -121,21 +160,41 @@ def test_the_learned_law_moves_more_particles_than_it_was_trained_on(succeed: Ru
 
 @pytest.mark.parametrize("name", shipped())
 def test_every_shipped_model_moves_its_system(name: str, succeed: Run) -> None:
-    """By name, with no network and nothing but the package; a dynamics model has no integrator to tell of."""
+    """By name, with no network and nothing but the package; a dynamics model has no integrator to
+    tell of."""
     system, more = ("solar" if name.startswith("solar") else "charged"), ()
     if load(name).kind == "ConservativePotential":
         ase.io.write("molecule.xyz", molecule("CH3CH2OH"))
         system, more = "molecule.xyz", ("--temperature", "300 K")
-    succeed("rollout", system, "--model", name, *more, "--steps", 4, "--every", 2, "-o", "run.h5md", "--quiet")
+    succeed(
+        "rollout",
+        system,
+        "--model",
+        name,
+        *more,
+        "--steps",
+        4,
+        "--every",
+        2,
+        "-o",
+        "run.h5md",
+        "--quiet",
+    )
     out = succeed("info", "run.h5md").out
     assert name in out
     assert ("integrator" in out) == (load(name).kind != "DirectDynamics")
 
 
-@pytest.mark.parametrize(("option", "told"), [("--relativity", "--relativity"), ("--j2", "--j2"), ("--no-j2", "--no-j2")])
-@pytest.mark.skipif("solar-mcegnn" not in shipped(), reason="no dynamics model of planets is shipped")
+@pytest.mark.parametrize(
+    ("option", "told"), [("--relativity", "--relativity"), ("--j2", "--j2"), ("--no-j2", "--no-j2")]
+)
+@pytest.mark.skipif(
+    "solar-mcegnn" not in shipped(), reason="no dynamics model of planets is shipped"
+)
 def test_physics_does_not_go_with_a_dynamics_model(option: str, told: str, refuse: Run) -> None:
-    refuse(f"leave out {told}", "rollout", "solar", "--model", "solar-mcegnn", "--steps", "2", option)
+    refuse(
+        f"leave out {told}", "rollout", "solar", "--model", "solar-mcegnn", "--steps", "2", option
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
-"""Atoms that are pressed together: whatever the network has learned, the energy rises; and above the nearest distances it is its own."""
+"""Atoms that are pressed together: whatever the network has learned, the energy rises; and above
+the nearest distances it is its own."""
 
 import warnings
 from collections.abc import Iterator
@@ -31,7 +32,11 @@ from systems.system import System
 
 few = settings(deadline=None, max_examples=15)
 elements = st.integers(1, 95)
-CRYSTALS = {"Mo": bulk("Mo", cubic=True, a=3.16) * (2, 1, 1), "Cu": bulk("Cu", cubic=True), "ethanol": molecule("CH3CH2OH")}
+CRYSTALS = {
+    "Mo": bulk("Mo", cubic=True, a=3.16) * (2, 1, 1),
+    "Cu": bulk("Cu", cubic=True),
+    "ethanol": molecule("CH3CH2OH"),
+}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -46,8 +51,19 @@ def quick() -> Iterator[None]:
 def potential(species: list[int], seed: int, **options: Any) -> ConservativePotential:
     """Of random weights, in float64."""
     torch.manual_seed(seed)
-    small: dict[str, Any] = {"n_features": 12, "n_channels": (3, 2), "n_couplings": 2, "n_layers": 2, "n_radial": 5, "cutoff": 5.0}
-    return ConservativePotential(species, **{**small, "periodic": True, **options}).double().requires_grad_(False)
+    small: dict[str, Any] = {
+        "n_features": 12,
+        "n_channels": (3, 2),
+        "n_couplings": 2,
+        "n_layers": 2,
+        "n_radial": 5,
+        "cutoff": 5.0,
+    }
+    return (
+        ConservativePotential(species, **{**small, "periodic": True, **options})
+        .double()
+        .requires_grad_(False)
+    )
 
 
 def energies(model: Any, systems: list[System]) -> np.ndarray:
@@ -56,11 +72,14 @@ def energies(model: Any, systems: list[System]) -> np.ndarray:
 
 
 def dimers(numbers: tuple[int, int], distances: np.ndarray) -> list[System]:
-    return [from_atoms(Atoms(numbers, [[0, 0, 0], [0.48 * r, 0.6 * r, 0.64 * r]])) for r in distances]
+    return [
+        from_atoms(Atoms(numbers, [[0, 0, 0], [0.48 * r, 0.6 * r, 0.64 * r]])) for r in distances
+    ]
 
 
 def pressed(system: System, i: int, j: int, distances: np.ndarray) -> list[System]:
-    """The system with two atoms (the nearest images of each other) moved along their line, both as far, the others where they are."""
+    """The system with two atoms (the nearest images of each other) moved along their line, both as
+    far, the others where they are."""
     offset = system.positions[j] - system.positions[i]
     if system.cell is not None:
         offset = offset - np.round(offset @ np.linalg.inv(system.cell)) @ system.cell
@@ -73,11 +92,19 @@ def pressed(system: System, i: int, j: int, distances: np.ndarray) -> list[Syste
     return made
 
 
-@given(one=elements, other=elements, nearest=st.floats(0.6, 3.5), steep=st.floats(-1e5, 1e5), seed=st.integers(0, 10**6))
+@given(
+    one=elements,
+    other=elements,
+    nearest=st.floats(0.6, 3.5),
+    steep=st.floats(-1e5, 1e5),
+    seed=st.integers(0, 10**6),
+)
 @few
-def test_a_pair_of_any_elements_under_any_weights(one: int, other: int, nearest: float, steep: float, seed: int) -> None:
-    """Below the distance that is heard last the network says one thing, so the energy rises all the way, by more than 5 eV: however
-    ``steep`` what it has learned falls there.
+def test_a_pair_of_any_elements_under_any_weights(
+    one: int, other: int, nearest: float, steep: float, seed: int
+) -> None:
+    """Below the distance that is heard last the network says one thing, so the energy rises all the
+    way, by more than 5 eV: however ``steep`` what it has learned falls there.
     """
     species = sorted({one, other})
     table = np.full((len(species), len(species)), nearest).tolist()
@@ -91,7 +118,8 @@ def test_a_pair_of_any_elements_under_any_weights(one: int, other: int, nearest:
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("name", CRYSTALS)
 def test_a_pair_among_others(name: str, seed: int) -> None:
-    """In a crystal and a molecule, of weights as training begins with: from just below the nearest distance on."""
+    """In a crystal and a molecule, of weights as training begins with: from just below the nearest
+    distance on."""
     atoms = CRYSTALS[name].copy()
     atoms.rattle(0.05, seed=seed)
     i, j, d = neighbor_list("ijd", atoms, 4.9)
@@ -100,10 +128,17 @@ def test_a_pair_among_others(name: str, seed: int) -> None:
     table = np.full((len(species), len(species)), np.inf)
     np.minimum.at(table, (kinds[i], kinds[j]), d)
     table = np.where(np.isfinite(table), table, 0.0)
-    model = potential(species, seed, repulsion=True, nearest=table.tolist(), n_neighbors=len(d) / len(atoms))
+    model = potential(
+        species, seed, repulsion=True, nearest=table.tolist(), n_neighbors=len(d) / len(atoms)
+    )
     for a, b in zip(*np.nonzero(np.triu(table)), strict=True):
         k = np.flatnonzero((kinds[i] == a) & (kinds[j] == b) & (d == table[a, b]))[0]
-        said = energies(model, pressed(from_atoms(atoms), int(i[k]), int(j[k]), table[a, b] * np.linspace(0.95, 0.3, 30)))
+        said = energies(
+            model,
+            pressed(
+                from_atoms(atoms), int(i[k]), int(j[k]), table[a, b] * np.linspace(0.95, 0.3, 30)
+            ),
+        )
         assert (np.diff(said) > 0.0).all()
         assert said[-1] - said[0] > 5.0
 
@@ -115,7 +150,10 @@ def test_nothing_is_changed_at_distances_of_training(dtype: Any) -> None:
     atoms.rattle(0.05, seed=1)
     shortest = neighbor_list("d", atoms, 4.0).min()
     system = from_atoms(atoms)
-    plain, guarded = (potential([42], 3, **more) for more in ({}, {"repulsion": True, "nearest": [[float(shortest)]]}))
+    plain, guarded = (
+        potential([42], 3, **more)
+        for more in ({}, {"repulsion": True, "nearest": [[float(shortest)]]})
+    )
     for one, other in (
         (plain.differentiated, guarded.differentiated),
         (MessagePassing(packed(plain), dtype=dtype), MessagePassing(packed(guarded), dtype=dtype)),
@@ -126,9 +164,17 @@ def test_nothing_is_changed_at_distances_of_training(dtype: Any) -> None:
 
 @pytest.mark.parametrize("share", [1.0, 1.0 - WIDTH])
 def test_forces_join_smoothly(share: float) -> None:
-    """Slopes of the force are the same on both sides of where the network hears less, and of where it hears no more."""
-    model, at, h = potential([6, 8], 0, repulsion=True, nearest=[[1.3, 1.2], [1.2, 1.3]]), 1.2 * share, 1e-5
-    forces = [model.differentiated(one).forces[1] @ [0.48, 0.6, 0.64] for one in dimers((6, 8), at + h * np.arange(-2, 3))]
+    """Slopes of the force are the same on both sides of where the network hears less, and of where
+    it hears no more."""
+    model, at, h = (
+        potential([6, 8], 0, repulsion=True, nearest=[[1.3, 1.2], [1.2, 1.3]]),
+        1.2 * share,
+        1e-5,
+    )
+    forces = [
+        model.differentiated(one).forces[1] @ [0.48, 0.6, 0.64]
+        for one in dimers((6, 8), at + h * np.arange(-2, 3))
+    ]
     below, above = (forces[2] - forces[0]) / (2 * h), (forces[4] - forces[2]) / (2 * h)
     np.testing.assert_allclose(below, above, rtol=0, atol=0.05 * (abs(below) + 1.0))
     np.testing.assert_allclose(forces[1], (forces[0] + forces[2]) / 2, atol=1e-6)
@@ -140,7 +186,9 @@ def random_structures(seed: int) -> list[Atoms]:
     for _ in range(6):
         n, cell = int(stream.integers(1, 8)), stream.normal(size=(3, 3)) + 4.0 * np.eye(3)
         pbc = stream.random(3) < 0.5
-        atoms = Atoms(stream.choice([1, 8, 29, 79], n), stream.random((n, 3)) * 4.0, cell=cell, pbc=pbc)
+        atoms = Atoms(
+            stream.choice([1, 8, 29, 79], n), stream.random((n, 3)) * 4.0, cell=cell, pbc=pbc
+        )
         made.append(atoms)
     return made
 
@@ -161,12 +209,17 @@ def test_nearest_distances_are_ases(seed: int, tmp_path: Path) -> None:
     found = nearest_distances(from_file(tmp_path / "some.xyz"), species, cutoff)
     for a, one in enumerate(species):
         for b, other in enumerate(species):
-            np.testing.assert_allclose(found[a, b], least.get(tuple(sorted((one, other))), 0.0), rtol=1e-6)  # digits of the file
+            np.testing.assert_allclose(
+                found[a, b], least.get(tuple(sorted((one, other))), 0.0), rtol=1e-6
+            )  # digits of the file
 
 
 def test_pairs_that_training_has_nowhere_or_far() -> None:
-    """They end at the sum of covalent radii, or where the atoms touch: nothing repels atoms at four Angstrom."""
-    model = ConservativePotential([6, 8], repulsion=True, nearest=[[4.6, 0.0], [0.0, 1.3]], cutoff=5.0)
+    """They end at the sum of covalent radii, or where the atoms touch: nothing repels atoms at four
+    Angstrom."""
+    model = ConservativePotential(
+        [6, 8], repulsion=True, nearest=[[4.6, 0.0], [0.0, 1.3]], cutoff=5.0
+    )
     assert model.repulsion is not None
     _, _, ends, _ = model.repulsion.tables()
     np.testing.assert_allclose(ends, [[2 * 1.77, 0.76 + 0.66], [0.76 + 0.66, 1.3]])
@@ -177,7 +230,12 @@ def test_pairs_that_training_has_nowhere_or_far() -> None:
 
 def test_the_tables_survive_the_file(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    hyperparameters = {"species": [6, 8], "repulsion": True, "nearest": [[1.3, 1.2], [1.2, 0.0]], "n_layers": 1}
+    hyperparameters = {
+        "species": [6, 8],
+        "repulsion": True,
+        "nearest": [[1.3, 1.2], [1.2, 0.0]],
+        "n_layers": 1,
+    }
     save(Stored.make("ConservativePotential", hyperparameters), tmp_path / "m.safetensors")
     again: Any = load(tmp_path / "m.safetensors").model
     np.testing.assert_array_equal(again.nearest, [[1.3, 1.2], [1.2, 0.0]])
@@ -186,18 +244,26 @@ def test_the_tables_survive_the_file(tmp_path: Path) -> None:
 
 
 def test_python_is_warned_once() -> None:
-    """By a potential, as an ASE calculator too, naming elements, numbers and distances; an ensemble and a committee tell of each system."""
+    """By a potential, as an ASE calculator too, naming elements, numbers and distances; an ensemble
+    and a committee tell of each system."""
     model = potential([6, 8], 0, repulsion=True, nearest=[[1.3, 1.2], [1.2, 1.3]])
     atoms = Atoms("CO", [[0, 0, 0], [0, 0, 1.1]])
     atoms.calc = PotentialCalculator(model)
-    with pytest.warns(Near, match="C 0 and O 1 are 1.1 Angstrom apart, in training never nearer than 1.2 Angstrom"):
+    with pytest.warns(
+        Near, match="C 0 and O 1 are 1.1 Angstrom apart, in training never nearer than 1.2 Angstrom"
+    ):
         atoms.get_potential_energy()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         atoms.positions[1, 2] = 1.05
         atoms.get_potential_energy()
     near, far = from_atoms(atoms), from_atoms(Atoms("CO", [[0, 0, 0], [0, 0, 1.5]]))
-    both = replace(near, positions=np.stack([far.positions, near.positions]), momenta=np.zeros((2, 2, 3)), charges=np.zeros((2, 2)))
+    both = replace(
+        near,
+        positions=np.stack([far.positions, near.positions]),
+        momenta=np.zeros((2, 2, 3)),
+        charges=np.zeros((2, 2)),
+    )
     wider = potential([6, 8], 1, nearest=[[1.3, 1.4], [1.4, 1.3]])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Near)
@@ -208,7 +274,10 @@ def test_python_is_warned_once() -> None:
 
 def test_the_wall_grows_with_the_forces_of_training() -> None:
     """And is there where all of them are small."""
-    walls = [Repulsion([3], np.array([[2.0]]), force=force).tables()[3][0, 0] for force in (0.0, 1.0, 2.0)]
+    walls = [
+        Repulsion([3], np.array([[2.0]]), force=force).tables()[3][0, 0]
+        for force in (0.0, 1.0, 2.0)
+    ]
     assert walls[0] > 15.0
     model = potential([3], 0, repulsion=True, nearest=[[2.3]])  # whose nuclei are hardly felt there
     ends = energies(model, dimers((3, 3), 2.3 * np.array([0.9, 0.8])))

@@ -1,4 +1,5 @@
-"""The vibrational spectrum of a run against the normal modes of the same potential, which ASE finds from forces alone."""
+"""The vibrational spectrum of a run against the normal modes of the same potential, which ASE finds
+from forces alone."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +24,8 @@ _LOWEST = 500.0  # 1/cm: softer modes, as the turning of a methyl group, are no 
 
 @pytest.mark.slow
 def test_the_shipped_ethanol(cli: Run, tmp_path: Path) -> None:
-    """At 20 K and 0.2 fs, not turning, every mode above 500 1/cm has a peak within 10 1/cm, and every high peak is that of a mode."""
+    """At 20 K and 0.2 fs, not turning, every mode above 500 1/cm has a peak within 10 1/cm, and
+    every high peak is that of a mode."""
     atoms = molecule("CH3CH2OH")
     atoms.calc = PotentialCalculator(load("ethanol"))
     BFGS(atoms, logfile=None).run(fmax=1e-4)
@@ -39,14 +41,29 @@ def test_the_shipped_ethanol(cli: Run, tmp_path: Path) -> None:
     ZeroRotation(atoms)
     atoms.calc = None
     ase.io.write(tmp_path / "ethanol.xyz", atoms)
-    outcome = cli("rollout", "ethanol.xyz", "--model", "ethanol", "--dt", "0.2 fs", "--time", "10 ps", "--every", 5, "-o", "run.h5md")
+    outcome = cli(
+        "rollout",
+        "ethanol.xyz",
+        "--model",
+        "ethanol",
+        "--dt",
+        "0.2 fs",
+        "--time",
+        "10 ps",
+        "--every",
+        5,
+        "-o",
+        "run.h5md",
+    )
     assert outcome.code == 0, outcome.err
     with H5MDReader(tmp_path / "run.h5md") as run:
         found = analyse(run)
     spectrum = found.curve("spectrum")
     assert spectrum.x_axis.unit == "1/cm"
     assert not any("turn as a whole" in note for note in found.notes)
-    all_peaks = np.concatenate([peaks(spectrum.x, power, 0.003) for power in spectrum.values.values()])
+    all_peaks = np.concatenate(
+        [peaks(spectrum.x, power, 0.003) for power in spectrum.values.values()]
+    )
     assert np.abs(all_peaks[:, None] - modes).min(0).max() < 10.0
     high = np.concatenate([peaks(spectrum.x, power) for power in spectrum.values.values()])
     off = np.abs(high[high > _LOWEST][:, None] - modes).min(1)

@@ -1,4 +1,5 @@
-"""What is said of labelled structures before training: known numbers, spoilt data that are found, and silence where data are right."""
+"""What is said of labelled structures before training: known numbers, spoilt data that are found,
+and silence where data are right."""
 
 import os
 from dataclasses import replace
@@ -20,7 +21,18 @@ from mcegnn.datasets.labelled import named
 from mcegnn.datasets.statistics import nearest_distances, outliers, reference_energies, summary
 from mcegnn.datasets.structures import Structures
 
-MOLECULES = ["aspirin", "azobenzene", "benzene", "ethanol", "malonaldehyde", "naphthalene", "paracetamol", "salicylic", "toluene", "uracil"]
+MOLECULES = [
+    "aspirin",
+    "azobenzene",
+    "benzene",
+    "ethanol",
+    "malonaldehyde",
+    "naphthalene",
+    "paracetamol",
+    "salicylic",
+    "toluene",
+    "uracil",
+]
 KCAL = 23.0605
 HARTREE, BOHR = 27.2114, 0.529177
 
@@ -36,18 +48,23 @@ def of_atoms(frames: list[Atoms]) -> Structures:
     """Structures of ASE's atoms, without labels."""
     parts = []
     for atoms in frames:
-        one = Structures.of_one_molecule(atoms.numbers, atoms.positions[None], np.zeros((1, len(atoms), 3)), np.zeros(1))
+        one = Structures.of_one_molecule(
+            atoms.numbers, atoms.positions[None], np.zeros((1, len(atoms), 3)), np.zeros(1)
+        )
         parts.append(replace(one, cells=np.array(atoms.cell)[None], pbc=atoms.pbc[None]))
     return Structures.joined(parts)
 
 
 def springs(n: int = 60, amplitude: float = 0.05, turned: bool = True) -> Structures:
-    """Water of springs between all atoms, shaken: exact energies and forces, each molecule turned and shifted at random."""
+    """Water of springs between all atoms, shaken: exact energies and forces, each molecule turned
+    and shifted at random."""
     rng = np.random.default_rng(6)
     atoms = molecule("H2O")
     x = atoms.positions + amplitude * rng.normal(size=(n, 3, 3))
     if turned:
-        x = np.einsum("kij,kaj->kai", Rotation.random(n, rng=rng).as_matrix(), x) + rng.normal(size=(n, 1, 3))
+        x = np.einsum("kij,kaj->kai", Rotation.random(n, rng=rng).as_matrix(), x) + rng.normal(
+            size=(n, 1, 3)
+        )
     i, j = np.triu_indices(3, 1)
     offset = x[:, j] - x[:, i]
     length = np.linalg.norm(offset, axis=-1)
@@ -72,20 +89,36 @@ def copper(n: int = 40) -> Structures:
     for atoms in frames:
         atoms.calc = EMT()
         labels.append((atoms.get_potential_energy(), atoms.get_forces()))
-    return replace(of_atoms(frames), energies=np.array([e for e, _ in labels]), forces=np.concatenate([f for _, f in labels]))
+    return replace(
+        of_atoms(frames),
+        energies=np.array([e for e, _ in labels]),
+        forces=np.concatenate([f for _, f in labels]),
+    )
 
 
 @given(st.integers(0, 2**32 - 1))
 def test_reference_energies_are_found_again(seed: int) -> None:
-    """Of energies that are sums of atoms', exactly; of what is beyond them, what is at right angles to the composition is left."""
+    """Of energies that are sums of atoms', exactly; of what is beyond them, what is at right angles
+    to the composition is left."""
     rng = np.random.default_rng(seed)
     sizes = rng.integers(2, 9, 20)
-    parts = [Structures.of_one_molecule(rng.choice([1, 6, 8], k), *rng.normal(size=(2, 1, k, 3)), np.zeros(1)) for k in sizes]
+    parts = [
+        Structures.of_one_molecule(
+            rng.choice([1, 6, 8], k), *rng.normal(size=(2, 1, k, 3)), np.zeros(1)
+        )
+        for k in sizes
+    ]
     found, species, true = Structures.joined(parts), np.array([8, 1, 6]), rng.normal(size=3) * 100
     counts = found.composition(species)
-    np.testing.assert_allclose(reference_energies(replace(found, energies=counts @ true), species), true, atol=1e-9)
+    np.testing.assert_allclose(
+        reference_energies(replace(found, energies=counts @ true), species), true, atol=1e-9
+    )
     noise = rng.normal(size=20)
-    left = counts @ true + noise - counts @ reference_energies(replace(found, energies=counts @ true + noise), species)
+    left = (
+        counts @ true
+        + noise
+        - counts @ reference_energies(replace(found, energies=counts @ true + noise), species)
+    )
     np.testing.assert_allclose(counts.T @ left, 0.0, atol=1e-9)
 
 
@@ -93,23 +126,42 @@ def test_reference_energies_of_one_composition_are_the_shortest() -> None:
     found = springs()
     energies = reference_energies(found, np.array([1, 8]))
     # along the composition (2, 1), so that both have their share
-    np.testing.assert_allclose(energies, found.energies.mean() * np.array([2.0, 1.0]) / 5.0, rtol=1e-12)
+    np.testing.assert_allclose(
+        energies, found.energies.mean() * np.array([2.0, 1.0]) / 5.0, rtol=1e-12
+    )
 
 
 def test_nearest_distances_are_ases() -> None:
     slab, chain = bulk("Cu", cubic=True), Atoms("C", cell=[1.3, 0, 0], pbc=(True, False, False))
     slab.set_pbc((True, True, False))
-    skewed = Atoms("NaCl", scaled_positions=[[0.05, 0.1, 0.9], [0.9, 0.95, 0.15]], cell=[[4, 0, 0], [3, 4, 0], [2, 3, 5]], pbc=True)
-    frames = [molecule("CH3CH2OH"), bulk("Cu"), slab, chain, skewed, molecule("H2"), bulk("Cu", cubic=True) * (6, 6, 6)]
+    skewed = Atoms(
+        "NaCl",
+        scaled_positions=[[0.05, 0.1, 0.9], [0.9, 0.95, 0.15]],
+        cell=[[4, 0, 0], [3, 4, 0], [2, 3, 5]],
+        pbc=True,
+    )
+    frames = [
+        molecule("CH3CH2OH"),
+        bulk("Cu"),
+        slab,
+        chain,
+        skewed,
+        molecule("H2"),
+        bulk("Cu", cubic=True) * (6, 6, 6),
+    ]
     frames[-1].set_pbc(False)  # many atoms in free space
     frames[-1].rattle(0.1, seed=1)
     expected = [neighbor_list("d", atoms, 4.0).min() for atoms in frames]
-    np.testing.assert_allclose(nearest_distances(of_atoms([*frames, Atoms("He")])), [*expected, np.inf], rtol=1e-12)
+    np.testing.assert_allclose(
+        nearest_distances(of_atoms([*frames, Atoms("He")])), [*expected, np.inf], rtol=1e-12
+    )
 
 
 def test_a_cell_without_volume_is_named() -> None:
     with pytest.raises(ValueError, match="structure 1: the cell has no volume"):
-        nearest_distances(of_atoms([bulk("Cu"), Atoms("Cu", cell=[[1, 0, 0], [2, 0, 0], [0, 0, 1]], pbc=True)]))
+        nearest_distances(
+            of_atoms([bulk("Cu"), Atoms("Cu", cell=[[1, 0, 0], [2, 0, 0], [0, 0, 1]], pbc=True)])
+        )
 
 
 def test_summary_of_known_numbers() -> None:
@@ -120,10 +172,15 @@ def test_summary_of_known_numbers() -> None:
     stresses[2] = 0.0
     rows = dict(summary(replace(mixed, forces=forces, stresses=stresses)))
     assert rows == {
-        "structures": "3", "atoms per structure": "1 to 3", "atoms of elements": "H 3, O 1, Cu 1", "periodic": "1 of 3",
-        "energy less that of its atoms": "0 eV/atom mean, 0 to 0", "forces": "1.291 eV/Angstrom rms, 5 the largest",
-        "nearest atoms": "0.969 Angstrom", "stress": "1 of 3",
-    }  # fmt: skip
+        "structures": "3",
+        "atoms per structure": "1 to 3",
+        "atoms of elements": "H 3, O 1, Cu 1",
+        "periodic": "1 of 3",
+        "energy less that of its atoms": "0 eV/atom mean, 0 to 0",
+        "forces": "1.291 eV/Angstrom rms, 5 the largest",
+        "nearest atoms": "0.969 Angstrom",
+        "stress": "1 of 3",
+    }
     rows = dict(summary(of_atoms([Atoms("He")])))
     assert rows["nearest atoms"] == "single atoms only"
     assert rows["stress"] == rows["periodic"] == "no"
@@ -139,7 +196,12 @@ def test_summary_of_ethanol(data: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [*(f"rmd17:{name}" for name in MOLECULES), "crystals/mlearn_Mo_training.xyz", "crystals/mlearn_Mo_test.xyz"]
+    "name",
+    [
+        *(f"rmd17:{name}" for name in MOLECULES),
+        "crystals/mlearn_Mo_training.xyz",
+        "crystals/mlearn_Mo_test.xyz",
+    ],
 )
 def test_nothing_is_said_of_published_data(data: Path, name: str) -> None:
     found = named(name if ":" in name else str(data / name))
@@ -149,7 +211,8 @@ def test_nothing_is_said_of_published_data(data: Path, name: str) -> None:
             assert unit_warnings(structures.take(slice(0, n))) == []
 
 
-SPOILT: dict[str, tuple[float, float, str]] = {  # factors of energies and of forces, and what is said
+# factors of energies and of forces, and what is said
+SPOILT: dict[str, tuple[float, float, str]] = {
     "energies kcal/mol": (KCAL, 1.0, "the energies were in kcal/mol"),
     "energies Hartree": (1 / HARTREE, 1.0, "the energies were in Hartree"),
     "forces kcal/mol": (1.0, KCAL, "the forces were in kcal/mol/Angstrom"),
@@ -163,7 +226,7 @@ SPOILT: dict[str, tuple[float, float, str]] = {  # factors of energies and of fo
     "energies 100": (100.0, 1.0, "100 times the work"),
     "energies 0.01": (0.01, 1.0, "0.01 times the work"),
     "seven": (7.0, 1.0, "7 times the work of the forces; convert both to eV and Angstrom"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", SPOILT)
@@ -172,7 +235,11 @@ def test_wrong_units_are_found(case: str, kind: Any) -> None:
     of_energies, of_forces, words = SPOILT[case]
     right = kind()
     assert unit_warnings(right) == []
-    told = " ".join(unit_warnings(replace(right, energies=of_energies * right.energies, forces=of_forces * right.forces)))
+    told = " ".join(
+        unit_warnings(
+            replace(right, energies=of_energies * right.energies, forces=of_forces * right.forces)
+        )
+    )
     if "times" in words:  # the factor is known to some per cent
         factor = float(told.split("change by ")[1].split()[0])
         assert factor == pytest.approx(float(words.split()[0]), rel=0.05)
@@ -180,7 +247,9 @@ def test_wrong_units_are_found(case: str, kind: Any) -> None:
         assert words in told
 
 
-@pytest.mark.parametrize("name", [*(f"rmd17:{name}" for name in MOLECULES), "crystals/mlearn_Mo_training.xyz"])
+@pytest.mark.parametrize(
+    "name", [*(f"rmd17:{name}" for name in MOLECULES), "crystals/mlearn_Mo_training.xyz"]
+)
 def test_spoilt_published_data_are_found(data: Path, name: str) -> None:
     right = named(name if ":" in name else str(data / name)).structures.take(slice(0, 300))
     for factor in (KCAL, 1 / KCAL, -1.0, 100.0, 0.01):
@@ -221,22 +290,35 @@ def test_everything_in_kcal_is_found_by_its_forces(data: Path) -> None:
 
 def test_no_forces_at_all() -> None:
     told = unit_warnings(replace(springs(), forces=np.zeros((180, 3))))
-    assert told == ["forces of 0 eV/Angstrom rms are nearly zero; convert them if in other units, or add structures off equilibrium"]
+    assert told == [
+        "forces of 0 eV/Angstrom rms are nearly zero; convert them if in other units, or add"
+        " structures off equilibrium"
+    ]
 
 
 def test_nothing_is_said_where_nothing_can_be_compared() -> None:
-    """Few structures, structures far from one another, copies, and structures of different atoms, orders or cells."""
+    """Few structures, structures far from one another, copies, and structures of different atoms,
+    orders or cells."""
     wrong = replace(springs(), energies=KCAL * springs().energies)
     assert unit_warnings(wrong) != []
     assert unit_warnings(wrong.take(slice(0, 8))) == []
     apart = springs(40, amplitude=1.5)
-    assert unit_warnings(replace(apart, energies=KCAL * apart.energies, forces=0.1 * apart.forces)) == []
+    assert (
+        unit_warnings(replace(apart, energies=KCAL * apart.energies, forces=0.1 * apart.forces))
+        == []
+    )
     copies = wrong.take(np.zeros(60, dtype=int))
     assert unit_warnings(copies) == []
     alone = replace(wrong, species=np.arange(180) % 90 + 1)
-    assert unit_warnings(replace(alone, species=np.random.default_rng(0).integers(1, 119, 180))) == []
+    assert (
+        unit_warnings(replace(alone, species=np.random.default_rng(0).integers(1, 119, 180))) == []
+    )
     cells = copper()
-    stretched = replace(cells, cells=cells.cells * np.linspace(1.0, 1.5, 40)[:, None, None], energies=KCAL * cells.energies)
+    stretched = replace(
+        cells,
+        cells=cells.cells * np.linspace(1.0, 1.5, 40)[:, None, None],
+        energies=KCAL * cells.energies,
+    )
     assert unit_warnings(stretched) == []
 
 

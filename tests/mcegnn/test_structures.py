@@ -1,4 +1,5 @@
-"""Labelled structures: what files hold is what is read, splits and hashes, and what is refused and how it is said."""
+"""Labelled structures: what files hold is what is read, splits and hashes, and what is refused and
+how it is said."""
 
 import hashlib
 import os
@@ -27,7 +28,18 @@ from systems.molecules import to_atoms
 from systems.units import METAL
 
 KCAL = 0.04336410390059322  # eV, of one kcal/mol as ASE has it
-MOLECULES = ["aspirin", "azobenzene", "benzene", "ethanol", "malonaldehyde", "naphthalene", "paracetamol", "salicylic", "toluene", "uracil"]
+MOLECULES = [
+    "aspirin",
+    "azobenzene",
+    "benzene",
+    "ethanol",
+    "malonaldehyde",
+    "naphthalene",
+    "paracetamol",
+    "salicylic",
+    "toluene",
+    "uracil",
+]
 
 
 @pytest.fixture
@@ -41,7 +53,9 @@ def labelled(atoms: Atoms, seed: int = 0, **more: Any) -> Atoms:
     """Atoms with labels of no meaning; a result that is None is taken away."""
     rng = np.random.default_rng(seed)
     results = {"energy": float(rng.normal()), "forces": rng.normal(size=(len(atoms), 3)), **more}
-    atoms.calc = SinglePointCalculator(atoms, **{name: value for name, value in results.items() if value is not None})
+    atoms.calc = SinglePointCalculator(
+        atoms, **{name: value for name, value in results.items() if value is not None}
+    )
     return atoms
 
 
@@ -50,13 +64,19 @@ def several() -> list[Atoms]:
     slab = bulk("Cu", cubic=True)
     slab.set_pbc((True, True, False))
     kinds = (molecule("CH3CH2OH"), bulk("NaCl", "rocksalt", 5.64), Atoms("He"), slab)
-    return [labelled(atoms, k, stress=np.arange(6.0) if k == 1 else None) for k, atoms in enumerate(kinds)]
+    return [
+        labelled(atoms, k, stress=np.arange(6.0) if k == 1 else None)
+        for k, atoms in enumerate(kinds)
+    ]
 
 
 def many(n: int = 30) -> Structures:
     rng = np.random.default_rng(4)
     parts = [
-        Structures.of_one_molecule(np.arange(1, k + 1), *rng.normal(size=(2, 1, k, 3)), rng.normal(size=1)) for k in rng.integers(1, 6, n)
+        Structures.of_one_molecule(
+            np.arange(1, k + 1), *rng.normal(size=(2, 1, k, 3)), rng.normal(size=1)
+        )
+        for k in rng.integers(1, 6, n)
     ]
     return Structures.joined(parts)
 
@@ -76,14 +96,23 @@ def assert_holds(found: Structures, frames: list[Atoms], atol: float = 0.0) -> N
         np.testing.assert_array_equal(found.species[own], atoms.numbers)
         np.testing.assert_array_equal(found.pbc[k], atoms.pbc)
         for ours, theirs in (
-            (found.positions[own], atoms.positions), (found.forces[own], atoms.get_forces(apply_constraint=False)),
-            (found.energies[k], atoms.get_potential_energy()), (found.cells[k], atoms.cell[:]),
-            (found.stresses[k], atoms.get_stress(voigt=False) if "stress" in atoms.calc.results else np.full((3, 3), np.nan)),
-        ):  # fmt: skip
+            (found.positions[own], atoms.positions),
+            (found.forces[own], atoms.get_forces(apply_constraint=False)),
+            (found.energies[k], atoms.get_potential_energy()),
+            (found.cells[k], atoms.cell[:]),
+            (
+                found.stresses[k],
+                atoms.get_stress(voigt=False)
+                if "stress" in atoms.calc.results
+                else np.full((3, 3), np.nan),
+            ),
+        ):
             np.testing.assert_allclose(ours, theirs, rtol=0, atol=atol)
 
 
-@pytest.mark.parametrize("name", ["set.xyz", "set.extxyz", "set.traj", "set.db", "set.json", "set@home.xyz"])
+@pytest.mark.parametrize(
+    "name", ["set.xyz", "set.extxyz", "set.traj", "set.db", "set.json", "set@home.xyz"]
+)
 def test_a_file_holds_what_ase_wrote(tmp_path: Path, name: str) -> None:
     frames = several()
     if name.endswith((".db", ".json")):
@@ -97,12 +126,28 @@ def test_a_file_holds_what_ase_wrote(tmp_path: Path, name: str) -> None:
         ase.io.write(tmp_path / name, frames)
     found = from_file(tmp_path / name)
     assert_holds(found, frames, atol=1e-7 if "xyz" in name else 0.0)
-    assert_holds(found.take(slice(None, None, -1)), frames[::-1], atol=1e-7 if "xyz" in name else 0.0)
-    assert [field.name for field in fields(found) if getattr(found, field.name).dtype.kind == "i"] == ["starts", "species"]
+    assert_holds(
+        found.take(slice(None, None, -1)), frames[::-1], atol=1e-7 if "xyz" in name else 0.0
+    )
+    assert [
+        field.name for field in fields(found) if getattr(found, field.name).dtype.kind == "i"
+    ] == ["starts", "species"]
 
 
 def test_what_label_writes_can_be_read(structures: Path, succeed: Callable[..., Any]) -> None:
-    copper = ("copper.traj", "--calculator", "emt", "--steps", 20, "--every", 10, "--temperature", "300 K", "-o", "train.xyz")
+    copper = (
+        "copper.traj",
+        "--calculator",
+        "emt",
+        "--steps",
+        20,
+        "--every",
+        10,
+        "--temperature",
+        "300 K",
+        "-o",
+        "train.xyz",
+    )
     succeed("label", *copper)
     frames = ase.io.read(structures / "train.xyz", ":")
     assert_holds(from_file(structures / "train.xyz"), frames)
@@ -116,12 +161,16 @@ def test_what_label_writes_can_be_read(structures: Path, succeed: Callable[..., 
 
 
 def test_reference_labels_come_first_and_are_not_mixed(tmp_path: Path) -> None:
-    """What a calculator of the file said is another method's, in structures that have no others too."""
+    """What a calculator of the file said is another method's, in structures that have no others
+    too."""
     frames = several()[1:3]
     frames[0].info["REF_energy"] = -7.5
     frames[0].arrays["REF_forces"] = np.full((2, 3), 0.25)
     ase.io.write(tmp_path / "set.xyz", frames)
-    with pytest.raises(ValueError, match=r"structure 1 of .*set\.xyz has no REF_ labels, which 1 of 2 structures have"):
+    with pytest.raises(
+        ValueError,
+        match=r"structure 1 of .*set\.xyz has no REF_ labels, which 1 of 2 structures have",
+    ):
         from_file(tmp_path / "set.xyz")
     frames[1].info["REF_energy"] = -1.5  # a lone atom needs no forces
     ase.io.write(tmp_path / "set.xyz", frames)
@@ -129,10 +178,17 @@ def test_reference_labels_come_first_and_are_not_mixed(tmp_path: Path) -> None:
     assert found.energies.tolist() == [-7.5, -1.5]
     np.testing.assert_array_equal(found.forces[:2], 0.25)
     assert np.isnan(found.stresses[0]).all()
-    assert notes == (("labels", "REF_energy, REF_forces; energy, forces, stress of another source are left out"),)
+    assert notes == (
+        ("labels", "REF_energy, REF_forces; energy, forces, stress of another source are left out"),
+    )
     del frames[0].arrays["REF_forces"]
     ase.io.write(tmp_path / "half.xyz", frames)
-    with pytest.raises(ValueError, match=r"structure 0 of .*half\.xyz has no forces; call it REF_forces or forces .*REF_energy"):
+    with pytest.raises(
+        ValueError,
+        match=(
+            r"structure 0 of .*half\.xyz has no forces; call it REF_forces or forces .*REF_energy"
+        ),
+    ):
         from_file(tmp_path / "half.xyz")
 
 
@@ -148,7 +204,9 @@ def test_reference_labels_of_a_database(tmp_path: Path, name: str) -> None:
 SYMMETRIC = np.array([[1.0, 6.0, 5.0], [6.0, 2.0, 4.0], [5.0, 4.0, 3.0]])
 
 
-@pytest.mark.parametrize("stress", [np.arange(1.0, 7.0), SYMMETRIC, SYMMETRIC.ravel()], ids=["voigt", "matrix", "nine"])
+@pytest.mark.parametrize(
+    "stress", [np.arange(1.0, 7.0), SYMMETRIC, SYMMETRIC.ravel()], ids=["voigt", "matrix", "nine"]
+)
 def test_forms_of_stress(tmp_path: Path, stress: np.ndarray) -> None:
     atoms = bulk("Cu")
     atoms.info.update(REF_energy=1.0, REF_stress=stress)
@@ -168,11 +226,15 @@ def test_forces_of_held_atoms_are_labels_too(tmp_path: Path) -> None:
     atoms = labelled(molecule("H2O"))
     atoms.set_constraint(FixAtoms([0]))
     ase.io.write(tmp_path / "held.traj", atoms)
-    np.testing.assert_array_equal(from_file(tmp_path / "held.traj").forces, atoms.calc.results["forces"])
+    np.testing.assert_array_equal(
+        from_file(tmp_path / "held.traj").forces, atoms.calc.results["forces"]
+    )
 
 
 XYZ = '1\nProperties=species:S:1:pos:R:3:forces:R:3 energy={} pbc="F F F"\nH 0 0 0 {} 0 0\n'
-TWO = '2\nProperties=species:S:1:pos:R:3:forces:R:3 {} pbc="F F F"\nH 0 0 0 0 0 0\nH 0.9 0 0 0 0 0\n'
+TWO = (
+    '2\nProperties=species:S:1:pos:R:3:forces:R:3 {} pbc="F F F"\nH 0 0 0 0 0 0\nH 0.9 0 0 0 0 0\n'
+)
 FILES: dict[str, tuple[str, str]] = {
     "empty.xyz": ("", r"empty\.xyz is empty"),
     "empty.db": ("", r"empty\.db is empty"),
@@ -180,18 +242,40 @@ FILES: dict[str, tuple[str, str]] = {
     "junk.db": ("once upon a time\n" * 99, "ASE cannot read structures from"),
     "junk.json": ("{}", "ASE cannot read structures from"),
     "none.xyz": ("0\n\n", "structure 0 of .* has no atoms"),
-    "cut.xyz": (XYZ.format(1, 1).replace("1\n", "2\n", 1), "ASE cannot read structures from .* ends within it, after 3 of 4 lines"),
-    "force.xyz": (XYZ.format(1, 1) + XYZ.format(1, "nan"), "structure 1 of .*: its forces must be finite"),
+    "cut.xyz": (
+        XYZ.format(1, 1).replace("1\n", "2\n", 1),
+        "ASE cannot read structures from .* ends within it, after 3 of 4 lines",
+    ),
+    "force.xyz": (
+        XYZ.format(1, 1) + XYZ.format(1, "nan"),
+        "structure 1 of .*: its forces must be finite",
+    ),
     "energy.xyz": (XYZ.format("inf", 1), "structure 0 of .*: its energy must be finite"),
     "text-energy.xyz": (
-        XYZ.format(1, 1).replace("energy=1", "REF_energy=high"), "structure 0 of .*: its energy should be one numbers, not .*high",
+        XYZ.format(1, 1).replace("energy=1", "REF_energy=high"),
+        "structure 0 of .*: its energy should be one numbers, not .*high",
     ),
-    "no-forces.xyz": (TWO.format("REF_energy=1"), "structure 0 of .* has no forces; call it REF_forces or forces"),
-    "one-point.xyz": (TWO.format("energy=1").replace("0.9", "0.0"), "structure 0 of .* has its atoms 0 and 1 at one point"),
-    "no-energy.xyz": (XYZ.format(1, 1) + XYZ.format(1, 1).replace("energy", "dft"), "structure 1 of .* has no energy; .*REF_energy.*dft, "),
-    "ghost.xyz": (XYZ.format(1, 1).replace("\nH", "\nX"), "structure 0 of .* has an atom of no element"),
-    "place.xyz": (XYZ.format(1, 1).replace("H 0", "H nan"), "structure 0 of .*: its positions must be finite"),
-}  # fmt: skip
+    "no-forces.xyz": (
+        TWO.format("REF_energy=1"),
+        "structure 0 of .* has no forces; call it REF_forces or forces",
+    ),
+    "one-point.xyz": (
+        TWO.format("energy=1").replace("0.9", "0.0"),
+        "structure 0 of .* has its atoms 0 and 1 at one point",
+    ),
+    "no-energy.xyz": (
+        XYZ.format(1, 1) + XYZ.format(1, 1).replace("energy", "dft"),
+        "structure 1 of .* has no energy; .*REF_energy.*dft, ",
+    ),
+    "ghost.xyz": (
+        XYZ.format(1, 1).replace("\nH", "\nX"),
+        "structure 0 of .* has an atom of no element",
+    ),
+    "place.xyz": (
+        XYZ.format(1, 1).replace("H 0", "H nan"),
+        "structure 0 of .*: its positions must be finite",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -208,7 +292,9 @@ def test_files_that_are_refused(tmp_path: Path, name: str) -> None:
 def test_forces_of_a_wrong_shape(tmp_path: Path) -> None:
     with connect(tmp_path / "set.json") as database:
         database.write(Atoms("He2"), REF_energy=1.0, data={"REF_forces": [1.0, 2.0]})
-    with pytest.raises(ValueError, match=r"structure 0 of .*: its forces should be 2 x 3 numbers, not"):
+    with pytest.raises(
+        ValueError, match=r"structure 0 of .*: its forces should be 2 x 3 numbers, not"
+    ):
         from_file(tmp_path / "set.json")
 
 
@@ -228,7 +314,9 @@ def test_a_foreign_database_is_left_alone(tmp_path: Path) -> None:
 def test_no_file_and_a_folder(tmp_path: Path) -> None:
     for reader in (from_file, rmd17, named):
         with pytest.raises(FileNotFoundError, match=r"there is no file .*nothing"):
-            reader(str(tmp_path / "nothing.npz") if reader is rmd17 else str(tmp_path / "nothing.xyz"))
+            reader(
+                str(tmp_path / "nothing.npz") if reader is rmd17 else str(tmp_path / "nothing.xyz")
+            )
         with pytest.raises(ValueError, match="is a folder"):
             reader(str(tmp_path))
 
@@ -237,9 +325,12 @@ def own_form(n: int = 8) -> dict[str, np.ndarray]:
     """Arrays in the form of rMD17, in kcal/mol."""
     rng = np.random.default_rng(5)
     return {
-        "nuclear_charges": np.array([8, 1, 1], dtype=np.uint8), "coords": rng.normal(size=(n, 3, 3)), "energies": rng.normal(size=n),
-        "forces": rng.normal(size=(n, 3, 3)), "old_indices": np.arange(n),
-    }  # fmt: skip
+        "nuclear_charges": np.array([8, 1, 1], dtype=np.uint8),
+        "coords": rng.normal(size=(n, 3, 3)),
+        "energies": rng.normal(size=n),
+        "forces": rng.normal(size=(n, 3, 3)),
+        "old_indices": np.arange(n),
+    }
 
 
 def test_rmd17_in_its_own_form(tmp_path: Path) -> None:
@@ -270,9 +361,14 @@ def test_indices_of_the_official_split(tmp_path: Path, folder: str) -> None:
     assert_same(train, every.take(np.array([6, 1, 3])))
     assert test is not None
     assert_same(test, every.take(np.array([0, 2, 7])))
-    # whoever was trained with it or not: three of six, though one of these takes no part in a training
+    # whoever was trained with it or not: three of six, though one of these takes no part in a
+    # training
     path = str(tmp_path / "npz_data" / "rmd17_water.npz")
-    for trained in (None, DataOptions(name=path, n_train=1, n_validation=1), DataOptions(name="others.xyz")):
+    for trained in (
+        None,
+        DataOptions(name=path, n_train=1, n_validation=1),
+        DataOptions(name="others.xyz"),
+    ):
         part = to_score(path, trained, False)
         assert_same(part.samples, test)
         assert (part.name, part.whole) == ("test", 6)
@@ -280,8 +376,15 @@ def test_indices_of_the_official_split(tmp_path: Path, folder: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("8\n", "the frames 0 to 7"), ("-1\n", "0 to 7"), ("3\n3\n", "each once"), ("", "each once"), ("a\n", "no list"), ("2\n", "share")],
-)  # fmt: skip
+    [
+        ("8\n", "the frames 0 to 7"),
+        ("-1\n", "0 to 7"),
+        ("3\n3\n", "each once"),
+        ("", "each once"),
+        ("a\n", "no list"),
+        ("2\n", "share"),
+    ],
+)
 def test_indices_that_are_refused(tmp_path: Path, text: str, words: str) -> None:
     np.savez(tmp_path / "water.npz", **own_form())
     (tmp_path / "index_train_01.csv").write_text(text)
@@ -291,23 +394,44 @@ def test_indices_that_are_refused(tmp_path: Path, text: str, words: str) -> None
 
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
-    "no energies": ({"energies": None}, "no numbers energies; .*coords, energies, forces.*keys of this file are coords, forces"),
-    "one frame more": ({"forces": np.zeros((9, 3, 3))}, r"forces has shape \(9, 3, 3\), not \(8, 3, 3\)"),
-    "other atoms": ({"nuclear_charges": np.array([1, 1])}, r"coords has shape \(8, 3, 3\), not \(8, 2, 3\)"),
-    "energies of MD17": ({"energies": np.zeros((8, 1))}, r"energies has shape \(8, 1\), not \(8,\)"),
+    "no energies": (
+        {"energies": None},
+        "no numbers energies; .*coords, energies, forces.*keys of this file are coords, forces",
+    ),
+    "one frame more": (
+        {"forces": np.zeros((9, 3, 3))},
+        r"forces has shape \(9, 3, 3\), not \(8, 3, 3\)",
+    ),
+    "other atoms": (
+        {"nuclear_charges": np.array([1, 1])},
+        r"coords has shape \(8, 3, 3\), not \(8, 2, 3\)",
+    ),
+    "energies of MD17": (
+        {"energies": np.zeros((8, 1))},
+        r"energies has shape \(8, 1\), not \(8,\)",
+    ),
     "one energy": ({"energies": np.array(1.0)}, "has shape"),
-    "not finite": ({"coords": np.where(np.arange(72).reshape(8, 3, 3) == 30, np.nan, 0.0)}, "coords are not finite at index 3"),
+    "not finite": (
+        {"coords": np.where(np.arange(72).reshape(8, 3, 3) == 30, np.nan, 0.0)},
+        "coords are not finite at index 3",
+    ),
     "no element": ({"nuclear_charges": np.array([8, 1, 0])}, "atomic numbers, from 1 to 118"),
-    "half an element": ({"nuclear_charges": np.array([8, 1, 1.5])}, "atomic numbers, from 1 to 118"),
+    "half an element": (
+        {"nuclear_charges": np.array([8, 1, 1.5])},
+        "atomic numbers, from 1 to 118",
+    ),
     "objects": ({"forces": np.array([None, {}])}, "is damaged, or no npz file"),
     "texts": ({"energies": np.array(["a"] * 8)}, "no numbers energies"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", BAD)
 def test_arrays_that_are_refused(tmp_path: Path, case: str) -> None:
     change, words = BAD[case]
-    np.savez(tmp_path / "bad.npz", **{key: array for key, array in {**own_form(), **change}.items() if array is not None})
+    np.savez(
+        tmp_path / "bad.npz",
+        **{key: array for key, array in {**own_form(), **change}.items() if array is not None},
+    )
     with pytest.raises(ValueError, match=words) as told:
         named(str(tmp_path / "bad.npz"))
     assert "bad.npz" in str(told.value)
@@ -319,9 +443,17 @@ def test_damaged_files(tmp_path: Path) -> None:
     whole = (tmp_path / "whole.npz").read_bytes()
     spoilt = whole[:300] + bytes(100) + whole[400:]
     np.save(tmp_path / "one.npy", np.zeros(3))
-    for contents in (b"", b"once upon a time", whole[: len(whole) // 2], spoilt, (tmp_path / "one.npy").read_bytes()):
+    for contents in (
+        b"",
+        b"once upon a time",
+        whole[: len(whole) // 2],
+        spoilt,
+        (tmp_path / "one.npy").read_bytes(),
+    ):
         (tmp_path / "bad.npz").write_bytes(contents)
-        with pytest.raises(ValueError, match=r"bad\.npz is damaged, or no npz file of numbers .* fetch it anew"):
+        with pytest.raises(
+            ValueError, match=r"bad\.npz is damaged, or no npz file of numbers .* fetch it anew"
+        ):
             rmd17(tmp_path / "bad.npz")
 
 
@@ -332,10 +464,18 @@ def test_the_ten_molecules(data: Path, name: str) -> None:
         for part, structures in (("train", found), ("test", test)):
             assert structures is not None
             assert len(structures) == 1000
-            np.testing.assert_array_equal(structures.positions.reshape(1000, -1, 3), file[f"positions_{part}"])
-            np.testing.assert_allclose(structures.energies, file[f"energies_{part}"] * KCAL, rtol=1e-14)
-            np.testing.assert_allclose(structures.forces, file[f"forces_{part}"].reshape(-1, 3) * KCAL, rtol=1e-14)
-            np.testing.assert_array_equal(structures.species[: structures.starts[1]], file["species"])
+            np.testing.assert_array_equal(
+                structures.positions.reshape(1000, -1, 3), file[f"positions_{part}"]
+            )
+            np.testing.assert_allclose(
+                structures.energies, file[f"energies_{part}"] * KCAL, rtol=1e-14
+            )
+            np.testing.assert_allclose(
+                structures.forces, file[f"forces_{part}"].reshape(-1, 3) * KCAL, rtol=1e-14
+            )
+            np.testing.assert_array_equal(
+                structures.species[: structures.starts[1]], file["species"]
+            )
 
 
 def test_molybdenum(data: Path) -> None:
@@ -344,11 +484,15 @@ def test_molybdenum(data: Path) -> None:
     frames = ase.io.read(path, ":")
     assert test is None
     np.testing.assert_array_equal(found.energies, [atoms.info["REF_energy"] for atoms in frames])
-    np.testing.assert_array_equal(found.forces, np.concatenate([atoms.arrays["REF_forces"] for atoms in frames]))
+    np.testing.assert_array_equal(
+        found.forces, np.concatenate([atoms.arrays["REF_forces"] for atoms in frames])
+    )
     np.testing.assert_array_equal(found.sizes, [len(atoms) for atoms in frames])
 
 
-@pytest.mark.parametrize("place", ["rmd17/water.npz", "rmd17_water.npz", "rmd17/npz_data/rmd17_water.npz"])
+@pytest.mark.parametrize(
+    "place", ["rmd17/water.npz", "rmd17_water.npz", "rmd17/npz_data/rmd17_water.npz"]
+)
 def test_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
     np.savez(tmp_path / place, **own_form())
@@ -357,15 +501,22 @@ def test_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> N
     assert len(found) == 8
     assert_same(named(f"rmd17:{tmp_path / place}").structures, found)
     assert_same(named(str(tmp_path / place)).structures, found)
-    with pytest.raises(FileNotFoundError, match=r"there is no molecule 'watr' .*did you mean rmd17:water"):
+    with pytest.raises(
+        FileNotFoundError, match=r"there is no molecule 'watr' .*did you mean rmd17:water"
+    ):
         named("rmd17:watr")
     with pytest.raises(FileNotFoundError, match=r"there is no file water; .* rmd17:MOLECULE"):
         named("water")
     monkeypatch.setenv("MCEGNN_DATA", str(tmp_path / "elsewhere"))
-    with pytest.raises(FileNotFoundError, match=r"there is no revised MD17 in .*elsewhere; fetch it from https://figshare"):
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"there is no revised MD17 in .*elsewhere; fetch it from https://figshare",
+    ):
         named("rmd17:water")
     monkeypatch.delenv("MCEGNN_DATA")
-    with pytest.raises(FileNotFoundError, match=r"there is no revised MD17 here; .* set MCEGNN_DATA"):
+    with pytest.raises(
+        FileNotFoundError, match=r"there is no revised MD17 here; .* set MCEGNN_DATA"
+    ):
         named("rmd17:water")
 
 
@@ -396,7 +547,9 @@ def test_composition_counts() -> None:
     for k in range(len(found)):
         own = found.species[found.starts[k] : found.starts[k + 1]].tolist()
         assert counts[k].tolist() == [own.count(z) for z in (5, 1, 2, 3, 4, 9)]
-    with pytest.raises(ValueError, match="the structures hold Li, Be; the elements known are H, He, B"):
+    with pytest.raises(
+        ValueError, match="the structures hold Li, Be; the elements known are H, He, B"
+    ):
         found.composition([1, 2, 5])
 
 
@@ -410,8 +563,12 @@ def test_take_is_a_selection(which: list[int]) -> None:
     for k, one in enumerate(which):
         assert_same(some.take(slice(k, k + 1)), found.take(np.array([one])))
         own = slice(found.starts[one % 30], found.starts[one % 30 + 1])
-        np.testing.assert_array_equal(some.positions[some.starts[k] : some.starts[k + 1]], found.positions[own])
-        np.testing.assert_array_equal(some.forces[some.starts[k] : some.starts[k + 1]], found.forces[own])
+        np.testing.assert_array_equal(
+            some.positions[some.starts[k] : some.starts[k + 1]], found.positions[own]
+        )
+        np.testing.assert_array_equal(
+            some.forces[some.starts[k] : some.starts[k + 1]], found.forces[own]
+        )
         assert some.energies[k] == found.energies[one]
 
 
@@ -435,7 +592,11 @@ def test_splits_share_nothing_and_lose_nothing(n_train: int, n_validation: int, 
             split(found, n_train, n_validation, seed)
         return
     parts = split(found, n_train, n_validation, seed)
-    assert [len(parts.train), len(parts.validation), len(parts.test)] == [n_train, n_validation, 30 - n_train - n_validation]
+    assert [len(parts.train), len(parts.validation), len(parts.test)] == [
+        n_train,
+        n_validation,
+        30 - n_train - n_validation,
+    ]
     together = Structures.joined([parts.train, parts.validation, parts.test])
     assert sorted(together.energies) == sorted(found.energies)
     again = split(found, n_train, n_validation, seed)
@@ -452,7 +613,8 @@ def test_splits_are_random() -> None:
 
 
 @pytest.mark.parametrize(
-    ("n_train", "n_validation", "seed", "words"), [(0, 5, 0, "at least 1"), (3, -1, 0, "at least 1 and 0"), (3, 3, -1, "seed")]
+    ("n_train", "n_validation", "seed", "words"),
+    [(0, 5, 0, "at least 1"), (3, -1, 0, "at least 1 and 0"), (3, 3, -1, "seed")],
 )
 def test_splits_that_are_refused(n_train: int, n_validation: int, seed: int, words: str) -> None:
     with pytest.raises(ValueError, match=words):
@@ -471,7 +633,12 @@ def test_digest_tells_structures_apart() -> None:
         array = np.nan_to_num(getattr(found, name)).copy()
         array.flat[-1] = array.flat[-1] + 1
         changed[name] = digest(replace(found, **{name: array}))
-    others = [*changed.values(), told, digest(found.take(slice(0, 29))), digest(found.take(slice(None, None, -1)))]
+    others = [
+        *changed.values(),
+        told,
+        digest(found.take(slice(0, 29))),
+        digest(found.take(slice(None, None, -1))),
+    ]
     assert len(set(others)) == len(parts) + 3
     assert len(told.split(", ")[1]) == len(hashlib.sha256().hexdigest()[:12])
 

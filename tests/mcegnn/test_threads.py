@@ -1,4 +1,5 @@
-"""One potential in several Python threads at the same time says, to the bit, what it says in one; copies and pickles say so too."""
+"""One potential in several Python threads at the same time says, to the bit, what it says in one;
+copies and pickles say so too."""
 
 import copy
 import pickle
@@ -48,7 +49,9 @@ def often() -> Iterator[None]:
 def metal() -> ConservativePotential:
     """A small periodic potential of random weights."""
     torch.manual_seed(3)
-    model = ConservativePotential([29, 79], n_features=16, n_channels=4, n_layers=2, cutoff=4.0, periodic=True)
+    model = ConservativePotential(
+        [29, 79], n_features=16, n_channels=4, n_layers=2, cutoff=4.0, periodic=True
+    )
     return model.requires_grad_(False)
 
 
@@ -56,23 +59,33 @@ def shaken(atoms: Sequence[Atoms], n: int, width: float = 0.05) -> list[System]:
     """Systems of the atoms in turn, each shaken in its own way."""
     found, rng = [from_atoms(one) for one in atoms], np.random.default_rng(0)
     chosen = [found[k % len(found)] for k in range(n)]
-    return [replace(one, positions=one.positions + rng.normal(0.0, width, one.positions.shape)) for one in chosen]
+    return [
+        replace(one, positions=one.positions + rng.normal(0.0, width, one.positions.shape))
+        for one in chosen
+    ]
 
 
-COPPER = [bulk("Cu", "fcc", 3.6, cubic=True) * (2, 2, k) for k in (1, 2)] + [bulk("Cu", "fcc", 3.5) * (3, 3, 3)]
+COPPER = [bulk("Cu", "fcc", 3.6, cubic=True) * (2, 2, k) for k in (1, 2)] + [
+    bulk("Cu", "fcc", 3.5) * (3, 3, 3)
+]
 ARGON = [bulk("Ar", "fcc", 5.3, cubic=True) * (2, 2, k) for k in (1, 2, 3)]
 MOLECULES = [molecule("CH3CH2OH"), molecule("CH3OH"), molecule("H2O")]
 CASES: dict[str, tuple[Callable[[], Any], list[System]]] = {
     "a shipped model": (lambda: load("ethanol"), shaken(MOLECULES, 240)),
     "a periodic model": (metal, shaken(COPPER, 120)),
     "Lennard-Jones": (lambda: LennardJones(epsilon=0.0104, sigma=3.4), shaken(ARGON, 240)),
-    "a committee": (lambda: Committee([load("ethanol"), load("ethanol").frozen()]), shaken(MOLECULES, 160)),
+    "a committee": (
+        lambda: Committee([load("ethanol"), load("ethanol").frozen()]),
+        shaken(MOLECULES, 160),
+    ),
     "a table": (lambda: PairTable.of(lambda r: 1.0 / r**3, 0.1, 20.0, 512), shaken(MOLECULES, 240)),
     "ASE's EMT": (lambda: CalculatorPotential(EMT()), shaken(COPPER, 60)),
 }
 
 
-def in_threads(work: Callable[[Any], Any], items: Sequence[Any], n_threads: int = N_THREADS) -> list[Any]:
+def in_threads(
+    work: Callable[[Any], Any], items: Sequence[Any], n_threads: int = N_THREADS
+) -> list[Any]:
     """What the work gives for each item, in their order; they begin together."""
     begin = threading.Barrier(n_threads)
 
@@ -86,7 +99,8 @@ def in_threads(work: Callable[[Any], Any], items: Sequence[Any], n_threads: int 
 
 
 def assert_same(found: Sequence[Evaluation], wanted: Sequence[Evaluation], case: str = "") -> None:
-    """The same bits of all that is said; but what ASE's EMT says depends on its last neighbour list by round-off."""
+    """The same bits of all that is said; but what ASE's EMT says depends on its last neighbour list
+    by round-off."""
     atol = 1e-11 if "EMT" in case else 0.0
     for one, other in zip(found, wanted, strict=True):
         for name in ("energy", "forces", "stress", "energies"):
@@ -101,7 +115,9 @@ def test_a_shared_potential_is_right(case: str) -> None:
     make, systems = CASES[case]
     alone = make()
     wanted = [alone(system) for system in systems]
-    assert_same(in_threads(make(), systems), wanted, case)  # of which the first calls make what is kept
+    assert_same(
+        in_threads(make(), systems), wanted, case
+    )  # of which the first calls make what is kept
 
 
 def test_no_more_is_kept_than_calls_at_a_time() -> None:
@@ -132,11 +148,25 @@ def test_a_call_that_fails_leaves_nothing_behind() -> None:
 
 
 def test_runs_that_share_a_potential() -> None:
-    """Of the compiled driver, whose lists are the potential's; of different sizes, and of an ensemble."""
-    starts = [State(maxwell_boltzmann(from_atoms(atoms), 60.0, Random(seed))) for seed, atoms in enumerate(ARGON)]
+    """Of the compiled driver, whose lists are the potential's; of different sizes, and of an
+    ensemble."""
+    starts = [
+        State(maxwell_boltzmann(from_atoms(atoms), 60.0, Random(seed)))
+        for seed, atoms in enumerate(ARGON)
+    ]
     one = starts[0].system
-    shapes = {"positions": (2, *one.positions.shape), "momenta": (2, *one.positions.shape), "charges": (2, one.n_particles)}
-    many = replace(one, **{name: np.broadcast_to(getattr(one, name), shape).copy() for name, shape in shapes.items()})
+    shapes = {
+        "positions": (2, *one.positions.shape),
+        "momenta": (2, *one.positions.shape),
+        "charges": (2, one.n_particles),
+    }
+    many = replace(
+        one,
+        **{
+            name: np.broadcast_to(getattr(one, name), shape).copy()
+            for name, shape in shapes.items()
+        },
+    )
     starts.append(State(many))
 
     def run(potential: Any, start: State) -> list[State]:
@@ -151,8 +181,11 @@ def test_runs_that_share_a_potential() -> None:
             np.testing.assert_array_equal(state.evaluation.forces, other.evaluation.forces)
 
 
-def band(potential: Callable[[], Any], parallel: bool, n_images: int = 7) -> tuple[np.ndarray, np.ndarray]:
-    """Energies and forces along a vacancy's way, the images calculated in threads of ASE's or one after the other."""
+def band(
+    potential: Callable[[], Any], parallel: bool, n_images: int = 7
+) -> tuple[np.ndarray, np.ndarray]:
+    """Energies and forces along a vacancy's way, the images calculated in threads of ASE's or one
+    after the other."""
     first = bulk("Cu", "fcc", 3.6, cubic=True) * 2
     del first[0]
     last = first.copy()
@@ -208,7 +241,9 @@ def test_a_shared_calculator_gives_each_thread_its_own() -> None:
         return mine.get_potential_energy(), mine.get_forces()
 
     wanted = [said(atoms, alone) for atoms in images]
-    for (energy, forces), (other, others) in zip(in_threads(lambda a: said(a, calculator), images), wanted, strict=True):
+    for (energy, forces), (other, others) in zip(
+        in_threads(lambda a: said(a, calculator), images), wanted, strict=True
+    ):
         assert energy == other
         np.testing.assert_array_equal(forces, others)
 
@@ -222,8 +257,12 @@ def test_a_committee_warns_once_whatever_the_threads() -> None:
     assert len([one for one in told if one.category is Doubt]) == 1
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if "EMT" not in case])  # which cannot be pickled once it has been used
-@pytest.mark.parametrize("twin", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))], ids=["copy", "pickle"])
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if "EMT" not in case]
+)  # which cannot be pickled once it has been used
+@pytest.mark.parametrize(
+    "twin", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))], ids=["copy", "pickle"]
+)
 def test_copies_say_the_same(case: str, twin: Callable[[Any], Any]) -> None:
     make, systems = CASES[case]
     potential = make()

@@ -1,4 +1,5 @@
-"""The trainer: losses fall, the best weights are kept, and a run that was stopped goes on to the same bits."""
+"""The trainer: losses fall, the best weights are kept, and a run that was stopped goes on to the
+same bits."""
 
 import math
 import time
@@ -27,24 +28,60 @@ from trajectories.rollout import rollout
 
 ONE_SHOT: dict[str, Any] = {
     "data": {"name": "charged"},
-    "model": {"kind": "DirectDynamics", "hyperparameters": {"n_features": 8, "n_channels": 2, "n_layers": 2}},
+    "model": {
+        "kind": "DirectDynamics",
+        "hyperparameters": {"n_features": 8, "n_channels": 2, "n_layers": 2},
+    },
     "task": {"kind": "one-shot"},
-    "n_updates": 20, "batch": 8, "lr": 1e-3, "warmup": 5, "ema": 0.9, "validate_every": 5,
-}  # fmt: skip
-STAGE: dict[str, Any] = {"n_updates": 7, "batch": 10, "lr": 1e-2, "substeps": [5], "tolerance": 1e-2, "saturation": 1.0, "share": 0.5}
+    "n_updates": 20,
+    "batch": 8,
+    "lr": 1e-3,
+    "warmup": 5,
+    "ema": 0.9,
+    "validate_every": 5,
+}
+STAGE: dict[str, Any] = {
+    "n_updates": 7,
+    "batch": 10,
+    "lr": 1e-2,
+    "substeps": [5],
+    "tolerance": 1e-2,
+    "saturation": 1.0,
+    "share": 0.5,
+}
 UNROLLED: dict[str, Any] = {
     "data": {"name": "charged"},
-    "model": {"kind": "LearnedForce", "hyperparameters": {"n_features": 8, "n_layers": 2, "limit": 100.0}},
-    "task": {
-        "kind": "unrolled", "n_steps": 20, "lag": 0.0005,
-        "stages": [STAGE, {**STAGE, "n_updates": 8, "substeps": [5, 10], "share": 1.0, "tolerance": 1e-8}],
+    "model": {
+        "kind": "LearnedForce",
+        "hyperparameters": {"n_features": 8, "n_layers": 2, "limit": 100.0},
     },
-    "warmup": 5, "clip": 0.1, "ema": 0.9, "validate_every": 1,
-}  # fmt: skip
+    "task": {
+        "kind": "unrolled",
+        "n_steps": 20,
+        "lag": 0.0005,
+        "stages": [
+            STAGE,
+            {**STAGE, "n_updates": 8, "substeps": [5, 10], "share": 1.0, "tolerance": 1e-8},
+        ],
+    },
+    "warmup": 5,
+    "clip": 0.1,
+    "ema": 0.9,
+    "validate_every": 1,
+}
 REFINED: dict[str, Any] = {
-    **UNROLLED, "precision": "float64",
-    "task": {**UNROLLED["task"], "refinement": {"n_updates": 6, "batch": 12, "integrator": "velocity-verlet", "substeps": 10}},
-}  # fmt: skip
+    **UNROLLED,
+    "precision": "float64",
+    "task": {
+        **UNROLLED["task"],
+        "refinement": {
+            "n_updates": 6,
+            "batch": 12,
+            "integrator": "velocity-verlet",
+            "substeps": 10,
+        },
+    },
+}
 TASKS = {"one-shot": ONE_SHOT, "unrolled": UNROLLED, "refined": REFINED}
 
 
@@ -89,9 +126,17 @@ def whole(trainer: Trainer) -> dict[str, Any]:
     moments = trainer.optimizer.state_dict()["state"]
     return {
         **{name: bits(getattr(trainer, name)) for name in ("model", "average", "best")},
-        "optimizer": {(k, name): value.numpy().tobytes() for k, of in moments.items() for name, value in of.items()},
+        "optimizer": {
+            (k, name): value.numpy().tobytes()
+            for k, of in moments.items()
+            for name, value in of.items()
+        },
         "task": {name: value.tobytes() for name, value in trainer.task.state().items()},
-        "refinement": {name: value.numpy().tobytes() for name, value in trainer.refinement.state().items()} if trainer.refinement else {},
+        "refinement": (
+            {name: value.numpy().tobytes() for name, value in trainer.refinement.state().items()}
+            if trainer.refinement
+            else {}
+        ),
         "counts": (trainer.update, trainer.best_error, trainer.since_best),
     }
 
@@ -105,15 +150,28 @@ def test_loss_falls(values: dict[str, Any], split: Split) -> None:
     """To less than half, with enough updates for these few samples."""
     changes: dict[str, Any] = {"n_updates": 150, "warmup": 5, "lr": 1e-2, "validate_every": 10}
     if values is not ONE_SHOT:
-        stage = {**STAGE, "n_updates": 60, "lr": 3e-2, "batch": 24, "share": 0.5, "saturation": 1e-1, "clip": False}
-        changes = {"task": {**UNROLLED["task"], "stages": [stage]}, "warmup": 5, "validate_every": 10}
+        stage = {
+            **STAGE,
+            "n_updates": 60,
+            "lr": 3e-2,
+            "batch": 24,
+            "share": 0.5,
+            "saturation": 1e-1,
+            "clip": False,
+        }
+        changes = {
+            "task": {**UNROLLED["task"], "stages": [stage]},
+            "warmup": 5,
+            "validate_every": 10,
+        }
     rows = list(trainer_of(values, split, **changes).run())
     assert rows[-1].loss < 0.5 * rows[0].loss
     assert rows[-1].best == min(row.error for row in rows)
 
 
 def test_goes_on_to_the_same_bits(values: dict[str, Any], split: Split, tmp_path: Path) -> None:
-    """Stopped in the middle, in the second stage of two, and taken up with a model of other random weights."""
+    """Stopped in the middle, in the second stage of two, and taken up with a model of other random
+    weights."""
     straight = trainer_of(values, split)
     rows = list(straight.run())
     stopped, first = trainer_of(values, split), []
@@ -133,8 +191,11 @@ def test_goes_on_to_the_same_bits(values: dict[str, Any], split: Split, tmp_path
     assert again.seconds >= stopped.seconds > 0
 
 
-def test_the_first_update_has_a_time_of_its_own(split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """That of each start: by a clock on which it takes a minute, others a second, and nothing else any time."""
+def test_the_first_update_has_a_time_of_its_own(
+    split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of each start: by a clock on which it takes a minute, others a second, and nothing else
+    any time."""
     clock, slow, step = 0.0, True, Trainer._step
 
     def timed(self: Trainer) -> float:
@@ -163,7 +224,9 @@ def test_saving_changes_nothing(values: dict[str, Any], split: Split, tmp_path: 
     assert [path.name for path in tmp_path.iterdir()] == ["run.checkpoint"]
 
 
-def test_a_finished_run_has_nothing_to_do(values: dict[str, Any], split: Split, tmp_path: Path) -> None:
+def test_a_finished_run_has_nothing_to_do(
+    values: dict[str, Any], split: Split, tmp_path: Path
+) -> None:
     done = trainer_of(values, split)
     list(done.run())
     done.save(tmp_path / "run.checkpoint")
@@ -174,7 +237,8 @@ def test_a_finished_run_has_nothing_to_do(values: dict[str, Any], split: Split, 
 
 
 def test_the_stages_follow_one_another(split: Split) -> None:
-    """In the first, half the samples with 5 substeps; in the second, each with the substeps that its tolerance asks for."""
+    """In the first, half the samples with 5 substeps; in the second, each with the substeps that
+    its tolerance asks for."""
     trainer = trainer_of(UNROLLED, split)
     seen = {row.update: trainer.task.state()["substeps"] for row in trainer.run()}
     assert set(seen[7]) == {5}
@@ -184,7 +248,10 @@ def test_the_stages_follow_one_another(split: Split) -> None:
     assert len(trainer.task.batch(7)[0]) == 24
     # the half that free flight predicts best
     train = split.train
-    missed = ((train.before.positions + train.before.velocities * train.interval - train.after.positions) ** 2).mean((1, 2))
+    missed = (
+        (train.before.positions + train.before.velocities * train.interval - train.after.positions)
+        ** 2
+    ).mean((1, 2))
     assert set(trainer.task.batch(0)[0]) == set(np.argsort(missed)[:12])
 
 
@@ -214,7 +281,8 @@ def test_every_sample_has_its_turn(split: Split) -> None:
 
 
 def scripted(monkeypatch: pytest.MonkeyPatch, errors: list[float]) -> list[dict[str, bytes]]:
-    """Validations give these errors one after the other; returns the weights that each of them was asked about."""
+    """Validations give these errors one after the other; returns the weights that each of them was
+    asked about."""
     asked: list[dict[str, bytes]] = []
 
     def errors_of(model: Any, samples: Samples, options: Any) -> np.ndarray:
@@ -226,16 +294,25 @@ def scripted(monkeypatch: pytest.MonkeyPatch, errors: list[float]) -> list[dict[
 
 
 def test_patience(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two validations in a row that are not better than the best end the run; an equal one is not better."""
+    """Two validations in a row that are not better than the best end the run; an equal one is not
+    better."""
     asked = scripted(monkeypatch, [3.0, 3.5, 2.0, 2.5, 2.0, 1.0])
     trainer = trainer_of(ONE_SHOT, split, validate_every=1, patience=2)
-    assert [(row.error, row.best) for row in trainer.run()] == [(3.0, 3.0), (3.5, 3.0), (2.0, 2.0), (2.5, 2.0), (2.0, 2.0)]
+    assert [(row.error, row.best) for row in trainer.run()] == [
+        (3.0, 3.0),
+        (3.5, 3.0),
+        (2.0, 2.0),
+        (2.5, 2.0),
+        (2.0, 2.0),
+    ]
     assert trainer.update == 5
     assert bits(trainer.best) == asked[2]
     assert bits(trainer.average) == asked[4] != asked[2]
 
 
-def test_patience_outlasts_a_stop(split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_patience_outlasts_a_stop(
+    split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scripted(monkeypatch, [2.0, 2.5, 2.5])
     trainer = trainer_of(ONE_SHOT, split, validate_every=1, patience=2)
     run = trainer.run()
@@ -260,12 +337,16 @@ def test_no_average(values: dict[str, Any], split: Split) -> None:
 
 @pytest.mark.parametrize("ema", [0.3, 0.999])
 def test_the_average(split: Split, ema: float) -> None:
-    """Decay is the smaller of ``ema`` and k / (k + 9), so that the first weights are soon forgotten."""
+    """Decay is the smaller of ``ema`` and k / (k + 9), so that the first weights are soon
+    forgotten."""
     trainer = trainer_of(ONE_SHOT, split, ema=ema, validate_every=1, precision="float64", lr=1e-2)
     expected = [weight.detach().clone() for weight in trainer.model.parameters()]
     for k, _ in enumerate(trainer.run(), 1):
         decay = min(ema, k / (k + 9.0))
-        expected = [decay * old + (1 - decay) * new.detach() for old, new in zip(expected, trainer.model.parameters(), strict=True)]
+        expected = [
+            decay * old + (1 - decay) * new.detach()
+            for old, new in zip(expected, trainer.model.parameters(), strict=True)
+        ]
         for ours, theirs in zip(expected, trainer.average.parameters(), strict=True):
             torch.testing.assert_close(theirs.detach(), ours, rtol=1e-12, atol=1e-15)
     assert bits(trainer.average) != bits(trainer.model)
@@ -275,9 +356,17 @@ def test_the_best_is_the_best_on_validation_samples(values: dict[str, Any], spli
     trainer = trainer_of(values, split, validate_every=1)
     rows = list(trainer.run())
     assert trainer.best_error == min(row.error for row in rows) == rows[-1].best
-    assert trainer.best_error == scoring.errors(trainer.best, split.validation, trainer.options.task).mean()
-    assert rows[-1].error == scoring.errors(trainer.average, split.validation, trainer.options.task).mean()
-    assert rows[-1].median == np.median(scoring.errors(trainer.average, split.validation, trainer.options.task))
+    assert (
+        trainer.best_error
+        == scoring.errors(trainer.best, split.validation, trainer.options.task).mean()
+    )
+    assert (
+        rows[-1].error
+        == scoring.errors(trainer.average, split.validation, trainer.options.task).mean()
+    )
+    assert rows[-1].median == np.median(
+        scoring.errors(trainer.average, split.validation, trainer.options.task)
+    )
 
 
 def test_test_samples_are_not_looked_at(values: dict[str, Any], split: Split) -> None:
@@ -292,17 +381,34 @@ def broken_at(split: Split, k: int) -> Split:
     """One number of training sample ``k`` is not a number."""
     x = split.train.after.positions.copy()
     x[k, 0, 0] = np.nan
-    return replace(split, train=Samples(split.train.before, replace(split.train.after, positions=x), split.train.interval))
+    return replace(
+        split,
+        train=Samples(
+            split.train.before, replace(split.train.after, positions=x), split.train.interval
+        ),
+    )
 
 
-@pytest.mark.parametrize(("task", "k"), [("one-shot", 3), ("one-shot", 17), ("unrolled", 3), ("unrolled", 17)])
+@pytest.mark.parametrize(
+    ("task", "k"), [("one-shot", 3), ("one-shot", 17), ("unrolled", 3), ("unrolled", 17)]
+)
 def test_data_that_are_not_finite(split: Split, task: str, k: int) -> None:
-    """The run ends at the update that meets them; the weights are those of a run that was stopped one update before."""
+    """The run ends at the update that meets them; the weights are those of a run that was stopped
+    one update before."""
     values = TASKS[task]
     if task == "unrolled":  # one stage that leaves no sample out
-        values = {**UNROLLED, "task": {**UNROLLED["task"], "stages": [{**STAGE, "n_updates": 20, "share": 1.0}]}}
-    sick, well, n = trainer_of(values, broken_at(split, k), validate_every=1), trainer_of(values, split, validate_every=1), 0
-    if task == "unrolled":  # samples are sorted by how far they are from free flight, which a NaN is not
+        values = {
+            **UNROLLED,
+            "task": {**UNROLLED["task"], "stages": [{**STAGE, "n_updates": 20, "share": 1.0}]},
+        }
+    sick, well, n = (
+        trainer_of(values, broken_at(split, k), validate_every=1),
+        trainer_of(values, split, validate_every=1),
+        0,
+    )
+    if (
+        task == "unrolled"
+    ):  # samples are sorted by how far they are from free flight, which a NaN is not
         well.task._by_deflection = sick.task._by_deflection  # type: ignore[union-attr]
     run = sick.run()
     with pytest.raises(NotFinite, match="use a smaller lr") as end:  # noqa: PT012 (counted up to where it ends)
@@ -321,13 +427,18 @@ def test_data_that_are_not_finite(split: Split, task: str, k: int) -> None:
 def test_an_absurd_learning_rate(split: Split) -> None:
     """Of the second stage; the best weights are the first stage's, and good ones."""
     stages = [{**STAGE, "n_updates": 6, "lr": 1e-2}, {**STAGE, "n_updates": 20, "lr": 1e30}]
-    trainer = trainer_of(UNROLLED, split, task={**UNROLLED["task"], "stages": stages}, schedule="constant", warmup=0)
+    trainer = trainer_of(
+        UNROLLED, split, task={**UNROLLED["task"], "stages": stages}, schedule="constant", warmup=0
+    )
     rows = []
     with pytest.raises(NotFinite, match=r"the loss is .* at update"):
         rows.extend(trainer.run())
     assert 6 <= trainer.update < 26
     assert all(bool(weight.isfinite().all()) for weight in trainer.best.parameters())
-    assert trainer.best_error == scoring.errors(trainer.best, split.validation, trainer.options.task).mean()
+    assert (
+        trainer.best_error
+        == scoring.errors(trainer.best, split.validation, trainer.options.task).mean()
+    )
     assert trainer.best_error < 1.0
 
 
@@ -350,7 +461,18 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 @pytest.mark.parametrize("warmup", [0, 1, 4])
 def test_schedule(split: Split, schedule: str, warmup: int) -> None:
     """Update k of n: lr min(1, (k + 1) / warmup), times the schedule's share at k / n."""
-    trainer, n = trainer_of(ONE_SHOT, split, schedule=schedule, warmup=warmup, n_updates=12, lr=1e-2, validate_every=1), 12
+    trainer, n = (
+        trainer_of(
+            ONE_SHOT,
+            split,
+            schedule=schedule,
+            warmup=warmup,
+            n_updates=12,
+            lr=1e-2,
+            validate_every=1,
+        ),
+        12,
+    )
     for k, row in enumerate(trainer.run()):
         rate = 1e-2 * min(1.0, (k + 1) / max(warmup, 1)) * SCHEDULES[schedule](k / n)
         assert row.lr == pytest.approx(rate, rel=1e-14)
@@ -359,22 +481,35 @@ def test_schedule(split: Split, schedule: str, warmup: int) -> None:
 
 def test_schedule_of_stages(split: Split) -> None:
     """The stage's own rate, and one cosine over all of them."""
-    task = {**UNROLLED["task"], "stages": [{**STAGE, "n_updates": 4, "lr": 1e-2}, {**STAGE, "n_updates": 4, "lr": 3e-3}]}
+    task = {
+        **UNROLLED["task"],
+        "stages": [{**STAGE, "n_updates": 4, "lr": 1e-2}, {**STAGE, "n_updates": 4, "lr": 3e-3}],
+    }
     trainer = trainer_of(UNROLLED, split, task=task, warmup=3, lr=7.0)
     rates = [row.lr for row in trainer.run()]
-    expected = [(1e-2, 3e-3)[k // 4] * min(1.0, (k + 1) / 3) * SCHEDULES["cosine"](k / 8) for k in range(8)]
+    expected = [
+        (1e-2, 3e-3)[k // 4] * min(1.0, (k + 1) / 3) * SCHEDULES["cosine"](k / 8) for k in range(8)
+    ]
     assert rates == pytest.approx(expected, rel=1e-14)
 
 
 def test_validations_are_where_they_should_be(split: Split) -> None:
     """And one at the end."""
-    assert [row.update for row in trainer_of(ONE_SHOT, split, validate_every=6).run()] == [6, 12, 18, 20]
+    assert [row.update for row in trainer_of(ONE_SHOT, split, validate_every=6).run()] == [
+        6,
+        12,
+        18,
+        20,
+    ]
 
 
 def coulomb_pairs(constant: float) -> Split:
-    """Particles that move by Coulomb's law with this constant; those whose charges are alike repel where it is positive."""
+    """Particles that move by Coulomb's law with this constant; those whose charges are alike repel
+    where it is positive."""
     system = charged_systems(40, seed=5)
-    system = System.create(2.0 * system.positions, velocities=system.velocities, charges=system.charges)
+    system = System.create(
+        2.0 * system.positions, velocities=system.velocities, charges=system.charges
+    )
     *_, end = rollout(velocity_verlet(Coulomb(constant)), State(system), 1e-3, 1000, 1000)
     return Split.at(Samples(system, end.system, 1.0), 24, 32)
 
@@ -389,7 +524,11 @@ def test_the_sign_of_the_law_is_learned(constant: float, precision: str) -> None
     assert float(trainer.model.size.detach()) == 0.0
     rows = list(trainer.run())
     assert float(trainer.model.size.detach()) * constant > 0.01
-    assert float(trainer.model.law(torch.tensor(1.0, dtype=trainer.model.size.dtype)).detach()) * constant > 0.0
+    assert (
+        float(trainer.model.law(torch.tensor(1.0, dtype=trainer.model.size.dtype)).detach())
+        * constant
+        > 0.0
+    )
     assert rows[-1].error < rows[0].error
 
 
@@ -405,12 +544,16 @@ def test_a_damaged_checkpoint(split: Split, tmp_path: Path) -> None:
     content = path.read_bytes()
     for at in np.random.default_rng(0).integers(0, len(content), 50):
         path.write_bytes(content[:at])
-        with pytest.raises(ValueError, match="is not a checkpoint of a training, or a damaged one") as said:
+        with pytest.raises(
+            ValueError, match="is not a checkpoint of a training, or a damaged one"
+        ) as said:
             checkpoint(path)
         assert "\n" not in str(said.value)
 
 
-def test_options_are_in_the_checkpoint(values: dict[str, Any], split: Split, tmp_path: Path) -> None:
+def test_options_are_in_the_checkpoint(
+    values: dict[str, Any], split: Split, tmp_path: Path
+) -> None:
     trainer = trainer_of(values, split)
     trainer.save(tmp_path / "run.checkpoint")
     _, header = checkpoint(tmp_path / "run.checkpoint")
@@ -418,7 +561,9 @@ def test_options_are_in_the_checkpoint(values: dict[str, Any], split: Split, tmp
     assert isinstance(trainer.options, TrainingOptions)
 
 
-@pytest.mark.parametrize(("task", "kind"), [("one-shot", "LearnedForce"), ("unrolled", "DirectDynamics")])
+@pytest.mark.parametrize(
+    ("task", "kind"), [("one-shot", "LearnedForce"), ("unrolled", "DirectDynamics")]
+)
 def test_a_model_that_does_not_go_with_the_task(split: Split, task: str, kind: str) -> None:
     """A force does not say where particles end; a dynamics model is not integrated."""
     values = {**TASKS[task], "model": {"kind": kind, "hyperparameters": {"n_features": 8}}}
@@ -428,6 +573,12 @@ def test_a_model_that_does_not_go_with_the_task(split: Split, task: str, kind: s
 
 def test_an_interval_that_is_not_the_datas(split: Split) -> None:
     """Samples are one unit of time apart; a model of steps of two could never be right."""
-    values = {**ONE_SHOT, "model": {"kind": "DirectDynamics", "hyperparameters": {"n_features": 8, "n_layers": 2, "interval": 2.0}}}
+    values = {
+        **ONE_SHOT,
+        "model": {
+            "kind": "DirectDynamics",
+            "hyperparameters": {"n_features": 8, "n_layers": 2, "interval": 2.0},
+        },
+    }
     with pytest.raises(ValueError, match="interval"):
         trainer_of(values, split)

@@ -27,10 +27,15 @@ kind = "one-shot"
 def test_presets(name: str) -> None:
     options = read(name)
     decided = {"species": [1, 6]} if options.task.kind == "energy-forces" else {}  # by the data
-    assert Stored.make(options.model.kind, {**options.model.hyperparameters, **decided}).kind == options.model.kind
+    assert (
+        Stored.make(options.model.kind, {**options.model.hyperparameters, **decided}).kind
+        == options.model.kind
+    )
     assert (options.task.kind == "unrolled") == (options.model.kind == "LearnedForce")
     refined = options.task.refinement.n_updates if options.task.refinement else 0
-    assert options.total - refined == (sum(stage.n_updates for stage in options.task.stages) or options.n_updates)
+    assert options.total - refined == (
+        sum(stage.n_updates for stage in options.task.stages) or options.n_updates
+    )
     assert read(name) == options
     # what a checkpoint keeps is read back as it was
     assert parse(options.model_dump()) == options
@@ -52,12 +57,20 @@ def test_the_presets_are_there() -> None:
         ("data.name=solar:my bodies.csv", lambda o: o.data.name, "solar:my bodies.csv"),
         ('data.without=["Moon", "Pluto"]', lambda o: o.data.without, ("Moon", "Pluto")),
         ("model.hyperparameters.n_channels=7", lambda o: o.model.hyperparameters["n_channels"], 7),
-        ("model.hyperparameters.normalize=true", lambda o: o.model.hyperparameters["normalize"], True),
-        ("model.hyperparameters.limit=inf", lambda o: o.model.hyperparameters["limit"], float("inf")),
+        (
+            "model.hyperparameters.normalize=true",
+            lambda o: o.model.hyperparameters["normalize"],
+            True,
+        ),
+        (
+            "model.hyperparameters.limit=inf",
+            lambda o: o.model.hyperparameters["limit"],
+            float("inf"),
+        ),
         ("task.velocity_weight=0", lambda o: o.task.velocity_weight, 0.0),
         ("task.lag=1_000.5", lambda o: o.task.lag, 1000.5),
     ],
-)  # fmt: skip
+)
 def test_set(change: str, get: Callable[[TrainingOptions], Any], value: Any) -> None:
     before, after = read("charged-mcegnn"), read("charged-mcegnn", [change])
     assert get(after) == value
@@ -81,11 +94,19 @@ def test_stages_by_set() -> None:
 
 
 def test_an_element_by_set() -> None:
-    """One stage changes, and the others stay as they are; so it is in a list of numbers, and in a list set just before."""
+    """One stage changes, and the others stay as they are; so it is in a list of numbers, and in a
+    list set just before."""
     plain = read("charged-force")
-    first, *others = read("charged-force", ["task.stages.0.lr=0.5", "task.stages.0.substeps.0=7"]).task.stages
+    first, *others = read(
+        "charged-force", ["task.stages.0.lr=0.5", "task.stages.0.substeps.0=7"]
+    ).task.stages
     assert (first.lr, first.substeps) == (0.5, (7,))
-    assert first.model_copy(update={"lr": plain.task.stages[0].lr, "substeps": plain.task.stages[0].substeps}) == plain.task.stages[0]
+    assert (
+        first.model_copy(
+            update={"lr": plain.task.stages[0].lr, "substeps": plain.task.stages[0].substeps}
+        )
+        == plain.task.stages[0]
+    )
     assert tuple(others) == plain.task.stages[1:]
     changes = ["model.hyperparameters.n_channels=[16, 8]", "model.hyperparameters.n_channels.1=4"]
     assert read("rmd17", changes).model.hyperparameters["n_channels"] == [16, 4]
@@ -100,7 +121,9 @@ def test_without_a_refinement() -> None:
 
 @pytest.mark.parametrize("key", ["n_updates", "batch", "lr"])
 def test_what_the_stages_say_is_not_said_twice(key: str) -> None:
-    with pytest.raises(ValueError, match=f"an unrolled task has {key} in its stages; set task.stages"):
+    with pytest.raises(
+        ValueError, match=f"an unrolled task has {key} in its stages; set task.stages"
+    ):
         read("charged-force", [f"{key}=3"])
 
 
@@ -117,9 +140,15 @@ def test_a_file(tmp_path: Path) -> None:
 STAGE = "{n_updates=3, batch=4, lr=1e-2, substeps=[5], %s}"
 MISTAKES = {
     "unknown key": ("n_update=3", "there is no key 'n_update'; did you mean n_updates?"),
-    "unknown key of data": ("data.ntrain=3", "there is no key 'data.ntrain'; did you mean n_train?"),
+    "unknown key of data": (
+        "data.ntrain=3",
+        "there is no key 'data.ntrain'; did you mean n_train?",
+    ),
     "unknown key of the model": ("model.knd=3", "there is no key 'model.knd'; did you mean kind?"),
-    "unknown key of the task": ("task.velocity_wieght=3", "there is no key 'task.velocity_wieght'; did you mean velocity_weight?"),
+    "unknown key of the task": (
+        "task.velocity_wieght=3",
+        "there is no key 'task.velocity_wieght'; did you mean velocity_weight?",
+    ),
     "unknown key of a stage": (f"task.stages=[{STAGE % 'tolernace=1'}]", "did you mean tolerance?"),
     "unknown table": ("modle.kind=x", "there is no key 'modle'; did you mean model?"),
     "text for a number": ("lr=fast", "lr: "),
@@ -143,8 +172,14 @@ MISTAKES = {
     "unknown precision": ("precision=float16", "precision: "),
     "unknown task": ("task.kind=oneshot", "task.kind: "),
     "unknown error": ("task.error=mse", "task.error: "),
-    "stages of a one-shot task": (f"task.stages=[{STAGE % 'clip=true'}]", "an unrolled task has stages, other tasks have none"),
-    "an unrolled task without stages": ("task.kind=unrolled", "an unrolled task has stages, other tasks have none"),
+    "stages of a one-shot task": (
+        f"task.stages=[{STAGE % 'clip=true'}]",
+        "an unrolled task has stages, other tasks have none",
+    ),
+    "an unrolled task without stages": (
+        "task.kind=unrolled",
+        "an unrolled task has stages, other tasks have none",
+    ),
     "share of nothing": (f"task.stages=[{STAGE % 'share=0.0'}]", "share: "),
     "more than all": (f"task.stages=[{STAGE % 'share=1.5'}]", "share: "),
     "no equals sign": ("lr", "--set takes key=value, such as lr=1e-3, not 'lr'"),
@@ -152,7 +187,7 @@ MISTAKES = {
     "no key": ("=3", "--set takes key=value"),
     "keys of a number": ("lr.fast=3", "--set lr.fast=3: lr holds a value, not further keys"),
     "a key of no name": ("data..name=3", "data."),
-}  # fmt: skip
+}
 
 
 def assert_one_sentence(told: pytest.ExceptionInfo[Exception]) -> None:
@@ -164,22 +199,37 @@ def assert_one_sentence(told: pytest.ExceptionInfo[Exception]) -> None:
 
 
 ELEMENTS = {
-    "an element beyond the last": ("task.stages.7.lr=1", "task.stages is a list, and '7' is none of its elements; its elements are 0 to 6"),
+    "an element beyond the last": (
+        "task.stages.7.lr=1",
+        "task.stages is a list, and '7' is none of its elements; its elements are 0 to 6",
+    ),
     "an element from the end": ("task.stages.-1.lr=1", "'-1' is none of its elements"),
     "an element by a name": ("task.stages.first.lr=1", "'first' is none of its elements"),
-    "a last element beyond": ("task.stages.0.substeps.7=1", "task.stages.0.substeps is a list, and '7' is none of its elements"),
-    "an element of nothing": ("data.without.0=Moon", "data.without holds no list, so it has no element 0"),
+    "a last element beyond": (
+        "task.stages.0.substeps.7=1",
+        "task.stages.0.substeps is a list, and '7' is none of its elements",
+    ),
+    "an element of nothing": (
+        "data.without.0=Moon",
+        "data.without holds no list, so it has no element 0",
+    ),
     "an element of a table": ("task.0=1", "task holds no list, so it has no element 0"),
     "an element of all": ("0=1", "the configuration holds no list, so it has no element 0"),
-    "an unknown key of an element": ("task.stages.0.rate=1", "there is no key 'task.stages.0.rate'; did you mean"),
-}  # fmt: skip
+    "an unknown key of an element": (
+        "task.stages.0.rate=1",
+        "there is no key 'task.stages.0.rate'; did you mean",
+    ),
+}
 
 
 @pytest.mark.parametrize(
     ("preset", "change", "words"),
-    [pytest.param(preset, *case, id=name) for preset, table in (("charged-mcegnn", MISTAKES), ("charged-force", ELEMENTS))
-     for name, case in table.items()],
-)  # fmt: skip
+    [
+        pytest.param(preset, *case, id=name)
+        for preset, table in (("charged-mcegnn", MISTAKES), ("charged-force", ELEMENTS))
+        for name, case in table.items()
+    ],
+)
 def test_refuses(preset: str, change: str, words: str) -> None:
     with pytest.raises(ValueError) as told:  # noqa: PT011 (its words are below)
         read(preset, [change])
@@ -233,7 +283,10 @@ def test_a_stage_without_substeps() -> None:
         read("charged-force", ["task.stages=[{n_updates=3, batch=4, lr=1e-2, substeps=[5, 0]}]"])
 
 
-@pytest.mark.parametrize("content", [b"lr = ", b"lr = 1\nlr = 2", b"[data", b"\0", b"name", b"\xff\xfe", b"lr = 1e-3 \xe9"])
+@pytest.mark.parametrize(
+    "content",
+    [b"lr = ", b"lr = 1\nlr = 2", b"[data", b"\0", b"name", b"\xff\xfe", b"lr = 1e-3 \xe9"],
+)
 def test_no_toml(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "broken.toml").write_bytes(content)
     with pytest.raises(ValueError, match=r"broken\.toml is no TOML file") as told:
@@ -247,9 +300,13 @@ def test_an_empty_file(tmp_path: Path) -> None:
         read(str(tmp_path / "empty.toml"))
 
 
-@pytest.mark.parametrize(("name", "near"), [("charged-egn", "charged-egnn"), ("chargedforce", "charged-force"), ("", "")])
+@pytest.mark.parametrize(
+    ("name", "near"), [("charged-egn", "charged-egnn"), ("chargedforce", "charged-force"), ("", "")]
+)
 def test_an_unknown_preset(name: str, near: str) -> None:
-    with pytest.raises(FileNotFoundError, match=f"there is no preset '{name}'; did you mean {near}") as told:
+    with pytest.raises(
+        FileNotFoundError, match=f"there is no preset '{name}'; did you mean {near}"
+    ) as told:
         read(name)
     assert_one_sentence(told)
     assert all(known in str(told.value) for known in presets())
@@ -263,7 +320,8 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 def complaint(change: str) -> str:
-    """What is said against a change; nothing where it is taken. Anything but ValueError is raised."""
+    """What is said against a change; nothing where it is taken. Anything but ValueError is
+    raised."""
     try:
         read("charged-force", [change])
     except ValueError as error:
@@ -296,7 +354,10 @@ def test_any_text(change: str) -> None:
     assert "\n" not in complaint(change)
 
 
-@given(st.sampled_from(KEYS) | st.text(), st.text() | st.floats().map(repr) | st.integers().map(str) | st.dates().map(str))
+@given(
+    st.sampled_from(KEYS) | st.text(),
+    st.text() | st.floats().map(repr) | st.integers().map(str) | st.dates().map(str),
+)
 @settings(max_examples=250, deadline=None)
 def test_any_key_and_value(key: str, value: str) -> None:
     assert "\n" not in complaint(f"{key}={value}")
@@ -309,12 +370,19 @@ def test_brackets_without_end() -> None:
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text() | st.sampled_from(KEYS), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text() | st.sampled_from(KEYS), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 
 
-@given(st.dictionaries(st.sampled_from(["data", "model", "task", "lr", "seed"]) | st.text(), VALUES, max_size=5))
+@given(
+    st.dictionaries(
+        st.sampled_from(["data", "model", "task", "lr", "seed"]) | st.text(), VALUES, max_size=5
+    )
+)
 @settings(max_examples=100, deadline=None)
 def test_any_table(values: dict[str, Any]) -> None:
     """Checkpoints come from disk, so that anything may be in them."""

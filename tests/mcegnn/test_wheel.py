@@ -1,4 +1,5 @@
-"""The wheel: built from clean sources and installed with nothing else beside it, it does the demo's work, read-only or not."""
+"""The wheel: built from clean sources and installed with nothing else beside it, it does the demo's
+work, read-only or not."""
 
 import json
 import os
@@ -17,7 +18,19 @@ pytestmark = pytest.mark.slow
 
 REPO = Path(__file__).parents[2]
 PACKAGES = ("systems", "integrators", "trajectories", "mcegnn")
-NOT_SOURCES = (".venv", ".git", "__pycache__", "build", "dist", "*.egg-info", "demo", "learned", ".*_cache", ".hypothesis", ".coverage")
+NOT_SOURCES = (
+    ".venv",
+    ".git",
+    "__pycache__",
+    "build",
+    "dist",
+    "*.egg-info",
+    "demo",
+    "learned",
+    ".*_cache",
+    ".hypothesis",
+    ".coverage",
+)
 
 DEMO = (
     ("rollout", "charged", "--systems", "100", "-o", "charged.h5md"),
@@ -45,7 +58,16 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from a copy, so that the checkout stays clean."""
     folder = tmp_path_factory.mktemp("wheel")
     shutil.copytree(REPO, folder / "sources", ignore=shutil.ignore_patterns(*NOT_SOURCES))
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(folder / "sources")]
+    command = [
+        sys.executable,
+        "-m",
+        "build",
+        "--wheel",
+        "--no-isolation",
+        "--outdir",
+        str(folder),
+        str(folder / "sources"),
+    ]
     subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
     (built,) = folder.glob("*.whl")
     return built
@@ -55,19 +77,38 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
     environment = tmp_path_factory.mktemp("environment") / "venv"
     subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True, timeout=300)
-    pip = [str(environment / "bin" / "pip"), "install", "--quiet", "-c", str(REPO / "constraints.txt"), str(wheel)]
+    pip = [
+        str(environment / "bin" / "pip"),
+        "install",
+        "--quiet",
+        "-c",
+        str(REPO / "constraints.txt"),
+        str(wheel),
+    ]
     done = subprocess.run(pip, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr
     return Installed(environment, wheel)
 
 
-def run(prefix: list[str], installed: Installed, folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """One of the wheel's commands, in a folder away from the checkout and without what the tests' own environment says."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "NUMBA", "XDG", "MPL", "VIRTUAL"))}
+def run(
+    prefix: list[str], installed: Installed, folder: Path, *arguments: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """One of the wheel's commands, in a folder away from the checkout and without what the tests'
+    own environment says."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTHON", "NUMBA", "XDG", "MPL", "VIRTUAL"))
+    }
     done = subprocess.run(
-        [*prefix, str(installed.environment / "bin" / "mcegnn"), *arguments], cwd=folder, env={**kept, **variables}, text=True,
-        capture_output=True, timeout=600, check=False,
-    )  # fmt: skip
+        [*prefix, str(installed.environment / "bin" / "mcegnn"), *arguments],
+        cwd=folder,
+        env={**kept, **variables},
+        text=True,
+        capture_output=True,
+        timeout=600,
+        check=False,
+    )
     assert done.returncode == 0, (arguments, done.stderr)
     assert "Traceback" not in done.stderr
     return done
@@ -75,7 +116,9 @@ def run(prefix: list[str], installed: Installed, folder: Path, *arguments: str, 
 
 def demo(prefix: list[str], installed: Installed, folder: Path, **variables: str) -> str:
     """All of the demo's commands; what they said on standard output."""
-    out = "".join(run(prefix, installed, folder, *arguments, **variables).stdout for arguments in DEMO)
+    out = "".join(
+        run(prefix, installed, folder, *arguments, **variables).stdout for arguments in DEMO
+    )
     for name in ("charged.png", "solar.png"):
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
         assert (folder / name).stat().st_size > 20_000
@@ -87,9 +130,16 @@ def test_holds_the_packages_and_nothing_else(wheel: Path) -> None:
         names = archive.namelist()
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == set(PACKAGES)
     assert "systems/data/j2000.csv" in names
-    data = [p.relative_to(REPO) for folder in ("presets", "pretrained") for p in (REPO / "mcegnn" / folder).iterdir() if p.is_file()]
+    data = [
+        p.relative_to(REPO)
+        for folder in ("presets", "pretrained")
+        for p in (REPO / "mcegnn" / folder).iterdir()
+        if p.is_file()
+    ]
     assert {str(path) for path in data} <= set(names)
-    sources = [path.relative_to(REPO) for package in PACKAGES for path in (REPO / package).rglob("*.py")]
+    sources = [
+        path.relative_to(REPO) for package in PACKAGES for path in (REPO / package).rglob("*.py")
+    ]
     assert {str(path) for path in sources} <= set(names)
     assert all(f"{package}/py.typed" in names for package in PACKAGES)
     assert not [name for name in names if "__pycache__" in name or name.endswith((".nbi", ".nbc"))]
@@ -98,11 +148,40 @@ def test_holds_the_packages_and_nothing_else(wheel: Path) -> None:
 def test_models_come_with_it(installed: Installed, tmp_path: Path) -> None:
     """Learned forces and dynamics roll out right after the install, and a training starts."""
     small = ("--systems", "3", "--quiet")
-    run([], installed, tmp_path, "rollout", "charged", "--model", "charged-force", "--steps", "200", *small, "-o", "law.h5md")
-    run([], installed, tmp_path, "rollout", "charged", "--model", "charged-mcegnn", "--time", "2", *small, "-o", "stroke.h5md")
+    run(
+        [],
+        installed,
+        tmp_path,
+        "rollout",
+        "charged",
+        "--model",
+        "charged-force",
+        "--steps",
+        "200",
+        *small,
+        "-o",
+        "law.h5md",
+    )
+    run(
+        [],
+        installed,
+        tmp_path,
+        "rollout",
+        "charged",
+        "--model",
+        "charged-mcegnn",
+        "--time",
+        "2",
+        *small,
+        "-o",
+        "stroke.h5md",
+    )
     changes = ("--set", "data.n_train=20", "--set", "n_updates=2", "--set", "batch=4", "--quiet")
     run([], installed, tmp_path, "train", "charged-egnn", "-o", "net", *changes)
-    frames = [json.loads(run([], installed, tmp_path, "analyse", name, "--json").stdout)["frames"] for name in ("law.h5md", "stroke.h5md")]
+    frames = [
+        json.loads(run([], installed, tmp_path, "analyse", name, "--json").stdout)["frames"]
+        for name in ("law.h5md", "stroke.h5md")
+    ]
     assert frames == [3, 3]
     assert (tmp_path / "net" / "best.safetensors").is_file()
 
@@ -110,18 +189,30 @@ def test_models_come_with_it(installed: Installed, tmp_path: Path) -> None:
 def test_the_demo_away_from_the_checkout(installed: Installed, tmp_path: Path) -> None:
     out = demo([], installed, tmp_path, HOME=str(tmp_path))
     assert out.count("steps a second") == 4  # of each run and of its analysis
-    summary = json.loads(run([], installed, tmp_path, "analyse", "solar.h5md", "--json", HOME=str(tmp_path)).stdout)
+    summary = json.loads(
+        run([], installed, tmp_path, "analyse", "solar.h5md", "--json", HOME=str(tmp_path)).stdout
+    )
     assert (summary["n_particles"], summary["time"]) == (11, 3652.5)
     where = subprocess.run(
-        [installed.environment / "bin" / "python", "-c", "import mcegnn, systems; print(mcegnn.__file__, systems.__file__)"],
-        cwd=tmp_path, text=True, capture_output=True, check=True, env={"HOME": str(tmp_path)}, timeout=300,
-    ).stdout.split()  # fmt: skip
+        [
+            installed.environment / "bin" / "python",
+            "-c",
+            "import mcegnn, systems; print(mcegnn.__file__, systems.__file__)",
+        ],
+        cwd=tmp_path,
+        text=True,
+        capture_output=True,
+        check=True,
+        env={"HOME": str(tmp_path)},
+        timeout=300,
+    ).stdout.split()
     assert all(path.startswith(str(installed.packages)) for path in where)
 
 
 @pytest.fixture
 def closed(installed: Installed) -> Iterator[Installed]:
-    """The environment as a system's administrator leaves it: nobody may write to it, and no compiled code lies in it."""
+    """The environment as a system's administrator leaves it: nobody may write to it, and no
+    compiled code lies in it."""
     for package in PACKAGES:
         shutil.rmtree(installed.packages / package / "__pycache__", ignore_errors=True)
         for cache in (installed.packages / package).rglob("__pycache__"):
@@ -140,7 +231,9 @@ def caches(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*.nb[ic]")}
 
 
-def test_the_demo_where_the_packages_may_not_be_written(closed: Installed, bound_prefix: list[str], tmp_path: Path) -> None:
+def test_the_demo_where_the_packages_may_not_be_written(
+    closed: Installed, bound_prefix: list[str], tmp_path: Path
+) -> None:
     """Compiled code then lies in the user's home, and the second start takes it from there."""
     home = tmp_path / "home"
     home.mkdir()
@@ -148,13 +241,17 @@ def test_the_demo_where_the_packages_may_not_be_written(closed: Installed, bound
     assert not caches(closed.packages)
     compiled = caches(home)
     assert any("_driver" in path.name for path in compiled)
-    again = run(bound_prefix, closed, tmp_path, *DEMO[0], "--force", HOME=str(home), NUMBA_DEBUG_CACHE="1")
+    again = run(
+        bound_prefix, closed, tmp_path, *DEMO[0], "--force", HOME=str(home), NUMBA_DEBUG_CACHE="1"
+    )
     assert "data loaded from" in again.stdout
     assert "data saved to" not in again.stdout
     assert caches(home) == compiled
 
 
-def test_the_demo_where_nothing_may_be_written(closed: Installed, bound_prefix: list[str], tmp_path: Path) -> None:
+def test_the_demo_where_nothing_may_be_written(
+    closed: Installed, bound_prefix: list[str], tmp_path: Path
+) -> None:
     """Without any place for compiled code it is compiled in each process: slow, but no failure."""
     home = tmp_path / "home"
     home.mkdir(mode=0o555)
@@ -164,7 +261,9 @@ def test_the_demo_where_nothing_may_be_written(closed: Installed, bound_prefix: 
     assert not caches(tmp_path)
 
 
-def test_a_home_that_is_not_there(closed: Installed, bound_prefix: list[str], tmp_path: Path) -> None:
+def test_a_home_that_is_not_there(
+    closed: Installed, bound_prefix: list[str], tmp_path: Path
+) -> None:
     """As services and containers have it."""
     arguments: tuple[Any, ...] = DEMO[0]
     run(bound_prefix, closed, tmp_path, *arguments, HOME="/nonexistent")

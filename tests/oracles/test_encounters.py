@@ -1,4 +1,5 @@
-"""Default settings against REBOUND's IAS15: comets that graze the Sun, passages of planets, moons whose parent is not named."""
+"""Default settings against REBOUND's IAS15: comets that graze the Sun, passages of planets, moons
+whose parent is not named."""
 
 import importlib
 from pathlib import Path
@@ -33,7 +34,8 @@ def ours(solar: SolarSystem, days: float) -> np.ndarray:
 
 
 def test_comets_and_flybys(grazers: ModuleType) -> None:
-    """Twelve of the kind of which the benchmark takes a hundred: within 100 km after a year, all other bodies within one."""
+    """Twelve of the kind of which the benchmark takes a hundred: within 100 km after a year, all
+    other bodies within one."""
     for visitor in grazers.visitors(12, 7):
         solar = grazers.with_visitor(visitor)
         true, uncertain = grazers.converged(solar)
@@ -43,9 +45,13 @@ def test_comets_and_flybys(grazers: ModuleType) -> None:
         assert km[:-1].max() < 1, visitor.what
 
 
-@pytest.mark.parametrize(("case", "days"), [("comet_with_planets", 120.0), ("moons_blank", 365.25), ("zero_mass", 365.25)])
+@pytest.mark.parametrize(
+    ("case", "days"),
+    [("comet_with_planets", 120.0), ("moons_blank", 365.25), ("zero_mass", 365.25)],
+)
 def test_the_cases(grazers: ModuleType, cases: Path, case: str, days: float) -> None:
-    """A comet that was 424,000 km off, a moon that was flung out, a body without mass: as IAS15 has them, within a kilometre."""
+    """A comet that was 424,000 km off, a moon that was flung out, a body without mass: as IAS15 has
+    them, within a kilometre."""
     solar = read_bodies(cases / f"{case}.csv")
     true, _ = grazers.converged(solar, days)
     assert np.linalg.norm(ours(solar, days) - true, axis=1).max() / grazers.KM < 1.0

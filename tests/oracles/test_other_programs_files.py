@@ -1,6 +1,8 @@
-"""Files of other programs, as MDAnalysis and ASE ship them for their own tests: read as those libraries read them, or refused in words.
+"""Files of other programs, as MDAnalysis and ASE ship them for their own tests: read as those
+libraries read them, or refused in words.
 
-``docs/formats.md`` holds the table of them; where MCEGNN_WRITE_TABLE=1 is set, the last test writes it anew.
+``docs/formats.md`` holds the table of them; where MCEGNN_WRITE_TABLE=1 is set, the last test writes
+it anew.
 """
 
 import gc
@@ -24,10 +26,11 @@ DOCS = Path(__file__).parents[2] / "docs" / "formats.md"
 
 
 class Entry(NamedTuple):
-    """A file, after its topology where it takes one, by MDAnalysisTests' names or as a path in ASE's test data; what is said of it.
+    """A file, after its topology where it takes one, by MDAnalysisTests' names or as a path in
+    ASE's test data; what is said of it.
 
-    ``more`` goes to the library that is asked; ``refused`` are the words where the file is not read. ``interval`` is right where the
-    library's times are not (ps).
+    ``more`` goes to the library that is asked; ``refused`` are the words where the file is not
+    read. ``interval`` is right where the library's times are not (ps).
     """
 
     program: str
@@ -50,7 +53,12 @@ ENTRIES = [
     Entry("GROMACS", "GRO, triclinic", "two_water_gro_widebox"),
     Entry("GROMACS", "GRO, velocities of some atoms", "GRO_incomplete_vels"),
     Entry("GROMACS", "GRO, compressed", "COORDINATES_GRO_BZ2"),
-    Entry("GROMACS", "GRO, no name of an atom", "GRO_missing_atomname", refused="MDAnalysis cannot read"),
+    Entry(
+        "GROMACS",
+        "GRO, no name of an atom",
+        "GRO_missing_atomname",
+        refused="MDAnalysis cannot read",
+    ),
     Entry("GROMACS", "XTC", "COORDINATES_TOPOLOGY+COORDINATES_XTC"),
     Entry("GROMACS", "XTC without topology", "XTC_multi_frame", refused=_NO_NAMES),
     Entry("GROMACS", "TRR", "COORDINATES_TOPOLOGY+COORDINATES_TRR"),
@@ -72,25 +80,54 @@ ENTRIES = [
     Entry("Amber", "PRMTOP, NetCDF, velocities", "PRM_NCBOX+TRJ_NCBOX"),
     Entry("Amber", "PRMTOP, NetCDF, forces", "PFncdf_Top+PFncdf_Trj"),
     Entry("Amber", "INPCRD without topology", "INPCRD", refused=_NO_NAMES),
-    Entry("Amber", "restart that says nothing of its format", "PRM7_ala2+RST7_ala2", refused="MDAnalysis cannot read"),
+    Entry(
+        "Amber",
+        "restart that says nothing of its format",
+        "PRM7_ala2+RST7_ala2",
+        refused="MDAnalysis cannot read",
+    ),
     Entry("LAMMPS", "data, full", "LAMMPShyd", {"units": "real"}),
     Entry("LAMMPS", "data, reduced masses, velocities", "LAMMPS_chain", {"units": "real"}),
     Entry("LAMMPS", "data, atoms deleted", "LAMMPSdata_deletedatoms", {"units": "real"}),
-    Entry("LAMMPS", "data, no atom style told", "LAMMPSdata_mini", refused="--format lammps-data:atom_style=full"),
-    Entry("LAMMPS", "data, atom style said", "LAMMPSdata_mini", {"format": "lammps-data:atom_style=full", "units": "real"}),
+    Entry(
+        "LAMMPS",
+        "data, no atom style told",
+        "LAMMPSdata_mini",
+        refused="--format lammps-data:atom_style=full",
+    ),
+    Entry(
+        "LAMMPS",
+        "data, atom style said",
+        "LAMMPSdata_mini",
+        {"format": "lammps-data:atom_style=full", "units": "real"},
+    ),
     Entry("LAMMPS", "data, DCD", "LAMMPSdata2+LAMMPSdcd2", interval=0.5),
     Entry("LAMMPS", "dump, scaled", "LAMMPSDUMP", more=_DUMP),
     Entry("LAMMPS", "dump, triclinic", "LAMMPSDUMP_triclinic", more=_DUMP),
     Entry("LAMMPS", "dump, elements, masses, charges", "LAMMPSDUMP_allinfo", more=_DUMP),
-    Entry("LAMMPS", "dump, neither types nor elements", "LAMMPSDUMP_additional_columns", more=_DUMP),
+    Entry(
+        "LAMMPS", "dump, neither types nor elements", "LAMMPSDUMP_additional_columns", more=_DUMP
+    ),
     Entry("LAMMPS", "dump, image flags, velocities", "LAMMPSDUMP_image_vf", more=_DUMP),
     Entry("LAMMPS", "dump, Windows line ends", "WIN_LAMMPSDUMP", more=_DUMP),
-    Entry("LAMMPS", "dump, no positions", "LAMMPSDUMP_nocoords", refused="cannot be read as a trajectory"),
+    Entry(
+        "LAMMPS",
+        "dump, no positions",
+        "LAMMPSDUMP_nocoords",
+        refused="cannot be read as a trajectory",
+    ),
     Entry("DL_POLY", "CONFIG", "DLP_CONFIG", more=_DLP_CONFIG),
-    Entry("DL_POLY", "CONFIG, names that are no elements", "DLP_CONFIG_order", refused="Symbol 'A' not found"),
+    Entry(
+        "DL_POLY",
+        "CONFIG, names that are no elements",
+        "DLP_CONFIG_order",
+        refused="Symbol 'A' not found",
+    ),
     Entry("DL_POLY", "CONFIG, format said", "DLP_CONFIG_order", {"format": "CONFIG"}, _DLP_CONFIG),
     Entry("DL_POLY", "HISTORY", "DLP_HISTORY", more=_DLP_HISTORY),
-    Entry("DL_POLY", "HISTORY, format said", "DLP_HISTORY_order", {"format": "HISTORY"}, _DLP_HISTORY),
+    Entry(
+        "DL_POLY", "HISTORY, format said", "DLP_HISTORY_order", {"format": "HISTORY"}, _DLP_HISTORY
+    ),
     Entry("Tinker", "ARC", "ARC"),
     Entry("Tinker", "ARC, periodic", "ARC_PBC"),
     Entry("Tinker", "TXYZ", "TXYZ"),
@@ -114,19 +151,45 @@ ENTRIES = [
     Entry("VMD", "XYZ with PSF", "XYZ_psf+XYZ"),
     Entry("Martini", "GRO of beads", "Martini_membrane_gro"),
     Entry("IBIsCO", "PSF, TRZ", "TRZ_psf+TRZ"),
-    Entry("VASP", "OUTCAR", "ase:vasp/OUTCAR_example_1", {"format": "vasp-out"}, {"format": "vasp-out"}),
-    Entry("VASP", "POSCAR without elements", "ase:vasp/POSCAR_example_1", refused="Could not determine chemical symbols"),
+    Entry(
+        "VASP",
+        "OUTCAR",
+        "ase:vasp/OUTCAR_example_1",
+        {"format": "vasp-out"},
+        {"format": "vasp-out"},
+    ),
+    Entry(
+        "VASP",
+        "POSCAR without elements",
+        "ase:vasp/POSCAR_example_1",
+        refused="Could not determine chemical symbols",
+    ),
     Entry("VASP", "vasprun.xml", "ase:vasp/vasprun_pstress.xml"),
-    Entry("VASP", "OUTCAR, only its end", "ase:vasp/convergence_OUTCAR_y_y", refused="cannot be read as a trajectory"),
+    Entry(
+        "VASP",
+        "OUTCAR, only its end",
+        "ase:vasp/convergence_OUTCAR_y_y",
+        refused="cannot be read as a trajectory",
+    ),
     Entry("CASTEP", "castep, dynamics", "ase:castep/md.castep"),
-    Entry("FHI-aims", "output, dynamics", "ase:aims/md.out", {"format": "aims-output"}, {"format": "aims-output"}),
-    Entry("Qbox", "XML", "ase:qbox_04_md_ntc.reference.xml", {"format": "qbox"}, {"format": "qbox"}),
+    Entry(
+        "FHI-aims",
+        "output, dynamics",
+        "ase:aims/md.out",
+        {"format": "aims-output"},
+        {"format": "aims-output"},
+    ),
+    Entry(
+        "Qbox", "XML", "ase:qbox_04_md_ntc.reference.xml", {"format": "qbox"}, {"format": "qbox"}
+    ),
     Entry("EON", "CON", "ase:io/eon/multi.con", {"format": "eon"}, {"format": "eon"}),
-    Entry("LAMMPS", "data of ASE's tests", "ase:lammpsdata_input.data", more={"format": "lammps-data"}),
+    Entry(
+        "LAMMPS", "data of ASE's tests", "ase:lammpsdata_input.data", more={"format": "lammps-data"}
+    ),
     Entry("COD", "CIF, whole sites", "ase:minerals/cod_9004112.cif"),
     Entry("COD", "CIF that tells occupancies", "ase:minerals/cod_1010930.cif"),
     Entry("ASE", "extended XYZ of OPLS types", "ase:opls_structure_ext.xyz"),
-]  # fmt: skip
+]
 
 
 def paths(entry: Entry) -> list[Path]:
@@ -139,7 +202,8 @@ def paths(entry: Entry) -> list[Path]:
 
 
 class Truth(NamedTuple):
-    """What a library says: times in ps, lengths and angles of the cell, positions and velocities in Angstrom and ps of the first frame."""
+    """What a library says: times in ps, lengths and angles of the cell, positions and velocities in
+    Angstrom and ps of the first frame."""
 
     n_frames: int
     n_atoms: int
@@ -157,7 +221,14 @@ def asked(entry: Entry, files: list[Path]) -> Truth:
         frames = read(files[-1], ":", **entry.more)
         first = frames[0]
         v = first.get_velocities() * PS if first.has("momenta") else None
-        return Truth(len(frames), len(first), None, first.cell.cellpar() if first.cell.rank == 3 else None, first.positions, v)
+        return Truth(
+            len(frames),
+            len(first),
+            None,
+            first.cell.cellpar() if first.cell.rank == 3 else None,
+            first.positions,
+            v,
+        )
     import MDAnalysis
 
     u = MDAnalysis.Universe(*map(str, files), **entry.more)
@@ -165,7 +236,14 @@ def asked(entry: Entry, files: list[Path]) -> Truth:
     ts = u.trajectory[0]
     boxed = ts.dimensions is not None and ts.dimensions[:3].all()
     v = ts.velocities.copy() if ts.has_velocities else None
-    return Truth(len(u.trajectory), len(u.atoms), times, ts.dimensions.copy() if boxed else None, ts.positions.copy(), v)
+    return Truth(
+        len(u.trajectory),
+        len(u.atoms),
+        times,
+        ts.dimensions.copy() if boxed else None,
+        ts.positions.copy(),
+        v,
+    )
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -185,21 +263,29 @@ def quiet() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: f"{entry.files}-{'-'.join(entry.said)}")
+@pytest.mark.parametrize(
+    "entry", ENTRIES, ids=lambda entry: f"{entry.files}-{'-'.join(entry.said)}"
+)
 def test_as_the_library_reads_it(entry: Entry, tmp_path: Path) -> None:
     files = paths(entry)
     if entry.refused:
         with pytest.raises(ValueError, match=entry.refused) as refused:
-            import_trajectory(files[-1], tmp_path / "run.h5md", files[0] if files[1:] else None, **entry.said)
+            import_trajectory(
+                files[-1], tmp_path / "run.h5md", files[0] if files[1:] else None, **entry.said
+            )
         assert "\n" not in str(refused.value)
         assert not (tmp_path / "run.h5md").exists()
         return
     truth = asked(entry, files)
-    import_trajectory(files[-1], tmp_path / "run.h5md", files[0] if files[1:] else None, **entry.said)
+    import_trajectory(
+        files[-1], tmp_path / "run.h5md", files[0] if files[1:] else None, **entry.said
+    )
     with H5MDReader(tmp_path / "run.h5md") as run:
         assert (len(run), run.n_particles) == (truth.n_frames, truth.n_atoms)
         if entry.interval is not None:
-            np.testing.assert_allclose(run.times / PS, entry.interval * np.arange(len(run)), rtol=1e-5)
+            np.testing.assert_allclose(
+                run.times / PS, entry.interval * np.arange(len(run)), rtol=1e-5
+            )
         elif truth.times is not None and "times" not in run.missing and len(run) > 1:
             np.testing.assert_allclose(run.times / PS, truth.times, rtol=1e-5, atol=1e-5)
         cell = run.cells[0] if run.cells[0].any() else None
@@ -214,7 +300,10 @@ def test_as_the_library_reads_it(entry: Entry, tmp_path: Path) -> None:
         incomplete = "left out, since not all atoms have them: velocities" in run.notes
         assert run.has_velocities is (truth.velocities is not None and not incomplete)
         if run.has_velocities and truth.velocities is not None:
-            assert abs(run.frames("velocity", 0) * PS - truth.velocities).max() <= 1e-4 * abs(truth.velocities).max()
+            assert (
+                abs(run.frames("velocity", 0) * PS - truth.velocities).max()
+                <= 1e-4 * abs(truth.velocities).max()
+            )
 
 
 def test_enough_of_them() -> None:

@@ -1,4 +1,5 @@
-"""Planets against REBOUND (Rein and Liu 2012): the same schemes to round-off, and its IAS15 as the truth."""
+"""Planets against REBOUND (Rein and Liu 2012): the same schemes to round-off, and its IAS15 as the
+truth."""
 
 from typing import Any
 
@@ -38,25 +39,38 @@ def simulation(system: System, integrator: str, dt: float = 0.0) -> Any:
 
 
 def bodies(sim: Any) -> tuple[np.ndarray, np.ndarray]:
-    return np.array([body.xyz for body in sim.particles]), np.array([body.vxyz for body in sim.particles])
+    return np.array([body.xyz for body in sim.particles]), np.array(
+        [body.vxyz for body in sim.particles]
+    )
 
 
 def planets() -> System:
-    """The Sun and its planets without the Moon, whose month Wisdom-Holman cannot hold at steps of days."""
+    """The Sun and its planets without the Moon, whose month Wisdom-Holman cannot hold at steps of
+    days."""
     solar = j2000()
     kept = [k for k, name in enumerate(solar.names) if name != "Moon"]
     system = solar.system
-    return System.create(system.positions[kept], velocities=system.velocities[kept], masses=system.masses[kept], units=ASTRONOMICAL)
+    return System.create(
+        system.positions[kept],
+        velocities=system.velocities[kept],
+        masses=system.masses[kept],
+        units=ASTRONOMICAL,
+    )
 
 
 def test_energy_is_the_same() -> None:
     system = j2000().system
-    assert kinetic_energy(system) + GRAVITY(system).energy == pytest.approx(simulation(system, "ias15").energy(), rel=1e-14)
-    np.testing.assert_allclose(angular_momentum(system), simulation(system, "ias15").angular_momentum(), rtol=1e-13)
+    assert kinetic_energy(system) + GRAVITY(system).energy == pytest.approx(
+        simulation(system, "ias15").energy(), rel=1e-14
+    )
+    np.testing.assert_allclose(
+        angular_momentum(system), simulation(system, "ias15").angular_momentum(), rtol=1e-13
+    )
 
 
 def test_forces_are_the_same() -> None:
-    """A leapfrog step from rest drifts by nothing, then kicks: what it leaves is dt times the acceleration, sums of ten terms."""
+    """A leapfrog step from rest drifts by nothing, then kicks: what it leaves is dt times the
+    acceleration, sums of ten terms."""
     solar = j2000().system
     resting = System.create(solar.positions, masses=solar.masses, units=ASTRONOMICAL)
     sim = simulation(resting, "leapfrog", 0.5)
@@ -66,21 +80,30 @@ def test_forces_are_the_same() -> None:
 
 
 def test_ten_years_of_the_solar_system() -> None:
-    """Yoshida-8 at half a day, a 176th of Mercury's period and a 55th of the Moon's, against IAS15, which is exact to round-off.
+    """Yoshida-8 at half a day, a 176th of Mercury's period and a 55th of the Moon's, against IAS15,
+    which is exact to round-off.
 
-    Halving our step moves Mercury by a metre, and the Moon, whose orbit multiplies roundings by 390, by a few: ten times that is allowed.
+    Halving our step moves Mercury by a metre, and the Moon, whose orbit multiplies roundings by
+    390, by a few: ten times that is allowed.
     """
     system = j2000().system
     sim = simulation(system, "ias15")
     sim.integrate(3652.5)
     *_, ours = rollout(yoshida_8(GRAVITY), State(system), 0.5, 7305, 7305)
-    kilometers = dict(zip(j2000().names, np.linalg.norm(ours.system.positions - bodies(sim)[0], axis=1) / KM, strict=True))
+    kilometers = dict(
+        zip(
+            j2000().names,
+            np.linalg.norm(ours.system.positions - bodies(sim)[0], axis=1) / KM,
+            strict=True,
+        )
+    )
     assert kilometers.pop("Moon") < 0.1
     assert max(kilometers.values()) < 0.01
 
 
 def test_leapfrog_is_the_same_scheme() -> None:
-    """Drift, kick, drift, a thousand half days: Mercury's phase is off by the walk of a thousand roundings over 36 rad, 2e-13."""
+    """Drift, kick, drift, a thousand half days: Mercury's phase is off by the walk of a thousand
+    roundings over 36 rad, 2e-13."""
     sim = simulation(planets(), "leapfrog", 0.5)
     sim.steps(1000)
     *_, ours = rollout(Strang(Drift(), Kick(GRAVITY)), State(planets()), 0.5, 1000, 1000)
@@ -89,7 +112,8 @@ def test_leapfrog_is_the_same_scheme() -> None:
 
 
 def test_wisdom_holman_is_the_same_scheme() -> None:
-    """Conics outermost, then jumps, then kicks, a thousand steps of four days: Mercury's 285 rad carry the roundings on to 1e-12."""
+    """Conics outermost, then jumps, then kicks, a thousand steps of four days: Mercury's 285 rad
+    carry the roundings on to 1e-12."""
     sim = simulation(planets(), "whfast", 4.0)
     sim.steps(1000)
     sim.synchronize()
@@ -107,12 +131,15 @@ def energies_of_rebound(sim: Any, n_frames: int, every: int) -> np.ndarray:
 
 
 def test_wisdom_holman_holds_energy_as_well() -> None:
-    """Four hundred years at four days. Kicks outermost would make twice the error of conics outermost (1/12 against 1/24 in the
-    expansion of Baker, Campbell and Hausdorff); 10 % for what round-off adds."""
+    """Four hundred years at four days. Kicks outermost would make twice the error of conics
+    outermost (1/12 against 1/24 in the expansion of Baker, Campbell and Hausdorff); 10 % for what
+    round-off adds."""
     n_frames, every = 300, 121
     theirs = energies_of_rebound(simulation(planets(), "whfast", 4.0), n_frames, every)
     states = rollout(wisdom_holman(GRAVITY), State(planets()), 4.0, n_frames * every, every)
-    ours = np.array([float(kinetic_energy(state.system) + state.evaluation.energy) for state in states])
+    ours = np.array(
+        [float(kinetic_energy(state.system) + state.evaluation.energy) for state in states]
+    )
     error, reference = (np.sqrt(np.mean((e / e[0] - 1.0) ** 2)) for e in (ours, theirs))
     assert 1e-10 < reference < 1e-7
     assert error < 1.1 * reference

@@ -1,4 +1,5 @@
-"""What the tests of systems share: the data folder, scattered particles, and one potential of every kind."""
+"""What the tests of systems share: the data folder, scattered particles, and one potential of every
+kind."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -13,7 +14,16 @@ from systems import ephemeris
 from systems.potentials import Coulomb, Gravity, Oblateness, Springs, Sum
 from systems.system import System
 
-KINDS = ("coulomb", "gravity", "softened gravity", "oblate gravity", "gravity without one", "springs", "springs with length", "sum")
+KINDS = (
+    "coulomb",
+    "gravity",
+    "softened gravity",
+    "oblate gravity",
+    "gravity without one",
+    "springs",
+    "springs with length",
+    "sum",
+)
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +35,8 @@ def data() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def close_the_ephemeris() -> Iterator[None]:
-    """The kernel stays open for a whole process; left to the interpreter's end it would be a warning."""
+    """The kernel stays open for a whole process; left to the interpreter's end it would be a
+    warning."""
     yield
     if ephemeris._kernel.cache_info().currsize:
         ephemeris._kernel().close()
@@ -33,12 +44,18 @@ def close_the_ephemeris() -> Iterator[None]:
 
 
 def _scatter(seed: int, n: int, copies: tuple[int, ...] = ()) -> System:
-    """n particles on a cubic grid of spacing 1.5, shaken by 0.3: no two are nearer than 0.9, so that forces are of order one."""
+    """n particles on a cubic grid of spacing 1.5, shaken by 0.3: no two are nearer than 0.9, so
+    that forces are of order one."""
     stream = np.random.default_rng(seed)
     grid = np.stack(np.meshgrid(*[np.arange(2.0)] * 3), -1).reshape(-1, 3)[:n] * 1.5
     positions = grid + stream.uniform(-0.3, 0.3, (*copies, n, 3))
     charges = stream.normal(size=(*copies, n))
-    return System.create(positions, velocities=stream.normal(size=positions.shape), masses=stream.uniform(0.5, 2.0, n), charges=charges)
+    return System.create(
+        positions,
+        velocities=stream.normal(size=positions.shape),
+        masses=stream.uniform(0.5, 2.0, n),
+        charges=charges,
+    )
 
 
 @pytest.fixture(scope="session")
@@ -55,21 +72,35 @@ def _oblateness(n: int, rotation: np.ndarray, place: np.ndarray) -> Oblateness:
 def _springs(n: int, place: np.ndarray, length: Any) -> Springs:
     pairs = [(i, j) for i in range(n) for j in range(i)]
     lengths = np.resize(length, len(pairs))
-    return Springs(place[np.array(pairs, dtype=int).reshape(-1, 2)], np.linspace(1.0, 2.0, len(pairs)), lengths)
+    return Springs(
+        place[np.array(pairs, dtype=int).reshape(-1, 2)], np.linspace(1.0, 2.0, len(pairs)), lengths
+    )
 
 
-def _build(kind: str, n: int, rotation: np.ndarray | None = None, order: np.ndarray | None = None) -> Any:
-    """A potential of n particles, turned by ``rotation``; particle ``order[k]`` of the original is its particle k."""
+def _build(
+    kind: str, n: int, rotation: np.ndarray | None = None, order: np.ndarray | None = None
+) -> Any:
+    """A potential of n particles, turned by ``rotation``; particle ``order[k]`` of the original is
+    its particle k."""
     rotation = np.eye(3) if rotation is None else rotation
     place = np.arange(n) if order is None else np.argsort(order)
     if kind == "sum":
-        return Sum(*(_build(part, n, rotation, order) for part in ("coulomb", "oblate gravity", "springs with length")))
+        return Sum(
+            *(
+                _build(part, n, rotation, order)
+                for part in ("coulomb", "oblate gravity", "springs with length")
+            )
+        )
     return {
         "coulomb": lambda: Coulomb(1.7),
         "gravity": lambda: Gravity(0.8),
-        "softened gravity": lambda: Gravity(0.8, softening=0.4, oblateness=_oblateness(n, rotation, place)),
+        "softened gravity": lambda: Gravity(
+            0.8, softening=0.4, oblateness=_oblateness(n, rotation, place)
+        ),
         "oblate gravity": lambda: Gravity(1.3, oblateness=_oblateness(n, rotation, place)),
-        "gravity without one": lambda: Gravity(0.8, oblateness=_oblateness(n, rotation, place)).without(int(place[-1])),
+        "gravity without one": (
+            lambda: Gravity(0.8, oblateness=_oblateness(n, rotation, place)).without(int(place[-1]))
+        ),
         "springs": lambda: _springs(n, place, 0.0),
         "springs with length": lambda: _springs(n, place, [0.0, 0.7, 1.4]),
     }[kind]()
@@ -77,10 +108,15 @@ def _build(kind: str, n: int, rotation: np.ndarray | None = None, order: np.ndar
 
 @pytest.fixture(scope="session", params=KINDS)
 def build(request: pytest.FixtureRequest) -> Callable[..., Any]:
-    """build(n, rotation, order) makes the potential of this kind; the plain one of n particles once, since a sum compiles its kernel."""
+    """build(n, rotation, order) makes the potential of this kind; the plain one of n particles
+    once, since a sum compiles its kernel."""
     plain = cache(partial(_build, request.param))
 
     def build(n: int, rotation: np.ndarray | None = None, order: np.ndarray | None = None) -> Any:
-        return plain(n) if rotation is None and order is None else _build(request.param, n, rotation, order)
+        return (
+            plain(n)
+            if rotation is None and order is None
+            else _build(request.param, n, rotation, order)
+        )
 
     return build

@@ -15,9 +15,12 @@ EPS = 2.0**-52
 
 @st.composite
 def cells(draw: st.DrawFn, skew: float = 4.0) -> np.ndarray:
-    """Triclinic cells in any orientation and of either hand, edges 0.5 to 3, sheared by up to ``skew`` diagonals."""
+    """Triclinic cells in any orientation and of either hand, edges 0.5 to 3, sheared by up to
+    ``skew`` diagonals."""
     stream = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    sheared = np.tril(stream.uniform(-skew, skew, (3, 3)), -1) + np.diag(stream.uniform(0.5, 3.0, 3))
+    sheared = np.tril(stream.uniform(-skew, skew, (3, 3)), -1) + np.diag(
+        stream.uniform(0.5, 3.0, 3)
+    )
     rotation, _ = np.linalg.qr(stream.normal(size=(3, 3)))
     return sheared[stream.permutation(3)] @ rotation
 
@@ -27,15 +30,23 @@ def vectors(seed: int, n: int) -> np.ndarray:
 
 
 def shortest_by_brute_force(offset: np.ndarray, cell: np.ndarray, pbc: tuple[bool, ...]) -> float:
-    """The smallest length of offset + image: every image within reach of the offset's own length is looked at.
+    """The smallest length of offset + image: every image within reach of the offset's own length is
+    looked at.
 
-    |fraction_k + n_k| * height_k is a distance to a plane through the origin, so no n_k beyond length / height_k can win, where the
-    length is that of the offset once it is wrapped. Among images that differ along the first edge alone the squared length is a
-    parabola, whose best whole number is the one nearest to its vertex. Along a direction that is not periodic there is one image.
+    |fraction_k + n_k| * height_k is a distance to a plane through the origin, so no n_k beyond
+    length / height_k can win, where the length is that of the offset once it is wrapped. Among
+    images that differ along the first edge alone the squared length is a parabola, whose best whole
+    number is the one nearest to its vertex. Along a direction that is not periodic there is one
+    image.
     """
     inverse = np.linalg.inv(cell)
     offset = offset - (np.round(offset @ inverse) * pbc) @ cell
-    reach = np.ceil(np.linalg.norm(offset) * np.linalg.norm(inverse, axis=0) + abs(offset @ inverse)).astype(int) * pbc
+    reach = (
+        np.ceil(
+            np.linalg.norm(offset) * np.linalg.norm(inverse, axis=0) + abs(offset @ inverse)
+        ).astype(int)
+        * pbc
+    )
     second, third = np.meshgrid(*[np.arange(-n, n + 1) for n in reach[1:]])
     images = offset + second.reshape(-1, 1) * cell[1] + third.reshape(-1, 1) * cell[2]
     nearest = np.round(images @ cell[0] / (cell[0] @ cell[0])) * pbc[0]
@@ -46,18 +57,30 @@ def whole_images(change: np.ndarray, cell: np.ndarray, pbc: tuple[bool, ...]) ->
     """Whether a change is a sum of whole lattice vectors along the periodic directions."""
     counts = change @ np.linalg.inv(cell)
     # counts up to about 100 come from a product with an inverse whose condition is below 1e3
-    return bool(np.all(abs(counts - np.round(counts)) < 1e5 * EPS) and np.all(np.round(counts)[..., ~np.array(pbc)] == 0))
+    return bool(
+        np.all(abs(counts - np.round(counts)) < 1e5 * EPS)
+        and np.all(np.round(counts)[..., ~np.array(pbc)] == 0)
+    )
 
 
-# wrapped the textbook's way, offsets of this cell come out shorter than half its shortest edge and are still not the shortest
-DECEPTIVE = np.array([[-0.82181835, -0.76921506, 2.72645111], [0.87038532, -0.61242961, 3.11058308], [1.59628365, 0.50876635, 2.67231905]])
+# wrapped the textbook's way, offsets of this cell come out shorter than half its shortest edge and
+# are still not the shortest
+DECEPTIVE = np.array(
+    [
+        [-0.82181835, -0.76921506, 2.72645111],
+        [0.87038532, -0.61242961, 3.11058308],
+        [1.59628365, 0.50876635, 2.67231905],
+    ]
+)
 
 
 @pytest.mark.parametrize("pbc", PBC)
 @settings(deadline=None, max_examples=25)
 @given(cell=cells(), seed=st.integers(0, 1000))
 @example(cell=DECEPTIVE, seed=683)
-def test_minimum_image_is_the_shortest_of_all(pbc: tuple[bool, bool, bool], cell: np.ndarray, seed: int) -> None:
+def test_minimum_image_is_the_shortest_of_all(
+    pbc: tuple[bool, bool, bool], cell: np.ndarray, seed: int
+) -> None:
     offsets = vectors(seed, 4)
     found = minimum_image(offsets, cell, pbc)
     expected = [shortest_by_brute_force(offset, cell, pbc) for offset in offsets]
@@ -68,7 +91,8 @@ def test_minimum_image_is_the_shortest_of_all(pbc: tuple[bool, bool, bool], cell
 
 @pytest.mark.parametrize("shear", [10.0, 31.4])
 def test_minimum_image_of_a_very_skewed_cell(shear: float) -> None:
-    """Unit heights, but edges many times as long: rounding fractions, the textbook's way, is wrong for most offsets."""
+    """Unit heights, but edges many times as long: rounding fractions, the textbook's way, is wrong
+    for most offsets."""
     cell = np.array([[1.0, 0.0, 0.0], [shear, 1.0, 0.0], [-shear, 0.7 * shear, 1.0]])
     offsets = vectors(3, 40)
     lengths = np.linalg.norm(minimum_image(offsets, cell), axis=-1)
@@ -80,13 +104,17 @@ def test_minimum_image_of_a_very_skewed_cell(shear: float) -> None:
 
 def test_minimum_image_keeps_the_shape() -> None:
     cell, offsets = np.diag([2.0, 3.0, 4.0]), vectors(0, 24).reshape(2, 3, 4, 3)
-    np.testing.assert_array_equal(minimum_image(offsets, cell)[1, 2, 3], minimum_image(offsets[1, 2, 3], cell))
+    np.testing.assert_array_equal(
+        minimum_image(offsets, cell)[1, 2, 3], minimum_image(offsets[1, 2, 3], cell)
+    )
 
 
 @pytest.mark.parametrize("pbc", PBC)
 @settings(deadline=None, max_examples=25)
 @given(cell=cells(), seed=st.integers(0, 1000))
-def test_wrap_moves_by_whole_lattice_vectors_into_the_cell(pbc: tuple[bool, bool, bool], cell: np.ndarray, seed: int) -> None:
+def test_wrap_moves_by_whole_lattice_vectors_into_the_cell(
+    pbc: tuple[bool, bool, bool], cell: np.ndarray, seed: int
+) -> None:
     positions = vectors(seed, 5)
     wrapped = wrap(positions, cell, pbc)
     fractions = (wrapped @ np.linalg.inv(cell))[:, list(pbc)]
@@ -99,7 +127,8 @@ def test_wrap_moves_by_whole_lattice_vectors_into_the_cell(pbc: tuple[bool, bool
 @settings(deadline=None)
 @given(x=st.floats(-1e6, 1e6))
 def test_wrap_into_the_unit_cube_stays_below_one(x: float) -> None:
-    """No rounding at all in a unit cube: 0 <= x < 1 holds exactly, also for the smallest negative numbers."""
+    """No rounding at all in a unit cube: 0 <= x < 1 holds exactly, also for the smallest negative
+    numbers."""
     wrapped = wrap(np.array([[x, 0.0, 0.0]]), np.eye(3))[0, 0]
     assert 0.0 <= wrapped < 1.0
 

@@ -9,16 +9,25 @@ from scipy.special import erf
 
 from integrators.ensembles import symplectic_euler
 from integrators.state import State
-from systems.charged import BENCHMARK_SEED, N_STEPS, STEPS_PER_FRAME, TIME_STEP, benchmark_coulomb, charged_systems
+from systems.charged import (
+    BENCHMARK_SEED,
+    N_STEPS,
+    STEPS_PER_FRAME,
+    TIME_STEP,
+    benchmark_coulomb,
+    charged_systems,
+)
 from systems.system import System
 from trajectories.rollout import rollout
 
-# |difference| in positions that are reached after 5,000 steps: the public generator's own bound for an independent twin
+# |difference| in positions that are reached after 5,000 steps: the public generator's own bound for
+# an independent twin
 SAME_RUN = 1e-8
 
 
 def generator(seed: int, n_systems: int, n: int = 5):  # type: ignore[no-untyped-def]
-    """SCIENCE.md section 2, written down once more: charges [n, 1], positions and velocities [3, n] of each sample in turn."""
+    """SCIENCE.md section 2, written down once more: charges [n, 1], positions and velocities [3, n]
+    of each sample in turn."""
     stream = np.random.RandomState(seed)
     for _ in range(n_systems):
         charges = stream.choice([-1, 0, 1], size=(n, 1), p=[0.5, 0, 0.5])
@@ -60,13 +69,16 @@ def test_draws_are_those_of_an_independent_twin(seed: int, n: int) -> None:
 
 
 def test_walls_reflect_once_at_the_start() -> None:
-    """A thousand particles are spread 5.8 wide: many start beyond a wall, and the farthest end up beyond the other one."""
+    """A thousand particles are spread 5.8 wide: many start beyond a wall, and the farthest end up
+    beyond the other one."""
     stream = np.random.RandomState(1)
     stream.choice([-1, 0, 1], size=(1000, 1), p=[0.5, 0, 0.5])
     free = stream.randn(3, 1000).T * 200 ** (1 / 3)
     out, drawn = abs(free) > 5.0, charged_systems(1, 1, 1000)
     assert out.sum() > 1000
-    np.testing.assert_allclose(drawn.positions[0][out], (np.sign(free) * 10.0 - free)[out], rtol=0, atol=1e-14)
+    np.testing.assert_allclose(
+        drawn.positions[0][out], (np.sign(free) * 10.0 - free)[out], rtol=0, atol=1e-14
+    )
     np.testing.assert_array_equal(np.sign(drawn.velocities[0][out]), -np.sign(free[out]))
     assert abs(drawn.positions).max() > 5.0
     assert_same_draws(1, 1, 1000)
@@ -74,10 +86,13 @@ def test_walls_reflect_once_at_the_start() -> None:
 
 @pytest.mark.parametrize("n", [5, 40])
 def test_positions_scale_with_the_cube_root_of_the_number(n: int) -> None:
-    """Of normal draws with deviation (n / 5)^(1/3) a known share lies within 3, where no reflection reaches; five standard errors."""
+    """Of normal draws with deviation (n / 5)^(1/3) a known share lies within 3, where no reflection
+    reaches; five standard errors."""
     x = charged_systems(100, 7, n).positions
     share = float(erf(3.0 / (n / 5) ** (1 / 3) / np.sqrt(2.0)))
-    assert np.mean(abs(x) < 3.0) == pytest.approx(share, abs=5 * np.sqrt(share * (1 - share) / x.size))
+    assert np.mean(abs(x) < 3.0) == pytest.approx(
+        share, abs=5 * np.sqrt(share * (1 - share) / x.size)
+    )
 
 
 def test_the_speed_is_one_half() -> None:
@@ -90,8 +105,12 @@ def test_the_force_is_that_of_the_twin() -> None:
     forces = potential(drawn).forces
     for k in range(200):
         expected = force(drawn.charges[k], drawn.positions[k].T).T
-        np.testing.assert_allclose(forces[k], expected, rtol=0, atol=1e-12 * max(1.0, abs(expected).max()))
-    assert abs(potential(System.create([[0, 0, 0], [0.01, 0, 0]], charges=1.0)).forces).max() == 100.0
+        np.testing.assert_allclose(
+            forces[k], expected, rtol=0, atol=1e-12 * max(1.0, abs(expected).max())
+        )
+    assert (
+        abs(potential(System.create([[0, 0, 0], [0.01, 0, 0]], charges=1.0)).forces).max() == 100.0
+    )
 
 
 @pytest.mark.parametrize("k", [1, 3])
@@ -106,14 +125,17 @@ def test_the_first_systems_do_not_depend_on_how_many_are_asked_for(k: int) -> No
 
 
 def test_one_run_of_the_twin() -> None:
-    """x and v after 300 steps of the loop as it is written down: v += dt F; repeat { x += dt v; v += dt F }."""
+    """x and v after 300 steps of the loop as it is written down: v += dt F; repeat { x += dt v; v
+    += dt F }."""
     (charges, x, v), dt = next(generator(3, 1)), 0.001
     v = v + dt * force(charges[:, 0], x)
     for _ in range(299):
         x = x + dt * v
         v = v + dt * force(charges[:, 0], x)
     x = x + dt * v
-    *_, last = rollout(symplectic_euler(benchmark_coulomb()), State(charged_systems(1, 3)), dt, 300, 300)
+    *_, last = rollout(
+        symplectic_euler(benchmark_coulomb()), State(charged_systems(1, 3)), dt, 300, 300
+    )
     np.testing.assert_allclose(last.system.positions[0], x.T, rtol=0, atol=1e-11)
     np.testing.assert_allclose(last.system.velocities[0], v.T, rtol=0, atol=1e-11)
 
@@ -123,12 +145,15 @@ def test_the_public_generators_trajectories(data: Path) -> None:
     start = charged_systems(10, BENCHMARK_SEED)
     np.testing.assert_array_equal(start.charges, reference["charges"])
     assert (TIME_STEP, N_STEPS, STEPS_PER_FRAME) == (0.001, 5000, 100)
-    states = rollout(symplectic_euler(benchmark_coulomb()), State(start), TIME_STEP, N_STEPS, STEPS_PER_FRAME)
+    states = rollout(
+        symplectic_euler(benchmark_coulomb()), State(start), TIME_STEP, N_STEPS, STEPS_PER_FRAME
+    )
     frames = list(islice(states, 1, 50))
     positions = np.stack([frame.system.positions for frame in frames], 1)
     velocities = np.stack([frame.system.velocities for frame in frames], 1)
     np.testing.assert_allclose(positions, reference["positions"], rtol=0, atol=SAME_RUN)
-    # a position that is off by d during an encounter at distance r turns a velocity by d v / r, and here v / r reaches 50
+    # a position that is off by d during an encounter at distance r turns a velocity by d v / r, and
+    # here v / r reaches 50
     np.testing.assert_allclose(velocities, reference["velocities"], rtol=0, atol=50 * SAME_RUN)
 
 

@@ -18,7 +18,8 @@ def system(n_systems: int | None = None) -> System:
 
 
 class Pull:
-    """A constant force on all particles, with the energy to go with it, and a stress that is its own number."""
+    """A constant force on all particles, with the energy to go with it, and a stress that is its
+    own number."""
 
     def __init__(self, strength: float, stress: bool = True) -> None:
         self.strength, self.stress = strength, stress
@@ -27,7 +28,13 @@ class Pull:
         x = of.positions
         energies = -self.strength * x[..., 0]
         forces = np.broadcast_to([self.strength, 0.0, 0.0], x.shape)
-        return Evaluation(energies.sum(-1), forces, self.strength * np.eye(3) if self.stress else None, energies, potential=self)
+        return Evaluation(
+            energies.sum(-1),
+            forces,
+            self.strength * np.eye(3) if self.stress else None,
+            energies,
+            potential=self,
+        )
 
 
 @pytest.mark.parametrize("n_systems", [None, 3])
@@ -36,8 +43,12 @@ def test_the_mean_acts_and_the_spread_is_told(n_systems: int | None) -> None:
     said = Committee([Pull(1.0), Pull(2.0), Pull(6.0)])(one)
     alone = Pull(3.0)(one)
     for name in ("energy", "forces", "stress", "energies"):
-        np.testing.assert_allclose(getattr(said, name), getattr(alone, name), rtol=1e-14, atol=1e-14)
-    np.testing.assert_allclose(said.uncertainty, np.full(() if n_systems is None else 3, np.sqrt((4 + 1 + 9) / 3)))
+        np.testing.assert_allclose(
+            getattr(said, name), getattr(alone, name), rtol=1e-14, atol=1e-14
+        )
+    np.testing.assert_allclose(
+        said.uncertainty, np.full(() if n_systems is None else 3, np.sqrt((4 + 1 + 9) / 3))
+    )
 
 
 def test_the_uncertainty_is_that_of_the_worst_particle() -> None:
@@ -56,7 +67,13 @@ def test_what_one_member_does_not_say_the_committee_does_not_say() -> None:
 
 def test_a_warning_is_given_once() -> None:
     committee, one = Committee([Pull(1.0), Pull(2.0)], warn=0.4), system()
-    with pytest.warns(UserWarning, match=r"the 2 models of the committee disagree on the force on particle 0 by 0\.5, more than 0\.4"):
+    with pytest.warns(
+        UserWarning,
+        match=(
+            r"the 2 models of the committee disagree on the force on particle 0 by 0\.5, more than"
+            r" 0\.4"
+        ),
+    ):
         committee(one)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -75,7 +92,10 @@ def test_it_stops_naming_system_and_particle() -> None:
     x[1, 2] += 40.0
     far = replace(one, positions=x)
     springs = [Springs(np.array([[0, 1], [2, 3]]), stiffness=k, length=0.0) for k in (1.0, 3.0)]
-    with pytest.raises(Uncertain, match=r"particle [23] of system 1 by .*, more than the 10 allowed: they are outside"):
+    with pytest.raises(
+        Uncertain,
+        match=r"particle [23] of system 1 by .*, more than the 10 allowed: they are outside",
+    ):
         Committee(springs, stop=10.0)(far)
 
 

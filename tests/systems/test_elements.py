@@ -1,4 +1,5 @@
-"""Elements guessed from names, residues and masses, against tables that are written by hand and against topologies that tell both."""
+"""Elements guessed from names, residues and masses, against tables that are written by hand and
+against topologies that tell both."""
 
 from pathlib import Path
 
@@ -11,21 +12,53 @@ from systems.molecules import read
 
 # name, residue, element
 KNOWN = [
-    ("CA", "ALA", "C"), ("CA", "CA", "Ca"), ("CA", "CA2+", "Ca"), ("NE", "ARG", "N"), ("NE", "NE", "Ne"), ("HE", "ARG", "H"),
-    ("HE", "HE", "He"), ("CD", "LYS", "C"), ("CD", "CD", "Cd"), ("SD", "MET", "S"), ("SE", "MSE", "Se"), ("SN", "SN", "Sn"),
-    ("CO", "CO", "Co"), ("HG", "SER", "H"), ("HG", "HG", "Hg"), ("NA", "NA+", "Na"), ("NA", "HEM", "N"), ("FE", "HEM", "Fe"),
-    ("CL", "CL-", "Cl"), ("CLA", "CLA", "Cl"), ("SOD", "SOD", "Na"), ("POT", "POT", "K"), ("CL1", "LIG", "Cl"), ("BR2", "LIG", "Br"),
-    ("OW", "SOL", "O"), ("HW1", "SOL", "H"), ("OH2", "TIP3", "O"), ("ZN", "ZN2", "Zn"), ("1HB", "ALA", "H"), ("O5'", "DA", "O"),
-    ("P", "DG", "P"), ("Ar", "MOL", "Ar"), ("Cu", "SURF", "Cu"), ("C12", "LIG", "C"), ("OXT", "GLY", "O"), ("MG", "MG", "Mg"),
+    ("CA", "ALA", "C"),
+    ("CA", "CA", "Ca"),
+    ("CA", "CA2+", "Ca"),
+    ("NE", "ARG", "N"),
+    ("NE", "NE", "Ne"),
+    ("HE", "ARG", "H"),
+    ("HE", "HE", "He"),
+    ("CD", "LYS", "C"),
+    ("CD", "CD", "Cd"),
+    ("SD", "MET", "S"),
+    ("SE", "MSE", "Se"),
+    ("SN", "SN", "Sn"),
+    ("CO", "CO", "Co"),
+    ("HG", "SER", "H"),
+    ("HG", "HG", "Hg"),
+    ("NA", "NA+", "Na"),
+    ("NA", "HEM", "N"),
+    ("FE", "HEM", "Fe"),
+    ("CL", "CL-", "Cl"),
+    ("CLA", "CLA", "Cl"),
+    ("SOD", "SOD", "Na"),
+    ("POT", "POT", "K"),
+    ("CL1", "LIG", "Cl"),
+    ("BR2", "LIG", "Br"),
+    ("OW", "SOL", "O"),
+    ("HW1", "SOL", "H"),
+    ("OH2", "TIP3", "O"),
+    ("ZN", "ZN2", "Zn"),
+    ("1HB", "ALA", "H"),
+    ("O5'", "DA", "O"),
+    ("P", "DG", "P"),
+    ("Ar", "MOL", "Ar"),
+    ("Cu", "SURF", "Cu"),
+    ("C12", "LIG", "C"),
+    ("OXT", "GLY", "O"),
+    ("MG", "MG", "Mg"),
     ("Ca", "ALA", "C"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("name", "residue", "symbol"), KNOWN)
 def test_by_name_and_residue(name: str, residue: str, symbol: str) -> None:
     """In a residue of several atoms, unless it is an ion's or an atom's own."""
     alone = residue.rstrip("+-2").upper() == name.upper()
-    found = guess([name, "C"], [residue, residue if not alone else "LIG"], indices=[0, 0 if not alone else 1])
+    found = guess(
+        [name, "C"], [residue, residue if not alone else "LIG"], indices=[0, 0 if not alone else 1]
+    )
     assert chemical_symbols[found.numbers[0]] == symbol
     assert found.masses[0] == pytest.approx(atomic_masses[atomic_numbers[symbol]])
     assert name == symbol or name in found.words
@@ -33,7 +66,8 @@ def test_by_name_and_residue(name: str, residue: str, symbol: str) -> None:
 
 @pytest.mark.parametrize("symbol", [s for s in chemical_symbols[1:84] if s not in ("Tc", "Pm")])
 def test_masses_decide(symbol: str) -> None:
-    """Whatever case the name has, with or without a number, and where there is no name; rounded masses too."""
+    """Whatever case the name has, with or without a number, and where there is no name; rounded
+    masses too."""
     number = atomic_numbers[symbol]
     for mass in (atomic_masses[number], round(atomic_masses[number], 2)):
         for name in (symbol, symbol.upper(), f"{symbol}1", ""):
@@ -41,8 +75,12 @@ def test_masses_decide(symbol: str) -> None:
 
 
 def test_united_atoms_and_heavy_hydrogen() -> None:
-    """CH2 of 14.027 u is no nitrogen; hydrogen of 3.024 u and carbon of 9.99 u come of repartitioned masses."""
-    found = guess(["CH2", "CH3", "HB1", "CB", "N", "CH0"], masses=[14.027, 15.035, 3.024, 9.99, 14.007, 12.011])
+    """CH2 of 14.027 u is no nitrogen; hydrogen of 3.024 u and carbon of 9.99 u come of
+    repartitioned masses."""
+    found = guess(
+        ["CH2", "CH3", "HB1", "CB", "N", "CH0"],
+        masses=[14.027, 15.035, 3.024, 9.99, 14.007, 12.011],
+    )
     assert [chemical_symbols[z] for z in found.numbers] == ["C", "C", "H", "C", "N", "C"]
     np.testing.assert_array_equal(found.masses, [14.027, 15.035, 3.024, 9.99, 14.007, 12.011])
 
@@ -76,7 +114,14 @@ def test_against_topologies_that_tell_elements() -> None:
             if hasattr(atoms, "elements"):
                 truth = [str(one).capitalize() for one in atoms.elements]
             else:
-                truth = [chemical_symbols[int(abs(atomic_masses[1:90] - mass).argmin()) + 1] if mass else "X" for mass in atoms.masses]
+                truth = [
+                    (
+                        chemical_symbols[int(abs(atomic_masses[1:90] - mass).argmin()) + 1]
+                        if mass
+                        else "X"
+                    )
+                    for mass in atoms.masses
+                ]
             residues = atoms.resnames if hasattr(atoms, "resnames") else [""] * len(atoms)
             found = guess(list(atoms.names), list(residues), indices=atoms.resindices)
             wrong = {
@@ -89,11 +134,16 @@ def test_against_topologies_that_tell_elements() -> None:
 
 def test_structures_of_pdb_without_elements(tmp_path: Path) -> None:
     """Where the column of elements is blank, ASE takes CA of a protein for calcium."""
-    atom = "HETATM    {k}  {name:<3s} {residue:>3s} A   {k}      {x:6.3f}   0.000   0.000  1.00  0.00          {element:>2s}\n"
+    atom = (
+        "HETATM    {k}  {name:<3s} {residue:>3s} A   {k}      {x:6.3f}   0.000   0.000  1.00  0.00 "
+        "         {element:>2s}\n"
+    )
     for element in (True, False):
         rows = [("CA", "ALA", "C"), ("HG", "SER", "H"), ("CA", "CA", "CA")]
         text = "".join(
-            atom.format(k=k, name=name, residue=residue, x=2.0 * k, element=symbol if element else "")
+            atom.format(
+                k=k, name=name, residue=residue, x=2.0 * k, element=symbol if element else ""
+            )
             for k, (name, residue, symbol) in enumerate(rows, 1)
         )
         (tmp_path / "a.pdb").write_text(text + "END\n")

@@ -16,15 +16,38 @@ from systems.file_options import FileOptions, Reading, unit_styles
 
 # what atoms are called, the element that it means, and its mass
 NAMES = {
-    "O": (8, 15.999), "Cl": (17, 35.45), "Na+": (11, 22.98976928), "Cl-": (17, 35.45), "OW": (8, 15.999), "HW1": (1, 1.008),
-    "D": (1, 2.01410177811), "T": (1, 3.01604928), "H1": (1, 1.008), "C12": (6, 12.011), "Fe3+": (26, 55.845), "1": (0, 0.0),
-    "2": (0, 0.0), "Qq": (0, 0.0),
-}  # fmt: skip
-EXTRA = {"forces": "R:3", "velo": "R:3", "vel": "R:3", "velocities": "R:3", "mass": "R:1", "masses": "R:1", "id": "I:1", "flag": "L:1",
-         "label": "S:1", "magnetic": "R:1"}  # fmt: skip
+    "O": (8, 15.999),
+    "Cl": (17, 35.45),
+    "Na+": (11, 22.98976928),
+    "Cl-": (17, 35.45),
+    "OW": (8, 15.999),
+    "HW1": (1, 1.008),
+    "D": (1, 2.01410177811),
+    "T": (1, 3.01604928),
+    "H1": (1, 1.008),
+    "C12": (6, 12.011),
+    "Fe3+": (26, 55.845),
+    "1": (0, 0.0),
+    "2": (0, 0.0),
+    "Qq": (0, 0.0),
+}
+EXTRA = {
+    "forces": "R:3",
+    "velo": "R:3",
+    "vel": "R:3",
+    "velocities": "R:3",
+    "mass": "R:1",
+    "masses": "R:1",
+    "id": "I:1",
+    "flag": "L:1",
+    "label": "S:1",
+    "magnetic": "R:1",
+}
 
 
-def columns(order: list[str], names: list[str], stream: np.random.Generator) -> tuple[dict[str, Any], list[str]]:
+def columns(
+    order: list[str], names: list[str], stream: np.random.Generator
+) -> tuple[dict[str, Any], list[str]]:
     """Values of each column, and lines of text."""
     n = len(names)
     values: dict[str, Any] = {}
@@ -32,32 +55,45 @@ def columns(order: list[str], names: list[str], stream: np.random.Generator) -> 
         kind, width = EXTRA.get(column, "R:3" if column == "pos" else "S:1").split(":")
         shape = (n, int(width))
         values[column] = {
-            "R": lambda shape=shape: stream.uniform(0.5, 30.0, shape).round(6), "I": lambda shape=shape: stream.integers(1, 99, shape),
+            "R": lambda shape=shape: stream.uniform(0.5, 30.0, shape).round(6),
+            "I": lambda shape=shape: stream.integers(1, 99, shape),
             "L": lambda shape=shape: np.where(stream.random(shape) < 0.5, "T", "F"),
             "S": lambda shape=shape: np.array(["ab", "c_d"])[stream.integers(0, 2, shape)],
-        }[kind]()  # fmt: skip
+        }[kind]()
         if column in ("species", "element"):
             values[column] = np.array(names)[:, None]
-    return values, [" ".join(str(v) for column in order for v in values[column][k].tolist()) for k in range(n)]
+    return values, [
+        " ".join(str(v) for column in order for v in values[column][k].tolist()) for k in range(n)
+    ]
 
 
 @settings(max_examples=120)
 @given(
     st.lists(st.sampled_from(sorted(NAMES)), min_size=1, max_size=9),
-    st.sets(st.sampled_from(sorted(EXTRA)), max_size=5), st.randoms(use_true_random=False), st.integers(0, 2**32 - 1),
+    st.sets(st.sampled_from(sorted(EXTRA)), max_size=5),
+    st.randoms(use_true_random=False),
+    st.integers(0, 2**32 - 1),
     st.sampled_from(["species", "element"]),
-)  # fmt: skip
-def test_any_order_of_columns(tmp_path_factory: Any, names: list[str], extra: set[str], order: Any, seed: int, species: str) -> None:
+)
+def test_any_order_of_columns(
+    tmp_path_factory: Any, names: list[str], extra: set[str], order: Any, seed: int, species: str
+) -> None:
     stream = np.random.default_rng(seed)
     chosen = [species, "pos", *sorted(extra)]
     order.shuffle(chosen)
     values, lines = columns(chosen, names, stream)
-    kinds = ":".join(f"{name}:{EXTRA.get(name, 'R:3' if name == 'pos' else 'S:1')}" for name in chosen)
+    kinds = ":".join(
+        f"{name}:{EXTRA.get(name, 'R:3' if name == 'pos' else 'S:1')}" for name in chosen
+    )
     cell = np.diag(stream.uniform(5, 9, 3)) + stream.uniform(-1, 1, (3, 3))
     lattice = " ".join(map(repr, cell.ravel().tolist()))
     mark = "\ufeff" if seed % 2 else ""
     path = tmp_path_factory.mktemp("xyz") / "any.xyz"
-    frame = f'{len(names)}\nLattice="{lattice}" Properties={kinds} step=7 pbc="T F T"\n' + "\n".join(lines) + "\n"
+    frame = (
+        f'{len(names)}\nLattice="{lattice}" Properties={kinds} step=7 pbc="T F T"\n'
+        + "\n".join(lines)
+        + "\n"
+    )
     path.write_text(mark + frame + frame, encoding="utf-8")
     reading = Reading()
     found, again = frames(path, reading)
@@ -69,8 +105,14 @@ def test_any_order_of_columns(tmp_path_factory: Any, names: list[str], extra: se
     assert found.info["step"] == 7
     told = next((values[name][:, 0] for name in ("mass", "masses") if name in extra), None)
     standard = np.array([NAMES[name][1] for name in names])
-    np.testing.assert_allclose(found.get_masses(), np.where(standard > 0, standard, 1.0) if told is None else told, rtol=1e-8)
-    assert reading.massless == ({name for name in names if not NAMES[name][0]} if told is None else set())
+    np.testing.assert_allclose(
+        found.get_masses(),
+        np.where(standard > 0, standard, 1.0) if told is None else told,
+        rtol=1e-8,
+    )
+    assert reading.massless == (
+        {name for name in names if not NAMES[name][0]} if told is None else set()
+    )
     if told is None:
         assert found.numbers.tolist() == [NAMES[name][0] for name in names]
     if any(name not in ("O", "Cl") for name in names) or species == "element":
@@ -88,16 +130,31 @@ def test_any_order_of_columns(tmp_path_factory: Any, names: list[str], extra: se
 def test_units_of_any_style(tmp_path: Path, style: str) -> None:
     """Against ASE's own table, in both directions."""
     stream = np.random.default_rng(3)
-    x, v, f, m = stream.normal(size=(4, 3)), stream.normal(size=(4, 3)), stream.normal(size=(4, 3)), stream.uniform(1, 9, 4)
+    x, v, f, m = (
+        stream.normal(size=(4, 3)),
+        stream.normal(size=(4, 3)),
+        stream.normal(size=(4, 3)),
+        stream.uniform(1, 9, 4),
+    )
     cell, energy = 8.0 * np.eye(3), -3.25
     # in units of the style
     there = {"distance": x, "velocity": v, "force": f, "mass": m}
     told = {name: convert(values, name, "ASE", style) for name, values in there.items()}
-    told_cell, told_energy = convert(cell, "distance", "ASE", style), float(convert(energy, "energy", "ASE", style))
-    rows = np.column_stack([told["distance"], told["velocity"], told["force"], told["mass"]]).tolist()
+    told_cell, told_energy = (
+        convert(cell, "distance", "ASE", style),
+        float(convert(energy, "energy", "ASE", style)),
+    )
+    rows = np.column_stack(
+        [told["distance"], told["velocity"], told["force"], told["mass"]]
+    ).tolist()
     lattice = " ".join(map(repr, told_cell.ravel().tolist()))
-    text = f'4\nLattice="{lattice}" Properties=species:S:1:pos:R:3:vel:R:3:forces:R:3:mass:R:1 energy={told_energy!r}\n'
-    (tmp_path / "a.xyz").write_text(text + "".join("Ar " + " ".join(map(repr, row)) + "\n" for row in rows))
+    text = (
+        f'4\nLattice="{lattice}" Properties=species:S:1:pos:R:3:vel:R:3:forces:R:3:mass:R:1'
+        f" energy={told_energy!r}\n"
+    )
+    (tmp_path / "a.xyz").write_text(
+        text + "".join("Ar " + " ".join(map(repr, row)) + "\n" for row in rows)
+    )
     reading = Reading(FileOptions(units=style))
     (found,) = frames(tmp_path / "a.xyz", reading)
     np.testing.assert_allclose(found.positions, x, rtol=1e-9)
@@ -145,9 +202,15 @@ def test_as_ase_reads_it(tmp_path: Path) -> None:
 def test_files_of_ipi(tmp_path: Path, unit: str, size: float) -> None:
     """Their comment tells the cell and its units."""
     x = np.random.default_rng(0).normal(size=(2, 3))
-    lines = "".join(f"{name} {' '.join(map(repr, row))}\n" for name, row in zip("OH", (x / size).tolist(), strict=True))
+    lines = "".join(
+        f"{name} {' '.join(map(repr, row))}\n"
+        for name, row in zip("OH", (x / size).tolist(), strict=True)
+    )
     sides = " ".join(f"{side / size:.10f}" for side in (5.0, 6.0, 7.0))
-    comment = f"# CELL(abcABC): {sides} 90.00000 80.00000 90.00000 Step: 0 Bead: 0 positions{{{unit}}}  cell{{{unit}}}"
+    comment = (
+        f"# CELL(abcABC): {sides} 90.00000 80.00000 90.00000 Step: 0 Bead: 0 positions{{{unit}}} "
+        f" cell{{{unit}}}"
+    )
     (tmp_path / "a.xyz").write_text(f"2\n{comment}\n{lines}" * 2)
     for found in frames(tmp_path / "a.xyz", Reading()):
         np.testing.assert_allclose(found.positions, x, rtol=1e-6)
@@ -173,7 +236,9 @@ def test_what_is_no_frame(tmp_path: Path, text: str, words: str) -> None:
 def test_capital_letters_are_said(tmp_path: Path) -> None:
     """CA alone is calcium, as ASE takes it; among names of a protein it is a carbon atom."""
     for names, numbers in ((["CA", "CL"], [20, 17]), (["CA", "CB", "HA"], [6, 6, 1])):
-        (tmp_path / "a.xyz").write_text(f"{len(names)}\n\n" + "".join(f"{name} {k} 0 0\n" for k, name in enumerate(names)))
+        (tmp_path / "a.xyz").write_text(
+            f"{len(names)}\n\n" + "".join(f"{name} {k} 0 0\n" for k, name in enumerate(names))
+        )
         reading = Reading()
         (found,) = frames(tmp_path / "a.xyz", reading)
         assert found.numbers.tolist() == numbers

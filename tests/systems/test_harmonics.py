@@ -1,4 +1,5 @@
-"""Harmonics and their couplings turn together; what two vectors, and a tensor and a vector, make is what matrices say."""
+"""Harmonics and their couplings turn together; what two vectors, and a tensor and a vector, make is
+what matrices say."""
 
 import itertools
 
@@ -23,7 +24,8 @@ def directions(n: int, seed: int) -> np.ndarray:
 
 
 def turning(turn: np.ndarray) -> np.ndarray:
-    """The matrix [N, N] by which the harmonics of all degrees turn, from those of many directions."""
+    """The matrix [N, N] by which the harmonics of all degrees turn, from those of many
+    directions."""
     before = directions(60, 0)
     found = np.linalg.lstsq(harmonics(before).T, harmonics(before @ turn.T).T, rcond=None)[0].T
     np.testing.assert_allclose(found @ harmonics(before), harmonics(before @ turn.T), atol=CLOSE)
@@ -33,9 +35,13 @@ def turning(turn: np.ndarray) -> np.ndarray:
 def test_harmonics_of_a_degree_have_unit_length_and_legendres_polynomial_between_them() -> None:
     u, v = directions(20, 1), directions(20, 2)
     cosine = (u * v).sum(1)
-    for degree, (a, b) in enumerate(zip(components(*u.T, MOST), components(*v.T, MOST), strict=True), 1):
+    for degree, (a, b) in enumerate(
+        zip(components(*u.T, MOST), components(*v.T, MOST), strict=True), 1
+    ):
         np.testing.assert_allclose(np.square(a).sum(0), 1.0, atol=CLOSE)
-        np.testing.assert_allclose(np.multiply(a, b).sum(0), np.polynomial.Legendre.basis(degree)(cosine), atol=CLOSE)
+        np.testing.assert_allclose(
+            np.multiply(a, b).sum(0), np.polynomial.Legendre.basis(degree)(cosine), atol=CLOSE
+        )
 
 
 @given(st.integers(0, 10**6))
@@ -46,7 +52,9 @@ def test_couplings_turn_and_are_mirrored_as_harmonics_are(seed: int) -> None:
     whole, table = turning(q * np.sign(np.diag(r))), couplings(MOST)
     left, right = stream.normal(size=(2, len(table)))
     made = np.einsum("cab,a,b->c", table, left, right)
-    np.testing.assert_allclose(np.einsum("cab,a,b->c", table, whole @ left, whole @ right), whole @ made, atol=100 * CLOSE)
+    np.testing.assert_allclose(
+        np.einsum("cab,a,b->c", table, whole @ left, whole @ right), whole @ made, atol=100 * CLOSE
+    )
 
 
 @pytest.mark.parametrize("n_degrees", range(1, MOST + 1))
@@ -55,8 +63,9 @@ def test_fewer_degrees_are_the_beginning_of_more(n_degrees: int) -> None:
     np.testing.assert_allclose(couplings(n_degrees), couplings(MOST)[:n, :n, :n], atol=CLOSE)
 
 
-def test_each_two_degrees_make_each_component_of_a_third_by_numbers_whose_squares_add_up_to_one() -> None:
-    """Where the sum of the degrees is even and none is larger than the sum of the others; elsewhere all numbers are zero."""
+def test_coupling_coefficients_are_normalised() -> None:
+    """Where the sum of the degrees is even and none is larger than the sum of the others; elsewhere
+    all numbers are zero."""
     degrees, starts = range(1, MOST + 1), [0, 3, 8, 15]
     blocks = {d: slice(starts[d - 1], starts[d]) for d in degrees}
     for out, a, b in itertools.product(degrees, repeat=3):
@@ -71,11 +80,14 @@ def test_vectors_alone_make_none() -> None:
 
 
 def test_two_vectors_and_a_tensor_and_a_vector() -> None:
-    """The symmetric part without a trace of the product, and the product of a matrix and a vector, but for a factor."""
+    """The symmetric part without a trace of the product, and the product of a matrix and a vector,
+    but for a factor."""
     stream = np.random.default_rng(3)
     u, v, t = stream.normal(size=3), stream.normal(size=3), stream.normal(size=5)
     table = couplings(2)
-    basis = np.linalg.lstsq(harmonics(directions(60, 0), 2)[3:].T, _dyads(directions(60, 0)).reshape(60, 9), rcond=None)[0].reshape(5, 3, 3)
+    basis = np.linalg.lstsq(
+        harmonics(directions(60, 0), 2)[3:].T, _dyads(directions(60, 0)).reshape(60, 9), rcond=None
+    )[0].reshape(5, 3, 3)
     product = np.outer(u, v) + np.outer(v, u)
     wanted = product - np.trace(product) / 3 * np.eye(3)
     found = np.einsum("c,cij->ij", np.einsum("cab,a,b->c", table[3:, :3, :3], u, v), basis)

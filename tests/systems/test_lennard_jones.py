@@ -1,4 +1,5 @@
-"""Lennard-Jones: ASE's energies, forces and stresses; gradients; smooth ends; ensembles; lists that are kept."""
+"""Lennard-Jones: ASE's energies, forces and stresses; gradients; smooth ends; ensembles; lists that
+are kept."""
 
 from dataclasses import replace
 from typing import Any
@@ -55,14 +56,19 @@ def test_tensors_have_the_same_numbers(truncation: Any) -> None:
     system, potential = crystal(1), LennardJones(**ARGON, truncation=truncation)
     fast, slow = potential(system), potential(tensors(system))
     for name in ("energy", "forces", "stress", "energies"):
-        np.testing.assert_allclose(getattr(slow, name), getattr(fast, name), rtol=1e-12, atol=1e-15, err_msg=name)
+        np.testing.assert_allclose(
+            getattr(slow, name), getattr(fast, name), rtol=1e-12, atol=1e-15, err_msg=name
+        )
 
 
 @TRUNCATIONS
 def test_forces_and_stress_are_gradients(truncation: Any) -> None:
     """By autograd of the energy: of the positions, and of a strain of positions and cell."""
     system, potential = tensors(crystal(2)), LennardJones(**ARGON, truncation=truncation)
-    x, strain = system.positions.clone().requires_grad_(), torch.eye(3, dtype=torch.float64, requires_grad=True)
+    x, strain = (
+        system.positions.clone().requires_grad_(),
+        torch.eye(3, dtype=torch.float64, requires_grad=True),
+    )
     evaluation = potential(replace(system, positions=x @ strain, cell=system.cell @ strain))
     gradient, by_strain = torch.autograd.grad(evaluation.energy, [x, strain])
     np.testing.assert_allclose(evaluation.forces.detach(), -gradient, rtol=0, atol=1e-14)
@@ -70,7 +76,9 @@ def test_forces_and_stress_are_gradients(truncation: Any) -> None:
     np.testing.assert_allclose(evaluation.stress.detach(), by_strain / size, rtol=0, atol=1e-15)
 
 
-@pytest.mark.parametrize(("truncation", "smooth"), [("force-shift", True), ("switch", True), ("shift", False)])
+@pytest.mark.parametrize(
+    ("truncation", "smooth"), [("force-shift", True), ("switch", True), ("shift", False)]
+)
 def test_the_end_is_smooth(truncation: Any, smooth: bool) -> None:
     """Just inside the cutoff, energy is almost zero and, but for "shift", force too."""
     potential = LennardJones(truncation=truncation, cutoff=2.0)
@@ -84,7 +92,8 @@ def test_the_end_is_smooth(truncation: Any, smooth: bool) -> None:
 
 
 def test_a_pair_at_its_best() -> None:
-    """At 2^(1/6) sigma the bare energy is -epsilon; force-shift lifts it by what the line there is."""
+    """At 2^(1/6) sigma the bare energy is -epsilon; force-shift lifts it by what the line there
+    is."""
     r = 2.0 ** (1 / 6)
     bare = LennardJones(truncation="shift", cutoff=50.0)(System.create([[0.0, 0, 0], [r, 0, 0]]))
     assert bare.energy == pytest.approx(-1.0, rel=1e-8)
@@ -95,14 +104,24 @@ def test_an_ensemble_is_its_systems() -> None:
     """With shared or with own cells, and each with a list of its own."""
     one, two = crystal(3), crystal(4)
     both = System(
-        np.stack([one.positions, two.positions]), np.zeros((2, 32, 3)), one.masses, one.species, np.zeros((2, 32)),
-        np.stack([one.cell, two.cell]), one.pbc,
-    )  # fmt: skip
+        np.stack([one.positions, two.positions]),
+        np.zeros((2, 32, 3)),
+        one.masses,
+        one.species,
+        np.zeros((2, 32)),
+        np.stack([one.cell, two.cell]),
+        one.pbc,
+    )
     potential = LennardJones(**ARGON)
     for kind in (lambda s: s, tensors):
-        together, apart = potential(kind(both)), [LennardJones(**ARGON)(kind(s)) for s in (one, two)]
+        together, apart = (
+            potential(kind(both)),
+            [LennardJones(**ARGON)(kind(s)) for s in (one, two)],
+        )
         for name in ("energy", "forces", "stress", "energies"):
-            np.testing.assert_array_equal(getattr(together, name), np.stack([getattr(e, name) for e in apart]))
+            np.testing.assert_array_equal(
+                getattr(together, name), np.stack([getattr(e, name) for e in apart])
+            )
 
 
 def test_the_list_is_kept_until_a_pair_could_be_missing() -> None:
@@ -133,11 +152,14 @@ def test_arrays_may_be_changed_in_place(kind: str) -> None:
 
 
 def test_bits_do_not_depend_on_the_list() -> None:
-    """One that was made long ago, for other positions, gives the same numbers as one that is new."""
+    """One that was made long ago, for other positions, gives the same numbers as one that is
+    new."""
     stream, system = np.random.default_rng(0), crystal(0, repeat=3)
     old = LennardJones(**ARGON)
     for _ in range(40):
-        system = replace(system, positions=system.positions + stream.normal(0, 0.03, system.positions.shape))
+        system = replace(
+            system, positions=system.positions + stream.normal(0, 0.03, system.positions.shape)
+        )
         one, other = old(system), LennardJones(**ARGON)(system)
         for name in ("energy", "forces", "stress", "energies"):
             np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
@@ -152,11 +174,16 @@ def test_a_skin_never_misses_a_pair(seed: int) -> None:
     for _ in range(300):
         strain = np.eye(3) + stream.normal(0, 0.004, (3, 3))
         system = replace(
-            system, positions=system.positions @ strain + stream.normal(0, 0.05, system.positions.shape), cell=system.cell @ strain
+            system,
+            positions=system.positions @ strain + stream.normal(0, 0.05, system.positions.shape),
+            cell=system.cell @ strain,
         )
         held, wanted = near(system), cell_list(system, 5.0)
         there = set(zip(held.i.tolist(), held.j.tolist(), *held.shift.T.tolist(), strict=True))
-        assert set(zip(wanted.i.tolist(), wanted.j.tolist(), *wanted.shift.T.tolist(), strict=True)) <= there
+        assert (
+            set(zip(wanted.i.tolist(), wanted.j.tolist(), *wanted.shift.T.tolist(), strict=True))
+            <= there
+        )
     assert 5 < near.n_built < 290
 
 
@@ -167,7 +194,10 @@ def test_a_skin_never_misses_a_pair(seed: int) -> None:
         ({"sigma": -1.0}, "epsilon and sigma must be positive"),
         ({"cutoff": -1.0}, "cutoff"),
         ({"skin": -0.5}, "the skin must not be negative, not -0.5"),
-        ({"onset": 3.0}, "the onset of switching must lie between zero and the cutoff 2.5, not at 3.0"),
+        (
+            {"onset": 3.0},
+            "the onset of switching must lie between zero and the cutoff 2.5, not at 3.0",
+        ),
         ({"truncation": "none"}, "truncation is one of force-shift, switch, shift, not 'none'"),
     ],
 )

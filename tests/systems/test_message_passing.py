@@ -1,4 +1,5 @@
-"""The compiled network says what torch's says, whatever the sizes, lists and threads; and its forces are its energy's gradient."""
+"""The compiled network says what torch's says, whatever the sizes, lists and threads; and its
+forces are its energy's gradient."""
 
 from dataclasses import replace
 from typing import Any
@@ -19,22 +20,40 @@ from systems.units import METAL
 pytestmark = pytest.mark.filterwarnings("ignore::systems.nearest.Near")
 REFERENCES = (-13.0, -1000.0, -2000.0, -500.0)
 # of oxygen, hydrogen, carbon, molybdenum; hydrogen and molybdenum are nowhere near each other
-NEAREST = [[1.3, 0.95, 1.2, 1.7], [0.95, 1.5, 1.05, 0.0], [1.2, 1.05, 1.4, 2.05], [1.7, 0.0, 2.05, 2.73]]
+NEAREST = [
+    [1.3, 0.95, 1.2, 1.7],
+    [0.95, 1.5, 1.05, 0.0],
+    [1.2, 1.05, 1.4, 2.05],
+    [1.7, 0.0, 2.05, 2.73],
+]
 SHORT = {"repulsion": True, "nearest": NEAREST}
 
 
 def model(**options: Any) -> ConservativePotential:
     """A network of random weights in float64."""
     torch.manual_seed(7)
-    known = {"cutoff": 5.0, "periodic": True, "reference_energies": REFERENCES, "scale": 1.7, "n_neighbors": 12.0, "n_layers": 2}
+    known = {
+        "cutoff": 5.0,
+        "periodic": True,
+        "reference_energies": REFERENCES,
+        "scale": 1.7,
+        "n_neighbors": 12.0,
+        "n_layers": 2,
+    }
     return ConservativePotential([8, 1, 6, 42], **{**known, **options}).double()
 
 
 def system(atoms: Atoms, shake: float = 0.1, seed: int = 0) -> System:
     """The atoms, shaken."""
     positions = atoms.positions + np.random.default_rng(seed).normal(0.0, shake, (len(atoms), 3))
-    made = replace(System.create(positions, species=atoms.numbers, masses=atoms.get_masses()), units=METAL)
-    return replace(made, cell=np.array(atoms.cell), pbc=tuple(bool(b) for b in atoms.pbc)) if atoms.pbc.any() else made
+    made = replace(
+        System.create(positions, species=atoms.numbers, masses=atoms.get_masses()), units=METAL
+    )
+    return (
+        replace(made, cell=np.array(atoms.cell), pbc=tuple(bool(b) for b in atoms.pbc))
+        if atoms.pbc.any()
+        else made
+    )
 
 
 def metal(repeat: int, *, cubic: bool = True, pbc: Any = True) -> System:
@@ -55,12 +74,24 @@ CASES = {
     "some coupled": (metal(1), {"n_channels": (9, 20, 5), "n_couplings": 3}),
     "coupled, many": (metal(3), {"n_channels": (16, 8), "n_couplings": 6, "n_layers": 3}),
     "one layer coupled": (ETHANOL, {"n_channels": (3, 4), "n_couplings": 2, "n_layers": 1}),
-    "few features, much heard": (ETHANOL, {"n_features": 16, "n_channels": (4, 3, 2), "n_couplings": 2, "n_layers": 3}),
-    "few features, many radial functions": (ETHANOL, {"n_features": 8, "n_channels": 2, "n_radial": 200}),
+    "few features, much heard": (
+        ETHANOL,
+        {"n_features": 16, "n_channels": (4, 3, 2), "n_couplings": 2, "n_layers": 3},
+    ),
+    "few features, many radial functions": (
+        ETHANOL,
+        {"n_features": 8, "n_channels": 2, "n_radial": 200},
+    ),
     "small": (ETHANOL, {"n_channels": 4, "n_features": 32, "n_radial": 5}),
     "many features": (ETHANOL, {"n_features": 100, "n_channels": (40, 20)}),
-    "repulsion": (system(Atoms("CHOMo", [[0, 0, 0], [0.5, 0, 0], [0, 0.9, 0], [0, 0, 2.0]]), 0.02), {"repulsion": True}),
-    "short range": (system(Atoms("CHOMo", [[0, 0, 0], [0.5, 0, 0], [0, 0.9, 0], [0, 0, 2.0]]), 0.02), SHORT),
+    "repulsion": (
+        system(Atoms("CHOMo", [[0, 0, 0], [0.5, 0, 0], [0, 0.9, 0], [0, 0, 2.0]]), 0.02),
+        {"repulsion": True},
+    ),
+    "short range": (
+        system(Atoms("CHOMo", [[0, 0, 0], [0.5, 0, 0], [0, 0.9, 0], [0, 0, 2.0]]), 0.02),
+        SHORT,
+    ),
     "short range in a crystal": (metal(2), SHORT),
     "nearest alone": (metal(2), {"nearest": NEAREST}),
     "alone": (system(Atoms("O")), {}),
@@ -78,14 +109,18 @@ CASES = {
 def agree(own: Any, truth: Any, tolerance: float) -> None:
     size = abs(truth.energies - np.mean(truth.energies)).max() + abs(truth.forces).max() + 1.0
     np.testing.assert_allclose(own.energies, truth.energies, rtol=1e-13, atol=tolerance * size)
-    np.testing.assert_allclose(own.forces, truth.forces, rtol=0, atol=tolerance * max(abs(truth.forces).max(), 0.1))
+    np.testing.assert_allclose(
+        own.forces, truth.forces, rtol=0, atol=tolerance * max(abs(truth.forces).max(), 0.1)
+    )
     np.testing.assert_allclose(own.energy, own.energies.sum(), rtol=1e-14)
     assert (own.closest is None) == (truth.closest is None)
     if truth.closest is not None:
         np.testing.assert_allclose(own.closest, truth.closest, rtol=1e-12)
     assert (own.stress is None) == (truth.stress is None)
     if truth.stress is not None:
-        np.testing.assert_allclose(own.stress, truth.stress, rtol=0, atol=tolerance * max(abs(truth.stress).max(), 1e-3))
+        np.testing.assert_allclose(
+            own.stress, truth.stress, rtol=0, atol=tolerance * max(abs(truth.stress).max(), 1e-3)
+        )
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -108,7 +143,10 @@ def test_forces_are_the_gradient(case: str) -> None:
     slope = -(potential(atoms).forces * direction).sum()
     errors = []
     for step in (4e-3, 2e-3):
-        ends = [potential(replace(atoms, positions=atoms.positions + sign * step * direction)).energy for sign in (1, -1)]
+        ends = [
+            potential(replace(atoms, positions=atoms.positions + sign * step * direction)).energy
+            for sign in (1, -1)
+        ]
         errors.append((ends[0] - ends[1]) / (2 * step) - slope)
     np.testing.assert_allclose(errors[0] / errors[1], 4.0, atol=0.3)
 
@@ -120,7 +158,11 @@ def test_stress_is_the_derivative_by_strain() -> None:
     strain, step, energies = strain + strain.T, 1e-5, []
     for sign in (1, -1):
         stretch = np.eye(3) + sign * step * strain
-        energies.append(potential(replace(atoms, positions=atoms.positions @ stretch, cell=atoms.cell @ stretch)).energy)
+        energies.append(
+            potential(
+                replace(atoms, positions=atoms.positions @ stretch, cell=atoms.cell @ stretch)
+            ).energy
+        )
     found = potential(atoms)
     assert found.stress is not None
     slope = (found.stress * strain).sum() * abs(np.linalg.det(atoms.cell))
@@ -133,7 +175,9 @@ def test_a_kept_list_says_what_a_new_one_says(pbc: bool) -> None:
     network, atoms, rng = packed(model()), metal(4, pbc=pbc), np.random.default_rng(3)
     kept = MessagePassing(network, skin=0.6)
     for _ in range(8):
-        atoms = replace(atoms, positions=atoms.positions + rng.normal(0.0, 0.04, atoms.positions.shape))
+        atoms = replace(
+            atoms, positions=atoms.positions + rng.normal(0.0, 0.04, atoms.positions.shape)
+        )
         own, new = kept(atoms), MessagePassing(network, skin=0.0)(atoms)
         np.testing.assert_array_equal(own.forces, new.forces)
         np.testing.assert_array_equal(own.energies, new.energies)
@@ -149,7 +193,9 @@ def test_one_object_serves_many_systems() -> None:
         atoms = CASES[name][0]
         for pbc in (atoms.pbc, (False, False, False)):
             one = replace(atoms, pbc=pbc)
-            np.testing.assert_array_equal(potential(one).forces, MessagePassing(potential.network)(one).forces)
+            np.testing.assert_array_equal(
+                potential(one).forces, MessagePassing(potential.network)(one).forces
+            )
 
 
 def test_bits_do_not_depend_on_threads() -> None:
@@ -193,7 +239,9 @@ def test_refusals() -> None:
 def test_ensembles() -> None:
     potential = MessagePassing(packed(model()))
     positions = ETHANOL.positions + np.random.default_rng(5).normal(0.0, 0.05, (3, 9, 3))
-    copies = replace(ETHANOL, positions=positions, momenta=0.0 * positions, charges=np.zeros((3, 9)))
+    copies = replace(
+        ETHANOL, positions=positions, momenta=0.0 * positions, charges=np.zeros((3, 9))
+    )
     said = potential(copies)
     for k in range(3):
         np.testing.assert_array_equal(said.forces[k], potential(copies.copy_of(k)).forces)

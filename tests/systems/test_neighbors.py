@@ -1,4 +1,5 @@
-"""Neighbours: the cell list against the brute force that defines them, ASE's and vesin's, in cells of every kind."""
+"""Neighbours: the cell list against the brute force that defines them, ASE's and vesin's, in cells
+of every kind."""
 
 from dataclasses import replace
 from typing import Any
@@ -19,11 +20,16 @@ from systems.system import System
 
 def box(positions: Any, cell: Any = None, pbc: Any = (False, False, False)) -> System:
     system = System.create(np.asarray(positions, dtype=float).reshape(-1, 3))
-    return replace(system, cell=None if cell is None else np.asarray(cell, dtype=float), pbc=tuple(bool(p) for p in pbc))
+    return replace(
+        system,
+        cell=None if cell is None else np.asarray(cell, dtype=float),
+        pbc=tuple(bool(p) for p in pbc),
+    )
 
 
 def random_system(seed: int, farthest: float = 30.0) -> tuple[System, float]:
-    """Triclinic, thin, tiny or large cells, any mix of periodic directions, particles inside or far outside, some on top of others."""
+    """Triclinic, thin, tiny or large cells, any mix of periodic directions, particles inside or far
+    outside, some on top of others."""
     stream = np.random.default_rng(seed)
     n = int(stream.choice([1, 2, 3, 10, 60]))
     lengths = 10.0 ** stream.uniform(-0.3, 1.2, 3)
@@ -38,7 +44,9 @@ def random_system(seed: int, farthest: float = 30.0) -> tuple[System, float]:
     if n > 2 and stream.random() < 0.3:
         x[1] = x[0]
     # up to three cells away, which is 7^3 images for the brute force
-    return box(x, cell, pbc), min(float(10.0 ** stream.uniform(-0.5, 0.8)), 2.93 * heights(cell).min())
+    return box(x, cell, pbc), min(
+        float(10.0 ** stream.uniform(-0.5, 0.8)), 2.93 * heights(cell).min()
+    )
 
 
 def as_set(pairs: Pairs) -> set[tuple[int, ...]]:
@@ -51,7 +59,9 @@ def sound(pairs: Pairs, n: int) -> None:
     np.testing.assert_array_equal(np.bincount(pairs.i, minlength=n), np.diff(pairs.starts))
     assert (pairs.starts[0], pairs.starts[-1]) == (0, len(pairs))
     assert pairs.i.dtype == pairs.j.dtype == pairs.image.dtype == np.int32
-    assert pairs.shift.dtype == (np.int8 if not len(pairs) or abs(pairs.shift.astype(int)).max() < 100 else pairs.shift.dtype)
+    assert pairs.shift.dtype == (
+        np.int8 if not len(pairs) or abs(pairs.shift.astype(int)).max() < 100 else pairs.shift.dtype
+    )
     assert len(as_set(pairs)) == len(pairs)
 
 
@@ -64,9 +74,12 @@ def test_the_cell_list_is_the_definition_and_ases(seed: int) -> None:
     sound(found, n)
     sound(defined, n)
     assert as_set(found) == as_set(defined)
-    # ASE looks 3 Angstrom far however short the cutoff is, and in a thin cell takes tens of gigabytes for it
+    # ASE looks 3 Angstrom far however short the cutoff is, and in a thin cell takes tens of
+    # gigabytes for it
     if n**2 * np.prod(2 * np.ceil(3.0 / heights(system.cell)) + 1, where=system.pbc) < 1e7:
-        i, j, shift = neighbor_list("ijS", Atoms(f"H{n}", system.positions, cell=system.cell, pbc=system.pbc), cutoff)
+        i, j, shift = neighbor_list(
+            "ijS", Atoms(f"H{n}", system.positions, cell=system.cell, pbc=system.pbc), cutoff
+        )
         assert as_set(found) == set(zip(i.tolist(), j.tolist(), *shift.T.tolist(), strict=True))
     order = np.lexsort([*found.shift.T[::-1], found.j, found.i])
     np.testing.assert_array_equal(order, np.arange(len(found)))  # by centre, neighbour and shift
@@ -79,9 +92,16 @@ def test_the_cell_list_is_the_definition_and_ases(seed: int) -> None:
 def test_vesin_finds_the_same(seed: int) -> None:
     vesin = pytest.importorskip("vesin", reason="vesin, an oracle, is not installed")
     system, cutoff = random_system(seed, farthest=1.0)
-    options = {"points": system.positions, "box": system.cell, "periodic": list(system.pbc), "quantities": "ijS"}
+    options = {
+        "points": system.positions,
+        "box": system.cell,
+        "periodic": list(system.pbc),
+        "quantities": "ijS",
+    }
     i, j, shift = vesin.NeighborList(cutoff=cutoff, full_list=True).compute(**options)
-    assert as_set(cell_list(system, cutoff)) == set(zip(i.tolist(), j.tolist(), *shift.T.tolist(), strict=True))
+    assert as_set(cell_list(system, cutoff)) == set(
+        zip(i.tolist(), j.tolist(), *shift.T.tolist(), strict=True)
+    )
 
 
 @settings(deadline=None, max_examples=100)
@@ -109,8 +129,11 @@ SHELLS = [
 
 @pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize(("element", "a", "repeat", "cutoff"), SHELLS)
-def test_a_cutoff_at_a_shell_of_the_lattice(element: str, a: float, repeat: int, cutoff: float, turned: bool) -> None:
-    """Many pairs are exactly that far apart, or would be without rounding: each is near from both of its sides or from none."""
+def test_a_cutoff_at_a_shell_of_the_lattice(
+    element: str, a: float, repeat: int, cutoff: float, turned: bool
+) -> None:
+    """Many pairs are exactly that far apart, or would be without rounding: each is near from both
+    of its sides or from none."""
     atoms = bulk(element, a=a, cubic=True).repeat(repeat)
     if turned:
         atoms.rotate(37.0, (1.0, 2.0, 3.0), rotate_cell=True)
@@ -133,15 +156,24 @@ def test_lists_without_end_are_refused() -> None:
         cell_list(box([[-1e308, 0, 0], [1e308, 0, 0]]), 1.0)
 
 
-SIZES = st.sampled_from([5e-324, 1e-320, 1e-300, 1e-160, 1e-30, 1e-3, 1.0, 1e3, 1e30, 1e150, 1e300, 1.7e308])
+SIZES = st.sampled_from(
+    [5e-324, 1e-320, 1e-300, 1e-160, 1e-30, 1e-3, 1.0, 1e3, 1e30, 1e150, 1e300, 1.7e308]
+)
 
 
 @settings(max_examples=300)
 @given(
-    size=SIZES, side=SIZES, cutoff=SIZES, pbc=st.sampled_from([(False,) * 3, (True,) * 3, (True, False, False)]), seed=st.integers(0, 99)
+    size=SIZES,
+    side=SIZES,
+    cutoff=SIZES,
+    pbc=st.sampled_from([(False,) * 3, (True,) * 3, (True, False, False)]),
+    seed=st.integers(0, 99),
 )
-def test_numbers_of_any_size_end_in_pairs_or_in_words(size: float, side: float, cutoff: float, pbc: Any, seed: int) -> None:
-    """No list without end, and no search for one: bins, images and room are counted before they are made."""
+def test_numbers_of_any_size_end_in_pairs_or_in_words(
+    size: float, side: float, cutoff: float, pbc: Any, seed: int
+) -> None:
+    """No list without end, and no search for one: bins, images and room are counted before they are
+    made."""
     x = np.random.default_rng(seed).uniform(-1, 1, (5, 3)) * size
     with np.errstate(all="ignore"):
         system = box(x, np.eye(3) * side, pbc)
@@ -167,7 +199,8 @@ def test_few_particles(n: int) -> None:
 
 
 def test_many_images() -> None:
-    """A cutoff of 20.9 cells: one particle sees 4 / 3 pi 20.9^3 of its images, to the surface's share."""
+    """A cutoff of 20.9 cells: one particle sees 4 / 3 pi 20.9^3 of its images, to the surface's
+    share."""
     alone = box([[0.2, 0.3, 0.4]], np.eye(3), (True, True, True))
     pairs = cell_list(alone, 20.9)
     assert len(pairs) == pytest.approx(4 / 3 * np.pi * 20.9**3, rel=0.01)
@@ -179,7 +212,9 @@ def test_far_outside_the_cell() -> None:
     system = box([[0.1, 0.1, 0.1], [400.2, 0.1, 0.1]], np.eye(3), (True, True, True))
     found = cell_list(system, 0.5)
     assert as_set(found) == {(0, 1, -400, 0, 0), (1, 0, 400, 0, 0)}
-    np.testing.assert_allclose(found.offsets(system.positions, system.cell), [[0.1, 0, 0], [-0.1, 0, 0]], atol=1e-12)
+    np.testing.assert_allclose(
+        found.offsets(system.positions, system.cell), [[0.1, 0, 0], [-0.1, 0, 0]], atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
@@ -192,7 +227,8 @@ def test_the_order_does_not_depend_on_threads(threads: int) -> None:
 
 
 def test_a_dense_clump_in_a_large_box() -> None:
-    """Far more neighbours than the mean density says: room is made on the way; and few bins for much empty space."""
+    """Far more neighbours than the mean density says: room is made on the way; and few bins for
+    much empty space."""
     stream = np.random.default_rng(1)
     x = np.concatenate([stream.random((600, 3)), [[900.0, 900.0, 900.0]]])
     system = box(x, np.eye(3) * 1000, (True, True, True))
@@ -206,12 +242,32 @@ def test_a_dense_clump_in_a_large_box() -> None:
     [
         (box([[0, 0, 0]]), 0.0, "the cutoff must be a positive number, not 0.0"),
         (box([[0, 0, 0]]), float("nan"), "the cutoff must be a positive number, not nan"),
-        (box([[0, 0, 0]], np.diag([1.0, 1.0, 0.0]), (True, True, True)), 1.0, "a periodic direction needs a lattice vector"),
-        (box([[0, 0, 0]], [[1, 0, 0], [2, 0, 0], [0, 0, 1]], (True, True, True)), 1.0, "the cell has no volume"),
-        (box([[0, 0, 0]], None, (True, False, False)), 1.0, "a periodic direction needs a lattice vector"),
+        (
+            box([[0, 0, 0]], np.diag([1.0, 1.0, 0.0]), (True, True, True)),
+            1.0,
+            "a periodic direction needs a lattice vector",
+        ),
+        (
+            box([[0, 0, 0]], [[1, 0, 0], [2, 0, 0], [0, 0, 1]], (True, True, True)),
+            1.0,
+            "the cell has no volume",
+        ),
+        (
+            box([[0, 0, 0]], None, (True, False, False)),
+            1.0,
+            "a periodic direction needs a lattice vector",
+        ),
         (System.create(np.zeros((2, 1, 3))), 1.0, "one system at a time"),
-        (replace(box([[0, 0, 0]]), positions=np.array([[0.0, 0, 0], [0, np.nan, 0]])), 1.0, "particle 1 has no finite position"),
-        (box([[0, 0, 0], [3e9, 0, 0]], np.eye(3), (True, True, True)), 1.0, "a particle is 3e\\+09 cells away"),
+        (
+            replace(box([[0, 0, 0]]), positions=np.array([[0.0, 0, 0], [0, np.nan, 0]])),
+            1.0,
+            "particle 1 has no finite position",
+        ),
+        (
+            box([[0, 0, 0], [3e9, 0, 0]], np.eye(3), (True, True, True)),
+            1.0,
+            "a particle is 3e\\+09 cells away",
+        ),
     ],
 )
 def test_refusals(system: System, cutoff: float, told: str) -> None:

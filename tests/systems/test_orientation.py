@@ -1,4 +1,5 @@
-"""Standard orientation against ASE's, and laws: lengths, angles, handedness, distances, tensors, ensembles."""
+"""Standard orientation against ASE's, and laws: lengths, angles, handedness, distances, tensors,
+ensembles."""
 
 import numpy as np
 import pytest
@@ -19,33 +20,49 @@ def random_cell(stream: np.random.Generator) -> np.ndarray:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_a_turned_cell_is_the_one_of_its_lengths_and_angles(seed: int) -> None:
-    """ASE makes the same of lengths and angles; every lattice vector is turned to one of the lattice."""
+    """ASE makes the same of lengths and angles; every lattice vector is turned to one of the
+    lattice."""
     cell = random_cell(np.random.default_rng(seed))
     found = standard_orientation(cell)
-    np.testing.assert_allclose(found.cell, cellpar_to_cell(cell_to_cellpar(cell)), rtol=0, atol=1e-12 * abs(cell).max())
+    np.testing.assert_allclose(
+        found.cell, cellpar_to_cell(cell_to_cellpar(cell)), rtol=0, atol=1e-12 * abs(cell).max()
+    )
     np.testing.assert_allclose(found.rotation @ found.rotation.T, np.eye(3), atol=1e-14)
     assert np.linalg.det(found.rotation) == pytest.approx(1.0)
     hand = np.sign(np.linalg.det(cell))
-    np.testing.assert_allclose(found.turn(cell), hand * found.cell, rtol=0, atol=1e-13 * abs(cell).max())
+    np.testing.assert_allclose(
+        found.turn(cell), hand * found.cell, rtol=0, atol=1e-13 * abs(cell).max()
+    )
     assert is_standard(found.cell)
     assert not is_standard(cell)
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_what_is_turned_and_turned_back(seed: int) -> None:
-    """Shortest images, power and stress work are those of before; back are the vectors and tensors of before."""
+    """Shortest images, power and stress work are those of before; back are the vectors and tensors
+    of before."""
     stream = np.random.default_rng(seed)
     cell, x, v, f = random_cell(stream), *stream.normal(size=(3, 7, 3)) * 5.0
     stress, found = stream.normal(size=(3, 3)), standard_orientation(cell)
     pbc = tuple(bool(p) for p in stream.integers(0, 2, 3))
     offsets = x[1:] - x[:-1]
     lengths = np.linalg.norm(minimum_image(offsets, cell, pbc), axis=-1)
-    np.testing.assert_allclose(np.linalg.norm(minimum_image(found.turn(offsets), found.cell, pbc), axis=-1), lengths, rtol=1e-10)
+    np.testing.assert_allclose(
+        np.linalg.norm(minimum_image(found.turn(offsets), found.cell, pbc), axis=-1),
+        lengths,
+        rtol=1e-10,
+    )
     np.testing.assert_allclose((found.turn(v) * found.turn(f)).sum(-1), (v * f).sum(-1), atol=1e-12)
     work = np.einsum("na,ab,nb->n", v, stress, f)
-    np.testing.assert_allclose(np.einsum("na,ab,nb->n", found.turn(v), found.turn_tensors(stress), found.turn(f)), work, atol=1e-11)
+    np.testing.assert_allclose(
+        np.einsum("na,ab,nb->n", found.turn(v), found.turn_tensors(stress), found.turn(f)),
+        work,
+        atol=1e-11,
+    )
     np.testing.assert_allclose(found.turn_back(found.turn(x)), x, atol=1e-13)
-    np.testing.assert_allclose(found.turn_tensors_back(found.turn_tensors(stress)), stress, atol=1e-13)
+    np.testing.assert_allclose(
+        found.turn_tensors_back(found.turn_tensors(stress)), stress, atol=1e-13
+    )
     # chirality: the volume of three vectors keeps its sign
     assert np.linalg.det(found.turn(x[:3])) == pytest.approx(np.linalg.det(x[:3]))
 
@@ -71,18 +88,24 @@ def test_ensembles_and_missing_vectors() -> None:
     np.testing.assert_allclose(np.linalg.norm(found.cell, axis=-1), np.linalg.norm(cells, axis=-1))
 
 
-@pytest.mark.parametrize("pbc", [(True, True, False), (False, True, True), (True, False, False), (False, False, False)])
+@pytest.mark.parametrize(
+    "pbc", [(True, True, False), (False, True, True), (True, False, False), (False, False, False)]
+)
 def test_without_images(pbc: tuple[bool, bool, bool]) -> None:
-    """All directions periodic in the cell that is given out, the shortest offsets are those of the periodic ones alone."""
+    """All directions periodic in the cell that is given out, the shortest offsets are those of the
+    periodic ones alone."""
     stream = np.random.default_rng(sum(pbc))
     cell, offsets = random_cell(stream), 8.0 * stream.normal(size=(50, 3))
     given = without_images(cell, pbc, 1000.0)
     found, expected = minimum_image(offsets, given), minimum_image(offsets, cell, pbc)
-    np.testing.assert_allclose(np.linalg.norm(found, axis=-1), np.linalg.norm(expected, axis=-1), rtol=1e-10)
+    np.testing.assert_allclose(
+        np.linalg.norm(found, axis=-1), np.linalg.norm(expected, axis=-1), rtol=1e-10
+    )
 
 
 def test_a_compact_basis_is_of_the_same_lattice() -> None:
-    """Unchanged where no sum of vectors is much shorter than they are; else reduced, with the same volume and hand."""
+    """Unchanged where no sum of vectors is much shorter than they are; else reduced, with the same
+    volume and hand."""
     stream, changed = np.random.default_rng(3), 0
     for k in range(100):
         lengths = stream.uniform(1.0, 3.0, (3, 1))
@@ -95,5 +118,8 @@ def test_a_compact_basis_is_of_the_same_lattice() -> None:
         changed += bool((basis != np.eye(3)).any())
         np.testing.assert_array_equal(compact_basis(basis @ cell), np.eye(3))
     assert 10 < changed < 90
-    for cell in (np.diag([3.0, 1.0, 2.0]), np.array([[1.0, 0, 0], [0.5, 0.75**0.5, 0], [0.5, 12**-0.5, (2 / 3) ** 0.5]])):
+    for cell in (
+        np.diag([3.0, 1.0, 2.0]),
+        np.array([[1.0, 0, 0], [0.5, 0.75**0.5, 0], [0.5, 12**-0.5, (2 / 3) ** 0.5]]),
+    ):
         np.testing.assert_array_equal(compact_basis(cell), np.eye(3))

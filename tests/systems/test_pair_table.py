@@ -1,4 +1,5 @@
-"""Tables of pair forces: against Coulomb's law, gravity and laws with known integrals, between knots, beyond the ends, compiled and not."""
+"""Tables of pair forces: against Coulomb's law, gravity and laws with known integrals, between
+knots, beyond the ends, compiled and not."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +22,8 @@ seeds = st.integers(0, 10**6)
 few = settings(deadline=None, max_examples=15)
 FIRST, LAST, N_KNOTS = 1e-3, 1e3, 16_384
 
-# Knots are 8.4e-4 apart in log r: the cubic misses r^-3 by (8.4e-4)^4 81 / 384 = 1e-13 of itself, and so do its slopes.
+# Knots are 8.4e-4 apart in log r: the cubic misses r^-3 by (8.4e-4)^4 81 / 384 = 1e-13 of itself,
+# and so do its slopes.
 CLOSE = 1e-9
 
 
@@ -34,24 +36,36 @@ def table(**options: Any) -> PairTable:
 
 
 def pair(r: float, **options: Any) -> System:
-    return System.create([[0.0, 0.0, 0.0], [0.6 * r, 0.0, -0.8 * r]], **({"charges": [1.0, 1.0]} | options))
+    return System.create(
+        [[0.0, 0.0, 0.0], [0.6 * r, 0.0, -0.8 * r]], **({"charges": [1.0, 1.0]} | options)
+    )
 
 
 def push(potential: Any, r: float) -> float:
-    """How the first of a pair of unit charges at this distance is pushed away, and how it is pulled where that is negative."""
+    """How the first of a pair of unit charges at this distance is pushed away, and how it is pulled
+    where that is negative."""
     forces = potential(pair(r)).forces
     np.testing.assert_allclose(forces[1], -forces[0], rtol=0, atol=0)
     return float(forces[1] @ [0.6, 0.0, -0.8])
 
 
 @few
-@given(seed=seeds, n=st.integers(2, 8), copies=st.sampled_from([(), (1,), (3,)]), limit=st.sampled_from([np.inf, 0.5]))
-def test_the_table_of_coulombs_law_is_coulombs_law(scatter: Any, seed: int, n: int, copies: tuple[int, ...], limit: float) -> None:
+@given(
+    seed=seeds,
+    n=st.integers(2, 8),
+    copies=st.sampled_from([(), (1,), (3,)]),
+    limit=st.sampled_from([np.inf, 0.5]),
+)
+def test_the_table_of_coulombs_law_is_coulombs_law(
+    scatter: Any, seed: int, n: int, copies: tuple[int, ...], limit: float
+) -> None:
     system = scatter(seed, n, copies)
     expected, found = Coulomb(limit=limit)(system), table(limit=limit)(system)
     assert found.forces.shape == expected.forces.shape
     assert np.shape(found.energy) == np.shape(expected.energy) == copies
-    np.testing.assert_allclose(found.forces, expected.forces, rtol=0, atol=CLOSE * max(1e-3, abs(expected.forces).max()))
+    np.testing.assert_allclose(
+        found.forces, expected.forces, rtol=0, atol=CLOSE * max(1e-3, abs(expected.forces).max())
+    )
 
 
 def test_the_limit_acts_there(scatter: Any) -> None:
@@ -62,17 +76,25 @@ def test_the_limit_acts_there(scatter: Any) -> None:
 
 @few
 @given(seed=seeds, n=st.integers(2, 8), copies=st.sampled_from([(), (3,)]))
-def test_energies_differ_as_coulombs_do(scatter: Any, seed: int, n: int, copies: tuple[int, ...]) -> None:
-    """A table's energy is zero at its last knot, Coulomb's at infinity: a constant for given charges."""
+def test_energies_differ_as_coulombs_do(
+    scatter: Any, seed: int, n: int, copies: tuple[int, ...]
+) -> None:
+    """A table's energy is zero at its last knot, Coulomb's at infinity: a constant for given
+    charges."""
     here, there = scatter(seed, n, copies), scatter(seed, n, copies)
     there = replace(there, positions=1.7 * there.positions)
     found, expected = table(), Coulomb()
     np.testing.assert_allclose(
-        found(here).energy - found(there).energy, expected(here).energy - expected(there).energy, rtol=0, atol=CLOSE * 10
+        found(here).energy - found(there).energy,
+        expected(here).energy - expected(there).energy,
+        rtol=0,
+        atol=CLOSE * 10,
     )
     # and the constant is what it is said to be
     products = sum(here.charges[..., i] * here.charges[..., j] for i in range(n) for j in range(i))
-    np.testing.assert_allclose(found(here).energy, expected(here).energy - products / LAST, rtol=0, atol=CLOSE * 10)
+    np.testing.assert_allclose(
+        found(here).energy, expected(here).energy - products / LAST, rtol=0, atol=CLOSE * 10
+    )
 
 
 @pytest.mark.parametrize("r", [FIRST, 1.0000001 * FIRST, 1e-2, 1.0, 30.0, 0.9999999 * LAST, LAST])
@@ -80,14 +102,17 @@ def test_every_distance_from_end_to_end(r: float) -> None:
     """The two outermost knots have slopes of lower order: 1e-6 there."""
     close = 1e-6 if r in (FIRST, 1.0000001 * FIRST, 0.9999999 * LAST, LAST) else CLOSE
     np.testing.assert_allclose(push(table(), r), r**-2, rtol=close, atol=0)
-    np.testing.assert_allclose(table()(pair(r)).energy, 1.0 / r - 1.0 / LAST, rtol=close, atol=close / LAST)
+    np.testing.assert_allclose(
+        table()(pair(r)).energy, 1.0 / r - 1.0 / LAST, rtol=close, atol=close / LAST
+    )
 
 
 def test_knots_are_met_to_round_off() -> None:
     found = table()
     for k in (0, 1, 2, 777, N_KNOTS - 3, N_KNOTS - 2, N_KNOTS - 1):
         r = found.radii[k]
-        # the place between knots is rounded to 1e-16 times the number of knots, and moves the value by 3 spacings at most
+        # the place between knots is rounded to 1e-16 times the number of knots, and moves the value
+        # by 3 spacings at most
         np.testing.assert_allclose(push(found, r), found.values[k] * r, rtol=1e-13, atol=0)
     assert found(pair(LAST)).energy == pytest.approx(0.0, abs=1e-15)
 
@@ -101,7 +126,9 @@ def wavy(radii: np.ndarray) -> np.ndarray:
 
 
 KNOTS = (65, 129, 257, 513)
-MIDDLE = np.geomspace(0.1, 10.0, 97)  # off the knots, and away from the ends, whose slopes are of lower order
+MIDDLE = np.geomspace(
+    0.1, 10.0, 97
+)  # off the knots, and away from the ends, whose slopes are of lower order
 
 
 @pytest.mark.parametrize("law", [coulomb_law, wavy])
@@ -123,7 +150,8 @@ def test_energies_converge_with_the_fourth_order() -> None:
 
 
 def test_errors_stay_within_the_bound_that_is_promised() -> None:
-    """(step of log r)^4 times the fourth derivative by log r, 81 r^-3, over 384, up to what the slopes' own errors add."""
+    """(step of log r)^4 times the fourth derivative by log r, 81 r^-3, over 384, up to what the
+    slopes' own errors add."""
     found = PairTable.of(coulomb_law, 1e-2, 1e2, 513)
     step = np.log(1e4) / 512
     error = max(abs(push(found, r) * r * r - 1.0) for r in MIDDLE)
@@ -132,12 +160,15 @@ def test_errors_stay_within_the_bound_that_is_promised() -> None:
 
 @pytest.mark.parametrize("law", [coulomb_law, wavy])
 def test_the_energys_slope_is_the_force(law: Callable[[np.ndarray], np.ndarray]) -> None:
-    """Central differences of step h = 1e-3 r and 2 h, extrapolated: h^4 = 1e-12, round-off 1e-15 of energies up to 1e2 over h."""
+    """Central differences of step h = 1e-3 r and 2 h, extrapolated: h^4 = 1e-12, round-off 1e-15 of
+    energies up to 1e2 over h."""
     found = PairTable.of(law, FIRST, LAST, N_KNOTS)
     for r in (0.1, 0.7, 1.0, 3.0):
         h = 1e-3 * r
         e = [found(pair(r + k * h)).energy for k in (-2, -1, 1, 2)]
-        np.testing.assert_allclose(-(e[0] - 8.0 * e[1] + 8.0 * e[2] - e[3]) / (12.0 * h), push(found, r), rtol=1e-8, atol=0)
+        np.testing.assert_allclose(
+            -(e[0] - 8.0 * e[1] + 8.0 * e[2] - e[3]) / (12.0 * h), push(found, r), rtol=1e-8, atol=0
+        )
 
 
 @few
@@ -147,7 +178,9 @@ def test_masses_couple_as_gravity(scatter: Any, seed: int, n: int) -> None:
     system = scatter(seed, n, (2,))
     found = PairTable.of(lambda r: -0.8 * r**-3, FIRST, LAST, N_KNOTS, coupling="masses")
     expected = Gravity(0.8)(system)
-    np.testing.assert_allclose(found(system).forces, expected.forces, rtol=0, atol=CLOSE * abs(expected.forces).max())
+    np.testing.assert_allclose(
+        found(system).forces, expected.forces, rtol=0, atol=CLOSE * abs(expected.forces).max()
+    )
     bare = replace(system, charges=np.zeros_like(system.charges))
     np.testing.assert_array_equal(found(bare).forces, found(system).forces)
 
@@ -163,10 +196,13 @@ def test_charges_couple_whatever_the_masses_are(scatter: Any, seed: int, n: int)
 @pytest.mark.parametrize("limit", [np.inf, 2.0])
 @pytest.mark.parametrize("name", ["symplectic-euler", "velocity-verlet", "yoshida-4"])
 def test_rollouts_equal_coulombs(scatter: Any, name: str, limit: float) -> None:
-    """Charges of one sign keep away from one another, so that 1e-13 in the forces stays 1e-11 in the positions."""
+    """Charges of one sign keep away from one another, so that 1e-13 in the forces stays 1e-11 in
+    the positions."""
     system = scatter(3, 6, (4,))
     system = replace(system, charges=abs(system.charges))
-    flows = [INTEGRATORS[name](potential) for potential in (table(limit=limit), Coulomb(limit=limit))]
+    flows = [
+        INTEGRATORS[name](potential) for potential in (table(limit=limit), Coulomb(limit=limit))
+    ]
     assert all(compile_flow(flow) is not None for flow in flows)
     ours, exact = (list(rollout(flow, State(system), 0.005, 400, 100)) for flow in flows)
     assert abs(exact[-1].system.positions - system.positions).max() > 1.0
@@ -181,7 +217,9 @@ def test_compiled_and_interpreted_rollouts_are_the_same(scatter: Any) -> None:
     state = State(system)
     for _ in range(200):
         state = flow(state, 0.005)
-    np.testing.assert_allclose(compiled.system.positions, state.system.positions, rtol=0, atol=1e-11)
+    np.testing.assert_allclose(
+        compiled.system.positions, state.system.positions, rtol=0, atol=1e-11
+    )
 
 
 def test_it_adds_up_with_other_potentials(scatter: Any) -> None:
@@ -192,7 +230,9 @@ def test_it_adds_up_with_other_potentials(scatter: Any) -> None:
     np.testing.assert_allclose(both(system).forces, expected, rtol=0, atol=1e-12)
     *_, compiled = rollout(velocity_verlet(both), State(system), 0.01, 10, 10)
     *_, exact = rollout(velocity_verlet(Sum(Coulomb(), Gravity(0.5))), State(system), 0.01, 10, 10)
-    np.testing.assert_allclose(compiled.system.positions, exact.system.positions, rtol=0, atol=CLOSE)
+    np.testing.assert_allclose(
+        compiled.system.positions, exact.system.positions, rtol=0, atol=CLOSE
+    )
 
 
 def test_an_evaluation_remembers_its_potential(scatter: Any) -> None:
@@ -222,7 +262,8 @@ def test_beyond_the_ends_the_last_cubics_go_on(end: int) -> None:
 
 
 def test_particles_at_one_place_are_found_out() -> None:
-    """No index from what is not finite: the rollout refuses them in words, as it does under Coulomb's law."""
+    """No index from what is not finite: the rollout refuses them in words, as it does under
+    Coulomb's law."""
     system = System.create([[0.0, 0, 0], [1.0, 0, 0], [1.0, 0, 0]], charges=1.0)
     with pytest.raises(ValueError, match="particles 1 and 2 are at the same place"):
         list(rollout(velocity_verlet(table()), State(system), 0.1, 1))
@@ -252,12 +293,26 @@ GOOD = np.geomspace(0.1, 10.0, 9)
         np.where(np.arange(9) == 8, np.inf, GOOD),
         np.where(np.arange(9) == 2, np.nan, GOOD),
     ],
-    ids=["three", "none", "evenly spaced", "falling", "from zero", "negative", "all the same", "one off", "infinite", "not a number"],
+    ids=[
+        "three",
+        "none",
+        "evenly spaced",
+        "falling",
+        "from zero",
+        "negative",
+        "all the same",
+        "one off",
+        "infinite",
+        "not a number",
+    ],
 )
 def test_radii_that_do_not_grow_by_one_factor_are_refused(radii: np.ndarray) -> None:
     with (
         np.errstate(all="ignore"),
-        pytest.raises(ValueError, match="four or more positive radii that grow by one factor, and a value at each"),
+        pytest.raises(
+            ValueError,
+            match="four or more positive radii that grow by one factor, and a value at each",
+        ),
     ):
         PairTable(radii, np.ones(len(radii)))
 
@@ -276,7 +331,9 @@ def test_four_radii_are_enough() -> None:
 @pytest.mark.parametrize("pbc", [(True, True, True), (False, False, True)])
 def test_a_periodic_system_is_refused(scatter: Any, pbc: tuple[bool, bool, bool]) -> None:
     system = replace(scatter(0, 3), pbc=pbc, cell=10.0 * np.eye(3))
-    with pytest.raises(ValueError, match=r"a pair table acts in free space; set pbc to \(False, False, False\)"):
+    with pytest.raises(
+        ValueError, match=r"a pair table acts in free space; set pbc to \(False, False, False\)"
+    ):
         table()(system)
     with pytest.raises(ValueError, match="a pair table acts in free space"):
         list(rollout(velocity_verlet(table()), State(system), 0.1, 1))
@@ -284,7 +341,10 @@ def test_a_periodic_system_is_refused(scatter: Any, pbc: tuple[bool, bool, bool]
 
 @pytest.mark.parametrize(
     ("values", "coupling", "message"),
-    [(np.ones(8), "charge", "charges' or 'masses', not by 'charge'"), (np.full(8, np.nan), "charges", "needs finite values")],
+    [
+        (np.ones(8), "charge", "charges' or 'masses', not by 'charge'"),
+        (np.full(8, np.nan), "charges", "needs finite values"),
+    ],
 )
 def test_what_a_table_cannot_be_made_of(values: np.ndarray, coupling: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -1,4 +1,5 @@
-"""Laws that every exact potential obeys: gradients, symmetries, and one set of numbers for arrays, tensors and kernels."""
+"""Laws that every exact potential obeys: gradients, symmetries, and one set of numbers for arrays,
+tensors and kernels."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +16,8 @@ from systems.kernel import evaluate
 seeds = st.integers(0, 10**6)
 few = settings(deadline=None, max_examples=15)
 
-# Pair terms are of order one (see `scatter`), sums have at most 28 of them, and each is some twenty operations: 28 * 20 * 1e-16.
+# Pair terms are of order one (see `scatter`), sums have at most 28 of them, and each is some twenty
+# operations: 28 * 20 * 1e-16.
 ROUNDING = 1e-13
 
 
@@ -37,16 +39,20 @@ def test_forces_are_the_gradient_of_the_energy(build: Any, scatter: Any, seed: i
     def energy(x: np.ndarray) -> float:
         return float(potential(replace(system, positions=x)).energy)
 
-    found = np.array([[-slope(energy, system.positions, (i, a)) for a in range(3)] for i in range(4)])
-    # h^4 / 30 times the fifth derivative (J2 at r = 0.9, three pairs: about 5e3) is 2e-10; an energy of order ten rounds to 2e-15 and
-    # is divided by h: 2e-12
+    found = np.array(
+        [[-slope(energy, system.positions, (i, a)) for a in range(3)] for i in range(4)]
+    )
+    # h^4 / 30 times the fifth derivative (J2 at r = 0.9, three pairs: about 5e3) is 2e-10; an
+    # energy of order ten rounds to 2e-15 and is divided by h: 2e-12
     np.testing.assert_allclose(found, forces, rtol=0, atol=1e-9)
     assert abs(forces).max() > 1e-2
 
 
 @few
 @given(seed=seeds, n=st.integers(1, 8), copies=st.sampled_from([(), (1,), (3,), (2, 2)]))
-def test_the_kernel_holds_the_same_formula(build: Any, scatter: Any, seed: int, n: int, copies: tuple[int, ...]) -> None:
+def test_the_kernel_holds_the_same_formula(
+    build: Any, scatter: Any, seed: int, n: int, copies: tuple[int, ...]
+) -> None:
     system, potential = scatter(seed, n, copies), build(n)
     expected = potential(system)
     energy, forces, *_ = evaluate(potential, system)
@@ -54,17 +60,28 @@ def test_the_kernel_holds_the_same_formula(build: Any, scatter: Any, seed: int, 
     assert forces.shape == expected.forces.shape == (*copies, n, 3)
     scale = max(1e-3, abs(expected.forces).max())
     np.testing.assert_allclose(forces, expected.forces, rtol=0, atol=1e-12 * scale)
-    np.testing.assert_allclose(energy, expected.energy, rtol=0, atol=1e-12 * max(1.0, abs(expected.energy).max()))
+    np.testing.assert_allclose(
+        energy, expected.energy, rtol=0, atol=1e-12 * max(1.0, abs(expected.energy).max())
+    )
 
 
 @few
 @given(seed=seeds, copies=st.sampled_from([(), (3,)]))
-def test_tensors_give_the_same_numbers(build: Any, scatter: Any, seed: int, copies: tuple[int, ...]) -> None:
+def test_tensors_give_the_same_numbers(
+    build: Any, scatter: Any, seed: int, copies: tuple[int, ...]
+) -> None:
     system, potential = scatter(seed, 5, copies), build(5)
     expected, found = potential(system), potential(system.map(torch.from_numpy))
     assert found.forces.dtype == torch.float64
-    np.testing.assert_allclose(found.forces.numpy(), expected.forces, rtol=0, atol=1e-12 * abs(expected.forces).max())
-    np.testing.assert_allclose(found.energy.numpy(), expected.energy, rtol=0, atol=1e-12 * max(1.0, abs(expected.energy).max()))
+    np.testing.assert_allclose(
+        found.forces.numpy(), expected.forces, rtol=0, atol=1e-12 * abs(expected.forces).max()
+    )
+    np.testing.assert_allclose(
+        found.energy.numpy(),
+        expected.energy,
+        rtol=0,
+        atol=1e-12 * max(1.0, abs(expected.energy).max()),
+    )
 
 
 @few
@@ -95,7 +112,9 @@ def test_a_turned_and_moved_system_has_turned_forces(build: Any, scatter: Any, s
     system = scatter(seed, 5)
     moved = replace(system, positions=system.positions @ rotation.T + stream.uniform(-5.0, 5.0, 3))
     expected, found = build(5)(system), build(5, rotation)(moved)
-    np.testing.assert_allclose(found.forces, expected.forces @ rotation.T, rtol=0, atol=10 * ROUNDING)
+    np.testing.assert_allclose(
+        found.forces, expected.forces @ rotation.T, rtol=0, atol=10 * ROUNDING
+    )
     np.testing.assert_allclose(found.energy, expected.energy, rtol=0, atol=10 * ROUNDING)
 
 
@@ -105,7 +124,11 @@ def test_particles_in_another_order_feel_the_same(build: Any, scatter: Any, seed
     order = np.random.default_rng(seed).permutation(6)
     system = scatter(seed, 6)
     shuffled = replace(
-        system, positions=system.positions[order], masses=system.masses[order], charges=system.charges[order], momenta=system.momenta[order]
+        system,
+        positions=system.positions[order],
+        masses=system.masses[order],
+        charges=system.charges[order],
+        momenta=system.momenta[order],
     )
     expected, found = build(6)(system), build(6, order=order)(shuffled)
     np.testing.assert_allclose(found.forces, expected.forces[order], rtol=0, atol=ROUNDING)

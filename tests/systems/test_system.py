@@ -26,7 +26,9 @@ def test_create_spreads_scalars() -> None:
 
 def test_create_takes_one_value_a_particle() -> None:
     masses, charges = [1.0, 2.0, 4.0, 8.0], np.arange(8.0).reshape(2, 4)
-    system = System.create(X, velocities=[1.0, 0.0, -1.0], masses=masses, charges=charges, species=[1, 6, 7, 8])
+    system = System.create(
+        X, velocities=[1.0, 0.0, -1.0], masses=masses, charges=charges, species=[1, 6, 7, 8]
+    )
     np.testing.assert_array_equal(system.momenta[1, 2], [4.0, 0.0, -4.0])
     np.testing.assert_array_equal(system.charges, charges)
     np.testing.assert_array_equal(system.species, [1, 6, 7, 8])
@@ -35,7 +37,13 @@ def test_create_takes_one_value_a_particle() -> None:
 def test_create_has_safe_defaults() -> None:
     system = System.create([[1, 2, 3]])
     assert system.positions.dtype == float
-    assert (system.n_systems, system.n_particles, system.units, system.cell, system.pbc) == (None, 1, REDUCED, None, (False,) * 3)
+    assert (system.n_systems, system.n_particles, system.units, system.cell, system.pbc) == (
+        None,
+        1,
+        REDUCED,
+        None,
+        (False,) * 3,
+    )
     np.testing.assert_array_equal(system.momenta, np.zeros((1, 3)))
     np.testing.assert_array_equal(system.masses, [1.0])
     np.testing.assert_array_equal(system.charges, [0.0])
@@ -56,17 +64,27 @@ def test_velocities_come_back(seed: int) -> None:
     stream = np.random.default_rng(seed)
     velocities, masses = stream.normal(size=(2, 4, 3)), stream.uniform(0.1, 10.0, 4)
     # (v m) / m rounds twice
-    np.testing.assert_allclose(System.create(X, velocities=velocities, masses=masses).velocities, velocities, rtol=2.0**-52)
+    np.testing.assert_allclose(
+        System.create(X, velocities=velocities, masses=masses).velocities, velocities, rtol=2.0**-52
+    )
 
 
 @pytest.mark.parametrize("shape", [(3,), (4, 2), (0, 3), (0, 4, 3), ()])
 def test_create_refuses_positions_of_a_wrong_shape(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"positions have shape .*; they must be \[\.\.\., n_particles, 3\]"):
+    with pytest.raises(
+        ValueError, match=r"positions have shape .*; they must be \[\.\.\., n_particles, 3\]"
+    ):
         System.create(np.zeros(shape))
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("masses", [1.0, 2.0]), ("charges", np.ones(3)), ("velocities", np.ones((3, 3))), ("species", [1, 2, 3])]
+    ("option", "value"),
+    [
+        ("masses", [1.0, 2.0]),
+        ("charges", np.ones(3)),
+        ("velocities", np.ones((3, 3))),
+        ("species", [1, 2, 3]),
+    ],
 )
 def test_create_refuses_arrays_that_do_not_fit(option: str, value: Any) -> None:
     with pytest.raises(ValueError, match="shape"):
@@ -83,11 +101,16 @@ def test_create_refuses_arrays_that_do_not_fit(option: str, value: Any) -> None:
         ("masses", "masses", [2]),
     ],
 )
-def test_create_refuses_what_is_not_finite(option: str, name: str, index: list[int], number: float) -> None:
+def test_create_refuses_what_is_not_finite(
+    option: str, name: str, index: list[int], number: float
+) -> None:
     array = np.ones(X.shape[: len(index)] if len(index) > 1 else 4)
     array[tuple(index)] = number
     options = {"positions": X, option: array}
-    with pytest.raises(ValueError, match=rf"{name} are not finite: {number} at index \[{', '.join(map(str, index))}\]"):
+    with pytest.raises(
+        ValueError,
+        match=rf"{name} are not finite: {number} at index \[{', '.join(map(str, index))}\]",
+    ):
         System.create(options.pop("positions"), **options)
 
 
@@ -104,7 +127,11 @@ def test_create_refuses_species_that_are_no_whole_numbers(species: Any) -> None:
 
 
 def test_map_converts_every_array_and_nothing_else() -> None:
-    system = replace(System.create(X, velocities=1.0, species=3, charges=2.0, units=METAL), cell=np.eye(3), pbc=(True, False, True))
+    system = replace(
+        System.create(X, velocities=1.0, species=3, charges=2.0, units=METAL),
+        cell=np.eye(3),
+        pbc=(True, False, True),
+    )
     doubled = system.map(lambda array: array * 2)
     for name in ("positions", "momenta", "masses", "species", "charges", "cell"):
         np.testing.assert_array_equal(getattr(doubled, name), 2 * getattr(system, name))
@@ -140,10 +167,14 @@ def first_pair_by_brute_force(positions: np.ndarray) -> tuple[int, int, int] | N
 
 @settings(deadline=None, max_examples=200)
 @given(
-    rows=st.lists(st.tuples(*[st.sampled_from([-1.0, -0.0, 0.0, 1e-300, 1.0])] * 3), min_size=1, max_size=12),
+    rows=st.lists(
+        st.tuples(*[st.sampled_from([-1.0, -0.0, 0.0, 1e-300, 1.0])] * 3), min_size=1, max_size=12
+    ),
     copies=st.integers(1, 3),
 )
-def test_coincident_finds_the_first_pair(rows: list[tuple[float, float, float]], copies: int) -> None:
+def test_coincident_finds_the_first_pair(
+    rows: list[tuple[float, float, float]], copies: int
+) -> None:
     n = max(1, len(rows) // copies)
     positions = np.array(rows[: n * (len(rows) // n)]).reshape(-1, n, 3)
     assert coincident(positions) == first_pair_by_brute_force(positions)

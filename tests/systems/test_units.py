@@ -8,16 +8,44 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from systems.units import ASTRONOMICAL, BY_NAME, METAL, REDUCED, duration, pressure, rate, temperature
+from systems.units import (
+    ASTRONOMICAL,
+    BY_NAME,
+    METAL,
+    REDUCED,
+    duration,
+    pressure,
+    rate,
+    temperature,
+)
 
 # Both sides are a handful of products of rounded constants: a few units in the last place.
 ROUNDING = 1e-15 * 8
 
 SECONDS = {
-    "fs": 1e-15, "ps": 1e-12, "ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "second": 1.0, "seconds": 1.0, "min": 60.0, "minute": 60.0,
-    "minutes": 60.0, "h": 3600.0, "hour": 3600.0, "hours": 3600.0, "d": 86400.0, "day": 86400.0, "days": 86400.0, "yr": 31557600.0,
-    "year": 31557600.0, "years": 31557600.0, "century": 3155760000.0, "centuries": 3155760000.0,
-}  # fmt: skip
+    "fs": 1e-15,
+    "ps": 1e-12,
+    "ns": 1e-9,
+    "us": 1e-6,
+    "ms": 1e-3,
+    "s": 1.0,
+    "second": 1.0,
+    "seconds": 1.0,
+    "min": 60.0,
+    "minute": 60.0,
+    "minutes": 60.0,
+    "h": 3600.0,
+    "hour": 3600.0,
+    "hours": 3600.0,
+    "d": 86400.0,
+    "day": 86400.0,
+    "days": 86400.0,
+    "yr": 31557600.0,
+    "year": 31557600.0,
+    "years": 31557600.0,
+    "century": 3155760000.0,
+    "centuries": 3155760000.0,
+}
 
 
 def close(value: float) -> object:
@@ -38,13 +66,21 @@ def test_metal_constants_are_those_of_ase() -> None:
 
 
 def test_astronomical_constants_are_those_of_de440() -> None:
-    """The Gaussian constants of the kernel's own comments (GMS), and the IAU's astronomical unit."""
+    """The Gaussian constants of the kernel's own comments (GMS), and the IAU's astronomical
+    unit."""
     assert ASTRONOMICAL.gravitation == close(2.9591220828411956e-04)
     assert ASTRONOMICAL.speed_of_light == close(299792.458 * 86400.0 / 149597870.7)
 
 
 @pytest.mark.parametrize(
-    ("unit", "size"), [("km", 1 / 149597870.7), ("au", 1.0), ("km/s", 86400.0 / 149597870.7), ("year", 365.25), ("au/day", 1.0)]
+    ("unit", "size"),
+    [
+        ("km", 1 / 149597870.7),
+        ("au", 1.0),
+        ("km/s", 86400.0 / 149597870.7),
+        ("year", 365.25),
+        ("au/day", 1.0),
+    ],
 )
 def test_astronomical_conversions(unit: str, size: float) -> None:
     assert ASTRONOMICAL.convert(3.0, unit) == close(3.0 * size)
@@ -66,10 +102,16 @@ def test_reduced_units_convert_nothing() -> None:
 
 
 @settings(deadline=None)
-@given(value=st.floats(1e-9, 1e9), unit=st.sampled_from(sorted(SECONDS)), gap=st.sampled_from(["", " ", "  "]))
+@given(
+    value=st.floats(1e-9, 1e9),
+    unit=st.sampled_from(sorted(SECONDS)),
+    gap=st.sampled_from(["", " ", "  "]),
+)
 def test_duration_reads_what_was_written(value: float, unit: str, gap: str) -> None:
     for units, own in ((METAL, 1.0 / ase.units.s), (ASTRONOMICAL, 86400.0)):
-        assert duration(f"{value!r}{gap}{unit}", units, "--dt") == close(value * SECONDS[unit] / own)
+        assert duration(f"{value!r}{gap}{unit}", units, "--dt") == close(
+            value * SECONDS[unit] / own
+        )
 
 
 @settings(deadline=None)
@@ -79,7 +121,9 @@ def test_a_bare_number_is_read_bit_for_bit_in_reduced_units(value: float) -> Non
 
 
 @settings(deadline=None)
-@given(value=st.floats(min_value=5e-324, allow_infinity=False), unit=st.sampled_from(sorted(SECONDS)))
+@given(
+    value=st.floats(min_value=5e-324, allow_infinity=False), unit=st.sampled_from(sorted(SECONDS))
+)
 def test_a_duration_is_positive_and_finite_or_refused(value: float, unit: str) -> None:
     """Also where the conversion to the units overflows or vanishes."""
     for units in (METAL, ASTRONOMICAL):
@@ -90,7 +134,17 @@ def test_a_duration_is_positive_and_finite_or_refused(value: float, unit: str) -
         assert 0.0 < converted < math.inf
 
 
-NOT_POSITIVE = ["nan day", "inf day", "-inf day", "infinity day", "-1 day", "0 day", "1e400 day", "1e308 century", "1e-323 fs"]
+NOT_POSITIVE = [
+    "nan day",
+    "inf day",
+    "-inf day",
+    "infinity day",
+    "-1 day",
+    "0 day",
+    "1e400 day",
+    "1e308 century",
+    "1e-323 fs",
+]
 NO_TIME = ["1 parsec", "1 km", "one day", "", "day", "1 2 day", "0.5"]
 
 
@@ -113,7 +167,9 @@ def test_refusals_are_one_sentence_that_names_option_and_text(text: str, units: 
     assert_one_sentence_about(refusal(text, units), text)
 
 
-@pytest.mark.parametrize("text", ["nan", "inf", "-1", "0", "-0.0", "1e400", "", "one", "1 day", "1 parsec"])
+@pytest.mark.parametrize(
+    "text", ["nan", "inf", "-1", "0", "-0.0", "1e400", "", "one", "1 day", "1 parsec"]
+)
 def test_refusals_in_reduced_units(text: str) -> None:
     assert_one_sentence_about(refusal(text, REDUCED), text)
 
@@ -123,7 +179,9 @@ def test_refusals_say_what_is_wrong_and_what_to_write() -> None:
     assert 'has no unit; write --dt "0.5 fs"' in refusal("3", METAL)
     assert "must be positive and finite" in refusal("nan day", ASTRONOMICAL)
     assert "'parsec' is not a unit of time; known are fs, ps" in refusal("1 parsec", METAL)
-    assert "is in reduced units, which take a bare number; write --dt 0.001" in refusal("1 day", REDUCED)
+    assert "is in reduced units, which take a bare number; write --dt 0.001" in refusal(
+        "1 day", REDUCED
+    )
 
 
 @settings(deadline=None)
@@ -139,8 +197,14 @@ FS, BAR = ase.units.fs, ase.units.bar
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("1 bar", BAR), ("2.5 GPa", 2.5e4 * BAR), ("1e5Pa", BAR), ("0 kbar", 0.0), ("1 atm", 1.01325 * BAR)],
-)  # fmt: skip
+    [
+        ("1 bar", BAR),
+        ("2.5 GPa", 2.5e4 * BAR),
+        ("1e5Pa", BAR),
+        ("0 kbar", 0.0),
+        ("1 atm", 1.01325 * BAR),
+    ],
+)
 def test_pressures_are_ases(text: str, value: float) -> None:
     assert pressure(text, "--pressure") == pytest.approx(value, rel=1e-9)
 
@@ -148,12 +212,14 @@ def test_pressures_are_ases(text: str, value: float) -> None:
 @pytest.mark.parametrize(
     ("text", "value"),
     [("1 /ps", 1e-3 / FS), ("1 1/ps", 1e-3 / FS), ("0.01 fs-1", 0.01 / FS), ("2ns^-1", 2e-6 / FS)],
-)  # fmt: skip
+)
 def test_rates_are_ases(text: str, value: float) -> None:
     assert rate(text, METAL, "--friction") == pytest.approx(value, rel=1e-9)
 
 
-@pytest.mark.parametrize("text", ["300", "300 C", "-1 K", "nan K", "inf K", "", "K", "300 K K", "3e400 K"])
+@pytest.mark.parametrize(
+    "text", ["300", "300 C", "-1 K", "nan K", "inf K", "", "K", "300 K K", "3e400 K"]
+)
 def test_a_temperature_that_is_none(text: str) -> None:
     assert temperature("300 K", "T") == temperature("300K", "T") == 300.0
     with pytest.raises(ValueError, match=r'write T "300 K"|is not a unit of temperature'):

@@ -1,4 +1,5 @@
-"""What the tests of trajectories share: flows of every kind with a start, and the writing of states or of bare numbers to a file."""
+"""What the tests of trajectories share: flows of every kind with a start, and the writing of states
+or of bare numbers to a file."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -44,17 +45,28 @@ def _relativity() -> PostNewtonian:
 
 
 MAKERS: dict[str, Callable[[], Case]] = {
-    "charged ensemble": lambda: Case(symplectic_euler(benchmark_coulomb()), State(charged_systems(3, seed=1)), 1e-3),
-    "charged exact": lambda: Case(velocity_verlet(Coulomb()), State(charged_systems(2, seed=4)), 1e-3),
-    "interpreted": lambda: Case(symplectic_euler(Interpreted()), State(charged_systems(2, seed=4)), 1e-3),
-    "planets": lambda: Case(yoshida(j2000().gravity(), 8, relativity=_relativity()), _planets(), 0.5),
-    "wisdom-holman": lambda: Case(wisdom_holman(j2000().gravity(), relativity=_relativity()), _planets(), 0.5),
+    "charged ensemble": lambda: Case(
+        symplectic_euler(benchmark_coulomb()), State(charged_systems(3, seed=1)), 1e-3
+    ),
+    "charged exact": lambda: Case(
+        velocity_verlet(Coulomb()), State(charged_systems(2, seed=4)), 1e-3
+    ),
+    "interpreted": lambda: Case(
+        symplectic_euler(Interpreted()), State(charged_systems(2, seed=4)), 1e-3
+    ),
+    "planets": lambda: Case(
+        yoshida(j2000().gravity(), 8, relativity=_relativity()), _planets(), 0.5
+    ),
+    "wisdom-holman": lambda: Case(
+        wisdom_holman(j2000().gravity(), relativity=_relativity()), _planets(), 0.5
+    ),
 }
 
 
 @pytest.fixture(params=MAKERS)
 def case(request: pytest.FixtureRequest) -> Case:
-    """Each kind of flow in turn: compiled, interpreted, in other variables; ensembles and single systems."""
+    """Each kind of flow in turn: compiled, interpreted, in other variables; ensembles and single
+    systems."""
     return MAKERS[request.param]()
 
 
@@ -81,16 +93,33 @@ def record(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def random_state() -> Callable[..., State]:
-    """A state of random numbers that hides no mistake behind a special value: every particle, component and system differs."""
+    """A state of random numbers that hides no mistake behind a special value: every particle,
+    component and system differs."""
 
-    def make(stream: np.random.Generator, n_systems: int | None = None, n: int = 4, *, forces: bool = True, charges: bool = True,
-             time: float = 0.0, step: int = 0, **more: Any) -> State:  # fmt: skip
+    def make(
+        stream: np.random.Generator,
+        n_systems: int | None = None,
+        n: int = 4,
+        *,
+        forces: bool = True,
+        charges: bool = True,
+        time: float = 0.0,
+        step: int = 0,
+        **more: Any,
+    ) -> State:
         shape = (n, 3) if n_systems is None else (n_systems, n, 3)
         system = System.create(
-            stream.normal(size=shape), velocities=stream.normal(size=shape), masses=stream.uniform(0.5, 9.0, n),
-            species=stream.integers(1, 90, n), charges=stream.normal(size=shape[:-1]) if charges else 0.0,
-        )  # fmt: skip
-        evaluation = Evaluation(stream.normal(size=shape[:-2])[()], stream.normal(size=shape)) if forces else None
+            stream.normal(size=shape),
+            velocities=stream.normal(size=shape),
+            masses=stream.uniform(0.5, 9.0, n),
+            species=stream.integers(1, 90, n),
+            charges=stream.normal(size=shape[:-1]) if charges else 0.0,
+        )
+        evaluation = (
+            Evaluation(stream.normal(size=shape[:-2])[()], stream.normal(size=shape))
+            if forces
+            else None
+        )
         return State(replace(system, **more), time, step, evaluation)
 
     return make
@@ -98,10 +127,23 @@ def random_state() -> Callable[..., State]:
 
 @pytest.fixture
 def written(tmp_path: Path) -> Callable[..., Path]:
-    """Positions [frames, (n_systems,) n, 3], and velocities, as a file: frames a picosecond apart in metal units."""
+    """Positions [frames, (n_systems,) n, 3], and velocities, as a file: frames a picosecond apart
+    in metal units."""
 
-    def write(x: np.ndarray, v: Any = 0.0, *, name: str = "run.h5md", cell: Any = None, spacing: float = 1.0, **options: Any) -> Path:
-        fixed = {key: options.pop(key) for key in ("masses", "species", "charges", "units") if key in options}
+    def write(
+        x: np.ndarray,
+        v: Any = 0.0,
+        *,
+        name: str = "run.h5md",
+        cell: Any = None,
+        spacing: float = 1.0,
+        **options: Any,
+    ) -> Path:
+        fixed = {
+            key: options.pop(key)
+            for key in ("masses", "species", "charges", "units")
+            if key in options
+        }
         units = fixed.setdefault("units", METAL)
         step = METAL.convert(spacing, "ps") if units is METAL else spacing
         v = np.broadcast_to(v, x.shape)
@@ -110,7 +152,13 @@ def written(tmp_path: Path) -> Callable[..., Path]:
         first = replace(System.create(x[0], velocities=v[0], **fixed), cell=cell, pbc=pbc)
         with H5MDWriter(path, first, n_frames=len(x), **options) as writer:
             for k in range(len(x)):
-                writer.write(State(replace(System.create(x[k], velocities=v[k], **fixed), cell=cell, pbc=pbc), k * step, k))
+                writer.write(
+                    State(
+                        replace(System.create(x[k], velocities=v[k], **fixed), cell=cell, pbc=pbc),
+                        k * step,
+                        k,
+                    )
+                )
         return path
 
     return write

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import MDAnalysis  # on its first import it changes the filters of warnings, which pytest restores for each test
+# on its first import it changes the filters of warnings, which pytest restores for each test
+import MDAnalysis
 import numpy as np
 import pytest
 
@@ -17,10 +18,16 @@ NAMES = [f"body{k}" for k in range(11)]
 
 
 @pytest.fixture(params=["charged ensemble", "planets"])
-def run(request: pytest.FixtureRequest, make_case: Callable[[str], Any], record: Callable[..., Path]) -> Path:
-    """Four frames of an ensemble without names, and of planets with names, whose numbers span twelve decades."""
+def run(
+    request: pytest.FixtureRequest, make_case: Callable[[str], Any], record: Callable[..., Path]
+) -> Path:
+    """Four frames of an ensemble without names, and of planets with names, whose numbers span
+    twelve decades."""
     case = make_case(request.param)
-    return record(rollout(case.flow, case.state, case.dt, 30, 10), names=NAMES if request.param == "planets" else [])
+    return record(
+        rollout(case.flow, case.state, case.dt, 30, 10),
+        names=NAMES if request.param == "planets" else [],
+    )
 
 
 def written(run: Path, suffix: str) -> Path:
@@ -42,11 +49,18 @@ def assert_frames(run: Path, frames: list[Any], tolerance: float) -> None:
         for atoms, state in zip(frames, reader, strict=True):
             system = state.system
             copies = system.n_systems or 1
-            for found, exact in ((atoms.positions, flat(system.positions)), (atoms.get_momenta(), flat(system.momenta))):
+            for found, exact in (
+                (atoms.positions, flat(system.positions)),
+                (atoms.get_momenta(), flat(system.momenta)),
+            ):
                 error = np.linalg.norm(found - exact, axis=-1) / np.linalg.norm(exact, axis=-1)
                 assert error.max() <= tolerance
-            np.testing.assert_allclose(atoms.get_masses(), np.tile(system.masses, copies), rtol=tolerance)
-            np.testing.assert_allclose(atoms.get_initial_charges(), np.ravel(system.charges), rtol=tolerance)
+            np.testing.assert_allclose(
+                atoms.get_masses(), np.tile(system.masses, copies), rtol=tolerance
+            )
+            np.testing.assert_allclose(
+                atoms.get_initial_charges(), np.ravel(system.charges), rtol=tolerance
+            )
             np.testing.assert_array_equal(atoms.numbers, np.tile(system.species, copies))
             assert not any(atoms.pbc)
 
@@ -62,7 +76,8 @@ def test_traj_is_exact(run: Path) -> None:
 
 
 def test_xyz_is_exact(run: Path) -> None:
-    """Text of any length can hold float64, and a planet's momentum has none of ASE's eight decimals."""
+    """Text of any length can hold float64, and a planet's momentum has none of ASE's eight
+    decimals."""
     from ase.io import read
 
     frames = read(written(run, ".xyz"), ":")
@@ -77,7 +92,19 @@ def test_names_of_any_letters(record: Callable[..., Path], make_case: Callable[[
     """In XYZ a blank would begin another column."""
     from ase.io import read
 
-    names = ["Sun", "2003 UB 313", "Ü", "a=b", "x\ty", '"q"', "Properties=", "#", "\\", "Wild 2", "1"]
+    names = [
+        "Sun",
+        "2003 UB 313",
+        "Ü",
+        "a=b",
+        "x\ty",
+        '"q"',
+        "Properties=",
+        "#",
+        "\\",
+        "Wild 2",
+        "1",
+    ]
     atoms = read(written(record([make_case("planets").state], names=names), ".xyz"))
     for found, name in zip(atoms.arrays["names"], names, strict=True):
         assert str(found).replace("_", "") == name.replace(" ", "").replace("\t", "")
@@ -101,7 +128,10 @@ def test_xyz_does_not_grow_an_old_file(run: Path) -> None:
     assert written(run, ".xyz").read_bytes() == first
 
 
-@pytest.mark.filterwarnings("ignore:No dimensions set for current frame:UserWarning", "ignore:DCDReader currently makes:DeprecationWarning")
+@pytest.mark.filterwarnings(
+    "ignore:No dimensions set for current frame:UserWarning",
+    "ignore:DCDReader currently makes:DeprecationWarning",
+)
 def test_dcd_is_float32(run: Path) -> None:
     path = written(run, ".dcd")
     with H5MDReader(run) as reader:

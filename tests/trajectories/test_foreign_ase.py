@@ -1,4 +1,5 @@
-"""Trajectories that ASE reads: a run holds what its dynamics had, at the times it had it, and is told what moved it."""
+"""Trajectories that ASE reads: a run holds what its dynamics had, at the times it had it, and is
+told what moved it."""
 
 import gzip
 from collections.abc import Callable
@@ -59,18 +60,31 @@ def opened(tmp_path: Path) -> Opened:
 
 
 def test_dynamics_of_ase(tmp_path: Path, opened: Opened) -> None:
-    """Everything that a .traj holds, and the time of each frame; energy is known to be conserved."""
+    """Everything that a .traj holds, and the time of each frame; energy is known to be
+    conserved."""
     atoms = copper()
-    with VelocityVerlet(atoms, 5 * units.fs, trajectory=str(tmp_path / "md.traj"), loginterval=4) as dynamics:
+    with VelocityVerlet(
+        atoms, 5 * units.fs, trajectory=str(tmp_path / "md.traj"), loginterval=4
+    ) as dynamics:
         dynamics.run(40)
     frames = ase.io.read(tmp_path / "md.traj", ":")
     with opened("md.traj") as run:
         assert run.missing == ()
-        np.testing.assert_allclose(run.times / METAL.convert(1.0, "fs"), 20.0 * np.arange(11), rtol=1e-6)
+        np.testing.assert_allclose(
+            run.times / METAL.convert(1.0, "fs"), 20.0 * np.arange(11), rtol=1e-6
+        )
         np.testing.assert_array_equal(run.frames("position"), [f.positions for f in frames])
-        np.testing.assert_allclose(run.frames("velocity"), [f.get_velocities() for f in frames], rtol=1e-12)
-        np.testing.assert_allclose(run.frames("force"), [f.get_forces() for f in frames], rtol=1e-12, atol=1e-14)
-        np.testing.assert_allclose(run.observable("potential_energy"), [f.get_potential_energy() for f in frames], rtol=1e-14)
+        np.testing.assert_allclose(
+            run.frames("velocity"), [f.get_velocities() for f in frames], rtol=1e-12
+        )
+        np.testing.assert_allclose(
+            run.frames("force"), [f.get_forces() for f in frames], rtol=1e-12, atol=1e-14
+        )
+        np.testing.assert_allclose(
+            run.observable("potential_energy"),
+            [f.get_potential_energy() for f in frames],
+            rtol=1e-14,
+        )
         ideal = [-f.get_stress(include_ideal_gas=True)[:3].mean() for f in frames]
         np.testing.assert_allclose(run.observable("pressure"), ideal, rtol=1e-9, atol=1e-12)
         found = run.provenance
@@ -82,7 +96,14 @@ def test_a_thermostat_of_ase(tmp_path: Path, opened: Opened) -> None:
     """Frozen atoms, degrees of freedom, and the temperature that was asked."""
     atoms = copper()
     atoms.set_constraint(FixAtoms([0, 5]))
-    with Langevin(atoms, 5 * units.fs, temperature_K=321, friction=0.01, fixcm=False, trajectory=str(tmp_path / "md.traj")) as dynamics:
+    with Langevin(
+        atoms,
+        5 * units.fs,
+        temperature_K=321,
+        friction=0.01,
+        fixcm=False,
+        trajectory=str(tmp_path / "md.traj"),
+    ) as dynamics:
         dynamics.run(5)
     with opened("md.traj") as run:
         assert run.frozen == [0, 5]
@@ -104,11 +125,15 @@ def test_an_optimisation(tmp_path: Path, opened: Opened) -> None:
     force = next(number.value for number in found.numbers if number.key == "largest_force")
     assert force == pytest.approx(np.linalg.norm(atoms.get_forces(), axis=1).max())
     curve = next(curves for curves in found.curves if curves.key == "potential")
-    energies = np.array([frame.get_potential_energy() for frame in ase.io.read(tmp_path / "relax.traj", ":")])
+    energies = np.array(
+        [frame.get_potential_energy() for frame in ase.io.read(tmp_path / "relax.traj", ":")]
+    )
     np.testing.assert_allclose(curve.values[""], 1000 * (energies - energies[-1]) / 3, atol=1e-9)
 
 
-def test_drift_is_judged_only_where_nothing_held_the_temperature(tmp_path: Path, opened: Opened) -> None:
+def test_drift_is_judged_only_where_nothing_held_the_temperature(
+    tmp_path: Path, opened: Opened
+) -> None:
     """A .xyz does not tell; a step that is far too long is noticed all the same."""
     atoms, stream = copper(), np.random.default_rng(2)
     frames = []
@@ -134,24 +159,39 @@ def test_drift_is_judged_only_where_nothing_held_the_temperature(tmp_path: Path,
 def test_wrapped_atoms_go_on_where_they_leave(tmp_path: Path, opened: Opened, low: float) -> None:
     """In a leaning cell that breathes; some programs wrap into a cell about the origin."""
     stream = np.random.default_rng(4)
-    inside = stream.uniform(0, 1, (5, 3)) + 0.3 * stream.normal(size=(20, 5, 3)).clip(-1.5, 1.5).cumsum(0)
+    inside = stream.uniform(0, 1, (5, 3)) + 0.3 * stream.normal(size=(20, 5, 3)).clip(
+        -1.5, 1.5
+    ).cumsum(0)
     cells = CELL * stream.uniform(0.95, 1.05, (20, 1, 1))
     wrapped = (inside - low) % 1.0 + low
-    ase.io.write(tmp_path / "gas.extxyz", [Atoms("H5", x @ cell, cell=cell, pbc=True) for x, cell in zip(wrapped, cells, strict=True)])
+    ase.io.write(
+        tmp_path / "gas.extxyz",
+        [
+            Atoms("H5", x @ cell, cell=cell, pbc=True)
+            for x, cell in zip(wrapped, cells, strict=True)
+        ],
+    )
     with opened("gas.extxyz") as run:
         np.testing.assert_allclose(run.cells, cells, atol=1e-7)
         offsets = run.frames("position") @ np.linalg.inv(cells) - inside
     # the first frame may have been wrapped too: by whole cells, the same for all frames
-    np.testing.assert_allclose(offsets, np.broadcast_to(np.rint(offsets[0]), offsets.shape), atol=1e-6)
+    np.testing.assert_allclose(
+        offsets, np.broadcast_to(np.rint(offsets[0]), offsets.shape), atol=1e-6
+    )
 
 
 def test_what_was_not_wrapped_stays(tmp_path: Path, opened: Opened) -> None:
     """Jumps of more than half a cell too, out of it and back."""
-    inside = np.random.default_rng(4).uniform(0.1, 0.9, (5, 3)) + np.array([0.0, 0.0, 3.7, 0.0, 0.05])[:, None, None]
+    inside = (
+        np.random.default_rng(4).uniform(0.1, 0.9, (5, 3))
+        + np.array([0.0, 0.0, 3.7, 0.0, 0.05])[:, None, None]
+    )
     frames = [Atoms("H5", x @ CELL, cell=CELL, pbc=True) for x in inside]
     ase.io.write(tmp_path / "gas.extxyz", frames)
     with opened("gas.extxyz") as run:
-        np.testing.assert_allclose(run.frames("position"), [frame.positions for frame in frames], atol=1e-7)
+        np.testing.assert_allclose(
+            run.frames("position"), [frame.positions for frame in frames], atol=1e-7
+        )
 
 
 @pytest.mark.parametrize("ending", ["xyz", "traj"])
@@ -159,7 +199,10 @@ def test_a_run_of_ours_comes_back(tmp_path: Path, opened: Opened, ending: str) -
     """Units, times and steps too: .xyz has every digit."""
     stream = np.random.default_rng(5)
     system = System.create(
-        stream.normal(size=(4, 3)), velocities=stream.normal(size=(4, 3)), masses=[1.0, 2, 3, 4], charges=[1.0, -1, 1, -1]
+        stream.normal(size=(4, 3)),
+        velocities=stream.normal(size=(4, 3)),
+        masses=[1.0, 2, 3, 4],
+        charges=[1.0, -1, 1, -1],
     )
     with H5MDWriter(tmp_path / "run.h5md", system, names=["a", "b", "c", "d"]) as writer:
         for state in rollout(velocity_verlet(Coulomb()), State(system), 1e-3, 20, 10):
@@ -177,23 +220,36 @@ def test_a_run_of_ours_comes_back(tmp_path: Path, opened: Opened, ending: str) -
 
 
 def test_several_runs_in_one_file(tmp_path: Path, opened: Opened) -> None:
-    """The header is the first run's, and each begins with its start again: it tells neither the second's times nor its dynamics."""
+    """The header is the first run's, and each begins with its start again: it tells neither the
+    second's times nor its dynamics."""
     atoms = copper()
-    with VelocityVerlet(atoms, 5 * units.fs, trajectory=str(tmp_path / "md.traj"), loginterval=2) as dynamics:
+    with VelocityVerlet(
+        atoms, 5 * units.fs, trajectory=str(tmp_path / "md.traj"), loginterval=2
+    ) as dynamics:
         dynamics.run(10)
     with Langevin(
-        atoms, units.fs, temperature_K=300, friction=0.01, fixcm=False, trajectory=str(tmp_path / "md.traj"), append_trajectory=True
+        atoms,
+        units.fs,
+        temperature_K=300,
+        friction=0.01,
+        fixcm=False,
+        trajectory=str(tmp_path / "md.traj"),
+        append_trajectory=True,
     ) as dynamics:
         dynamics.run(3)
     with opened("md.traj") as run:
         assert run.missing == ("times",)
         assert "dynamics" not in run.provenance["configuration"]
-        assert run.notes == ["the file holds several runs, the second from frame 6 on: what moved the atoms, and when, is not told"]
+        assert run.notes == [
+            "the file holds several runs, the second from frame 6 on: what moved the atoms, and"
+            " when, is not told"
+        ]
         assert run.notes[0] in analyse(run).notes
 
 
 def test_constraints_act(tmp_path: Path, opened: Opened) -> None:
-    """The energy that is conserved has a spring's, and frozen atoms feel no force: as ASE says of the same frames."""
+    """The energy that is conserved has a spring's, and frozen atoms feel no force: as ASE says of
+    the same frames."""
     atoms = molecule("CH3CH2OH")
     atoms.calc = EMT()
     atoms.set_constraint([Hookean(0, 1, 5.0, 1.0), FixAtoms([2, 3])])
@@ -201,8 +257,14 @@ def test_constraints_act(tmp_path: Path, opened: Opened) -> None:
         optimizer.run(steps=4)
     frames = ase.io.read(tmp_path / "relax.traj", ":")
     with opened("relax.traj") as run:
-        np.testing.assert_allclose(run.observable("potential_energy"), [f.get_potential_energy() for f in frames], rtol=1e-14)
-        np.testing.assert_allclose(run.frames("force"), [f.get_forces() for f in frames], rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(
+            run.observable("potential_energy"),
+            [f.get_potential_energy() for f in frames],
+            rtol=1e-14,
+        )
+        np.testing.assert_allclose(
+            run.frames("force"), [f.get_forces() for f in frames], rtol=1e-12, atol=1e-14
+        )
         assert not run.frames("force")[:, 2:4].any()
     assert abs(frames[0].get_potential_energy() - frames[0].calc.results["energy"]) > 0.1
 
@@ -220,7 +282,10 @@ def test_a_picture_of_an_optimisation(tmp_path: Path, opened: Opened) -> None:
     assert "temperature" not in drawn
     assert "time, ps" not in drawn
     ase.io.write(tmp_path / "bare.xyz", [molecule("H2O")] * 2)
-    with opened("bare.xyz") as run, pytest.raises(ValueError, match=r"bare\.xyz holds neither velocities nor energies"):
+    with (
+        opened("bare.xyz") as run,
+        pytest.raises(ValueError, match=r"bare\.xyz holds neither velocities nor energies"),
+    ):
         draw_trajectory(run, tmp_path / "bare.svg")
     assert not (tmp_path / "bare.svg").exists()
 
@@ -237,12 +302,18 @@ def test_an_optimisation_of_what_moved_before(tmp_path: Path, opened: Opened) ->
 
 @pytest.mark.parametrize("what", ["velocities", "energy", "forces", "stress"])
 @pytest.mark.parametrize("first", [True, False])
-def test_what_not_all_frames_have_is_left_out(tmp_path: Path, opened: Opened, what: str, first: bool) -> None:
+def test_what_not_all_frames_have_is_left_out(
+    tmp_path: Path, opened: Opened, what: str, first: bool
+) -> None:
     """And the rest is kept."""
     frames = []
     for k in range(4):
         frame = copper()
-        found = {"energy": frame.get_potential_energy(), "forces": frame.get_forces(), "stress": frame.get_stress()}
+        found = {
+            "energy": frame.get_potential_energy(),
+            "forces": frame.get_forces(),
+            "stress": frame.get_stress(),
+        }
         if k == (0 if first else 2):
             found.pop(what, None)
             if what == "velocities":
@@ -255,14 +326,23 @@ def test_what_not_all_frames_have_is_left_out(tmp_path: Path, opened: Opened, wh
     with opened("some.traj") as run:
         k = 0 if first else 2
         if what == "velocities":
-            noted = f"1 of 4 frames hold no velocities, the first of them {k}: what takes them is of the others"
+            noted = (
+                f"1 of 4 frames hold no velocities, the first of them {k}: what takes them is of"
+                " the others"
+            )
         else:
-            noted = f"left out, since the first frame has none: {what}" if first else f"left out, since frame 2 has none: {what}"
+            noted = (
+                f"left out, since the first frame has none: {what}"
+                if first
+                else f"left out, since frame 2 has none: {what}"
+            )
         assert noted in run.notes
         there = {
-            "velocities": run.has_velocities, "energy": run.observable("potential_energy") is not None,
-            "forces": run[0].evaluation is not None, "stress": run.observable("pressure") is not None,
-        }  # fmt: skip
+            "velocities": run.has_velocities,
+            "energy": run.observable("potential_energy") is not None,
+            "forces": run[0].evaluation is not None,
+            "stress": run.observable("pressure") is not None,
+        }
         # frames that have velocities keep them, and a stress is a pressure there
         assert {name for name, is_so in there.items() if not is_so} == {what} - {"velocities"}
         moving = [what != "velocities" or frame != k for frame in range(4)]
@@ -295,11 +375,16 @@ def test_frames_before_a_file_ends(tmp_path: Path, opened: Opened) -> None:
     told: list[tuple[int, int]] = []
     with opened("md.xyz", told=lambda done, n: told.append((done, n))) as run:
         assert len(run) == 2
-        assert run.notes == ["frame 2 and what may follow cannot be read: the file ends within it, after 24 of 34 lines"]
+        assert run.notes == [
+            "frame 2 and what may follow cannot be read: the file ends within it, after 24 of 34"
+            " lines"
+        ]
     assert told == [(1, 2), (2, 2)]
     (tmp_path / "md.xyz").write_text(text[:-3])
     with opened("md.xyz") as run:
-        assert run.notes == ["the last line of the file has no end: its last number may have lost digits"]
+        assert run.notes == [
+            "the last line of the file has no end: its last number may have lost digits"
+        ]
 
 
 DUMP = """ITEM: TIMESTEP
@@ -320,15 +405,25 @@ ITEM: ATOMS id type {more}x y z vx vy vz
 @pytest.mark.parametrize("name", ["dump.lammpstrj", "md.lammpsdump", "dump.txt"])
 def test_dumps_of_lammps(tmp_path: Path, opened: Opened, name: str, elements: bool) -> None:
     """Types are no elements; a box whose corner is not at the origin; velocities in Angstrom/ps."""
-    names = {"more": "element ", "first": "Na ", "second": "Cl "} if elements else dict.fromkeys(("more", "first", "second"), "")
+    names = (
+        {"more": "element ", "first": "Na ", "second": "Cl "}
+        if elements
+        else dict.fromkeys(("more", "first", "second"), "")
+    )
     text = "".join(DUMP.format(step=100 * k, x=x, **names) for k, x in enumerate((6.0, 6.9, -2.2)))
     (tmp_path / name).write_text(text)
     with opened(name) as run:
         np.testing.assert_allclose(run.frames("position")[:, 0, 0], [6.0, 6.9, 7.8])
-        np.testing.assert_allclose(run.frames("velocity", 0) * METAL.convert(1.0, "ps"), [[10, 0, 0], [0, -5, 0]], rtol=1e-6)
+        np.testing.assert_allclose(
+            run.frames("velocity", 0) * METAL.convert(1.0, "ps"),
+            [[10, 0, 0], [0, -5, 0]],
+            rtol=1e-6,
+        )
         assert run.species.tolist() == ([11, 17] if elements else [0, 0])
         assert run.missing == (("times",) if elements else ("masses", "times"))
-        np.testing.assert_allclose(run.masses, [22.99, 35.45] if elements else [1.0, 1.0], rtol=1e-3)
+        np.testing.assert_allclose(
+            run.masses, [22.99, 35.45] if elements else [1.0, 1.0], rtol=1e-3
+        )
         assert "velocities are taken to be in LAMMPS' metal units" in run.assumed["units"]
         assert run.notes == []
         found = analyse(run)
@@ -346,8 +441,13 @@ def test_dumps_of_lammps(tmp_path: Path, opened: Opened, name: str, elements: bo
         {"step": 2.5},
     ],
 )
-@pytest.mark.parametrize("told", [{"timestep": None, "interval": "2"}, {"timestep": -1.0, "interval": 2}, {"timestep": 1.0}])
-def test_what_others_write_into_frames(tmp_path: Path, opened: Opened, info: dict[str, Any], told: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "told",
+    [{"timestep": None, "interval": "2"}, {"timestep": -1.0, "interval": 2}, {"timestep": 1.0}],
+)
+def test_what_others_write_into_frames(
+    tmp_path: Path, opened: Opened, info: dict[str, Any], told: dict[str, Any]
+) -> None:
     """Picoseconds of LAMMPS, or anything: nobody knows what it stands for."""
     with Trajectory(tmp_path / "odd.traj", "w") as file:
         file.set_description({"type": "molecular-dynamics", "temperature_K": [300], **told})
@@ -404,9 +504,12 @@ def test_what_is_no_trajectory(tmp_path: Path) -> None:
     heavy.set_masses([18.0, 1.0, 1.0])
     open_.pbc = False
     files = {
-        "set.xyz": [molecule("H2O"), molecule("CH4")], "heavy.traj": [molecule("H2O"), heavy], "none.xyz": [],
-        "open.traj": [bulk("Cu", cubic=True), open_], "bare.traj": [bulk("Cu", cubic=True), Atoms("Cu4", pbc=True)],
-    }  # fmt: skip
+        "set.xyz": [molecule("H2O"), molecule("CH4")],
+        "heavy.traj": [molecule("H2O"), heavy],
+        "none.xyz": [],
+        "open.traj": [bulk("Cu", cubic=True), open_],
+        "bare.traj": [bulk("Cu", cubic=True), Atoms("Cu4", pbc=True)],
+    }
     for name, frames in files.items():
         ase.io.write(tmp_path / name, frames)
     (tmp_path / "empty.traj").write_bytes(b"")
@@ -419,20 +522,28 @@ def test_what_is_no_trajectory(tmp_path: Path) -> None:
     (tmp_path / "torn.traj").write_bytes((tmp_path / "torn.traj").read_bytes()[:300])
     said = {
         "set.xyz": "frame 1 has 5 atoms and the first 3: this is a set of structures",
-        "heavy.traj": "frame 1 has other masses", "open.traj": "frame 1 has other periodic",
+        "heavy.traj": "frame 1 has other masses",
+        "open.traj": "frame 1 has other periodic",
         "bare.traj": "frame 1 has other lattice vectors",
-        "none.xyz": "is empty", "empty.traj": "is empty",
-        "model.safetensors": "is a model", "run.checkpoint": "is a checkpoint", "text.csv": "cannot read", "torn.traj": "cannot be read",
-    }  # fmt: skip
+        "none.xyz": "is empty",
+        "empty.traj": "is empty",
+        "model.safetensors": "is a model",
+        "run.checkpoint": "is a checkpoint",
+        "text.csv": "cannot read",
+        "torn.traj": "cannot be read",
+    }
     for name, words in said.items():
         with pytest.raises(ValueError, match=words):
             import_trajectory(tmp_path / name, tmp_path / "out.h5md", overwrite=True)
     with pytest.raises(ValueError, match="must be positive"):
-        import_trajectory(tmp_path / "set.xyz", tmp_path / "out.h5md", frame_interval=0.0, overwrite=True)
+        import_trajectory(
+            tmp_path / "set.xyz", tmp_path / "out.h5md", frame_interval=0.0, overwrite=True
+        )
 
 
 def test_who_reads_what(tmp_path: Path, opened: Opened) -> None:
-    """Names that are no elements are for MDAnalysis; what it does not know, and ASE does, is for ASE."""
+    """Names that are no elements are for MDAnalysis; what it does not know, and ASE does, is for
+    ASE."""
     (tmp_path / "beads.xyz").write_text("2\nbeads\nQq 0 0 0\nQz 1 0 0\n")
     with opened("beads.xyz") as run:
         assert run.names == ["Qq", "Qz"]
@@ -441,7 +552,9 @@ def test_who_reads_what(tmp_path: Path, opened: Opened) -> None:
     with opened("XDATCAR") as run:
         assert len(run) == 3
         assert run.missing == ("velocities", "times")
-        np.testing.assert_allclose(run.frames("position"), [f.get_positions() for f in frames], atol=1e-5)
+        np.testing.assert_allclose(
+            run.frames("position"), [f.get_positions() for f in frames], atol=1e-5
+        )
     ase.io.write(tmp_path / "copper.cif", frames[0])
     with opened("copper.cif") as run:
         assert run.n_particles == 32

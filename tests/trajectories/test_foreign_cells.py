@@ -1,4 +1,5 @@
-"""Cells of other programs' files that lie in any way: lattice vectors come from the file, and what does not tell is said."""
+"""Cells of other programs' files that lie in any way: lattice vectors come from the file, and what
+does not tell is said."""
 
 import itertools
 from pathlib import Path
@@ -19,7 +20,8 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of MDAnalysis, of what its 
 
 
 def frames(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Three cells [3, 3, 3], turned and of either hand, and twelve atoms inside of each, [3, 12, 3], that hardly move; in Angstrom."""
+    """Three cells [3, 3, 3], turned and of either hand, and twelve atoms inside of each, [3, 12,
+    3], that hardly move; in Angstrom."""
     stream = np.random.default_rng(seed)
     cell = 12.0 * np.eye(3) + stream.uniform(-3.0, 3.0, (3, 3))
     cell = cell[stream.permutation(3)] @ np.linalg.qr(stream.normal(size=(3, 3)))[0]
@@ -30,7 +32,10 @@ def frames(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def topology(tmp_path: Path) -> Path:
     """Twelve argon atoms without a cell."""
-    lines = [f"ATOM  {k + 1:5d}  Ar  AR  A{k + 1:4d}       0.000   0.000   0.000  1.00  0.00          AR" for k in range(12)]
+    lines = [
+        f"ATOM  {k + 1:5d}  Ar  AR  A{k + 1:4d}       0.000   0.000   0.000  1.00  0.00          AR"
+        for k in range(12)
+    ]
     path = tmp_path / "argon.pdb"
     path.write_text("\n".join([*lines, "END\n"]))
     return path
@@ -50,13 +55,22 @@ def write_xdr(path: Path, cells: np.ndarray, x: np.ndarray) -> None:
 def write_gro(path: Path, cell: np.ndarray, x: np.ndarray) -> None:
     nm = cell / 10
     order = [(0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)]
-    atoms = [f"{k + 1:5d}AR      AR{k + 1:5d}{p[0] / 10:8.3f}{p[1] / 10:8.3f}{p[2] / 10:8.3f}" for k, p in enumerate(x)]
-    path.write_text("\n".join(["argon", "   12", *atoms, " ".join(f"{nm[at]:.6f}" for at in order), ""]))
+    atoms = [
+        f"{k + 1:5d}AR      AR{k + 1:5d}{p[0] / 10:8.3f}{p[1] / 10:8.3f}{p[2] / 10:8.3f}"
+        for k, p in enumerate(x)
+    ]
+    path.write_text(
+        "\n".join(["argon", "   12", *atoms, " ".join(f"{nm[at]:.6f}" for at in order), ""])
+    )
 
 
 def write_aims(path: Path, cell: np.ndarray, x: np.ndarray) -> None:
     rows = [("lattice_vector", row, "") for row in cell] + [("atom", row, "Ar") for row in x]
-    path.write_text("\n".join(f"{word} {row[0]:.8f} {row[1]:.8f} {row[2]:.8f} {name}" for word, row, name in rows))
+    path.write_text(
+        "\n".join(
+            f"{word} {row[0]:.8f} {row[1]:.8f} {row[2]:.8f} {name}" for word, row, name in rows
+        )
+    )
 
 
 def write_h5md(path: Path, cells: np.ndarray, x: np.ndarray) -> None:
@@ -72,7 +86,9 @@ def write_h5md(path: Path, cells: np.ndarray, x: np.ndarray) -> None:
         file["particles/all/box"].attrs["boundary"] = ["periodic"] * 3
 
 
-@pytest.mark.parametrize(("suffix", "seed"), list(itertools.product((".xtc", ".trr", ".gro", ".in", ".h5md"), range(3))))
+@pytest.mark.parametrize(
+    ("suffix", "seed"), list(itertools.product((".xtc", ".trr", ".gro", ".in", ".h5md"), range(3)))
+)
 def test_lattice_vectors_of_the_file(tmp_path: Path, suffix: str, seed: int) -> None:
     """Cells are the file's, and so are all distances, as near as its format has them."""
     (cells, x), path = frames(seed), tmp_path / f"turned{suffix}"
@@ -96,7 +112,10 @@ def test_lattice_vectors_of_the_file(tmp_path: Path, suffix: str, seed: int) -> 
 def test_orientation_that_files_do_not_tell(tmp_path: Path) -> None:
     """DCD has lengths and angles: that is said, unless all are right."""
     cells, x = frames(0)
-    for name, cell in (("tilted", standard_orientation(cells[0]).cell), ("right", 12.0 * np.eye(3))):
+    for name, cell in (
+        ("tilted", standard_orientation(cells[0]).cell),
+        ("right", 12.0 * np.eye(3)),
+    ):
         u = MDAnalysis.Universe.empty(12, trajectory=True)
         u.dimensions, u.atoms.positions = MDAnalysis.lib.mdamath.triclinic_box(*cell), x[0]
         with MDAnalysis.Writer(str(tmp_path / f"{name}.dcd"), 12) as writer:
@@ -105,4 +124,6 @@ def test_orientation_that_files_do_not_tell(tmp_path: Path) -> None:
         with H5MDReader(tmp_path / f"{name}.h5md") as run:
             assert ("orientation" in run.assumed) == (name == "tilted")
             np.testing.assert_allclose(run.cells[0], cell, atol=1e-4)
-            assert "neither the file nor its atoms tell" in run.assumed.get("orientation", "neither the file nor its atoms tell")
+            assert "neither the file nor its atoms tell" in run.assumed.get(
+                "orientation", "neither the file nor its atoms tell"
+            )

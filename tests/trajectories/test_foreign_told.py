@@ -1,4 +1,5 @@
-"""What files do and do not tell: times, units, elements, masses, velocities; nothing is invented, and what is guessed is said."""
+"""What files do and do not tell: times, units, elements, masses, velocities; nothing is invented,
+and what is guessed is said."""
 
 import re
 import shutil
@@ -29,7 +30,13 @@ def opened(tmp_path: Path, cases: Path) -> Opened:
 
     def run(name: str, topology: str | None = None, **options: Any) -> H5MDReader:
         source = tmp_path / name if (tmp_path / name).exists() else cases / name
-        import_trajectory(source, tmp_path / "run.h5md", None if topology is None else cases / topology, overwrite=True, **options)
+        import_trajectory(
+            source,
+            tmp_path / "run.h5md",
+            None if topology is None else cases / topology,
+            overwrite=True,
+            **options,
+        )
         return H5MDReader(tmp_path / "run.h5md")
 
     return run
@@ -67,9 +74,18 @@ def test_velocities_in_some_frames(opened: Opened, cases: Path, tmp_path: Path) 
 
     for name in ("half_velocities.trr", "half_velocities.pdb"):
         shutil.copy(cases / name, tmp_path)
-    u = MDAnalysis.Universe(str(tmp_path / "half_velocities.pdb"), str(tmp_path / "half_velocities.trr"))
+    u = MDAnalysis.Universe(
+        str(tmp_path / "half_velocities.pdb"), str(tmp_path / "half_velocities.trr")
+    )
     masses = u.atoms.masses[:, None]
-    truth = [(masses * (ts.velocities / PS) ** 2).sum() / (192 * METAL.boltzmann) if ts.has_velocities else np.nan for ts in u.trajectory]
+    truth = [
+        (
+            (masses * (ts.velocities / PS) ** 2).sum() / (192 * METAL.boltzmann)
+            if ts.has_velocities
+            else np.nan
+        )
+        for ts in u.trajectory
+    ]
     with opened("half_velocities.trr", "half_velocities.pdb") as run:
         assert run.moving.tolist() == np.isfinite(truth).tolist()
         np.testing.assert_allclose(kelvin(run, 192), np.array(truth)[np.isfinite(truth)], rtol=1e-3)
@@ -77,7 +93,10 @@ def test_velocities_in_some_frames(opened: Opened, cases: Path, tmp_path: Path) 
         found = analyse(run, Known(sure=False))
         mean = next(n for n in found.numbers if n.key == "temperature")
         assert mean.value == pytest.approx(kelvin(run, 192)[6:].mean())
-        assert "48 of 60 frames hold no velocities, the first of them 1: what takes them is of the others" in found.notes
+        assert (
+            "48 of 60 frames hold no velocities, the first of them 1: what takes them is of the"
+            " others" in found.notes
+        )
         assert np.isfinite([n.value for n in found.numbers]).all()
 
 
@@ -85,7 +104,9 @@ def test_no_energy_is_invented(opened: Opened) -> None:
     """ASE's reader puts zero beside the forces of a LAMMPS dump."""
     with opened("nve_forces.dump", frame_interval=2 * FS) as run:
         assert run.observable("potential_energy") is None
-        np.testing.assert_allclose(run.frames("force", 0)[0], [-0.02459598, -0.01786936, 0.00090033], rtol=1e-6)
+        np.testing.assert_allclose(
+            run.frames("force", 0)[0], [-0.02459598, -0.01786936, 0.00090033], rtol=1e-6
+        )
         assert not {"energy_change", "energy_slope"} & {n.key for n in analyse(run).numbers}
         assert "metal units" in run.assumed["units"]
 
@@ -94,16 +115,25 @@ def test_a_dump_that_tells_units_and_times(opened: Opened) -> None:
     with opened("real_units.dump") as run:
         np.testing.assert_allclose(run.times / FS, [0.0, 100.0, 200.0], rtol=1e-6, atol=1e-9)
         np.testing.assert_allclose(kelvin(run, 192), 100.0, rtol=1e-4)
-        np.testing.assert_allclose(run.frames("force"), np.broadcast_to([1.0, 2.0, 3.0], (3, 64, 3)), rtol=1e-4)
+        np.testing.assert_allclose(
+            run.frames("force"), np.broadcast_to([1.0, 2.0, 3.0], (3, 64, 3)), rtol=1e-4
+        )
         assert run.missing == ()
         assert "units" not in run.assumed
     with opened("real_units.dump", units="metal") as run:  # the user knows better
-        np.testing.assert_allclose(run.frames("force"), np.broadcast_to([23.06, 46.12, 69.18], (3, 64, 3)), rtol=1e-4)
+        np.testing.assert_allclose(
+            run.frames("force"), np.broadcast_to([23.06, 46.12, 69.18], (3, 64, 3)), rtol=1e-4
+        )
         np.testing.assert_allclose(run.times / PS, [0.0, 100.0, 200.0], rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize(("name", "options"), [("types.xyz", {"masses": {"1": 15.999, "2": 2.014}}), ("forces_first.xyz", {})])
-def test_extended_xyz_of_names_that_are_no_elements(opened: Opened, name: str, options: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("types.xyz", {"masses": {"1": 15.999, "2": 2.014}}), ("forces_first.xyz", {})],
+)
+def test_extended_xyz_of_names_that_are_no_elements(
+    opened: Opened, name: str, options: dict[str, Any]
+) -> None:
     with opened(name, frame_interval=10 * FS, **options) as run:
         np.testing.assert_allclose(run.cells, np.broadcast_to(12.0 * np.eye(3), (40, 3, 3)))
         np.testing.assert_allclose(run.frames("position", 0)[0], [11.451080, 6.221551, 0.003106])
@@ -112,7 +142,9 @@ def test_extended_xyz_of_names_that_are_no_elements(opened: Opened, name: str, o
         assert set(run.species) == {1, 8}
         assert "H" in run.assumed["elements"]
         if name == "forces_first.xyz":
-            np.testing.assert_allclose(run.frames("force"), np.broadcast_to([0.1, 0.2, 0.3], (40, 60, 3)), rtol=1e-12)
+            np.testing.assert_allclose(
+                run.frames("force"), np.broadcast_to([0.1, 0.2, 0.3], (40, 60, 3)), rtol=1e-12
+            )
 
 
 def test_types_without_masses(opened: Opened) -> None:
@@ -132,11 +164,15 @@ def test_neon_and_virtual_sites(opened: Opened) -> None:
         v, heavy = run.frames("velocity", 0), np.resize([True, True, True, False], 108)
         masses = np.resize([15.999, 1.008, 1.008, 0.0], 108)
         truth = (masses[:, None] * v**2).sum() / (243 * METAL.boltzmann)
-        found = next(n for n in analyse(run, Known(n_degrees=243)).numbers if n.key == "temperature")
+        found = next(
+            n for n in analyse(run, Known(n_degrees=243)).numbers if n.key == "temperature"
+        )
         assert found.value == pytest.approx(truth, rel=1e-6)
         assert (run.masses[heavy] >= 1.0).all()
         center = (run.masses[:, None] * run.frames("position", 0)).sum(0) / run.masses.sum()
-        np.testing.assert_allclose(center, (masses[:, None] * run.frames("position", 0)).sum(0) / masses.sum(), rtol=1e-9)
+        np.testing.assert_allclose(
+            center, (masses[:, None] * run.frames("position", 0)).sum(0) / masses.sum(), rtol=1e-9
+        )
         assert "virtual sites without mass MW" in run.assumed["elements"]
         assert run.missing == ()
 
@@ -163,7 +199,9 @@ def test_columns_of_velocities(opened: Opened) -> None:
     """Their unit is guessed and said, unless the user says it."""
     for units, unit in (("", FS), ("real", FS), ("metal", PS)):
         with opened("vel_column.xyz", units=units) as run:
-            np.testing.assert_allclose(run.frames("velocity", 0)[:, 2] * unit, [0.01, -0.01], rtol=1e-6)
+            np.testing.assert_allclose(
+                run.frames("velocity", 0)[:, 2] * unit, [0.01, -0.01], rtol=1e-6
+            )
             assert ("Angstrom/fs" in run.assumed.get("units", "")) is (not units)
 
 
@@ -176,7 +214,9 @@ def test_a_column_of_masses(opened: Opened) -> None:
 
 
 def test_partial_occupancies_are_refused(opened: Opened) -> None:
-    with pytest.raises(ValueError, match=r"the site at \(0, 0, 0\) is occupied in part \(0\.5 Cu and 0\.5 Au\)"):
+    with pytest.raises(
+        ValueError, match=r"the site at \(0, 0, 0\) is occupied in part \(0\.5 Cu and 0\.5 Au\)"
+    ):
         opened("disordered.cif")
 
 
@@ -185,7 +225,10 @@ def test_nothing_is_left_beside_a_file(tmp_path: Path, cases: Path) -> None:
     for name in ("half_velocities.trr", "half_velocities.pdb", "thinned_nojump.xtc", "thinned.pdb"):
         shutil.copy(cases / name, tmp_path)
     before = sorted(path.name for path in tmp_path.iterdir())
-    for name, topology in (("half_velocities.trr", "half_velocities.pdb"), ("thinned_nojump.xtc", "thinned.pdb")):
+    for name, topology in (
+        ("half_velocities.trr", "half_velocities.pdb"),
+        ("thinned_nojump.xtc", "thinned.pdb"),
+    ):
         import_trajectory(tmp_path / name, tmp_path / "out.h5md", tmp_path / topology)
         (tmp_path / "out.h5md").unlink()
     assert sorted(path.name for path in tmp_path.iterdir()) == before
@@ -208,8 +251,14 @@ def test_what_cannot_be_said(opened: Opened, options: dict[str, Any], words: str
 
 
 def test_units_go_with_formats_that_have_several(opened: Opened) -> None:
-    for name, topology in (("neon.gro", None), ("drift_only.traj", None), ("thinned_nojump.xtc", "thinned.pdb")):
-        with pytest.raises(ValueError, match=r"--units goes with LAMMPS' files, extended XYZ and DCD"):
+    for name, topology in (
+        ("neon.gro", None),
+        ("drift_only.traj", None),
+        ("thinned_nojump.xtc", "thinned.pdb"),
+    ):
+        with pytest.raises(
+            ValueError, match=r"--units goes with LAMMPS' files, extended XYZ and DCD"
+        ):
             opened(name, topology, units="real")
 
 
@@ -232,7 +281,9 @@ def test_a_cell_without_volume_in_one_frame(opened: Opened, tmp_path: Path) -> N
         u.atoms.write(str(tmp_path / "a.gro"))
     with pytest.raises(ValueError, match="the cell of frame 2 has no volume"):
         import_trajectory(tmp_path / "a.xtc", tmp_path / "run.h5md", tmp_path / "a.gro")
-    with pytest.raises(ValueError, match="the cell of frame 0 has no volume, and other frames have cells"):
+    with pytest.raises(
+        ValueError, match="the cell of frame 0 has no volume, and other frames have cells"
+    ):
         import_trajectory(tmp_path / "first.xtc", tmp_path / "run.h5md", tmp_path / "a.gro")
     frames = [bulk("Cu", cubic=True) for _ in range(4)]
     for name, vector in (("b.xyz", frames[3].cell[1].copy()), ("c.xyz", np.zeros(3))):
@@ -255,7 +306,15 @@ def test_frames_of_other_numbers_of_atoms(opened: Opened, tmp_path: Path, cases:
         opened("a.dump")
     models = ["MODEL        1\n", "MODEL        2\n"]
     atom = "ATOM      {k}  Ar  AR  X   {k}       5.230   5.970  16.280  1.00  0.00      SYSTAR  \n"
-    lines = [models[0], *(atom.format(k=k) for k in (1, 2)), "ENDMDL\n", models[1], atom.format(k=1), "ENDMDL\n", "END\n"]
+    lines = [
+        models[0],
+        *(atom.format(k=k) for k in (1, 2)),
+        "ENDMDL\n",
+        models[1],
+        atom.format(k=1),
+        "ENDMDL\n",
+        "END\n",
+    ]
     (tmp_path / "a.pdb").write_text("".join(lines))
     with pytest.raises(ValueError, match=r"frame 1 of .*a\.pdb"):
         opened("a.pdb")
@@ -277,20 +336,31 @@ def test_an_xdatcar_that_was_cut(opened: Opened, tmp_path: Path) -> None:
             n = len(run)
             whole = text[: len(text) - cut].count("Direct") - 1
             assert n in (whole, whole + 1)
-            np.testing.assert_allclose(run.frames("position"), [f.positions for f in frames[:n]], atol=1e-6)
+            np.testing.assert_allclose(
+                run.frames("position"), [f.positions for f in frames[:n]], atol=1e-6
+            )
             assert run.notes == [f"frame {n} cannot be read: the file ends within it"]
 
 
 @pytest.mark.parametrize("levcfg", [1, 2])
 def test_dl_poly(opened: Opened, tmp_path: Path, levcfg: int) -> None:
-    """Its velocities are in Angstrom/ps and its forces in u Angstrom/ps2, of which ASE makes atomic units; CL is no carbon."""
-    lines = ["a title", f"         {levcfg}         1", *(" ".join(["20.0" if i == k else "0.0" for i in range(3)]) for k in range(3))]
+    """Its velocities are in Angstrom/ps and its forces in u Angstrom/ps2, of which ASE makes atomic
+    units; CL is no carbon."""
+    lines = [
+        "a title",
+        f"         {levcfg}         1",
+        *(" ".join(["20.0" if i == k else "0.0" for i in range(3)]) for k in range(3)),
+    ]
     for k, name in enumerate(("CL", "Na+"), 1):
-        lines += [f"{name:8s}{k:10d}", f"{k}.0 2.0 3.0", f"0.5 -{k}.0 2.5"] + ["96.48533 0.0 -192.97066"] * (levcfg > 1)
+        lines += [f"{name:8s}{k:10d}", f"{k}.0 2.0 3.0", f"0.5 -{k}.0 2.5"] + [
+            "96.48533 0.0 -192.97066"
+        ] * (levcfg > 1)
     (tmp_path / "CONFIG").write_text("\n".join(lines) + "\n")
     with opened("CONFIG") as run:
         assert run.species.tolist() == [17, 11]
-        np.testing.assert_allclose(run.frames("velocity", 0) * PS, [[0.5, -1.0, 2.5], [0.5, -2.0, 2.5]], rtol=1e-6)
+        np.testing.assert_allclose(
+            run.frames("velocity", 0) * PS, [[0.5, -1.0, 2.5], [0.5, -2.0, 2.5]], rtol=1e-6
+        )
         if levcfg > 1:  # 1 eV is 9648.533 u Angstrom2/ps2
             np.testing.assert_allclose(run.frames("force", 0), [[0.01, 0.0, -0.02]] * 2, rtol=1e-5)
 
@@ -308,8 +378,11 @@ def test_atoms_of_no_element_in_a_traj(opened: Opened, tmp_path: Path) -> None:
         np.testing.assert_allclose(run.masses, [39.948, 5.0])
 
 
-def test_a_refusal_is_one_sentence(tmp_path: Path, cases: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """MDAnalysis' readers that fail half made would complain on standard error when they are dropped."""
+def test_a_refusal_is_one_sentence(
+    tmp_path: Path, cases: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MDAnalysis' readers that fail half made would complain on standard error when they are
+    dropped."""
     import gc
     import sys
 
@@ -325,7 +398,8 @@ def test_a_refusal_is_one_sentence(tmp_path: Path, cases: Path, monkeypatch: pyt
 
 
 def test_units_of_what_mdanalysis_reads(opened: Opened, tmp_path: Path, cases: Path) -> None:
-    """It takes lengths for Angstrom and velocities for Angstrom/ps, in a DCD and in a dump that goes with a topology."""
+    """It takes lengths for Angstrom and velocities for Angstrom/ps, in a DCD and in a dump that
+    goes with a topology."""
     from ase.units import Bohr
 
     with opened("lammps_real.dcd", "lammps_real.pdb") as run:
@@ -333,12 +407,16 @@ def test_units_of_what_mdanalysis_reads(opened: Opened, tmp_path: Path, cases: P
     with opened("lammps_real.dcd", "lammps_real.pdb", units="electron") as run:
         np.testing.assert_allclose(run.frames("position", 0), Bohr * plain, rtol=1e-6)
         np.testing.assert_allclose(run.cells[0], Bohr * cell, rtol=1e-6)
-        np.testing.assert_allclose(run.times / PS, 0.1 * np.arange(400), rtol=1e-6)  # the unit of time is the femtosecond
+        np.testing.assert_allclose(
+            run.times / PS, 0.1 * np.arange(400), rtol=1e-6
+        )  # the unit of time is the femtosecond
     text = (cases / "real_units.dump").read_text()
     (tmp_path / "bare.dump").write_text(re.sub(r"ITEM: (TIME|UNITS)\n.*\n", "", text))
     lines = (cases / "lammps_real.pdb").read_text()
     (tmp_path / "top.pdb").write_text(lines)
-    import_trajectory(tmp_path / "bare.dump", tmp_path / "dump.h5md", tmp_path / "top.pdb", units="real")
+    import_trajectory(
+        tmp_path / "bare.dump", tmp_path / "dump.h5md", tmp_path / "top.pdb", units="real"
+    )
     with H5MDReader(tmp_path / "dump.h5md") as run:
         np.testing.assert_allclose(kelvin(run, 192), 100.0, rtol=1e-3)
 
@@ -346,7 +424,10 @@ def test_units_of_what_mdanalysis_reads(opened: Opened, tmp_path: Path, cases: P
 def test_masses_of_atoms_that_are_not_there(tmp_path: Path) -> None:
     """A name that is misspelt changes nothing, and must not do so in silence."""
     write(tmp_path / "a.xyz", Atoms("ArNe", positions=[[0, 0, 0], [0, 0, 4.0]]))
-    with pytest.raises(ValueError, match="no atom is called Kr, of which --masses tells a mass; the file has Ar, Ne"):
+    with pytest.raises(
+        ValueError,
+        match="no atom is called Kr, of which --masses tells a mass; the file has Ar, Ne",
+    ):
         import_trajectory(tmp_path / "a.xyz", tmp_path / "a.h5md", masses={"Kr": 80.0, "Ar": 36.0})
 
 

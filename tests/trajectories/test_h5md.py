@@ -1,4 +1,5 @@
-"""H5MD files of ours: what is written comes back, only what was flushed counts, and what is not ours is refused in words."""
+"""H5MD files of ours: what is written comes back, only what was flushed counts, and what is not
+ours is refused in words."""
 
 import shutil
 import signal
@@ -26,43 +27,83 @@ EPS = np.finfo(float).eps
 
 
 def assert_same(state: State, written: State, masses: np.ndarray) -> None:
-    """A frame read against the one written: exact, but for momenta, of which the file holds velocities."""
+    """A frame read against the one written: exact, but for momenta, of which the file holds
+    velocities."""
     for name in ("positions", "masses", "charges"):
-        np.testing.assert_array_equal(getattr(state.system, name), getattr(written.system, name), strict=True)
+        np.testing.assert_array_equal(
+            getattr(state.system, name), getattr(written.system, name), strict=True
+        )
     np.testing.assert_array_equal(state.system.species, written.system.species)
     # p / m and then v m: two roundings
     np.testing.assert_allclose(state.system.momenta, written.system.momenta, rtol=EPS, atol=0)
     assert (state.time, state.step) == (written.time, written.step)
     assert (state.evaluation is None) == (written.evaluation is None)
     if state.evaluation is not None and written.evaluation is not None:
-        np.testing.assert_array_equal(state.evaluation.forces, written.evaluation.forces, strict=True)
+        np.testing.assert_array_equal(
+            state.evaluation.forces, written.evaluation.forces, strict=True
+        )
         np.testing.assert_array_equal(state.evaluation.energy, written.evaluation.energy)
 
 
 @given(
-    seed=st.integers(0, 2**32 - 1), n_systems=st.one_of(st.none(), st.integers(1, 4)), n=st.integers(1, 6), n_frames=st.integers(1, 7),
-    flushes=st.sets(st.integers(0, 6)), forces=st.booleans(), charges=st.booleans(), named=st.booleans(),
-    units=st.sampled_from([REDUCED, ASTRONOMICAL]), scale=st.sampled_from([1.0, 1e-200, 1e90]),
-)  # fmt: skip
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_round_trip(tmp_path: Path, random_state: Callable[..., State], seed: int, n_systems: int | None, n: int, n_frames: int,
-                    flushes: set[int], forces: bool, charges: bool, named: bool, units: Any, scale: float) -> None:  # fmt: skip
+    seed=st.integers(0, 2**32 - 1),
+    n_systems=st.one_of(st.none(), st.integers(1, 4)),
+    n=st.integers(1, 6),
+    n_frames=st.integers(1, 7),
+    flushes=st.sets(st.integers(0, 6)),
+    forces=st.booleans(),
+    charges=st.booleans(),
+    named=st.booleans(),
+    units=st.sampled_from([REDUCED, ASTRONOMICAL]),
+    scale=st.sampled_from([1.0, 1e-200, 1e90]),
+)
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_round_trip(
+    tmp_path: Path,
+    random_state: Callable[..., State],
+    seed: int,
+    n_systems: int | None,
+    n: int,
+    n_frames: int,
+    flushes: set[int],
+    forces: bool,
+    charges: bool,
+    named: bool,
+    units: Any,
+    scale: float,
+) -> None:
     stream = np.random.default_rng(seed)
     first = random_state(stream, n_systems, n, forces=forces, charges=charges, units=units)
     states = []
     for k in range(n_frames):
         other = random_state(stream, n_systems, n, forces=forces)
-        system = replace(first.system, positions=scale * other.system.positions, momenta=scale * other.system.momenta)
+        system = replace(
+            first.system,
+            positions=scale * other.system.positions,
+            momenta=scale * other.system.momenta,
+        )
         states.append(State(system, float(stream.normal()), 3 * k, other.evaluation))
     names = [f"body {k}, ü" for k in range(n)] if named else []
-    with H5MDWriter(tmp_path / "run.h5md", first.system, names=names, provenance={"a": "1", "ü": "x\ny"}, overwrite=True) as writer:
+    with H5MDWriter(
+        tmp_path / "run.h5md",
+        first.system,
+        names=names,
+        provenance={"a": "1", "ü": "x\ny"},
+        overwrite=True,
+    ) as writer:
         for k, state in enumerate(states):
             writer.write(state)
             if k in flushes:
                 assert writer.flush() == k + 1
     with H5MDReader(tmp_path / "run.h5md") as reader:
         assert (len(reader), reader.n_systems, reader.n_particles) == (n_frames, n_systems, n)
-        assert (reader.names, reader.units, reader.provenance) == (names, units, {"a": "1", "ü": "x\ny"})
+        assert (reader.names, reader.units, reader.provenance) == (
+            names,
+            units,
+            {"a": "1", "ü": "x\ny"},
+        )
         for k, state in enumerate(states):
             assert_same(reader[k], state, first.system.masses)
             assert reader[k].system.units is units
@@ -71,7 +112,9 @@ def test_round_trip(tmp_path: Path, random_state: Callable[..., State], seed: in
         assert reader[-1].step == states[-1].step
 
 
-def test_round_trip_keeps_the_cell(record: Callable[..., Path], random_state: Callable[..., State]) -> None:
+def test_round_trip_keeps_the_cell(
+    record: Callable[..., Path], random_state: Callable[..., State]
+) -> None:
     cell = np.array([[3.0, 0.0, 0.0], [0.5, 4.0, 0.0], [0.1, -0.7, 5.0]])
     state = random_state(np.random.default_rng(0), units=METAL, cell=cell, pbc=(True, True, False))
     with H5MDReader(record([state])) as reader:
@@ -85,7 +128,10 @@ def test_round_trip_keeps_the_cell(record: Callable[..., Path], random_state: Ca
 def run(record: Callable[..., Path], random_state: Callable[..., State]) -> Path:
     """A file of seven frames, three systems of four particles."""
     stream = np.random.default_rng(7)
-    return record([replace(random_state(stream, 3), time=0.5 * k, step=10 * k) for k in range(7)], names=list("abcd"))
+    return record(
+        [replace(random_state(stream, 3), time=0.5 * k, step=10 * k) for k in range(7)],
+        names=list("abcd"),
+    )
 
 
 @pytest.mark.parametrize("which", [0, -1, slice(None), slice(2, 5), slice(1, None, 2), slice(5, 5)])
@@ -168,7 +214,9 @@ def test_append_cuts_later_frames(run: Path, random_state: Callable[..., State],
         assert len(lengths) == 10
 
 
-def test_what_a_file_says_of_its_run_stays(record: Callable[..., Path], random_state: Callable[..., State]) -> None:
+def test_what_a_file_says_of_its_run_stays(
+    record: Callable[..., Path], random_state: Callable[..., State]
+) -> None:
     run = record([random_state(np.random.default_rng(0))], provenance={"command": "first"})
     with H5MDWriter.append(run, 1, {"command": "second", "resumed": "third"}) as writer:
         writer.record({"command": "fourth"})
@@ -177,7 +225,8 @@ def test_what_a_file_says_of_its_run_stays(record: Callable[..., Path], random_s
 
 
 def test_only_flushed_frames_count(tmp_path: Path, random_state: Callable[..., State]) -> None:
-    """A copy of the file after a flush, while the writer still has it open, is what a kill would leave."""
+    """A copy of the file after a flush, while the writer still has it open, is what a kill would
+    leave."""
     state = random_state(np.random.default_rng(1), 2)
     path, copy = tmp_path / "run.h5md", tmp_path / "killed.h5md"
     writer = H5MDWriter(path, state.system)
@@ -190,13 +239,19 @@ def test_only_flushed_frames_count(tmp_path: Path, random_state: Callable[..., S
         shutil.copy(path, copy)
         with H5MDReader(copy) as reader:
             assert len(reader) == n_flushed
-            assert_same(reader[n_flushed - 1], replace(state, step=reader[n_flushed - 1].step), state.system.masses)
+            assert_same(
+                reader[n_flushed - 1],
+                replace(state, step=reader[n_flushed - 1].step),
+                state.system.masses,
+            )
     writer.close()
     with H5MDReader(path) as reader:
         assert len(reader) == 9
 
 
-def test_ctrl_c_waits_for_the_end_of_closing(tmp_path: Path, random_state: Callable[..., State], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_waits_for_the_end_of_closing(
+    tmp_path: Path, random_state: Callable[..., State], monkeypatch: pytest.MonkeyPatch
+) -> None:
     state, write = random_state(np.random.default_rng(1), 2), DurableFile.write
 
     def interrupted(self: DurableFile, data: Any) -> int:
@@ -209,7 +264,9 @@ def test_ctrl_c_waits_for_the_end_of_closing(tmp_path: Path, random_state: Calla
     writer = H5MDWriter(tmp_path / "run.h5md", state.system)
     writer.write(state)
     monkeypatch.setattr(DurableFile, "write", interrupted)
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background process begins without
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a shell's background process begins without
     try:
         with pytest.raises(KeyboardInterrupt):
             writer.close()
@@ -234,7 +291,9 @@ def test_flushes_after_a_second_or_a_full_buffer(
             written.append(writer.n_written)
         assert written == [0, 0, 3, 3]
         # positions, velocities and forces of one frame
-        monkeypatch.setattr(trajectories.writer, "_BUFFER_BYTES", 2 * 3 * state.system.positions.nbytes)
+        monkeypatch.setattr(
+            trajectories.writer, "_BUFFER_BYTES", 2 * 3 * state.system.positions.nbytes
+        )
         for expected in (3, 6, 6):
             writer.write(state)
             assert writer.n_written == expected
@@ -247,7 +306,9 @@ def test_a_cell_that_moves(tmp_path: Path, copies: int | None) -> None:
     shape = (3, 3) if copies is None else (copies, 3, 3)
     x = np.zeros((4, 3)) if copies is None else np.zeros((copies, 4, 3))
     system = replace(System.create(x), pbc=(True, True, True))
-    states = [State(replace(system, cell=np.eye(3) * 4 + stream.random(shape)), step=k) for k in range(5)]
+    states = [
+        State(replace(system, cell=np.eye(3) * 4 + stream.random(shape)), step=k) for k in range(5)
+    ]
     with H5MDWriter(tmp_path / "run.h5md", states[0].system) as writer:
         for k, state in enumerate(states):
             writer.write(state)

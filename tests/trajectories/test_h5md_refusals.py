@@ -1,4 +1,5 @@
-"""Files that are not ours, or not whole, are refused by the reader in one sentence that names them."""
+"""Files that are not ours, or not whole, are refused by the reader in one sentence that names
+them."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +19,10 @@ from trajectories.writer import H5MDWriter
 def run(record: Callable[..., Path], random_state: Callable[..., State]) -> Path:
     """A whole file of five frames."""
     stream = np.random.default_rng(3)
-    return record([replace(random_state(stream, 3), time=0.5 * k, step=10 * k) for k in range(5)], names=list("abcd"))
+    return record(
+        [replace(random_state(stream, 3), time=0.5 * k, step=10 * k) for k in range(5)],
+        names=list("abcd"),
+    )
 
 
 def assert_refused(path: Path, words: str) -> None:
@@ -35,7 +39,9 @@ def test_refuses_what_is_not_there(tmp_path: Path) -> None:
         assert str(path) in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"hello\n", bytes(range(256)) * 20, b"\x89HDF\r\n\x1a\n" + bytes(3000)])
+@pytest.mark.parametrize(
+    "content", [b"", b"hello\n", bytes(range(256)) * 20, b"\x89HDF\r\n\x1a\n" + bytes(3000)]
+)
 def test_refuses_what_is_no_hdf5(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "foreign.h5md"
     path.write_bytes(content)
@@ -57,7 +63,8 @@ def test_refuses_other_peoples_hdf5(tmp_path: Path) -> None:
 
 
 def test_refuses_other_peoples_h5md(tmp_path: Path) -> None:
-    """H5MD of another program: a particle group of another name, or of ours but without our units."""
+    """H5MD of another program: a particle group of another name, or of ours but without our
+    units."""
     for name in ("particles/all", GROUP):
         path = tmp_path / "foreign.h5md"
         with h5py.File(path, "w") as file:
@@ -75,7 +82,18 @@ def test_refuses_the_front_part_of_a_file(run: Path, share: float) -> None:
 
 @pytest.mark.parametrize(
     "lost",
-    [f"{GROUP}/{element}" for element in ("position", "velocity", "mass", "charge", "species", "position/step", "position/time")]
+    [
+        f"{GROUP}/{element}"
+        for element in (
+            "position",
+            "velocity",
+            "mass",
+            "charge",
+            "species",
+            "position/step",
+            "position/time",
+        )
+    ]
     + ["parameters/units", "parameters/provenance", "parameters"],
 )
 def test_refuses_a_file_that_lacks_a_part(run: Path, lost: str) -> None:
@@ -95,12 +113,17 @@ def opened(path: Path) -> H5MDReader | None:
     try:
         return H5MDReader(path)
     except ValueError as error:
-        return None if str(path) in str(error) else pytest.fail(f"the refusal does not name the file: {error}")
+        return (
+            None
+            if str(path) in str(error)
+            else pytest.fail(f"the refusal does not name the file: {error}")
+        )
 
 
 @pytest.mark.parametrize("element", ["position", "velocity", "force"])
 def test_a_torn_frame_is_never_given_out(run: Path, element: str) -> None:
-    """One dataset a frame shorter than the others, as a kill in the middle of a flush may leave it: refused, or only whole frames."""
+    """One dataset a frame shorter than the others, as a kill in the middle of a flush may leave it:
+    refused, or only whole frames."""
     with H5MDReader(run) as reader:
         last_whole = reader[3]
     with h5py.File(run, "r+") as file:
@@ -118,7 +141,9 @@ def test_a_torn_frame_is_never_given_out(run: Path, element: str) -> None:
 
 
 @pytest.mark.parametrize("flushed", [False, True])
-def test_frames_with_and_without_forces_do_not_mix(tmp_path: Path, random_state: Callable[..., State], flushed: bool) -> None:
+def test_frames_with_and_without_forces_do_not_mix(
+    tmp_path: Path, random_state: Callable[..., State], flushed: bool
+) -> None:
     state = random_state(np.random.default_rng(0), 2)
     assert state.evaluation is not None
     writer = H5MDWriter(tmp_path / "run.h5md", state.system)
@@ -126,5 +151,12 @@ def test_frames_with_and_without_forces_do_not_mix(tmp_path: Path, random_state:
     if flushed:
         writer.flush()
     writer.write(replace(state, evaluation=None))
-    with pytest.raises(ValueError, match="differ from the file's in .*force" if flushed else "some frames have forces and others have not"):
+    with pytest.raises(
+        ValueError,
+        match=(
+            "differ from the file's in .*force"
+            if flushed
+            else "some frames have forces and others have not"
+        ),
+    ):
         writer.flush()

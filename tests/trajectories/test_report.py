@@ -1,4 +1,5 @@
-"""The page of a run: whole, small, escaped, thinned and saying so; that it works is for a browser to say (test_report_browser.py)."""
+"""The page of a run: whole, small, escaped, thinned and saying so; that it works is for a browser
+to say (test_report_browser.py)."""
 
 import base64
 import json
@@ -28,13 +29,17 @@ NAMES = ["<b>bold</b>", "</script><script>alert(1)</script>", 'a"b', "ü"]
 
 
 def scenes(page: str) -> list[dict[str, Any]]:
-    found = re.findall(r'<script type="application/json" id="scene\d">(.*?)</script>', page, re.DOTALL)
+    found = re.findall(
+        r'<script type="application/json" id="scene\d">(.*?)</script>', page, re.DOTALL
+    )
     return [json.loads(one) for one in found]
 
 
 def positions(shown: dict[str, Any]) -> np.ndarray:
     """As the page's script computes them."""
-    whole = np.frombuffer(base64.b64decode(shown["positions"]), "<u2").reshape(shown["frames"], shown["systems"], shown["particles"], 3)
+    whole = np.frombuffer(base64.b64decode(shown["positions"]), "<u2").reshape(
+        shown["frames"], shown["systems"], shown["particles"], 3
+    )
     return np.asarray(whole * (shown["span"] / shown["levels"]) + shown["low"])
 
 
@@ -44,12 +49,21 @@ def test_a_page(written: Written, tmp_path: Path) -> None:
     with H5MDReader(written(x, units=REDUCED, names=NAMES)) as run:
         found = analyse(run)
         found.warnings.append("one & two < three")
-        size = write_report(tmp_path / "page.html", run, found, title="<run>", rows=[("command", "a < b")], against=run)
+        size = write_report(
+            tmp_path / "page.html",
+            run,
+            found,
+            title="<run>",
+            rows=[("command", "a < b")],
+            against=run,
+        )
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert size == len(page.encode())
     assert page.startswith("<!DOCTYPE html>")
     for outside in ("http://", "https://", "//cdn", "<b>bold", "<script>alert", "@import"):
-        assert outside not in page.replace('xmlns="http://www.w3.org/2000/svg"', "").replace("http://www.w3.org/1999/xlink", ""), outside
+        assert outside not in page.replace('xmlns="http://www.w3.org/2000/svg"', "").replace(
+            "http://www.w3.org/1999/xlink", ""
+        ), outside
     assert "<title>&lt;run&gt;</title>" in page
     assert "one &amp; two &lt; three" in page
     one, two = scenes(page)
@@ -68,11 +82,16 @@ def test_a_page(written: Written, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("shape", "words"),
     [
-        ((50, 30, 3), ["one frame of 3"]), ((5, 90, 3), ["50 of 90 particles"]), ((3, 6, 7, 3), ["4 of 6 systems"]),
-        ((60, 5, 80, 3), ["50 of 80 particles", "4 of 5 systems", "one frame of 24"]), ((4, 5, 3), []),
+        ((50, 30, 3), ["one frame of 3"]),
+        ((5, 90, 3), ["50 of 90 particles"]),
+        ((3, 6, 7, 3), ["4 of 6 systems"]),
+        ((60, 5, 80, 3), ["50 of 80 particles", "4 of 5 systems", "one frame of 24"]),
+        ((4, 5, 3), []),
     ],
-)  # fmt: skip
-def test_thinned_and_said(written: Written, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], words: list[str]) -> None:
+)
+def test_thinned_and_said(
+    written: Written, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], words: list[str]
+) -> None:
     """First and last frame stay."""
     module = __import__("sys").modules["trajectories.report.scene"]
     monkeypatch.setattr(module, "_PLACES", 500)
@@ -87,7 +106,11 @@ def test_thinned_and_said(written: Written, monkeypatch: pytest.MonkeyPatch, sha
     assert left_out == ([f"The scene shows {', '.join(words)}."] if words else [])
     assert shown["times"][0] == times[0]
     assert shown["times"][-1] == times[-1]
-    assert len(shown["times"]) == shown["frames"] <= 500 // (min(shape[-2], 50) * min(shape[1] if len(shape) == 4 else 1, 4)) + 2
+    assert (
+        len(shown["times"])
+        == shown["frames"]
+        <= 500 // (min(shape[-2], 50) * min(shape[1] if len(shape) == 4 else 1, 4)) + 2
+    )
     found = positions(shown)
     expected = x.reshape(len(x), -1, *x.shape[-2:])[:, : shown["systems"]]
     np.testing.assert_allclose(found[0, :, 0], expected[0, :, 0], atol=1e-3)
@@ -138,13 +161,18 @@ def test_a_single_frame_has_a_page(written: Written, tmp_path: Path) -> None:
 
 
 def test_colours_of_charges_and_about_the_heaviest(written: Written) -> None:
-    """Red attracts blue; where the heaviest is in the middle of the list, the others' colours skip it, as their curves do."""
+    """Red attracts blue; where the heaviest is in the middle of the list, the others' colours skip
+    it, as their curves do."""
     x = np.arange(9.0).reshape(1, 3, 3)
     with H5MDReader(written(x, units=REDUCED, charges=[1.0, -1.0, 0.0])) as run:
         shown, _ = scene(run, "charges")
-    assert [shown["legend"][word] for word in ("positive", "negative", "neutral")] == shown["colors"]
+    assert [shown["legend"][word] for word in ("positive", "negative", "neutral")] == shown[
+        "colors"
+    ]
     assert shown["colors"][:2] == ["#D55E00", "#0072B2"]
-    with H5MDReader(written(x, units=REDUCED, masses=[1.0, 9.0, 1.0], names=["a", "b", "c"], name="bodies.h5md")) as run:
+    with H5MDReader(
+        written(x, units=REDUCED, masses=[1.0, 9.0, 1.0], names=["a", "b", "c"], name="bodies.h5md")
+    ) as run:
         shown, _ = scene(run, "bodies")
     assert (shown["colors"][0], shown["colors"][2]) == COLORS[:2]
 
@@ -152,7 +180,9 @@ def test_colours_of_charges_and_about_the_heaviest(written: Written) -> None:
 def test_each_system_is_in_its_own_cell(record: Callable[..., Path]) -> None:
     x, sides = np.random.default_rng(0).uniform(-30, 30, (2, 20, 3)), np.array([6.0, 9.0])
     cells = sides[:, None, None] * np.eye(3)
-    system = replace(System.create(x, species=18, masses=40.0, units=METAL), cell=cells, pbc=(True,) * 3)
+    system = replace(
+        System.create(x, species=18, masses=40.0, units=METAL), cell=cells, pbc=(True,) * 3
+    )
     with H5MDReader(record([State(system)])) as run:
         shown, _ = scene(run, "two boxes")
     np.testing.assert_allclose(positions(shown)[0], x % sides[:, None, None], atol=1e-3)
@@ -175,26 +205,46 @@ class Labels(HTMLParser):
 
 
 def test_everything_said_is_escaped_and_in_its_place() -> None:
-    """Figures before the scenes where these come last; words with quotes stay inside their attributes."""
+    """Figures before the scenes where these come last; words with quotes stay inside their
+    attributes."""
     text = """<i>"it's" & so</i>"""
     curves = Curves("one", text, Axis("x"), np.arange(3.0), Axis("y"), {"": np.arange(3.0)}, text)
     systems = [still(System.create(np.eye(3)), text)] * 2
-    shown = page_of(text, text, [(text, text)], Analysis(curves=[curves], warnings=[text]), systems, [text], heading=text, last=True)
+    shown = page_of(
+        text,
+        text,
+        [(text, text)],
+        Analysis(curves=[curves], warnings=[text]),
+        systems,
+        [text],
+        heading=text,
+        last=True,
+    )
     found = Labels()
     found.feed(shown)
     assert "i" not in found.tags
-    assert [tag for tag in found.tags if tag in ("svg", "canvas")] == ["svg", "canvas", "canvas"]  # the scenes come last
+    assert [tag for tag in found.tags if tag in ("svg", "canvas")] == [
+        "svg",
+        "canvas",
+        "canvas",
+    ]  # the scenes come last
     assert len(found.labels) == 3
     assert all(text in label for label in found.labels)
 
 
-def test_what_was_left_out_of_which_run(written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_left_out_of_which_run(
+    written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(__import__("sys").modules["trajectories.report.scene"], "_SYSTEMS", 1)
     x = np.random.default_rng(0).normal(size=(3, 2, 4, 3))
     with H5MDReader(written(x, units=REDUCED)) as run:
         write_report(tmp_path / "page.html", run, analyse(run), title="learned.h5md", against=run)
         write_report(tmp_path / "alone.html", run, analyse(run), title="A run")
-    notes = re.findall(r'<p class="note">(.*?)</p>', (tmp_path / "page.html").read_text(encoding="utf-8"))
+    notes = re.findall(
+        r'<p class="note">(.*?)</p>', (tmp_path / "page.html").read_text(encoding="utf-8")
+    )
     assert "learned.h5md: The scene shows 1 of 2 systems." in notes
     assert f"{run.path}: The scene shows 1 of 2 systems." in notes
-    assert '<p class="note">The scene shows 1 of 2 systems.</p>' in (tmp_path / "alone.html").read_text(encoding="utf-8")
+    assert '<p class="note">The scene shows 1 of 2 systems.</p>' in (
+        tmp_path / "alone.html"
+    ).read_text(encoding="utf-8")

@@ -1,4 +1,5 @@
-"""Rollouts: which states come and when, what they carry, that nothing about watching them changes them, and what is refused."""
+"""Rollouts: which states come and when, what they carry, that nothing about watching them changes
+them, and what is refused."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -24,8 +25,16 @@ def same(a: State, b: State) -> bool:
     """Equal to the bit in everything a restart needs, and in what frames keep."""
     assert a.evaluation is not None
     assert b.evaluation is not None
-    pairs = [(a.system.positions, b.system.positions), (a.system.momenta, b.system.momenta), (a.time, b.time), (a.step, b.step)]
-    pairs += [(a.evaluation.forces, b.evaluation.forces), (a.evaluation.energy, b.evaluation.energy)]
+    pairs = [
+        (a.system.positions, b.system.positions),
+        (a.system.momenta, b.system.momenta),
+        (a.time, b.time),
+        (a.step, b.step),
+    ]
+    pairs += [
+        (a.evaluation.forces, b.evaluation.forces),
+        (a.evaluation.energy, b.evaluation.energy),
+    ]
     assert (a.coordinates is None) == (b.coordinates is None)
     if a.coordinates is not None and b.coordinates is not None:
         pairs += [
@@ -35,22 +44,38 @@ def same(a: State, b: State) -> bool:
     return all(np.array_equal(x, y) for x, y in pairs)
 
 
-@given(n_frames=st.integers(0, 6), every=st.integers(1, 5), dt=st.floats(1e-4, 1e-2), t0=st.floats(-1e3, 1e3), step=st.integers(0, 99))
+@given(
+    n_frames=st.integers(0, 6),
+    every=st.integers(1, 5),
+    dt=st.floats(1e-4, 1e-2),
+    t0=st.floats(-1e3, 1e3),
+    step=st.integers(0, 99),
+)
 @settings(max_examples=40, deadline=None)
 @pytest.mark.parametrize("kind", ["charged ensemble", "interpreted"])
-def test_states_come_at_whole_multiples(make_case: MakeCase, kind: str, n_frames: int, every: int, dt: float, t0: float, step: int) -> None:
+def test_states_come_at_whole_multiples(
+    make_case: MakeCase, kind: str, n_frames: int, every: int, dt: float, t0: float, step: int
+) -> None:
     case = make_case(kind)
     start = replace(case.state, time=t0, step=step)
     states = list(rollout(case.flow, start, dt, n_frames * every, every))
     assert [s.step for s in states] == [step + k * every for k in range(n_frames + 1)]
     # time = (t0 - step dt) + now dt: three roundings of numbers no larger than |t0| + now dt
     largest = abs(t0) + (step + n_frames * every) * dt
-    np.testing.assert_allclose([s.time for s in states], [t0 + k * every * dt for k in range(n_frames + 1)], rtol=0, atol=4 * EPS * largest)
+    np.testing.assert_allclose(
+        [s.time for s in states],
+        [t0 + k * every * dt for k in range(n_frames + 1)],
+        rtol=0,
+        atol=4 * EPS * largest,
+    )
 
 
 def test_times_of_a_fresh_run_are_whole_steps(case: Any) -> None:
-    """From time zero on a time is one product: no sum over steps, whose round-off would grow, and no other value than step dt."""
-    assert [s.time for s in rollout(case.flow, case.state, case.dt, 700, 70)] == [k * 70 * case.dt for k in range(11)]
+    """From time zero on a time is one product: no sum over steps, whose round-off would grow, and
+    no other value than step dt."""
+    assert [s.time for s in rollout(case.flow, case.state, case.dt, 700, 70)] == [
+        k * 70 * case.dt for k in range(11)
+    ]
 
 
 def test_first_state_is_the_start(case: Any) -> None:
@@ -64,8 +89,11 @@ def test_no_steps_give_the_start_alone(case: Any) -> None:
     assert [s.step for s in rollout(case.flow, case.state, case.dt, 0, 7)] == [0]
 
 
-def pair_sum(system: System, constant: float, weights: np.ndarray) -> tuple[float, np.ndarray, float, float]:
-    """Energy and forces of sum_{i<j} constant w_i w_j / r_ij by its definition, and the sums of the terms' sizes, which bound round-off."""
+def pair_sum(
+    system: System, constant: float, weights: np.ndarray
+) -> tuple[float, np.ndarray, float, float]:
+    """Energy and forces of sum_{i<j} constant w_i w_j / r_ij by its definition, and the sums of the
+    terms' sizes, which bound round-off."""
     x = system.positions
     energy, forces, size, pull = 0.0, np.zeros_like(x), 0.0, np.zeros(len(x))
     for i in range(len(x)):
@@ -88,7 +116,11 @@ def single_systems(state: State) -> Iterator[tuple[System, float, np.ndarray]]:
         yield system, evaluation.energy, evaluation.forces
         return
     for k in range(system.n_systems):
-        yield replace(system, positions=system.positions[k], charges=system.charges[k]), evaluation.energy[k], evaluation.forces[k]
+        yield (
+            replace(system, positions=system.positions[k], charges=system.charges[k]),
+            evaluation.energy[k],
+            evaluation.forces[k],
+        )
 
 
 def test_every_state_carries_the_full_potential(case: Any) -> None:
@@ -96,7 +128,11 @@ def test_every_state_carries_the_full_potential(case: Any) -> None:
     for state in rollout(case.flow, case.state, case.dt, 30, 10):
         for system, energy, forces in single_systems(state):
             gravity = system.units.name == "astronomical"
-            exact = pair_sum(system, -system.units.gravitation if gravity else 1.0, system.masses if gravity else system.charges)
+            exact = pair_sum(
+                system,
+                -system.units.gravitation if gravity else 1.0,
+                system.masses if gravity else system.charges,
+            )
             # each of n terms has about ten roundings, and r^-3 triples that of r
             tolerance = 20 * system.n_particles * EPS
             assert abs(energy - exact[0]) <= tolerance * exact[2]
@@ -118,7 +154,9 @@ def test_frames_do_not_depend_on_threads(case: Any, threads: int) -> None:
 
 
 @pytest.mark.parametrize("limit", [{"SLICE_SECONDS": 1e-9}, {"SLICE_BYTES": 1}])
-def test_frames_do_not_depend_on_slices(case: Any, limit: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frames_do_not_depend_on_slices(
+    case: Any, limit: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
     n_steps = 1200  # more than the driver's first slice of 20,000 coordinates
     expected = list(rollout(case.flow, case.state, case.dt, n_steps, 40))
     for name, value in limit.items():
@@ -127,7 +165,9 @@ def test_frames_do_not_depend_on_slices(case: Any, limit: dict[str, float], monk
     assert all(same(a, b) for a, b in zip(states, expected, strict=True))
 
 
-def test_whoever_watches_hears_of_it_between_frames(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whoever_watches_hears_of_it_between_frames(
+    case: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(integrators.compiled, "SLICE_SECONDS", 1e-9)
     n_steps = 1200
     steps = [s.step for s in advance(case.flow, case.state, case.dt, n_steps, n_steps)]
@@ -142,7 +182,9 @@ def continued(case: Any, cut: int, n_steps: int, every: int) -> Iterator[State]:
         if now.step % every == 0:
             yield now
     # a checkpoint keeps no evaluation
-    for state in advance(case.flow, replace(now, evaluation=None), case.dt, n_steps - cut, every, phase=cut % every):
+    for state in advance(
+        case.flow, replace(now, evaluation=None), case.dt, n_steps - cut, every, phase=cut % every
+    ):
         if state.step % every == 0 and state.step > cut:
             yield state
 
@@ -201,7 +243,10 @@ def test_refuses_numbers_that_are_unsound(case: Any, name: str, value: float, wo
         list(rollout(case.flow, bad, case.dt, 10))
 
 
-@pytest.mark.parametrize(("kind", "words"), [("planets", "particles 2 and 7 are"), ("charged exact", "particles 1 and 4 of system 1 are")])
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [("planets", "particles 2 and 7 are"), ("charged exact", "particles 1 and 4 of system 1 are")],
+)
 def test_names_two_particles_at_one_place(make_case: MakeCase, kind: str, words: str) -> None:
     case = make_case(kind)
     x = case.state.system.positions.copy()
@@ -211,17 +256,25 @@ def test_names_two_particles_at_one_place(make_case: MakeCase, kind: str, words:
         x[1, 4] = x[1, 1]
         # charges of zero would hide it
     system = replace(case.state.system, positions=x, charges=np.ones(x.shape[:-1]))
-    with np.errstate(all="ignore"), pytest.raises(ValueError, match=f"forces are not finite at the start: {words} at the same place"):
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(
+            ValueError, match=f"forces are not finite at the start: {words} at the same place"
+        ),
+    ):
         list(rollout(case.flow, replace(case.state, system=system), case.dt, 10))
 
 
 @pytest.mark.parametrize("kind", ["charged exact", "interpreted"])
 def test_two_particles_that_meet_on_the_way(make_case: MakeCase, kind: str) -> None:
-    """One flies through the other, without forces, and is at its place after four steps: not a number from there on, no exception."""
+    """One flies through the other, without forces, and is at its place after four steps: not a
+    number from there on, no exception."""
     state = State(System.create([[0.0, 0, 0], [1.0, 0, 0]], velocities=[[1.0, 0, 0], [0.0, 0, 0]]))
     with np.errstate(all="ignore"):
         states = list(rollout(make_case(kind).flow, state, 0.25, 8))
-    sound = [s.evaluation is not None and bool(np.isfinite(s.evaluation.forces).all()) for s in states]
+    sound = [
+        s.evaluation is not None and bool(np.isfinite(s.evaluation.forces).all()) for s in states
+    ]
     assert sound == [True] * 4 + [False] * 5
 
 
@@ -236,13 +289,17 @@ def test_an_evaluation_by_another_potential_is_not_kept(make_case: MakeCase) -> 
 
 @pytest.mark.parametrize("kind", ["charged ensemble", "interpreted"])
 def test_an_old_evaluation_is_not_trusted_at_the_start(make_case: MakeCase, kind: str) -> None:
-    """Whoever moves the particles of a state and leaves its evaluation gets the forces of where they are now."""
+    """Whoever moves the particles of a state and leaves its evaluation gets the forces of where
+    they are now."""
     case = make_case(kind)
     first = next(rollout(case.flow, case.state, case.dt, 10))
     moved = replace(case.state.system, positions=1.5 * case.state.system.positions)
     stale = list(rollout(case.flow, replace(first, system=moved), case.dt, 10))
     clean = list(rollout(case.flow, State(moved), case.dt, 10))
-    assert all(np.array_equal(a.system.positions, b.system.positions) for a, b in zip(stale, clean, strict=True))
+    assert all(
+        np.array_equal(a.system.positions, b.system.positions)
+        for a, b in zip(stale, clean, strict=True)
+    )
     assert stale[0].evaluation is not None
     np.testing.assert_array_equal(stale[0].evaluation.forces, clean[0].evaluation.forces)
 
@@ -251,7 +308,12 @@ def test_a_plain_function_is_a_flow() -> None:
     start = State(System.create(np.eye(3), velocities=1.0))
 
     def drift(state: State, dt: float) -> State:
-        return replace(state, system=replace(state.system, positions=state.system.positions + dt * state.system.velocities))
+        return replace(
+            state,
+            system=replace(
+                state.system, positions=state.system.positions + dt * state.system.velocities
+            ),
+        )
 
     *_, end = rollout(drift, start, 0.25, 4)  # type: ignore[arg-type]
     np.testing.assert_array_equal(end.system.positions, np.eye(3) + 1.0)
@@ -260,13 +322,24 @@ def test_a_plain_function_is_a_flow() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s: replace(s, charges=np.ones(4)), r"charges have shape \(4,\); for these positions it must be \(2, 4\)"),
-        (lambda s: replace(s, masses=np.ones(3)), r"masses have shape \(3,\); for these positions it must be \(4,\)"),
+        (
+            lambda s: replace(s, charges=np.ones(4)),
+            r"charges have shape \(4,\); for these positions it must be \(2, 4\)",
+        ),
+        (
+            lambda s: replace(s, masses=np.ones(3)),
+            r"masses have shape \(3,\); for these positions it must be \(4,\)",
+        ),
         (lambda s: replace(s, momenta=np.ones((4, 3))), r"momenta have shape \(4, 3\)"),
-        (lambda s: System.create(np.random.default_rng(0).normal(size=(2, 2, 4, 3))), "these have 4 axes"),
+        (
+            lambda s: System.create(np.random.default_rng(0).normal(size=(2, 2, 4, 3))),
+            "these have 4 axes",
+        ),
     ],
 )
-def test_shapes_that_do_not_fit_are_refused(make_case: MakeCase, change: Callable[[System], System], message: str) -> None:
+def test_shapes_that_do_not_fit_are_refused(
+    make_case: MakeCase, change: Callable[[System], System], message: str
+) -> None:
     system = System.create(np.random.default_rng(0).normal(size=(2, 4, 3)))
     with pytest.raises(ValueError, match=message):
         next(rollout(make_case("charged ensemble").flow, State(change(system)), 0.1, 10))

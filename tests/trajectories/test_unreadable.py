@@ -20,9 +20,20 @@ MMCIF = "data_1ABC\nloop_\n_atom_site.group_PDB\n_atom_site.id\n_atom_site.Cartn
         ("a.dcd", b"", "a.dcd: the file is empty"),
         ("a.cif", MMCIF.encode(), "a.cif: it is mmCIF, which is not read; convert it to PDB first"),
         ("a.mmcif", MMCIF.encode(), "a.mmcif: it is mmCIF"),
-        ("a.cif", JUNK, "a.cif cannot be read as a trajectory: it is damaged, or of another kind than its name says"),
+        (
+            "a.cif",
+            JUNK,
+            (
+                "a.cif cannot be read as a trajectory: it is damaged, or of another kind than its"
+                " name says"
+            ),
+        ),
         ("a.xyz", JUNK, "a.xyz cannot be read as a trajectory: it is not text"),
-        ("a.dcd", JUNK, r"a.dcd, which is no DCD file, or a damaged one \(Reading DCD header failed"),
+        (
+            "a.dcd",
+            JUNK,
+            r"a.dcd, which is no DCD file, or a damaged one \(Reading DCD header failed",
+        ),
         ("a.xtc", JUNK, r"a.xtc, which is no XTC file, or a damaged one \(XDR read error"),
         ("a.pdb", JUNK, "a.pdb, which is no PDB file, or a damaged one"),
         ("a.dump", JUNK, "a.dump, whose name does not tell its kind: --format tells it"),
@@ -60,7 +71,9 @@ def test_a_format_that_it_is_not(cases: Path, tmp_path: Path) -> None:
 
 
 def test_the_nearest_formats_are_named() -> None:
-    with pytest.raises(ValueError, match="did you mean LAMMPSDUMP or lammps-dump-text or lammps-data"):
+    with pytest.raises(
+        ValueError, match="did you mean LAMMPSDUMP or lammps-dump-text or lammps-data"
+    ):
         FileOptions(format="lammps-dmp")
     with pytest.raises(ValueError, match=r"did you mean \S+\?"):
         FileOptions(format="zzzzqqq")

@@ -1,4 +1,5 @@
-"""Atoms are followed across the faces of a cell wherever that can be done, and where it cannot it is said."""
+"""Atoms are followed across the faces of a cell wherever that can be done, and where it cannot it
+is said."""
 
 import importlib.util
 import sys
@@ -33,7 +34,9 @@ def walks() -> Iterator[ModuleType]:
     del sys.modules["walks"]
 
 
-def followed(positions: np.ndarray, cells: np.ndarray, pbc: tuple[bool, bool, bool] = PERIODIC) -> tuple[np.ndarray, Unwrapper]:
+def followed(
+    positions: np.ndarray, cells: np.ndarray, pbc: tuple[bool, bool, bool] = PERIODIC
+) -> tuple[np.ndarray, Unwrapper]:
     """Frames as an unwrapper gives them, again as it says that it would have been better."""
     how = NEAREST
     while True:
@@ -48,17 +51,35 @@ def followed(positions: np.ndarray, cells: np.ndarray, pbc: tuple[bool, bool, bo
     ("name", "topology", "picoseconds", "d", "displacement", "words"),
     [
         ("late_wrap_flags.lammpstrj", None, 0.1, 4.5, 0.263, "image flags of the file"),
-        ("one_outside.xyz", None, 1.0, 4.5, 2.95, "nearest image, largest step 0.4 of the least height of the cell"),
+        (
+            "one_outside.xyz",
+            None,
+            1.0,
+            4.5,
+            2.95,
+            "nearest image, largest step 0.4 of the least height of the cell",
+        ),
         ("thinned_nojump.xtc", "thinned.pdb", None, 1.78, None, "the file is unwrapped already"),
     ],
 )
 def test_files_that_were_followed_wrongly(
-    cases: Path, tmp_path: Path, name: str, topology: str | None, picoseconds: float | None, d: float,
-    displacement: float | None, words: str,
-) -> None:  # fmt: skip
+    cases: Path,
+    tmp_path: Path,
+    name: str,
+    topology: str | None,
+    picoseconds: float | None,
+    d: float,
+    displacement: float | None,
+    words: str,
+) -> None:
     """What was put into these walks, in 1e-9 m^2/s, comes out again."""
     spacing = None if picoseconds is None else METAL.convert(picoseconds, "ps")
-    import_trajectory(cases / name, tmp_path / "run.h5md", None if topology is None else cases / topology, frame_interval=spacing)
+    import_trajectory(
+        cases / name,
+        tmp_path / "run.h5md",
+        None if topology is None else cases / topology,
+        frame_interval=spacing,
+    )
     with H5MDReader(tmp_path / "run.h5md") as run:
         assert run.assumed["unwrapping"] == words
         found = analyse(run)
@@ -67,12 +88,15 @@ def test_files_that_were_followed_wrongly(
     assert 1e9 * number.value == pytest.approx(d, rel=0.05 if d < 4 else 0.1)
     assert not any("cannot be followed" in warning for warning in found.warnings)
     if displacement is not None:
-        assert next(iter(found.curve("msd").values.values()))[1] == pytest.approx(displacement, rel=2e-3)
+        assert next(iter(found.curve("msd").values.values()))[1] == pytest.approx(
+            displacement, rel=2e-3
+        )
 
 
 @pytest.mark.parametrize("ending", ["xtc", "trr", "dcd", "extxyz", "traj"])
 def test_walks_in_files(walks: ModuleType, tmp_path: Path, ending: str) -> None:
-    """Of every form, each written by the library of its format: all positions, each atom by the same whole cells off."""
+    """Of every form, each written by the library of its format: all positions, each atom by the
+    same whole cells off."""
     for form in walks.FORMS:
         if form == "image flags":
             continue
@@ -95,7 +119,9 @@ def test_diffusion_of_walks_is_within_its_interval(walks: ModuleType, tmp_path: 
     assert within >= 20 * 0.95 - 3 * (20 * 0.95 * 0.05) ** 0.5
 
 
-@pytest.mark.parametrize("form", ["wrapped", "late-wrapped", "molecules", "breathing", "sheared", "shearing"])
+@pytest.mark.parametrize(
+    "form", ["wrapped", "late-wrapped", "molecules", "breathing", "sheared", "shearing"]
+)
 def test_steps_that_are_too_long_are_told(walks: ModuleType, form: str) -> None:
     """Positions stay what the file has, and there is no word where steps are short enough."""
     for seed in range(4):
@@ -108,7 +134,9 @@ def test_steps_that_are_too_long_are_told(walks: ModuleType, form: str) -> None:
 
 
 @pytest.mark.parametrize("n_frames", [10, 25, 100])
-def test_what_is_unwrapped_stays_however_few_frames_there_are(walks: ModuleType, n_frames: int) -> None:
+def test_what_is_unwrapped_stays_however_few_frames_there_are(
+    walks: ModuleType, n_frames: int
+) -> None:
     for seed in range(8):
         walk = walks.random_walk(seed, "thinned", "traj", width=(0.15, 0.3, 0.6, 1.5)[seed % 4])
         found, unwrap = followed(walk.told[:n_frames], walk.cells[:n_frames])
@@ -140,7 +168,9 @@ def test_a_cell_that_is_sheared_on_and_on_and_flipped_back() -> None:
     cells[:, 1, 0] = 11.0 * (lean - np.rint(lean))
     steps = 0.7 * stream.normal(size=(n_frames, 20, 3)) @ np.linalg.inv(drawn)
     true = (stream.uniform(0, 1, (20, 3)) + steps.cumsum(0)) @ drawn
-    told = np.array([x - np.floor(x @ np.linalg.inv(c)) @ c for x, c in zip(true, cells, strict=True)])
+    told = np.array(
+        [x - np.floor(x @ np.linalg.inv(c)) @ c for x, c in zip(true, cells, strict=True)]
+    )
     found, unwrap = followed(told, cells)
     assert not unwrap.warning
     off = (found - true) @ np.linalg.inv(drawn)
@@ -151,7 +181,9 @@ def test_atoms_that_come_far_in_a_cell_that_breathes() -> None:
     """Ten cells away, a breath of the cell moves them by most of a cell."""
     stream, n_frames = np.random.default_rng(4), 100
     cells = np.diag([11.0, 9.0, 13.0]) * (1.0 + 0.06 * np.sin(np.arange(n_frames)))[:, None, None]
-    fractions = stream.uniform(0, 1, (20, 3)) + (0.1 + 0.05 * stream.normal(size=(n_frames, 20, 3))).cumsum(0)
+    fractions = stream.uniform(0, 1, (20, 3)) + (
+        0.1 + 0.05 * stream.normal(size=(n_frames, 20, 3))
+    ).cumsum(0)
     found, unwrap = followed((fractions % 1.0) @ cells, cells)
     off = found @ np.linalg.inv(cells) - fractions
     np.testing.assert_allclose(off, np.broadcast_to(np.rint(off[:1]), off.shape), atol=1e-9)
@@ -159,7 +191,8 @@ def test_atoms_that_come_far_in_a_cell_that_breathes() -> None:
 
 
 def test_a_cell_that_leans_far_over() -> None:
-    """Its heights are small, and rounding fractions of it is wrong long before a step is half as long as a lattice vector."""
+    """Its heights are small, and rounding fractions of it is wrong long before a step is half as
+    long as a lattice vector."""
     stream = np.random.default_rng(1)
     cell = np.array([[10.0, 0, 0], [27.0, 10, 0], [-19.0, 23, 10]])
     true = stream.uniform(0, 10, (30, 3)) + 0.9 * stream.normal(size=(100, 30, 3)).cumsum(0)
@@ -172,7 +205,8 @@ def test_a_cell_that_leans_far_over() -> None:
 
 
 def test_directions_that_are_not_periodic() -> None:
-    """Nothing is followed along them, whether there is a lattice vector or none, and however far atoms go."""
+    """Nothing is followed along them, whether there is a lattice vector or none, and however far
+    atoms go."""
     stream = np.random.default_rng(2)
     slab = np.array([[8.0, 0, 0], [3.0, 9, 0], [4.0, 1, 15]])
     true = stream.uniform(0, 8, (12, 3)) + stream.normal(0, (0.6, 0.6, 20.0), (50, 12, 3)).cumsum(0)
@@ -208,9 +242,16 @@ def dump(path: Path, walk: object, columns: str, values: np.ndarray) -> Path:
         xy, xz, yz = cell[1, 0], cell[2, 0], cell[2, 1]
         bounds = [
             (min(0, xy, xz, xy + xz), cell[0, 0] + max(0, xy, xz, xy + xz), xy),
-            (min(0, yz), cell[1, 1] + max(0, yz), xz), (0.0, cell[2, 2], yz),
-        ]  # fmt: skip
-        lines += ["ITEM: TIMESTEP", str(k), "ITEM: NUMBER OF ATOMS", str(len(rows)), "ITEM: BOX BOUNDS xy xz yz pp pp pp"]
+            (min(0, yz), cell[1, 1] + max(0, yz), xz),
+            (0.0, cell[2, 2], yz),
+        ]
+        lines += [
+            "ITEM: TIMESTEP",
+            str(k),
+            "ITEM: NUMBER OF ATOMS",
+            str(len(rows)),
+            "ITEM: BOX BOUNDS xy xz yz pp pp pp",
+        ]
         lines += [" ".join(f"{v:.12g}" for v in row) for row in bounds]
         lines += [f"ITEM: ATOMS id element {columns}"]
         lines += [f"{i} Ar " + " ".join(f"{v:.9g}" for v in row) for i, row in enumerate(rows, 1)]
@@ -219,15 +260,20 @@ def dump(path: Path, walk: object, columns: str, values: np.ndarray) -> Path:
 
 
 def test_columns_of_lammps_dumps(walks: ModuleType, tmp_path: Path) -> None:
-    """Scaled or not, unwrapped or with image flags: all give the same positions, with steps that nearest images cannot follow too."""
+    """Scaled or not, unwrapped or with image flags: all give the same positions, with steps that
+    nearest images cannot follow too."""
     for width in (0.08, 0.4):
         walk = walks.random_walk(5, "image flags", "lammpstrj", width=width, n_frames=30)
         inverse = np.linalg.inv(walk.cells)
         x, u, images = walk.told, walk.true, walk.images
         files = {
-            "x y z ix iy iz": (x, images), "xs ys zs ix iy iz": (x @ inverse, images), "xu yu zu": (u,),
-            "xsu ysu zsu": (u @ inverse,), "x y z xu yu zu": (x, u), "x y z xu yu zu ix iy iz": (x, u, images),
-        }  # fmt: skip
+            "x y z ix iy iz": (x, images),
+            "xs ys zs ix iy iz": (x @ inverse, images),
+            "xu yu zu": (u,),
+            "xsu ysu zsu": (u @ inverse,),
+            "x y z xu yu zu": (x, u),
+            "x y z xu yu zu ix iy iz": (x, u, images),
+        }
         for columns, parts in files.items():
             path = dump(tmp_path / "walk.dump", walk, columns, np.concatenate(parts, axis=-1))
             import_trajectory(path, tmp_path / "run.h5md", overwrite=True)
@@ -252,7 +298,10 @@ def test_images_of_other_files(walks: ModuleType, tmp_path: Path) -> None:
         frames.append(Atoms("Ar" * len(x), x, cell=cell, pbc=True))
         frames[-1].new_array("unwrapped_position", u)
     ase.io.write(tmp_path / "walk.xyz", frames)
-    for file, beside, words in ((path, topology, "image flags"), (tmp_path / "walk.xyz", None, "unwrapped coordinates")):
+    for file, beside, words in (
+        (path, topology, "image flags"),
+        (tmp_path / "walk.xyz", None, "unwrapped coordinates"),
+    ):
         import_trajectory(file, tmp_path / "run.h5md", beside, overwrite=True)
         with H5MDReader(tmp_path / "run.h5md") as run:
             np.testing.assert_allclose(run.frames("position"), walk.true, atol=1e-4)
@@ -275,11 +324,26 @@ def test_image_flags_beside_a_topology(cases: Path, tmp_path: Path) -> None:
 
 def test_image_flags_that_contradict_positions(walks: ModuleType, tmp_path: Path) -> None:
     walk = walks.random_walk(6, "image flags", "lammpstrj", width=0.05, n_frames=30)
-    stuck, other = np.zeros_like(walk.images), walk.images + (np.arange(walk.true.shape[1]) == 7)[:, None]
+    stuck, other = (
+        np.zeros_like(walk.images),
+        walk.images + (np.arange(walk.true.shape[1]) == 7)[:, None],
+    )
     for columns, parts, words in (
-        ("x y z ix iy iz", (walk.told, stuck), "image flags of the file contradict its positions: atom"),
-        ("x y z xu yu zu ix iy iz", (walk.told, walk.true, other), "unwrapped coordinates contradict the image flags of atom 7"),
-        ("x y z xu yu zu", (walk.told, walk.true + 0.5 * (walk.images == 1)), "unwrapped coordinates contradict the positions of atom"),
+        (
+            "x y z ix iy iz",
+            (walk.told, stuck),
+            "image flags of the file contradict its positions: atom",
+        ),
+        (
+            "x y z xu yu zu ix iy iz",
+            (walk.told, walk.true, other),
+            "unwrapped coordinates contradict the image flags of atom 7",
+        ),
+        (
+            "x y z xu yu zu",
+            (walk.told, walk.true + 0.5 * (walk.images == 1)),
+            "unwrapped coordinates contradict the positions of atom",
+        ),
     ):
         path = dump(tmp_path / "walk.dump", walk, columns, np.concatenate(parts, axis=-1))
         with pytest.raises(ValueError, match=words):

@@ -1,4 +1,5 @@
-"""Runs that go wrong: the first bad step, system and particle, whatever the driver; the others of an ensemble go on as if alone."""
+"""Runs that go wrong: the first bad step, system and particle, whatever the driver; the others of
+an ensemble go on as if alone."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,7 +21,8 @@ from trajectories.watch import Breach, Exploded, Limits, Watch
 
 
 class Spring:
-    """-k x for every particle: a time step of more than 2 / sqrt(k) blows it up. The interpreter runs it."""
+    """-k x for every particle: a time step of more than 2 / sqrt(k) blows it up. The interpreter
+    runs it."""
 
     def __init__(self, k: float, fails_at: float = np.inf) -> None:
         self.k, self.fails_at = k, fails_at
@@ -41,18 +43,24 @@ def spring_kernel(x: Any, masses: Any, charges: Any, parameters: Any, forces: An
     return energy
 
 
-FORCES: dict[str, Callable[[float], Any]] = {"interpreted": Spring, "compiled": lambda k: KernelFunction(spring_kernel, [k])}
+FORCES: dict[str, Callable[[float], Any]] = {
+    "interpreted": Spring,
+    "compiled": lambda k: KernelFunction(spring_kernel, [k]),
+}
 
 
 def unstable(n_systems: int | None = None) -> State:
-    """Particles at rest at unlike distances from the origin, the farther the later in the row; of an ensemble system 1 alone moves much."""
+    """Particles at rest at unlike distances from the origin, the farther the later in the row; of
+    an ensemble system 1 alone moves much."""
     x = np.outer([1e-3, 2e-3, 5e-3], [1.0, 0.5, 0.25])
     if n_systems is not None:
         x = x * np.array([1e-9, 1.0, 2e-9, 0.0])[:n_systems, None, None]
     return State(System.create(x))
 
 
-def watched(watch: Watch, state: State, n_steps: int, every: int) -> tuple[list[State], Exploded | None]:
+def watched(
+    watch: Watch, state: State, n_steps: int, every: int
+) -> tuple[list[State], Exploded | None]:
     found = []
     try:
         for now in watch.states(state, n_steps, every):
@@ -62,7 +70,9 @@ def watched(watch: Watch, state: State, n_steps: int, every: int) -> tuple[list[
     return found, None
 
 
-def first_bad(flow: Any, state: State, dt: float, n_steps: int, bad: Callable[[State, State], bool]) -> int:
+def first_bad(
+    flow: Any, state: State, dt: float, n_steps: int, bad: Callable[[State, State], bool]
+) -> int:
     """The definition: one step after the other, from the start on."""
     before = None
     for now in rollout(flow, state, dt, n_steps):
@@ -81,7 +91,8 @@ def energy(state: State) -> Any:
 @pytest.mark.parametrize("every", [1, 7, 1000])
 @pytest.mark.parametrize("kind", FORCES)
 def test_the_first_step_of_an_energy_jump(kind: str, every: int) -> None:
-    """The energy grows by a factor a step: seen at a frame at the latest, and named by the step at which it was beyond the limit."""
+    """The energy grows by a factor a step: seen at a frame at the latest, and named by the step at
+    which it was beyond the limit."""
     flow, dt, told = velocity_verlet(FORCES[kind](1.0)), 2.1, list[Breach]()
     limit = 1e3
     watch = Watch(flow, dt, Limits(energy=limit), told.append)
@@ -90,7 +101,9 @@ def test_the_first_step_of_an_energy_jump(kind: str, every: int) -> None:
     assert not told
     # from the last good frame on
     good = frames[-1]
-    expected = first_bad(flow, good, dt, every, lambda a, b: not abs(energy(b) - energy(a)) <= limit)
+    expected = first_bad(
+        flow, good, dt, every, lambda a, b: not abs(energy(b) - energy(a)) <= limit
+    )
     assert error.breach.step == expected
     assert good.step < error.breach.step <= good.step + every
     assert error.breach.time == expected * dt
@@ -108,7 +121,11 @@ def test_the_first_step_that_is_not_finite(kind: str) -> None:
     with np.errstate(all="ignore"):
         frames, error = watched(watch, unstable(), 4000, 4000)
         expected = first_bad(
-            flow, unstable(), dt, 4000, lambda a, b: not (np.isfinite(energy(b)) and np.isfinite(b.system.positions).all())
+            flow,
+            unstable(),
+            dt,
+            4000,
+            lambda a, b: not (np.isfinite(energy(b)) and np.isfinite(b.system.positions).all()),
         )
     assert error is not None
     assert error.breach.step == expected
@@ -117,7 +134,8 @@ def test_the_first_step_that_is_not_finite(kind: str) -> None:
 
 
 def test_steps_are_run_again_but_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Finding one step of 4,000 takes some 64 times fewer states than steps, and about as many steps as there were."""
+    """Finding one step of 4,000 takes some 64 times fewer states than steps, and about as many
+    steps as there were."""
     real, steps = trajectories.watch.advance, [0]
 
     def counted(flow: Any, state: State, *arguments: Any, **more: Any) -> Any:
@@ -135,7 +153,8 @@ def test_steps_are_run_again_but_twice(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_slow_run_is_looked_at_between_frames() -> None:
-    """Energies grow beyond the limit in some 200 steps; the other thousands to the next frame are not waited for."""
+    """Energies grow beyond the limit in some 200 steps; the other thousands to the next frame are
+    not waited for."""
     calls = [0]
 
     class Slow(Spring):
@@ -143,7 +162,12 @@ def test_a_slow_run_is_looked_at_between_frames() -> None:
             calls[0] += 1
             return super().__call__(system)._replace(potential=self)
 
-    _, error = watched(Watch(velocity_verlet(Slow(1.0)), 2.001, Limits(energy=1.0), lambda breach: None), unstable(), 8000, 8000)
+    _, error = watched(
+        Watch(velocity_verlet(Slow(1.0)), 2.001, Limits(energy=1.0), lambda breach: None),
+        unstable(),
+        8000,
+        8000,
+    )
     assert error is not None
     assert error.breach.step < 1000
     assert calls[0] < 4000
@@ -167,9 +191,15 @@ def test_a_bad_system_is_held_and_the_others_do_not_notice(kind: str) -> None:
             mine, its = getattr(frame.system, name), getattr(other.system, name)
             np.testing.assert_array_equal(mine[[0, 2, 3]], its[[0, 2, 3]])
             np.testing.assert_array_equal(mine[1], getattr(frames[min(k, last)].system, name)[1])
-        np.testing.assert_array_equal(frame.evaluation.forces[[0, 2, 3]], other.evaluation.forces[[0, 2, 3]])
-        np.testing.assert_array_equal(frame.evaluation.energy[[0, 2, 3]], other.evaluation.energy[[0, 2, 3]])
-        np.testing.assert_array_equal(frame.evaluation.forces[1], frames[min(k, last)].evaluation.forces[1])  # type: ignore[union-attr]
+        np.testing.assert_array_equal(
+            frame.evaluation.forces[[0, 2, 3]], other.evaluation.forces[[0, 2, 3]]
+        )
+        np.testing.assert_array_equal(
+            frame.evaluation.energy[[0, 2, 3]], other.evaluation.energy[[0, 2, 3]]
+        )
+        np.testing.assert_array_equal(
+            frame.evaluation.forces[1], frames[min(k, last)].evaluation.forces[1]
+        )  # type: ignore[union-attr]
 
 
 def test_a_resumed_run_holds_what_was_held() -> None:
@@ -178,7 +208,13 @@ def test_a_resumed_run_holds_what_was_held() -> None:
     watch = Watch(flow, dt, Limits(energy=1e3), lambda breach: None)
     first, _ = watched(watch, unstable(4), 21, 7)
     assert watch.lost
-    again = Watch(flow, dt, Limits(energy=1e3), lambda breach: pytest.fail("it is known"), lost=dict(watch.lost))
+    again = Watch(
+        flow,
+        dt,
+        Limits(energy=1e3),
+        lambda breach: pytest.fail("it is known"),
+        lost=dict(watch.lost),
+    )
     rest, error = watched(again, replace(first[-1], evaluation=None), 14, 7)
     assert error is None
     for mine, its in zip([*first, *rest[1:]], whole, strict=True):
@@ -187,10 +223,17 @@ def test_a_resumed_run_holds_what_was_held() -> None:
 
 
 def test_what_was_held_is_not_told_of_again() -> None:
-    """Though a narrower limit, which a resume may have, finds fault with it; the others count as many as they are."""
+    """Though a narrower limit, which a resume may have, finds fault with it; the others count as
+    many as they are."""
     x = np.zeros((3, 2, 3))
     x[:, 1, 0] = [4.0, 1.0, 5.0]
-    watch = Watch(velocity_verlet(Spring(0.0)), 0.1, Limits(distance=2.0), lambda breach: pytest.fail("it is known"), lost={1: 3})
+    watch = Watch(
+        velocity_verlet(Spring(0.0)),
+        0.1,
+        Limits(distance=2.0),
+        lambda breach: pytest.fail("it is known"),
+        lost={1: 3},
+    )
     frames, error = watched(watch, State(System.create(x)), 10, 5)
     assert error is None
     assert watch.lost == {1: 3}
@@ -201,14 +244,20 @@ def test_what_was_held_is_not_told_of_again() -> None:
 def test_a_run_that_stopped_between_frames_holds_the_last_frame(kind: str) -> None:
     """Not where the stop was: the frames are those of the run that never stopped."""
     flow, dt = velocity_verlet(FORCES[kind](1.0)), 2.1
-    whole, _ = watched(before := Watch(flow, dt, Limits(energy=1e3), lambda breach: None), unstable(4), 60, 20)
+    whole, _ = watched(
+        before := Watch(flow, dt, Limits(energy=1e3), lambda breach: None), unstable(4), 60, 20
+    )
     step = before.lost[1]
     assert step % 20 > 3
     stop = step - 2
     *_, state = advance(flow, unstable(4), dt, stop, 1)
     again = Watch(flow, dt, Limits(energy=1e3), lambda breach: None)
     phase = stop % 20
-    found = list(again.states(replace(state, evaluation=None), 60 - stop, 20, phase, whole[stop // 20].system))
+    found = list(
+        again.states(
+            replace(state, evaluation=None), 60 - stop, 20, phase, whole[stop // 20].system
+        )
+    )
     assert again.lost == before.lost
     rest = [now for now in found[1:] if now.step % 20 == 0]
     for mine, its in zip(rest, whole[stop // 20 + 1 :], strict=True):
@@ -222,17 +271,27 @@ def test_a_run_that_stopped_between_frames_holds_the_last_frame(kind: str) -> No
 def test_no_system_left() -> None:
     x = np.array([[[1.0, 0, 0]], [[2.0, 0, 0]]])
     told = list[Breach]()
-    _, error = watched(Watch(velocity_verlet(Spring(1.0)), 2.5, Limits(energy=1e3), told.append), State(System.create(x)), 50, 1)
+    _, error = watched(
+        Watch(velocity_verlet(Spring(1.0)), 2.5, Limits(energy=1e3), told.append),
+        State(System.create(x)),
+        50,
+        1,
+    )
     assert error is not None
     assert {told[0].system, error.breach.system} == {0, 1}
 
 
 def test_lists_of_what_is_not_finite() -> None:
-    """Lennard-Jones atoms thrown at each other: lists could not be made of what comes of it. The others of three go on."""
-    x = np.stack([[[0.0, 0, 0], [4.0, 0, 0]], [[0.0, 0, 0], [1.7, 0, 0]], [[0.0, 0, 0], [4.5, 0, 0]]])
+    """Lennard-Jones atoms thrown at each other: lists could not be made of what comes of it. The
+    others of three go on."""
+    x = np.stack(
+        [[[0.0, 0, 0], [4.0, 0, 0]], [[0.0, 0, 0], [1.7, 0, 0]], [[0.0, 0, 0], [4.5, 0, 0]]]
+    )
     state, told = State(System.create(x, masses=[40.0, 40.0])), list[Breach]()
     flow = velocity_verlet(LennardJones(0.0104, 3.4))
-    frames, error = watched(watch := Watch(flow, 1.0, Limits(energy=20.0), told.append), state, 3000, 100)
+    frames, error = watched(
+        watch := Watch(flow, 1.0, Limits(energy=20.0), told.append), state, 3000, 100
+    )
     assert error is None
     assert list(watch.lost) == [1]
     other = list(rollout(flow, replace(state, system=state.system.copy_of(2)), 1.0, 3000, 100))
@@ -252,15 +311,20 @@ def test_forces_that_fail_leave_the_last_state() -> None:
 
 
 def test_particles_that_come_too_close() -> None:
-    """Two of three meet head on; the step is that at which their distance is first below the limit."""
+    """Two of three meet head on; the step is that at which their distance is first below the
+    limit."""
     x = np.array([[0.0, 0, 0], [4.0, 0, 0], [0.0, 9.0, 0]])
     v = np.array([[0.1, 0, 0], [-0.1, 0, 0], [0.0, 0, 0]])
     state, limit = State(System.create(x, velocities=v)), 0.55
     flow = velocity_verlet(Spring(0.0))
-    frames, error = watched(Watch(flow, 0.25, Limits(distance=limit), lambda breach: None), state, 200, 20)
+    frames, error = watched(
+        Watch(flow, 0.25, Limits(distance=limit), lambda breach: None), state, 200, 20
+    )
     assert error is not None
     assert set(error.breach.particles) == {0, 1}
-    assert error.breach.step == 70  # 4 - 0.2 t < 0.55 from t = 17.25 on; 70 * 0.25 is the first beyond
+    assert (
+        error.breach.step == 70
+    )  # 4 - 0.2 t < 0.55 from t = 17.25 on; 70 * 0.25 is the first beyond
     assert "nearer than 0.55" in error.breach.what
     assert frames[-1].step == 60
 
@@ -272,8 +336,17 @@ def test_nearest_pairs(n: int, pbc: tuple[bool, bool, bool]) -> None:
     stream = np.random.default_rng(n)
     cell = np.array([[6.0, 0, 0], [1.0, 6.0, 0], [0.0, 1.0, 7.0]])
     x = stream.random((3, n, 3)) @ cell
-    system = replace(System.create(x), cell=np.broadcast_to(cell, (3, 3, 3)).copy() if any(pbc) else None, pbc=pbc)
-    shifts = np.stack(np.meshgrid(*[[-1, 0, 1] if p else [0] for p in pbc], indexing="ij"), -1).reshape(-1, 3) @ cell
+    system = replace(
+        System.create(x),
+        cell=np.broadcast_to(cell, (3, 3, 3)).copy() if any(pbc) else None,
+        pbc=pbc,
+    )
+    shifts = (
+        np.stack(np.meshgrid(*[[-1, 0, 1] if p else [0] for p in pbc], indexing="ij"), -1).reshape(
+            -1, 3
+        )
+        @ cell
+    )
     apart = np.linalg.norm(x[:, None, :, None] - x[:, :, None, None] + shifts, axis=-1)
     apart[:, np.arange(n), np.arange(n)] = np.inf
     least = apart.min((1, 2, 3))
@@ -287,7 +360,11 @@ def test_nearest_pairs(n: int, pbc: tuple[bool, bool, bool]) -> None:
 
 def test_the_nearest_may_be_an_image() -> None:
     """Across the face of the cell."""
-    system = replace(System.create(np.array([[0.1, 1, 1], [5.8, 1, 1], [3.0, 1, 1]])), cell=np.eye(3) * 6.0, pbc=(True, True, True))
+    system = replace(
+        System.create(np.array([[0.1, 1, 1], [5.8, 1, 1], [3.0, 1, 1]])),
+        cell=np.eye(3) * 6.0,
+        pbc=(True, True, True),
+    )
     (distance, *pair), *others = nearer(system, 0.5).values()
     assert not others
     assert distance == pytest.approx(0.3, rel=1e-12)
@@ -295,10 +372,19 @@ def test_the_nearest_may_be_an_image() -> None:
 
 
 def test_a_sound_run_is_left_alone() -> None:
-    """The charged benchmark's systems, whose clip breaks energy: the very states, under the limits that are usual."""
+    """The charged benchmark's systems, whose clip breaks energy: the very states, under the limits
+    that are usual."""
     flow, state = velocity_verlet(benchmark_coulomb()), State(charged_systems(20, seed=43))
-    mine = list(Watch(flow, 1e-3, Limits(), lambda breach: pytest.fail(breach.what)).states(state, 1000, 100))
-    for one, other in zip((now for now in mine if now.step % 100 == 0), rollout(flow, state, 1e-3, 1000, 100), strict=True):
+    mine = list(
+        Watch(flow, 1e-3, Limits(), lambda breach: pytest.fail(breach.what)).states(
+            state, 1000, 100
+        )
+    )
+    for one, other in zip(
+        (now for now in mine if now.step % 100 == 0),
+        rollout(flow, state, 1e-3, 1000, 100),
+        strict=True,
+    ):
         np.testing.assert_array_equal(one.system.positions, other.system.positions)
 
 
@@ -313,12 +399,17 @@ def test_held_systems_stay(kind: str) -> None:
 
 def test_two_that_go_bad_in_one_interval() -> None:
     """Each is searched for without the other in the way."""
-    x = np.outer([1e-3, 2e-3, 5e-3], [1.0, 0.5, 0.25])[None] * np.array([0.0, 1.0, 1e-4, 0.0])[:, None, None]
+    x = (
+        np.outer([1e-3, 2e-3, 5e-3], [1.0, 0.5, 0.25])[None]
+        * np.array([0.0, 1.0, 1e-4, 0.0])[:, None, None]
+    )
     for kind in FORCES:
         told = list[Breach]()
         flow = velocity_verlet(FORCES[kind](1.0))
         with np.errstate(all="ignore"):
-            frames, error = watched(watch := Watch(flow, 3.5, Limits(), told.append), State(System.create(x)), 600, 300)
+            frames, error = watched(
+                watch := Watch(flow, 3.5, Limits(), told.append), State(System.create(x)), 600, 300
+            )
         assert error is None
         assert set(watch.lost) == {1, 2}
         assert watch.lost[1] < watch.lost[2]
@@ -327,7 +418,11 @@ def test_two_that_go_bad_in_one_interval() -> None:
 
 
 def test_memories_are_held_too() -> None:
-    state = State(System.create(np.zeros((3, 2, 3))), thermostat=np.ones((3, 2, 1)), barostat=np.full((3, 3, 3), 2.0))
+    state = State(
+        System.create(np.zeros((3, 2, 3))),
+        thermostat=np.ones((3, 2, 1)),
+        barostat=np.full((3, 3, 3), 2.0),
+    )
     new = replace(state, thermostat=np.full((3, 2, 1), 5.0), barostat=np.full((3, 3, 3), np.nan))
     found = trajectories.watch.with_held(new, state, (1,))
     assert found.thermostat is not None
@@ -341,13 +436,16 @@ def test_memories_are_held_too() -> None:
 
 
 def test_a_list_that_cannot_be_made_ends_its_own_system() -> None:
-    """Periodic atoms on top of each other, without limits, on several threads: the driver itself fails, and says for whom."""
+    """Periodic atoms on top of each other, without limits, on several threads: the driver itself
+    fails, and says for whom."""
     x = np.zeros((3, 2, 3))
     x[:, 1, 0] = [4.0, 0.3, 4.5]
     cell = np.broadcast_to(np.eye(3) * 12.0, (3, 3, 3)).copy()
     system = replace(System.create(x, masses=[40.0, 40.0]), cell=cell, pbc=(True, True, True))
     flow, told = velocity_verlet(LennardJones(0.0104, 3.4)), list[Breach]()
-    frames, error = watched(watch := Watch(flow, 1.0, Limits(), told.append, threads=3), State(system), 2000, 1000)
+    frames, error = watched(
+        watch := Watch(flow, 1.0, Limits(), told.append, threads=3), State(system), 2000, 1000
+    )
     assert error is None
     assert list(watch.lost) == [1]
     alone = list(rollout(flow, State(system.copy_of(2)), 1.0, 2000, 1000))
@@ -373,10 +471,15 @@ def test_energy_that_creeps_away_from_the_start() -> None:
         flow = velocity_verlet(potential)
 
         def __call__(self, state: State, dt: float) -> State:
-            return self.flow(replace(state, system=replace(state.system, momenta=1.001 * state.system.momenta)), dt)
+            return self.flow(
+                replace(state, system=replace(state.system, momenta=1.001 * state.system.momenta)),
+                dt,
+            )
 
     heated, start = Heated(), State(System.create(np.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]])))
-    frames, error = watched(Watch(heated, 0.01, Limits(energy=0.3, drift=0.5), lambda breach: None), start, 5000, 10)
+    frames, error = watched(
+        Watch(heated, 0.01, Limits(energy=0.3, drift=0.5), lambda breach: None), start, 5000, 10
+    )
     assert error is not None
     assert error.breach.what.endswith(" since the start")
     assert 20 < len(frames) < 400
@@ -394,14 +497,17 @@ class Trained:
         x = np.asarray(system.positions)
         apart = np.minimum(np.linalg.norm(x[..., 1, :] - x[..., 0, :], axis=-1), 1.0)
         inside = apart < 1.0
-        closest = np.stack([apart, np.where(inside, 0.0, -1.0), np.where(inside, 1.0, -1.0), 1.0 * inside], -1)
+        closest = np.stack(
+            [apart, np.where(inside, 0.0, -1.0), np.where(inside, 1.0, -1.0), 1.0 * inside], -1
+        )
         return Evaluation(np.zeros(x.shape[:-2]), np.zeros_like(x), closest=closest, potential=self)
 
 
 @pytest.mark.parametrize("every", [1, 10, 50])
 @pytest.mark.parametrize("n_systems", [None, 3])
 def test_pairs_that_are_nearer_than_in_training(n_systems: int | None, every: int) -> None:
-    """Each system is told of once, at its own step, and stopped at its own, whatever the frames; without a limit it goes on."""
+    """Each system is told of once, at its own step, and stopped at its own, whatever the frames;
+    without a limit it goes on."""
     speeds = np.array([0.01, 0.02, 0.0])[:n_systems] if n_systems else np.array(0.01)
     x = np.broadcast_to([[0.0, 0, 0], [1.105, 0, 0]], (*speeds.shape, 2, 3)).copy()
     v = np.zeros_like(x)
@@ -409,12 +515,18 @@ def test_pairs_that_are_nearer_than_in_training(n_systems: int | None, every: in
     start = State(System.create(x, velocities=v))
     told: list[Breach] = []
     lost: list[Breach] = []
-    watch = Watch(velocity_verlet(Trained()), 1.0, Limits(nearness=0.8), lost.append, tell_near=told.append)
+    watch = Watch(
+        velocity_verlet(Trained()), 1.0, Limits(nearness=0.8), lost.append, tell_near=told.append
+    )
     found, error = watched(watch, start, 50, every)
     first, second = (11, 31), (6, 16)  # the first steps after ways of 0.105 and 0.305
     if n_systems is None:
         assert error is not None
-        assert (error.breach.step, error.breach.limit, error.breach.particles) == (first[1], "nearness", (0, 1))
+        assert (error.breach.step, error.breach.limit, error.breach.particles) == (
+            first[1],
+            "nearness",
+            (0, 1),
+        )
         assert [(breach.step, breach.system) for breach in told] == [(first[0], None)]
         assert "X 0 and X 1 are 0.995 apart, in training never nearer than 1" in told[0].what
     else:

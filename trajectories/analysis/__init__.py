@@ -1,8 +1,15 @@
-"""Numbers and curves of a run: `analyse` gives all that fit it, and each analysis is a function of its own."""
+"""Numbers and curves of a run: `analyse` gives all that fit it, and each analysis is a function of
+its own."""
 
 from trajectories.analysis.averages import block_error, mean_and_error
 from trajectories.analysis.bonding import Bonds, angles, bonds
-from trajectories.analysis.correlation import Diffusion, diffusion, mean_squared_displacement, spectrum, velocity_autocorrelation
+from trajectories.analysis.correlation import (
+    Diffusion,
+    diffusion,
+    mean_squared_displacement,
+    spectrum,
+    velocity_autocorrelation,
+)
 from trajectories.analysis.encounters import closest_approach
 from trajectories.analysis.motion import peaks
 from trajectories.analysis.orbits import elements, orbits
@@ -13,7 +20,26 @@ from trajectories.analysis.summary import analyse
 from trajectories.analysis.thermo import Known
 
 __all__ = [
-    "Analysis", "Axis", "Bonds", "Curves", "Diffusion", "Known", "Number", "analyse", "angles", "block_error", "bonds", "closest_approach",
-    "deviations", "diffusion", "elements", "mean_and_error", "mean_squared_displacement", "orbits", "peaks", "radial_distribution",
-    "spectrum", "velocity_autocorrelation",
-]  # fmt: skip
+    "Analysis",
+    "Axis",
+    "Bonds",
+    "Curves",
+    "Diffusion",
+    "Known",
+    "Number",
+    "analyse",
+    "angles",
+    "block_error",
+    "bonds",
+    "closest_approach",
+    "deviations",
+    "diffusion",
+    "elements",
+    "mean_and_error",
+    "mean_squared_displacement",
+    "orbits",
+    "peaks",
+    "radial_distribution",
+    "spectrum",
+    "velocity_autocorrelation",
+]

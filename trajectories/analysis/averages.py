@@ -1,4 +1,5 @@
-"""Means of correlated series with errors, by blocks (Flyvbjerg and Petersen, J. Chem. Phys. 91 (1989) 461)."""
+"""Means of correlated series with errors, by blocks (Flyvbjerg and Petersen, J. Chem. Phys. 91
+(1989) 461)."""
 
 from typing import NamedTuple
 
@@ -8,7 +9,8 @@ _FEWEST = 8  # blocks whose scatter is still known
 
 
 class Mean(NamedTuple):
-    """A mean with its standard error, None where that cannot be told; ``least`` is whether the error is but the least that it may be."""
+    """A mean with its standard error, None where that cannot be told; ``least`` is whether the
+    error is but the least that it may be."""
 
     value: float
     error: float | None
@@ -16,10 +18,12 @@ class Mean(NamedTuple):
 
 
 def block_error(values: np.ndarray) -> float:
-    """Standard error of the mean of one series [n]; nan below eight numbers, and the least that it may be where all of it is correlated.
+    """Standard error of the mean of one series [n]; nan below eight numbers, and the least that it
+    may be where all of it is correlated.
 
-    Neighbours are averaged again and again, until blocks of B numbers have B^3 > 2 n (error / error of single numbers)^4 (Lee et al.,
-    Phys. Rev. E 83 (2011) 066706), which weighs the error's own scatter against what is left of the correlation.
+    Neighbours are averaged again and again, until blocks of B numbers have B^3 > 2 n (error / error
+    of single numbers)^4 (Lee et al., Phys. Rev. E 83 (2011) 066706), which weighs the error's own
+    scatter against what is left of the correlation.
     """
     return _blocked(np.asarray(values, dtype=float))[0]
 

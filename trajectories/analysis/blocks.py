@@ -18,7 +18,9 @@ def block_length(run: H5MDReader, budget: int = BLOCK) -> int:
     return max(1, budget // (24 * (run.n_systems or 1) * run.n_particles))
 
 
-def blocks(run: H5MDReader, element: str, budget: int = BLOCK) -> Iterator[tuple[slice, np.ndarray]]:
+def blocks(
+    run: H5MDReader, element: str, budget: int = BLOCK
+) -> Iterator[tuple[slice, np.ndarray]]:
     """Which frames, and these, [frames, n_systems, n_particles, 3], in blocks of 32 MiB."""
     length = block_length(run, budget)
     for first in range(0, len(run), length):
@@ -37,12 +39,14 @@ def some_systems(run: H5MDReader) -> int:
 
 
 def spacing(times: np.ndarray) -> float:
-    """The mean time from one frame to the next: of two alone other programs' single precision leaves no digits."""
+    """The mean time from one frame to the next: of two alone other programs' single precision
+    leaves no digits."""
     return float(times[-1] - times[0]) / (len(times) - 1)
 
 
 def single_frames(run: H5MDReader, element: str, frames: slice) -> Iterator[tuple[int, np.ndarray]]:
-    """Frames one after the other, each with its number, [n_systems, n_particles, 3]; near ones are read in blocks."""
+    """Frames one after the other, each with its number, [n_systems, n_particles, 3]; near ones are
+    read in blocks."""
     which = range(*frames.indices(len(run)))
     shape = (-1, run.n_systems or 1, run.n_particles, 3)
     length = max(1, block_length(run) // which.step) if which.step <= _SPARSE else 1
@@ -53,13 +57,16 @@ def single_frames(run: H5MDReader, element: str, frames: slice) -> Iterator[tupl
 
 
 def check_cells(run: H5MDReader) -> None:
-    """Raise ValueError, naming the frame, where a run that is periodic has a cell without volume."""
+    """Raise ValueError, naming the frame, where a run that is periodic has a cell without
+    volume."""
     cells = run.cells.reshape(len(run), -1, 3, 3)
     if not (any(run.pbc) and cells.any()):
         return
     lengths = np.linalg.norm(cells, axis=-1)
     given = lengths > 0  # a direction that is not periodic needs no vector
-    flat = given.all(-1) & (abs(np.linalg.det(cells)) <= _FLAT * lengths.prod(-1)) | (np.array(run.pbc) & ~given).any(-1)
+    flat = given.all(-1) & (abs(np.linalg.det(cells)) <= _FLAT * lengths.prod(-1)) | (
+        np.array(run.pbc) & ~given
+    ).any(-1)
     if flat.any():
         k, s = (int(at) for at in np.argwhere(flat)[0])
         of = f" of system {s}" if cells.shape[1] > 1 else ""

@@ -1,4 +1,5 @@
-"""Bonds and the angles between them: who is bonded in the first frame, lengths and angles in the others, in any cell."""
+"""Bonds and the angles between them: who is bonded in the first frame, lengths and angles in the
+others, in any cell."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,14 +15,17 @@ from trajectories.analysis.results import Axis, Curves
 from trajectories.h5md import H5MDReader
 
 _BONDED = 2000  # atoms of which bonds are guessed
-_OVERLAP = 0.55  # of the sum of van der Waals radii below which atoms are bonded, as in VMD and MDAnalysis
+_OVERLAP = (
+    0.55  # of the sum of van der Waals radii below which atoms are bonded, as in VMD and MDAnalysis
+)
 _SHORTEST = 0.1  # Angstrom, below which two are at one place
 _MEASURED = 2e7  # bond lengths and angles that are kept
 
 
 @dataclass(frozen=True, eq=False)
 class Bonds:
-    """Bonds i-j: atoms [n_bonds, 2], and the lattice vectors [n_bonds, 3] to add: r_ij = x[j] - x[i] + shifts @ cell.
+    """Bonds i-j: atoms [n_bonds, 2], and the lattice vectors [n_bonds, 3] to add: r_ij = x[j] -
+    x[i] + shifts @ cell.
 
     In a small cell two atoms are bonded several times, to different images, and an atom to its own.
     """
@@ -45,10 +49,14 @@ def bonds(run: H5MDReader) -> Bonds:
     return bonded(run.species, x, cell if any(run.pbc) and cell.any() else None, run.pbc)
 
 
-def bonded(species: np.ndarray, x: np.ndarray, cell: np.ndarray | None = None, pbc: PBC = PERIODIC) -> Bonds:
-    """Atoms nearer than 0.55 times the sum of their van der Waals radii, in MDAnalysis' table; none above 2,000 atoms.
+def bonded(
+    species: np.ndarray, x: np.ndarray, cell: np.ndarray | None = None, pbc: PBC = PERIODIC
+) -> Bonds:
+    """Atoms nearer than 0.55 times the sum of their van der Waals radii, in MDAnalysis' table; none
+    above 2,000 atoms.
 
-    ``species`` are atomic numbers [n_particles], ``x`` positions [n_particles, 3] in Angstrom, ``cell`` [3, 3] is None in free space.
+    ``species`` are atomic numbers [n_particles], ``x`` positions [n_particles, 3] in Angstrom,
+    ``cell`` [3, 3] is None in free space.
     """
     none = Bonds(np.zeros((0, 2), dtype=int), np.zeros((0, 3), dtype=int))
     if not species.any() or len(species) > _BONDED:
@@ -56,10 +64,14 @@ def bonded(species: np.ndarray, x: np.ndarray, cell: np.ndarray | None = None, p
     from ase.data import chemical_symbols
     from MDAnalysis.guesser.tables import vdwradii
 
-    radii = np.array([vdwradii.get(chemical_symbols[z].upper(), 0.0) for z in species])  # of some elements it knows none
+    radii = np.array(
+        [vdwradii.get(chemical_symbols[z].upper(), 0.0) for z in species]
+    )  # of some elements it knows none
     if not radii.max():
         return none
-    system = replace(System.create(x), cell=cell, pbc=(False, False, False) if cell is None else pbc)
+    system = replace(
+        System.create(x), cell=cell, pbc=(False, False, False) if cell is None else pbc
+    )
     near = halved(cell_list(system, 2.0 * _OVERLAP * float(radii.max())))
     lengths = np.linalg.norm(near.offsets(system.positions, cell), axis=-1)
     keep = (lengths > _SHORTEST) & (lengths < _OVERLAP * (radii[near.i] + radii[near.j]))
@@ -87,7 +99,8 @@ def _corners(between: Bonds) -> np.ndarray:
 
 
 def bond_curves(run: H5MDReader) -> list[Curves]:
-    """Distributions of bond lengths and of angles by kinds of atoms, over a thousand frames of a run's second half; none without bonds."""
+    """Distributions of bond lengths and of angles by kinds of atoms, over a thousand frames of a
+    run's second half; none without bonds."""
     check_cells(run)
     between = bonds(run)
     if not len(between):
@@ -104,8 +117,11 @@ def bond_curves(run: H5MDReader) -> list[Curves]:
     return found
 
 
-def measured(run: H5MDReader, between: Bonds, frames: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
-    """[frames * systems, n_bonds] lengths and [frames * systems, n_angles] angles in radians, of some frames and at most eight systems."""
+def measured(
+    run: H5MDReader, between: Bonds, frames: slice = slice(None)
+) -> tuple[np.ndarray, np.ndarray]:
+    """[frames * systems, n_bonds] lengths and [frames * systems, n_angles] angles in radians, of
+    some frames and at most eight systems."""
     first, second = _corners(between).T
     vectors_of = _BondVectors(run, between)
     lengths, bends = [], []
@@ -121,9 +137,11 @@ def measured(run: H5MDReader, between: Bonds, frames: slice = slice(None)) -> tu
 
 
 class _BondVectors:
-    """Vectors of bonds in the frames of a run: the shortest images, whether or not atoms were followed across faces of the cell.
+    """Vectors of bonds in the frames of a run: the shortest images, whether or not atoms were
+    followed across faces of the cell.
 
-    Of atoms that are bonded several times, to different images, each bond is the image nearest to what it was in the first frame.
+    Of atoms that are bonded several times, to different images, each bond is the image nearest to
+    what it was in the first frame.
     """
 
     def __init__(self, run: H5MDReader, between: Bonds) -> None:
@@ -131,7 +149,9 @@ class _BondVectors:
         self._cells, self._pbc = run.cells.reshape(len(run), -1, 3, 3), run.pbc
         self._periodic = any(run.pbc) and bool(run.cells.any())
         seen = Counter(map(tuple, np.sort(between.pairs, -1).tolist()))
-        self._several = np.array([i == j or seen[min(i, j), max(i, j)] > 1 for i, j in between.pairs.tolist()])
+        self._several = np.array(
+            [i == j or seen[min(i, j), max(i, j)] > 1 for i, j in between.pairs.tolist()]
+        )
         if self._periodic:
             x = run.frames("position", 0).reshape(-1, run.n_particles, 3)[0]
             cell = complete(self._cells[0, 0])
@@ -147,7 +167,9 @@ class _BondVectors:
         return near + minimum_image(apart - near, cell, self._pbc)
 
 
-def _distribution(run: H5MDReader, key: str, title: str, axis: Axis, which: np.ndarray, values: np.ndarray) -> Curves:
+def _distribution(
+    run: H5MDReader, key: str, title: str, axis: Axis, which: np.ndarray, values: np.ndarray
+) -> Curves:
     names = [_kind(run, row) for row in which]
     low, high = float(values.min()), float(values.max())
     edges = np.linspace(low - 0.02 * (high - low) - 1e-3, high + 0.02 * (high - low) + 1e-3, 201)
@@ -156,8 +178,15 @@ def _distribution(run: H5MDReader, key: str, title: str, axis: Axis, which: np.n
         own = values[:, [k for k, other in enumerate(names) if other == name]]
         curves[name] = np.histogram(own, edges, density=True)[0]
         said.append(f"{name} {own.mean():.4g} ± {own.std():.2g} {axis.unit}")
-    return Curves(key, title, axis, 0.5 * (edges[1:] + edges[:-1]), Axis("probability density", f"1/{axis.unit}"), curves,
-                  f"Means and standard deviations: {', '.join(said)}.")  # fmt: skip
+    return Curves(
+        key,
+        title,
+        axis,
+        0.5 * (edges[1:] + edges[:-1]),
+        Axis("probability density", f"1/{axis.unit}"),
+        curves,
+        f"Means and standard deviations: {', '.join(said)}.",
+    )
 
 
 def _kind(run: H5MDReader, row: Sequence[int]) -> str:

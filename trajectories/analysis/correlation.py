@@ -1,7 +1,9 @@
-"""Correlations in time over all origins: mean squared displacement, velocity autocorrelation, diffusion, vibrational spectrum.
+"""Correlations in time over all origins: mean squared displacement, velocity autocorrelation,
+diffusion, vibrational spectrum.
 
-MDAnalysis' own EinsteinMSD keeps a whole run in memory and in float32, and it has no velocity autocorrelation. Here a run is read in
-blocks, each correlated by FFT with itself and as many frames after it as there are lags: n log(lags) time for n frames.
+MDAnalysis' own EinsteinMSD keeps a whole run in memory and in float32, and it has no velocity
+autocorrelation. Here a run is read in blocks, each correlated by FFT with itself and as many frames
+after it as there are lags: n log(lags) time for n frames.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -33,10 +35,12 @@ def mean_squared_displacement(
     *,
     about_center: bool = False,
 ) -> dict[str, np.ndarray]:
-    """<|x(t + lag) - x(t)|^2> over all origins t and particles of a group, for lags of 0 to n_lags frames: [n_lags + 1, n_systems].
+    """<|x(t + lag) - x(t)|^2> over all origins t and particles of a group, for lags of 0 to n_lags
+    frames: [n_lags + 1, n_systems].
 
-    Positions are taken as they are: ours are never wrapped. ``about_center`` takes off what the centre of mass does, which under friction
-    and noise diffuses itself, and what a cell that breathes does to all positions alike. ``told`` hears how many frames are done.
+    Positions are taken as they are: ours are never wrapped. ``about_center`` takes off what the
+    centre of mass does, which under friction and noise diffuses itself, and what a cell that
+    breathes does to all positions alike. ``told`` hears how many frames are done.
     """
     first, last = _range(run, frames)
     places = _about_center(run) if about_center else partial(_columns, run, "position")
@@ -50,7 +54,9 @@ def mean_squared_displacement(
     for name, cross in crossed.items():
         s = np.concatenate([np.zeros((1, squares[name].shape[1])), squares[name].cumsum(0)])
         n, lags = last - first, np.arange(n_lags + 1)
-        pairs = s[n - lags] + (s[n] - s[lags]) - 2.0 * cross  # of origins 0 ... n - 1 - lag and of ends lag ... n - 1
+        pairs = (
+            s[n - lags] + (s[n] - s[lags]) - 2.0 * cross
+        )  # of origins 0 ... n - 1 - lag and of ends lag ... n - 1
         found[name] = np.maximum(pairs, 0.0) / ((n - lags)[:, None] * len(groups[name]))
         found[name][0] = 0.0
     return found
@@ -65,7 +71,8 @@ def velocity_autocorrelation(
     *,
     about_center: bool = False,
 ) -> dict[str, np.ndarray]:
-    """<w v(t) · v(t + lag)> over all origins and particles of a group, [n_lags + 1, n_systems]; ``weights`` w [n_particles], as masses.
+    """<w v(t) · v(t + lag)> over all origins and particles of a group, [n_lags + 1, n_systems];
+    ``weights`` w [n_particles], as masses.
 
     ``about_center`` takes off the velocity of the centre of mass.
     """
@@ -96,7 +103,8 @@ def _center(run: H5MDReader, values: np.ndarray) -> np.ndarray:
 
 
 def _about_center(run: H5MDReader) -> Callable[[slice], np.ndarray]:
-    """Reads positions about the centre of mass; where the cell changes, their fractions of it times the mean cell."""
+    """Reads positions about the centre of mass; where the cell changes, their fractions of it times
+    the mean cell."""
     cells = run.cells.reshape(len(run), -1, 3, 3)
     breathes = bool(all(run.pbc) and np.ptp(cells, axis=0).any())
     mean = cells.mean(0)
@@ -104,7 +112,11 @@ def _about_center(run: H5MDReader) -> Callable[[slice], np.ndarray]:
     def read(frames: slice) -> np.ndarray:
         x = _columns(run, "position", frames)
         x = x - _center(run, x)
-        return x @ np.linalg.solve(cells[frames], np.broadcast_to(mean, cells[frames].shape)) if breathes else x
+        return (
+            x @ np.linalg.solve(cells[frames], np.broadcast_to(mean, cells[frames].shape))
+            if breathes
+            else x
+        )
 
     return read
 
@@ -118,7 +130,8 @@ def _correlated(
     weights: np.ndarray | None,
     told: Callable[[int], None],
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Sums over origins and a group's particles of x(t) . x(t + lag), [n_lags + 1, n_systems], and of |x(t)|^2, [frames, n_systems]."""
+    """Sums over origins and a group's particles of x(t) . x(t + lag), [n_lags + 1, n_systems], and
+    of |x(t)|^2, [frames, n_systems]."""
     from scipy import fft
 
     n, size = last - first, max(n_lags, 64)
@@ -136,7 +149,11 @@ def _correlated(
                 for some in _batches(group, length):
                     scale = 1.0 if weights is None else np.asarray(weights)[some][:, None]
                     later = fft.rfft(window[:, s, some], length, axis=0)
-                    earlier = fft.rfft(own[:, s, some] * scale, length, axis=0) if begin + size < last or weights is not None else later
+                    earlier = (
+                        fft.rfft(own[:, s, some] * scale, length, axis=0)
+                        if begin + size < last or weights is not None
+                        else later
+                    )
                     power = (np.conj(earlier) * later).sum((1, 2))
                     sums[:, s] += fft.irfft(power, length)[: n_lags + 1]
         told(min(begin + size, last) - first)
@@ -152,10 +169,12 @@ def _batches(group: Group, length: int) -> Iterable[Group]:
 
 @dataclass(frozen=True)
 class Diffusion:
-    """D in length^2 / time, half of its 95 % interval, the lags fitted, in time, and the power of time that displacements grow with.
+    """D in length^2 / time, half of its 95 % interval, the lags fitted, in time, and the power of
+    time that displacements grow with.
 
-    ``powers`` are those of the first and of the second half of these lags, ``displacement`` is the mean squared one at the last of them.
-    ``interval`` is None where there are fewer than three blocks to tell it from.
+    ``powers`` are those of the first and of the second half of these lags, ``displacement`` is the
+    mean squared one at the last of them. ``interval`` is None where there are fewer than three
+    blocks to tell it from.
     """
 
     coefficient: float
@@ -169,13 +188,21 @@ class Diffusion:
 
 
 def diffusion(
-    run: H5MDReader, group: Group, begin: float | None = None, end: float | None = None, *, about_center: bool = False
+    run: H5MDReader,
+    group: Group,
+    begin: float | None = None,
+    end: float | None = None,
+    *,
+    about_center: bool = False,
 ) -> Diffusion:
-    """Einstein's D, the slope of the mean squared displacement over six, in five blocks of the run (fewer where they would be short).
+    """Einstein's D, the slope of the mean squared displacement over six, in five blocks of the run
+    (fewer where they would be short).
 
-    Each block and each system is a sample of its own, so the interval is Student's and needs no model of how lags correlate. ``begin`` and
-    ``end`` are the lags between which the line is fitted: a tenth and a half of a block else. ``about_center`` is as in
-    `mean_squared_displacement`. Raises ValueError below 20 frames, and for lags that are not within a block.
+    Each block and each system is a sample of its own, so the interval is Student's and needs no
+    model of how lags correlate. ``begin`` and ``end`` are the lags between which the line is
+    fitted: a tenth and a half of a block else. ``about_center`` is as in
+    `mean_squared_displacement`. Raises ValueError below 20 frames, and for lags that are not within
+    a block.
     """
     n, n_systems = len(run), run.n_systems or 1
     if n < _SHORTEST:
@@ -187,12 +214,17 @@ def diffusion(
     low = max(1, length // 10) if begin is None else max(1, round(begin / apart))
     high = most if end is None else round(end / apart)
     if not low < high <= most:
-        raise ValueError(f"the lags to be fitted must lie between {apart:.4g} and {most * apart:.4g}, the beginning before the end")
+        raise ValueError(
+            f"the lags to be fitted must lie between {apart:.4g} and {most * apart:.4g}, the"
+            " beginning before the end"
+        )
     lags = np.arange(low, high + 1)
     slopes, curves = [], []
     for k in range(n_blocks):
         block = slice(k * length, (k + 1) * length)
-        msd = mean_squared_displacement(run, {"": group}, high, block, about_center=about_center)[""]
+        msd = mean_squared_displacement(run, {"": group}, high, block, about_center=about_center)[
+            ""
+        ]
         curves.append(msd.mean(1))
         slopes += [np.polyfit(lags * apart, msd[low:, s], 1)[0] / 6.0 for s in range(n_systems)]
     mean = np.mean(curves, 0)
@@ -208,14 +240,27 @@ def diffusion(
     if len(samples) >= 3:
         from scipy import special
 
-        interval = float(special.stdtrit(len(samples) - 1, 0.975) * samples.std(ddof=1) / np.sqrt(len(samples)))
-    return Diffusion(float(samples.mean()), interval, low * apart, high * apart, power(slice(None)), powers, float(mean[-1]), n_blocks)
+        interval = float(
+            special.stdtrit(len(samples) - 1, 0.975) * samples.std(ddof=1) / np.sqrt(len(samples))
+        )
+    return Diffusion(
+        float(samples.mean()),
+        interval,
+        low * apart,
+        high * apart,
+        power(slice(None)),
+        powers,
+        float(mean[-1]),
+        n_blocks,
+    )
 
 
 def spectrum(autocorrelation: np.ndarray, spacing: float) -> tuple[np.ndarray, np.ndarray]:
-    """Frequencies, in cycles per unit of ``spacing``, and the power at each: the cosine transform of an autocorrelation [n_lags + 1].
+    """Frequencies, in cycles per unit of ``spacing``, and the power at each: the cosine transform
+    of an autocorrelation [n_lags + 1].
 
-    The lags fade out by half a Hann window, so that a line has a width of about 1 / (n_lags * spacing); four frequencies tell its shape.
+    The lags fade out by half a Hann window, so that a line has a width of about 1 / (n_lags *
+    spacing); four frequencies tell its shape.
     """
     from scipy import fft
 

@@ -27,12 +27,24 @@ COLORS = (
 )
 _POINTS = 1500  # of a curve that a figure shows
 _FEW = 3  # points of a curve that are marked
-_DECADE = 8.0  # the largest over the least, below which a logarithmic axis would have hardly a label
+_DECADE = (
+    8.0  # the largest over the least, below which a logarithmic axis would have hardly a label
+)
 STYLE: Any = {
-    "font.size": 9, "axes.titlesize": 10, "axes.labelsize": 9, "legend.fontsize": 8, "lines.linewidth": 1.3, "axes.grid": True,
-    "grid.alpha": 0.25, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False, "pdf.fonttype": 42,
-    "svg.fonttype": "none", "svg.hashsalt": "mcegnn",
-}  # fmt: skip
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.labelsize": 9,
+    "legend.fontsize": 8,
+    "lines.linewidth": 1.3,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "mcegnn",
+}
 
 
 @contextmanager
@@ -45,12 +57,15 @@ def styled() -> Iterator[None]:
 
 
 def thinned(x: np.ndarray, y: np.ndarray, most: int = _POINTS) -> tuple[np.ndarray, np.ndarray]:
-    """A curve of at most so many points that looks the same: the least and the largest of each stretch, in order."""
+    """A curve of at most so many points that looks the same: the least and the largest of each
+    stretch, in order."""
     if len(x) <= most:
         return x, y
     stretches = np.array_split(np.arange(len(x)), most // 2)
     filled = np.where(np.isfinite(y), y, np.nanmean(y) if np.isfinite(y).any() else 0.0)
-    kept = sorted({0, len(x) - 1} | {int(s[f(filled[s])]) for s in stretches for f in (np.argmin, np.argmax)})
+    kept = sorted(
+        {0, len(x) - 1} | {int(s[f(filled[s])]) for s in stretches for f in (np.argmin, np.argmax)}
+    )
     return x[kept], y[kept]
 
 
@@ -60,14 +75,34 @@ def draw(curves: Curves, axes: Any) -> None:
     for k, (name, y) in enumerate(curves.values.items()):
         x, y, color = np.asarray(curves.x), np.asarray(y, dtype=float), COLORS[k % len(COLORS)]
         if logarithmic:
-            y = np.where(y > 0, y, np.nan)  # zero has no logarithm, as where nothing has drifted yet
+            y = np.where(
+                y > 0, y, np.nan
+            )  # zero has no logarithm, as where nothing has drifted yet
         if curves.line:
             # beyond the colours there are, lines are broken in another way
-            few = "." if np.isfinite(y).sum() <= _FEW else None  # a line takes two points to be seen
-            axes.plot(*thinned(x, y), color=color, ls=("-", "--", ":")[k // len(COLORS) % 3], label=name or None, marker=few)
+            few = (
+                "." if np.isfinite(y).sum() <= _FEW else None
+            )  # a line takes two points to be seen
+            axes.plot(
+                *thinned(x, y),
+                color=color,
+                ls=("-", "--", ":")[k // len(COLORS) % 3],
+                label=name or None,
+                marker=few,
+            )
         else:
             many = len(x) > _POINTS  # then they are an image, which is smaller than so many circles
-            axes.plot(x, y, color=color, ls="none", marker="o", ms=1.5 if many else 3, mew=0, label=name or None, rasterized=many)
+            axes.plot(
+                x,
+                y,
+                color=color,
+                ls="none",
+                marker="o",
+                ms=1.5 if many else 3,
+                mew=0,
+                label=name or None,
+                rasterized=many,
+            )
     if curves.parity:
         _square(curves, axes)
     for name, at in curves.marks.items():
@@ -86,13 +121,24 @@ def draw(curves: Curves, axes: Any) -> None:
 
 def _spread(curves: Curves) -> float:
     """The largest of what is positive over the least of it."""
-    positive = [y[y > 0] for y in (np.asarray(y, dtype=float) for y in curves.values.values()) if (y > 0).any()]
-    return float(max(y.max() for y in positive) / min(y.min() for y in positive)) if positive else 1.0
+    positive = [
+        y[y > 0]
+        for y in (np.asarray(y, dtype=float) for y in curves.values.values())
+        if (y > 0).any()
+    ]
+    return (
+        float(max(y.max() for y in positive) / min(y.min() for y in positive)) if positive else 1.0
+    )
 
 
 def _square(curves: Curves, axes: Any) -> None:
     """The same limits both ways, and the line on which both are equal."""
-    every = np.concatenate([np.asarray(curves.x, dtype=float), *(np.asarray(y, dtype=float) for y in curves.values.values())])
+    every = np.concatenate(
+        [
+            np.asarray(curves.x, dtype=float),
+            *(np.asarray(y, dtype=float) for y in curves.values.values()),
+        ]
+    )
     every = every[np.isfinite(every)]
     low, high = (float(every.min()), float(every.max())) if len(every) else (0.0, 1.0)
     edge = 0.03 * (high - low) or 1.0
@@ -100,7 +146,9 @@ def _square(curves: Curves, axes: Any) -> None:
     axes.plot((low, high), (low, high), color="gray", lw=0.9, zorder=0)
 
 
-def figure_of(curves: Curves, size: tuple[float, float] = (5.2, 3.2), *, title: bool = False) -> Any:
+def figure_of(
+    curves: Curves, size: tuple[float, float] = (5.2, 3.2), *, title: bool = False
+) -> Any:
     """A matplotlib figure of its own, not pyplot's: no global state and no screen."""
     from matplotlib.figure import Figure
 
@@ -113,7 +161,8 @@ def figure_of(curves: Curves, size: tuple[float, float] = (5.2, 3.2), *, title: 
 
 
 def save_figures(analysis: Analysis, folder: str | Path) -> list[Path]:
-    """Each figure as PDF and as PNG of 300 points an inch, named by its key; the folder is made. Returns what was written."""
+    """Each figure as PDF and as PNG of 300 points an inch, named by its key; the folder is made.
+    Returns what was written."""
     folder, written = Path(folder), []
     folder.mkdir(exist_ok=True)
     with styled():
@@ -126,7 +175,8 @@ def save_figures(analysis: Analysis, folder: str | Path) -> list[Path]:
 
 
 def svg_of(curves: Curves) -> str:
-    """An SVG element that takes its black from the text's colour around it, so that it suits light and dark pages."""
+    """An SVG element that takes its black from the text's colour around it, so that it suits light
+    and dark pages."""
     text = io.StringIO()
     with styled():
         figure_of(curves).savefig(text, format="svg", transparent=True, metadata=_NAMELESS, dpi=150)
@@ -135,7 +185,11 @@ def svg_of(curves: Curves) -> str:
     for black in ("#000000", "#b0b0b0"):
         drawing = drawing.replace(black, "currentColor")
     # names of clip paths and markers are the same in every drawing of a page
-    return drawing.replace('id="', f'id="{curves.key}-').replace("url(#", f"url(#{curves.key}-").replace('href="#', f'href="#{curves.key}-')
+    return (
+        drawing.replace('id="', f'id="{curves.key}-')
+        .replace("url(#", f"url(#{curves.key}-")
+        .replace('href="#', f'href="#{curves.key}-')
+    )
 
 
 _NAMELESS: Mapping[str, None] = {"Date": None, "Creator": None, "Format": None, "Type": None}

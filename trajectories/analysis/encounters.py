@@ -1,4 +1,5 @@
-"""Charged particles: how near they come to each other, and how energy goes between motion and field."""
+"""Charged particles: how near they come to each other, and how energy goes between motion and
+field."""
 
 from dataclasses import dataclass, replace
 
@@ -13,7 +14,8 @@ _FEW = 64  # particles whose pairs are simply all looked at
 
 @dataclass(frozen=True, eq=False)
 class Nearest:
-    """The least distance of each frame and system, [frames, n_systems], and when, where and between whom it was least of all."""
+    """The least distance of each frame and system, [frames, n_systems], and when, where and between
+    whom it was least of all."""
 
     distances: np.ndarray
     frame: int
@@ -22,7 +24,8 @@ class Nearest:
 
 
 def closest_approach(run: H5MDReader) -> Nearest:
-    """The nearest two particles of each frame that was kept. Raises ValueError for fewer than two particles or a periodic box."""
+    """The nearest two particles of each frame that was kept. Raises ValueError for fewer than two
+    particles or a periodic box."""
     if run.n_particles < 2:
         raise ValueError("a closest approach takes two particles")
     if any(run.pbc):
@@ -46,7 +49,9 @@ def _all_pairs(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     for axis in range(3):
         squared += (x[:, :, j, axis] - x[:, :, i, axis]) ** 2
     where = squared.argmin(-1)
-    return np.sqrt(np.take_along_axis(squared, where[..., None], -1)[..., 0]), np.stack([i[where], j[where]], -1)
+    return np.sqrt(np.take_along_axis(squared, where[..., None], -1)[..., 0]), np.stack(
+        [i[where], j[where]], -1
+    )
 
 
 def _by_trees(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -57,20 +62,45 @@ def _by_trees(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     for k in np.ndindex(x.shape[:2]):
         distances, others = KDTree(x[k]).query(x[k], 2)
         i = int(distances[:, 1].argmin())
-        least[k], pairs[k] = distances[i, 1], sorted((i, int(others[i, 1]) if others[i, 1] != i else int(others[i, 0])))
+        least[k], pairs[k] = (
+            distances[i, 1],
+            sorted((i, int(others[i, 1]) if others[i, 1] != i else int(others[i, 0]))),
+        )
     return least, pairs
 
 
 def encounter_curves(run: H5MDReader) -> tuple[list[Number], list[Curves]]:
-    """Closest approach and exchange of energy, against time: median, nearest tenth and least over an ensemble's systems."""
+    """Closest approach and exchange of energy, against time: median, nearest tenth and least over
+    an ensemble's systems."""
     near = closest_approach(run)
     unit, axis = run.units.length, Axis("time", run.units.time)
     where = f" in system {near.system}" if run.n_systems else ""
-    note = f"particles {near.particles[0]} and {near.particles[1]}{where} at time {run.times[near.frame]:g}"
-    numbers = [Number("closest_approach", "closest approach, in the frames kept", float(near.distances.min()), unit, note=note)]
+    note = (
+        f"particles {near.particles[0]} and {near.particles[1]}{where} at time"
+        f" {run.times[near.frame]:g}"
+    )
+    numbers = [
+        Number(
+            "closest_approach",
+            "closest approach, in the frames kept",
+            float(near.distances.min()),
+            unit,
+            note=note,
+        )
+    ]
     said = f"Nearest of all were {note}: {near.distances.min():.4g} {unit}".rstrip() + "."
     shown = _spread(near.distances)
-    curves = [Curves("closest", "Distance of the nearest two", axis, run.times, Axis("distance", unit, True), shown, said)]
+    curves = [
+        Curves(
+            "closest",
+            "Distance of the nearest two",
+            axis,
+            run.times,
+            Axis("distance", unit, True),
+            shown,
+            said,
+        )
+    ]
     kinetic, potential = run.observable("kinetic_energy"), run.observable("potential_energy")
     if kinetic is None or potential is None:
         return numbers, curves
@@ -78,13 +108,32 @@ def encounter_curves(run: H5MDReader) -> tuple[list[Number], list[Curves]]:
     gained = kinetic - kinetic[0]
     largest = abs(gained).max(0)
     numbers.append(
-        Number("energy_exchange", "largest exchange of energy", float(np.median(largest)), run.units.energy, note="median over systems")
+        Number(
+            "energy_exchange",
+            "largest exchange of energy",
+            float(np.median(largest)),
+            run.units.energy,
+            note="median over systems",
+        )
     )
     mean = {"kinetic": gained.mean(1), "potential": (potential - potential[0]).mean(1)}
     mean["total"] = mean["kinetic"] + mean["potential"]
     total = abs(gained + potential - potential[0]).max(0)
-    said = f"Kinetic energy changes by up to {np.median(largest):.4g}, the total by {np.median(total):.2g} (medians over systems)."
-    curves.append(Curves("exchange", "Energy, change since the start", axis, run.times, Axis("energy", run.units.energy), mean, said))
+    said = (
+        f"Kinetic energy changes by up to {np.median(largest):.4g}, the total by"
+        f" {np.median(total):.2g} (medians over systems)."
+    )
+    curves.append(
+        Curves(
+            "exchange",
+            "Energy, change since the start",
+            axis,
+            run.times,
+            Axis("energy", run.units.energy),
+            mean,
+            said,
+        )
+    )
     return numbers, curves
 
 
@@ -92,4 +141,8 @@ def _spread(values: np.ndarray) -> dict[str, np.ndarray]:
     """Over systems [frames, n_systems]."""
     if values.shape[1] == 1:
         return {"distance": values[:, 0]}
-    return {"median": np.median(values, 1), "nearest tenth": np.quantile(values, 0.1, 1), "least": values.min(1)}
+    return {
+        "median": np.median(values, 1),
+        "nearest tenth": np.quantile(values, 0.1, 1),
+        "least": values.min(1),
+    }

@@ -1,17 +1,20 @@
-"""`left_out`: an analysis that cannot be made is left out with its reason, and does not stop the others."""
+"""`left_out`: an analysis that cannot be made is left out with its reason, and does not stop the
+others."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from trajectories.h5md import DamagedRunError
 
-# what a run's numbers may lead to; a KeyError, TypeError or AttributeError would be a mistake in the code, which is not to be hidden
+# what a run's numbers may lead to; a KeyError, TypeError or AttributeError would be a mistake in
+# the code, which is not to be hidden
 _FAILURES = (ValueError, RuntimeError, ArithmeticError, IndexError, MemoryError)
 
 
 @contextmanager
 def left_out(what: str, notes: list[str]) -> Iterator[None]:
-    """Turn the failure of an analysis into a note, "no WHAT: REASON". A run whose file is damaged still raises ValueError."""
+    """Turn the failure of an analysis into a note, "no WHAT: REASON". A run whose file is damaged
+    still raises ValueError."""
     try:
         yield
     except DamagedRunError:

@@ -1,4 +1,5 @@
-"""How atoms move: displacement and diffusion, velocity autocorrelation and the vibrational spectrum, as numbers and curves."""
+"""How atoms move: displacement and diffusion, velocity autocorrelation and the vibrational
+spectrum, as numbers and curves."""
 
 from collections.abc import Callable
 
@@ -19,8 +20,15 @@ _HOPS = 0.3  # of the mean distance of particles, as far as what diffuses has co
 _CENTIMETERS = 33.35640951981521  # 1/cm in one cycle per ps
 
 
-def displacement(run: H5MDReader, groups: dict[str, np.ndarray], n_lags: int, found: Analysis, told: Callable[[str, float], None]) -> None:
-    """Mean squared displacements of groups of particles, and the diffusion coefficients of those that diffuse."""
+def displacement(
+    run: H5MDReader,
+    groups: dict[str, np.ndarray],
+    n_lags: int,
+    found: Analysis,
+    told: Callable[[str, float], None],
+) -> None:
+    """Mean squared displacements of groups of particles, and the diffusion coefficients of those
+    that diffuse."""
     times, center = time_axis(run)[1], not run.frozen and run.n_particles > 1
     lags = spacing(times) * np.arange(n_lags + 1)
     msd = correlation.mean_squared_displacement(
@@ -38,7 +46,9 @@ def displacement(run: H5MDReader, groups: dict[str, np.ndarray], n_lags: int, fo
         except ValueError as error:
             found.notes.append(f"no diffusion coefficient: {error}")
             break
-        scale = float(np.ptp(run.times) / np.ptp(times))  # from the run's unit of time to the one that is shown
+        scale = float(
+            np.ptp(run.times) / np.ptp(times)
+        )  # from the run's unit of time to the one that is shown
         of = "" if len(groups) == 1 else f" of {name}"
         window = f"lags of {d.begin / scale:.3g} to {d.end / scale:.3g} {time}".rstrip()
         doubt = _no_diffusion(run, d)
@@ -47,38 +57,70 @@ def displacement(run: H5MDReader, groups: dict[str, np.ndarray], n_lags: int, fo
             continue
         value, interval = d.coefficient * scale, None if d.interval is None else d.interval * scale
         if run.units is METAL:
-            value, interval, per = value * _SQUARE_METERS, None if interval is None else interval * _SQUARE_METERS, "m^2/s"
+            value, interval, per = (
+                value * _SQUARE_METERS,
+                None if interval is None else interval * _SQUARE_METERS,
+                "m^2/s",
+            )
         note = f"slope over {window}" if interval is None else f"95 % interval; slope over {window}"
-        found.numbers.append(Number(f"diffusion_{name}", f"diffusion coefficient{of}", value, per, interval, note))
+        found.numbers.append(
+            Number(f"diffusion_{name}", f"diffusion coefficient{of}", value, per, interval, note)
+        )
     shown = {name: values.mean(1) for name, values in msd.items()}
     said = ", ".join(f"{name} {values[-1]:.3g} {unit}".rstrip() for name, values in shown.items())
     found.curves.append(
         Curves(
-            "msd", "Mean squared displacement", Axis("lag", time), lags, Axis("displacement", unit), shown, f"At the longest lag: {said}."
+            "msd",
+            "Mean squared displacement",
+            Axis("lag", time),
+            lags,
+            Axis("displacement", unit),
+            shown,
+            f"At the longest lag: {said}.",
         )
     )
 
 
 def _no_diffusion(run: H5MDReader, d: correlation.Diffusion) -> str:
     """Why the particles do not diffuse between these lags; nothing where they do."""
-    powers = f"(their squared displacement grows as time to the {d.powers[0]:.1f}, then to the {d.powers[1]:.1f}; in diffusion to the 1)"
+    powers = (
+        f"(their squared displacement grows as time to the {d.powers[0]:.1f}, then to the"
+        f" {d.powers[1]:.1f}; in diffusion to the 1)"
+    )
     if d.power < _POWERS[0] or min(d.powers) < _PARTS[0]:
         return f"the particles do not diffuse {powers}"
     if d.power > _POWERS[1] or max(d.powers) > _PARTS[1]:
         return f"the frames end before the particles diffuse {powers}"
-    between = float(np.mean(abs(np.linalg.det(run.cells.reshape(-1, 3, 3)))) / run.n_particles) ** (1 / 3)
+    between = float(np.mean(abs(np.linalg.det(run.cells.reshape(-1, 3, 3)))) / run.n_particles) ** (
+        1 / 3
+    )
     if d.displacement < (_HOPS * between) ** 2:
-        return f"the particles move by less than {_HOPS:g} of their mean distance, as they do where they only rattle"
+        return (
+            f"the particles move by less than {_HOPS:g} of their mean distance, as they do where"
+            " they only rattle"
+        )
     return ""
 
 
-def vibrations(run: H5MDReader, groups: dict[str, np.ndarray], n_lags: int, found: Analysis, told: Callable[[str, float], None]) -> None:
-    """Velocity autocorrelation, and in metal units the vibrational density of states, with what to doubt in it."""
+def vibrations(
+    run: H5MDReader,
+    groups: dict[str, np.ndarray],
+    n_lags: int,
+    found: Analysis,
+    told: Callable[[str, float], None],
+) -> None:
+    """Velocity autocorrelation, and in metal units the vibrational density of states, with what to
+    doubt in it."""
     axis, times = time_axis(run)
     apart = spacing(times)
     weights = None if "masses" in run.missing else run.masses
     vacf = correlation.velocity_autocorrelation(
-        run, groups, n_lags, weights, told=lambda n: told("velocities", n / len(run)), about_center=not run.frozen and run.n_particles > 1
+        run,
+        groups,
+        n_lags,
+        weights,
+        told=lambda n: told("velocities", n / len(run)),
+        about_center=not run.frozen and run.n_particles > 1,
     )
     means = {name: values.mean(1) for name, values in vacf.items() if values[0].mean() > 0}
     if not means:
@@ -88,7 +130,11 @@ def vibrations(run: H5MDReader, groups: dict[str, np.ndarray], n_lags: int, foun
     lags = apart * np.arange(n_lags + 1)
     first = next(iter(shown.values()))
     crossing = np.flatnonzero(first <= 0)
-    said = f"It first passes zero at {lags[crossing[0]]:.3g} {axis.unit}.".replace(" .", ".") if len(crossing) else "It stays above zero."
+    said = (
+        f"It first passes zero at {lags[crossing[0]]:.3g} {axis.unit}.".replace(" .", ".")
+        if len(crossing)
+        else "It stays above zero."
+    )
     found.curves.append(
         Curves(
             "vacf",
@@ -119,7 +165,15 @@ def _spectrum(means: dict[str, np.ndarray], apart: float, n_lags: int) -> Curves
     said += f"; a line is {_CENTIMETERS / (n_lags * apart):.2g} 1/cm wide."
     shown = {name: power / total.max() for name, power in spectra.items()}
     axis = Axis("wavenumber", "1/cm")
-    return Curves("spectrum", "Vibrational density of states", axis, numbers, Axis("power an atom, relative"), shown, said)
+    return Curves(
+        "spectrum",
+        "Vibrational density of states",
+        axis,
+        numbers,
+        Axis("power an atom, relative"),
+        shown,
+        said,
+    )
 
 
 def _doubts(run: H5MDReader, apart: float, n_lags: int) -> list[str]:
@@ -127,21 +181,29 @@ def _doubts(run: H5MDReader, apart: float, n_lags: int) -> list[str]:
     said = []
     turns = 0.0 if any(run.pbc) else turning(run) * METAL.convert(1.0, "ps") * _CENTIMETERS
     if turns * n_lags * apart > _CENTIMETERS:  # more than the width of a line
-        said.append(f"the particles turn as a whole, which splits lines of the spectrum in two, up to {turns:.2g} 1/cm to either side")
+        said.append(
+            "the particles turn as a whole, which splits lines of the spectrum in two, up to"
+            f" {turns:.2g} 1/cm to either side"
+        )
     highest = 0.5 * _CENTIMETERS / apart
     if highest < _STRETCH:
         said.append(
-            f"frames are {1000 * apart:.3g} fs apart, so vibrations above {highest:.0f} 1/cm appear at lower wavenumbers; keep frames "
-            "more often"
+            f"frames are {1000 * apart:.3g} fs apart, so vibrations above {highest:.0f} 1/cm appear"
+            " at lower wavenumbers; keep frames more often"
         )
     return said
 
 
 def turning(run: H5MDReader) -> float:
-    """How often per unit of time the particles turn as a whole in the first frame; of an ensemble the mean."""
+    """How often per unit of time the particles turn as a whole in the first frame; of an ensemble
+    the mean."""
     found = []
     shape = (-1, run.n_particles, 3)
-    for x, v in zip(run.frames("position", 0).reshape(shape), run.frames("velocity", 0).reshape(shape), strict=True):
+    for x, v in zip(
+        run.frames("position", 0).reshape(shape),
+        run.frames("velocity", 0).reshape(shape),
+        strict=True,
+    ):
         masses = run.masses[:, None]
         away = x - (masses * x).sum(0) / masses.sum()
         inertia = (masses * away**2).sum() * np.eye(3) - (masses * away).T @ away
@@ -152,7 +214,8 @@ def turning(run: H5MDReader) -> float:
 
 
 def peaks(x: np.ndarray, power: np.ndarray, least: float = 0.02) -> np.ndarray:
-    """Where a spectrum has its peaks, those highest first that rise by ``least`` of the highest above what is beside them."""
+    """Where a spectrum has its peaks, those highest first that rise by ``least`` of the highest
+    above what is beside them."""
     from scipy.signal import find_peaks
 
     where, shape = find_peaks(power, prominence=least * power.max())

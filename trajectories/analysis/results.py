@@ -1,4 +1,5 @@
-"""What an analysis gives: numbers with their errors, and curves with labels and units, for tables, files and figures alike."""
+"""What an analysis gives: numbers with their errors, and curves with labels and units, for tables,
+files and figures alike."""
 
 import math
 from collections.abc import Mapping
@@ -12,9 +13,11 @@ from trajectories.forecast import ForecastError, JPLDistance
 
 @dataclass(frozen=True)
 class Number:
-    """One number: ``error`` is its standard error or half a 95 % interval, as ``note`` says; None where it has none, or none that counts.
+    """One number: ``error`` is its standard error or half a 95 % interval, as ``note`` says; None
+    where it has none, or none that counts.
 
-    ``least`` is whether the error may be larger, as that of a series which is correlated throughout.
+    ``least`` is whether the error may be larger, as that of a series which is correlated
+    throughout.
     """
 
     key: str
@@ -36,7 +39,10 @@ def _with_error(value: float, error: float, least: str) -> str:
     """The value to the second digit of its error."""
     large, place = max(abs(value), error), 1 - math.floor(math.log10(error))
     if 1e-4 < large < 1e7:
-        return f"{round(value, place):.{max(0, place)}f} ± {least}{round(error, place):.{max(0, place)}f}"
+        return (
+            f"{round(value, place):.{max(0, place)}f} ±"
+            f" {least}{round(error, place):.{max(0, place)}f}"
+        )
     return f"{value:.{1 + place + math.floor(math.log10(large))}g} ± {least}{error:.2g}"
 
 
@@ -54,10 +60,12 @@ class Axis:
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """Curves over one axis: ``values`` by name, each [n] as ``x``; ``said`` is in a sentence what there is to be seen.
+    """Curves over one axis: ``values`` by name, each [n] as ``x``; ``said`` is in a sentence what
+    there is to be seen.
 
-    ``line`` is False where points are not to be joined, ``marks`` are places on x that are named in figures, and ``parity`` is for a
-    quantity against itself from elsewhere, with the line on which the two are equal.
+    ``line`` is False where points are not to be joined, ``marks`` are places on x that are named in
+    figures, and ``parity`` is for a quantity against itself from elsewhere, with the line on which
+    the two are equal.
     """
 
     key: str
@@ -74,9 +82,11 @@ class Curves:
 
 @dataclass(eq=False)
 class Analysis:
-    """All that was found of a run. ``warnings`` say what looks wrong and what to do, ``notes`` what was left out and why.
+    """All that was found of a run. ``warnings`` say what looks wrong and what to do, ``notes`` what
+    was left out and why.
 
-    ``conservation``, ``jpl`` and ``forecast`` are the drifts and distances, frame by frame, that numbers and curves were made of.
+    ``conservation``, ``jpl`` and ``forecast`` are the drifts and distances, frame by frame, that
+    numbers and curves were made of.
     """
 
     numbers: list[Number] = field(default_factory=list)

@@ -1,4 +1,5 @@
-"""How far a molecule's shape is from that of the start: root mean square distances after superposition, by MDAnalysis."""
+"""How far a molecule's shape is from that of the start: root mean square distances after
+superposition, by MDAnalysis."""
 
 import numpy as np
 
@@ -11,9 +12,11 @@ _LOOKS = 10_000  # frames, of all systems together
 
 
 def deviations(run: H5MDReader, group: Group, frames: slice = slice(None)) -> np.ndarray:
-    """Root mean square distances of a group's particles from where they were in the first frame, [frames, n_systems].
+    """Root mean square distances of a group's particles from where they were in the first frame,
+    [frames, n_systems].
 
-    Each frame is turned and moved onto the first, both weighted by masses; of an ensemble the first eight systems.
+    Each frame is turned and moved onto the first, both weighted by masses; of an ensemble the first
+    eight systems.
     """
     from MDAnalysis.analysis.rms import rmsd
 
@@ -34,4 +37,12 @@ def deviation_curve(run: H5MDReader, group: Group) -> Curves:
     unit = f" {run.units.length}".rstrip()
     said = f"At most {values.max():.3g}{unit}, {np.median(values[-1]):.3g}{unit} at the end."
     title = "Distance from the shape at the start"
-    return Curves("rmsd", title, axis, times[::every], Axis("root mean square distance", run.units.length), over_systems(values), said)
+    return Curves(
+        "rmsd",
+        title,
+        axis,
+        times[::every],
+        Axis("root mean square distance", run.units.length),
+        over_systems(values),
+        said,
+    )

@@ -1,4 +1,5 @@
-"""Trajectories of other programs: whatever ASE or MDAnalysis opens becomes a run of ours, with which everything else then works."""
+"""Trajectories of other programs: whatever ASE or MDAnalysis opens becomes a run of ours, with
+which everything else then works."""
 
 import json
 from collections.abc import Callable, Collection, Mapping
@@ -35,29 +36,42 @@ def is_ours(path: Path, topology: Path | None = None) -> bool:
 
 
 def import_trajectory(
-    path: str | Path, out: str | Path, topology: str | Path | None = None, *, frame_interval: float | None = None, units: str = "",
-    format: str = "", masses: Mapping[str, float] | None = None, overwrite: bool = False,
+    path: str | Path,
+    out: str | Path,
+    topology: str | Path | None = None,
+    *,
+    frame_interval: float | None = None,
+    units: str = "",
+    format: str = "",
+    masses: Mapping[str, float] | None = None,
+    overwrite: bool = False,
     told: Callable[[int, int], None] = lambda done, n: None,
-) -> None:  # fmt: skip
-    """Write a trajectory that ASE or MDAnalysis opens, with its topology where it takes one, as a run in metal units.
+) -> None:
+    """Write a trajectory that ASE or MDAnalysis opens, with its topology where it takes one, as a
+    run in metal units.
 
-    ASE reads its own .traj, extended XYZ, LAMMPS dumps and data files, and what MDAnalysis has no reader for (XDATCAR, vasprun.xml, ...):
-    energies, forces and stress come along where all frames have them, velocities where some have, and from a .traj that a run of ASE's
-    dynamics wrote times, integrator and temperature. MDAnalysis reads all else. Elements and masses that the files lack are guessed.
-    Atoms that were wrapped into a cell are followed across its faces by image flags where a file has them, else by the nearest image,
-    unless the file is unwrapped already or steps are too long for that; "unwrapping" of "assumed" says which, and "cannot_follow" why
-    atoms could not be followed.
+    ASE reads its own .traj, extended XYZ, LAMMPS dumps and data files, and what MDAnalysis has no
+    reader for (XDATCAR, vasprun.xml, ...): energies, forces and stress come along where all frames
+    have them, velocities where some have, and from a .traj that a run of ASE's dynamics wrote
+    times, integrator and temperature. MDAnalysis reads all else. Elements and masses that the files
+    lack are guessed. Atoms that were wrapped into a cell are followed across its faces by image
+    flags where a file has them, else by the nearest image, unless the file is unwrapped already or
+    steps are too long for that; "unwrapping" of "assumed" says which, and "cannot_follow" why atoms
+    could not be followed.
 
-    What a file does not tell, or tells wrongly, can be said: ``frame_interval``, the time from one frame to the next in ASE's unit and
-    ours; ``units``, a unit style of LAMMPS; ``format``, any of ASE's or MDAnalysis', with options ("lammps-data:atom_style=charge");
-    ``masses`` in u, by element or by name or type of atom.
+    What a file does not tell, or tells wrongly, can be said: ``frame_interval``, the time from one
+    frame to the next in ASE's unit and ours; ``units``, a unit style of LAMMPS; ``format``, any of
+    ASE's or MDAnalysis', with options ("lammps-data:atom_style=charge"); ``masses`` in u, by
+    element or by name or type of atom.
 
-    The run's provenance says under "missing" that there are no velocities, that some masses could not be guessed and are 1 u, or that
-    there are no times and frames are 1 ps apart; under "assumed" what was decided where the file does not tell; under "notes" what else
-    is to be known. ``told`` hears of frames done and in all. What ``out`` was stays until the whole is written.
+    The run's provenance says under "missing" that there are no velocities, that some masses could
+    not be guessed and are 1 u, or that there are no times and frames are 1 ps apart; under
+    "assumed" what was decided where the file does not tell; under "notes" what else is to be known.
+    ``told`` hears of frames done and in all. What ``out`` was stays until the whole is written.
 
-    Raises FileNotFoundError where a file is missing, FileExistsError where ``out`` is there, unless ``overwrite``, `durable.Live` where
-    another process writes it, and ValueError, in one sentence, where the files cannot be read or something that was said cannot be.
+    Raises FileNotFoundError where a file is missing, FileExistsError where ``out`` is there, unless
+    ``overwrite``, `durable.Live` where another process writes it, and ValueError, in one sentence,
+    where the files cannot be read or something that was said cannot be.
     """
     options = FileOptions(frame_interval, units, format, masses or {})
     path, out, topology = Path(path), Path(out), None if topology is None else Path(topology)
@@ -82,26 +96,37 @@ def import_trajectory(
                 if error.what in lacking:
                     raise
                 some = error.what == SOME_VELOCITIES
-                lacking[error.what] = "" if some else f"left out, since frame {error.frame} has none: {error.what}"
+                lacking[error.what] = (
+                    "" if some else f"left out, since frame {error.frame} has none: {error.what}"
+                )
 
 
 def _write(source: Source, out: Path, unwrap: Unwrapper, told: Callable[[int, int], None]) -> None:
     known = json.dumps(source.known) if source.known else ""
-    provenance = {"imported": source.files, "missing": ", ".join(source.missing), "configuration": known}
+    provenance = {
+        "imported": source.files,
+        "missing": ", ".join(source.missing),
+        "configuration": known,
+    }
     states = (_followed(state, unwrap) for state in source.states)
     first = next(states)
     still = []
     with H5MDWriter(
-        out, first.system, names=source.names, provenance={name: text for name, text in provenance.items() if text},
-        n_frames=source.n_frames, overwrite=True,
-    ) as writer:  # fmt: skip
+        out,
+        first.system,
+        names=source.names,
+        provenance={name: text for name, text in provenance.items() if text},
+        n_frames=source.n_frames,
+        overwrite=True,
+    ) as writer:
         for k, state in enumerate(chain((first,), states)):
             writer.write(state)
             still += [] if np.isfinite(state.system.momenta).all() else [k]
             told(k + 1, source.n_frames)
         if still:
             source.notes.append(
-                f"{len(still):,} of {k + 1:,} frames hold no velocities, the first of them {still[0]}: what takes them is of the others"
+                f"{len(still):,} of {k + 1:,} frames hold no velocities, the first of them"
+                f" {still[0]}: what takes them is of the others"
             )
         if source.notes:
             writer.record({"notes": "\n".join(source.notes)})
@@ -117,10 +142,14 @@ def _write(source: Source, out: Path, unwrap: Unwrapper, told: Callable[[int, in
 
 def _followed(state: State, unwrap: Unwrapper) -> State:
     system = state.system
-    return replace(state, system=replace(system, positions=unwrap(system.positions, system.cell, system.pbc)))
+    return replace(
+        state, system=replace(system, positions=unwrap(system.positions, system.cell, system.pbc))
+    )
 
 
-def _opened(path: Path, topology: Path | None, options: FileOptions, without: Collection[str]) -> Source:
+def _opened(
+    path: Path, topology: Path | None, options: FileOptions, without: Collection[str]
+) -> Source:
     for file in filter(None, (topology, path)):
         if not file.is_file():
             raise FileNotFoundError(f"there is no file {file}")

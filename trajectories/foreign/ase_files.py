@@ -1,4 +1,5 @@
-"""What ASE's readers give of a file: its frames one by one, and what the file says of the run that wrote it."""
+"""What ASE's readers give of a file: its frames one by one, and what the file says of the run that
+wrote it."""
 
 import math
 import tempfile
@@ -20,7 +21,8 @@ _BETTER = (".cif", ".db")  # MDAnalysis claims to know them, and wants other pac
 
 @dataclass
 class Frames:
-    """Frames, as they are read, and how many are to be expected. ``description`` is of a .traj that ASE's dynamics or optimizers wrote."""
+    """Frames, as they are read, and how many are to be expected. ``description`` is of a .traj that
+    ASE's dynamics or optimizers wrote."""
 
     n: int
     frames: Iterator[Any]
@@ -28,7 +30,8 @@ class Frames:
 
 
 def reads(path: Path, format: str = "") -> bool:
-    """Whether ASE is to read a file: what is ASE's own, and what MDAnalysis reads less of, or not at all, and ASE does."""
+    """Whether ASE is to read a file: what is ASE's own, and what MDAnalysis reads less of, or not
+    at all, and ASE does."""
     if format:
         return Reading(FileOptions(format=format)).options.reader[0] == "ase"
     if ending(path) in extended_xyz.ENDINGS or ending(path) in (_OWN, *_BETTER):
@@ -37,7 +40,8 @@ def reads(path: Path, format: str = "") -> bool:
 
 
 def frames_of(path: Path, reading: Reading) -> Frames:
-    """The frames of a file, read as ``reading`` says; whatever ASE raises where it cannot read them."""
+    """The frames of a file, read as ``reading`` says; whatever ASE raises where it cannot read
+    them."""
     kind, _ = atoms_files.kind_of(path, reading)
     if is_own(path) and kind in ("", "traj"):
         return _trajectory(path, reading)
@@ -64,12 +68,17 @@ def _whole(path: Path, reading: Reading) -> Iterator[Any]:
 
 
 def _whole_xdatcar(text: str) -> str:
-    """The frames of a trajectory of VASP's of which all lines are there; all of the text where none is."""
+    """The frames of a trajectory of VASP's of which all lines are there; all of the text where none
+    is."""
     lines = text.splitlines(keepends=True)
     starts = [k for k, line in enumerate(lines) if line.startswith("Direct configuration")]
     counts = lines[starts[0] - 1].split() if starts and starts[0] else []
     n = sum(int(count) for count in counts if count.isdigit())
-    ends = [start + 1 + n for start in starts if start + 1 + n <= len(lines) and lines[start + n].endswith("\n")]
+    ends = [
+        start + 1 + n
+        for start in starts
+        if start + 1 + n <= len(lines) and lines[start + n].endswith("\n")
+    ]
     whole = bool(ends) and not any(line.strip() for line in lines[ends[-1] :])
     return text if whole or not ends else "".join(lines[: ends[-1]])
 
@@ -100,17 +109,25 @@ def _trajectory(path: Path, reading: Reading) -> Frames:
 
     packed = path.suffix.lower() in _PACKED
     reader = TrajectoryReader(open_with_compression(str(path), "rb") if packed else str(path))
-    found = Frames(len(reader), atoms_files.settled(path, reader, reading), dict(getattr(reader, "description", None) or {}))
+    found = Frames(
+        len(reader),
+        atoms_files.settled(path, reader, reading),
+        dict(getattr(reader, "description", None) or {}),
+    )
     seam = _seam(reader)
     if seam and found.description:
         # its header is the first run's
         found.description = {}
-        reading.notes.append(f"the file holds several runs, the second from frame {seam} on: what moved the atoms, and when, is not told")
+        reading.notes.append(
+            f"the file holds several runs, the second from frame {seam} on: what moved the atoms,"
+            " and when, is not told"
+        )
     return found
 
 
 def _seam(reader: Any) -> int:
-    """The frame with which another run begins: each of ASE's writes its start again. Zero where it is a single run."""
+    """The frame with which another run begins: each of ASE's writes its start again. Zero where it
+    is a single run."""
     before = None
     for k in range(len(reader)):
         x = np.asarray(reader.backend[k].positions)

@@ -1,4 +1,5 @@
-"""Trajectories that ASE reads: its own, extended XYZ, LAMMPS dumps, and those of programs that MDAnalysis does not know."""
+"""Trajectories that ASE reads: its own, extended XYZ, LAMMPS dumps, and those of programs that
+MDAnalysis does not know."""
 
 import warnings
 from collections.abc import Collection, Iterator
@@ -22,12 +23,16 @@ from trajectories.foreign.unwrapping import recorded_positions
 
 __all__ = ["opened", "reads"]
 
-_CONSTANT_ENERGY = ("VelocityVerlet",)  # what conserves energy of ASE's dynamics; their names are in the file
+_CONSTANT_ENERGY = (
+    "VelocityVerlet",
+)  # what conserves energy of ASE's dynamics; their names are in the file
 
 
 def opened(path: Path, options: FileOptions, without: Collection[str] = ()) -> Source:
-    """A file of frames of the same atoms, one after the other, read as ``options`` say; ``without`` are what not all frames have:
-    "energy", "forces", "stress", or `SOME_VELOCITIES`. ValueError, in one sentence, where it cannot be read."""
+    """A file of frames of the same atoms, one after the other, read as ``options`` say; ``without``
+    are what not all frames have: "energy", "forces", "stress", or `SOME_VELOCITIES`. ValueError, in
+    one sentence, where it cannot be read.
+    """
     reading = Reading(options)
     with _in_words(path):
         file = frames_of(path, reading)
@@ -35,10 +40,18 @@ def opened(path: Path, options: FileOptions, without: Collection[str] = ()) -> S
         if first is None or not len(first):
             raise ValueError("it holds no atoms or no frames")
         clock = _clock(first, file.description, options)
-        has = (_has(first) | ({"velocities"} if SOME_VELOCITIES in without else set())) - set(without)
-        if "optimizer" in file.description or "velocities" not in has:  # a stress is no pressure without the motion that goes with it
+        has = (_has(first) | ({"velocities"} if SOME_VELOCITIES in without else set())) - set(
+            without
+        )
+        if (
+            "optimizer" in file.description or "velocities" not in has
+        ):  # a stress is no pressure without the motion that goes with it
             has -= {"velocities", "stress"}
-        lacks = {"velocities": "velocities" not in has, "masses": bool(reading.massless), "times": not clock.told and file.n > 1}
+        lacks = {
+            "velocities": "velocities" not in has,
+            "masses": bool(reading.massless),
+            "times": not clock.told and file.n > 1,
+        }
         known = _known(first, file.description, constraints_told=is_own(path))
         known = virtual_sites(first.get_masses(), reading) | known
         names = [str(name) for name in first.arrays.get("names", ())]
@@ -47,7 +60,9 @@ def opened(path: Path, options: FileOptions, without: Collection[str] = ()) -> S
     missing = [what for what, is_so in lacks.items() if is_so]
     template = _template(first)
     states = _states(path, first, file, has, clock, reading, template)
-    return Source(str(path), names, file.n, states, missing, known, reading.notes, reading.assumed, template)
+    return Source(
+        str(path), names, file.n, states, missing, known, reading.notes, reading.assumed, template
+    )
 
 
 def _template(first: Any) -> Any:
@@ -60,7 +75,8 @@ def _template(first: Any) -> Any:
 
 
 class _Clock(NamedTuple):
-    """How times of frames are known: by each frame's own ``info``, else ``every`` so much; ``told`` unless nobody knows."""
+    """How times of frames are known: by each frame's own ``info``, else ``every`` so much; ``told``
+    unless nobody knows."""
 
     told: bool
     own: bool
@@ -70,7 +86,9 @@ class _Clock(NamedTuple):
     def at(self, atoms: Any, k: int) -> tuple[float, int]:
         """Time and step of frame ``k``."""
         if self.own:
-            return float(atoms.info["time"]), int(atoms.info.get("step", atoms.info.get("timestep", k)))
+            return float(atoms.info["time"]), int(
+                atoms.info.get("step", atoms.info.get("timestep", k))
+            )
         return k * self.every, k
 
 
@@ -79,22 +97,38 @@ def _clock(first: Any, description: dict[str, Any], options: FileOptions) -> _Cl
     units = BY_NAME[first.info["units"]] if ours else REDUCED if options.reduced else METAL
     if options.frame_interval is not None:
         return _Clock(True, False, options.frame_interval, units)
-    own = ours or (isinstance(first.info.get("time"), float) and "timestep" in first.info)  # of a dump that tells its time
-    return _Clock(own or bool(every), own, every or (1.0 if units is REDUCED else METAL.convert(1.0, "ps")), units)
+    own = ours or (
+        isinstance(first.info.get("time"), float) and "timestep" in first.info
+    )  # of a dump that tells its time
+    return _Clock(
+        own or bool(every),
+        own,
+        every or (1.0 if units is REDUCED else METAL.convert(1.0, "ps")),
+        units,
+    )
 
 
 def _every(description: dict[str, Any]) -> float:
-    """The time from one frame to the next, in ASE's unit and ours, where its dynamics wrote the file; zero where that is not known."""
+    """The time from one frame to the next, in ASE's unit and ours, where its dynamics wrote the
+    file; zero where that is not known."""
     return number(description.get("timestep")) * number(description.get("interval"))
 
 
 def _tells_time(atoms: Any) -> bool:
-    """Whether a frame was written by `trajectories.convert`; the unit of another program's "time" is anybody's guess."""
+    """Whether a frame was written by `trajectories.convert`; the unit of another program's "time"
+    is anybody's guess."""
     time, step, units = (atoms.info.get(name) for name in ("time", "step", "units"))
-    if not isinstance(time, int | float) or not isinstance(step, int | np.integer) or not isinstance(units, str) or units not in BY_NAME:
+    if (
+        not isinstance(time, int | float)
+        or not isinstance(step, int | np.integer)
+        or not isinstance(units, str)
+        or units not in BY_NAME
+    ):
         return False
     twice = atoms.info.get("time_fs")
-    return units != METAL.name or (isinstance(twice, int | float) and bool(np.isclose(twice, time / METAL.convert(1.0, "fs"))))
+    return units != METAL.name or (
+        isinstance(twice, int | float) and bool(np.isclose(twice, time / METAL.convert(1.0, "fs")))
+    )
 
 
 def _known(first: Any, description: dict[str, Any], *, constraints_told: bool) -> dict[str, Any]:
@@ -102,7 +136,9 @@ def _known(first: Any, description: dict[str, Any], *, constraints_told: bool) -
     from ase.constraints import FixAtoms
 
     held = [c.index for c in first.constraints if isinstance(c, FixAtoms)]
-    known: dict[str, Any] = {"frozen": sorted({int(k) for index in held for k in np.atleast_1d(index)})} if held else {}
+    known: dict[str, Any] = (
+        {"frozen": sorted({int(k) for index in held for k in np.atleast_1d(index)})} if held else {}
+    )
     if constraints_told or first.constraints:
         known["n_degrees"] = int(first.get_number_of_degrees_of_freedom())
     if optimizer := description.get("optimizer"):
@@ -115,7 +151,15 @@ def _known(first: Any, description: dict[str, Any], *, constraints_told: bool) -
     return known
 
 
-def _states(path: Path, first: Any, file: Frames, has: set[str], clock: _Clock, reading: Reading, template: Any) -> Iterator[State]:
+def _states(
+    path: Path,
+    first: Any,
+    file: Frames,
+    has: set[str],
+    clock: _Clock,
+    reading: Reading,
+    template: Any,
+) -> Iterator[State]:
     had, k, atoms = _has(first), 0, first
     while atoms is not None:
         with _in_words(path):
@@ -126,18 +170,24 @@ def _states(path: Path, first: Any, file: Frames, has: set[str], clock: _Clock, 
             if "velocities" in there - had - has and "optimizer" not in file.description:
                 raise Lacking(SOME_VELOCITIES, k)
             if more := there - had - {"velocities"}:
-                reading.notes.append(f"left out, since the first frame has none: {', '.join(sorted(more))}")
+                reading.notes.append(
+                    f"left out, since the first frame has none: {', '.join(sorted(more))}"
+                )
                 had |= more
             keep_same(template, atoms)
             x, _ = recorded_positions(atoms.positions, np.array(atoms.cell), atoms.arrays)
             system = replace(_system(atoms, has), positions=x, units=clock.units)
-            state = State(system, *clock.at(atoms, k), _evaluation(atoms, has & (there | {"velocities"})))
+            state = State(
+                system, *clock.at(atoms, k), _evaluation(atoms, has & (there | {"velocities"}))
+            )
         yield state
         k += 1
         try:
             with warnings.catch_warnings(action="ignore"):
                 atoms = next(file.frames, None)
-        except Exception as error:  # what a run that was killed, or goes on, leaves; all before it is sound
+        except (
+            Exception
+        ) as error:  # what a run that was killed, or goes on, leaves; all before it is sound
             reading.notes.append(f"frame {k} and what may follow cannot be read: {said(error)}")
             return
 
@@ -145,25 +195,39 @@ def _states(path: Path, first: Any, file: Frames, has: set[str], clock: _Clock, 
 def _refuse_others(first: Any, atoms: Any, k: int) -> None:
     """ValueError where a frame is not of the first one's atoms."""
     if len(atoms) != len(first):
-        raise ValueError(f"frame {k} has {len(atoms):,} atoms and the first {len(first):,}: this is a set of structures, not a trajectory")
+        raise ValueError(
+            f"frame {k} has {len(atoms):,} atoms and the first {len(first):,}: this is a set of"
+            " structures, not a trajectory"
+        )
     if not np.array_equal(atoms.numbers, first.numbers):
-        raise ValueError(f"frame {k} is of other atoms than the first: this is a set of structures, not a trajectory")
+        raise ValueError(
+            f"frame {k} is of other atoms than the first: this is a set of structures, not a"
+            " trajectory"
+        )
     if first.cell.volume and not atoms.cell.volume:
         raise ValueError(f"the cell of frame {k} has no volume")
     for what, same in (
-        ("masses", np.array_equal(atoms.get_masses(), first.get_masses())), ("periodic directions", np.array_equal(atoms.pbc, first.pbc)),
+        ("masses", np.array_equal(atoms.get_masses(), first.get_masses())),
+        ("periodic directions", np.array_equal(atoms.pbc, first.pbc)),
         ("lattice vectors", np.array_equal(atoms.cell.any(1), first.cell.any(1))),
-    ):  # fmt: skip
+    ):
         if not same:
-            raise ValueError(f"frame {k} has other {what} than the first, so it is not of the same trajectory")
+            raise ValueError(
+                f"frame {k} has other {what} than the first, so it is not of the same trajectory"
+            )
 
 
 def _system(atoms: Any, has: set[str]) -> System:
-    """The system of a frame; momenta are not a number where only other frames have velocities, zero where none has."""
+    """The system of a frame; momenta are not a number where only other frames have velocities, zero
+    where none has."""
     found = from_atoms(atoms)
     if "velocities" not in has:
         return replace(found, momenta=np.zeros_like(found.momenta))
-    return found if atoms.has("momenta") else replace(found, momenta=np.full_like(found.momenta, np.nan))
+    return (
+        found
+        if atoms.has("momenta")
+        else replace(found, momenta=np.full_like(found.momenta, np.nan))
+    )
 
 
 def _has(atoms: Any) -> set[str]:
@@ -175,16 +239,26 @@ def _has(atoms: Any) -> set[str]:
 
 
 def _evaluation(atoms: Any, has: set[str]) -> Evaluation | None:
-    """Energy, forces and stress, as far as all frames have them; those that move the atoms, with what constraints add and take."""
+    """Energy, forces and stress, as far as all frames have them; those that move the atoms, with
+    what constraints add and take."""
     if not has & {"energy", "forces"}:
         return None
     from ase.stress import voigt_6_to_full_3x3_stress
 
     found = atoms.calc.results
-    if atoms.constraints:  # ASE compares the atoms with those of the results at each call, which takes longer than to read them
-        getters = {"energy": atoms.get_potential_energy, "forces": atoms.get_forces, "stress": atoms.get_stress}
+    # ASE compares the atoms with those of the results at each call, which takes longer than to read
+    # them
+    if atoms.constraints:
+        getters = {
+            "energy": atoms.get_potential_energy,
+            "forces": atoms.get_forces,
+            "stress": atoms.get_stress,
+        }
         found = {what: get() for what, get in getters.items() if what in has}
-    energy, forces, stress = (np.asarray(found[what], dtype=float) if what in has else None for what in ("energy", "forces", "stress"))
+    energy, forces, stress = (
+        np.asarray(found[what], dtype=float) if what in has else None
+        for what in ("energy", "forces", "stress")
+    )
     if stress is not None and stress.shape == (6,):
         stress = voigt_6_to_full_3x3_stress(stress)
     return Evaluation(energy, forces, stress)

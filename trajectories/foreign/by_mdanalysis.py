@@ -23,19 +23,28 @@ from trajectories.foreign.source import SOME_VELOCITIES, Lacking, Source, said, 
 from trajectories.foreign.unwrapping import recorded_positions
 
 _TOPOLOGY = "formats without atoms' names need --topology FILE (PDB, GRO, PSF, ...)"
-_NO_TOPOLOGY = ("minimally inferred", "number of atoms")  # of what MDAnalysis says where a reader needs a topology to begin
+_NO_TOPOLOGY = (
+    "minimally inferred",
+    "number of atoms",
+)  # of what MDAnalysis says where a reader needs a topology to begin
 
 
-def opened(path: Path, topology: Path | None, options: FileOptions, without: Collection[str] = ()) -> Source:
-    """A trajectory, with its topology where it takes one, read as ``options`` say; ValueError, in one sentence, where it cannot be.
+def opened(
+    path: Path, topology: Path | None, options: FileOptions, without: Collection[str] = ()
+) -> Source:
+    """A trajectory, with its topology where it takes one, read as ``options`` say; ValueError, in
+    one sentence, where it cannot be.
 
-    ``without`` may hold `SOME_VELOCITIES`. Frames without times are 1 ps apart, masses that could not be guessed are 1 u.
+    ``without`` may hold `SOME_VELOCITIES`. Frames without times are 1 ps apart, masses that could
+    not be guessed are 1 u.
     """
     sources, reading = [p for p in (topology, path) if p is not None], Reading(options)
     left_open = ExitStack()  # until the last frame is read
     with _in_words(path, topology, options=options), ExitStack() as failed:
         failed.push(left_open)
-        u, heard = _universe([left_open.enter_context(without_offsets(p)) for p in sources], options)
+        u, heard = _universe(
+            [left_open.enter_context(without_offsets(p)) for p in sources], options
+        )
         left_open.callback(u.trajectory.close)
         atoms = u.atoms
         if not atoms.n_atoms or not len(u.trajectory):
@@ -57,7 +66,11 @@ def opened(path: Path, topology: Path | None, options: FileOptions, without: Col
     ts = u.trajectory.ts
     if periodic and (unwrapping := recorded_positions(ts.positions, cells(ts), _images(u))[1]):
         reading.assumed["unwrapping"] = unwrapping
-    lacks = {"velocities": not moving, "masses": bool(reading.massless), "times": not clock.told and len(u.trajectory) > 1}
+    lacks = {
+        "velocities": not moving,
+        "masses": bool(reading.massless),
+        "times": not clock.told and len(u.trajectory) > 1,
+    }
     known = virtual_sites(fixed["masses"], reading)
 
     def states() -> Iterator[State]:
@@ -68,17 +81,28 @@ def opened(path: Path, topology: Path | None, options: FileOptions, without: Col
                     if ts.has_velocities and not moving and not incomplete:
                         raise Lacking(SOME_VELOCITIES, k)
                     if periodic != cells.periodic(ts):
-                        raise ValueError(f"the cell of frame {k if periodic else 0} has no volume, and other frames have cells")
-                    state = State(_system(u, fixed, cells if periodic else None, moving, length, velocity), clock.at(ts, k), k)
+                        raise ValueError(
+                            f"the cell of frame {k if periodic else 0} has no volume, and other"
+                            " frames have cells"
+                        )
+                    state = State(
+                        _system(u, fixed, cells if periodic else None, moving, length, velocity),
+                        clock.at(ts, k),
+                        k,
+                    )
                 yield state
 
     missing = [what for what, is_so in lacks.items() if is_so]
     files = ", ".join(map(str, sources))
-    return Source(files, names, len(u.trajectory), states(), missing, known, reading.notes, reading.assumed)
+    return Source(
+        files, names, len(u.trajectory), states(), missing, known, reading.notes, reading.assumed
+    )
 
 
 @contextmanager
-def _in_words(path: Path, topology: Path | None, frame: int | None = None, options: FileOptions | None = None) -> Iterator[None]:
+def _in_words(
+    path: Path, topology: Path | None, frame: int | None = None, options: FileOptions | None = None
+) -> Iterator[None]:
     """What MDAnalysis raises for a file it cannot read is of many kinds, and long."""
     import MDAnalysis  # noqa: F401  # it sets filters of warnings when it is imported
 
@@ -107,11 +131,16 @@ def _hint(path: Path, options: FileOptions, error: str) -> str:
     except (TypeError, ValueError):
         return ", whose name does not tell its kind: --format tells it"
     kind = options.reader[1] if options.format else str(np.atleast_1d(reader.format)[0])
-    return f"; {_TOPOLOGY}" if any(words in error for words in _NO_TOPOLOGY) else f", which is no {kind} file, or a damaged one"
+    return (
+        f"; {_TOPOLOGY}"
+        if any(words in error for words in _NO_TOPOLOGY)
+        else f", which is no {kind} file, or a damaged one"
+    )
 
 
 def _universe(sources: list[Path], options: FileOptions) -> tuple[Any, list[str]]:
-    """The universe of a topology and a trajectory, of which nothing is guessed yet; and what its readers warned of."""
+    """The universe of a topology and a trajectory, of which nothing is guessed yet; and what its
+    readers warned of."""
     import MDAnalysis
 
     more: dict[str, Any] = {}
@@ -131,7 +160,8 @@ def _universe(sources: list[Path], options: FileOptions) -> tuple[Any, list[str]
 
 
 def _made(sources: list[Path], more: dict[str, Any]) -> Any:
-    """A universe; a reader that fails half made is dropped at once, for it complains on standard error when it is."""
+    """A universe; a reader that fails half made is dropped at once, for it complains on standard
+    error when it is."""
     import MDAnalysis
 
     hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
@@ -139,7 +169,9 @@ def _made(sources: list[Path], more: dict[str, Any]) -> Any:
         try:
             return MDAnalysis.Universe(*map(str, sources), to_guess=(), **more)
         except Exception as error:
-            failure = said(str(error).rpartition("Error: ")[2])  # of the parser's, without its path and class
+            failure = said(
+                str(error).rpartition("Error: ")[2]
+            )  # of the parser's, without its path and class
         gc.collect()
         raise ValueError(failure)
     finally:
@@ -147,19 +179,26 @@ def _made(sources: list[Path], more: dict[str, Any]) -> Any:
 
 
 def _images(u: Any) -> dict[str, Any]:
-    """Image flags of a frame: columns of a LAMMPS dump, or an element of H5MD, which MDAnalysis leaves where it is."""
+    """Image flags of a frame: columns of a LAMMPS dump, or an element of H5MD, which MDAnalysis
+    leaves where it is."""
     ts, group = u.trajectory.ts, getattr(u.trajectory, "_particle_group", {})
     return {**ts.data, "image": group["image/value"][ts.frame]} if "image" in group else ts.data
 
 
-def _system(u: Any, fixed: dict[str, Any], cells: Cells | None, moving: bool, length: float, velocity: float) -> System:
+def _system(
+    u: Any, fixed: dict[str, Any], cells: Cells | None, moving: bool, length: float, velocity: float
+) -> System:
     """The system of a frame; velocities are not a number where only other frames have some."""
     ts = u.trajectory.ts
     lattice, x = None if cells is None else cells(ts), np.asarray(ts.positions, dtype=float)
     if lattice is not None:
         x, _ = recorded_positions(x, lattice, _images(u))
     x = x * length
-    v = np.asarray(ts.velocities, dtype=float) * velocity if moving and ts.has_velocities else np.zeros_like(x)
+    v = (
+        np.asarray(ts.velocities, dtype=float) * velocity
+        if moving and ts.has_velocities
+        else np.zeros_like(x)
+    )
     system = System.create(x, velocities=v, **fixed, units=METAL)
     if moving and not ts.has_velocities:
         system = replace(system, momenta=np.full_like(x, np.nan))

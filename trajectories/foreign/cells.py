@@ -1,4 +1,5 @@
-"""How cells lie in files that MDAnalysis reads, of which it tells lengths and angles alone while positions stay in the file's frame."""
+"""How cells lie in files that MDAnalysis reads, of which it tells lengths and angles alone while
+positions stay in the file's frame."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,17 +8,24 @@ import numpy as np
 
 from trajectories.foreign.dcd_cells import Matrix, dcd_cells
 
-_STANDARD = ("DATA", "LAMMPSDUMP", "GSD")  # formats that hold no cells but those in standard orientation
+_STANDARD = (
+    "DATA",
+    "LAMMPSDUMP",
+    "GSD",
+)  # formats that hold no cells but those in standard orientation
 _DCD = ("DCD", "LAMMPS")  # whose cells are not always what MDAnalysis takes them for
 _PDB = "PDB"
-_AGREE = 1e-3  # Angstrom, between a cell's matrix and the one of its lengths and angles in single precision
+# Angstrom, between a cell's matrix and the one of its lengths and angles in single precision
+_AGREE = 1e-3
 
 
 class Cells:
-    """The cell [3, 3] of each frame of a universe, in MDAnalysis' unit of length, as it lies in the file.
+    """The cell [3, 3] of each frame of a universe, in MDAnalysis' unit of length, as it lies in the
+    file.
 
-    Where the file holds lattice vectors, they are taken from there. Where it holds lengths and angles the cell is taken to be in standard
-    orientation, which ``assumed`` says in words; it is "" where nothing had to be assumed.
+    Where the file holds lattice vectors, they are taken from there. Where it holds lengths and
+    angles the cell is taken to be in standard orientation, which ``assumed`` says in words; it is
+    "" where nothing had to be assumed.
     """
 
     def __init__(self, trajectory: Any) -> None:
@@ -26,7 +34,9 @@ class Cells:
         self._matrix: Matrix | None = None
         names = trajectory.format  # one, or the list of those that the reader goes by
         name = names if isinstance(names, str) else _PDB if _PDB in names else names[-1]
-        if name == _PDB:  # MDAnalysis gives a model the cell that stands before the next one, or none
+        if (
+            name == _PDB
+        ):  # MDAnalysis gives a model the cell that stands before the next one, or none
             self._matrix = _pdb(trajectory)
             first = trajectory.ts.copy()
             first.dimensions = _dimensions(self._matrix(0))
@@ -39,13 +49,15 @@ class Cells:
         if told is None:
             if name not in _STANDARD and (np.asarray(first.dimensions)[3:] != 90.0).any():
                 self.assumed = (
-                    f"{name} files hold a cell's lengths and angles and not how it lies: its first vector was taken to lie "
-                    "along x, and its second in the xy plane"
+                    f"{name} files hold a cell's lengths and angles and not how it lies: its first"
+                    " vector was taken to lie along x, and its second in the xy plane"
                 )
             return
         matrix = told(trajectory)
         # of the many files in standard orientation no frame is read twice
-        if not np.allclose(matrix(0), standard, rtol=0, atol=max(_AGREE, 1e-5 * abs(standard).max())):
+        if not np.allclose(
+            matrix(0), standard, rtol=0, atol=max(_AGREE, 1e-5 * abs(standard).max())
+        ):
             self._matrix = matrix
 
     def periodic(self, ts: Any) -> bool:
@@ -56,7 +68,11 @@ class Cells:
 
     def __call__(self, ts: Any) -> np.ndarray:
         """That of the frame that is being looked at."""
-        return np.asarray(ts.triclinic_dimensions, dtype=float) if self._matrix is None else self._matrix(ts.frame)
+        return (
+            np.asarray(ts.triclinic_dimensions, dtype=float)
+            if self._matrix is None
+            else self._matrix(ts.frame)
+        )
 
 
 def _gromacs(trajectory: Any) -> Matrix:
@@ -95,9 +111,15 @@ def _h5md(trajectory: Any) -> Matrix:
 
     def matrix(k: int) -> np.ndarray:
         data = group["value"] if hasattr(group, "keys") else group
-        edges = np.asarray(data[k] if data.shape[0] == trajectory.n_frames and data.ndim > 1 else data, dtype=float)
+        edges = np.asarray(
+            data[k] if data.shape[0] == trajectory.n_frames and data.ndim > 1 else data, dtype=float
+        )
         cell = np.diag(edges) if edges.ndim == 1 else edges
-        return np.asarray(trajectory.convert_pos_from_native(cell, inplace=False) if trajectory.convert_units else cell)
+        return np.asarray(
+            trajectory.convert_pos_from_native(cell, inplace=False)
+            if trajectory.convert_units
+            else cell
+        )
 
     return matrix
 
@@ -109,15 +131,22 @@ def _dimensions(cell: np.ndarray) -> np.ndarray | None:
 
 
 def _pdb(trajectory: Any) -> Matrix:
-    """Of each model the last CRYST1 before its first atom; lengths of 1 Angstrom stand for no cell."""
+    """Of each model the last CRYST1 before its first atom; lengths of 1 Angstrom stand for no
+    cell."""
     from MDAnalysis.lib.mdamath import triclinic_vectors
 
     cells, now, inside = [], np.zeros((3, 3)), False
     for line in _lines(trajectory):
         record = line[:6].strip()
         if record == "CRYST1":
-            sizes = [float(line[k : k + 9]) for k in (6, 15, 24)] + [float(line[k : k + 7]) for k in (33, 40, 47)]
-            now = np.zeros((3, 3)) if sizes[:3] == [1.0, 1.0, 1.0] else triclinic_vectors(sizes).astype(float)
+            sizes = [float(line[k : k + 9]) for k in (6, 15, 24)] + [
+                float(line[k : k + 7]) for k in (33, 40, 47)
+            ]
+            now = (
+                np.zeros((3, 3))
+                if sizes[:3] == [1.0, 1.0, 1.0]
+                else triclinic_vectors(sizes).astype(float)
+            )
         elif record in ("ATOM", "HETATM") and not inside:
             cells.append(now)
             inside = True
@@ -134,4 +163,10 @@ def _aims(trajectory: Any) -> Matrix:
     return lambda k: cell
 
 
-_READERS: dict[str, Callable[[Any], Matrix]] = {"XTC": _gromacs, "TRR": _gromacs, "GRO": _gro, "H5MD": _h5md, "FHIAIMS": _aims}
+_READERS: dict[str, Callable[[Any], Matrix]] = {
+    "XTC": _gromacs,
+    "TRR": _gromacs,
+    "GRO": _gro,
+    "H5MD": _h5md,
+    "FHIAIMS": _aims,
+}

@@ -1,8 +1,11 @@
-"""Cells of DCD files: six numbers a frame, which each program means in its own way, and how positions lie in the cell.
+"""Cells of DCD files: six numbers a frame, which each program means in its own way, and how
+positions lie in the cell.
 
-NAMD, LAMMPS and others write lengths and angles, the latter as cosines or degrees; LAMMPS' cells are in standard orientation, NAMD's
-lie as its user chose. CHARMM writes the lower triangle of a symmetric matrix, in which positions lie; so they do where other programs
-copied its frames and wrote lengths and angles. MDAnalysis turns all into lengths and angles, frame by frame, but no positions.
+NAMD, LAMMPS and others write lengths and angles, the latter as cosines or degrees; LAMMPS' cells
+are in standard orientation, NAMD's lie as its user chose. CHARMM writes the lower triangle of a
+symmetric matrix, in which positions lie; so they do where other programs copied its frames and
+wrote lengths and angles. MDAnalysis turns all into lengths and angles, frame by frame, but no
+positions.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,8 +21,13 @@ from systems.system import System
 Matrix = Callable[[int], np.ndarray]
 Way = Callable[[np.ndarray], np.ndarray]  # from the six numbers of a frame to its cell
 _LOOKS, _PAIRS = 64, 12  # frames whose cells are looked at, and pairs of frames whose atoms are
-_FEW, _CLEAR = 5, 4.0  # jumps or contacts that tell nothing, and how many times better the right cell is to be
-_NEAR = 0.9  # of the distance to which one atom in 20 has a neighbour: nearer than that there are few
+_FEW, _CLEAR = (
+    5,
+    4.0,
+)  # jumps or contacts that tell nothing, and how many times better the right cell is to be
+_NEAR = (
+    0.9  # of the distance to which one atom in 20 has a neighbour: nearer than that there are few
+)
 _ATOMS = 20_000  # that are looked at
 _SAME = 1e-3  # Angstrom, between matrices of single precision
 _FLAT = 1e-6  # Angstrom^3, of a cell without volume
@@ -38,30 +46,40 @@ def lengths_and_angles(record: np.ndarray) -> np.ndarray:
 
 
 def turned_symmetric(record: np.ndarray) -> np.ndarray:
-    """The symmetric matrix with the same lengths and angles; all zero where the six numbers are no cell's."""
+    """The symmetric matrix with the same lengths and angles; all zero where the six numbers are no
+    cell's."""
     standard = lengths_and_angles(record)
     squares, axes = np.linalg.eigh(standard @ standard.T)
     return np.asarray((axes * np.sqrt(np.maximum(squares, 0.0))) @ axes.T)
 
 
 def second_along_y(record: np.ndarray) -> np.ndarray:
-    """The standard one turned about z, so that its second vector lies along y; as many hexagonal cells of NAMD do."""
+    """The standard one turned about z, so that its second vector lies along y; as many hexagonal
+    cells of NAMD do."""
     standard = lengths_and_angles(record)
     x, y, length = standard[1, 0], standard[1, 1], max(float(np.hypot(*standard[1, :2])), _FLAT)
     return np.asarray(standard @ np.array([[y, x, 0.0], [-x, y, 0.0], [0.0, 0.0, length]]) / length)
 
 
 def symmetric_matrix(record: np.ndarray) -> np.ndarray:
-    """The symmetric matrix whose lower triangle the six numbers are; all zero where they are no cell's."""
+    """The symmetric matrix whose lower triangle the six numbers are; all zero where they are no
+    cell's."""
     xx, xy, yy, xz, yz, zz = (float(number) for number in record)
     matrix = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
     return matrix if np.linalg.eigvalsh(matrix).min() > 0.0 else np.zeros((3, 3))
 
 
 _WORDS: dict[Way, str] = {
-    lengths_and_angles: "the first lattice vector was taken to lie along x, and the second in the xy plane",
-    turned_symmetric: "the cell was taken to be the symmetric matrix of the file's lengths and angles, as CHARMM lays it",
-    second_along_y: "the second lattice vector was taken to lie along y, and the first in the xy plane",
+    lengths_and_angles: (
+        "the first lattice vector was taken to lie along x, and the second in the xy plane"
+    ),
+    turned_symmetric: (
+        "the cell was taken to be the symmetric matrix of the file's lengths and angles, as CHARMM"
+        " lays it"
+    ),
+    second_along_y: (
+        "the second lattice vector was taken to lie along y, and the first in the xy plane"
+    ),
     symmetric_matrix: "the cell was taken to be a symmetric matrix, as CHARMM lays it",
 }
 
@@ -72,7 +90,8 @@ class _Frame(NamedTuple):
 
 
 def dcd_cells(trajectory: Any) -> tuple[Matrix | None, str]:
-    """The cell [3, 3] of each frame, Angstrom, and in words how it was found to lie; "" where there was nothing to find.
+    """The cell [3, 3] of each frame, Angstrom, and in words how it was found to lie; "" where there
+    was nothing to find.
 
     None where it is in standard orientation, with the lengths and angles that MDAnalysis finds.
     """
@@ -88,11 +107,17 @@ def dcd_cells(trajectory: Any) -> tuple[Matrix | None, str]:
         return _Frame(np.array(found.unitcell, dtype=float), np.array(found.xyz, dtype=float))
 
     records = [frame(k).record for k in np.unique(np.linspace(0, n - 1, _LOOKS).astype(int))]
-    ways = [lengths_and_angles] if "LAMMPS" in str(file.header.get("remarks", "")) else _possible(records)
+    ways = (
+        [lengths_and_angles]
+        if "LAMMPS" in str(file.header.get("remarks", ""))
+        else _possible(records)
+    )
     way, why = ways[0], "the six numbers of each frame can be nothing else"
     if len(ways) > 1:
         starts = np.unique(np.linspace(0, max(0, n - 2), _PAIRS).astype(int))
-        way, why = _best(ways, [[frame(k) for k in range(first, min(first + 2, n))] for first in starts])
+        way, why = _best(
+            ways, [[frame(k) for k in range(first, min(first + 2, n))] for first in starts]
+        )
     elif way is lengths_and_angles:  # right angles, or LAMMPS wrote it, which has no other cells
         return None, ""
     words = f"{_WORDS[way]}: {why}"
@@ -101,7 +126,8 @@ def dcd_cells(trajectory: Any) -> tuple[Matrix | None, str]:
 
 
 def _possible(records: Sequence[np.ndarray]) -> list[Way]:
-    """What the numbers of all frames can mean, once where it comes to the same cells; lengths and angles where they can be nothing."""
+    """What the numbers of all frames can mean, once where it comes to the same cells; lengths and
+    angles where they can be nothing."""
     found: dict[Way, np.ndarray] = {}
     for way in _WORDS:
         cells = np.array([way(record) for record in records])
@@ -112,21 +138,31 @@ def _possible(records: Sequence[np.ndarray]) -> list[Way]:
 
 
 def _best(ways: Sequence[Way], pairs: Sequence[Sequence[_Frame]]) -> tuple[Way, str]:
-    """In which cell atoms that jump have taken short steps, else in which images do not overlap; lengths and angles, where all do."""
+    """In which cell atoms that jump have taken short steps, else in which images do not overlap;
+    lengths and angles, where all do."""
     left = _left_of_jumps(ways, pairs)
     if len(left) and left.min() * _CLEAR < np.sort(left)[1]:
         return ways[int(left.argmin())], "in it, atoms that jump across it have taken short steps"
     contacts = np.array([_contacts(way, pairs) for way in ways])
     volumes = np.array([abs(np.linalg.det(way(pairs[0][0].record))) for way in ways])
     apart = np.flatnonzero(contacts <= _CLEAR * contacts.min() + _FEW)
-    apart = apart[volumes[apart] < 1.001 * volumes[apart].min()]  # in a cell that is too large atoms keep apart as well
+    apart = apart[
+        volumes[apart] < 1.001 * volumes[apart].min()
+    ]  # in a cell that is too large atoms keep apart as well
     if len(apart) == 1:
         return ways[apart[0]], "in it, no atoms overlap across its faces"
-    return ways[0], "neither the file nor its atoms tell, and distances across faces are wrong if it lies otherwise"
+    return (
+        ways[0],
+        (
+            "neither the file nor its atoms tell, and distances across faces are wrong if it lies"
+            " otherwise"
+        ),
+    )
 
 
 def _left_of_jumps(ways: Sequence[Way], pairs: Sequence[Sequence[_Frame]]) -> np.ndarray:
-    """Median squares [n_ways] of what is left of jumps once lattice vectors are taken off, in terms of the cell; empty for few jumps.
+    """Median squares [n_ways] of what is left of jumps once lattice vectors are taken off, in terms
+    of the cell; empty for few jumps.
 
     A jump is a step that one of the cells makes less than half as long.
     """

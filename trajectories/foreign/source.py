@@ -11,7 +11,9 @@ from integrators.state import State
 from systems.file_options import Reading
 from systems.identities import VIRTUAL_MASS
 
-SOME_VELOCITIES = "velocities in the first frame"  # what a file lacks whose later frames have velocities
+SOME_VELOCITIES = (  # what a file lacks whose later frames have velocities
+    "velocities in the first frame"
+)
 
 
 class Lacking(Exception):
@@ -24,13 +26,16 @@ class Lacking(Exception):
 
 @dataclass(frozen=True)
 class Source:
-    """Frames in our units, as they are read: names of the atoms, the files' names, and what those files do not tell.
+    """Frames in our units, as they are read: names of the atoms, the files' names, and what those
+    files do not tell.
 
-    ``missing`` are "velocities", "masses", "times". ``known`` is what they tell of the run beside its frames, and becomes its
-    configuration: "dynamics", whether it "conserves_energy", the "temperature" it was to have [1], "frozen" atoms, "n_degrees" of freedom.
-    ``assumed`` says in words what was decided where files do not tell, or tell wrongly: "units", "times", "elements", "masses",
-    "orientation", "unwrapping". ``notes`` are for whoever looks at the run. Both may grow while frames are read. ``template`` is an
-    ``ase.Atoms`` (`systems.template`), which loses what is not the same in all frames.
+    ``missing`` are "velocities", "masses", "times". ``known`` is what they tell of the run beside
+    its frames, and becomes its configuration: "dynamics", whether it "conserves_energy", the
+    "temperature" it was to have [1], "frozen" atoms, "n_degrees" of freedom. ``assumed`` says in
+    words what was decided where files do not tell, or tell wrongly: "units", "times", "elements",
+    "masses", "orientation", "unwrapping". ``notes`` are for whoever looks at the run. Both may grow
+    while frames are read. ``template`` is an ``ase.Atoms`` (`systems.template`), which loses what
+    is not the same in all frames.
     """
 
     files: str
@@ -45,16 +50,20 @@ class Source:
 
 
 def virtual_sites(masses: np.ndarray, reading: Reading) -> dict[str, int]:
-    """What is known of a run with virtual sites: its degrees of freedom, which are those of atoms with a mass."""
+    """What is known of a run with virtual sites: its degrees of freedom, which are those of atoms
+    with a mass."""
     if not reading.virtual:
         return {}
     reading.notes.append(
-        "the temperature counts all degrees of freedom of atoms that have a mass: where bonds were constrained, which files do not tell, "
-        "it is higher"
+        "the temperature counts all degrees of freedom of atoms that have a mass: where bonds were"
+        " constrained, which files do not tell, it is higher"
     )
     return {"n_degrees": 3 * int((masses > VIRTUAL_MASS).sum())}
 
 
 def said(error: Exception | str) -> str:
     """What a reader raised, in a line that is not too long."""
-    return textwrap.shorten(" ".join(str(error).split()), 160, placeholder=" ...") or type(error).__name__
+    return (
+        textwrap.shorten(" ".join(str(error).split()), 160, placeholder=" ...")
+        or type(error).__name__
+    )

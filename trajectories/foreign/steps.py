@@ -1,23 +1,32 @@
-"""How far atoms step from one frame to the next, and what it tells: whether the nearest image follows them, or the file is unwrapped.
+"""How far atoms step from one frame to the next, and what it tells: whether the nearest image
+follows them, or the file is unwrapped.
 
-In a file whose atoms, or molecules, are put back into the cell, positions stay in a window one cell wide, whatever was put back
-whole, and a jump across the cell leaves a step like all others once a lattice vector is taken off. In one that is unwrapped, atoms
-spread without bound, and what looks like a jump is a step of more than half a cell.
+In a file whose atoms, or molecules, are put back into the cell, positions stay in a window one cell
+wide, whatever was put back whole, and a jump across the cell leaves a step like all others once a
+lattice vector is taken off. In one that is unwrapped, atoms spread without bound, and what looks
+like a jump is a step of more than half a cell.
 """
 
 import numpy as np
 
-_WIDTH = 0.1285  # of a cell, rms of a component with which one normal step in 10,000 is longer than half a cell
-_NEAR = 0.46  # of a cell; steps of more, up to half, look the same as those of half to 0.54 in the other direction
+# of a cell, rms of a component with which one normal step in 10,000 is longer than half a cell
+_WIDTH = 0.1285
+# of a cell; steps of more, up to half, look the same as those of half to 0.54 in the other
+# direction
+_NEAR = 0.46
 _FEW = 5  # such steps tell nothing yet
 _LONG = 0.3  # of a cell: what is left of a jump in the median, where jumps are really long steps
 _ATOMS, _LOOKS = 2000, 64  # atoms and frames that are looked at
-_SPREAD, _GROWS = 0.4, 0.65  # squared cells of displacement that tell spreading from a window, and the part not put back
+_SPREAD, _GROWS = (
+    0.4,
+    0.65,
+)  # squared cells of displacement that tell spreading from a window, and the part not put back
 _OUTSIDE = 0.05  # of coordinates, more than at the start, that are outside of a window
 
 
 class _Parts:
-    """How many parts of steps, in terms of half the way to an image, are so near to it that they might belong to the other side."""
+    """How many parts of steps, in terms of half the way to an image, are so near to it that they
+    might belong to the other side."""
 
     def __init__(self) -> None:
         self._n = self._n_near = 0
@@ -36,11 +45,15 @@ class _Parts:
             return True
         widths = np.sqrt(self._sums / self._n)
         allowed = self._n * float(_near(widths * (_WIDTH / max(widths.max(), 1e-9))).sum())
-        return bool(self._n_near <= _FEW + 2.0 * allowed and widths.max() <= _WIDTH * (1.0 + np.sqrt(2.0 / self._n)))
+        return bool(
+            self._n_near <= _FEW + 2.0 * allowed
+            and widths.max() <= _WIDTH * (1.0 + np.sqrt(2.0 / self._n))
+        )
 
     @property
     def end(self) -> bool:
-        """Whether none are near half, of which many would be if they were normal: then none are beyond it."""
+        """Whether none are near half, of which many would be if they were normal: then none are
+        beyond it."""
         if not self._n:
             return False
         expected = self._n * float(_near(np.sqrt(self._sums / self._n)).sum())
@@ -55,7 +68,9 @@ class Steps:
         self._to_images, self._fractions = _Parts(), _Parts()
         self._square, self._count = 0.0, 0
         self._residuals: list[float] = []
-        self._displacements: list[tuple[float, float]] = []  # mean squared, of positions as they are and of followed ones
+        self._displacements: list[
+            tuple[float, float]
+        ] = []  # mean squared, of positions as they are and of followed ones
         self._outside: list[float] = []
         self.largest = self.largest_share = 0.0
         self.least_height = np.inf
@@ -74,13 +89,22 @@ class Steps:
         return frame % self._every == 0
 
     def add(
-        self, frame: int, step: np.ndarray, rounded: np.ndarray, offsets: np.ndarray, least: float,
-        jumped: np.ndarray, fractions: np.ndarray | None, images: np.ndarray,
-    ) -> None:  # fmt: skip
-        """Take a frame: followed steps [n, 3], and the numbers of the atoms that jumped across the cell.
+        self,
+        frame: int,
+        step: np.ndarray,
+        rounded: np.ndarray,
+        offsets: np.ndarray,
+        least: float,
+        jumped: np.ndarray,
+        fractions: np.ndarray | None,
+        images: np.ndarray,
+    ) -> None:
+        """Take a frame: followed steps [n, 3], and the numbers of the atoms that jumped across the
+        cell.
 
-        ``rounded`` are fractions of `some` steps, which rounding leaves, ``offsets`` the lattice vectors about the origin, and
-        ``least`` is the least height of the cell; fractions and images are in the basis of the first frame.
+        ``rounded`` are fractions of `some` steps, which rounding leaves, ``offsets`` the lattice
+        vectors about the origin, and ``least`` is the least height of the cell; fractions and
+        images are in the basis of the first frame.
         """
         ways = (offsets / (offsets**2).sum(1)[:, None]).T
         self._to_images.add(step[self.some] @ ways)
@@ -89,7 +113,10 @@ class Steps:
         self._square += float(squares.sum())
         self._count += len(squares)
         longest = float(squares.max()) ** 0.5
-        self.largest, self.largest_share = max(self.largest, longest), max(self.largest_share, longest / least)
+        self.largest, self.largest_share = (
+            max(self.largest, longest),
+            max(self.largest_share, longest / least),
+        )
         self.least_height = min(self.least_height, least)
         if len(jumped):
             left = (step[jumped] @ ways).max(1)
@@ -111,7 +138,8 @@ class Steps:
 
     @property
     def can_be_followed(self) -> bool:
-        """Whether fewer than one step in 10,000 is likely to be nearer to a wrong image than to the right one."""
+        """Whether fewer than one step in 10,000 is likely to be nearer to a wrong image than to the
+        right one."""
         return self._to_images.are_short or self._fractions.end
 
     @property
@@ -121,7 +149,8 @@ class Steps:
 
     @property
     def unwrapped(self) -> bool:
-        """Whether what looks like jumps across the cell are steps of atoms that nothing puts back."""
+        """Whether what looks like jumps across the cell are steps of atoms that nothing puts
+        back."""
         if not self.jumps or self.returns or self.bounded:
             return False
         if self._spread[1] > _SPREAD:
@@ -133,17 +162,21 @@ class Steps:
     @property
     def returns(self) -> bool:
         """Whether atoms are put back: steps are short, and jumps leave steps that are short too."""
-        return bool(self.jumps) and self.can_be_followed and bool(np.median(self._residuals) < _LONG)
+        return (
+            bool(self.jumps) and self.can_be_followed and bool(np.median(self._residuals) < _LONG)
+        )
 
     @property
     def bounded(self) -> bool:
-        """Whether atoms stay in a window while they would have left it if the nearest image were right."""
+        """Whether atoms stay in a window while they would have left it if the nearest image were
+        right."""
         raw, followed = self._spread
         return followed > _SPREAD and raw <= _GROWS * followed
 
     @property
     def _spread(self) -> tuple[float, float]:
-        """Mean squared displacements in the later half, of positions as they are and of followed ones."""
+        """Mean squared displacements in the later half, of positions as they are and of followed
+        ones."""
         later = self._displacements[len(self._displacements) // 2 :]
         raw, followed = np.mean(later, axis=0) if later else (0.0, 0.0)
         return float(raw), float(followed)
@@ -158,8 +191,11 @@ def _near(widths: np.ndarray) -> np.ndarray:
 
 
 def _outside(fractions: np.ndarray) -> float:
-    """Share of coordinates outside of the window one cell wide, in each direction, that holds most."""
+    """Share of coordinates outside of the window one cell wide, in each direction, that holds
+    most."""
     found = 0
     for column in np.sort(fractions, axis=0).T:
-        found += len(column) - int((np.searchsorted(column, column + 1.0 + 1e-6, "right") - np.arange(len(column))).max())
+        found += len(column) - int(
+            (np.searchsorted(column, column + 1.0 + 1e-6, "right") - np.arange(len(column))).max()
+        )
     return found / fractions.size

@@ -1,7 +1,9 @@
-"""Unwrapping: each atom followed from frame to frame across the faces of a periodic cell, for all readers.
+"""Unwrapping: each atom followed from frame to frame across the faces of a periodic cell, for all
+readers.
 
-Image flags and unwrapped coordinates of a file are taken as they are. Otherwise an atom goes to its image that is nearest to
-where it was, unless the file is unwrapped already or steps are too long for that; `steps` judges which.
+Image flags and unwrapped coordinates of a file are taken as they are. Otherwise an atom goes to its
+image that is nearest to where it was, unless the file is unwrapped already or steps are too long
+for that; `steps` judges which.
 """
 
 from collections.abc import Mapping
@@ -23,12 +25,14 @@ _ADVICE = "delete those columns, and atoms are followed by the nearest image"
 
 
 class Unwrapper:
-    """Positions of one frame after the other with atoms followed; called with positions [n, 3], cell [3, 3] or None, pbc.
+    """Positions of one frame after the other with atoms followed; called with positions [n, 3],
+    cell [3, 3] or None, pbc.
 
-    ``recorded`` says in words what the positions were unwrapped with already (`IMAGE_FLAGS`, `UNWRAPPED`); "" if with nothing.
-    ``how`` is `NEAREST`, or `FRACTIONS`, which rounds fractions of the cell, or `AS_IS`, which leaves positions as they are and
-    looks at them all the same; ``better`` says at the end how it should have been. Raises ValueError if a cell has no
-    volume, and from `check_recorded`.
+    ``recorded`` says in words what the positions were unwrapped with already (`IMAGE_FLAGS`,
+    `UNWRAPPED`); "" if with nothing. ``how`` is `NEAREST`, or `FRACTIONS`, which rounds fractions
+    of the cell, or `AS_IS`, which leaves positions as they are and looks at them all the same;
+    ``better`` says at the end how it should have been. Raises ValueError if a cell has no volume,
+    and from `check_recorded`.
     """
 
     def __init__(self, n_frames: int, recorded: str = "", how: str = NEAREST) -> None:
@@ -36,7 +40,9 @@ class Unwrapper:
         self._steps = Steps(n_frames)
         self._unwrapped = self._images = np.zeros((0, 3))  # of the last frame
         self._lattice: _Lattice | None = None
-        self._basis = np.eye(3)  # of the lattice in that of the first frame: a cell that is sheared may be flipped
+        self._basis = np.eye(
+            3
+        )  # of the lattice in that of the first frame: a cell that is sheared may be flipped
 
     def __call__(self, positions: np.ndarray, cell: np.ndarray | None, pbc: Any) -> np.ndarray:
         self._frame += 1
@@ -80,7 +86,16 @@ class Unwrapper:
             images = turns
         self._unwrapped, self._images = unwrapped, images
         fractions = (x @ lattice.inverse) @ self._basis if self._steps.looks(self._frame) else None
-        self._steps.add(self._frame, step, rounded, lattice.offsets, lattice.least_height, jumped, fractions, images)
+        self._steps.add(
+            self._frame,
+            step,
+            rounded,
+            lattice.offsets,
+            lattice.least_height,
+            jumped,
+            fractions,
+            images,
+        )
         return unwrapped
 
     @property
@@ -101,11 +116,18 @@ class Unwrapper:
     def warning(self) -> str:
         """Why atoms cannot be followed; "" if they can."""
         steps = self._steps
-        if self._lattice is None or not steps.jumps or self._trusts or steps.can_be_followed or steps.unwrapped:
+        if (
+            self._lattice is None
+            or not steps.jumps
+            or self._trusts
+            or steps.can_be_followed
+            or steps.unwrapped
+        ):
             return ""
         return (
-            f"atoms cannot be followed: the largest step between frames is {steps.largest:.3g} A (rms {steps.rms:.3g} A) and "
-            f"the least height of the cell {steps.least_height:.3g} A; write frames more often, or unwrapped coordinates"
+            f"atoms cannot be followed: the largest step between frames is {steps.largest:.3g} A"
+            f" (rms {steps.rms:.3g} A) and the least height of the cell {steps.least_height:.3g} A;"
+            " write frames more often, or unwrapped coordinates"
         )
 
     @property
@@ -123,22 +145,29 @@ class Unwrapper:
         if steps.unwrapped:
             return "the file is unwrapped already"
         size = f"largest step {steps.largest_share:.2g} of the least height of the cell"
-        return f"{self._how}, {size}" if steps.jumps else f"none needed: no atom jumps across the cell, {size}"
+        return (
+            f"{self._how}, {size}"
+            if steps.jumps
+            else f"none needed: no atom jumps across the cell, {size}"
+        )
 
     def check_recorded(self) -> None:
-        """Raise ValueError if an atom jumps by a lattice vector that the file's own flags or columns do not explain."""
+        """Raise ValueError if an atom jumps by a lattice vector that the file's own flags or
+        columns do not explain."""
         if self._recorded and self._steps.returns:
             frame, atom = self._steps.first_jump
             raise ValueError(
-                f"the {self._recorded} contradict its positions: atom {atom} jumps across the cell between frames "
-                f"{frame - 1} and {frame}, which they do not tell; {_ADVICE}"
+                f"the {self._recorded} contradict its positions: atom {atom} jumps across the cell"
+                f" between frames {frame - 1} and {frame}, which they do not tell; {_ADVICE}"
             )
 
 
 class _Lattice:
-    """A cell with its shortest basis, and the lattice vectors about the origin, to which a nearest image may be off by rounding.
+    """A cell with its shortest basis, and the lattice vectors about the origin, to which a nearest
+    image may be off by rounding.
 
-    In a cell that leans far over rounding would be wrong by more than one. Raises LinAlgError if there is no volume.
+    In a cell that leans far over rounding would be wrong by more than one. Raises LinAlgError if
+    there is no volume.
     """
 
     shortest: np.ndarray
@@ -158,17 +187,22 @@ class _Lattice:
             self.shortest = np.asarray(minkowski_reduce(vectors, pbc)[1], dtype=float)
             self.reduced_as = self.inverse
         self.reduced_inverse = np.linalg.inv(self.shortest @ vectors)
-        around = np.array(list(product(*([0, 1, -1] if periodic else [0] for periodic in pbc))), dtype=float)
+        around = np.array(
+            list(product(*([0, 1, -1] if periodic else [0] for periodic in pbc))), dtype=float
+        )
         self._around = around[1:]
         self.offsets = self._around @ (self.shortest @ vectors)
         self._squares = (self.offsets**2).sum(1)
         self.least_height = float((1.0 / np.linalg.norm(self.reduced_inverse, axis=0))[pbc].min())
 
     def to_nearest(self, step: np.ndarray, turns: np.ndarray) -> None:
-        """Change turns [n, 3], of the shortest basis, so that steps less these are the shortest of all images."""
+        """Change turns [n, 3], of the shortest basis, so that steps less these are the shortest of
+        all images."""
         left = step - turns @ (self.shortest @ self.vectors)
         squares = np.einsum("ni,ni->n", left, left)
-        far = np.flatnonzero(squares > 0.25 * self._squares.min())  # no shorter image is possible for others
+        far = np.flatnonzero(
+            squares > 0.25 * self._squares.min()
+        )  # no shorter image is possible for others
         if len(far):
             gained = 2.0 * left[far] @ self.offsets.T - self._squares
             best = gained.argmax(1)
@@ -177,13 +211,17 @@ class _Lattice:
 
 
 def _flip(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """The basis of the lattice before that is nearest to the one after; LAMMPS flips cells that it shears."""
+    """The basis of the lattice before that is nearest to the one after; LAMMPS flips cells that it
+    shears."""
     flip = np.rint(np.linalg.solve(before.T, after.T).T)
     return flip if abs(abs(np.linalg.det(flip)) - 1.0) < 1e-6 else np.eye(3)
 
 
-def recorded_positions(positions: np.ndarray, cell: np.ndarray, columns: Mapping[str, Any]) -> tuple[np.ndarray, str]:
-    """Positions as a file's image flags or unwrapped columns tell them, and which of the two; positions and "" if there are none.
+def recorded_positions(
+    positions: np.ndarray, cell: np.ndarray, columns: Mapping[str, Any]
+) -> tuple[np.ndarray, str]:
+    """Positions as a file's image flags or unwrapped columns tell them, and which of the two;
+    positions and "" if there are none.
 
     Raises ValueError if the two differ, or differ from the positions by other than whole cells.
     """
@@ -195,15 +233,27 @@ def recorded_positions(positions: np.ndarray, cell: np.ndarray, columns: Mapping
         wrong = np.flatnonzero((abs(apart - apart[:1] - turns) > _WHOLE).any(1))
         if len(wrong):
             what = "positions" if flags is None else "image flags"
-            raise ValueError(f"the unwrapped coordinates contradict the {what} of atom {wrong[0]}; {_ADVICE}")
+            raise ValueError(
+                f"the unwrapped coordinates contradict the {what} of atom {wrong[0]}; {_ADVICE}"
+            )
         return unwrapped, UNWRAPPED
     return (positions, "") if flags is None else (positions + flags @ lattice, IMAGE_FLAGS)
 
 
-def _columns(columns: Mapping[str, Any], names: tuple[str, ...], together: str) -> np.ndarray | None:
-    """Three columns [n, 3], by their names, those that ASE gives them, or one for all three; None if one is not there."""
+def _columns(
+    columns: Mapping[str, Any], names: tuple[str, ...], together: str
+) -> np.ndarray | None:
+    """Three columns [n, 3], by their names, those that ASE gives them, or one for all three; None
+    if one is not there."""
     whole = np.asarray(columns.get(together, ()))
     if whole.ndim == 2 and whole.shape[1] == 3 and whole.dtype.kind in "if":
         return whole.astype(float)
-    found = [next((columns[p + name] for p in ("", "i_", "f_") if p + name in columns), None) for name in names]
-    return None if any(one is None for one in found) else np.column_stack([np.asarray(one, dtype=float) for one in found])
+    found = [
+        next((columns[p + name] for p in ("", "i_", "f_") if p + name in columns), None)
+        for name in names
+    ]
+    return (
+        None
+        if any(one is None for one in found)
+        else np.column_stack([np.asarray(one, dtype=float) for one in found])
+    )

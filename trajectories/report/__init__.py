@@ -1,4 +1,5 @@
-"""`write_report`: a run as one HTML page that opens offline, with a scene that plays, its numbers and its figures."""
+"""`write_report`: a run as one HTML page that opens offline, with a scene that plays, its numbers
+and its figures."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,14 +15,22 @@ __all__ = ["page", "scene", "still", "write_report"]
 
 
 def write_report(
-    path: str | Path, run: H5MDReader, analysis: Analysis, *, title: str, rows: Sequence[tuple[str, ...]] = (),
-    against: H5MDReader | None = None, told: Told = lambda what, share: None,
-) -> int:  # fmt: skip
-    """Write the page of a run and of what `trajectories.analysis.analyse` found of it; returns its size in bytes.
+    path: str | Path,
+    run: H5MDReader,
+    analysis: Analysis,
+    *,
+    title: str,
+    rows: Sequence[tuple[str, ...]] = (),
+    against: H5MDReader | None = None,
+    told: Told = lambda what, share: None,
+) -> int:
+    """Write the page of a run and of what `trajectories.analysis.analyse` found of it; returns its
+    size in bytes.
 
-    ``rows`` say what was run; ``against`` is another run, whose scene stands beside it. The scene is thinned to half a million places of
-    particles, and says so. A scene or a figure that cannot be drawn is left out with its reason. ``told`` hears what is being done and
-    how far it is. Raises OSError where the file cannot be written.
+    ``rows`` say what was run; ``against`` is another run, whose scene stands beside it. The scene
+    is thinned to half a million places of particles, and says so. A scene or a figure that cannot
+    be drawn is left out with its reason. ``told`` hears what is being done and how far it is.
+    Raises OSError where the file cannot be written.
     """
     many = f" x {run.n_systems:,} systems" if run.n_systems else ""
     about = f"{run.n_particles:,} particles{many}, {len(run):,} frames"

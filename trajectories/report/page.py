@@ -1,4 +1,5 @@
-"""The page: HTML around a run's scene, numbers and figures; everything is in it, so it opens without a network."""
+"""The page: HTML around a run's scene, numbers and figures; everything is in it, so it opens
+without a network."""
 
 import html
 import json
@@ -16,20 +17,32 @@ Told = Callable[[str, float], None]
 
 
 def page(
-    title: str, about: str, rows: Rows, analysis: Analysis, scenes: Sequence[dict[str, Any]], notes: Sequence[str], *,
-    heading: str = "Scene", last: bool = False, told: Told = lambda what, share: None,
-) -> str:  # fmt: skip
+    title: str,
+    about: str,
+    rows: Rows,
+    analysis: Analysis,
+    scenes: Sequence[dict[str, Any]],
+    notes: Sequence[str],
+    *,
+    heading: str = "Scene",
+    last: bool = False,
+    told: Told = lambda what, share: None,
+) -> str:
     """HTML of a report.
 
-    ``rows`` say what was run, ``scenes`` are those of `trajectories.report.scene`, with ``heading`` above them, ``last`` where they come
-    after the figures. ``told`` hears which share of the figures is drawn.
+    ``rows`` say what was run, ``scenes`` are those of `trajectories.report.scene`, with ``heading``
+    above them, ``last`` where they come after the figures. ``told`` hears which share of the
+    figures is drawn.
     """
     warnings = "".join(f"<li>{_text(warning)}</li>" for warning in analysis.warnings)
     numbers = [(number.label, str(number)) for number in analysis.numbers]
     shown, notes = _scenes(scenes, heading) if scenes else "", list(notes)
     figures = _figures(analysis.curves, notes, told)
     parts = [
-        f'<header><div><h1>{_text(title)}</h1><p class="about">{_text(about)}</p></div><button id="theme">Light or dark</button></header>',
+        (
+            f'<header><div><h1>{_text(title)}</h1><p class="about">{_text(about)}</p></div><button'
+            ' id="theme">Light or dark</button></header>'
+        ),
         f'<ul class="warnings" aria-label="Warnings">{warnings}</ul>' if warnings else "",
         "" if last else shown,
         f"<h2>Numbers</h2>{_table(numbers)}" if numbers else "",
@@ -39,10 +52,12 @@ def page(
         f"<h2>What was run</h2>{_table(rows)}",
     ]
     return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{_text(title)}</title>'
+        '<!DOCTYPE html>\n<html lang="en"><head><meta'
+        f' charset="utf-8"><title>{_text(title)}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        f'<link rel="icon" href="data:,"><style>{_asset("page.css")}</style></head>\n<body><main>{"".join(parts)}</main>\n'
+        f'<link rel="icon" href="data:,"><style>{_asset("page.css")}</style></head>\n'
+        f"<body><main>{''.join(parts)}</main>\n"
         f"<script>{_asset('scene.js')}</script></body></html>\n"
     )
 
@@ -63,7 +78,11 @@ def _sentence(note: str) -> str:
 
 
 def _table(rows: Rows) -> str:
-    body = "".join(f'<tr><th scope="row">{_text(row[0])}</th>{"".join(f"<td>{_text(cell)}</td>" for cell in row[1:])}</tr>' for row in rows)
+    body = "".join(
+        f'<tr><th scope="row">{_text(row[0])}</th>'
+        f"{''.join(f'<td>{_text(cell)}</td>' for cell in row[1:])}</tr>"
+        for row in rows
+    )
     return f'<div class="wide"><table>{body}</table></div>'
 
 
@@ -80,7 +99,8 @@ def _figures(every: Sequence[Curves], notes: list[str], told: Told) -> str:
 def _figure(curves: Curves) -> str:
     alternative = _text(f"{curves.title}: {curves.y_axis} against {curves.x_axis}. {curves.said}")
     drawing = svg_of(curves).replace("<svg", f'<svg role="img" aria-label="{alternative}"', 1)
-    return f"<figure><h3>{_text(curves.title)}</h3>{drawing}<figcaption>{_text(curves.said)}</figcaption></figure>"
+    said = f"<figcaption>{_text(curves.said)}</figcaption>"
+    return f"<figure><h3>{_text(curves.title)}</h3>{drawing}{said}</figure>"
 
 
 def _scenes(scenes: Sequence[dict[str, Any]], heading: str) -> str:
@@ -89,28 +109,45 @@ def _scenes(scenes: Sequence[dict[str, Any]], heading: str) -> str:
     for k, one in enumerate(scenes):
         legend |= one["legend"]
         moves = f" moving through {one['frames']:,} frames" if one["frames"] > 1 else ""
-        words = f"{one['label']}: {one['particles']:,} particles{moves}; turn by dragging or arrow keys, zoom by plus and minus"
+        words = (
+            f"{one['label']}: {one['particles']:,} particles{moves}; turn by dragging or arrow"
+            " keys, zoom by plus and minus"
+        )
         # no tag may end the script that holds the numbers
         data = json.dumps(one, separators=(",", ":")).replace("<", "\\u003c")
         head = f"<h3>{_text(one['label'])}</h3>" if len(scenes) > 1 else ""
         views.append(
-            f'<div>{head}<canvas data-scene="scene{k}" tabindex="0" role="img" aria-label="{_text(words)}"></canvas>'
-            f'<script type="application/json" id="scene{k}">{data}</script></div>'
+            f'<div>{head}<canvas data-scene="scene{k}" tabindex="0" role="img"'
+            f' aria-label="{_text(words)}"></canvas><script type="application/json"'
+            f' id="scene{k}">{data}</script></div>'
         )
     systems = "".join(f'<option value="{s}">system {s}</option>' for s in range(first["systems"]))
-    chosen = f'<label>System <select id="system">{systems}</select></label>' if first["systems"] > 1 else ""
-    compress = '<label><input type="checkbox" id="compress" checked> compress distances</label>' if first["compress"] else ""
-    colors = "".join(f'<li><span style="background:{color}"></span>{_text(name)}</li>' for name, color in legend.items())
+    chosen = (
+        f'<label>System <select id="system">{systems}</select></label>'
+        if first["systems"] > 1
+        else ""
+    )
+    compress = (
+        '<label><input type="checkbox" id="compress" checked> compress distances</label>'
+        if first["compress"]
+        else ""
+    )
+    colors = "".join(
+        f'<li><span style="background:{color}"></span>{_text(name)}</li>'
+        for name, color in legend.items()
+    )
     still, plays = ("", "space plays and pauses, comma and full stop go a frame back and on; ")
     if all(one["frames"] == 1 for one in scenes):
         still, plays = " hidden", ""
     return (
-        f'<h2>{_text(heading)}</h2><div class="scenes{" many" if len(scenes) > 2 else ""}">{"".join(views)}</div>'
-        f'<div class="controls"><div class="player"{still}><button id="play">Play</button>'
-        f'<input id="frame" type="range" min="0" max="{first["frames"] - 1}" value="0" aria-label="Frame">'
-        '<label>Speed <select id="speed"><option value="0.25">slow</option><option value="1" selected>usual</option>'
-        '<option value="4">fast</option></select></label>'
-        f'<output id="clock" for="frame"></output></div>{chosen}{compress}<button id="reset">Reset view</button></div>'
-        f'<ul class="legend" aria-label="Colours">{colors}</ul>'
-        f'<p class="note">Keys: {plays}in the scene arrows turn, + and - zoom, 0 resets.</p>'
+        f"<h2>{_text(heading)}</h2><div"
+        f' class="scenes{" many" if len(scenes) > 2 else ""}">{"".join(views)}</div><div'
+        f' class="controls"><div class="player"{still}><button id="play">Play</button><input'
+        f' id="frame" type="range" min="0" max="{first["frames"] - 1}" value="0"'
+        ' aria-label="Frame"><label>Speed <select id="speed"><option'
+        ' value="0.25">slow</option><option value="1" selected>usual</option><option'
+        ' value="4">fast</option></select></label><output id="clock"'
+        f' for="frame"></output></div>{chosen}{compress}<button id="reset">Reset'
+        f' view</button></div><ul class="legend" aria-label="Colours">{colors}</ul><p'
+        f' class="note">Keys: {plays}in the scene arrows turn, + and - zoom, 0 resets.</p>'
     )

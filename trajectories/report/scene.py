@@ -1,4 +1,5 @@
-"""What the page's scenes show: particles as whole numbers, colours, radii, bonds, cells; a run's frames thinned to what a page holds."""
+"""What the page's scenes show: particles as whole numbers, colours, radii, bonds, cells; a run's
+frames thinned to what a page holds."""
 
 import base64
 from typing import Any
@@ -27,7 +28,8 @@ _POSITIVE, _NEGATIVE, _NEUTRAL = "#D55E00", "#0072B2", "#8a8a8a"
 def scene(run: H5MDReader, label: str) -> tuple[dict[str, Any], list[str]]:
     """The scene as plain values, and what was left out of it, in words.
 
-    Planets are seen from the ecliptic's pole and about the heaviest body; atoms in a periodic box are put back into it.
+    Planets are seen from the ecliptic's pole and about the heaviest body; atoms in a periodic box
+    are put back into it.
     """
     n_systems = min(_SYSTEMS, run.n_systems or 1)
     which = np.arange(run.n_particles)
@@ -39,25 +41,49 @@ def scene(run: H5MDReader, label: str) -> tuple[dict[str, Any], list[str]]:
         frames.append(len(run) - 1)
     cells = run.cells[frames]
     read = single_frames(run, "position", slice(None, None, stride))
-    shown = [_shown(run, one[:n_systems], which, cell) for (_, one), cell in zip(read, cells, strict=False)]
+    shown = [
+        _shown(run, one[:n_systems], which, cell)
+        for (_, one), cell in zip(read, cells, strict=False)
+    ]
     if len(shown) < len(frames):
-        shown.append(_shown(run, run.frames("position", -1).reshape(-1, run.n_particles, 3)[:n_systems], which, cells[-1]))
+        shown.append(
+            _shown(
+                run,
+                run.frames("position", -1).reshape(-1, run.n_particles, 3)[:n_systems],
+                which,
+                cells[-1],
+            )
+        )
     x = np.stack(shown)
     axis, times = time_axis(run)
     names = [run.names[k] for k in which] if run.names else []
-    looks = _looks(run.species[which], names, run.masses[which], run.charges.reshape(-1, run.n_particles)[0][which])
+    looks = _looks(
+        run.species[which],
+        names,
+        run.masses[which],
+        run.charges.reshape(-1, run.n_particles)[0][which],
+    )
     found: dict[str, Any] = {
-        "label": label, **_packed(x), "times": [float(t) for t in times[frames]], "timeUnit": axis.unit,
-        "timed": axis.label == "time", **looks, "bonds": _bonds(run, which), "cell": _cell(run.cells[0].reshape(-1, 3, 3)[0]),
-        "longest": _LONGEST, "trails": run.units is not METAL and len(which) <= 100, "compress": run.units is ASTRONOMICAL,
-    }  # fmt: skip
+        "label": label,
+        **_packed(x),
+        "times": [float(t) for t in times[frames]],
+        "timeUnit": axis.unit,
+        "timed": axis.label == "time",
+        **looks,
+        "bonds": _bonds(run, which),
+        "cell": _cell(run.cells[0].reshape(-1, 3, 3)[0]),
+        "longest": _LONGEST,
+        "trails": run.units is not METAL and len(which) <= 100,
+        "compress": run.units is ASTRONOMICAL,
+    }
     return found, _left_out(run, len(which), n_systems, stride)
 
 
 def still(system: System, label: str, **other: Any) -> dict[str, Any]:
     """The scene of one system that does not move.
 
-    ``other`` values take the place of what is found, as "colors", "legend" and "bonds", or are more: the particle "marked" gets a ring.
+    ``other`` values take the place of what is found, as "colors", "legend" and "bonds", or are
+    more: the particle "marked" gets a ring.
     """
     cell = np.zeros((3, 3)) if system.cell is None else np.asarray(system.cell)
     x = np.asarray(system.positions)
@@ -65,12 +91,20 @@ def still(system: System, label: str, **other: Any) -> dict[str, Any]:
     if inside:
         x = wrap(x, cell, system.pbc)
     wanted = system.units is METAL and "bonds" not in other
-    pairs = _lines(bonded(system.species, x, cell if inside else None, system.pbc)) if wanted else []
+    pairs = (
+        _lines(bonded(system.species, x, cell if inside else None, system.pbc)) if wanted else []
+    )
     looks = _looks(system.species, [], system.masses, system.charges)
     fixed = {
-        "times": [0.0], "timeUnit": "", "timed": False, "bonds": pairs, "longest": _LONGEST, "cell": _cell(cell), "trails": False,
+        "times": [0.0],
+        "timeUnit": "",
+        "timed": False,
+        "bonds": pairs,
+        "longest": _LONGEST,
+        "cell": _cell(cell),
+        "trails": False,
         "compress": False,
-    }  # fmt: skip
+    }
     return {"label": label, **_packed(x[None, None]), **fixed, **looks, **other}
 
 
@@ -81,9 +115,14 @@ def _packed(x: np.ndarray) -> dict[str, Any]:
     whole = np.round((x - low) / span * _LEVELS).astype("<u2")
     frames, systems, particles, _ = x.shape
     return {
-        "frames": frames, "systems": systems, "particles": particles, "low": low.tolist(), "span": span, "levels": _LEVELS,
+        "frames": frames,
+        "systems": systems,
+        "particles": particles,
+        "low": low.tolist(),
+        "span": span,
+        "levels": _LEVELS,
         "positions": base64.b64encode(whole.tobytes()).decode(),
-    }  # fmt: skip
+    }
 
 
 def _left_out(run: H5MDReader, n: int, n_systems: int, stride: int) -> list[str]:
@@ -107,16 +146,28 @@ def _shown(run: H5MDReader, x: np.ndarray, which: np.ndarray, cell: np.ndarray) 
     return np.asarray(x[:, which])
 
 
-def _looks(numbers: np.ndarray, names: list[str], masses: np.ndarray, charges: np.ndarray) -> dict[str, Any]:
+def _looks(
+    numbers: np.ndarray, names: list[str], masses: np.ndarray, charges: np.ndarray
+) -> dict[str, Any]:
     """Colours and radii of each particle by element, name or charge, and what colours mean."""
     if numbers.any():
         from ase.data import chemical_symbols, covalent_radii
         from ase.data.colors import jmol_colors
 
-        named = {chemical_symbols[z]: _hexadecimal(jmol_colors[z]) for z in sorted(set(numbers.tolist()))}
+        named = {
+            chemical_symbols[z]: _hexadecimal(jmol_colors[z]) for z in sorted(set(numbers.tolist()))
+        }
         colors = [named[chemical_symbols[z]] for z in numbers]
-        radii = [0.4 * float(covalent_radii[z]) if np.isfinite(covalent_radii[z]) else 0.5 for z in numbers]
-        return {"colors": colors, "radii": radii, "names": [chemical_symbols[z] for z in numbers], "legend": named}
+        radii = [
+            0.4 * float(covalent_radii[z]) if np.isfinite(covalent_radii[z]) else 0.5
+            for z in numbers
+        ]
+        return {
+            "colors": colors,
+            "radii": radii,
+            "names": [chemical_symbols[z] for z in numbers],
+            "legend": named,
+        }
     flat = [0.0] * len(numbers)
     if names:
         # the others as their curves are in the figures, which are about the heaviest
@@ -125,11 +176,22 @@ def _looks(numbers: np.ndarray, names: list[str], masses: np.ndarray, charges: n
         colors[heaviest] = _STAR
         sizes = np.clip((masses / masses.max()) ** 0.15, 0.15, 1.0)
         legend = dict(zip(names, colors, strict=True)) if len(names) <= 20 else {}
-        return {"colors": colors, "radii": flat, "sizes": sizes.tolist(), "names": names, "legend": legend}
+        return {
+            "colors": colors,
+            "radii": flat,
+            "sizes": sizes.tolist(),
+            "names": names,
+            "legend": legend,
+        }
     kinds = {"positive": _POSITIVE, "negative": _NEGATIVE, "neutral": _NEUTRAL}
     words = ["positive" if q > 0 else "negative" if q < 0 else "neutral" for q in charges]
     legend = {word: color for word, color in kinds.items() if word in words}
-    return {"colors": [kinds[word] for word in words], "radii": flat, "names": [str(k) for k in range(len(words))], "legend": legend}
+    return {
+        "colors": [kinds[word] for word in words],
+        "radii": flat,
+        "names": [str(k) for k in range(len(words))],
+        "legend": legend,
+    }
 
 
 def _hexadecimal(color: np.ndarray) -> str:

@@ -1,4 +1,5 @@
-"""NequIP with l = 1, by `nequip-train`, and compiled ahead of time by `nequip-compile` for its calls."""
+"""NequIP with l = 1, by `nequip-train`, and compiled ahead of time by `nequip-compile` for its
+calls."""
 
 import subprocess
 import sys
@@ -20,7 +21,14 @@ def train(molecule: Molecule, folder: Path, n_epochs: int) -> None:
     """Cosine decay of the rate over all epochs."""
     for part in ("train", "validation"):
         write(folder / f"{part}.xyz", [_celled(atoms) for atoms in getattr(molecule, part)])
-    where = ["-cp", str(_CONFIGURATION.parent), "-cn", _CONFIGURATION.stem, f"hydra.run.dir={folder}", f"folder={folder}"]
+    where = [
+        "-cp",
+        str(_CONFIGURATION.parent),
+        "-cn",
+        _CONFIGURATION.stem,
+        f"hydra.run.dir={folder}",
+        f"folder={folder}",
+    ]
     _run(folder, "nequip-train", *where, f"max_epochs={n_epochs}")
 
 
@@ -30,7 +38,18 @@ def calculator(folder: Path) -> Any:
 
     made = folder / "training" / "compiled.nequip.pt2"
     if not made.exists():
-        _run(made.parent, "nequip-compile", "best.ckpt", str(made), "--device", "cpu", "--mode", "aotinductor", "--target", "ase")
+        _run(
+            made.parent,
+            "nequip-compile",
+            "best.ckpt",
+            str(made),
+            "--device",
+            "cpu",
+            "--mode",
+            "aotinductor",
+            "--target",
+            "ase",
+        )
     return NequIPCalculator.from_compiled_model(str(made), device="cpu")
 
 
@@ -41,7 +60,8 @@ def parameters(folder: Path) -> int:
 
 
 def _celled(atoms: Atoms) -> Atoms:
-    """In a cell, though not periodic: nequip-compile compares stresses too, which are not numbers without a volume."""
+    """In a cell, though not periodic: nequip-compile compares stresses too, which are not numbers
+    without a volume."""
     copy = atoms.copy()
     copy.cell = _CELL * np.eye(3)
     return copy
@@ -49,9 +69,24 @@ def _celled(atoms: Atoms) -> Atoms:
 
 def _run(folder: Path, tool: str, *arguments: str) -> None:
     with (folder / f"{tool}.log").open("w") as log:
-        subprocess.run([str(_BIN / tool), *arguments], cwd=folder, check=True, stdout=log, stderr=log)
+        subprocess.run(
+            [str(_BIN / tool), *arguments], cwd=folder, check=True, stdout=log, stderr=log
+        )
 
 
 if __name__ == "__main__":
-    said = "4 layers, l = 1, no odd parity, 32 features, cutoff 5, batch 5, Adam, lr 0.01 by cosine to zero, EMA 0.999, float32"
-    main(Peer("NequIP", "nequip", f"{said}; calls by AOTInductor", train, calculator, calculator, parameters))
+    said = (
+        "4 layers, l = 1, no odd parity, 32 features, cutoff 5, batch 5, Adam, lr 0.01 by cosine to"
+        " zero, EMA 0.999, float32"
+    )
+    main(
+        Peer(
+            "NequIP",
+            "nequip",
+            f"{said}; calls by AOTInductor",
+            train,
+            calculator,
+            calculator,
+            parameters,
+        )
+    )

