@@ -83,9 +83,27 @@ def _run(path: Path) -> list[tuple[str, ...]]:
 def _told_rows(reader: Any) -> list[tuple[str, ...]]:
     """What is recorded with a run, in words: tables of numbers have rows of their own elsewhere."""
     from mcegnn.cli.judged import JUDGED, judged_rows, judgement
-    from mcegnn.cli.rows import LOST, MARKED, TIMING, leave_out_marked, lost_rows, timing_rows
+    from mcegnn.cli.rows import (
+        LOST,
+        MARKED,
+        SPARSE,
+        TIMING,
+        leave_out_marked,
+        lost_rows,
+        timing_rows,
+    )
 
-    elsewhere = ("configuration", "template", "assumed", "versions", JUDGED, LOST, MARKED, TIMING)
+    elsewhere = (
+        "configuration",
+        "template",
+        "assumed",
+        "versions",
+        JUDGED,
+        LOST,
+        MARKED,
+        SPARSE,
+        TIMING,
+    )
     versions = json.loads(reader.provenance.get("versions", "{}"))
     return [
         *(
@@ -101,7 +119,7 @@ def _told_rows(reader: Any) -> list[tuple[str, ...]]:
         *((f"assumed {what}", words) for what, words in reader.assumed.items()),
         *(timing_rows(reader) if any(key.startswith(TIMING) for key in reader.provenance) else []),
         *lost_rows(reader),
-        *(("nearer than in training", words) for words in leave_out_marked(reader, every=True)),
+        *(("beyond training", words) for words in leave_out_marked(reader, every=True)),
         *judged_rows(judgement(reader)),
     ]
 

@@ -301,6 +301,29 @@ def test_info_is_in_words(succeed: Run) -> None:
         assert raw not in out
 
 
+def test_info_of_what_was_marked_and_lost(succeed: Run) -> None:
+    """Each in words once; what belongs to a template is for other commands."""
+    system = System.create(np.zeros((2, 3, 3)), masses=1.0)
+    told = {
+        "nearer than in training": '{"1": 2}',
+        "fewer neighbours than in training": '{"1": 3}',
+        "lost systems": '{"0": 3}',
+        "template": '{"info": {"key": 1}}',
+    }
+    with H5MDWriter(Path("run.h5md"), system, provenance=told) as writer:
+        for k in range(4):
+            writer.write(State(system, float(k), k))
+    out = succeed("info", "run.h5md").out
+    shown = " ".join(out.split())
+    assert (
+        "beyond training from step 2 on atoms were nearer to each other than any that the"
+        " model was trained on" in shown
+    )
+    assert "what is said of 2 of 4 frames is a guess" in shown
+    assert "went bad and were held 1 of 2 systems: 0 (step 3)" in shown
+    assert "{" not in out
+
+
 def test_info_of_a_run(shell: Run, succeed: Run) -> None:
     assert (
         shell(

@@ -27,6 +27,7 @@ from mcegnn.datasets.labelled import from_file
 from mcegnn.datasets.structures import Structures, split
 from mcegnn.models.store import Stored, load, save
 from mcegnn.training import prediction
+from mcegnn.training.trained import difference, parts_of
 from mcegnn.training.trainer import Trainer
 
 Command = Callable[..., Any]
@@ -478,6 +479,43 @@ def test_an_empty_part_has_no_numbers() -> None:
         == len(same(none))
         == len(known(none, keys(of_frames([molecule("H2O")]))))
         == 0
+    )
+
+
+def test_what_had_two_parts_counts_once() -> None:
+    """A structure that a model was trained on, as the one was that it began from."""
+    some = of_frames([molecule("H2O"), molecule("CH4"), molecule("NH3")])
+    numbers = keys(some)
+    parts = dict(
+        parts_of(some, {"train": numbers[:1], "validation": numbers[1:2], "before": numbers[:2]})
+    )
+    assert [those.tolist() for those in parts.values()] == [
+        [True, False, False],
+        [False, True, False],
+        [False, False, False],
+    ]
+
+
+def test_how_data_differ_is_said() -> None:
+    """The same structures in another order or with others beside them are not those that a training
+    began with."""
+    was = {"train": np.arange(3), "validation": np.arange(3, 5), "labels": np.arange(5)}
+    assert difference(was, was) == ""
+    assert "2 of 3 training structures and 0 of 2 validation" in difference(
+        was, {**was, "train": np.array([0, 7, 8])}
+    )
+    for others in (
+        {"train": np.array([1, 0, 2])},
+        {"validation": np.array([4, 3])},
+        {"train": np.array([0, 1, 2, 9])},
+    ):
+        assert (
+            difference(was, {**was, **others})
+            == "its structures are other ones too, or in another order"
+        )
+    assert (
+        difference(was, {**was, "labels": np.array([0, 1, 9, 3, 4])})
+        == "the labels of 1 of its 5 structures changed"
     )
 
 

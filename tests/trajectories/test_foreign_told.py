@@ -213,6 +213,25 @@ def test_a_column_of_masses(opened: Opened) -> None:
         assert "2 atoms" in run.assumed["masses"]
 
 
+def test_masses_by_element_and_by_name(opened: Opened, tmp_path: Path) -> None:
+    """An element's are those of all its atoms, whatever they are called, but of those whose name is
+    given too."""
+    atom = "ATOM  {:5d}  {:3s} ALA A   1       {}.000   0.000   0.000  1.00  0.00           C\n"
+    (tmp_path / "c.pdb").write_text(
+        "".join(atom.format(k + 1, name, k) for k, name in enumerate(("CA", "CB", "C"))) + "END\n"
+    )
+    with opened("c.pdb", masses={"C": 13.0, "CB": 14.0}) as run:
+        assert run.masses.tolist() == [13.0, 14.0, 13.0]
+    with opened("c.pdb", masses={"CB": 14.0}) as run:
+        assert run.masses.tolist() == pytest.approx([12.011, 14.0, 12.011])
+    bare = atom.replace("           C\n", "\n")  # without the column of elements
+    (tmp_path / "c.pdb").write_text(
+        "".join(bare.format(k + 1, name, k) for k, name in enumerate(("CA", "CB"))) + "END\n"
+    )
+    with opened("c.pdb", masses={"C": 13.0}) as run:
+        assert run.masses.tolist() == [13.0, 13.0]
+
+
 def test_partial_occupancies_are_refused(opened: Opened) -> None:
     with pytest.raises(
         ValueError, match=r"the site at \(0, 0, 0\) is occupied in part \(0\.5 Cu and 0\.5 Au\)"

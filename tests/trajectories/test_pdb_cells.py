@@ -64,6 +64,14 @@ def test_each_model_has_its_own_cell(frames: list[Atoms], where: str, tmp_path: 
     np.testing.assert_allclose(cells(tmp_path / "a.pdb", tmp_path / "a.h5md"), told, atol=2e-3)
 
 
+def test_hetero_atoms_are_atoms(frames: list[Atoms], tmp_path: Path) -> None:
+    """Models of solvents and noble gases may have no others."""
+    (tmp_path / "a.pdb").write_text(models(frames, "before").replace("ATOM  ", "HETATM"))
+    np.testing.assert_allclose(
+        cells(tmp_path / "a.pdb", tmp_path / "a.h5md"), [a.cell[:] for a in frames], atol=2e-3
+    )
+
+
 def test_files_of_libraries(frames: list[Atoms], tmp_path: Path) -> None:
     """ASE writes a cell for each model, MDAnalysis the first one alone."""
     write(tmp_path / "ase.pdb", frames)

@@ -68,6 +68,9 @@ def test_a_structure_that_is_none(name: str, content: bytes, told: str, tmp_path
 def test_a_format_that_it_is_not(cases: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"neon\.gro, which is no PDB file"):
         import_trajectory(cases / "neon.gro", tmp_path / "out.h5md", format="PDB")
+    (tmp_path / "a.dat").write_bytes(JUNK)  # whose name tells nothing
+    with pytest.raises(ValueError, match=r"a\.dat, which is no GRO file"):
+        import_trajectory(tmp_path / "a.dat", tmp_path / "out.h5md", format="GRO")
 
 
 def test_the_nearest_formats_are_named() -> None:

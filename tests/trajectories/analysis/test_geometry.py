@@ -139,6 +139,19 @@ def test_no_gas_has_a_first_minimum_however_slow(record: Record, n: int, step: f
             assert not radial_distributions(run)[1], seed
 
 
+def test_what_vibrates_about_a_face_is_seen_once(record: Record) -> None:
+    """Atoms that are wrapped jump across the cell and have not moved: the structure of each of 20
+    gases is seen once."""
+    for seed in range(20):
+        stream = np.random.default_rng(seed)
+        system = System.create(np.zeros((60, 3)), species=18, masses=40.0, units=METAL)
+        system = replace(system, cell=12.0 * np.eye(3), pbc=(True,) * 3)
+        x = (stream.uniform(0, 12, (60, 3)) + 0.03 * stream.normal(size=(20, 60, 3))) % 12.0
+        states = [State(replace(system, positions=one), float(k), k) for k, one in enumerate(x)]
+        with H5MDReader(record(states, name=f"wrapped{seed}.h5md")) as run:
+            assert not radial_distributions(run)[1], seed
+
+
 def test_a_crystal_and_a_liquid_have_twelve_neighbours(record: Record) -> None:
     """A rattled fcc crystal, and a Lennard-Jones liquid at its triple point made by Metropolis'
     rule."""
@@ -223,3 +236,18 @@ def test_a_cell_without_volume_is_named(record: Record) -> None:
     assert "no radial distribution: the cell has no volume in frame 1" in found.notes
     assert "no bonds and angles: the cell has no volume in frame 1" in found.notes
     assert found.number("temperature").value == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_periodic_direction_without_a_vector_is_named(record: Record) -> None:
+    """It has no volume either; a direction that is not periodic needs no vector."""
+    system = System.create(
+        np.random.default_rng(0).uniform(0, 9, (8, 3)), species=18, masses=40.0, units=METAL
+    )
+    notes = {}
+    for pbc in ((True, True, True), (True, True, False)):
+        slab = State(replace(system, cell=np.diag([9.0, 9.0, 0.0]), pbc=pbc))
+        with H5MDReader(record([slab], name=f"{sum(pbc)}.h5md")) as run:
+            notes[sum(pbc)] = [
+                note for note in analyse(run).notes if "has no volume in frame 0" in note
+            ]
+    assert (len(notes[3]), notes[2]) == (2, [])
