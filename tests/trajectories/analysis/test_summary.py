@@ -2,6 +2,7 @@
 out is said; files and figures of it."""
 
 import csv
+import io
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -401,6 +402,26 @@ def test_draw_takes_many_curves() -> None:
     figure = figure_of(many)
     draw(many, figure.axes[0])
     assert {line.get_linestyle() for line in figure.axes[0].get_lines()} == {"-", "--"}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("n", [7, 22, 33, 60])
+@pytest.mark.parametrize("name", ["Io", "a name of many letters"])
+def test_names_of_many_curves_are_in_the_figure_and_leave_room(n: int, name: str) -> None:
+    x, size = np.arange(5.0), (5.2, 3.2)
+    values = {f"{name} {k}": x + k for k in range(n)}
+    figure = figure_of(Curves("many", "Many", Axis("x"), x, Axis("y"), values), size)
+    figure.savefig(io.BytesIO(), format="png")  # it is laid out as it is drawn
+    page = figure.bbox.bounds
+    (legend,) = figure.legends
+    for box in (legend.get_window_extent(), *(t.get_window_extent() for t in legend.get_texts())):
+        assert page[0] <= box.x0 < box.x1 <= page[2]
+        assert page[1] <= box.y0 < box.y1 <= page[3]
+    assert [text.get_text() for text in legend.get_texts()] == list(values)
+    panel = figure.axes[0].get_window_extent()
+    assert panel.y0 > legend.get_window_extent().y1
+    assert panel.height > 0.6 * size[1] * figure.dpi
+    assert panel.width > 0.7 * size[0] * figure.dpi
 
 
 def test_parity_plots_and_logarithmic_axes() -> None:
