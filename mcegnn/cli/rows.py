@@ -301,4 +301,7 @@ def last_jpl_rows(reader: Any) -> list[tuple[str, ...]]:
         f"median of {len(km)} bodies {np.median(km):,.1f} km, largest {km[worst]:,.1f} km"
         f" ({distance.names[worst]})"
     )
-    return [("from JPL at the end", text)]
+    return [
+        ("from JPL at the end", text),
+        *([("from JPL at the start", distance.start)] if distance.start else []),
+    ]

@@ -150,14 +150,18 @@ def _jpl(task: Task, found: Analysis) -> None:
     if not distance.names:
         raise ValueError("DE440 holds none of the bodies")
     found.jpl, last = distance, distance.kilometers[-1]
+    found.notes += [distance.start] if distance.start else []
     for name, km in zip(distance.names, last, strict=True):
         found.numbers.append(
             Number(f"from_jpl_{name}", f"{name}, from JPL DE440 at the end", float(km), "km")
         )
     if len(distance.times) > 1:
+        first = distance.kilometers[0]
         said = (
-            f"At the end {last.min():.3g} km ({distance.names[last.argmin()]}) to {last.max():.3g}"
+            f"At the start {first.min():.3g} to {first.max():.3g} km, at the end"
+            f" {last.min():.3g} km ({distance.names[last.argmin()]}) to {last.max():.3g}"
             f" km ({distance.names[last.argmax()]})."
+            + (" Not all start as DE440 has them: see the notes below." if distance.start else "")
         )
         values = dict(zip(distance.names, distance.kilometers.T, strict=True))
         axis = Axis("distance", "km", True)
