@@ -9,6 +9,7 @@ import typer
 
 from mcegnn.cli import file_options as files
 from mcegnn.cli.analyse import Topology, limit_of, opened
+from mcegnn.cli.judged import judged_numbers, judgement
 from mcegnn.cli.messages import (
     mistakes,
     refuse_ending,
@@ -188,6 +189,7 @@ def write(
             reader, known_of(reader), against=against, tolerance=tolerance, select=select, told=told
         )
         found.warnings += marked
+        found.numbers += judged_numbers(judgement(reader))
         return write_report(
             path, reader, found, title=str(run), rows=rows_of(reader), against=against, told=told
         )

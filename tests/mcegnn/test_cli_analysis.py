@@ -189,6 +189,19 @@ def test_report(succeed: Run, refuse: Run) -> None:
     page = Path("charged.html").read_text()
     assert "<h2>What was run</h2>" in page
     assert "<title>charged.h5md</title>" in page
+    drift = re.search(
+        r"<th scope=\"row\">largest relative drift of energy</th><td>(.*?)</td>", page
+    )
+    assert drift
+    assert "the worst of 3 systems; median " in drift[1]
+    assert "benchmark&#x27;s own scheme: forces above 100 are clipped" in drift[1]
+    median = re.search(
+        r"relative drift of energy +median (\S+),", succeed("analyse", "charged.h5md").out
+    )
+    assert median
+    assert float(median[1]) == pytest.approx(
+        float(drift[1].split("median ")[1].split(";")[0]), rel=0.05
+    )
     refuse("charged.html exists already", "report", "charged.h5md")
     outcome = succeed("report", "charged.h5md", "--force")
     assert outcome.out.startswith("wrote charged.html, ")

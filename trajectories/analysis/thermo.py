@@ -39,7 +39,7 @@ class Known:
     says, ``temperature`` and ``pressure`` (eV / Angstrom^3) are what a thermostat and barostat
     hold: one value, or the first and the last of a ramp. ``parents`` is the body that each body
     goes around, ``epoch`` a planets' run's start, a TDB Julian day. ``lost`` are systems of an
-    ensemble that went bad and stand still.
+    ensemble that went bad and stand still, ``why_energy_drifts`` says it of a scheme that lets it.
     """
 
     conserves: Sequence[str] = CONSERVED
@@ -50,6 +50,7 @@ class Known:
     parents: dict[str, str] = field(default_factory=dict)
     epoch: float | None = None
     lost: Sequence[int] = ()
+    why_energy_drifts: str = ""
 
 
 def _sound(values: np.ndarray, known: Known) -> np.ndarray:
@@ -107,11 +108,17 @@ def conserved(run: H5MDReader, known: Known, into: Analysis) -> None:
     }
     for name, largest in values.items():
         if len(run) > 1:
+            each = abs(found[name.replace(" ", "_")]).max(0)
+            note = [f"the worst of {len(each):,} systems; median {np.median(each):.2g}"] * (
+                len(each) > 1
+            )
+            note += [known.why_energy_drifts] * (name == "energy" and bool(known.why_energy_drifts))
             into.numbers.append(
                 Number(
                     f"{name.replace(' ', '_')}_drift",
                     f"largest relative drift of {name}",
                     float(largest.max()),
+                    note="; ".join(note),
                 )
             )
     if len(run) > 1 and any(largest.any() for largest in values.values()):
