@@ -192,11 +192,26 @@ def _distances(task: Task, found: Analysis) -> None:
     )
     found.curves += curves
     found.numbers += numbers
+    found.notes += [] if own else _not_told_apart(task)
     if len(task.run) > 1:
         seen = "" if every == 1 else f", and in one frame of {every}"
         found.notes.append(
             f"distances, bonds and angles were looked at in the second half of the run{seen}"
         )
+
+
+def _not_told_apart(task: Task) -> list[str]:
+    """Which elements have no curves of their own, because there are many."""
+    paired = list(structure.with_mass(task.run))[structure.KINDS :]
+    if not paired:
+        return []
+    moving = list(structure.kinds(task.run))[_KINDS:] if _is_correlated(task) else []
+    return [
+        f"there are many elements: pairs of {', '.join(paired)} have no g(r) or coordination"
+        " numbers"
+        + (f", and {', '.join(moving)} no motion of their own" if moving else "")
+        + "; --select chooses atoms"
+    ]
 
 
 def _bonds(task: Task, found: Analysis) -> None:

@@ -396,6 +396,33 @@ def test_planets_that_drift_are_told_of(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("kinds", "left", "still"),
+    [
+        ([29, 29, 28, 28, 47, 47], "", ""),
+        ([29, 29, 28, 28, 47, 79], "Au", ""),
+        ([29, 29, 28, 28, 47, 47, 79, 13], "Al, Au", "Au"),
+    ],
+)
+def test_elements_without_curves_are_named(
+    written: Written, kinds: list[int], left: str, still: str
+) -> None:
+    x = np.random.default_rng(3).uniform(0, 8, (4, len(kinds), 3))
+    with H5MDReader(written(x, species=kinds, masses=9.0, cell=8 * np.eye(3))) as run:
+        found = analyse(run)
+    named = "".join(note for note in found.notes if "many elements" in note)
+    assert named == (
+        f"there are many elements: pairs of {left} have no g(r) or coordination numbers"
+        + (f", and {still} no motion of their own" if still else "")
+        + "; --select chooses atoms"
+        if left
+        else ""
+    )
+    pairs = {name for pair in found.curve("rdf").values for name in pair.split("-")}
+    assert not pairs & set(left.split(", "))
+    assert still not in found.curve("msd").values
+
+
 def test_draw_takes_many_curves() -> None:
     x = np.arange(5.0)
     many = Curves("many", "Many", Axis("x"), x, Axis("y"), {str(k): x + k for k in range(20)})
