@@ -202,11 +202,7 @@ def rows_of(reader: Any) -> list[tuple[str, ...]]:
         (key, said[key]) for key in ("command", "imported", "created", "seed") if said.get(key)
     ]
     rows += [(key, text) for key, text in said.items() if key.startswith("resumed at step")]
-    rows += (
-        [(name, text) for name, text in configured.rows() if name != "seed"]
-        if configured is not None
-        else []
-    )
+    rows += [*configured.rows(), *configured.time_rows()] if configured is not None else []
     rows += lost_rows(reader) + timing_rows(reader)
     rows += [(f"assumed {what}", words) for what, words in reader.assumed.items()]
     rows += (
