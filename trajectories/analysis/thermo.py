@@ -8,7 +8,7 @@ import numpy as np
 
 from systems.cell import heights
 from systems.units import ASTRONOMICAL, METAL, PASCALS
-from trajectories.analysis.averages import mean_and_error
+from trajectories.analysis.averages import mean_and_error, trend
 from trajectories.analysis.blocks import blocks
 from trajectories.analysis.results import Analysis, Axis, Curves, Number
 from trajectories.conservation import conservation
@@ -258,6 +258,9 @@ def matter(run: H5MDReader, known: Known, into: Analysis) -> None:
         _drift(
             run, 1000.0 * (potential + kinetic).reshape(len(run), -1) / run.n_particles, known, into
         )
+    if potential is not None and kinetic is not None and "energy" not in known.conserves:
+        each = potential / run.n_particles
+        _mean(run, known, into, "potential_energy", "Potential energy", "eV/atom", each, ())
     if potential is not None and kinetic is None:
         _relaxed(
             run, 1000.0 * (potential - potential[-1]).reshape(len(run), -1) / run.n_particles, into
@@ -355,6 +358,11 @@ def _mean(
             + ("" if error is None else ", with its standard error")
             + "."
         )
+        if (change := trend(half)) is not None:
+            moved = Number(key, name, change.value, unit, change.error, least=change.least)
+            drifting = f"still drifting, by {moved} over the second half of the run"
+            said += f" It is {drifting}."
+            into.notes.append(f"the {name} is {drifting}: its mean is not that of a run at rest")
         for value in asked:
             off = f"The {name} is {mean:.4g} {unit} where {value:.4g} was asked"
             judged = known.sure and error is not None and not least and len(half) >= _ENOUGH
@@ -401,8 +409,8 @@ def _drift(run: H5MDReader, total: np.ndarray, known: Known, into: Analysis) -> 
     slope, span = float(np.median(slopes)), float(np.ptp(times))
     into.numbers.append(Number("energy_slope", "drift of energy", slope, "meV/atom/ps"))
     said = (
-        f"Largest change {largest:.3g} meV an atom; the straight line through it rises by"
-        f" {slope:.2g} meV an atom and ps."
+        f"Largest change {largest:.3g} meV an atom; the straight line through it"
+        f" {'falls' if slope < 0 else 'rises'} by {abs(slope):.2g} meV an atom and ps."
     )
     into.curves.append(
         Curves(

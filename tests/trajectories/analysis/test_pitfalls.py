@@ -85,7 +85,7 @@ def test_a_box_that_breathes_moves_nothing(record: Record) -> None:
     ("kind", "why"),
     [
         ("ballistic", "the frames end before the particles diffuse"),
-        ("rattling", "do not diffuse"),
+        ("rattling", "do not diffuse: their squared displacement has stopped growing"),
         ("bends", "do not diffuse"),
         ("swings", "do not diffuse"),
         ("slow", "less than 0.3 of their mean distance"),

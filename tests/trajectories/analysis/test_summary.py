@@ -177,6 +177,9 @@ def test_energy_that_drifts_is_told_of(
         held = analyse(run, Known(conserves=()))
     assert found.number("energy_slope").value == pytest.approx(slope, abs=0.02 + 0.05 * scatter)
     assert any("halve the time step" in warning for warning in found.warnings) == warned
+    direction, by = re.search(r" (rises|falls) by (\S+) meV", found.curve("energy").said).groups()  # type: ignore[union-attr]
+    assert direction == ("falls" if found.number("energy_slope").value < 0 else "rises")
+    assert float(by) == pytest.approx(abs(found.number("energy_slope").value), rel=0.06)
     assert not held.warnings
     assert "conserved" not in [curves.key for curves in held.curves]
 
@@ -632,6 +635,29 @@ def test_pressure_and_temperature_asked_for(record: Callable[..., Path]) -> None
     with H5MDReader(at_rest(record, 100.0 + noise[0, :150], 300.0 + noise[1, :150])) as run:
         matter(run, Known(n_degrees=30, temperature=[900.0]), few)
     assert not few.warnings
+
+
+@pytest.mark.parametrize("drift", [0.0, 8.0, -8.0])
+def test_a_mean_that_is_still_drifting(record: Callable[..., Path], drift: float) -> None:
+    """Of the second half of the run; what happens in the first does not matter."""
+    noise = np.random.default_rng(4).normal(size=(2, 240))
+    start = 50.0 * np.exp(-np.arange(240) / 10.0)
+    bars = 100.0 + start + noise[0] + drift * np.clip(np.linspace(-1, 1, 240), 0, 1)
+    found = Analysis()
+    with H5MDReader(at_rest(record, bars, 300.0 + start + noise[1])) as run:
+        matter(run, Known(conserves=(), n_degrees=30), found)
+    notes = [note for note in found.notes if "still drifting" in note]
+    if not drift:
+        assert not notes
+        return
+    (note,) = notes
+    match = re.match(r"the pressure is still drifting, by (\S+) ± (\S+) bar over", note)
+    assert match
+    assert float(match[1]) == pytest.approx(drift, abs=3 * float(match[2]))
+    assert 0.1 < float(match[2]) < 1.0
+    assert "It is still drifting, by " in found.curve("pressure").said
+    assert "drifting" not in found.curve("temperature").said
+    assert found.number("potential_energy").unit == "eV/atom"
 
 
 def test_a_ramp_has_no_mean(record: Callable[..., Path]) -> None:
