@@ -170,10 +170,9 @@ class AtomsRun(Configuration):
         )
         held += (
             [
-                (
-                    "period of the thermostat" if chain else "period of the cell",
-                    self.time(self.period),
-                )
+                ("period of the thermostat", self.time(self.period))
+                if chain
+                else ("period of the barostat", f"{self.time(self.period)}, which sets its mass")
             ]
             if self.integrator in ("nose-hoover", "npt")
             else []

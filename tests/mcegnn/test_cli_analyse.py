@@ -321,7 +321,7 @@ def test_info_is_in_words(succeed: Run) -> None:
         ("velocity-verlet", {}),
         ("langevin-baoab", {"friction": "2 /ps"}),
         ("nose-hoover", {"period of the thermostat": "500 fs"}),
-        ("npt", {"friction": "2 /ps", "period of the cell": "500 fs"}),
+        ("npt", {"friction": "2 /ps", "period of the barostat": "500 fs, which sets its mass"}),
     ],
 )
 def test_what_holds_temperature_and_pressure_is_told(integrator: str, rows: dict[str, str]) -> None:
@@ -336,7 +336,7 @@ def test_what_holds_temperature_and_pressure_is_told(integrator: str, rows: dict
         period=0.5 * ps,
     )
     told = dict(run.rows())
-    names = ("friction", "period of the thermostat", "period of the cell")
+    names = ("friction", "period of the thermostat", "period of the barostat")
     assert {name: told[name] for name in names if name in told} == rows
     assert run.time_rows() == [
         ("time step", "2 fs"),
