@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mcegnn.compiled.potential import MessagePassing
 from mcegnn.models.packing import packed
 from mcegnn.names import refuse_no_counts, refuse_not_positive
 from mcegnn.neighborhood import Neighborhood, Places, places
@@ -18,7 +19,6 @@ from mcegnn.nn.energy import EnergyNetwork, derivative
 from mcegnn.nn.repulsion import Repulsion, estimated
 from systems.copies import one_by_one
 from systems.harmonics import MOST
-from systems.messages.potential import MessagePassing
 from systems.species import checked, places_among
 from systems.system import Evaluation, System
 from systems.units import METAL

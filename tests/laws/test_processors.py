@@ -17,7 +17,7 @@ CHOSEN = (
     "systems/test_lennard_jones.py::test_ases_numbers[switch-pbc0]",
     "integrators/test_listed.py::test_both_interpreters_give_the_same_numbers[NPT, flexible]",
     "integrators/test_listed.py::test_frozen_particles_of_the_other_driver",
-    "systems/test_message_passing.py::test_torchs_numbers[float32-1e-05-slab]",
+    "mcegnn/test_message_passing.py::test_torchs_numbers[float32-1e-05-slab]",
 )
 
 

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcegnn import PotentialCalculator
+from mcegnn.compiled.potential import MessagePassing
 from mcegnn.datasets.labelled import from_file
 from mcegnn.models.packing import packed
 from mcegnn.models.potential import ConservativePotential
@@ -25,7 +26,6 @@ from mcegnn.models.store import Stored, load, save
 from mcegnn.nn.repulsion import WIDTH, Repulsion
 from mcegnn.training.nearest import nearest_distances
 from systems.committee import Committee
-from systems.messages.potential import MessagePassing
 from systems.molecules import from_atoms
 from systems.nearest import Near
 from systems.system import System

@@ -1,12 +1,11 @@
 # mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False
-"""The layers' work along pairs, on the way back: derivatives, from what a slot keeps of the way
-forth (`systems.messages._forth`)."""
+"""The layers' work along pairs in the backward pass: derivatives, from what a slot keeps of the
+forward pass (`mcegnn.compiled._edges_forward`)."""
 
 from functools import partial
 
-from systems.kernel import jit
-from systems.messages._lane_math import add, increase
-from systems.messages._lanes import (
+from mcegnn.compiled._matmul import product
+from mcegnn.compiled._simd import (
     count,
     filled,
     fma,
@@ -19,14 +18,15 @@ from systems.messages._lanes import (
     store_first,
     total,
 )
-from systems.messages._room import BLOCK
-from systems.messages._tiles import product
+from mcegnn.compiled._simd_math import add, increase
+from mcegnn.compiled._workspace import BLOCK
+from systems.kernel import jit
 
 kernel = partial(jit, reorder=False)
 
 
 @kernel
-def ask(first, m, degree, channels, K, node, pairs, x, by_x, Y, stride, by_gates, E2):
+def grad_gates(first, m, degree, channels, K, node, pairs, x, by_x, Y, stride, by_gates, E2):
     """Derivatives by the gates of one degree."""
     sign = filled(x, 1.0 if degree % 2 else -1.0)
     for e in range(m):
@@ -49,7 +49,7 @@ def ask(first, m, degree, channels, K, node, pairs, x, by_x, Y, stride, by_gates
 
 
 @kernel
-def unweigh(m, F, pairs, by_messages, ends, stride, by_distance, by_stride, s, slope, z):
+def grad_messages(m, F, pairs, by_messages, ends, stride, by_distance, by_stride, s, slope, z):
     """From derivatives by messages through the gates, in ``z``, those by z, and by the distance
     through the envelope."""
     for e in range(m):
@@ -68,7 +68,7 @@ def unweigh(m, F, pairs, by_messages, ends, stride, by_distance, by_stride, s, s
 
 
 @kernel
-def unbegin(first, m, F, pairs, z, slope, sums, width, even, odd):
+def grad_hidden(first, m, F, pairs, z, slope, sums, width, even, odd):
     """From derivatives by silu(z) those by what receivers and senders said, added to nodes, and by
     the even and the odd part."""
     for e in range(m):
@@ -89,7 +89,7 @@ def unbegin(first, m, F, pairs, z, slope, sums, width, even, odd):
 
 
 @kernel
-def slide(m, B, basis, by_distance, by_stride, by_basis):
+def grad_radial(m, B, basis, by_distance, by_stride, by_basis):
     """Derivatives by distances from those by radial functions."""
     for e in range(m):
         sum_ = filled(basis, 0.0)
@@ -99,7 +99,7 @@ def slide(m, B, basis, by_distance, by_stride, by_basis):
 
 
 @kernel
-def swing_first(m, degree, channels, K, node, pairs, by_x, by_Y, by_stride, gates, E2):
+def grad_harmonics_first(m, degree, channels, K, node, pairs, by_x, by_Y, by_stride, gates, E2):
     """Derivatives by the harmonics of one degree, in the first layer."""
     sign = filled(by_x, 1.0 if degree % 2 else -1.0)
     for e in range(m):
@@ -120,7 +120,7 @@ def swing_first(m, degree, channels, K, node, pairs, by_x, by_Y, by_stride, gate
 
 
 @kernel
-def swing(
+def grad_harmonics(
     m,
     degree,
     channels,
@@ -179,12 +179,12 @@ def swing(
 
 
 @kernel
-def ask_all(layer, m, N, room, pairs, geometry, by_gates):
+def grad_all_gates(layer, m, N, workspace, pairs, geometry, by_gates):
     """Derivatives by all gates."""
-    stride, x, by_x = N.components + 2, moved(room.x, layer * N.nodes * N.W), room.by_x
+    stride, x, by_x = N.components + 2, moved(workspace.x, layer * N.nodes * N.W), workspace.by_x
     for degree in range(N.degrees):
         k, K, node = N.channels[degree], N.K[degree], (2 * degree + 3) * N.K[degree]
-        ask(
+        grad_gates(
             layer == 0,
             m,
             degree,
@@ -204,12 +204,12 @@ def ask_all(layer, m, N, room, pairs, geometry, by_gates):
 
 
 @kernel
-def swing_all(layer, m, N, room, pairs, geometry, gradient, gates, mixed, odd, sums):
+def grad_all_harmonics(layer, m, N, workspace, pairs, geometry, gradient, gates, mixed, odd, sums):
     """Derivatives by all harmonics and channels."""
     stride, x, by_x, to = (
         N.components + 2,
-        moved(room.x, layer * N.nodes * N.W),
-        room.by_x,
+        moved(workspace.x, layer * N.nodes * N.W),
+        workspace.by_x,
         moved(sums, 2 * N.F),
     )
     for degree in range(N.degrees):
@@ -221,7 +221,7 @@ def swing_all(layer, m, N, room, pairs, geometry, gradient, gates, mixed, odd, s
         )
         if layer > 0:
             Y, width = moved(geometry, degree * (degree + 2)), 2 * N.F + N.W
-            swing(
+            grad_harmonics(
                 m,
                 degree,
                 k,
@@ -243,7 +243,7 @@ def swing_all(layer, m, N, room, pairs, geometry, gradient, gates, mixed, odd, s
                 width,
             )
         else:
-            swing_first(m, degree, k, K, node, pairs, by_x, by_Y, stride - 1, gates, N.E2)
+            grad_harmonics_first(m, degree, k, K, node, pairs, by_x, by_Y, stride - 1, gates, N.E2)
         x, by_x, to = moved(x, N.nodes * node), moved(by_x, N.nodes * node), moved(to, node)
         gates, mixed, odd = (
             moved(gates, 2 * k if layer > 0 else k),
@@ -253,7 +253,7 @@ def swing_all(layer, m, N, room, pairs, geometry, gradient, gates, mixed, odd, s
 
 
 @kernel
-def back(layer, first, m, w, N, room, slot, scratch, sums):
+def edges_backward(layer, first, m, w, N, workspace, slot, scratch, sums):
     """The same block's derivatives, given those by the layer's messages and channels."""
     F, B, E, E2, stride, width = N.F, N.B, N.E, N.E2, N.components + 2, 2 * N.F + N.W
     slope1, s, slope2, gates = (
@@ -273,21 +273,25 @@ def back(layer, first, m, w, N, room, slot, scratch, sums):
         moved(scratch, BLOCK * (6 * F + E2 + E)),
         moved(scratch, BLOCK * (6 * F + 3 * E2 + E)),
     )
-    pairs, geometry = moved(room.pairs, 2 * first), moved(room.geometry, stride * first)
-    gradient, ends = moved(room.gradient, (stride - 1) * first), moved(geometry, N.components)
+    pairs, geometry = moved(workspace.pairs, 2 * first), moved(workspace.geometry, stride * first)
+    gradient, ends = moved(workspace.gradient, (stride - 1) * first), moved(geometry, N.components)
     by_distance = moved(gradient, N.components)
     channels = N.channels[0] + N.channels[1] + N.channels[2]
-    ask_all(layer, m, N, room, pairs, geometry, by_gates)
+    grad_all_gates(layer, m, N, workspace, pairs, geometry, by_gates)
     depth = 2 * channels if layer > 0 else channels
     product(
         2 * m, depth, F, by_gates, E2, moved(w.gates_back, layer * E2 * F), F, w.zeros, 0, two, F
     )
-    unweigh(m, F, pairs, room.by_messages, ends, stride, by_distance, stride - 1, s, slope2, two)
+    grad_messages(
+        m, F, pairs, workspace.by_messages, ends, stride, by_distance, stride - 1, s, slope2, two
+    )
     product(2 * m, F, F, two, F, moved(w.message_back, layer * F * F), F, w.zeros, 0, one, F)
-    unbegin(layer == 0, m, F, pairs, one, slope1, sums, width, even, odd)
+    grad_hidden(layer == 0, m, F, pairs, one, slope1, sums, width, even, odd)
     product(m, F, B, even, F, moved(w.near_back, layer * F * B), B, w.zeros, 0, by_basis, B)
-    slide(m, B, moved(room.basis, 2 * B * first), by_distance, stride - 1, by_basis)
+    grad_radial(m, B, moved(workspace.basis, 2 * B * first), by_distance, stride - 1, by_basis)
     if layer > 0:
         product(m, F, E2, even, F, moved(w.even_back, layer * F * E2), E2, w.zeros, 0, mixed, E2)
         product(m, F, E, odd, F, moved(w.odd_back, layer * F * E), E, w.zeros, 0, turned, E)
-    swing_all(layer, m, N, room, pairs, geometry, gradient, gates, mixed, turned, sums)
+    grad_all_harmonics(
+        layer, m, N, workspace, pairs, geometry, gradient, gates, mixed, turned, sums
+    )

@@ -1,16 +1,16 @@
 """`MessagePassing`: energies, forces and stress of a network that passes messages
-(`systems.messages.network`), by compiled kernels."""
+(`mcegnn.compiled.weights`), by compiled kernels."""
 
 import warnings
 from typing import Any
 
 import numpy as np
 
+from mcegnn.compiled._workspace import BLOCK, NODES, Numbers, Workspace, scratch_size, slot_size
+from mcegnn.compiled.weights import Network, aligned, sizes, stacked
 from systems.cell import volume
 from systems.cell_list import shared
 from systems.copies import one_by_one
-from systems.messages._room import BLOCK, NODES, Numbers, Room, scratch_size, slot_size
-from systems.messages.network import Network, aligned, sizes, stacked
 from systems.nearest import Near, nearer_than_trained
 from systems.neighbors import NeighborList
 from systems.pairs import Pairs
@@ -24,7 +24,7 @@ _PARTS, _FEW = (
     8,
     100,
 )  # sums of pairs that are made side by side, whatever the threads; one for a few atoms
-_KEPT = 1 << 25  # bytes that may be kept of the way forth
+_KEPT = 1 << 25  # bytes that may be kept of the forward pass
 _NONE: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] = (
     np.zeros(0),
     np.zeros(0),
@@ -40,8 +40,8 @@ class MessagePassing:
     Numbers are float32 or float64 by ``dtype``; positions, distances, and sums of energies and
     forces are float64. ``skin`` (Angstrom) is how much farther than the cutoff the neighbour list
     looks. Where a pair is nearer than any in training, `Near` is warned of once. Results do not
-    depend on ``threads``. Room is kept from one call to the next; calls of several threads at the
-    same time each have their own.
+    depend on ``threads``. Arrays are kept from one call to the next; calls of several threads at
+    the same time each have their own.
     """
 
     def __init__(
@@ -57,14 +57,14 @@ class MessagePassing:
         self.cutoff, self.fewest = network.cutoff, network.fewest
         self._weights = stacked(network, self.dtype)
         self._tells, self._told = bool(network.short_range[5].any()), False
-        self._workspaces: Workspaces[_Workspace] = Workspaces()
-        self._workspaces.give(self._workspace())  # refuses a skin that is none
+        self._workspaces: Workspaces[_CallState] = Workspaces()
+        self._workspaces.give(self._new_state())  # refuses a skin that is none
 
     def __call__(self, system: System) -> Evaluation:
         return one_by_one(self._evaluate, system)
 
-    def _workspace(self) -> "_Workspace":
-        return _Workspace(
+    def _new_state(self) -> "_CallState":
+        return _CallState(
             self.network, self.dtype, NeighborList(self.network.cutoff, self.skin, self.threads)
         )
 
@@ -72,8 +72,8 @@ class MessagePassing:
         """Of a single system."""
         self._refuse_unfit(system)
         n = system.n_particles
-        workspace = self._workspaces.take() or self._workspace()
-        starts, j, image, images = workspace.fit(system)
+        state = self._workspaces.take() or self._new_state()
+        starts, j, image, images = state.fit(system)
         table = (
             images @ np.asarray(system.cell, dtype=float)
             if any(system.pbc)
@@ -81,10 +81,10 @@ class MessagePassing:
         )
         forces, virial = np.empty((n, 3)), np.empty((3, 3))
         x = np.ascontiguousarray(system.positions, dtype=float)
-        self._fill(workspace, x, table, starts, j, image, forces, virial)
-        energies = workspace.room.energies + workspace.references
-        closest = workspace.room.closest.copy() if self._tells else None
-        self._workspaces.give(workspace)
+        self._fill(state, x, table, starts, j, image, forces, virial)
+        energies = state.workspace.energies + state.references
+        closest = state.workspace.closest.copy() if self._tells else None
+        self._workspaces.give(state)
         stress = virial / volume(system.cell) if all(system.pbc) else None
         if closest is not None and closest[0] < 1.0 and not self._told:
             self._told = True
@@ -110,7 +110,7 @@ class MessagePassing:
 
     def _fill(
         self,
-        workspace: "_Workspace",
+        state: "_CallState",
         x: np.ndarray,
         table: np.ndarray,
         starts: np.ndarray,
@@ -118,15 +118,17 @@ class MessagePassing:
         image: np.ndarray,
         *out: np.ndarray,
     ) -> None:
-        """Forces [n, 3] and virial [3, 3], on several threads where that pays; the workspace's room
-        has the energies."""
-        from systems.messages import _kernels
+        """Forces [n, 3] and virial [3, 3], on several threads where that pays; the state's
+        workspace has the energies."""
+        from mcegnn.compiled import _steps
 
-        kernels: Any = _kernels
-        N, room, w = workspace.numbers, workspace.room, self._weights
+        kernels: Any = _steps
+        N, workspace, w = state.numbers, state.workspace, self._weights
         threads, last = min(self.threads, N.parts), 4 * N.layers + 2
         if threads == 1:
-            kernels.steps(0, last + 1, 0, N.parts, x, table, starts, j, image, w, N, room, *out)
+            kernels.steps(
+                0, last + 1, 0, N.parts, x, table, starts, j, image, w, N, workspace, *out
+            )
             return
         edges = np.linspace(0, N.parts, threads + 1).astype(int).tolist()
         for step in range(last + 1):
@@ -144,15 +146,15 @@ class MessagePassing:
                     image,
                     w,
                     N,
-                    room,
+                    workspace,
                     *out,
                 )
 
             shared(share, 1 if step in (0, last) else threads)
 
 
-class _Workspace:
-    """What one call at a time works in: room for atoms of the species that it had last, their
+class _CallState:
+    """What one call at a time works in: arrays for atoms of the species that it had last, their
     pairs, and the list these come from."""
 
     def __init__(self, network: Network, dtype: np.dtype[Any], neighbors: NeighborList) -> None:
@@ -163,11 +165,11 @@ class _Workspace:
         self._halves = _NONE
         self._species = np.zeros(0, int)
         self.numbers: Numbers
-        self.room: Room
+        self.workspace: Workspace
         self.references = np.zeros(0)
 
     def fit(self, system: System) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Make room for a system; its pairs of which no near one is missing, each once, as starts,
+        """Prepare for a system; its pairs of which no near one is missing, each once, as starts,
         neighbours and images.
 
         Raises ValueError for a species that the network does not know.
@@ -177,16 +179,18 @@ class _Workspace:
         ):
             self._admit(np.array(system.species))
         halves = self._each_once(system)
-        if len(self.room.pairs) < len(halves[1]):
-            self.room = with_pairs(self.room, self.numbers, len(halves[1]), self._dtype)
-            self.numbers = self.numbers._replace(kept=len(self.room.kept))
+        if len(self.workspace.pairs) < len(halves[1]):
+            self.workspace = with_pairs(self.workspace, self.numbers, len(halves[1]), self._dtype)
+            self.numbers = self.numbers._replace(kept=len(self.workspace.kept))
         return halves
 
     def _admit(self, species: np.ndarray) -> None:
-        kinds, network = places_among(self._network.species, species), self._network
-        self.references = (network.reference_energies + network.scale * network.energy_bias)[kinds]
-        self.numbers = numbers_of(network, self._dtype, len(kinds))
-        self.room = room_for(kinds, self.numbers, self._dtype)
+        species_index, network = places_among(self._network.species, species), self._network
+        self.references = (network.reference_energies + network.scale * network.energy_bias)[
+            species_index
+        ]
+        self.numbers = numbers_of(network, self._dtype, len(species_index))
+        self.workspace = workspace_for(species_index, self.numbers, self._dtype)
         self._pairs, self._halves, self._species = None, _NONE, species
 
     def _each_once(self, system: System) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -203,9 +207,9 @@ class _Workspace:
                 )
                 self._pairs = None
         elif (pairs := self.neighbors(system)) is not self._pairs:
-            from systems.messages import _kernels
+            from mcegnn.compiled import _steps
 
-            kernels: Any = _kernels
+            kernels: Any = _steps
             self._halves, self._pairs = (
                 (
                     *kernels.halved(pairs.starts, pairs.j, pairs.image, pairs.images),
@@ -217,22 +221,22 @@ class _Workspace:
 
 
 def numbers_of(network: Network, dtype: Any, n: int) -> Numbers:
-    """The sizes of a network, and of room for n atoms."""
+    """The sizes of a network, and of a workspace for n atoms."""
     own = sizes(network, dtype)
     scratch = scratch_size(
-        *(own[name] for name in ("F", "B", "E", "E2", "heard", "W", "components", "C"))
+        *(own[name] for name in ("F", "B", "E", "E2", "n_inputs", "W", "components", "C"))
     )
     return Numbers(**own, parts=_PARTS if n > _FEW else 1, nodes=n, scratch=scratch, kept=0)
 
 
-def room_for(kinds: np.ndarray, N: Numbers, dtype: Any) -> Room:
-    """Room for atoms of these kinds, and as yet no pairs."""
+def workspace_for(species_index: np.ndarray, N: Numbers, dtype: Any) -> Workspace:
+    """Arrays for atoms of these species, and as yet no pairs."""
     F, W, L, P = N.F, N.W, N.layers, N.parts
-    n, blocks = len(kinds), -(-len(kinds) // NODES)
+    n, blocks = len(species_index), -(-len(species_index) // NODES)
     none: Any = np.zeros(0)
-    room = Room(
+    workspace = Workspace(
         counts=np.zeros(1, np.int64),
-        kinds=kinds,
+        species_index=species_index,
         energies=np.zeros(n),
         pairs=none,
         offsets=none,
@@ -253,14 +257,14 @@ def room_for(kinds: np.ndarray, N: Numbers, dtype: Any) -> Room:
         scratch=aligned((P, N.scratch), dtype),
         kept=none,
     )
-    return with_pairs(room, N, 0, dtype)
+    return with_pairs(workspace, N, 0, dtype)
 
 
-def with_pairs(room: Room, N: Numbers, pairs: int, dtype: Any) -> Room:
-    """The same with room for so many pairs, and a few more."""
+def with_pairs(workspace: Workspace, N: Numbers, pairs: int, dtype: Any) -> Workspace:
+    """The same with arrays for so many pairs, and a few more."""
     m, slot = pairs + pairs // 8, slot_size(N.F, N.E2)
     kept = min(-(-m // BLOCK), _KEPT // (N.layers * slot * np.dtype(dtype).itemsize))
-    return room._replace(
+    return workspace._replace(
         pairs=np.zeros((m, 2), np.int32),
         offsets=np.zeros((m, 7)),
         geometry=aligned((m, N.components + 2), dtype),

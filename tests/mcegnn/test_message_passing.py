@@ -10,10 +10,10 @@ import torch
 from ase import Atoms
 from ase.build import bulk, molecule
 
+from mcegnn.compiled import potential as message_passing
+from mcegnn.compiled.potential import MessagePassing
 from mcegnn.models.packing import packed
 from mcegnn.models.potential import ConservativePotential
-from systems.messages import potential as message_passing
-from systems.messages.potential import MessagePassing
 from systems.system import System
 from systems.units import METAL
 

@@ -3,7 +3,7 @@
 steps, and the forces.
 
 The steps of L layers: 0 finds the near pairs; 1 prepares pairs and nodes; 2 + 2 l passes messages
-along pairs in layer l, 3 + 2 l updates nodes; from 2 + 2 L on it is the way back, nodes before
+along pairs in layer l, 3 + 2 l updates nodes; from 2 + 2 L on it is the backward pass, nodes before
 pairs; 2 + 4 L makes forces. The first and the last step are of one thread; within the others the
 parts are independent of each other.
 """
@@ -13,19 +13,19 @@ from functools import partial
 
 import numpy as np
 
+from mcegnn.compiled._edges_backward import edges_backward
+from mcegnn.compiled._edges_forward import activations, edges_forward
+from mcegnn.compiled._nodes import atomic_energies, embed, grad_update, update_nodes
+from mcegnn.compiled._simd import count, filled, fma, load, moved, number, pointers, put, store
+from mcegnn.compiled._simd_math import circular, increase
+from mcegnn.compiled._workspace import BLOCK, NODES
 from systems.kernel import jit
-from systems.messages._back import back
-from systems.messages._forth import activations, forth
-from systems.messages._lane_math import circular, increase
-from systems.messages._lanes import count, filled, fma, load, moved, number, pointers, put, store
-from systems.messages._nodes import conclude, enter, settle, unsettle
-from systems.messages._room import BLOCK, NODES
 
 kernel = partial(jit, reorder=False)
 # of the harmonics, and of Ziegler, Biersack and Littmark's screening
 _A, _B, _C, _D = math.sqrt(3.0), math.sqrt(15.0), math.sqrt(5.0 / 8.0), math.sqrt(3.0 / 8.0)
 _WEIGHTS, _EXPONENTS = (0.18175, 0.50986, 0.28022, 0.02817), (3.1998, 0.94229, 0.4029, 0.20162)
-_WIDTH = 0.1  # of the nearest distance, over which the distance that is heard comes to rest
+_WIDTH = 0.1  # of the nearest distance, over which the softened distance comes to rest
 
 
 @kernel
@@ -36,8 +36,8 @@ def envelope(t):
 
 
 @kernel
-def heard(r, nearest):
-    """The distance that is heard of one below the nearest, and its derivative
+def softened_distance(r, nearest):
+    """The softened distance of one below the nearest, and its derivative
     (`mcegnn.nn.repulsion`)."""
     t = max(0.0, (r / nearest - (1.0 - _WIDTH)) / _WIDTH)
     return nearest * (1.0 - _WIDTH + _WIDTH * (0.5 + t * t * t * (1.0 - 0.5 * t))), t * t * (
@@ -83,15 +83,15 @@ def halved(starts, j, image, images):
 
 
 @kernel
-def near(x, table, starts, j, image, w, N, arrays):
+def near_pairs(x, table, starts, j, image, w, N, arrays):
     """The pairs nearer than the cutoff, of a list that has each once, energies of the repulsion,
     and what is closest beside training."""
-    room, short = pointers(arrays), w.short_range
+    workspace, short = pointers(arrays), w.short_range
     m, cutoff2, closest = 0, N.cutoff * N.cutoff, arrays.closest
     closest[0], closest[1], closest[2], closest[3] = 1.0, -1.0, -1.0, 0.0
     arrays.energies[:] = 0.0
     for i in range(len(starts) - 1):
-        xi, yi, zi, a = x[i, 0], x[i, 1], x[i, 2], number(room.kinds, i)
+        xi, yi, zi, a = x[i, 0], x[i, 1], x[i, 2], number(workspace.species_index, i)
         for p in range(starts[i], starts[i + 1]):
             k, c = j[p], image[p]
             dx, dy, dz = (
@@ -102,19 +102,19 @@ def near(x, table, starts, j, image, w, N, arrays):
             r2 = dx * dx + dy * dy + dz * dz
             if r2 >= cutoff2:
                 continue
-            r, b = math.sqrt(r2), number(room.kinds, k)
+            r, b = math.sqrt(r2), number(workspace.species_index, k)
             slope, known, rise = 0.0, r, 1.0
             if r < short[6, a, b]:
                 end, inner, nearest = short[2, a, b], short[4, a, b], short[5, a, b]
                 if r < end:
                     u, slope = repel(r, short[0, a, b], short[1, a, b], end, short[3, a, b])
-                    increase(room.energies, i, 0.5 * u)
-                    increase(room.energies, k, 0.5 * u)
+                    increase(workspace.energies, i, 0.5 * u)
+                    increase(workspace.energies, k, 0.5 * u)
                 if r < inner:
-                    known, rise = heard(r, inner)
+                    known, rise = softened_distance(r, inner)
                 if r < closest[0] * nearest:
                     closest[0], closest[1], closest[2], closest[3] = r / nearest, i, k, nearest
-            here = moved(room.offsets, 7 * m)
+            here = moved(workspace.offsets, 7 * m)
             put(here, 0, dx)
             put(here, 1, dy)
             put(here, 2, dz)
@@ -122,8 +122,8 @@ def near(x, table, starts, j, image, w, N, arrays):
             put(here, 4, slope)
             put(here, 5, known)
             put(here, 6, rise)
-            put(room.pairs, 2 * m, i)
-            put(room.pairs, 2 * m + 1, k)
+            put(workspace.pairs, 2 * m, i)
+            put(workspace.pairs, 2 * m + 1, k)
             m += 1
     arrays.counts[0] = m
 
@@ -183,15 +183,15 @@ def by_direction(x, y, z, degrees, g):
 
 
 @kernel
-def expand(first, last, w, N, room):
+def expand(first, last, w, N, workspace):
     """Harmonics, radial functions sin(w t) envelope / t sqrt(2) / cutoff, the envelope, and
     derivatives by the distance."""
     B, C, cutoff, scale = N.B, N.components, N.cutoff, math.sqrt(2.0) / N.cutoff
     for e in range(first, last):
         d, g, basis = (
-            moved(room.offsets, 7 * e),
-            moved(room.geometry, (C + 2) * e),
-            moved(room.basis, 2 * B * e),
+            moved(workspace.offsets, 7 * e),
+            moved(workspace.geometry, (C + 2) * e),
+            moved(workspace.basis, 2 * B * e),
         )
         r, t = number(d, 3), number(d, 5) / cutoff
         end, fall = envelope(t)
@@ -199,7 +199,7 @@ def expand(first, last, w, N, room):
         put(g, C, end * N.end)
         put(g, C + 1, fall * N.end / cutoff)
         for c in range(C + 1):
-            put(room.gradient, (C + 1) * e + c, 0.0)
+            put(workspace.gradient, (C + 1) * e + c, 0.0)
         value, slope, turn = (
             filled(basis, scale * end / t),
             filled(basis, scale * (fall - end / t) / (t * cutoff)),
@@ -214,60 +214,60 @@ def expand(first, last, w, N, room):
 
 
 @kernel
-def along_pairs(layer, forward, part, w, N, room):
+def along_pairs(layer, forward, part, w, N, workspace):
     """A part's blocks of pairs."""
-    m, n = number(room.counts, 0), N.nodes
+    m, n = number(workspace.counts, 0), N.nodes
     blocks, size = (m + BLOCK - 1) // BLOCK, 2 * BLOCK * (3 * N.F + N.E2)
     sums, scratch = (
-        moved(room.sums, part * n * (2 * N.F + N.W)),
-        moved(room.scratch, part * N.scratch),
+        moved(workspace.sums, part * n * (2 * N.F + N.W)),
+        moved(workspace.scratch, part * N.scratch),
     )
     spare, touched = (
         moved(scratch, N.scratch - size),
-        moved(room.touched, part * ((n + NODES - 1) // NODES)),
+        moved(workspace.touched, part * ((n + NODES - 1) // NODES)),
     )
     for block in range(blocks * part // N.parts, blocks * (part + 1) // N.parts):
         first = block * BLOCK
         count_ = min(BLOCK, m - first)
         for e in range(2 * first, 2 * (first + count_)):
-            put(touched, number(room.pairs, e) // NODES, 1)
+            put(touched, number(workspace.pairs, e) // NODES, 1)
         keeps = block < N.kept
-        slot = moved(room.kept, (block * N.layers + layer) * size) if keeps else spare
+        slot = moved(workspace.kept, (block * N.layers + layer) * size) if keeps else spare
         if forward:
-            forth(layer, first, count_, w, N, room, slot, scratch, sums)
+            edges_forward(layer, first, count_, w, N, workspace, slot, scratch, sums)
         else:
             if not keeps:
-                activations(layer, first, count_, w, N, room, slot, scratch)
-            back(layer, first, count_, w, N, room, slot, scratch, sums)
+                activations(layer, first, count_, w, N, workspace, slot, scratch)
+            edges_backward(layer, first, count_, w, N, workspace, slot, scratch, sums)
 
 
 @kernel
-def at_nodes(step, part, w, N, room):
+def at_nodes(step, part, w, N, workspace):
     """A part's blocks of nodes."""
     n, layers = N.nodes, N.layers
     blocks = (n + NODES - 1) // NODES
-    scratch = moved(room.scratch, part * N.scratch)
+    scratch = moved(workspace.scratch, part * N.scratch)
     for block in range(blocks * part // N.parts, blocks * (part + 1) // N.parts):
         first, last = block * NODES, min((block + 1) * NODES, n)
         if step == 1:
-            enter(first, last, w, N, room)
+            embed(first, last, w, N, workspace)
         elif step <= 2 * layers + 1:
-            settle((step - 3) // 2, first, last, w, N, room, scratch)
+            update_nodes((step - 3) // 2, first, last, w, N, workspace, scratch)
             if step == 2 * layers + 1:
-                conclude(first, last, w, N, room, scratch)
+                atomic_energies(first, last, w, N, workspace, scratch)
         else:
-            unsettle((4 * layers + 1 - step) // 2, first, last, w, N, room, scratch)
+            grad_update((4 * layers + 1 - step) // 2, first, last, w, N, workspace, scratch)
 
 
 @kernel
-def pull(N, arrays, forces, virial):
+def edge_forces(N, arrays, forces, virial):
     """Forces [n, 3] and the sum of d dE/dd [3, 3], from derivatives by harmonics and distances."""
-    room, C = pointers(arrays), N.components
+    workspace, C = pointers(arrays), N.components
     forces[:] = 0.0
     xx = xy = xz = yy = yz = zz = 0.0
-    for e in range(number(room.counts, 0)):
-        d, g = moved(room.offsets, 7 * e), moved(room.gradient, (C + 1) * e)
-        i, j = number(room.pairs, 2 * e), number(room.pairs, 2 * e + 1)
+    for e in range(number(workspace.counts, 0)):
+        d, g = moved(workspace.offsets, 7 * e), moved(workspace.gradient, (C + 1) * e)
+        i, j = number(workspace.pairs, 2 * e), number(workspace.pairs, 2 * e + 1)
         dx, dy, dz, inverse = number(d, 0), number(d, 1), number(d, 2), 1.0 / number(d, 3)
         ux, uy, uz = dx * inverse, dy * inverse, dz * inverse
         gx, gy, gz = by_direction(ux, uy, uz, N.degrees, g)
@@ -306,20 +306,20 @@ def pull(N, arrays, forces, virial):
 def steps(begin, end, first, last, x, table, starts, j, image, weights, N, arrays, forces, virial):
     """The steps ``begin`` to ``end`` of the parts ``first`` to ``last``: of all parts, or one
     step."""
-    layers, w, room = N.layers, pointers(weights), pointers(arrays)
+    layers, w, workspace = N.layers, pointers(weights), pointers(arrays)
     for step in range(begin, end):
         if step == 0:
-            near(x, table, starts, j, image, weights, N, arrays)
+            near_pairs(x, table, starts, j, image, weights, N, arrays)
         elif step == 4 * layers + 2:
-            pull(N, arrays, forces, virial)
+            edge_forces(N, arrays, forces, virial)
         else:
             for part in range(first, last):
                 if step == 1:
-                    m = number(room.counts, 0)
-                    expand(m * part // N.parts, m * (part + 1) // N.parts, w, N, room)
+                    m = number(workspace.counts, 0)
+                    expand(m * part // N.parts, m * (part + 1) // N.parts, w, N, workspace)
                 if step == 1 or (step > 2 * layers + 1) != (step % 2 == 1):
-                    at_nodes(step, part, w, N, room)
+                    at_nodes(step, part, w, N, workspace)
                 elif step <= 2 * layers:
-                    along_pairs(step // 2 - 1, True, part, w, N, room)
+                    along_pairs(step // 2 - 1, True, part, w, N, workspace)
                 else:
-                    along_pairs((4 * layers + 1 - step) // 2, False, part, w, N, room)
+                    along_pairs((4 * layers + 1 - step) // 2, False, part, w, N, workspace)

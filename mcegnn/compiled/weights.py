@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from mcegnn.compiled._simd import BYTES
+from mcegnn.compiled._workspace import DEGREES, Stacked
 from systems.harmonics import couplings
-from systems.messages._lanes import BYTES
-from systems.messages._room import DEGREES, Stacked
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ class Network:
     of ``n_neighbors``. ``short_range`` [6, n_species, n_species] has what acts on near pairs:
     strengths (eV Angstrom), screening lengths and ends (Angstrom) of Ziegler, Biersack and
     Littmark's repulsion; heights (eV) of walls (1 - r / end)^3; the distances below which those
-    that are heard come to rest; and the nearest distances of training. Zeros are where there is
+    that are softened come to rest; and the nearest distances of training. Zeros are where there is
     none. Energies are in eV, lengths in Angstrom. ``periodic`` is whether it knows periodic
     systems, ``fewest`` the least mean number of neighbours an atom in training, zero where nobody
     knows.
@@ -104,7 +104,7 @@ def whole(count: int, dtype: Any) -> int:
 
 
 def sizes(network: Network, dtype: Any) -> dict[str, Any]:
-    """The sizes that are the network's, as `systems.messages._room.Numbers` has them."""
+    """The sizes that are the network's, as `mcegnn.compiled._workspace.Numbers` has them."""
     k = network.n_channels
     wide = [whole(each, dtype) for each in k]
     padded = [0] * (DEGREES - len(k))
@@ -112,7 +112,7 @@ def sizes(network: Network, dtype: Any) -> dict[str, Any]:
     return {
         "F": F,
         "C": C,
-        "heard": 2 * F + sum(wide) + len(k) * C,
+        "n_inputs": 2 * F + sum(wide) + len(k) * C,
         "B": whole(len(network.frequencies), dtype),
         "layers": len(network.layers),
         "degrees": len(k),
@@ -181,34 +181,37 @@ def _edges(
 
 def _products(network: Network, fill: _Filler) -> dict[str, np.ndarray]:
     """P and Q of all layers and degrees, one after the other."""
-    forth, back = [], []
+    forward, backward = [], []
     for layer in network.layers:
         filled = [
             fill(each, [k, k], [k])
             for each, k in zip(layer.products, network.n_channels, strict=True)
         ]
-        forth.append(np.concatenate([each.T.ravel() for each in filled]))
-        back.append(np.concatenate([each.ravel() for each in filled]))
-    return {"products": fill.kept(np.stack(forth)), "products_back": fill.kept(np.stack(back))}
+        forward.append(np.concatenate([each.T.ravel() for each in filled]))
+        backward.append(np.concatenate([each.ravel() for each in filled]))
+    return {
+        "products": fill.kept(np.stack(forward)),
+        "products_back": fill.kept(np.stack(backward)),
+    }
 
 
 def _couplings(network: Network, fill: _Filler) -> dict[str, np.ndarray]:
     """S of all layers and degrees, zero where there is none; and the couplings as a list of their
     numbers and of where they are."""
     k, c = network.n_channels, network.n_couplings
-    forth, back = [], []
+    forward, backward = [], []
     for layer in network.layers:
         filled = [
             fill(each, [degree], [c])
             for each, degree in zip(layer.coupled or [np.zeros((n, c)) for n in k], k, strict=True)
         ]
-        forth.append(np.concatenate([each.T.ravel() for each in filled]))
-        back.append(np.concatenate([each.ravel() for each in filled]))
+        forward.append(np.concatenate([each.T.ravel() for each in filled]))
+        backward.append(np.concatenate([each.ravel() for each in filled]))
     table = couplings(len(k))
     made, *factors = np.nonzero(table)
     return {
-        "coupled": fill.kept(np.stack(forth)),
-        "coupled_back": fill.kept(np.stack(back)),
+        "coupled": fill.kept(np.stack(forward)),
+        "coupled_back": fill.kept(np.stack(backward)),
         "begins": np.searchsorted(made, np.arange(len(table) + 1)),
         "factors": np.stack(factors, 1),
         "strengths": fill.kept(table[table != 0.0]),
@@ -272,5 +275,5 @@ def stacked(network: Network, dtype: Any) -> Stacked:
         **fill.biases("update", [layer.update_bias for layer in layers], F),
         **fill.matrices("output", [layer.output for layer in layers], F, F),
         **fill.biases("output", [layer.output_bias for layer in layers], F),
-        zeros=aligned((max(own["heard"], own["E2"], own["B"], 2 * max(own["K"])),), dtype),
+        zeros=aligned((max(own["n_inputs"], own["E2"], own["B"], 2 * max(own["K"])),), dtype),
     )

@@ -1,5 +1,5 @@
-"""What the kernels of message passing read and write: weights as stacked matrices, and room for one
-system that is used again and again.
+"""What the kernels of message passing read and write: weights as stacked matrices, and arrays for
+one system that is used again and again.
 
 Arrays are contiguous; T is float32 or float64. F, B and K_l are the numbers of features, of radial
 functions, and of channels of degree l + 1, C of those that are coupled, filled up with zeros to
@@ -71,7 +71,7 @@ class Numbers(NamedTuple):
 
     F: int
     C: int  # channels of each degree that are coupled
-    heard: int  # what is said at a node in a layer
+    n_inputs: int  # of the update of a node in a layer
     B: int
     layers: int
     degrees: int
@@ -89,15 +89,15 @@ class Numbers(NamedTuple):
     end: float  # what the envelope is multiplied by
 
 
-class Room(NamedTuple):
+class Workspace(NamedTuple):
     """Of a system of n atoms and at most m pairs, each pair once."""
 
     counts: np.ndarray  # int64 [1]: pairs nearer than the cutoff
-    kinds: np.ndarray  # int64 [n]
+    species_index: np.ndarray  # int64 [n]
     energies: np.ndarray  # float64 [n]
     pairs: np.ndarray  # int32 [m, 2]
     # float64 [m, 7]: r_j - r_i, its length, the derivative of the repulsion by it, the length that
-    # is heard, its slope
+    # is softened, its slope
     offsets: np.ndarray
     closest: np.ndarray  # float64 [4]: `systems.system.Evaluation`'s
     geometry: np.ndarray  # T [m, Y + 2]: the harmonics, the envelope and its derivative
@@ -114,20 +114,20 @@ class Room(NamedTuple):
     sums: np.ndarray  # T [P, n, 2F + W]: what the pairs of each part add to nodes
     touched: np.ndarray  # uint8 [P, blocks of nodes]: whether they do
     scratch: np.ndarray  # T [P, any]
-    # T [blocks, L, any]: what the way back needs of the way forth; blocks that have no place there
-    # go it twice
+    # T [blocks, L, any]: what the backward pass needs of the forward pass; blocks that have no
+    # place there are computed twice
     kept: np.ndarray
 
 
 def slot_size(F: int, E2: int) -> int:
-    """Numbers that the way back needs of one block of pairs and one layer."""
+    """Numbers that the backward pass needs of one block of pairs and one layer."""
     return 2 * BLOCK * (3 * F + E2)
 
 
 def scratch_size(
-    F: int, B: int, E: int, E2: int, heard: int, W: int, components: int, C: int
+    F: int, B: int, E: int, E2: int, n_inputs: int, W: int, components: int, C: int
 ) -> int:
     """Numbers that a part works with: of a block of pairs, or of one of nodes; and a slot."""
     pairs, coupled = BLOCK * (6 * F + 3 * E2 + E + B), components * C
-    nodes = NODES * (2 * F + heard + 2 * W + coupled) + 6 * coupled
+    nodes = NODES * (2 * F + n_inputs + 2 * W + coupled) + 6 * coupled
     return max(pairs, nodes) + slot_size(F, E2)

@@ -7,8 +7,8 @@ from typing import Any
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import types
 
+from mcegnn.compiled._simd import BYTES, I64, Writer, count, intrinsic, moved, scalar
 from systems.kernel import jit
-from systems.messages._lanes import BYTES, I64, Writer, count, intrinsic, moved, scalar
 
 # rows of a tile by its columns of lanes: the sums, a row of the second factor and a number of the
 # first are in registers at once, of which there are 32, with AVX and AVX2 16

@@ -1,21 +1,20 @@
 # mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False
-"""The layers' work along pairs, on the way forth.
+"""The layers' work along pairs in the forward pass.
 
-A pair (i, j) with the direction from i to j is one row from its own side (i hears j) and one from
-the other (j hears i): rows 0 to m - 1 and m to 2m - 1 of a block of m pairs. Seen from there the
-harmonics Y of degree l have the sign s = (-1)^l, so both sides share the radial functions, <X_i,
-X_j> and <X_i + s X_j, Y>, and <X_i - s X_j, Y> changes its sign. What depends on them is multiplied
-once for both sides: z = A h_i + B h_j + even +- odd.
+A pair (i, j) with the direction from i to j is one row from its own side (i receives from j) and
+one from the other (j receives from i): rows 0 to m - 1 and m to 2m - 1 of a block of m pairs. Seen
+from there the harmonics Y of degree l have the sign s = (-1)^l, so both sides share the radial
+functions, <X_i, X_j> and <X_i + s X_j, Y>, and <X_i - s X_j, Y> changes its sign. What depends on
+them is multiplied once for both sides: z = A h_i + B h_j + even +- odd.
 
-A slot keeps what the way back needs: silu'(z) [2m, F], s = silu(z') [2m, F], its slope times the
-envelope [2m, F], the gates [2m, 2E].
+A slot keeps what the backward pass needs: silu'(z) [2m, F], s = silu(z') [2m, F], its slope times
+the envelope [2m, F], the gates [2m, 2E].
 """
 
 from functools import partial
 
-from systems.kernel import jit
-from systems.messages._lane_math import add, clear, silu
-from systems.messages._lanes import (
+from mcegnn.compiled._matmul import product
+from mcegnn.compiled._simd import (
     count,
     filled,
     fma,
@@ -27,14 +26,17 @@ from systems.messages._lanes import (
     store,
     store_first,
 )
-from systems.messages._room import BLOCK
-from systems.messages._tiles import product
+from mcegnn.compiled._simd_math import add, clear, silu
+from mcegnn.compiled._workspace import BLOCK
+from systems.kernel import jit
 
 kernel = partial(jit, reorder=False)
 
 
 @kernel
-def angles(m, degree, channels, K, node, pairs, x, Y, stride, mixed, mixed_stride, odd, odd_stride):
+def inner_products(
+    m, degree, channels, K, node, pairs, x, Y, stride, mixed, mixed_stride, odd, odd_stride
+):
     """Of one degree: <X_i, X_j>, <X_i + s X_j, Y>; and <X_i - s X_j, Y>."""
     sign = filled(x, 1.0 if degree % 2 else -1.0)
     for e in range(m):
@@ -51,7 +53,7 @@ def angles(m, degree, channels, K, node, pairs, x, Y, stride, mixed, mixed_strid
 
 
 @kernel
-def begin(m, F, pairs, sides, even, odd, value, slope):
+def pair_hidden(m, F, pairs, sides, even, odd, value, slope):
     """silu(A h_i + B h_j + even + odd) and its slope from one side, and with i and j exchanged and
     odd's sign from the other."""
     for e in range(m):
@@ -71,7 +73,7 @@ def begin(m, F, pairs, sides, even, odd, value, slope):
 
 
 @kernel
-def weigh(m, F, ends, stride, z, s, slope, message):
+def message_of(m, F, ends, stride, z, s, slope, message):
     """m = silu(z) envelope; the slope of it by z."""
     for e in range(m):
         end = spread(ends, stride * e)
@@ -84,7 +86,7 @@ def weigh(m, F, ends, stride, z, s, slope, message):
 
 
 @kernel
-def activations(layer, first, m, w, N, room, slot, scratch):
+def activations(layer, first, m, w, N, workspace, slot, scratch):
     """What a block of pairs has to say in a layer: the slot, and messages [2m, F] at the beginning
     of the scratch."""
     F, B, E, E2, stride = N.F, N.B, N.E, N.E2, N.components + 2
@@ -102,15 +104,15 @@ def activations(layer, first, m, w, N, room, slot, scratch):
     )
     mixed, turned = moved(scratch, 6 * BLOCK * F), moved(scratch, BLOCK * (6 * F + E2))
     pairs, geometry, x = (
-        moved(room.pairs, 2 * first),
-        moved(room.geometry, stride * first),
-        moved(room.x, layer * N.nodes * N.W),
+        moved(workspace.pairs, 2 * first),
+        moved(workspace.geometry, stride * first),
+        moved(workspace.x, layer * N.nodes * N.W),
     )
     product(
         m,
         B,
         F,
-        moved(room.basis, 2 * B * first),
+        moved(workspace.basis, 2 * B * first),
         2 * B,
         moved(w.near, layer * B * F),
         F,
@@ -124,7 +126,7 @@ def activations(layer, first, m, w, N, room, slot, scratch):
         for degree in range(N.degrees):
             k = N.channels[degree]
             both, other = moved(mixed, 2 * many), moved(turned, many)
-            angles(
+            inner_products(
                 m,
                 degree,
                 k,
@@ -144,7 +146,9 @@ def activations(layer, first, m, w, N, room, slot, scratch):
         product(m, many, F, turned, E, moved(w.odd, layer * E * F), F, w.zeros, 0, odd, F)
     else:
         clear(odd, m * F)
-    begin(m, F, pairs, moved(room.sides, layer * N.nodes * 2 * F), even, odd, one, slope1)
+    pair_hidden(
+        m, F, pairs, moved(workspace.sides, layer * N.nodes * 2 * F), even, odd, one, slope1
+    )
     product(
         2 * m,
         F,
@@ -158,7 +162,7 @@ def activations(layer, first, m, w, N, room, slot, scratch):
         two,
         F,
     )
-    weigh(m, F, moved(geometry, N.components), stride, two, s, slope2, one)
+    message_of(m, F, moved(geometry, N.components), stride, two, s, slope2, one)
     product(
         2 * m,
         F,
@@ -175,8 +179,8 @@ def activations(layer, first, m, w, N, room, slot, scratch):
 
 
 @kernel
-def receive(m, F, pairs, message, sums, width):
-    """Add messages to the nodes that hear them."""
+def scatter_messages(m, F, pairs, message, sums, width):
+    """Add messages to the nodes that receive them."""
     for e in range(m):
         to_i, to_j = (
             moved(sums, width * number(pairs, 2 * e)),
@@ -188,7 +192,9 @@ def receive(m, F, pairs, message, sums, width):
 
 
 @kernel
-def turn(first, m, degree, channels, K, node, pairs, x, Y, stride, gates, E2, sums, width):
+def scatter_channels(
+    first, m, degree, channels, K, node, pairs, x, Y, stride, gates, E2, sums, width
+):
     """Add V m Y + G m X of one degree to nodes; in the first layer V m Y."""
     sign = filled(x, 1.0 if degree % 2 else -1.0)
     for e in range(m):
@@ -220,20 +226,20 @@ def turn(first, m, degree, channels, K, node, pairs, x, Y, stride, gates, E2, su
 
 
 @kernel
-def forth(layer, first, m, w, N, room, slot, scratch, sums):
+def edges_forward(layer, first, m, w, N, workspace, slot, scratch, sums):
     """A block of pairs of a layer: all that is added to nodes."""
-    activations(layer, first, m, w, N, room, slot, scratch)
+    activations(layer, first, m, w, N, workspace, slot, scratch)
     F, width, stride = N.F, 2 * N.F + N.W, N.components + 2
     pairs, geometry, x = (
-        moved(room.pairs, 2 * first),
-        moved(room.geometry, stride * first),
-        moved(room.x, layer * N.nodes * N.W),
+        moved(workspace.pairs, 2 * first),
+        moved(workspace.geometry, stride * first),
+        moved(workspace.x, layer * N.nodes * N.W),
     )
-    receive(m, F, pairs, scratch, sums, width)
+    scatter_messages(m, F, pairs, scratch, sums, width)
     to, gates = moved(sums, 2 * F), moved(slot, 6 * BLOCK * F)
     for degree in range(N.degrees):
         k, K, node = N.channels[degree], N.K[degree], (2 * degree + 3) * N.K[degree]
-        turn(
+        scatter_channels(
             layer == 0,
             m,
             degree,

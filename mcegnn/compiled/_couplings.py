@@ -1,6 +1,6 @@
 # mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False
-"""Channels of a node coupled with each other, forth and back: Z = couple(P X, Q X), <P X, Z>, and X
-+ S Z (`systems.messages.network`).
+"""Channels of a node coupled with each other, forward and backward: Z = couple(P X, Q X), <P X, Z>,
+and X + S Z (`mcegnn.compiled.weights`).
 
 Z lies degree by degree as channels do, [nodes of a block, 2 l + 3, C] each. Beyond the channels
 that are coupled, what is read of P X and Q X may be anything: there S and the update's weights are
@@ -9,11 +9,11 @@ zero, and so are derivatives.
 
 from functools import partial
 
+from mcegnn.compiled._matmul import product
+from mcegnn.compiled._simd import count, filled, fma, load, moved, number, spread, store
+from mcegnn.compiled._simd_math import add, clear, copy
+from mcegnn.compiled._workspace import NODES
 from systems.kernel import jit
-from systems.messages._lane_math import add, clear, copy
-from systems.messages._lanes import count, filled, fma, load, moved, number, spread, store
-from systems.messages._room import NODES
-from systems.messages._tiles import product
 
 kernel = partial(jit, reorder=False)
 
@@ -48,7 +48,7 @@ def couple(w, N, left, right, z):
 
 
 @kernel
-def uncouple(w, N, left, right, by_z, by_left, by_right):
+def grad_couple(w, N, left, right, by_z, by_left, by_right):
     """Add derivatives by left and right [Y, C] to what there is."""
     C = N.C
     for k in range(0, C, count(by_z)):
@@ -62,7 +62,7 @@ def uncouple(w, N, left, right, by_z, by_left, by_right):
 
 
 @kernel
-def matrix(layer, degree, N):
+def coupling_at(layer, degree, N):
     """Where S of a degree begins."""
     before = size = 0
     for lower in range(N.degrees):
@@ -73,16 +73,16 @@ def matrix(layer, degree, N):
 
 
 @kernel
-def couple_nodes(layer, first, m, w, N, room, heard, z, spare):
-    """<P X, Z> of a block of nodes to the very end of what they heard, and S Z added to their
+def couple_nodes(layer, first, m, w, N, workspace, inputs, z, spare):
+    """<P X, Z> of a block of nodes to the very end of their inputs, and S Z added to their
     channels, given P X and Q X."""
     C, parts = N.C, N.components
     left, right, own = spare, moved(spare, parts * C), moved(spare, 2 * parts * C)
-    factors = moved(room.factors, layer * 2 * N.nodes * N.W)
+    factors = moved(workspace.factors, layer * 2 * N.nodes * N.W)
     for node in range(m):
         gather(first + node, N, factors, left, right)
         couple(w, N, left, right, own)
-        to = moved(heard, (node + 1) * N.heard - N.degrees * C)
+        to = moved(inputs, (node + 1) * N.n_inputs - N.degrees * C)
         clear(to, N.degrees * C)
         row = 0
         for degree in range(N.degrees):
@@ -93,17 +93,17 @@ def couple_nodes(layer, first, m, w, N, room, heard, z, spare):
                     add(to, degree * C + k, load(left, part * C + k) * load(own, part * C + k))
             row += rows
     if layer + 1 < N.layers:
-        row, x = 0, moved(room.x, (layer + 1) * N.nodes * N.W)
+        row, x = 0, moved(workspace.x, (layer + 1) * N.nodes * N.W)
         for degree in range(N.degrees):
             rows, K = 2 * degree + 3, N.K[degree]
-            here, S = moved(x, first * rows * K), moved(w.coupled, matrix(layer, degree, N))
+            here, S = moved(x, first * rows * K), moved(w.coupled, coupling_at(layer, degree, N))
             product(rows * m, C, K, moved(z, row * NODES * C), C, S, K, here, K, here, K)
             row, x = row + rows, moved(x, N.nodes * rows * K)
 
 
 @kernel
-def uncouple_nodes(layer, first, m, w, N, room, by_heard, by_factors, by_z, spare):
-    """Add what comes back through Z to the derivatives by P X and Q X of a block of nodes, [nodes
+def grad_couple_nodes(layer, first, m, w, N, workspace, by_inputs, by_factors, by_z, spare):
+    """Add the gradient through Z to the derivatives by P X and Q X of a block of nodes, [nodes
     of a block, 2 l + 3, 2 K_l] by degree."""
     C, parts = N.C, N.components
     left, right, own = spare, moved(spare, parts * C), moved(spare, 2 * parts * C)
@@ -112,13 +112,13 @@ def uncouple_nodes(layer, first, m, w, N, room, by_heard, by_factors, by_z, spar
         moved(spare, 4 * parts * C),
         moved(spare, 5 * parts * C),
     )
-    factors = moved(room.factors, layer * 2 * N.nodes * N.W)
-    unmix(layer, first, m, w, N, room, by_z)
+    factors = moved(workspace.factors, layer * 2 * N.nodes * N.W)
+    grad_mixed(layer, first, m, w, N, workspace, by_z)
     for node in range(m):
         gather(first + node, N, factors, left, right)
         couple(w, N, left, right, own)
         clear(by_left, 2 * parts * C)
-        from_ = moved(by_heard, (node + 1) * N.heard - N.degrees * C)
+        from_ = moved(by_inputs, (node + 1) * N.n_inputs - N.degrees * C)
         row = 0
         for degree in range(N.degrees):
             rows = 2 * degree + 3
@@ -129,20 +129,20 @@ def uncouple_nodes(layer, first, m, w, N, room, by_heard, by_factors, by_z, spar
                     add(by_left, part * C + k, share * load(own, part * C + k))
                     add(by_own, part * C + k, share * load(left, part * C + k))
             row += rows
-        uncouple(w, N, left, right, by_own, by_left, by_right)
+        grad_couple(w, N, left, right, by_own, by_left, by_right)
         scatter(node, N, by_left, by_right, by_factors)
 
 
 @kernel
-def unmix(layer, first, m, w, N, room, by_z):
+def grad_mixed(layer, first, m, w, N, workspace, by_z):
     """Derivatives by Z of a block of nodes, from those by the channels that it was added to."""
-    C, row, by_x = N.C, 0, room.by_x
+    C, row, by_x = N.C, 0, workspace.by_x
     if layer + 1 == N.layers:
         clear(by_z, NODES * N.components * C)
         return
     for degree in range(N.degrees):
         rows, K = 2 * degree + 3, N.K[degree]
-        back = moved(w.coupled_back, matrix(layer, degree, N))
+        back = moved(w.coupled_back, coupling_at(layer, degree, N))
         product(
             rows * m,
             K,

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numba.core import types
 
+from mcegnn.compiled._simd import Writer, count, filled, intrinsic, load, number, put, store
 from systems.kernel import jit
-from systems.messages._lanes import Writer, count, filled, intrinsic, load, number, put, store
 
 kernel = partial(jit, reorder=False)
 

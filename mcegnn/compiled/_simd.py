@@ -127,7 +127,7 @@ class Writer:
 def pointers(context: Any, arrays: Any) -> Any:
     """A named tuple of arrays as one of pointers to their beginnings: arrays would be counted
     wherever they are handed on."""
-    kinds = [types.CPointer(array.dtype) for array in arrays.types]
+    pointer_types = [types.CPointer(array.dtype) for array in arrays.types]
 
     def write(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         found = []
@@ -139,7 +139,7 @@ def pointers(context: Any, arrays: Any) -> Any:
             )
         return context.make_tuple(builder, sig.return_type, found)
 
-    return types.NamedTuple(kinds, arrays.instance_class)(arrays), write
+    return types.NamedTuple(pointer_types, arrays.instance_class)(arrays), write
 
 
 @intrinsic

@@ -1,5 +1,5 @@
 # mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False
-"""The layers' work at nodes, forth and back, and the energies.
+"""The layers' work at nodes, forward and backward, and the energies.
 
 Nodes are worked upon in blocks; what the parts' pairs have added to them is summed in the parts'
 order, and cleared for the next time.
@@ -7,55 +7,61 @@ order, and cleared for the next time.
 
 from functools import partial
 
+from mcegnn.compiled._couplings import couple_nodes, grad_couple_nodes
+from mcegnn.compiled._matmul import product
+from mcegnn.compiled._simd import count, load, moved, number, put, store, total
+from mcegnn.compiled._simd_math import add, clear, copy, increase, silu
+from mcegnn.compiled._workspace import NODES
 from systems.kernel import jit
-from systems.messages._couplings import couple_nodes, uncouple_nodes
-from systems.messages._lane_math import add, clear, copy, increase, silu
-from systems.messages._lanes import count, load, moved, number, put, store, total
-from systems.messages._room import NODES
-from systems.messages._tiles import product
 
 kernel = partial(jit, reorder=False)
 
 
 @kernel
-def collect(node, from_, size, N, room, out):
+def gather_sums(node, from_, size, N, workspace, out):
     """out [size] += the parts' sums of a node from a place on, which are cleared."""
     width, blocks = 2 * N.F + N.W, (N.nodes + NODES - 1) // NODES
     for part in range(N.parts):
-        if number(room.touched, part * blocks + node // NODES):
-            sums = moved(room.sums, (part * N.nodes + node) * width + from_)
+        if number(workspace.touched, part * blocks + node // NODES):
+            sums = moved(workspace.sums, (part * N.nodes + node) * width + from_)
             for k in range(0, size, count(out)):
                 add(out, k, load(sums, k))
             clear(sums, size)
 
 
 @kernel
-def collect_channels(first, last, N, room, x):
+def gather_channel_sums(first, last, N, workspace, x):
     """x += the parts' sums of channels of a block of nodes."""
     from_ = 2 * N.F
     for degree in range(N.degrees):
         size = (2 * degree + 3) * N.K[degree]
         for node in range(first, last):
-            collect(node, from_, size, N, room, moved(x, node * size))
+            gather_sums(node, from_, size, N, workspace, moved(x, node * size))
         from_, x = from_ + size, moved(x, N.nodes * size)
 
 
 @kernel
-def forget(first, N, room):
+def clear_touched(first, N, workspace):
     """All has been collected."""
     for part in range(N.parts):
-        put(room.touched, part * ((N.nodes + NODES - 1) // NODES) + first // NODES, 0)
+        put(workspace.touched, part * ((N.nodes + NODES - 1) // NODES) + first // NODES, 0)
 
 
 @kernel
-def enter(first, last, w, N, room):
+def embed(first, last, w, N, workspace):
     """Features and what is said of a block of nodes in the first layer: both depend on the species
     alone."""
     F = N.F
     for node in range(first, last):
-        copy(moved(w.embedding, number(room.kinds, node) * F), F, moved(room.h, node * F))
         copy(
-            moved(w.first, number(room.kinds, node) * 2 * F), 2 * F, moved(room.sides, node * 2 * F)
+            moved(w.embedding, number(workspace.species_index, node) * F),
+            F,
+            moved(workspace.h, node * F),
+        )
+        copy(
+            moved(w.first, number(workspace.species_index, node) * 2 * F),
+            2 * F,
+            moved(workspace.sides, node * 2 * F),
         )
 
 
@@ -71,11 +77,11 @@ def products_at(layer, degree, N):
 
 
 @kernel
-def combine(layer, first, m, w, N, room, heard, width):
-    """<P X, Q X> of a block of nodes, by channel, behind the messages in what it heard."""
+def channel_products(layer, first, m, w, N, workspace, inputs, width):
+    """<P X, Q X> of a block of nodes, by channel, behind the messages in its inputs."""
     x, factors = (
-        moved(room.x, (layer + 1) * N.nodes * N.W),
-        moved(room.factors, layer * 2 * N.nodes * N.W),
+        moved(workspace.x, (layer + 1) * N.nodes * N.W),
+        moved(workspace.factors, layer * 2 * N.nodes * N.W),
     )
     to = 2 * N.F
     for degree in range(N.degrees):
@@ -95,11 +101,11 @@ def combine(layer, first, m, w, N, room, heard, width):
             2 * K,
         )
         for node in range(m):
-            clear(moved(heard, node * width + to), K)
+            clear(moved(inputs, node * width + to), K)
             for row in range(parts * node, parts * (node + 1)):
                 for k in range(0, K, count(x)):
                     add(
-                        heard,
+                        inputs,
                         node * width + to + k,
                         load(found, 2 * K * row + k) * load(found, 2 * K * row + K + k),
                     )
@@ -111,35 +117,35 @@ def combine(layer, first, m, w, N, room, heard, width):
 
 
 @kernel
-def settle(layer, first, last, w, N, room, scratch):
-    """A block of nodes after they have heard: channels, products and features, and what they say in
+def update_nodes(layer, first, last, w, N, workspace, scratch):
+    """A block of nodes after their messages: channels, products and features, and what they send in
     the next layer."""
-    F, m, n, width = N.F, last - first, N.nodes, N.heard
-    heard, z, value = scratch, moved(scratch, NODES * width), moved(scratch, NODES * (width + F))
-    h, x = moved(room.h, first * F), moved(room.x, (layer + 1) * n * N.W)
-    before = moved(room.x, layer * n * N.W)
+    F, m, n, width = N.F, last - first, N.nodes, N.n_inputs
+    inputs, z, value = scratch, moved(scratch, NODES * width), moved(scratch, NODES * (width + F))
+    h, x = moved(workspace.h, first * F), moved(workspace.x, (layer + 1) * n * N.W)
+    before = moved(workspace.x, layer * n * N.W)
     offset = 0
     for degree in range(N.degrees):
         size = (2 * degree + 3) * N.K[degree]
         copy(moved(before, offset + first * size), m * size, moved(x, offset + first * size))
         offset += n * size
     for node in range(m):
-        copy(moved(h, node * F), F, moved(heard, node * width))
-        clear(moved(heard, node * width + F), F)
-        collect(first + node, 0, F, N, room, moved(heard, node * width + F))
-    collect_channels(first, last, N, room, x)
-    forget(first, N, room)
-    combine(layer, first, m, w, N, room, heard, width)
+        copy(moved(h, node * F), F, moved(inputs, node * width))
+        clear(moved(inputs, node * width + F), F)
+        gather_sums(first + node, 0, F, N, workspace, moved(inputs, node * width + F))
+    gather_channel_sums(first, last, N, workspace, x)
+    clear_touched(first, N, workspace)
+    channel_products(layer, first, m, w, N, workspace, inputs, width)
     if N.C:
         more = moved(scratch, NODES * (width + 2 * F))
         couple_nodes(
-            layer, first, m, w, N, room, heard, more, moved(more, NODES * N.components * N.C)
+            layer, first, m, w, N, workspace, inputs, more, moved(more, NODES * N.components * N.C)
         )
     product(
         m,
         width,
         F,
-        heard,
+        inputs,
         width,
         moved(w.update, layer * width * F),
         F,
@@ -148,7 +154,7 @@ def settle(layer, first, last, w, N, room, scratch):
         z,
         F,
     )
-    slopes = moved(room.slopes, (layer * n + first) * F)
+    slopes = moved(workspace.slopes, (layer * n + first) * F)
     for k in range(0, m * F, count(h)):
         y, d = silu(load(z, k))
         store(value, k, y)
@@ -183,16 +189,16 @@ def settle(layer, first, last, w, N, room, scratch):
             2 * F,
             bias,
             0,
-            moved(room.sides, ((layer + 1) * n + first) * 2 * F),
+            moved(workspace.sides, ((layer + 1) * n + first) * 2 * F),
             2 * F,
         )
 
 
 @kernel
-def conclude(first, last, w, N, room, scratch):
+def atomic_energies(first, last, w, N, workspace, scratch):
     """Energies of a block of nodes, and derivatives by what the last layer made of them."""
     F, m = N.F, last - first
-    h, z = moved(room.h, first * F), scratch
+    h, z = moved(workspace.h, first * F), scratch
     product(m, F, F, h, F, w.readout, F, w.readout_bias, 0, z, F)
     for node in range(m):
         energy = 0.0
@@ -201,42 +207,42 @@ def conclude(first, last, w, N, room, scratch):
             share = load(w.energy, k)
             energy += total(y * share)
             store(z, node * F + k, d * share)
-        increase(room.energies, first + node, energy)
-    product(m, F, F, z, F, w.readout_back, F, w.zeros, 0, moved(room.by_h, first * F), F)
+        increase(workspace.energies, first + node, energy)
+    product(m, F, F, z, F, w.readout_back, F, w.zeros, 0, moved(workspace.by_h, first * F), F)
     offset = 0
     for degree in range(N.degrees):
         size = (2 * degree + 3) * N.K[degree]
-        clear(moved(room.by_x, offset + first * size), m * size)
+        clear(moved(workspace.by_x, offset + first * size), m * size)
         offset += N.nodes * size
 
 
 @kernel
-def uncombine(layer, first, m, w, N, room, by_heard, width, scratch):
-    """Add what comes back through products and couplings to the derivatives by channels of a block
+def grad_products(layer, first, m, w, N, workspace, by_inputs, width, scratch):
+    """Add the gradients through products and couplings to the derivatives by channels of a block
     of nodes."""
-    by_x, by_factors = room.by_x, scratch
-    factors, to = moved(room.factors, layer * 2 * N.nodes * N.W), 2 * N.F
+    by_x, by_factors = workspace.by_x, scratch
+    factors, to = moved(workspace.factors, layer * 2 * N.nodes * N.W), 2 * N.F
     for degree in range(N.degrees):
         parts, K = 2 * degree + 3, N.K[degree]
         found = moved(factors, 2 * first * parts * K)
         for row in range(parts * m):
             at = row // parts * width + to
             for k in range(0, K, count(by_x)):
-                share = load(by_heard, at + k)
+                share = load(by_inputs, at + k)
                 store(by_factors, 2 * K * row + k, share * load(found, 2 * K * row + K + k))
                 store(by_factors, 2 * K * row + K + k, share * load(found, 2 * K * row + k))
         factors, to = moved(factors, 2 * N.nodes * parts * K), to + K
         by_factors = moved(by_factors, 2 * NODES * parts * K)
     if N.C:
         more = moved(scratch, 2 * NODES * N.W)
-        uncouple_nodes(
+        grad_couple_nodes(
             layer,
             first,
             m,
             w,
             N,
-            room,
-            by_heard,
+            workspace,
+            by_inputs,
             scratch,
             more,
             moved(more, NODES * N.components * N.C),
@@ -256,26 +262,26 @@ def uncombine(layer, first, m, w, N, room, by_heard, width, scratch):
 
 
 @kernel
-def unsettle(layer, first, last, w, N, room, scratch):
-    """Derivatives by what a block of nodes heard in a layer, given those by what became of them."""
-    F, m, n, width = N.F, last - first, N.nodes, N.heard
-    by_heard, z, by_factors = (
+def grad_update(layer, first, last, w, N, workspace, scratch):
+    """Derivatives by the inputs of a block of nodes in a layer, given those by its outputs."""
+    F, m, n, width = N.F, last - first, N.nodes, N.n_inputs
+    by_inputs, z, by_factors = (
         scratch,
         moved(scratch, NODES * width),
         moved(scratch, NODES * (width + 2 * F)),
     )
-    by_h = moved(room.by_h, first * F)
+    by_h = moved(workspace.by_h, first * F)
     if layer + 1 < N.layers:
         clear(z, m * 2 * F)
         for node in range(m):
-            collect(first + node, 0, 2 * F, N, room, moved(z, node * 2 * F))
-        collect_channels(first, last, N, room, room.by_x)
-        forget(first, N, room)
+            gather_sums(first + node, 0, 2 * F, N, workspace, moved(z, node * 2 * F))
+        gather_channel_sums(first, last, N, workspace, workspace.by_x)
+        clear_touched(first, N, workspace)
         product(
             m, 2 * F, F, z, 2 * F, moved(w.sides_back, (layer + 1) * 2 * F * F), F, by_h, F, by_h, F
         )
     product(m, F, F, by_h, F, moved(w.output_back, layer * F * F), F, w.zeros, 0, z, F)
-    slopes = moved(room.slopes, (layer * n + first) * F)
+    slopes = moved(workspace.slopes, (layer * n + first) * F)
     for k in range(0, m * F, count(by_h)):
         store(z, k, load(z, k) * load(slopes, k))
     product(
@@ -288,12 +294,12 @@ def unsettle(layer, first, last, w, N, room, scratch):
         width,
         w.zeros,
         0,
-        by_heard,
+        by_inputs,
         width,
     )
     for node in range(m):
-        here = moved(by_heard, node * width)
-        copy(moved(here, F), F, moved(room.by_messages, (first + node) * F))
+        here = moved(by_inputs, node * width)
+        copy(moved(here, F), F, moved(workspace.by_messages, (first + node) * F))
         for k in range(0, F, count(by_h)):
             add(by_h, node * F + k, load(here, k))
-    uncombine(layer, first, m, w, N, room, by_heard, width, by_factors)
+    grad_products(layer, first, m, w, N, workspace, by_inputs, width, by_factors)
