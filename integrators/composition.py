@@ -7,7 +7,7 @@ from functools import cached_property
 
 from integrators.flows import Drift, Kick
 from integrators.state import Flow, State
-from systems.potentials import Sum
+from systems.potentials.sum import Sum
 from systems.system import Potential
 
 Table = tuple[tuple[Flow, float], ...]

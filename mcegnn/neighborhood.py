@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from systems.neighbors import NeighborList
-from systems.pairs import Pairs
+from systems.neighbors.lists import NeighborList
+from systems.neighbors.pairs import Pairs
 from systems.system import System
 
 

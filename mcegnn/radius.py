@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from mcegnn.graph import Graph, regular_degree
-from systems.neighbors import NeighborList
+from systems.neighbors.lists import NeighborList
 from systems.system import System
 
 Method = Literal["numba", "dense", "torch-cluster"]

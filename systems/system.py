@@ -51,7 +51,7 @@ class System:
                 " one particle"
             )
         m = np.broadcast_to(np.asarray(masses, dtype=float), x.shape[-2:-1]).copy()
-        _refuse_not_finite("masses", m)
+        _check_finite("masses", m)
         momenta = np.broadcast_to(np.asarray(velocities, dtype=float), x.shape) * m[:, None]
         if not np.array_equal(species, np.asarray(species, dtype=int)):
             raise ValueError(f"species are atomic numbers; {species!r} are not whole numbers")
@@ -121,7 +121,7 @@ def check(system: System) -> System:
                 f" must be {expected}"
             )
     for name in ("positions", "momenta", "masses", "charges"):
-        _refuse_not_finite(name, getattr(system, name))
+        _check_finite(name, getattr(system, name))
     if not bool((system.masses > 0).all()):
         raise ValueError(
             f"masses must be positive; particle {int(system.masses.argmin())} has"
@@ -135,7 +135,7 @@ def all_finite(array: Array) -> bool:
     return bool(namespace(array).isfinite(array).all())
 
 
-def _refuse_not_finite(name: str, array: Array) -> None:
+def _check_finite(name: str, array: Array) -> None:
     if not all_finite(array):
         array = array if isinstance(array, np.ndarray) else array.detach().cpu().numpy()
         where = [int(k) for k in np.argwhere(~np.isfinite(array))[0]]

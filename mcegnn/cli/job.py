@@ -36,7 +36,7 @@ from mcegnn.cli.rows import (
 )
 from mcegnn.cli.stops import Stops, stops
 from mcegnn.simulation import AtomsRun, Configuration, SolarRun
-from systems.nearest import Near, nearer, nearer_than_trained
+from systems.neighbors.nearest import Near, nearer, nearer_than_trained
 from systems.system import System
 from trajectories import checkpoint
 from trajectories.checkpoint import Checkpoint

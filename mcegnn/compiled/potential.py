@@ -9,11 +9,11 @@ import numpy as np
 from mcegnn.compiled._workspace import BLOCK, NODES, Numbers, Workspace, scratch_size, slot_size
 from mcegnn.compiled.weights import Network, aligned, sizes, stacked
 from systems.cell import volume
-from systems.cell_list import shared
-from systems.copies import one_by_one
-from systems.nearest import Near, nearer_than_trained
-from systems.neighbors import NeighborList
-from systems.pairs import Pairs
+from systems.ensemble import map_ensemble
+from systems.neighbors.cells import shared
+from systems.neighbors.lists import NeighborList
+from systems.neighbors.nearest import Near, nearer_than_trained
+from systems.neighbors.pairs import Pairs
 from systems.species import places_among
 from systems.system import Evaluation, System
 from systems.units import METAL
@@ -61,7 +61,7 @@ class MessagePassing:
         self._workspaces.give(self._new_state())  # refuses a skin that is none
 
     def __call__(self, system: System) -> Evaluation:
-        return one_by_one(self._evaluate, system)
+        return map_ensemble(self._evaluate, system)
 
     def _new_state(self) -> "_CallState":
         return _CallState(

@@ -9,7 +9,7 @@ import numpy as np
 
 from mcegnn.compiled._simd import BYTES
 from mcegnn.compiled._workspace import DEGREES, Stacked
-from systems.harmonics import couplings
+from mcegnn.harmonics import couplings
 
 
 @dataclass(frozen=True, eq=False)

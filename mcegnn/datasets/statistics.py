@@ -7,7 +7,7 @@ import numpy as np
 
 from mcegnn.datasets.consistency import force_rms
 from mcegnn.datasets.structures import Structures
-from systems.neighbors import NeighborList
+from systems.neighbors.lists import NeighborList
 
 _MOST_TOLD = 10
 _MOST_COMPARED = 500  # atoms in free space, of which all pairs are compared

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from mcegnn.compiled.potential import MessagePassing
+from mcegnn.harmonics import MOST
 from mcegnn.models.packing import packed
 from mcegnn.names import refuse_no_counts, refuse_not_positive
 from mcegnn.neighborhood import Neighborhood, Places, places
 from mcegnn.nn.energy import EnergyNetwork, derivative
 from mcegnn.nn.repulsion import Repulsion, estimated
-from systems.copies import one_by_one
-from systems.harmonics import MOST
+from systems.ensemble import map_ensemble
 from systems.species import checked, places_among
 from systems.system import Evaluation, System
 from systems.units import METAL
@@ -222,7 +222,7 @@ class ConservativePotential(nn.Module):
     def differentiated(self, system: System) -> Evaluation:
         """The same by torch, on whatever device the weights are."""
         self.refuse_unfit(system)
-        return one_by_one(self._differentiated, system)
+        return map_ensemble(self._differentiated, system)
 
     def _differentiated(self, system: System) -> Evaluation:
         weight = next(self.parameters())

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from mcegnn.datasets.structures import Structures
-from systems.neighbors import NeighborList
-from systems.sparse import mean_neighbors
+from systems.neighbors.lists import NeighborList
+from systems.neighbors.sparse import mean_neighbors
 from systems.species import places_among
 
 

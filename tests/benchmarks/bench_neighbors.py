@@ -13,8 +13,8 @@ from ase.build import bulk
 from ase.neighborlist import neighbor_list
 from record import Row, ratio, shown
 
-from systems.molecules import from_atoms
-from systems.neighbors import cell_list
+from systems.neighbors.cells import cell_list
+from systems.sources.atoms import from_atoms
 from systems.system import System
 
 CUTOFF = 5.0

@@ -24,7 +24,7 @@ from mcegnn.datasets.labelled import named
 from mcegnn.datasets.structures import Structures
 from mcegnn.models.store import Stored, load
 from mcegnn.training.prediction import measures
-from systems.neighbors import NeighborList
+from systems.neighbors.lists import NeighborList
 from systems.system import System
 
 SHARES = np.linspace(

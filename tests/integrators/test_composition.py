@@ -24,7 +24,9 @@ from integrators.flows import Drift, Kick
 from integrators.relativity import PostNewtonian
 from integrators.state import State
 from integrators.weights import WEIGHTS
-from systems.potentials import Coulomb, Gravity, Oblateness, Sum
+from systems.potentials.coulomb import Coulomb
+from systems.potentials.gravity import Gravity, Oblateness
+from systems.potentials.sum import Sum
 from systems.system import Evaluation, System
 from trajectories.rollout import rollout
 

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from integrators._encounters import strained
+from integrators.compiled._encounters import strained
 from integrators.encounters import COARSE, FINE, LITTLE, MUCH, ROUND, Halved, strain
 from integrators.ensembles import yoshida_8
 from integrators.kepler import kepler_coefficients
 from integrators.state import State
-from systems.potentials import Coulomb, Gravity
-from systems.solar import j2000
+from systems.potentials.coulomb import Coulomb
+from systems.potentials.gravity import Gravity
+from systems.sources.solar import j2000
 from systems.system import System
 from systems.units import ASTRONOMICAL
 from trajectories.rollout import rollout

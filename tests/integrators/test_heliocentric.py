@@ -17,7 +17,7 @@ from integrators.kepler import DemocraticHeliocentric, Jump, KeplerDrift
 from integrators.relativity import PostNewtonian
 from integrators.state import State
 from systems.observables import angular_momentum, center_of_mass, kinetic_energy, momentum
-from systems.potentials import Gravity
+from systems.potentials.gravity import Gravity
 from systems.system import System
 from trajectories.rollout import rollout
 

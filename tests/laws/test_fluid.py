@@ -13,9 +13,10 @@ from integrators.ensembles import langevin_baoab, npt, velocity_verlet
 from integrators.random import Random
 from integrators.state import State
 from integrators.velocities import maxwell_boltzmann
-from systems.lennard_jones import LennardJones
-from systems.neighbors import NeighborList, cell_list
+from systems.neighbors.cells import cell_list
+from systems.neighbors.lists import NeighborList
 from systems.observables import kinetic_energy, pressure
+from systems.potentials.lennard_jones import LennardJones
 from systems.system import System
 from trajectories.rollout import rollout
 

@@ -11,7 +11,8 @@ from integrators.ensembles import INTEGRATORS, symplectic_euler
 from integrators.flows import Drift, Kick
 from integrators.relativity import PostNewtonian
 from integrators.state import State
-from systems.potentials import Gravity, Springs
+from systems.potentials.gravity import Gravity
+from systems.potentials.springs import Springs
 from systems.system import System
 from trajectories.conservation import reversibility
 from trajectories.rollout import rollout

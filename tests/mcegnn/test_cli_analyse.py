@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from integrators.state import State
-from systems.solar import J2000, j2000
+from systems.sources.solar import J2000, j2000
 from systems.system import Evaluation, System
 from systems.units import ASTRONOMICAL
 from trajectories.conservation import conservation

@@ -15,7 +15,7 @@ from torch import Tensor
 from mcegnn import radius
 from mcegnn.graph import Graph, collate
 from mcegnn.radius import Method, fastest, radius_graph
-from systems.neighbors import neighbor_pairs
+from systems.neighbors.lists import neighbor_pairs
 from systems.system import System
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from systems.cell import PBC, PERIODIC, complete, minimum_image
-from systems.neighbors import cell_list, halved
+from systems.neighbors.cells import cell_list
+from systems.neighbors.pairs import halved
 from systems.system import System
 from trajectories.analysis.blocks import check_cells, settled, single_frames, some_systems
 from trajectories.analysis.results import Axis, Curves

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from integrators.state import State
-from systems import atoms_files
-from systems.file_options import FileOptions
-from systems.template import to_text
+from systems.sources import atoms_files
+from systems.sources.file_options import FileOptions
+from systems.sources.template import to_text
 from trajectories.durable import refuse_live
 from trajectories.foreign import by_ase, by_mdanalysis
 from trajectories.foreign.source import SOME_VELOCITIES, Lacking, Source

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from systems.cell import minimum_image
-from systems.pair_counts import pair_counts
+from systems.neighbors.pair_counts import pair_counts
 from systems.system import System
 
 Matrix = Callable[[int], np.ndarray]

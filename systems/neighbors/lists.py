@@ -1,0 +1,121 @@
+"""Which particles are near which: `neighbor_pairs` says what that means, `NeighborList` finds them
+fast."""
+
+import math
+
+import numpy as np
+
+from systems.cell import complete
+from systems.neighbors.box import Box, check_box, check_cutoff, extent
+from systems.neighbors.cells import Search
+from systems.neighbors.pairs import Pairs, of_shifts
+from systems.system import System
+
+
+def neighbor_pairs(system: System, cutoff: float) -> Pairs:
+    """All pairs nearer than ``cutoff``, from all images of all particles: the definition, at a cost
+    of n^2.
+
+    Each pair is there from both sides. A particle is a neighbour of its own images, not of itself.
+    """
+    check_box(system, cutoff)
+    box, x = Box.of(system), np.asarray(system.positions)
+    fractional = x @ box.inverse
+    extent(fractional, box.pbc)
+    outside = np.where(box.pbc, np.floor(fractional), 0.0)
+    inside = x - outside @ box.cell
+    far = [
+        range(-k, k + 1) if periodic else range(1)
+        for k, periodic in zip(box.images_within(cutoff), box.pbc, strict=True)
+    ]
+    found = []
+    for shift in np.stack(np.meshgrid(*far, indexing="ij"), -1).reshape(-1, 3):
+        near = ((inside[None, :] - inside[:, None] + shift @ box.cell) ** 2).sum(-1) < cutoff**2
+        i, j = np.nonzero(near & ~np.eye(len(x), dtype=bool) if not shift.any() else near)
+        found.append(
+            np.column_stack([i, j, np.broadcast_to(shift, (len(i), 3)) + outside[i] - outside[j]])
+        )
+    pairs = np.concatenate(found).astype(int)
+    pairs = pairs[np.lexsort(pairs.T[::-1])]
+    return of_shifts(pairs[:, 0], pairs[:, 1], pairs[:, 2:], len(x))
+
+
+class NeighborList:
+    """Pairs nearer than ``cutoff``, found anew only when some could be missing: called with a
+    system, it gives its `Pairs`.
+
+    The pairs are those nearer than cutoff + skin at the positions and in the cell of `reference`.
+    They hold every pair nearer than the cutoff as long as the cell's least stretch times (cutoff +
+    skin), less twice the largest displacement beyond what the cell's strain brings, is at least the
+    cutoff; then they are found anew. So with a skin there are pairs beyond the cutoff among them;
+    those within it stand in an order, by neighbour and shift, that does not depend on when they
+    were found. ``n_built`` counts. Raises ValueError for a cutoff that is not positive, a negative
+    skin, a cell without volume, or an ensemble.
+    """
+
+    def __init__(self, cutoff: float, skin: float = 0.0, threads: int = 1) -> None:
+        check_cutoff(cutoff)
+        if not (skin >= 0 and math.isfinite(skin)):
+            raise ValueError(f"the skin must not be negative, not {skin}")
+        self.cutoff, self.skin, self.n_built = cutoff, skin, 0
+        self.reference: System | None = None
+        self._pairs: Pairs | None = None
+        self._search = Search(threads)
+
+    @property
+    def threads(self) -> int:
+        """Of the search, for large systems; nothing depends on it but its time."""
+        return self._search.threads
+
+    @threads.setter
+    def threads(self, threads: int) -> None:
+        self._search.threads = threads
+
+    def __call__(self, system: System) -> Pairs:
+        if self._pairs is None or not self._holds(system):
+            return self.renewed(system)
+        return self._pairs
+
+    def renewed(self, system: System) -> Pairs:
+        """The pairs, found anew."""
+        self._pairs = self._search(system, self.cutoff + self.skin)
+        # a copy: who changes an array in place would move the reference too
+        self.reference = system.map(np.copy)
+        self.n_built += 1
+        return self._pairs
+
+    def _holds(self, system: System) -> bool:
+        """Whether no pair nearer than the cutoff can be missing."""
+        old = self.reference
+        assert old is not None
+        if (
+            system.positions.shape != old.positions.shape
+            or system.pbc != old.pbc
+            or (system.cell is None) != (old.cell is None)
+        ):
+            return False
+        cell, before = system.cell, old.cell
+        if cell is None or before is None or np.array_equal(cell, before):
+            carried, stretch = old.positions, 1.0
+        else:
+            strain = np.linalg.solve(complete(before), complete(cell))
+            carried, stretch = (
+                old.positions @ strain,
+                float(np.linalg.svd(strain, compute_uv=False)[-1]),
+            )
+        moved = float(((system.positions - carried) ** 2).sum(-1).max(initial=0.0)) ** 0.5
+        return stretch * (self.cutoff + self.skin) - 2.0 * moved >= self.cutoff
+
+
+class NeighborLists:
+    """One `NeighborList` for each system of an ensemble, made when it is first asked for; errors as
+    of `NeighborList`."""
+
+    def __init__(self, cutoff: float, skin: float = 0.0, threads: int = 1) -> None:
+        self._options = cutoff, skin, threads
+        self._lists = [NeighborList(*self._options)]
+
+    def __getitem__(self, k: int) -> NeighborList:
+        while len(self._lists) <= k:
+            self._lists.append(NeighborList(*self._options))
+        return self._lists[k]
