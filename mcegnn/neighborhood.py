@@ -120,7 +120,7 @@ def mirror_of(pairs: Pairs) -> np.ndarray:
 def places(system: System, cutoff: float) -> Places:
     """The pairs of a single system nearer than ``cutoff``, with as many places for each node as the
     node with most neighbours has."""
-    pairs = NeighborList(cutoff)(system)
+    pairs = NeighborList(cutoff)(*system.geometry)
     n, counts = len(pairs.starts) - 1, np.diff(pairs.starts)
     degree = max(1, int(counts.max(initial=0)))
     at = pairs.i * np.int64(degree) + np.arange(len(pairs)) - pairs.starts[pairs.i]

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 import numpy as np
 
 from systems.arrays import Array, namespace
+from systems.cell import FREE, PBC
 from systems.units import REDUCED, Units
 
 
@@ -26,7 +27,7 @@ class System:
     species: Array
     charges: Array
     cell: Array | None = None
-    pbc: tuple[bool, bool, bool] = (False, False, False)
+    pbc: PBC = FREE
     units: Units = REDUCED
 
     @classmethod
@@ -87,6 +88,11 @@ class System:
     def velocities(self) -> Array:
         """Momenta over masses, [..., n_particles, 3]."""
         return self.momenta / self.masses[:, None]
+
+    @property
+    def geometry(self) -> tuple[Array, Array | None, PBC]:
+        """(positions, cell, pbc), which is what neighbour lists take."""
+        return self.positions, self.cell, self.pbc
 
     @property
     def n_particles(self) -> int:

@@ -13,6 +13,7 @@ from integrators.compiled.table import SLICE_SECONDS, Program
 from integrators.random import Random
 from integrators.state import State
 from integrators.thermostats import numbers_of
+from systems.cell import PBC
 from systems.neighbors.cells import shared
 from systems.neighbors.lists import NeighborList
 from systems.neighbors.pairs import Pairs
@@ -112,10 +113,9 @@ class _Mover:
         )
 
     @property
-    def system(self) -> System:
-        """The system as it is, its arrays shared."""
-        cell = None if self._system.cell is None else self.cell
-        return replace(self._system, positions=self.x, momenta=self.p, cell=cell)
+    def geometry(self) -> tuple[np.ndarray, np.ndarray | None, PBC]:
+        """Positions, cell and pbc as they are, arrays shared."""
+        return self.x, None if self._system.cell is None else self.cell, self._system.pbc
 
     def _take(self, pairs: Pairs, neighbors: NeighborList) -> None:
         """A list's pairs, and where the particles were when it was made."""
@@ -147,7 +147,7 @@ class _Mover:
     def _run(self, until: int, neighbors: NeighborList) -> None:
         driver = self._driver
         self._take(
-            neighbors(self.system), neighbors
+            neighbors(*self.geometry), neighbors
         )  # who evaluated a frame in between may have found it anew
         while True:
             stopped = driver.run(
@@ -171,7 +171,7 @@ class _Mover:
             if stopped == driver.DONE:
                 return
             if stopped == driver.LIST:
-                self._take(neighbors.renewed(self.system), neighbors)
+                self._take(neighbors.renewed(*self.geometry), neighbors)
             if self._moves:
                 self._offsets = self._pairs.images @ self.cell
             self._rooms(self.x, self._pairs, self._offsets, self._wanted)

@@ -206,7 +206,7 @@ class _CallState:
                     np.zeros((1, 3), np.int64),
                 )
                 self._pairs = None
-        elif (pairs := self.neighbors(system)) is not self._pairs:
+        elif (pairs := self.neighbors(*system.geometry)) is not self._pairs:
             from mcegnn.compiled import _steps
 
             kernels: Any = _steps

@@ -192,7 +192,7 @@ def nearest_distances(structures: Structures) -> np.ndarray:
 def _nearest_listed(structures: Structures, k: int) -> float:
     system, cutoff = structures.system(k), 1.5
     try:
-        while not len(pairs := NeighborList(cutoff)(system)):
+        while not len(pairs := NeighborList(cutoff)(*system.geometry)):
             cutoff *= 2.0
     except ValueError as error:
         raise ValueError(f"structure {k}: {error}") from None

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from systems.cell import complete, volume
-from systems.system import System
+from systems.cell import PBC, complete, volume
 
 _FARTHEST = 2.0**30  # cells, so that differences are counted in 32 bits
 
@@ -24,19 +23,15 @@ class Box:
     heights: np.ndarray
 
     @classmethod
-    def of(cls, system: System) -> "Box":
-        """That of a system; ValueError where a periodic direction has no lattice vector, or the
-        cell no volume."""
-        given = (
-            np.zeros((3, 3))
-            if system.cell is None
-            else np.ascontiguousarray(system.cell, dtype=float)
-        )
-        return cls._of(given.tobytes(), system.pbc)
+    def of(cls, cell: np.ndarray | None, pbc: PBC) -> "Box":
+        """That of a cell [3, 3]. Raises ValueError if a periodic direction has no lattice vector,
+        or the cell no volume."""
+        given = np.zeros((3, 3)) if cell is None else np.ascontiguousarray(cell, dtype=float)
+        return cls._of(given.tobytes(), (bool(pbc[0]), bool(pbc[1]), bool(pbc[2])))
 
     @classmethod
     @lru_cache(64)  # most cells are asked about again and again
-    def _of(cls, numbers: bytes, directions: tuple[bool, bool, bool]) -> "Box":
+    def _of(cls, numbers: bytes, directions: PBC) -> "Box":
         given, pbc = np.frombuffer(numbers).reshape(3, 3), np.array(directions, dtype=bool)
         if (pbc & ~given.any(-1)).any():
             raise ValueError("a periodic direction needs a lattice vector")
@@ -60,12 +55,12 @@ class Box:
         return far.astype(np.int64)
 
 
-def check_box(system: System, cutoff: float) -> None:
-    """ValueError for an ensemble, or a cutoff that is not a positive number."""
-    if system.positions.ndim != 2:
+def check_search(positions: np.ndarray, cutoff: float) -> None:
+    """Raise ValueError for an ensemble, or a cutoff that is not a positive number."""
+    if positions.ndim != 2:
         raise ValueError(
             "neighbours are found for one system at a time; positions have shape"
-            f" {tuple(system.positions.shape)}"
+            f" {tuple(positions.shape)}"
         )
     check_cutoff(cutoff)
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from systems.neighbors.box import Box, check_box, extent
+from systems.cell import PBC
+from systems.neighbors.box import Box, check_search, extent
 from systems.neighbors.pairs import Pairs, of_shifts
-from systems.system import System
 
 PARALLEL = 3000  # particles below which threads cost more than they bring
 # bins a cutoff in the direction in which they lie behind one another: a shorter run to look through
@@ -26,9 +26,11 @@ _FEW_CODES = (
 )
 
 
-def cell_list(system: System, cutoff: float, threads: int = 1) -> Pairs:
+def cell_list(
+    positions: np.ndarray, cell: np.ndarray | None, pbc: PBC, cutoff: float, threads: int = 1
+) -> Pairs:
     """The same pairs as `systems.neighbors.lists.neighbor_pairs`, at a cost of n."""
-    return Search(threads)(system, cutoff)
+    return Search(threads)(positions, cell, pbc, cutoff)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,13 +48,13 @@ class Bins:
     density: float
 
     @classmethod
-    def of(cls, system: System, cutoff: float) -> "Bins":
-        """Those of a system, for neighbours nearer than a cutoff. Raises ValueError for a cell or
-        positions that have none."""
+    def of(cls, positions: np.ndarray, cell: np.ndarray | None, pbc: PBC, cutoff: float) -> "Bins":
+        """Those for neighbours nearer than a cutoff. Raises ValueError for a cell or positions that
+        have none."""
         from systems.neighbors import _cell_list
 
         kernels: Any = _cell_list
-        box, x = Box.of(system), np.ascontiguousarray(system.positions, dtype=float)
+        box, x = Box.of(cell, pbc), np.ascontiguousarray(positions, dtype=float)
         fractional = x @ box.inverse
         low, high = extent(fractional, box.pbc)
         spans = np.where(box.pbc, 1.0, np.maximum(high - low, 1e-9))
@@ -81,12 +83,15 @@ class Search:
         self.threads = threads
         self._room = np.empty(0, np.int64)
 
-    def __call__(self, system: System, cutoff: float) -> Pairs:
-        """The pairs. ValueError where they cannot be found: an ensemble, a cell without volume, a
-        position that is not finite."""
-        check_box(system, cutoff)
-        bins = Bins.of(system, cutoff)
-        n, threads = system.n_particles, self.threads if system.n_particles >= PARALLEL else 1
+    def __call__(
+        self, positions: np.ndarray, cell: np.ndarray | None, pbc: PBC, cutoff: float
+    ) -> Pairs:
+        """The pairs. Raises ValueError if they cannot be found: an ensemble, a cell without volume,
+        a position that is not finite."""
+        check_search(positions, cutoff)
+        bins = Bins.of(positions, cell, pbc, cutoff)
+        n = len(positions)
+        threads = self.threads if n >= PARALLEL else 1
         if (around := _neighbors_of_one(bins, cutoff)) > _MOST_NEIGHBORS:
             raise ValueError(
                 f"each particle would have about {around:.1g} neighbours nearer than {cutoff:g}:"

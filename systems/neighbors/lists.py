@@ -2,24 +2,26 @@
 fast."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
-from systems.cell import complete
-from systems.neighbors.box import Box, check_box, check_cutoff, extent
+from systems.cell import FREE, PBC, complete
+from systems.neighbors.box import Box, check_cutoff, check_search, extent
 from systems.neighbors.cells import Search
 from systems.neighbors.pairs import Pairs, of_shifts
-from systems.system import System
 
 
-def neighbor_pairs(system: System, cutoff: float) -> Pairs:
+def neighbor_pairs(
+    positions: np.ndarray, cell: np.ndarray | None, pbc: PBC, cutoff: float
+) -> Pairs:
     """All pairs nearer than ``cutoff``, from all images of all particles: the definition, at a cost
     of n^2.
 
     Each pair is there from both sides. A particle is a neighbour of its own images, not of itself.
     """
-    check_box(system, cutoff)
-    box, x = Box.of(system), np.asarray(system.positions)
+    check_search(positions, cutoff)
+    box, x = Box.of(cell, pbc), np.asarray(positions)
     fractional = x @ box.inverse
     extent(fractional, box.pbc)
     outside = np.where(box.pbc, np.floor(fractional), 0.0)
@@ -40,9 +42,17 @@ def neighbor_pairs(system: System, cutoff: float) -> Pairs:
     return of_shifts(pairs[:, 0], pairs[:, 1], pairs[:, 2:], len(x))
 
 
+class Reference(NamedTuple):
+    """Where the particles were when their pairs were found."""
+
+    positions: np.ndarray
+    cell: np.ndarray | None
+    pbc: PBC
+
+
 class NeighborList:
-    """Pairs nearer than ``cutoff``, found anew only when some could be missing: called with a
-    system, it gives its `Pairs`.
+    """Pairs nearer than ``cutoff``, found anew only when some could be missing: called with
+    positions [n, 3], cell [3, 3] (None in free space) and pbc, it gives their `Pairs`.
 
     The pairs are those nearer than cutoff + skin at the positions and in the cell of `reference`.
     They hold every pair nearer than the cutoff as long as the cell's least stretch times (cutoff +
@@ -58,7 +68,7 @@ class NeighborList:
         if not (skin >= 0 and math.isfinite(skin)):
             raise ValueError(f"the skin must not be negative, not {skin}")
         self.cutoff, self.skin, self.n_built = cutoff, skin, 0
-        self.reference: System | None = None
+        self.reference: Reference | None = None
         self._pairs: Pairs | None = None
         self._search = Search(threads)
 
@@ -71,30 +81,32 @@ class NeighborList:
     def threads(self, threads: int) -> None:
         self._search.threads = threads
 
-    def __call__(self, system: System) -> Pairs:
-        if self._pairs is None or not self._holds(system):
-            return self.renewed(system)
+    def __call__(
+        self, positions: np.ndarray, cell: np.ndarray | None = None, pbc: PBC = FREE
+    ) -> Pairs:
+        if self._pairs is None or not self._holds(positions, cell, pbc):
+            return self.renewed(positions, cell, pbc)
         return self._pairs
 
-    def renewed(self, system: System) -> Pairs:
+    def renewed(self, positions: np.ndarray, cell: np.ndarray | None, pbc: PBC) -> Pairs:
         """The pairs, found anew."""
-        self._pairs = self._search(system, self.cutoff + self.skin)
-        # a copy: who changes an array in place would move the reference too
-        self.reference = system.map(np.copy)
+        self._pairs = self._search(positions, cell, pbc, self.cutoff + self.skin)
+        # copies: who changes an array in place would move the reference too
+        self.reference = Reference(np.copy(positions), None if cell is None else np.copy(cell), pbc)
         self.n_built += 1
         return self._pairs
 
-    def _holds(self, system: System) -> bool:
+    def _holds(self, positions: np.ndarray, cell: np.ndarray | None, pbc: PBC) -> bool:
         """Whether no pair nearer than the cutoff can be missing."""
         old = self.reference
         assert old is not None
+        before = old.cell
         if (
-            system.positions.shape != old.positions.shape
-            or system.pbc != old.pbc
-            or (system.cell is None) != (old.cell is None)
+            positions.shape != old.positions.shape
+            or pbc != old.pbc
+            or (cell is None) != (before is None)
         ):
             return False
-        cell, before = system.cell, old.cell
         if cell is None or before is None or np.array_equal(cell, before):
             carried, stretch = old.positions, 1.0
         else:
@@ -103,7 +115,7 @@ class NeighborList:
                 old.positions @ strain,
                 float(np.linalg.svd(strain, compute_uv=False)[-1]),
             )
-        moved = float(((system.positions - carried) ** 2).sum(-1).max(initial=0.0)) ** 0.5
+        moved = float(((positions - carried) ** 2).sum(-1).max(initial=0.0)) ** 0.5
         return stretch * (self.cutoff + self.skin) - 2.0 * moved >= self.cutoff
 
 

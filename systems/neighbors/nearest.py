@@ -69,7 +69,7 @@ def nearer(
 def _nearest(
     s: int, one: System, limit: float, neighbors: NeighborList
 ) -> dict[int, tuple[float, int, int]]:
-    pairs = neighbors(one)
+    pairs = neighbors(*one.geometry)
     if not len(pairs):
         return {}
     apart = one.positions[pairs.j] - one.positions[pairs.i]

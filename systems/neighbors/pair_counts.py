@@ -5,13 +5,18 @@ from typing import Any
 
 import numpy as np
 
-from systems.neighbors.box import check_box
+from systems.cell import PBC
+from systems.neighbors.box import check_search
 from systems.neighbors.cells import PARALLEL, Bins, shared
-from systems.system import System
 
 
 def pair_counts(
-    system: System, edges: np.ndarray, kinds: np.ndarray, threads: int = 1
+    positions: np.ndarray,
+    cell: np.ndarray | None,
+    pbc: PBC,
+    edges: np.ndarray,
+    kinds: np.ndarray,
+    threads: int = 1,
 ) -> np.ndarray:
     """Pairs by kind of centre, kind of neighbour and distance, int64 [n_kinds, n_kinds, n_bins].
 
@@ -24,11 +29,11 @@ def pair_counts(
     from systems.neighbors import _cell_list
 
     kernels: Any = _cell_list
-    check_box(system, float(edges[-1]))
-    threads = threads if system.n_particles >= PARALLEL else 1
-    bins, n_kinds = Bins.of(system, float(edges[-1])), int(kinds.max()) + 1
+    check_search(positions, float(edges[-1]))
+    threads = threads if len(positions) >= PARALLEL else 1
+    bins, n_kinds = Bins.of(positions, cell, pbc, float(edges[-1])), int(kinds.max()) + 1
     counts = np.zeros((threads, n_kinds, n_kinds, len(edges) - 1), np.int64)
-    ends = np.searchsorted(bins.start, np.linspace(0, system.n_particles, threads + 1)).astype(int)
+    ends = np.searchsorted(bins.start, np.linspace(0, len(positions), threads + 1)).astype(int)
     ends[0], ends[-1] = 0, len(bins.start) - 1
     ordered_kinds = np.asarray(kinds, np.int64)[bins.order]
 

@@ -43,7 +43,7 @@ def mean_neighbors(system: System, cutoff: float) -> float:
     """
     n = system.n_particles
     if n > _FEW or any(system.pbc):
-        return len(NeighborList(cutoff)(system)) / n
+        return len(NeighborList(cutoff)(*system.geometry)) / n
     x, (i, j) = np.asarray(system.positions, dtype=float), np.triu_indices(n, 1)
     return 2.0 * int((((x[j] - x[i]) ** 2).sum(-1) < cutoff**2).sum()) / max(n, 1)
 

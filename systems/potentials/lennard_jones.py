@@ -115,7 +115,7 @@ class LennardJones:
         from systems.potentials.pair import VIRIAL, PairForces
 
         pairs, rooms = (
-            neighbors(system),
+            neighbors(*system.geometry),
             PairForces(self.pair_kernel, self.parameters(system), system.n_particles, self.threads),
         )
         table = pairs.images @ (
@@ -129,7 +129,7 @@ class LennardJones:
 
     def _differentiable(self, system: System, neighbors: NeighborList) -> Evaluation:
         """By array operations that keep their graph; the list is of the numbers alone."""
-        pairs = neighbors(system.map(lambda a: a.detach().cpu().numpy()))
+        pairs = neighbors(*system.map(lambda a: a.detach().cpu().numpy()).geometry)
         x = system.positions
         i, j = (like(part.astype(np.int64), x) for part in (pairs.i, pairs.j))
         d = x[j] - x[i]

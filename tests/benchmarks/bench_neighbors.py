@@ -44,7 +44,7 @@ def others(atoms: Atoms) -> dict[str, Callable[[], object]]:
 
 def ours(system: System, threads: int = 1) -> None:
     """With centres and shifts of each pair, which a list makes when they are asked for."""
-    pairs = cell_list(system, CUTOFF, threads)
+    pairs = cell_list(*system.geometry, CUTOFF, threads)
     _ = pairs.i, pairs.shift
 
 

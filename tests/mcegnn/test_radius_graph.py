@@ -16,7 +16,6 @@ from mcegnn import radius
 from mcegnn.graph import Graph, collate
 from mcegnn.radius import Method, fastest, radius_graph
 from systems.neighbors.lists import neighbor_pairs
-from systems.system import System
 
 
 @pytest.fixture(autouse=True)
@@ -205,10 +204,7 @@ def random_crystals(seed: int) -> tuple[Tensor, float, Tensor, np.ndarray, np.nd
 def defined(
     x: np.ndarray, cutoff: float, cell: np.ndarray, pbc: np.ndarray, first: int = 0
 ) -> list[tuple[int, ...]]:
-    ones = np.ones(len(x))
-    pairs = neighbor_pairs(
-        System(x, x, ones, ones, ones, cell, (bool(pbc[0]), bool(pbc[1]), bool(pbc[2]))), cutoff
-    )
+    pairs = neighbor_pairs(x, cell, (bool(pbc[0]), bool(pbc[1]), bool(pbc[2])), cutoff)
     return [
         tuple(row)
         for row in np.column_stack([pairs.i + first, pairs.j + first, pairs.shift]).tolist()

@@ -225,7 +225,7 @@ def _counted(
             )
             independent[s].add(one)
             try:
-                counts[s] += pair_counts(one, edges, np.ravel(kind)) / n_frames
+                counts[s] += pair_counts(*one.geometry, edges, np.ravel(kind)) / n_frames
             except ValueError as error:
                 raise ValueError(f"frame {k}: {error}") from None
         told((done + 1) / n_frames)

@@ -72,7 +72,7 @@ def sound(pairs: Pairs, n: int) -> None:
 def test_the_cell_list_is_the_definition_and_ases(seed: int) -> None:
     system, cutoff = random_system(seed)
     n = system.n_particles
-    found, defined = cell_list(system, cutoff), neighbor_pairs(system, cutoff)
+    found, defined = cell_list(*system.geometry, cutoff), neighbor_pairs(*system.geometry, cutoff)
     sound(found, n)
     sound(defined, n)
     assert as_set(found) == as_set(defined)
@@ -101,7 +101,7 @@ def test_vesin_finds_the_same(seed: int) -> None:
         "quantities": "ijS",
     }
     i, j, shift = vesin.NeighborList(cutoff=cutoff, full_list=True).compute(**options)
-    assert as_set(cell_list(system, cutoff)) == set(
+    assert as_set(cell_list(*system.geometry, cutoff)) == set(
         zip(i.tolist(), j.tolist(), *shift.T.tolist(), strict=True)
     )
 
@@ -111,7 +111,7 @@ def test_vesin_finds_the_same(seed: int) -> None:
 def test_half_of_the_pairs(seed: int) -> None:
     """One of each two mirror pairs, and with their mirror images, all."""
     system, cutoff = random_system(seed)
-    whole, half = cell_list(system, cutoff), halved(cell_list(system, cutoff))
+    whole, half = cell_list(*system.geometry, cutoff), halved(cell_list(*system.geometry, cutoff))
     sound(half, system.n_particles)
     assert 2 * len(half) == len(whole)
     mirrored = {(j, i, -a, -b, -c) for i, j, a, b, c in as_set(half)}
@@ -142,20 +142,20 @@ def test_a_cutoff_at_a_shell_of_the_lattice(
     for moved in (0.0, 0.1, 12.3):
         system = box(atoms.positions + moved, atoms.cell, (True, True, True))
         for threads in (1, 2):
-            found = cell_list(system, cutoff, threads)
+            found = cell_list(*system.geometry, cutoff, threads)
             sound(found, len(atoms))
             assert as_set(found) == {(j, i, -a, -b, -c) for i, j, a, b, c in as_set(found)}
         if not turned and moved == 0.0 and len(atoms) < 300:
-            assert as_set(found) == as_set(neighbor_pairs(system, cutoff))
+            assert as_set(found) == as_set(neighbor_pairs(*system.geometry, cutoff))
     LennardJones(0.4, 2.3, cutoff=cutoff, skin=0.0)(system)
 
 
 def test_lists_without_end_are_refused() -> None:
     collapsed = box(np.zeros((50, 3)), np.eye(3) * 0.05, (True, True, True))
     with pytest.raises(ValueError, match="the cell has collapsed"):
-        cell_list(collapsed, 5.0)
+        cell_list(*collapsed.geometry, 5.0)
     with pytest.raises(ValueError, match="too far from one another"):
-        cell_list(box([[-1e308, 0, 0], [1e308, 0, 0]]), 1.0)
+        cell_list(*box([[-1e308, 0, 0], [1e308, 0, 0]]).geometry, 1.0)
 
 
 SIZES = st.sampled_from(
@@ -180,12 +180,12 @@ def test_numbers_of_any_size_end_in_pairs_or_in_words(
     with np.errstate(all="ignore"):
         system = box(x, np.eye(3) * side, pbc)
         try:
-            found = cell_list(system, cutoff)
+            found = cell_list(*system.geometry, cutoff)
         except ValueError as error:
             words = str(error)
         else:
             words = "pairs"
-            assert as_set(found) == as_set(neighbor_pairs(system, cutoff))
+            assert as_set(found) == as_set(neighbor_pairs(*system.geometry, cutoff))
     assert any(word in words for word in ("pairs", "cutoff", "cell", "far", "position"))
 
 
@@ -194,25 +194,31 @@ def test_few_particles(n: int) -> None:
     x = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])[:n]
     whole = box([[0.0, 0, 0]])
     alone = replace(whole, positions=x)
-    assert len(cell_list(alone, 2.0)) == len(neighbor_pairs(alone, 2.0)) == (2 if n == 2 else 0)
-    assert len(cell_list(alone, 2.0).starts) == n + 1
+    assert (
+        len(cell_list(*alone.geometry, 2.0))
+        == len(neighbor_pairs(*alone.geometry, 2.0))
+        == (2 if n == 2 else 0)
+    )
+    assert len(cell_list(*alone.geometry, 2.0).starts) == n + 1
     crowded = replace(alone, cell=np.eye(3) * 1.5, pbc=(True, True, True))
-    assert as_set(cell_list(crowded, 4.0)) == as_set(neighbor_pairs(crowded, 4.0))
+    assert as_set(cell_list(*crowded.geometry, 4.0)) == as_set(
+        neighbor_pairs(*crowded.geometry, 4.0)
+    )
 
 
 def test_many_images() -> None:
     """A cutoff of 20.9 cells: one particle sees 4 / 3 pi 20.9^3 of its images, to the surface's
     share."""
     alone = box([[0.2, 0.3, 0.4]], np.eye(3), (True, True, True))
-    pairs = cell_list(alone, 20.9)
+    pairs = cell_list(*alone.geometry, 20.9)
     assert len(pairs) == pytest.approx(4 / 3 * np.pi * 20.9**3, rel=0.01)
-    assert as_set(pairs) == as_set(neighbor_pairs(alone, 20.9))
+    assert as_set(pairs) == as_set(neighbor_pairs(*alone.geometry, 20.9))
 
 
 def test_far_outside_the_cell() -> None:
     """Shifts that a byte cannot hold are held by more."""
     system = box([[0.1, 0.1, 0.1], [400.2, 0.1, 0.1]], np.eye(3), (True, True, True))
-    found = cell_list(system, 0.5)
+    found = cell_list(*system.geometry, 0.5)
     assert as_set(found) == {(0, 1, -400, 0, 0), (1, 0, 400, 0, 0)}
     np.testing.assert_allclose(
         found.offsets(system.positions, system.cell), [[0.1, 0, 0], [-0.1, 0, 0]], atol=1e-12
@@ -223,7 +229,7 @@ def test_far_outside_the_cell() -> None:
 def test_the_order_does_not_depend_on_threads(threads: int) -> None:
     stream = np.random.default_rng(0)
     system = box(stream.random((5000, 3)) * 20, np.eye(3) * 20, (True, True, False))
-    one, more = cell_list(system, 1.5), cell_list(system, 1.5, threads=threads)
+    one, more = cell_list(*system.geometry, 1.5), cell_list(*system.geometry, 1.5, threads=threads)
     for name in ("i", "j", "shift", "starts"):
         np.testing.assert_array_equal(getattr(one, name), getattr(more, name))
 
@@ -234,9 +240,9 @@ def test_a_dense_clump_in_a_large_box() -> None:
     stream = np.random.default_rng(1)
     x = np.concatenate([stream.random((600, 3)), [[900.0, 900.0, 900.0]]])
     system = box(x, np.eye(3) * 1000, (True, True, True))
-    pairs = cell_list(system, 2.0)
+    pairs = cell_list(*system.geometry, 2.0)
     assert len(pairs) == 600 * 599
-    assert as_set(pairs) == as_set(neighbor_pairs(system, 2.0))
+    assert as_set(pairs) == as_set(neighbor_pairs(*system.geometry, 2.0))
 
 
 @pytest.mark.parametrize(
@@ -275,4 +281,4 @@ def test_a_dense_clump_in_a_large_box() -> None:
 def test_refusals(system: System, cutoff: float, told: str) -> None:
     for find in (cell_list, neighbor_pairs):
         with pytest.raises(ValueError, match=told):
-            find(system, cutoff)
+            find(*system.geometry, cutoff)

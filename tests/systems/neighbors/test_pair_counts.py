@@ -30,8 +30,8 @@ def test_counts_are_those_of_all_pairs(pbc: tuple[bool, bool, bool]) -> None:
             )
         )
         edges = np.linspace(0.0, reach, 38)
-        counts = pair_counts(system, edges, kinds)
-        pairs = neighbor_pairs(system, reach)
+        counts = pair_counts(*system.geometry, edges, kinds)
+        pairs = neighbor_pairs(*system.geometry, reach)
         lengths = np.linalg.norm(pairs.offsets(system.positions, cell), axis=-1)
         i, j, d = neighbor_list("ijd", Atoms(positions=system.positions, cell=cell, pbc=pbc), reach)
         for a, b in itertools.product(range(counts.shape[0]), repeat=2):
@@ -48,7 +48,7 @@ def test_edges_decide() -> None:
     edges = np.linspace(0.0, 3.7, 38)
     for k, edge in enumerate(edges[1:], 1):
         system = from_atoms(Atoms("H2", [[0.0, 0.0, 0.0], [edge, 0.0, 0.0]]))
-        counts = pair_counts(system, edges, np.zeros(2, int))[0, 0]
+        counts = pair_counts(*system.geometry, edges, np.zeros(2, int))[0, 0]
         assert counts.sum() == (2 if k < 37 else 0)
         if k < 37:
             assert counts[k] == 2
@@ -60,6 +60,6 @@ def test_threads_count_the_same() -> None:
         Atoms(positions=stream.uniform(0, 30, (3500, 3)), cell=30.0 * np.eye(3), pbc=True)
     )
     kinds, edges = stream.integers(0, 2, 3500), np.linspace(0.0, 5.0, 51)
-    one, three = (pair_counts(system, edges, kinds, threads) for threads in (1, 3))
+    one, three = (pair_counts(*system.geometry, edges, kinds, threads) for threads in (1, 3))
     np.testing.assert_array_equal(one, three)
     assert one.sum() == pytest.approx(3500 * 3500 / 27000 * 4.19 * 125, rel=0.05)
