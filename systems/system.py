@@ -2,6 +2,7 @@
 comes back."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from systems.arrays import Array, namespace
 from systems.cell import FREE, PBC
+from systems.neighbors.lists import NeighborLists
 from systems.units import REDUCED, Units
 
 
@@ -184,6 +186,28 @@ class Potential(Protocol):
     """Whatever acts on a system: energy and forces as a function of its positions."""
 
     def __call__(self, system: System) -> Evaluation: ...
+
+
+@runtime_checkable
+class ListPotential(Protocol):
+    """A potential that the compiled driver can run with neighbour lists: it has a pair kernel
+    (`systems.potentials.pair`), what the kernel is told of a system, and lists."""
+
+    def __call__(self, system: System) -> Evaluation: ...
+
+    @property
+    def pair_kernel(self) -> Callable[..., None]:
+        """The compiled kernel."""
+
+    def parameters(self, system: System) -> np.ndarray:
+        """The kernel's parameters. Raises ValueError if the potential cannot act on such a
+        system."""
+
+    def species_index(self, system: System) -> np.ndarray:
+        """Which of the potential's species each particle is, int64 [n_particles]."""
+
+    def lists(self) -> AbstractContextManager[NeighborLists]:
+        """The lists of the systems of an ensemble, which nobody else uses within the ``with``."""
 
 
 @runtime_checkable

@@ -76,7 +76,7 @@ class _Mover:
         from integrators.compiled import _list_driver as _listed
 
         self._driver, self._system, self.k = _listed, system, k
-        n, potential = system.n_particles, program.kick
+        potential = program.kick
         self.x, self.p = (
             np.array(a, dtype=float, order="C") for a in (system.positions, system.momenta)
         )
@@ -92,7 +92,7 @@ class _Mover:
         random = numbers_of(state, "a thermostat") if program.draws else Random()
         self._seed = np.uint64(random.seed)
         self._threads = threads
-        self._rooms = PairForces(potential.pair_kernel, potential.parameters(system), n, threads)
+        self._rooms = PairForces(potential, system, threads)
         self.at = np.array([state.step, 0, 0, random.count])
         self.memory = program.memory(state)[k]
         rate = (

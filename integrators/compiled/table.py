@@ -14,7 +14,7 @@ from integrators.relativity import SWEEPS, EinsteinInfeldHoffmann, PostNewtonian
 from integrators.state import Flow, State
 from integrators.thermostats import NoseHooverChain, OrnsteinUhlenbeck, Ramp
 from systems.potentials.fixed import Fixed
-from systems.system import Evaluation, KernelPotential, System
+from systems.system import Evaluation, KernelPotential, ListPotential, System
 
 SLICE_SECONDS = (
     0.1  # between two states at the most, so that progress, Ctrl-C and checkpoints stay alive
@@ -184,7 +184,7 @@ def _has_kernel(potential: Any) -> bool:
 
 
 def _has_list(potential: Any) -> bool:
-    return hasattr(potential, "pair_kernel")
+    return isinstance(potential, ListPotential)
 
 
 def _code(piece: Flow) -> int | None:

@@ -1,26 +1,39 @@
-"""`LennardJones` between near particles, in free space or in a periodic cell."""
+"""`LennardJones` between near particles, of one species or of several, in free space or in a
+periodic cell."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
 
 from systems.arrays import Array, like, namespace
-from systems.cell import volume
 from systems.neighbors.box import check_cutoff
-from systems.neighbors.lists import NeighborList, NeighborLists
+from systems.neighbors.lists import NeighborLists
+from systems.potentials.mixing import (
+    Parameter,
+    arithmetic,
+    geometric,
+    pair_parameters,
+    species_index,
+    species_of,
+)
+from systems.potentials.near_pairs import NearPairs
 from systems.system import Evaluation, System
-from systems.workspaces import Workspaces
 
 Truncation = Literal["force-shift", "switch", "shift"]
 
 
 @dataclass(frozen=True, eq=False)
 class LennardJones:
-    """u(r) = 4 epsilon ((sigma / r)^12 - (sigma / r)^6) for pairs nearer than ``cutoff`` (2.5 sigma
-    where it is not given).
+    """u(r) = 4 epsilon ((sigma / r)^12 - (sigma / r)^6) for pairs nearer than ``cutoff`` (2.5 times
+    the largest sigma where it is not given).
+
+    ``epsilon`` and ``sigma`` are numbers for all particles, or of each species by its atomic
+    number, ``{18: 0.0104, 36: 0.0141}``; of pairs they are then mixed by Lorentz' and Berthelot's
+    rules (the mean sigma, the geometric mean of epsilon), unless the pair has its own, ``{18:
+    0.0104, 36: 0.0141, (18, 36): 0.0119}``. One cutoff is that of all pairs.
 
     What happens there is ``truncation``: "force-shift" subtracts u(cutoff) + (r - cutoff)
     u'(cutoff), so that energy and force end at zero (Toxvaerd and Dyre 2011, J. Chem. Phys. 134,
@@ -29,22 +42,22 @@ class LennardJones:
     energy drifts.
 
     Numbers are in the system's units. ``skin`` is how much farther than the cutoff the neighbour
-    list looks (0.3 sigma where it is not given). Energies [n], stress [3, 3] with tension positive.
-    Raises ValueError for numbers that are not positive, a negative skin, or an onset beyond the
-    cutoff. Cost: linear in the number of particles at a given density.
+    list looks (0.3 of the largest sigma where it is not given). Energies [n], stress [3, 3] with
+    tension positive. Raises ValueError for numbers that are not positive, a negative skin, an onset
+    beyond the cutoff, and a pair or a species without numbers. Cost: linear in the number of
+    particles at a given density.
     """
 
-    epsilon: float = 1.0
-    sigma: float = 1.0
+    epsilon: Parameter = 1.0
+    sigma: Parameter = 1.0
     cutoff: float = 0.0
     truncation: Truncation = "force-shift"
     onset: float = 0.0
     skin: float = -1.0
     threads: int = 1
-    _idle: Workspaces[NeighborLists] = field(default_factory=Workspaces, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not (self.epsilon > 0 and self.sigma > 0):
+        if not (self._epsilons.min() > 0 and self._sigmas.min() > 0):
             raise ValueError(
                 f"epsilon and sigma must be positive, not {self.epsilon} and {self.sigma}"
             )
@@ -52,115 +65,78 @@ class LennardJones:
             raise ValueError(
                 f"truncation is one of {', '.join(get_args(Truncation))}, not {self.truncation!r}"
             )
+        largest = float(self._sigmas.max())
         for name, default in (
-            ("cutoff", 2.5 * self.sigma),
-            ("onset", 0.9 * (self.cutoff or 2.5 * self.sigma)),
+            ("cutoff", 2.5 * largest),
+            ("onset", 0.9 * (self.cutoff or 2.5 * largest)),
         ):
             object.__setattr__(self, name, getattr(self, name) or default)
         check_cutoff(self.cutoff)
-        object.__setattr__(self, "skin", 0.3 * self.sigma if self.skin == -1.0 else self.skin)
+        object.__setattr__(self, "skin", 0.3 * largest if self.skin == -1.0 else self.skin)
         if not 0 < self.onset < self.cutoff:
             raise ValueError(
                 f"the onset of switching must lie between zero and the cutoff {self.cutoff}, not at"
                 f" {self.onset}"
             )
-        self._idle.give(self._new_lists())  # refuses what it cannot look for
+        self._near  # noqa: B018  which checks the skin
+
+    @cached_property
+    def species(self) -> tuple[int, ...]:
+        """Atomic numbers of the particles that it knows; none where one law is that of all."""
+        return species_of(self.epsilon, self.sigma)
+
+    @cached_property
+    def _epsilons(self) -> np.ndarray:
+        return pair_parameters("epsilon", self.epsilon, self.species, geometric)
+
+    @cached_property
+    def _sigmas(self) -> np.ndarray:
+        return pair_parameters("sigma", self.sigma, self.species, arithmetic)
+
+    @cached_property
+    def _near(self) -> NearPairs:
+        return NearPairs(self.cutoff, self.skin, self.threads)
 
     def __call__(self, system: System) -> Evaluation:
-        copies = (
-            [system]
-            if system.n_systems is None
-            else [system.copy_of(k) for k in range(system.n_systems)]
-        )
-        one = self._fast if isinstance(system.positions, np.ndarray) else self._differentiable
-        lists = (
-            self._idle.take() or self._new_lists()
-        )  # as of `lists`, which takes two microseconds longer
-        found = [one(copy, lists[k]) for k, copy in enumerate(copies)]
-        self._idle.give(lists)
-        if system.n_systems is None:
-            return found[0]
-        stack = namespace(system.positions).stack
-        energy, forces, energies = (
-            stack([getattr(e, name) for e in found]) for name in ("energy", "forces", "energies")
-        )
-        stress = None if found[0].stress is None else stack([e.stress for e in found])
-        return Evaluation(energy, forces, stress, energies, potential=self)
+        return self._near(self, system)
 
     @property
     def pair_kernel(self) -> Any:
         """The compiled kernel."""
         from systems.potentials import _pair_kernels
 
-        return _pair_kernels.lennard_jones
+        # a kernel of one species of its own: the other takes a sixth longer for it
+        several = len(self.species) > 1
+        return _pair_kernels.lennard_jones_mixture if several else _pair_kernels.lennard_jones
 
     def parameters(self, system: System) -> np.ndarray:
         """The kernel's parameters."""
-        kind = float(get_args(Truncation).index(self.truncation))
-        return np.array([self.epsilon, self.sigma, self.cutoff, self.onset, kind])
+        number = float(get_args(Truncation).index(self.truncation))
+        head = [self.cutoff, self.onset, number, float(len(self._sigmas))]
+        return np.concatenate([head, self._epsilons.ravel(), self._sigmas.ravel()])
 
-    @contextmanager
-    def lists(self) -> Iterator[NeighborLists]:
+    def species_index(self, system: System) -> np.ndarray:
+        """Which of its species each particle is. Raises ValueError for one that it does not
+        know."""
+        return species_index(self.species, system.species)
+
+    def lists(self) -> AbstractContextManager[NeighborLists]:
         """The neighbour lists of the systems of an ensemble, or of a single one; nobody else uses
         them within the ``with``."""
-        lists = self._idle.take() or self._new_lists()
-        yield lists
-        self._idle.give(lists)  # not after an error, which may have left them in the middle
+        return self._near.lists()
 
-    def _new_lists(self) -> NeighborLists:
-        return NeighborLists(self.cutoff, self.skin, self.threads)
-
-    def _fast(self, system: System, neighbors: NeighborList) -> Evaluation:
-        """By the compiled kernel."""
-        from systems.potentials.pair import VIRIAL, PairForces
-
-        pairs, rooms = (
-            neighbors(*system.geometry),
-            PairForces(self.pair_kernel, self.parameters(system), system.n_particles, self.threads),
+    def law(self, r2: Array, one: Array, other: Array) -> tuple[Array, Array]:
+        """u and u' / r at squared distances [n_pairs] within the cutoff, between two species each;
+        tensors, of r2's kind."""
+        epsilon, sigma = (
+            like(table, r2).to(r2)[one, other] for table in (self._epsilons, self._sigmas)
         )
-        table = pairs.images @ (
-            np.zeros((3, 3)) if system.cell is None else np.asarray(system.cell, dtype=float)
-        )
-        rooms(np.ascontiguousarray(system.positions, dtype=float), pairs, table, VIRIAL)
-        stress = -rooms.virial / volume(system.cell) if all(system.pbc) else None
-        return Evaluation(
-            np.float64(rooms.energies.sum()), rooms.forces, stress, rooms.energies, potential=self
-        )
-
-    def _differentiable(self, system: System, neighbors: NeighborList) -> Evaluation:
-        """By array operations that keep their graph; the list is of the numbers alone."""
-        pairs = neighbors(*system.map(lambda a: a.detach().cpu().numpy()).geometry)
-        x = system.positions
-        i, j = (like(part.astype(np.int64), x) for part in (pairs.i, pairs.j))
-        d = x[j] - x[i]
-        if system.cell is not None:
-            d = d + like(pairs.shift.astype(float), x).to(x) @ system.cell
-        near = (d.detach() ** 2).sum(-1) < self.cutoff**2
-        i, d = i[near], d[near]
-        u, w = self.law((d**2).sum(-1))
-        pull = w[:, None] * d
-        energies = 0.5 * x.new_zeros(len(x)).index_add(0, i, u)
-        stress = (
-            0.5 * d.T @ pull / abs(namespace(x).linalg.det(system.cell))
-            if all(system.pbc)
-            else None
-        )
-        return Evaluation(
-            energies.sum(),
-            x.new_zeros(x.shape).index_add(0, i, pull),
-            stress,
-            energies,
-            potential=self,
-        )
-
-    def law(self, r2: Array) -> tuple[Array, Array]:
-        """u and u' / r at squared distances [...] within the cutoff."""
-        i6 = (self.sigma**2 / r2) ** 3
-        u, w = 4.0 * self.epsilon * (i6**2 - i6), -24.0 * self.epsilon * (2.0 * i6**2 - i6) / r2
-        c6 = (self.sigma / self.cutoff) ** 6
+        i6 = (sigma**2 / r2) ** 3
+        u, w = 4.0 * epsilon * (i6**2 - i6), -24.0 * epsilon * (2.0 * i6**2 - i6) / r2
+        c6 = (sigma / self.cutoff) ** 6
         at_cutoff, slope = (
-            4.0 * self.epsilon * (c6**2 - c6),
-            -24.0 * self.epsilon * (2.0 * c6**2 - c6) / self.cutoff,
+            4.0 * epsilon * (c6**2 - c6),
+            -24.0 * epsilon * (2.0 * c6**2 - c6) / self.cutoff,
         )
         if self.truncation == "force-shift":
             r = r2**0.5

@@ -1,26 +1,24 @@
-"""Pair kernels: compiled functions that give the forces between near particles, from a neighbour
-list.
+"""What potentials between near particles share: neighbour lists, and pair kernels, which are
+compiled functions that give the forces from a list.
 
-A pair kernel is kernel(first, last, edges, x, table, starts, j, image, parameters, want, energies,
-forces, virials) for the parts ``first`` to ``last``, those centres of part k being edges[k] to
-edges[k + 1]. It takes positions x [n, 3], offsets of images table [n_images, 3], the list (starts
-[n + 1], j and image [n_pairs] int32: r_ij = x[j] - x[i] + table[image]) and parameters [any]. It
-fills forces [n, 3] of the centres and, as ``want`` says (`FORCES`, `ENERGIES`, `VIRIAL`), energies
-[n] too, and the sum of -u' / r d d over each part, virials [n_parts, 3, 3]. It checks nothing. All
-are compiled to one signature.
+A pair kernel is kernel(first, last, edges, x, table, starts, j, image, species, parameters, want,
+energies, forces, virials) for the parts ``first`` to ``last``, those centres of part k being
+edges[k] to edges[k + 1]. It takes positions x [n, 3], offsets of images table [n_images, 3], the
+list (starts [n + 1], j and image [n_pairs] int32: r_ij = x[j] - x[i] + table[image]), which of the
+potential's species each particle is, species [n], and parameters [any]. It fills forces [n, 3] of
+the centres and, as ``want`` says (`FORCES`, `ENERGIES`, `VIRIAL`), energies [n] too, and the sum of
+-u' / r d d over each part, virials [n_parts, 3, 3]. It checks nothing. All are compiled to one
+signature.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from numba import float64, int32, int64, types
 
 from systems.neighbors.cells import PARALLEL, shared
-from systems.neighbors.lists import NeighborLists
 from systems.neighbors.pairs import Pairs
-from systems.system import Evaluation, System
+from systems.system import ListPotential, System
 
 PAIR_SIGNATURE = types.void(
     int64,
@@ -31,6 +29,7 @@ PAIR_SIGNATURE = types.void(
     int64[::1],
     int32[::1],
     int32[::1],
+    int64[::1],
     float64[::1],
     int64,
     float64[::1],
@@ -40,24 +39,6 @@ PAIR_SIGNATURE = types.void(
 FORCES, ENERGIES, VIRIAL = range(3)
 # centres whose virial is one sum: fixed, so that bits do not depend on the number of threads
 _PART = 256
-
-
-@runtime_checkable
-class ListPotential(Protocol):
-    """A potential that the compiled driver can run with a neighbour list: it has a pair kernel,
-    parameters, and lists."""
-
-    def __call__(self, system: System) -> Evaluation: ...
-
-    @property
-    def pair_kernel(self) -> Callable[..., None]:
-        """The compiled kernel, of `PAIR_SIGNATURE`."""
-
-    def parameters(self, system: System) -> np.ndarray:
-        """The kernel's parameters; ValueError where the potential cannot act on such a system."""
-
-    def lists(self) -> AbstractContextManager[NeighborLists]:
-        """The lists of the systems of an ensemble, which nobody else uses within the ``with``."""
 
 
 def compile_pair_kernel(function: Any) -> Any:
@@ -72,11 +53,14 @@ def parts_of(n: int) -> np.ndarray:
 
 
 class PairForces:
-    """Room for what a pair kernel says of n particles: energies [n], forces [n, 3], virial [3, 3],
-    which are overwritten by each call."""
+    """What a pair kernel gives for a system of n particles: energies [n], forces [n, 3], virial
+    [3, 3], which are overwritten by each call."""
 
-    def __init__(self, kernel: Any, parameters: np.ndarray, n: int, threads: int = 1) -> None:
-        self.kernel, self.parameters = compile_pair_kernel(kernel), parameters
+    def __init__(self, potential: ListPotential, system: System, threads: int = 1) -> None:
+        n = system.n_particles
+        self.kernel = compile_pair_kernel(potential.pair_kernel)
+        self.parameters = potential.parameters(system)
+        self.species = potential.species_index(system)
         self.energies, self.forces = np.zeros(n), np.zeros((n, 3))
         self.edges = parts_of(n)
         self.virials = np.zeros((len(self.edges) - 1, 3, 3))
@@ -84,7 +68,7 @@ class PairForces:
         self._shares = np.linspace(0, len(self.edges) - 1, self.threads + 1).astype(int)
 
     def __call__(self, x: np.ndarray, pairs: Pairs, table: np.ndarray, want: int) -> None:
-        """Fill the rooms, on several threads where that pays."""
+        """Fill the arrays, on several threads where that pays."""
 
         def share(k: int) -> None:
             self.kernel(
@@ -96,6 +80,7 @@ class PairForces:
                 pairs.starts,
                 pairs.j,
                 pairs.image,
+                self.species,
                 self.parameters,
                 want,
                 self.energies,
