@@ -4,25 +4,24 @@ kernel."""
 import math
 
 import numpy as np
-from numba import float64, int64, uint64
+from numba import float64, int64, types, uint64
 
 from integrators.compiled._encounters import strained
 from integrators.compiled._kepler import kepler_coefficients
+from integrators.compiled._operations import (
+    CHAIN,
+    DRIFT,
+    JUMP,
+    KEPLER,
+    KICK,
+    NOISE,
+    POST_NEWTONIAN_HELIOCENTRIC,
+    RELATIVITY_OF_ALL,
+    Table,
+)
 from integrators.compiled._relativity import einstein_infeld_hoffmann
 from integrators.compiled._thermostats import chain, noise
 from systems.kernel import KERNEL, inlined, jit
-
-(
-    DRIFT,
-    KICK,
-    JUMP,
-    KEPLER,
-    POST_NEWTONIAN,
-    POST_NEWTONIAN_HELIOCENTRIC,
-    NOISE,
-    CHAIN,
-    RELATIVITY_OF_ALL,
-) = range(9)
 
 
 @inlined
@@ -133,17 +132,8 @@ def run(
     charges,
     kernel,
     parameters,
-    still,
-    stopped,
-    operations,
-    durations,
-    constants,
-    settings,
-    limits,
+    scheme,
     halvings,
-    dt,
-    time,
-    seed,
     memory,
     step,
     draws,
@@ -156,12 +146,24 @@ def run(
     every ``every`` a frame is kept.
 
     positions, momenta [n_systems, n, 3]; frames [2, n_frames, n_systems, n, 3] of positions and
-    momenta. ``still`` and ``stopped`` are numbers of particles that feel no force and get no
-    momentum from noise; settings [n_operations, SETTINGS]; ``time`` is that of step 0, ``step`` the
-    one begun with, ``draws`` the random draws made before it; memory [n_systems, 2, length] is the
-    thermostats'. ``limits`` are those of `integrators.encounters.Halved`, none where steps are
-    never halved; halvings [n_systems] grow by the steps that were.
+    momenta. ``scheme`` is a `Table`; ``step`` is the one begun with, ``draws`` the random draws
+    made before it; memory [n_systems, 2, length] is the thermostats'. halvings [n_systems] grow by
+    the steps that were halved.
     """
+    operations, durations, settings, constants, limits = (
+        scheme.operations,
+        scheme.durations,
+        scheme.settings,
+        scheme.constants,
+        scheme.limits,
+    )
+    fixed, stopped, dt, time, seed = (
+        scheme.fixed,
+        scheme.stopped,
+        scheme.dt,
+        scheme.time,
+        scheme.seed,
+    )
     star, mu, gm, c2, sweeps = (
         int(constants[0]),
         constants[1],
@@ -225,7 +227,7 @@ def run(
                                 f1[i] = 0.0
                             kernel(x, masses, charge, parameters, forces)
                             fresh = True
-                            for i in still:
+                            for i in fixed:
                                 forces[0, i] = forces[1, i] = forces[2, i] = 0.0
                         for i in range(size):
                             p1[i] += h * f1[i]
@@ -283,6 +285,21 @@ def run(
                 positions[s, i, a], momenta[s, i, a] = x[a, i], p[a, i]
 
 
+TABLE = types.NamedTuple(
+    (
+        int64[::1],
+        float64[::1],
+        float64[:, ::1],
+        float64[::1],
+        float64[::1],
+        int64[::1],
+        int64[::1],
+        float64,
+        float64,
+        uint64,
+    ),
+    Table,
+)
 RUN = (
     int64,
     int64,
@@ -292,17 +309,8 @@ RUN = (
     float64[:, ::1],
     KERNEL,
     float64[::1],
+    TABLE,
     int64[::1],
-    int64[::1],
-    int64[::1],
-    float64[::1],
-    float64[::1],
-    float64[:, ::1],
-    float64[::1],
-    int64[::1],
-    float64,
-    float64,
-    uint64,
     float64[:, :, ::1],
     int64,
     int64,

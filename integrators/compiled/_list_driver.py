@@ -5,7 +5,15 @@ import math
 
 import numpy as np
 
-from integrators.compiled._driver import CHAIN, DRIFT, KICK, NOISE
+from integrators.compiled._operations import (
+    CELL_KICK,
+    CELL_KINETIC,
+    CHAIN,
+    DRIFT,
+    KICK,
+    NOISE,
+    STRETCH,
+)
 from integrators.compiled._thermostats import (
     cell_kick,
     cell_kinetic,
@@ -16,7 +24,6 @@ from integrators.compiled._thermostats import (
 )
 from systems.kernel import inlined, jit
 
-CELL_KICK, CELL_KINETIC, STRETCH, CELL_NOISE = range(20, 24)
 DONE, LIST, FORCES = range(3)  # what it stops for: its end, a list that may miss pairs, forces
 STEP, OPERATION, FRESH, DRAWS = range(4)  # where it stands
 
@@ -70,32 +77,32 @@ def run(
     masses,
     inverse,
     forces,
-    still,
-    stopped,
     cell,
     moves,
     before,
     before_cell,
     reach,
     cutoff,
-    operations,
-    durations,
-    settings,
-    dt,
-    time,
+    scheme,
     memory,
     rate,
     virial,
-    seed,
     system,
 ):
     """Go on from ``at`` (step of n_steps, operation, whether forces are those of x, random draws);
     returns why it has stopped.
 
-    x, p, forces, before [n, 3]; masses [n]; inverse [3 n] of 1 / mass; ``still`` and ``stopped``
-    are numbers of particles that feel no force and get no momentum; cell and its rate of strain [3,
-    3]; ``time`` is that of step 0.
+    x, p, forces, before [n, 3]; masses [n]; inverse [3 n] of 1 / mass; cell and its rate of strain
+    [3, 3]; ``scheme`` is a `integrators.compiled._operations.Table`.
     """
+    operations, durations, settings = scheme.operations, scheme.durations, scheme.settings
+    fixed, stopped, dt, time, seed = (
+        scheme.fixed,
+        scheme.stopped,
+        scheme.dt,
+        scheme.time,
+        scheme.seed,
+    )
     n = len(masses)
     flat_x, flat_p, flat_f = x.reshape(-1), p.reshape(-1), forces.reshape(-1)
     across_x, across_p = x.T, p.T
@@ -111,7 +118,7 @@ def run(
                         if holds(x, cell, before, before_cell, moves, reach, cutoff)
                         else LIST
                     )
-                for i in still:
+                for i in fixed:
                     forces[i, 0] = forces[i, 1] = forces[i, 2] = 0.0
                 for i in range(3 * n):
                     flat_p[i] += h * flat_f[i]

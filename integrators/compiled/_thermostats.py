@@ -1,22 +1,27 @@
 """Compiled flows of thermostats and barostats, for both drivers; `integrators.thermostats` and
 `integrators.barostats` say what they do.
 
-Momenta are p [3, n], a view of any layout. What a flow holds stands in a row of `SETTINGS` numbers,
-which `integrators.compiled.driver` makes.
+Momenta are p [3, n], a view of any layout. What a flow holds stands in a row of settings
+(`integrators.compiled._operations`).
 """
 
 import math
 
 import numpy as np
 
+from integrators.compiled._operations import (
+    ABOUT_CENTER,
+    DEGREES,
+    FLEXIBLE,
+    FRICTION,
+    KT,
+    PERIOD,
+    PRESSURE,
+)
 from integrators.compiled._philox import three_normals
 from integrators.weights import WEIGHTS
 from systems.kernel import inlined
 
-SETTINGS = 13
-# columns of a row: temperature and pressure (each first, last, duration and beginning of its ramp),
-# then
-KT, PRESSURE, PERIOD, FRICTION, FLEXIBLE, DEGREES, ABOUT_CENTER = 0, 4, 8, 9, 10, 11, 12
 _WEIGHTS = WEIGHTS[4]
 _LOW, _32 = np.uint64(0xFFFFFFFF), np.uint64(32)
 

@@ -101,35 +101,26 @@ class _Pool:
         self._run = compile_once(_driver.run, _driver.RUN)
         n = inside.n_particles
         charges = np.broadcast_to(inside.charges, inside.positions.shape[:-1]).reshape(-1, n)
-        constants = program.constants.copy()
-        constants[1:3] *= inside.masses[int(constants[0])]  # GM of the star
         self._halvings = np.zeros(len(charges), np.int64)
+        self._random = numbers_of(state, "a thermostat") if program.draws else Random()
+        self._memory = program.memory(state)
         self._arguments = (
             plain(inside.masses),
             plain(charges),
             compile_kernel(program.kick.kernel),
             plain(program.kick.parameters(inside)),
-            program.still,
-            program.stopped,
-            program.operations,
-            program.fractions * dt,
-            constants,
-            program.settings(inside),
-            program.limits,
+            program.table(inside, state, dt, self._random.seed),
             self._halvings,
-            dt,
-            state.origin or 0.0,
+            self._memory,
         )
         self._program, self._state = program, state
-        self._random = numbers_of(state, "a thermostat") if program.draws else Random()
-        self._memory = program.memory(state)
         self._bounds = np.linspace(0, len(charges), threads + 1).astype(int)
         self._workers = ThreadPoolExecutor(threads) if threads > 1 else None
 
     def run(self, x: np.ndarray, p: np.ndarray, done: int, *counts: Any) -> None:
         """Advance by some steps, ``done`` steps after the state."""
         draws = self._random.count + done * self._program.draws
-        where = np.uint64(self._random.seed), self._memory, self._state.step + done, draws
+        where = self._state.step + done, draws
 
         def share(k: int) -> None:
             self._run(self._bounds[k], self._bounds[k + 1], x, p, *self._arguments, *where, *counts)

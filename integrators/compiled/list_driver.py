@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from integrators.barostats import refuse_open
+from integrators.compiled import _operations as codes
 from integrators.compiled.table import SLICE_SECONDS, Program
 from integrators.random import Random
 from integrators.state import State
@@ -73,9 +74,9 @@ class _Mover:
     def __init__(
         self, program: Program, state: State, system: System, k: int, dt: float, threads: int
     ) -> None:
-        from integrators.compiled import _list_driver as _listed
+        from integrators.compiled import _list_driver
 
-        self._driver, self._system, self.k = _listed, system, k
+        self._driver, self._system, self.k = _list_driver, system, k
         potential = program.kick
         self.x, self.p = (
             np.array(a, dtype=float, order="C") for a in (system.positions, system.momenta)
@@ -85,12 +86,11 @@ class _Mover:
             if system.cell is None
             else np.array(system.cell, dtype=float, order="C")
         )
-        self._moves = int((program.operations == _listed.STRETCH).any())
+        self._moves = int((program.operations == codes.STRETCH).any())
         if self._moves:
             refuse_open(system)
-        self._wanted = VIRIAL if (program.operations == _listed.CELL_KICK).any() else ONLY_FORCES
+        self._wanted = VIRIAL if (program.operations == codes.CELL_KICK).any() else ONLY_FORCES
         random = numbers_of(state, "a thermostat") if program.draws else Random()
-        self._seed = np.uint64(random.seed)
         self._threads = threads
         self._rooms = PairForces(potential, system, threads)
         self.at = np.array([state.step, 0, 0, random.count])
@@ -103,14 +103,7 @@ class _Mover:
         )
         masses = np.ascontiguousarray(system.masses, dtype=float)
         self._fixed = masses, np.repeat(1.0 / masses, 3)
-        self._frozen = program.still, program.stopped
-        self._table = (
-            program.operations,
-            program.fractions * dt,
-            program.settings(system),
-            dt,
-            state.origin or 0.0,
-        )
+        self._table = program.table(system, state, dt, random.seed)
 
     @property
     def geometry(self) -> tuple[np.ndarray, np.ndarray | None, PBC]:
@@ -157,15 +150,13 @@ class _Mover:
                 self.p,
                 *self._fixed,
                 self._rooms.forces,
-                *self._frozen,
                 self.cell,
                 self._moves,
                 *self._before,
-                *self._table,
+                self._table,
                 self.memory,
                 self.rate,
                 self._rooms.virial,
-                self._seed,
                 self.k,
             )
             if stopped == driver.DONE:

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 
 from integrators.barostats import CellKick, CellKinetic, CellNoise, Piston, Stretch
+from integrators.compiled import _operations as codes
+from integrators.compiled._operations import Table
 from integrators.composition import Scheme
 from integrators.encounters import Halved
 from integrators.flows import Drift, Kick
@@ -26,7 +28,7 @@ class Program:
     """A scheme table as arrays: operation codes, fractions of the time step, and what the
     operations need.
 
-    ``kick`` acts in the kicks, but on none of the particles ``still``; ``stopped`` lose their
+    ``kick`` acts in the kicks, but on none of the particles ``fixed``; ``stopped`` lose their
     momenta to the noise. ``full`` is what frames are evaluated with. ``listed`` says that
     potentials have neighbour lists in place of a kernel for all pairs. ``halved`` is the flow,
     where its steps may be halved.
@@ -40,16 +42,11 @@ class Program:
     )  # star, G of the conics, GM and squared speed of light of relativity, sweeps, G of relativity
     kick: Any
     full: Any
-    still: np.ndarray
+    fixed: np.ndarray
     stopped: np.ndarray
     chart: DemocraticHeliocentric | None
     listed: bool
     halved: Halved | None = None
-
-    @property
-    def limits(self) -> np.ndarray:
-        """What decides which steps are halved; empty where none are."""
-        return np.zeros(0) if self.halved is None else self.halved.limits
 
     @property
     def draws(self) -> int:
@@ -87,9 +84,22 @@ class Program:
         """The state with the evaluation of the full potential."""
         return replace(state, evaluation=self.evaluate(state.system))
 
-    def settings(self, system: System) -> np.ndarray:
-        """What each operation holds, [n_operations, SETTINGS], for a system."""
-        return np.stack([_row(flow, system) for flow in self.flows])
+    def table(self, system: System, state: State, dt: float, seed: int) -> Table:
+        """What the drivers are told, for a system in the variables of the program."""
+        constants = self.constants.copy()
+        constants[1:3] *= system.masses[int(constants[0])]  # GM of the star
+        return Table(
+            self.operations,
+            self.fractions * dt,
+            np.stack([_row(flow, system) for flow in self.flows]),
+            constants,
+            np.zeros(0) if self.halved is None else self.halved.limits,
+            self.fixed,
+            self.stopped,
+            float(dt),
+            float(state.origin or 0.0),
+            np.uint64(seed),
+        )
 
     def memory(self, state: State) -> np.ndarray:
         """Room for the thermostats' memory, [n_systems, 2, length], as the state has it."""
@@ -124,9 +134,9 @@ def compile_flow(flow: Flow) -> Program | None:
     if None in codes or len(acting) != 1:
         return None
     kick: Any = next(iter(acting.values()))
-    still = np.zeros(0, np.int64)
+    fixed = np.zeros(0, np.int64)
     if isinstance(kick, Fixed):
-        kick, still = kick.potential, np.flatnonzero(kick.which)
+        kick, fixed = kick.potential, np.flatnonzero(kick.which)
     full: Any = flow.potential
     whole = full.potential if isinstance(full, Fixed) else full
     listed = (
@@ -166,7 +176,7 @@ def compile_flow(flow: Flow) -> Program | None:
         constants,
         kick,
         full,
-        still,
+        fixed,
         stopped,
         chart,
         listed,
@@ -177,6 +187,20 @@ def compile_flow(flow: Flow) -> Program | None:
 _RELATIVITY = (PostNewtonian, EinsteinInfeldHoffmann)
 _ALL_PAIRS = (Jump, KeplerDrift, *_RELATIVITY)
 _MOVING_CELL = (CellKick, CellKinetic, Stretch, CellNoise)
+_CODES: dict[type, int] = {
+    Drift: codes.DRIFT,
+    Kick: codes.KICK,
+    OrnsteinUhlenbeck: codes.NOISE,
+    NoseHooverChain: codes.CHAIN,
+    Jump: codes.JUMP,
+    KeplerDrift: codes.KEPLER,
+    PostNewtonian: codes.POST_NEWTONIAN,
+    EinsteinInfeldHoffmann: codes.RELATIVITY_OF_ALL,
+    CellKick: codes.CELL_KICK,
+    CellKinetic: codes.CELL_KINETIC,
+    Stretch: codes.STRETCH,
+    CellNoise: codes.CELL_NOISE,
+}
 
 
 def _has_kernel(potential: Any) -> bool:
@@ -188,54 +212,43 @@ def _has_list(potential: Any) -> bool:
 
 
 def _code(piece: Flow) -> int | None:
-    from integrators.compiled import _driver as d
-    from integrators.compiled import _list_driver as m
-
-    if isinstance(piece, PostNewtonian):
-        return d.POST_NEWTONIAN_HELIOCENTRIC if piece.heliocentric else d.POST_NEWTONIAN
-    codes: dict[type, int] = {
-        Drift: d.DRIFT,
-        Kick: d.KICK,
-        Jump: d.JUMP,
-        KeplerDrift: d.KEPLER,
-        OrnsteinUhlenbeck: d.NOISE,
-        NoseHooverChain: d.CHAIN,
-        EinsteinInfeldHoffmann: d.RELATIVITY_OF_ALL,
-        CellKick: m.CELL_KICK,
-        CellKinetic: m.CELL_KINETIC,
-        Stretch: m.STRETCH,
-        CellNoise: m.CELL_NOISE,
-    }
-    return codes.get(type(piece))
+    if isinstance(piece, PostNewtonian) and piece.heliocentric:
+        return codes.POST_NEWTONIAN_HELIOCENTRIC
+    return _CODES.get(type(piece))
 
 
 def _row(flow: Flow, system: System) -> np.ndarray:
-    """What a flow holds, in the columns of `integrators.compiled._thermostats`."""
-    from integrators.compiled import _thermostats as h
-
-    row = np.zeros(h.SETTINGS)
-    row[h.KT : h.KT + 4], row[h.PRESSURE : h.PRESSURE + 4] = _ramp(0.0, 1.0), _ramp(0.0, 1.0)
+    """What a flow holds, in the columns of settings."""
+    row = np.zeros(codes.SETTINGS)
+    row[codes.KT : codes.KT + 4], row[codes.PRESSURE : codes.PRESSURE + 4] = (
+        _ramp(0.0, 1.0),
+        _ramp(0.0, 1.0),
+    )
     boltzmann = system.units.boltzmann
     if isinstance(flow, OrnsteinUhlenbeck):
-        row[h.KT : h.KT + 4], row[h.FRICTION] = (
+        row[codes.KT : codes.KT + 4], row[codes.FRICTION] = (
             _ramp(flow.temperature, boltzmann),
             flow.friction,
         )
     elif isinstance(flow, NoseHooverChain):
-        row[h.KT : h.KT + 4], row[h.PERIOD], row[h.DEGREES] = (
+        row[codes.KT : codes.KT + 4], row[codes.PERIOD], row[codes.DEGREES] = (
             _ramp(flow.temperature, boltzmann),
             flow.period,
             flow.degrees(system),
         )
-        row[h.ABOUT_CENTER] = flow.n_degrees is None
+        row[codes.ABOUT_CENTER] = flow.n_degrees is None
     elif isinstance(flow, _MOVING_CELL):
         piston: Piston = flow.piston
-        row[h.KT : h.KT + 4], row[h.PRESSURE : h.PRESSURE + 4] = (
+        row[codes.KT : codes.KT + 4], row[codes.PRESSURE : codes.PRESSURE + 4] = (
             _ramp(piston.temperature, boltzmann),
             _ramp(piston.pressure, 1.0),
         )
         friction = 1.0 / piston.period if piston.friction is None else piston.friction
-        row[h.PERIOD], row[h.FRICTION], row[h.FLEXIBLE] = piston.period, friction, piston.flexible
+        row[codes.PERIOD], row[codes.FRICTION], row[codes.FLEXIBLE] = (
+            piston.period,
+            friction,
+            piston.flexible,
+        )
     return row
 
 
