@@ -129,14 +129,11 @@ class _Pool:
             share(0)
         else:
             list(self._workers.map(share, range(len(self._bounds) - 1)))
-        if self._program.halved is not None:
-            self._program.halved.halvings[0] += self._halvings.sum()
-            self._halvings[:] = 0
 
     def remembered(self, here: State, done: int) -> State:
         """A state of some steps later with what the flows remember; what others remember stays as
         it was."""
-        kept: dict[str, Any] = {}
+        kept: dict[str, Any] = {"halvings": self._state.halvings + int(self._halvings.sum())}
         if self._program.draws:
             kept["random"] = replace(
                 self._random, count=self._random.count + done * self._program.draws
