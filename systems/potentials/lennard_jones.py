@@ -2,8 +2,6 @@
 periodic cell."""
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -25,7 +23,6 @@ from systems.system import Evaluation, System
 Truncation = Literal["force-shift", "switch", "shift"]
 
 
-@dataclass(frozen=True, eq=False)
 class LennardJones:
     """u(r) = 4 epsilon ((sigma / r)^12 - (sigma / r)^6) for pairs nearer than ``cutoff`` (2.5 times
     the largest sigma where it is not given).
@@ -48,54 +45,37 @@ class LennardJones:
     particles at a given density.
     """
 
-    epsilon: Parameter = 1.0
-    sigma: Parameter = 1.0
-    cutoff: float = 0.0
-    truncation: Truncation = "force-shift"
-    onset: float = 0.0
-    skin: float = -1.0
-    threads: int = 1
-
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        epsilon: Parameter = 1.0,
+        sigma: Parameter = 1.0,
+        cutoff: float | None = None,
+        truncation: Truncation = "force-shift",
+        onset: float | None = None,
+        skin: float | None = None,
+        threads: int = 1,
+    ) -> None:
+        if truncation not in get_args(Truncation):
+            raise ValueError(
+                f"truncation is one of {', '.join(get_args(Truncation))}, not {truncation!r}"
+            )
+        self.species = species_of(epsilon, sigma)  #: none where one law is that of all particles
+        self._epsilons = pair_parameters("epsilon", epsilon, self.species, geometric)
+        self._sigmas = pair_parameters("sigma", sigma, self.species, arithmetic)
         if not (self._epsilons.min() > 0 and self._sigmas.min() > 0):
-            raise ValueError(
-                f"epsilon and sigma must be positive, not {self.epsilon} and {self.sigma}"
-            )
-        if self.truncation not in get_args(Truncation):
-            raise ValueError(
-                f"truncation is one of {', '.join(get_args(Truncation))}, not {self.truncation!r}"
-            )
+            raise ValueError(f"epsilon and sigma must be positive, not {epsilon} and {sigma}")
         largest = float(self._sigmas.max())
-        for name, default in (
-            ("cutoff", 2.5 * largest),
-            ("onset", 0.9 * (self.cutoff or 2.5 * largest)),
-        ):
-            object.__setattr__(self, name, getattr(self, name) or default)
+        self.truncation = truncation
+        self.cutoff = 2.5 * largest if cutoff is None else cutoff
+        self.onset = 0.9 * self.cutoff if onset is None else onset
+        self.skin = 0.3 * largest if skin is None else skin
         check_cutoff(self.cutoff)
-        object.__setattr__(self, "skin", 0.3 * largest if self.skin == -1.0 else self.skin)
         if not 0 < self.onset < self.cutoff:
             raise ValueError(
                 f"the onset of switching must lie between zero and the cutoff {self.cutoff}, not at"
                 f" {self.onset}"
             )
-        self._near  # noqa: B018  which checks the skin
-
-    @cached_property
-    def species(self) -> tuple[int, ...]:
-        """Atomic numbers of the particles that it knows; none where one law is that of all."""
-        return species_of(self.epsilon, self.sigma)
-
-    @cached_property
-    def _epsilons(self) -> np.ndarray:
-        return pair_parameters("epsilon", self.epsilon, self.species, geometric)
-
-    @cached_property
-    def _sigmas(self) -> np.ndarray:
-        return pair_parameters("sigma", self.sigma, self.species, arithmetic)
-
-    @cached_property
-    def _near(self) -> NearPairs:
-        return NearPairs(self.cutoff, self.skin, self.threads)
+        self._near = NearPairs(self.cutoff, self.skin, threads)
 
     def __call__(self, system: System) -> Evaluation:
         return self._near(self, system)

@@ -27,7 +27,8 @@ def pair_parameters(
     """[n_species, n_species], symmetric ([1, 1] without species): the pair's own where it is given,
     else mixed from the two species'.
 
-    Raises ValueError for a pair that is given twice, or neither given nor mixed of what is.
+    Raises ValueError for a pair that is given twice, or neither given nor mixed of what is, or a
+    number that is not positive.
     """
     if not isinstance(parameter, Mapping):
         return np.full((max(len(species), 1),) * 2, float(parameter))
@@ -44,13 +45,16 @@ def pair_parameters(
         for b, other in enumerate(species[: a + 1]):
             if (other, one) in pairs:
                 value = pairs[other, one]
-            elif (one, one) in pairs and (other, other) in pairs:
+            elif min(pairs.get((one, one), -1.0), pairs.get((other, other), -1.0)) > 0:
                 value = mix(pairs[one, one], pairs[other, other])
             else:
                 named = f"{name} of {_symbol(other)}-{_symbol(one)}"
                 raise ValueError(
                     f"there is no {named}; give one of the pair, or one of each species"
                 )
+            if not value > 0:
+                named = f"{name} of {_symbol(other)}-{_symbol(one)}"
+                raise ValueError(f"{named} must be positive, not {value}")
             table[a, b] = table[b, a] = value
     return table
 

@@ -213,10 +213,10 @@ def test_energy_is_conserved_to_the_square_of_the_step() -> None:
     ("epsilon", "sigma", "words"),
     [
         ({18: 1.0}, 1.0, "the potential has no parameters for Ne, Kr; it has those of Ar"),
-        ({18: 1.0, (10, 36): 1.0}, 1.0, "there is no epsilon of Ne-Ar; give one of the pair"),
+        ({18: 1.0, (10, 36): 1.0}, 1.0, "there is no epsilon of Ne-Ne; give one of the pair"),
         ({18: 1.0, 10: 1.0, 36: 1.0}, {18: 1.0}, "there is no sigma of Ne"),
         ({(18, 10): 1.0, (10, 18): 2.0}, 1.0, "epsilon of Ne-Ar is given twice, 1.0 and 2.0"),
-        ({18: 1.0, 10: -1.0}, 1.0, "epsilon and sigma must be positive"),
+        ({18: 1.0, 10: -1.0}, 1.0, "epsilon of Ne-Ne must be positive, not -1.0"),
     ],
 )
 def test_refusals(epsilon: Any, sigma: Any, words: str) -> None:
