@@ -29,7 +29,11 @@ _FEW_CODES = (
 def cell_list(
     positions: np.ndarray, cell: np.ndarray | None, pbc: PBC, cutoff: float, threads: int = 1
 ) -> Pairs:
-    """The same pairs as `systems.neighbors.lists.neighbor_pairs`, at a cost of n."""
+    """All pairs nearer than ``cutoff`` of positions [n, 3] in a cell [3, 3], at a cost of n.
+
+    Each pair is there from both sides, by centre, neighbour and shift. A particle is a neighbour of
+    its own images, not of itself.
+    """
     return Search(threads)(positions, cell, pbc, cutoff)
 
 

@@ -1,5 +1,4 @@
-"""Which particles are near which: `neighbor_pairs` says what that means, `NeighborList` finds them
-fast."""
+"""`NeighborList`: which particles are near which, found anew only when some could be missing."""
 
 import math
 from typing import NamedTuple
@@ -7,39 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from systems.cell import FREE, PBC, complete
-from systems.neighbors.box import Box, check_cutoff, check_search, extent
+from systems.neighbors.box import check_cutoff
 from systems.neighbors.cells import Search
-from systems.neighbors.pairs import Pairs, of_shifts
-
-
-def neighbor_pairs(
-    positions: np.ndarray, cell: np.ndarray | None, pbc: PBC, cutoff: float
-) -> Pairs:
-    """All pairs nearer than ``cutoff``, from all images of all particles: the definition, at a cost
-    of n^2.
-
-    Each pair is there from both sides. A particle is a neighbour of its own images, not of itself.
-    """
-    check_search(positions, cutoff)
-    box, x = Box.of(cell, pbc), np.asarray(positions)
-    fractional = x @ box.inverse
-    extent(fractional, box.pbc)
-    outside = np.where(box.pbc, np.floor(fractional), 0.0)
-    inside = x - outside @ box.cell
-    far = [
-        range(-k, k + 1) if periodic else range(1)
-        for k, periodic in zip(box.images_within(cutoff), box.pbc, strict=True)
-    ]
-    found = []
-    for shift in np.stack(np.meshgrid(*far, indexing="ij"), -1).reshape(-1, 3):
-        near = ((inside[None, :] - inside[:, None] + shift @ box.cell) ** 2).sum(-1) < cutoff**2
-        i, j = np.nonzero(near & ~np.eye(len(x), dtype=bool) if not shift.any() else near)
-        found.append(
-            np.column_stack([i, j, np.broadcast_to(shift, (len(i), 3)) + outside[i] - outside[j]])
-        )
-    pairs = np.concatenate(found).astype(int)
-    pairs = pairs[np.lexsort(pairs.T[::-1])]
-    return of_shifts(pairs[:, 0], pairs[:, 1], pairs[:, 2:], len(x))
+from systems.neighbors.pairs import Pairs
 
 
 class Reference(NamedTuple):

@@ -22,7 +22,7 @@ def pair_counts(
 
     ``edges`` [n_bins + 1] rise from 0 in equal steps; a distance is in the bin with edges[k] <= r <
     edges[k + 1], in float64. ``kinds`` [n_particles] are numbers from 0 on. The pairs are those of
-    `systems.neighbors.lists.neighbor_pairs`: each from both sides, images of all particles, also of
+    `systems.neighbors.cells.cell_list`: each from both sides, images of all particles, also of
     the centre itself. Raises ValueError for an ensemble, a cell without volume or a position that
     is not finite.
     """

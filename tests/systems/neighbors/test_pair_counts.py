@@ -1,13 +1,13 @@
 """Pair counts against the definition of neighbours and against ASE's list."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.neighborlist import neighbor_list
 
-from systems.neighbors.lists import neighbor_pairs
 from systems.neighbors.pair_counts import pair_counts
 from systems.sources.atoms import from_atoms
 
@@ -15,7 +15,7 @@ PBC = list(itertools.product((False, True), repeat=3))
 
 
 @pytest.mark.parametrize("pbc", PBC)
-def test_counts_are_those_of_all_pairs(pbc: tuple[bool, bool, bool]) -> None:
+def test_counts_are_those_of_all_pairs(neighbor_pairs: Any, pbc: tuple[bool, bool, bool]) -> None:
     """Kinds, images beyond the nearest, particles far outside; a particle's own images, and not
     itself."""
     stream = np.random.default_rng(sum(p << k for k, p in enumerate(pbc)))
