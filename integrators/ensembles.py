@@ -64,19 +64,19 @@ def langevin_baoab(
     potential: Potential,
     temperature: float | Ramp,
     friction: float,
-    frozen: np.ndarray | None = None,
+    fixed: np.ndarray | None = None,
 ) -> Scheme:
     """Constant temperature: half a kick, half a drift, friction and noise, and back (Leimkuhler and
     Matthews 2013, BAOAB).
 
     ``temperature`` in kelvin (kB T in reduced units), ``friction`` per unit of time (0.01 /
     ase.units.fs, say, in metal units, where a time step is 2 * ase.units.fs). In a harmonic well
-    positions have the exact variance at any time step that is stable. Particles of which ``frozen``
+    positions have the exact variance at any time step that is stable. Particles of which ``fixed``
     [n_particles] is true feel no force and lose their momenta. The state needs random numbers:
     State(system, random=Random(seed)).
     """
-    acting = potential if frozen is None else Fixed(potential, frozen)
-    return Strang(Kick(acting), Drift(), OrnsteinUhlenbeck(temperature, friction, frozen))
+    acting = potential if fixed is None else Fixed(potential, fixed)
+    return Strang(Kick(acting), Drift(), OrnsteinUhlenbeck(temperature, friction, fixed))
 
 
 def nose_hoover(

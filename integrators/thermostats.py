@@ -70,13 +70,13 @@ class OrnsteinUhlenbeck:
 
     ``temperature`` is in kelvin (kB T in reduced units), a number or a `Ramp`; ``friction`` is per
     unit of time. Momentum is not conserved, so all 3 n degrees of freedom have the temperature. The
-    momenta of particles of which ``frozen`` [n_particles] is true become zero. Raises ValueError
+    momenta of particles of which ``fixed`` [n_particles] is true become zero. Raises ValueError
     for a negative temperature or friction, and where the state has no random numbers.
     """
 
     temperature: float | Ramp
     friction: float
-    frozen: np.ndarray | None = None
+    fixed: np.ndarray | None = None
     potential = None
 
     def __post_init__(self) -> None:
@@ -93,8 +93,8 @@ class OrnsteinUhlenbeck:
         spread = (1.0 - kept**2) * system.units.boltzmann * now(self.temperature, state.time)
         noise = like(drawn, x).to(x) if namespace(x) is not np else drawn
         momenta = kept * system.momenta + (spread * system.masses[:, None]) ** 0.5 * noise
-        if self.frozen is not None:
-            momenta = namespace(x).where(like(self.frozen[:, None], x), 0.0 * momenta, momenta)
+        if self.fixed is not None:
+            momenta = namespace(x).where(like(self.fixed[:, None], x), 0.0 * momenta, momenta)
         return replace(
             state, system=replace(system, momenta=momenta), random=after, coordinates=None
         )

@@ -159,13 +159,11 @@ def compile_flow(flow: Flow) -> Program | None:
         (0.0, 1.0)
     }
     chains = {id(p) for p in pieces if isinstance(p, NoseHooverChain)}
-    frozen = {id(p.frozen): p.frozen for p in pieces if isinstance(p, OrnsteinUhlenbeck)} or {
-        0: None
-    }
-    if max(len(stars), len(conics), len(relativity), len(chains), len(frozen)) > 1:
+    held = {id(p.fixed): p.fixed for p in pieces if isinstance(p, OrnsteinUhlenbeck)} or {0: None}
+    if max(len(stars), len(conics), len(relativity), len(chains), len(held)) > 1:
         return None
-    held = next(iter(frozen.values()))
-    stopped = np.zeros(0, np.int64) if held is None else np.flatnonzero(held)
+    stops = next(iter(held.values()))
+    stopped = np.zeros(0, np.int64) if stops is None else np.flatnonzero(stops)
     star, kepler, (constant, c) = stars.pop(), conics.pop(), relativity.pop()
     fractions = np.array([fraction for _, fraction in scheme.table])
     constants = np.array([star, kepler, constant, c**2, SWEEPS, constant])
