@@ -63,6 +63,12 @@ class MessagePassing:
     def __call__(self, system: System) -> Evaluation:
         return map_ensemble(self._evaluate, system)
 
+    @property
+    def fewest_neighbors(self) -> dict[float, float]:
+        """By cutoff, the fewest on average that a structure of training has; empty where nobody
+        knows."""
+        return {self.cutoff: self.fewest} if self.fewest > 0.0 else {}
+
     def _new_state(self) -> "_CallState":
         return _CallState(
             self.network, self.dtype, NeighborList(self.network.cutoff, self.skin, self.threads)

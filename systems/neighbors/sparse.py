@@ -1,8 +1,9 @@
 """How many neighbours particles have on average, beside the fewest that a potential was trained
 on."""
 
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -10,6 +11,16 @@ from systems.neighbors.lists import NeighborList
 from systems.system import System
 
 _FEW = 64  # particles whose pairs are simply all looked at
+
+
+@runtime_checkable
+class KnowsNeighbors(Protocol):
+    """A potential that knows how few neighbours the atoms of its training have."""
+
+    @property
+    def fewest_neighbors(self) -> Mapping[float, float]:
+        """By cutoff, the fewest on average that a structure of training has; empty where nobody
+        knows."""
 
 
 class Count(NamedTuple):
@@ -55,10 +66,7 @@ def counted(potential: Any, system: System) -> dict[int, Count]:
     There is none where the potential does not know the fewest of its training, nor of a system that
     has collapsed or is not finite.
     """
-    known: dict[float, float] = {}
-    for member in getattr(potential, "members", (potential,)):
-        if (fewest := getattr(member, "fewest", 0.0)) > 0.0:
-            known[member.cutoff] = max(fewest, known.get(member.cutoff, 0.0))
+    known = potential.fewest_neighbors if isinstance(potential, KnowsNeighbors) else {}
     found: dict[int, Count] = {}
     for s in range(system.n_systems or 1) if known else ():
         one = system if system.n_systems is None else system.copy_of(s)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from systems.neighbors.sparse import KnowsNeighbors
 from systems.system import Evaluation, Potential, System
 
 
@@ -52,6 +53,17 @@ class Committee:
             _closest([one.closest for one in said if one.closest is not None]),
             potential=self,
         )
+
+    @property
+    def fewest_neighbors(self) -> dict[float, float]:
+        """By cutoff, the fewest neighbours on average in the training of its members, that of the
+        member with the most."""
+        found: dict[float, float] = {}
+        for member in self.members:
+            if isinstance(member, KnowsNeighbors):
+                for cutoff, fewest in member.fewest_neighbors.items():
+                    found[cutoff] = max(fewest, found.get(cutoff, 0.0))
+        return found
 
     def _judge(self, spread: np.ndarray, system: System) -> None:
         """Warn or stop where the members disagree."""

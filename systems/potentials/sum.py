@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from systems.system import Evaluation, Potential, System
+from systems.system import Evaluation, KernelPotential, Potential, System
 
 
 class Sum:
@@ -26,7 +26,10 @@ class Sum:
     @cached_property
     def kernel(self) -> Any:
         """The kernels called in turn, compiled once a process; None where a part has none."""
-        parts = [getattr(potential, "kernel", None) for potential in self.potentials]
+        parts = [
+            potential.kernel if isinstance(potential, KernelPotential) else None
+            for potential in self.potentials
+        ]
         return None if None in parts else reduce(_kernel_sum, parts)
 
     def parameters(self, system: System) -> np.ndarray:
