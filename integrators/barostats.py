@@ -74,7 +74,7 @@ class Piston:
         return replace(state, barostat=self.rate(state) + dt / self.mass(state) * cell_force)
 
 
-def refuse_open(system: System) -> None:
+def check_periodic(system: System) -> None:
     """ValueError where there is no cell that could move."""
     if system.cell is None or not all(system.pbc):
         raise ValueError("constant pressure needs a cell that is periodic in all directions")
@@ -83,7 +83,7 @@ def refuse_open(system: System) -> None:
 @dataclass(frozen=True)
 class CellKick:
     """Forces act on the particles, and the virial, less the pressure's share, on the cell.
-    ValueError where there is no stress."""
+    Raises ValueError if there is no stress."""
 
     potential: Potential
     piston: Piston
@@ -92,7 +92,7 @@ class CellKick:
         evaluation = state.evaluation
         if evaluation is None or evaluation.potential is not self.potential:
             evaluation = self.potential(state.system)._replace(potential=self.potential)
-        refuse_open(state.system)
+        check_periodic(state.system)
         if evaluation.stress is None:
             raise ValueError(
                 f"constant pressure needs a stress, which {type(self.potential).__name__} does not"

@@ -196,7 +196,7 @@ class NoseHooverChain:
         )
 
     def degrees(self, system: System) -> int:
-        """Degrees of freedom that have the temperature; ValueError where there are none."""
+        """Degrees of freedom that have the temperature. Raises ValueError if there are none."""
         degrees = 3 * system.n_particles - 3 if self.n_degrees is None else self.n_degrees
         if degrees < 1:
             raise ValueError(

@@ -45,7 +45,7 @@ class System:
     ) -> Self:
         """A system in free space from anything NumPy takes: scalars are spread over the particles.
 
-        Raises ValueError where shapes do not fit, a number is not finite or a mass is not positive.
+        Raises ValueError if shapes do not fit, a number is not finite or a mass is not positive.
         """
         x = np.array(positions, dtype=float)
         if x.ndim < 2 or x.shape[-1] != 3 or 0 in x.shape:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from integrators.barostats import refuse_open
+from integrators.barostats import check_periodic
 from integrators.compiled import _operations as codes
 from integrators.compiled.table import SLICE_SECONDS, Program
 from integrators.random import Random
@@ -88,7 +88,7 @@ class _Mover:
         )
         self._moves = int((program.operations == codes.STRETCH).any())
         if self._moves:
-            refuse_open(system)
+            check_periodic(system)
         self._wanted = VIRIAL if (program.operations == codes.CELL_KICK).any() else ONLY_FORCES
         random = numbers_of(state, "a thermostat") if program.draws else Random()
         self._threads = threads

@@ -45,7 +45,7 @@ class Box:
         """How many cells away a neighbour's cell can be along each direction, [3], for particles
         that are inside the cell.
 
-        Raises ValueError where that is more than can be counted."""
+        Raises ValueError if that is more than can be counted."""
         far = np.where(self.pbc, np.ceil(cutoff / self.heights), 0.0)
         if not far.max() <= _FARTHEST:
             raise ValueError(
@@ -74,7 +74,7 @@ def check_cutoff(cutoff: float) -> None:
 
 
 def extent(fractional: np.ndarray, pbc: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest fractional coordinates; ValueError where one is not finite, or too far
+    """Lowest and highest fractional coordinates. Raises ValueError if one is not finite, or too far
     from a periodic cell."""
     from systems.neighbors import _cell_list
 

@@ -21,7 +21,7 @@ class PairTable:
     ``radii`` [n_knots] grow by one factor from knot to knot; ``values`` [n_knots] is w there.
     Energies are the integral of w r from the last knot, where they are zero. Beyond the ends the
     outermost cubics go on. ``limit`` clips each component of a particle's force as
-    `systems.potentials.coulomb.Coulomb` does. Raises ValueError where radii do not grow by one
+    `systems.potentials.coulomb.Coulomb` does. Raises ValueError if radii do not grow by one
     factor, or for a periodic system.
     """
 

@@ -22,7 +22,7 @@ def from_atoms(atoms: Any) -> System:
 
     So times are in ASE's unit, 10.18 fs: a step of two femtoseconds is 2 * ase.units.fs.
 
-    Charges are the initial charges. Raises ValueError where there are no atoms, or a number is not
+    Charges are the initial charges. Raises ValueError if there are no atoms, or a number is not
     finite.
     """
     if len(atoms) == 0:
@@ -114,8 +114,8 @@ def read(name: str, options: FileOptions | None = None) -> Structure:
     """The structure of a file that ASE can read, its last one or that of ``FILE@INDEX``;
     ``options`` say better what the file tells.
 
-    FileNotFoundError where there is no file, ValueError where ASE makes no atoms of it, or the mass
-    of an atom is not known.
+    Raises FileNotFoundError if there is no file, ValueError if ASE makes no atoms of it, or the
+    mass of an atom is not known.
     """
     reading = Reading(options or FileOptions())
     found = _structures(name, reading, last=True)

@@ -27,7 +27,7 @@ def ending(path: Path) -> str:
     return endings[-1] if endings else ""
 
 
-def refuse_unreadable(path: Path) -> None:
+def check_readable(path: Path) -> None:
     """RefusedFileError for files that no reader can take: empty ones, and mmCIF."""
     if path.is_file() and not path.stat().st_size:
         raise RefusedFileError("the file is empty")
@@ -85,7 +85,7 @@ def chosen(path: Path, index: str, reading: Reading) -> list[Any]:
 def kind_of(path: Path, reading: Reading) -> tuple[str, dict[str, Any]]:
     """The format of a file as ASE calls it, as far as it is known beforehand ("" else), and options
     for its reader."""
-    refuse_unreadable(path)
+    check_readable(path)
     if reading.options.format:
         reader, name, more = reading.options.reader
         if reader != "ase":
@@ -209,7 +209,7 @@ def _site(atoms: Any, kind: Any) -> str:
 
 
 def _index(text: str) -> int | slice:
-    """The number of a frame, or a slice of them; ValueError where it is neither."""
+    """The number of a frame, or a slice of them. Raises ValueError if it is neither."""
     if not re.fullmatch(r"-?\d+|(-?\d*):(-?\d*)(:-?\d*)?", text):
         raise ValueError(f"{text!r} is no number of a structure")
     parts = [int(part) if part else None for part in text.split(":")]

@@ -42,7 +42,7 @@ def charged_systems(n_systems: int, seed: int = 0, n_particles: int = 5) -> Syst
     n_particles, 3], reduced units.
 
     Seed 43 is the benchmark's: 10,000 training, 2,000 validation and 2,000 test samples in this
-    order. Raises ValueError where a count is below one (a single particle has nothing to interact
+    order. Raises ValueError if a count is below one (a single particle has nothing to interact
     with, but is allowed).
     """
     for name, count in (("systems", n_systems), ("particles", n_particles)):

@@ -117,7 +117,7 @@ def julian_day(date: str) -> float:
     """The Julian day of an ISO date and time such as 2000-01-01T12:00, or of "JD 2451545.0", all
     TDB.
 
-    Dates are Gregorian, those before 1582-10-15 too. ValueError where it is neither.
+    Dates are Gregorian, those before 1582-10-15 too. Raises ValueError if it is neither.
     """
     if match := re.fullmatch(r"JD\s*(\d{7}(?:\.\d*)?)", date.strip(), re.IGNORECASE):
         return float(match[1])

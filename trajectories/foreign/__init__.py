@@ -156,7 +156,7 @@ def _opened(
         if file.suffix in _NO_RUNS:
             raise ValueError(f"{file} {_NO_RUNS[file.suffix]}")
         try:
-            atoms_files.refuse_unreadable(file)
+            atoms_files.check_readable(file)
         except atoms_files.RefusedFileError as error:
             raise ValueError(f"{file}: {error}") from None
     if topology is None and by_ase.reads(path, options.format):
