@@ -23,9 +23,10 @@ SLICE_BYTES = 8 * 2**20  # of kept frames
 
 def available_cores() -> int:
     """Cores that this process may use."""
-    return (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    )
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # on macOS and Windows
+        return os.cpu_count() or 1
 
 
 def advance(
