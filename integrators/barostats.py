@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from integrators.state import State
-from integrators.thermostats import Ramp, ends, now, numbers_of, refuse_negative
+from integrators.thermostats import Ramp, check_not_negative, ends, now, numbers_of
 from systems.arrays import Array, like, namespace
 from systems.system import Potential, System
 
@@ -46,21 +46,21 @@ class Piston:
     flexible: bool = False
 
     def __post_init__(self) -> None:
-        refuse_negative("temperature", self.temperature, zero=False)
+        check_not_negative("temperature", self.temperature, zero=False)
         if self.friction is not None:
-            refuse_negative("friction", self.friction)
+            check_not_negative("friction", self.friction)
         if not all(math.isfinite(end) for end in ends(self.pressure)):
             raise ValueError(f"the pressure must be finite, not {self.pressure}")
         if not (self.period > 0 and math.isfinite(self.period)):
             raise ValueError(f"the period of the cell must be positive, not {self.period}")
 
-    def heat(self, state: State) -> float:
+    def kT(self, state: State) -> float:
         """kB T."""
         return state.system.units.boltzmann * now(self.temperature, state.time)
 
     def mass(self, state: State) -> float:
         """W."""
-        return (state.system.n_particles + 1) * self.heat(state) * self.period**2
+        return (state.system.n_particles + 1) * self.kT(state) * self.period**2
 
     def rate(self, state: State) -> Array:
         """The rate of strain v [..., 3, 3]: the state's, or none."""
@@ -69,14 +69,14 @@ class Piston:
             return state.barostat
         return like(np.zeros((*system.positions.shape[:-2], 3, 3)), system.positions)
 
-    def pushed(self, state: State, torque: Array, dt: float) -> State:
-        """The state with v changed by ``torque`` [..., 3, 3], V P, acting for dt."""
+    def pushed(self, state: State, cell_force: Array, dt: float) -> State:
+        """The state with v changed by ``cell_force`` [..., 3, 3], V P, acting for dt."""
         if not self.flexible:
-            torque = _trace(torque)[..., None, None] / 3.0 * like(np.eye(3), torque)
-        return replace(state, barostat=self.rate(state) + dt / self.mass(state) * torque)
+            cell_force = _trace(cell_force)[..., None, None] / 3.0 * like(np.eye(3), cell_force)
+        return replace(state, barostat=self.rate(state) + dt / self.mass(state) * cell_force)
 
 
-def refuse_open(system: System) -> None:
+def check_periodic(system: System) -> None:
     """ValueError where there is no cell that could move."""
     if system.cell is None or not all(system.pbc):
         raise ValueError("constant pressure needs a cell that is periodic in all directions")
@@ -85,7 +85,7 @@ def refuse_open(system: System) -> None:
 @dataclass(frozen=True)
 class CellKick:
     """Forces act on the particles, and the virial, less the pressure's share, on the cell.
-    ValueError where there is no stress."""
+    Raises ValueError if there is no stress."""
 
     potential: Potential
     piston: Piston
@@ -94,7 +94,7 @@ class CellKick:
         evaluation = state.evaluation
         if evaluation is None or evaluation.potential is not self.potential:
             evaluation = self.potential(state.system)._replace(potential=self.potential)
-        refuse_open(state.system)
+        check_periodic(state.system)
         if evaluation.stress is None:
             raise ValueError(
                 f"constant pressure needs a stress, which {type(self.potential).__name__} does not"
@@ -169,7 +169,7 @@ class CellNoise:
             if piston.flexible
             else np.trace(drawn, axis1=-2, axis2=-1)[..., None, None] / 3.0 * np.eye(3)
         )
-        spread = ((1.0 - kept**2) * piston.heat(state) / piston.mass(state)) ** 0.5
+        spread = ((1.0 - kept**2) * piston.kT(state) / piston.mass(state)) ** 0.5
         return replace(state, barostat=kept * v + spread * like(noise, v), random=after)
 
 

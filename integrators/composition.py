@@ -7,7 +7,7 @@ from functools import cached_property
 
 from integrators.flows import Drift, Kick
 from integrators.state import Flow, State
-from systems.potentials import Sum
+from systems.potentials.sum import Sum
 from systems.system import Potential
 
 Table = tuple[tuple[Flow, float], ...]
@@ -28,13 +28,13 @@ class Scheme:
     def potential(self) -> Potential | None:
         """The potential of its flows, the `Sum` where they have different ones; None where none has
         one."""
-        found = _different(getattr(flow, "potential", None) for flow, _ in self.table)
+        found = _different(flow.potential for flow, _ in self.table)
         return Sum(*found) if len(found) > 1 else next(iter(found), None)
 
-    @property
-    def adjoint(self) -> "Scheme":
-        """The scheme whose step by -dt undoes this scheme's step by dt: the table backwards."""
-        return Scheme(self.table[::-1])
+
+def adjoint(scheme: Scheme) -> Scheme:
+    """The scheme whose step by -dt undoes this scheme's step by dt: the table backwards."""
+    return Scheme(scheme.table[::-1])
 
 
 def _table(flow: Flow, fraction: float) -> Table:
@@ -68,18 +68,13 @@ def Strang(*flows: Flow) -> Scheme:
     """A palindrome: all flows but the last for half a step, the last for a whole one, then back;
     second order (Strang 1968)."""
     *outer, middle = flows
-    half = tuple(row for flow in outer for row in _table(flow, 0.5))
-    return Scheme(_merged(half + _table(middle, 1.0) + half[::-1]))
+    half = Scheme(tuple(row for flow in outer for row in _table(flow, 0.5)))
+    return Scheme(_merged(half.table + _table(middle, 1.0) + adjoint(half).table))
 
 
 def Composition(flow: Flow, weights: Sequence[float]) -> Scheme:
     """One flow repeated with ``weights`` of the time step, which sum to one."""
     return Scheme(_merged(tuple(row for weight in weights for row in _table(flow, weight))))
-
-
-def kick_potentials(scheme: Scheme) -> list[Potential]:
-    """The different potentials of a scheme's kicks."""
-    return _different(flow.potential for flow, _ in scheme.table if isinstance(flow, Kick))
 
 
 def _different(potentials: Iterable[Potential | None]) -> list[Potential]:

@@ -6,7 +6,7 @@ same bits. Steps that change with the state are neither symplectic nor reversibl
 is halved has to be good to round-off instead.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -75,7 +75,7 @@ class Halved:
     A whole step is taken where no pair turns further than it may (`strain`); else it is cut into
     parts, each the largest of the halves of halves that begin there in which none turns by more
     than ``fine``. ``constant`` is G, or k where ``charged``. All particles take the same steps;
-    where they are not compiled, all systems of an ensemble do. ``halvings`` counts the steps cut.
+    where they are not compiled, all systems of an ensemble do. The state counts the steps cut.
     """
 
     scheme: Scheme
@@ -84,7 +84,6 @@ class Halved:
     fine: float = FINE
     depth: int = DEPTH
     charged: bool = False
-    halvings: np.ndarray = field(default_factory=lambda: np.zeros(1, np.int64), compare=False)
 
     @property
     def potential(self) -> Potential | None:
@@ -114,7 +113,8 @@ class Halved:
             limit = self.coarse if part == whole else self.fine
             while part > 1 and self._strained(state, dt * (part / whole), limit):
                 part, limit = part >> 1, self.fine
-            self.halvings[0] += at == 0 and part < whole
+            if at == 0 and part < whole:
+                state = replace(state, halvings=state.halvings + 1)
             state, at = self.scheme(state, dt * (part / whole)), at + part
         return state
 

@@ -15,7 +15,8 @@ from integrators.relativity import EinsteinInfeldHoffmann, PostNewtonian
 from integrators.state import Flow
 from integrators.thermostats import NoseHooverChain, OrnsteinUhlenbeck, Ramp
 from integrators.weights import WEIGHTS
-from systems.potentials import Frozen, Gravity
+from systems.potentials.fixed import Fixed
+from systems.potentials.gravity import Gravity
 from systems.system import Potential
 
 Relativity = PostNewtonian | EinsteinInfeldHoffmann | None
@@ -63,19 +64,19 @@ def langevin_baoab(
     potential: Potential,
     temperature: float | Ramp,
     friction: float,
-    frozen: np.ndarray | None = None,
+    fixed: np.ndarray | None = None,
 ) -> Scheme:
     """Constant temperature: half a kick, half a drift, friction and noise, and back (Leimkuhler and
     Matthews 2013, BAOAB).
 
     ``temperature`` in kelvin (kB T in reduced units), ``friction`` per unit of time (0.01 /
     ase.units.fs, say, in metal units, where a time step is 2 * ase.units.fs). In a harmonic well
-    positions have the exact variance at any time step that is stable. Particles of which ``frozen``
+    positions have the exact variance at any time step that is stable. Particles of which ``fixed``
     [n_particles] is true feel no force and lose their momenta. The state needs random numbers:
     State(system, random=Random(seed)).
     """
-    acting = potential if frozen is None else Frozen(potential, frozen)
-    return Strang(Kick(acting), Drift(), OrnsteinUhlenbeck(temperature, friction, frozen))
+    acting = potential if fixed is None else Fixed(potential, fixed)
+    return Strang(Kick(acting), Drift(), OrnsteinUhlenbeck(temperature, friction, fixed))
 
 
 def nose_hoover(
@@ -87,9 +88,9 @@ def nose_hoover(
     ``temperature`` in kelvin (kB T in reduced units), ``period`` in the units' time (`ase.units.fs`
     in metal units): `NoseHooverChain`. It cannot heat what is at rest: start from
     `maxwell_boltzmann` velocities. ``n_degrees`` is that of the chain; where particles are
-    `Frozen`, the others' unless it is given.
+    `Fixed`, the others' unless it is given.
     """
-    if n_degrees is None and isinstance(potential, Frozen):
+    if n_degrees is None and isinstance(potential, Fixed):
         n_degrees = 3 * int((~np.asarray(potential.which, dtype=bool)).sum())
     return Strang(NoseHooverChain(temperature, period, n_degrees), Kick(potential), Drift())
 

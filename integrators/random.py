@@ -25,7 +25,7 @@ class Random:
     def normals(self, shape: tuple[int, ...]) -> tuple[np.ndarray, "Random"]:
         """Normal numbers [n_particles, 3] or [n_systems, n_particles, 3], and where the run stands
         after them."""
-        from integrators import _philox
+        from integrators.compiled import _philox
 
         out = np.empty((1, *shape) if len(shape) == 2 else shape)
         fill: Any = _philox.normals

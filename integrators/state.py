@@ -31,7 +31,8 @@ class State:
     inertial ones (`integrators.kepler`), until another flow moves it; ``system`` is always
     inertial. ``origin`` is the time of step zero, kept so that a resumed run has the same times to
     the bit. ``random`` is where the run stands in its random numbers, for flows that draw some;
-    ``thermostat`` and ``barostat`` are what those flows remember.
+    ``thermostat`` and ``barostat`` are what those flows remember. ``halvings`` is how many steps
+    have been halved (`integrators.encounters.Halved`), of all systems together.
     """
 
     system: System
@@ -43,6 +44,7 @@ class State:
     random: Random | None = None
     thermostat: Array | None = None
     barostat: Array | None = None
+    halvings: int = 0
 
     def at(self, step: int, dt: float) -> "State":
         """The state labelled as the one of ``step``: time = origin + step * dt."""

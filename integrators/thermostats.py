@@ -51,7 +51,7 @@ def numbers_of(state: State, what: str) -> Random:
     return state.random
 
 
-def refuse_negative(what: str, quantity: float | Ramp, *, zero: bool = True) -> None:
+def check_not_negative(what: str, quantity: float | Ramp, *, zero: bool = True) -> None:
     """ValueError where a temperature or the like is anywhere below zero (or zero, unless it may be)
     or not finite."""
     for value in ends(quantity):
@@ -70,18 +70,18 @@ class OrnsteinUhlenbeck:
 
     ``temperature`` is in kelvin (kB T in reduced units), a number or a `Ramp`; ``friction`` is per
     unit of time. Momentum is not conserved, so all 3 n degrees of freedom have the temperature. The
-    momenta of particles of which ``frozen`` [n_particles] is true become zero. Raises ValueError
+    momenta of particles of which ``fixed`` [n_particles] is true become zero. Raises ValueError
     for a negative temperature or friction, and where the state has no random numbers.
     """
 
     temperature: float | Ramp
     friction: float
-    frozen: np.ndarray | None = None
+    fixed: np.ndarray | None = None
     potential = None
 
     def __post_init__(self) -> None:
-        refuse_negative("temperature", self.temperature)
-        refuse_negative("friction", self.friction)
+        check_not_negative("temperature", self.temperature)
+        check_not_negative("friction", self.friction)
 
     def __call__(self, state: State, dt: float) -> State:
         if dt < 0 and self.friction > 0:
@@ -93,8 +93,8 @@ class OrnsteinUhlenbeck:
         spread = (1.0 - kept**2) * system.units.boltzmann * now(self.temperature, state.time)
         noise = like(drawn, x).to(x) if namespace(x) is not np else drawn
         momenta = kept * system.momenta + (spread * system.masses[:, None]) ** 0.5 * noise
-        if self.frozen is not None:
-            momenta = namespace(x).where(like(self.frozen[:, None], x), 0.0 * momenta, momenta)
+        if self.fixed is not None:
+            momenta = namespace(x).where(like(self.fixed[:, None], x), 0.0 * momenta, momenta)
         return replace(
             state, system=replace(system, momenta=momenta), random=after, coordinates=None
         )
@@ -123,7 +123,7 @@ class NoseHooverChain:
     potential = None
 
     def __post_init__(self) -> None:
-        refuse_negative("temperature", self.temperature, zero=False)
+        check_not_negative("temperature", self.temperature, zero=False)
         if not (self.period > 0 and math.isfinite(self.period)) or self.length < 1:
             raise ValueError(
                 f"a chain needs a positive period and length, not {self.period} and {self.length}"
@@ -131,7 +131,7 @@ class NoseHooverChain:
 
     def __call__(self, state: State, dt: float) -> State:
         system = state.system
-        heat, masses = self._heat_and_masses(state)
+        kT, masses = self._kT_and_masses(state)
         chain = self.chain(state)
         xi, v = (
             [chain[..., 0, k] for k in range(self.length)],
@@ -149,7 +149,7 @@ class NoseHooverChain:
 
         def pull(k: int) -> Any:
             return (
-                twice - degrees * heat if k == 0 else masses[k - 1] * v[k - 1] ** 2 - heat
+                twice - degrees * kT if k == 0 else masses[k - 1] * v[k - 1] ** 2 - kT
             ) / masses[k]
 
         def swing(k: int, h: float) -> None:
@@ -188,15 +188,15 @@ class NoseHooverChain:
     def energy(self, state: State) -> Array:
         """The chain's energy [...]; with the particles' kinetic and potential energy it is
         conserved, at a constant temperature."""
-        heat, masses = self._heat_and_masses(state)
+        kT, masses = self._kT_and_masses(state)
         chain = self.chain(state)
         kinetic = sum(0.5 * masses[k] * chain[..., 1, k] ** 2 for k in range(self.length))
-        return kinetic + heat * (
+        return kinetic + kT * (
             self.degrees(state.system) * chain[..., 0, 0] + chain[..., 0, 1:].sum(-1)
         )
 
     def degrees(self, system: System) -> int:
-        """Degrees of freedom that have the temperature; ValueError where there are none."""
+        """Degrees of freedom that have the temperature. Raises ValueError if there are none."""
         degrees = 3 * system.n_particles - 3 if self.n_degrees is None else self.n_degrees
         if degrees < 1:
             raise ValueError(
@@ -205,7 +205,7 @@ class NoseHooverChain:
             )
         return degrees
 
-    def _heat_and_masses(self, state: State) -> tuple[float, list[float]]:
-        heat = state.system.units.boltzmann * now(self.temperature, state.time)
-        one = heat * (self.period / (2.0 * math.pi)) ** 2
-        return heat, [self.degrees(state.system) * one] + [one] * (self.length - 1)
+    def _kT_and_masses(self, state: State) -> tuple[float, list[float]]:
+        kT = state.system.units.boltzmann * now(self.temperature, state.time)
+        one = kT * (self.period / (2.0 * math.pi)) ** 2
+        return kT, [self.degrees(state.system) * one] + [one] * (self.length - 1)

@@ -136,11 +136,11 @@ def law(model: Any, *, warn: float = math.inf, stop: float = math.inf) -> Potent
     """The learned force with a kernel; a potential, or a committee of such with limits of its
     uncertainty, with frozen weights."""
     if isinstance(model, Members):
-        from systems.committee import Committee
+        from systems.potentials.committee import Committee
 
         return Committee([law(one) for one in model.models], warn=warn, stop=stop)
     if is_potential(model):
-        from integrators.compiled import available_cores
+        from integrators.compiled.driver import available_cores
 
         frozen: Potential = model.frozen(threads=available_cores())
         return frozen

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from systems.neighbors import NeighborList
-from systems.pairs import Pairs
+from mcegnn.graph import Graph
+from systems.neighbors.lists import NeighborList
+from systems.neighbors.pairs import Pairs
 from systems.system import System
 
 
@@ -100,6 +101,43 @@ class Places:
         return Neighborhood(torch.from_numpy(self.senders), torch.from_numpy(self.mirror.ravel()))
 
 
+def from_graph(
+    graph: Graph, positions: Tensor, cutoff: float, cells: Tensor | None = None
+) -> tuple[Neighborhood, Tensor]:
+    """The neighbourhood of a graph whose edges are in order (`mcegnn.radius.radius_graph`), and the
+    offsets [n_nodes, degree, 3] from each node to its senders, on the graph's device.
+
+    ``cells`` [n_nodes, 3, 3] are those of the nodes' systems, where the graph has shifts. Empty
+    places are as those of `Places`.
+    """
+    i, j, n = graph.i, graph.j, graph.n_nodes
+    counts = torch.bincount(i, minlength=n)
+    degree = max(1, int(counts.max())) if n else 1
+    edges = torch.arange(len(i), device=i.device)
+    at = i * degree + edges - (counts.cumsum(0) - counts)[i]
+    d = positions[j] - positions[i]
+    if graph.shifts is not None and cells is not None:
+        d = d + (graph.shifts.to(d)[:, None] @ cells[i])[:, 0]
+    nodes = torch.arange(n, device=i.device)
+    senders, mirror = nodes.repeat_interleave(degree), torch.arange(n * degree, device=i.device)
+    offsets = positions.new_zeros(n * degree, 3)
+    offsets[:, 0] = cutoff
+    senders[at], mirror[at], offsets[at] = j, at[_mirror_of_edges(graph)], d
+    return Neighborhood(senders.view(n, degree), mirror), offsets.view(n, degree, 3)
+
+
+def _mirror_of_edges(graph: Graph) -> Tensor:
+    """As `mirror_of`, of a graph's edges: sorted by sender, receiver and opposite shift, by the
+    last key first."""
+    keys = [graph.i, graph.j]
+    if graph.shifts is not None:
+        keys = [*(-graph.shifts.flip(1)).unbind(1), *keys]
+    order = torch.arange(len(graph.i), device=graph.i.device)
+    for key in keys:
+        order = order[torch.argsort(key[order], stable=True)]
+    return order
+
+
 def mirror_of(pairs: Pairs) -> np.ndarray:
     """The index [n_pairs] of each pair's mirror image in a list that is sorted by centre, neighbour
     and shift."""
@@ -120,7 +158,7 @@ def mirror_of(pairs: Pairs) -> np.ndarray:
 def places(system: System, cutoff: float) -> Places:
     """The pairs of a single system nearer than ``cutoff``, with as many places for each node as the
     node with most neighbours has."""
-    pairs = NeighborList(cutoff)(system)
+    pairs = NeighborList(cutoff)(*system.geometry)
     n, counts = len(pairs.starts) - 1, np.diff(pairs.starts)
     degree = max(1, int(counts.max(initial=0)))
     at = pairs.i * np.int64(degree) + np.arange(len(pairs)) - pairs.starts[pairs.i]

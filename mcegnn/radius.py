@@ -16,8 +16,7 @@ import torch
 from torch import Tensor
 
 from mcegnn.graph import Graph, regular_degree
-from systems.neighbors import NeighborList
-from systems.system import System
+from systems.neighbors.lists import NeighborList
 
 Method = Literal["numba", "dense", "torch-cluster"]
 Lattice = tuple[
@@ -164,8 +163,7 @@ def _cell_lists(
     for size, (cell, pbc) in zip(
         sizes, lattices or [(None, (False, False, False))] * len(sizes), strict=True
     ):
-        own, ones = nodes[first : first + size], np.ones(size)
-        pairs = NeighborList(cutoff)(System(own, own, ones, ones, ones, cell, pbc))
+        pairs = NeighborList(cutoff)(nodes[first : first + size], cell, pbc)
         found.append(
             (pairs.i + np.int64(first), pairs.j + np.int64(first), pairs.shift.astype(np.int64))
         )

@@ -34,7 +34,7 @@ from matplotlib.figure import Figure
 from integrators.relativity import PostNewtonian
 from mcegnn import H5MDReader, H5MDWriter, State, rollout, velocity_verlet, wisdom_holman, yoshida
 from systems.observables import kinetic_energy
-from systems.solar import SolarSystem, j2000
+from systems.sources.solar import SolarSystem, j2000
 from systems.units import ASTRONOMICAL
 from trajectories.analysis.draw import COLORS, STYLE
 from trajectories.analysis.orbits import elements, to_ecliptic

@@ -31,7 +31,7 @@ from matplotlib import rcParams
 from matplotlib.figure import Figure
 
 from mcegnn import H5MDReader, H5MDWriter, State, load, rollout, symplectic_euler
-from systems.charged import benchmark_coulomb, charged_systems
+from systems.sources.charged import benchmark_coulomb, charged_systems
 from trajectories.analysis.draw import COLORS, STYLE
 from trajectories.conservation import conservation
 from trajectories.forecast import forecast_error

@@ -54,9 +54,9 @@ from mcegnn.datasets.statistics import outliers, summary
 from mcegnn.training.options import read as read_options
 from mcegnn.training.setup import potential, structures
 from mcegnn.training.trainer import Trainer
-from systems.molecules import read as read_start
 from systems.observables import kinetic_energy
-from systems.solar import COLUMNS, read_bodies
+from systems.sources.atoms import read as read_start
+from systems.sources.solar import COLUMNS, read_bodies
 from trajectories.analysis.draw import COLORS, STYLE
 
 rcParams.update(STYLE)

@@ -8,6 +8,7 @@ from systems.arrays import Array
 
 PBC = tuple[bool, bool, bool]  #: which directions are periodic
 PERIODIC: PBC = (True, True, True)  #: all of them
+FREE: PBC = (False, False, False)  #: none of them
 
 
 def complete(cell: Array) -> Array:

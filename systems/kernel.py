@@ -118,7 +118,7 @@ _EVALUATE = (
 _LOCK = Lock()
 
 
-def settle(function: Any, signature: tuple[Any, ...]) -> Any:
+def compile_once(function: Any, signature: tuple[Any, ...]) -> Any:
     """``function`` compiled for this signature alone, so that a kernel is taken as a function
     pointer and not specialised upon."""
     with _LOCK:
@@ -136,7 +136,7 @@ def evaluate(potential: KernelPotential, system: System) -> Evaluation:
     x = plain(system.positions).reshape(-1, *shape[-2:])
     charges = plain(np.broadcast_to(system.charges, shape[:-1])).reshape(-1, shape[-2])
     energy, forces = np.empty(len(x)), np.empty_like(x)
-    settle(_evaluate, _EVALUATE)(
+    compile_once(_evaluate, _EVALUATE)(
         compile_kernel(potential.kernel),
         x,
         plain(system.masses),

@@ -60,8 +60,3 @@ def center_velocity(system: System) -> Array:
 def angular_momentum(system: System) -> Array:
     """Total angular momentum about the origin, [..., 3]."""
     return namespace(system.positions).linalg.cross(system.positions, system.momenta).sum(-2)
-
-
-def center_of_mass(system: System) -> Array:
-    """Centre of mass, [..., 3]."""
-    return (system.masses[:, None] * system.positions).sum(-2) / system.masses.sum()

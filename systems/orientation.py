@@ -37,18 +37,6 @@ class Orientation:
         """Vectors [..., n, 3] of the cell's own frame in the standard one."""
         return vectors @ self.rotation
 
-    def turn_back(self, vectors: Array) -> Array:
-        """Vectors [..., n, 3] of the standard frame in the cell's own."""
-        return vectors @ np.swapaxes(self.rotation, -1, -2)
-
-    def turn_tensors(self, tensors: Array) -> Array:
-        """Tensors [..., 3, 3] of the cell's own frame in the standard one."""
-        return np.swapaxes(self.rotation, -1, -2) @ tensors @ self.rotation
-
-    def turn_tensors_back(self, tensors: Array) -> Array:
-        """Tensors [..., 3, 3] of the standard frame in the cell's own."""
-        return self.rotation @ tensors @ np.swapaxes(self.rotation, -1, -2)
-
 
 def standard_orientation(cell: Array) -> Orientation:
     """Orientation of cells [..., 3, 3] whose rows are lattice vectors; lattice vectors that are
@@ -68,15 +56,6 @@ def standard_orientation(cell: Array) -> Orientation:
     # without adding zero, there would be negative zeros
     return Orientation(
         np.where(given.any(-1, keepdims=True), lower, 0.0) + 0.0, hand * orthogonal + 0.0
-    )
-
-
-def is_standard(cell: Array) -> bool:
-    """Whether cells [..., 3, 3] are in standard orientation, to the last digit; a cell of zeros
-    is."""
-    given = np.asarray(cell)
-    return not np.triu(given, 1).any() and bool(
-        (np.diagonal(given, axis1=-2, axis2=-1) >= 0.0).all()
     )
 
 

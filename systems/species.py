@@ -6,7 +6,7 @@ import numpy as np
 
 
 def checked(species: Sequence[int]) -> tuple[int, ...]:
-    """The atomic numbers; ValueError where there are none, or one is there twice or is none."""
+    """The atomic numbers. Raises ValueError if there are none, or one is there twice or is none."""
     found = tuple(int(z) for z in species)
     if not found or len(set(found)) < len(found) or min(found) < 1:
         raise ValueError(f"species are different atomic numbers, at least one, not {list(species)}")

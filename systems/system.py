@@ -2,12 +2,15 @@
 comes back."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 
 from systems.arrays import Array, namespace
+from systems.cell import FREE, PBC
+from systems.neighbors.lists import NeighborLists
 from systems.units import REDUCED, Units
 
 
@@ -26,7 +29,7 @@ class System:
     species: Array
     charges: Array
     cell: Array | None = None
-    pbc: tuple[bool, bool, bool] = (False, False, False)
+    pbc: PBC = FREE
     units: Units = REDUCED
 
     @classmethod
@@ -42,7 +45,7 @@ class System:
     ) -> Self:
         """A system in free space from anything NumPy takes: scalars are spread over the particles.
 
-        Raises ValueError where shapes do not fit, a number is not finite or a mass is not positive.
+        Raises ValueError if shapes do not fit, a number is not finite or a mass is not positive.
         """
         x = np.array(positions, dtype=float)
         if x.ndim < 2 or x.shape[-1] != 3 or 0 in x.shape:
@@ -51,7 +54,7 @@ class System:
                 " one particle"
             )
         m = np.broadcast_to(np.asarray(masses, dtype=float), x.shape[-2:-1]).copy()
-        _refuse_not_finite("masses", m)
+        _check_finite("masses", m)
         momenta = np.broadcast_to(np.asarray(velocities, dtype=float), x.shape) * m[:, None]
         if not np.array_equal(species, np.asarray(species, dtype=int)):
             raise ValueError(f"species are atomic numbers; {species!r} are not whole numbers")
@@ -89,6 +92,11 @@ class System:
         return self.momenta / self.masses[:, None]
 
     @property
+    def geometry(self) -> tuple[Array, Array | None, PBC]:
+        """(positions, cell, pbc), which is what neighbour lists take."""
+        return self.positions, self.cell, self.pbc
+
+    @property
     def n_particles(self) -> int:
         """Particles in one copy."""
         return int(self.positions.shape[-2])
@@ -121,7 +129,7 @@ def check(system: System) -> System:
                 f" must be {expected}"
             )
     for name in ("positions", "momenta", "masses", "charges"):
-        _refuse_not_finite(name, getattr(system, name))
+        _check_finite(name, getattr(system, name))
     if not bool((system.masses > 0).all()):
         raise ValueError(
             f"masses must be positive; particle {int(system.masses.argmin())} has"
@@ -135,7 +143,7 @@ def all_finite(array: Array) -> bool:
     return bool(namespace(array).isfinite(array).all())
 
 
-def _refuse_not_finite(name: str, array: Array) -> None:
+def _check_finite(name: str, array: Array) -> None:
     if not all_finite(array):
         array = array if isinstance(array, np.ndarray) else array.detach().cpu().numpy()
         where = [int(k) for k in np.argwhere(~np.isfinite(array))[0]]
@@ -178,6 +186,28 @@ class Potential(Protocol):
     """Whatever acts on a system: energy and forces as a function of its positions."""
 
     def __call__(self, system: System) -> Evaluation: ...
+
+
+@runtime_checkable
+class ListPotential(Protocol):
+    """A potential that the compiled driver can run with neighbour lists: it has a pair kernel
+    (`systems.potentials.pair`), what the kernel is told of a system, and lists."""
+
+    def __call__(self, system: System) -> Evaluation: ...
+
+    @property
+    def pair_kernel(self) -> Callable[..., None]:
+        """The compiled kernel."""
+
+    def parameters(self, system: System) -> np.ndarray:
+        """The kernel's parameters. Raises ValueError if the potential cannot act on such a
+        system."""
+
+    def species_index(self, system: System) -> np.ndarray:
+        """Which of the potential's species each particle is, int64 [n_particles]."""
+
+    def lists(self) -> AbstractContextManager[NeighborLists]:
+        """The lists of the systems of an ensemble, which nobody else uses within the ``with``."""
 
 
 @runtime_checkable

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 import pytest_timeout
@@ -82,3 +83,33 @@ def _end(item: pytest.Item, settings: Any) -> None:
 
     os._exit = leave_nobody_behind  # type: ignore[assignment]  # what pytest-timeout ends with, once all is said
     pytest_timeout.timeout_timer(item, settings)
+
+
+@pytest.fixture(scope="session")
+def neighbor_pairs() -> Any:
+    """All pairs nearer than a cutoff, from all images of all particles: the definition, at a cost
+    of n^2. Called as `systems.neighbors.cells.cell_list`."""
+    return _neighbor_pairs
+
+
+def _neighbor_pairs(positions: Any, cell: Any, pbc: Any, cutoff: float) -> Any:
+    from systems.cell import complete, heights
+    from systems.neighbors.pairs import of_shifts
+
+    x = np.asarray(positions)
+    given = np.zeros((3, 3)) if cell is None else np.asarray(cell, dtype=float)
+    whole = complete(given)
+    outside = np.where(pbc, np.floor(x @ np.linalg.inv(whole)), 0.0)
+    inside = x - outside @ whole
+    reach = np.ceil(cutoff / heights(whole)).astype(int)
+    far = [range(-k, k + 1) if p else range(1) for k, p in zip(reach, pbc, strict=True)]
+    found = []
+    for shift in np.stack(np.meshgrid(*far, indexing="ij"), -1).reshape(-1, 3):
+        near = ((inside[None, :] - inside[:, None] + shift @ whole) ** 2).sum(-1) < cutoff**2
+        i, j = np.nonzero(near & ~np.eye(len(x), dtype=bool) if not shift.any() else near)
+        found.append(
+            np.column_stack([i, j, np.broadcast_to(shift, (len(i), 3)) + outside[i] - outside[j]])
+        )
+    pairs = np.concatenate(found).astype(int)
+    pairs = pairs[np.lexsort(pairs.T[::-1])]
+    return of_shifts(pairs[:, 0], pairs[:, 1], pairs[:, 2:], len(x))

@@ -36,7 +36,7 @@ def _atoms(reader: H5MDReader, which: int | None) -> Iterator[Any]:
 
     What the files of another program did not tell, velocities, masses or times, is not there.
     """
-    from systems.template import from_text, without_results
+    from systems.sources.template import from_text, without_results
 
     template = from_text(reader.template) if which is not None or reader.n_systems is None else None
     if template is not None:

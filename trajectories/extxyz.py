@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from systems.template import is_result
+from systems.sources.template import is_result
 
 _KINDS = {"f": "R", "i": "I", "u": "I", "b": "L", "U": "S"}
 _COLUMNS = (

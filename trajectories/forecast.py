@@ -73,7 +73,7 @@ def distance_to_jpl(
     a planet's name and are another. Raises RuntimeError without the extra, ValueError where no
     frame is inside, and `NoneOfJPL` where no body is.
     """
-    from systems import ephemeris
+    from systems.sources import ephemeris
 
     names = [name for name in reader.names if name in ephemeris.NAMES]
     if not names:

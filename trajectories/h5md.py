@@ -210,8 +210,8 @@ class H5MDReader:
 
     @property
     def template(self) -> str:
-        """What the atoms had beside a system, info and further arrays, as `systems.template` writes
-        it; empty where that was nothing."""
+        """What the atoms had beside a system, info and further arrays, as
+        `systems.sources.template` writes it; empty where that was nothing."""
         return self.provenance.get("template", "") or str(self.configuration.get("template", ""))
 
     @cached_property

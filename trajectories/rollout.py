@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from integrators import compiled
-from integrators.program import compile_flow
+from integrators.compiled import driver as compiled
+from integrators.compiled.table import compile_flow
 from integrators.state import Flow, State
 from systems.system import Evaluation, System, all_finite, check, coincident
 

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from integrators.state import Flow, State
-from systems.nearest import nearer, nearer_than_trained
-from systems.neighbors import NeighborList
+from systems.neighbors.lists import NeighborList
+from systems.neighbors.nearest import nearer, nearer_than_trained
+from systems.neighbors.sparse import Count, counted
 from systems.observables import kinetic_energy
-from systems.sparse import Count, counted
 from systems.system import System
 from trajectories.rollout import advance, with_held
 

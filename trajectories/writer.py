@@ -9,8 +9,8 @@ from typing import Any, Self
 import h5py
 
 from integrators.state import State
+from systems.sources.template import to_text
 from systems.system import System
-from systems.template import to_text
 from trajectories._layout import (
     OBSERVABLES,
     STRESS,

@@ -38,7 +38,7 @@ from mcegnn.cli.rows import (
 )
 
 if TYPE_CHECKING:
-    from systems.file_options import FileOptions
+    from systems.sources.file_options import FileOptions
     from trajectories.analysis import Analysis
     from trajectories.forecast import ForecastError
     from trajectories.h5md import H5MDReader

@@ -10,7 +10,7 @@ from mcegnn.cli.analyse import Topology, imported, opened
 from mcegnn.cli.messages import mistakes, refuse_output, refuse_unwritable, told
 
 if TYPE_CHECKING:
-    from systems.file_options import FileOptions
+    from systems.sources.file_options import FileOptions
 
 
 @told

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from systems.file_options import FileOptions
+    from systems.sources.file_options import FileOptions
 
 PANEL = "Files of other programs"
 
@@ -56,7 +56,7 @@ def file_options(
     masses: str | None = None,
 ) -> "FileOptions":
     """What was said of a file; ValueError, in one sentence, for what cannot be."""
-    from systems.file_options import FileOptions, masses_of
+    from systems.sources.file_options import FileOptions, masses_of
     from systems.units import METAL, REDUCED, duration
 
     for name, value in (("units", units), ("format", format)):

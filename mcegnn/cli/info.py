@@ -243,7 +243,7 @@ def _choices(configuration: str) -> list[tuple[str, str]]:
 
 
 def _machine() -> list[tuple[str, str]]:
-    from integrators.compiled import available_cores
+    from integrators.compiled.driver import available_cores
 
     try:
         import torch

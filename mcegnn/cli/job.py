@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import typer
 
-from integrators.encounters import Halved
 from integrators.state import Flow, State
 from mcegnn import machine
 from mcegnn.cli.describe import room
@@ -36,7 +35,7 @@ from mcegnn.cli.rows import (
 )
 from mcegnn.cli.stops import Stops, stops
 from mcegnn.simulation import AtomsRun, Configuration, SolarRun
-from systems.nearest import Near, nearer, nearer_than_trained
+from systems.neighbors.nearest import Near, nearer, nearer_than_trained
 from systems.system import System
 from trajectories import checkpoint
 from trajectories.checkpoint import Checkpoint
@@ -110,6 +109,8 @@ class Job:
     sparse: dict[int, int] = field(
         default_factory=dict
     )  # those with fewer neighbours than in all of training
+
+    halvings: int = 0  # of steps of this run, while it ran here
 
     @property
     def n_steps(self) -> int:
@@ -313,7 +314,7 @@ class Job:
                 break
         if now is not self.state:
             self._save(writer, now)
-        ended = time.monotonic()
+        ended, self.halvings = time.monotonic(), now.halvings
         return ended - began, (now.step - started[0]) / max(ended - started[1], 1e-9)
 
     def _tell(self, breach: Breach) -> None:
@@ -490,7 +491,6 @@ class Job:
 
         if not isinstance(self.config, SolarRun):
             return
-        halvings = int(self.flow.halvings[0]) if isinstance(self.flow, Halved) else 0
         asked = Stops()
         with (
             H5MDReader(self.path) as reader,
@@ -502,7 +502,7 @@ class Job:
                 report(100 * done // of, "judging each body's error by a finer run")
                 return asked.code is None
 
-            found = judged(self.config, reader, halvings, told)
+            found = judged(self.config, reader, self.halvings, told)
             warnings = judged_warnings(self.config, reader, found)
         if found is None or asked.code is not None:
             return

@@ -22,7 +22,7 @@ from mcegnn.cli.messages import (
 )
 
 if TYPE_CHECKING:
-    from systems.file_options import FileOptions
+    from systems.sources.file_options import FileOptions
     from systems.system import Evaluation, System
 
 
@@ -131,7 +131,7 @@ _OF_FILES = ("units", "format", "masses")
 
 
 def _refuse(file: str, path: Path, force: bool) -> None:
-    from systems.molecules import path_of
+    from systems.sources.atoms import path_of
 
     if not path_of(file).exists():
         raise FileNotFoundError(f"there is no file {file}")
@@ -180,8 +180,8 @@ def _labels(calculator: str | None, potential: str | None) -> Callable[[Unlabell
 
 def _those_of(file: str, options: "FileOptions", quiet: bool) -> tuple[int, Iterator[Unlabelled]]:
     """How many structures a file has, and each with its number."""
-    from systems.file_options import Reading
-    from systems.molecules import read_all
+    from systems.sources.atoms import read_all
+    from systems.sources.file_options import Reading
 
     reading = Reading(options)
     found = read_all(file, reading)
@@ -201,7 +201,7 @@ def _along(
     from mcegnn.cli.job import relaxed_start, words
     from mcegnn.cli.plan_atoms import atoms_run
     from mcegnn.cli.times import Times
-    from systems.template import timeless
+    from systems.sources.template import timeless
     from trajectories.rollout import rollout
 
     spaced = every if every is not None else (10 if steps % 10 == 0 else None)
@@ -307,8 +307,8 @@ def _labelled(one: Unlabelled, by: str, evaluation: "Evaluation") -> tuple[Any, 
     from ase.constraints import FixAtoms
     from ase.stress import full_3x3_to_voigt_6_stress
 
-    from systems.molecules import to_atoms
-    from systems.template import without_results
+    from systems.sources.atoms import to_atoms
+    from systems.sources.template import without_results
 
     atoms, others = without_results(to_atoms(one.system, one.template))
     if held := [

@@ -145,7 +145,7 @@ def told(command: Callable[..., None]) -> Callable[..., None]:
 @contextmanager
 def _told_warnings() -> Iterator[None]:
     """Our own warnings, which are for users, in one line; those of libraries as ever."""
-    from systems.committee import Doubt  # with NumPy, which --help does without
+    from systems.potentials.committee import Doubt  # with NumPy, which --help does without
     from trajectories.durable import Mended
 
     own = (Doubt, Mended)

@@ -103,7 +103,7 @@ def limits_of(config: Configuration, options: Mapping[str, Any]) -> dict[str, An
 def _refuse_no_file(name: str) -> None:
     """ValueError for what is neither a system nor a file, with the nearest system where it is a
     mere word."""
-    from systems.molecules import path_of
+    from systems.sources.atoms import path_of
 
     path = Path(name)
     if path.suffix == ".h5md" and path.exists():
@@ -172,7 +172,7 @@ def _with_model(
 def _charged(
     integrator: str, times: Times, options: Mapping[str, Any]
 ) -> tuple[Configuration, list[str]]:
-    from systems.charged import N_STEPS, STEPS_PER_FRAME, TIME_STEP
+    from systems.sources.charged import N_STEPS, STEPS_PER_FRAME, TIME_STEP
 
     n_particles, n_systems, seed = (
         options.get("particles", 5),
@@ -207,7 +207,7 @@ def _charged(
 def _solar(
     integrator: str, times: Times, options: Mapping[str, Any]
 ) -> tuple[Configuration, list[str]]:
-    from systems import ephemeris, solar
+    from systems.sources import ephemeris, solar
 
     epoch = solar.J2000 if options.get("epoch") is None else ephemeris.julian_day(options["epoch"])
     if options.get("bodies") is not None:

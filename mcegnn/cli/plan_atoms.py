@@ -13,9 +13,9 @@ from mcegnn.cli.times import FRAMES, Times, every_of, steps_of
 from mcegnn.interfaces import named
 from mcegnn.names import nearest
 from mcegnn.simulation.atoms import BY_ENSEMBLE, INTEGRATORS, THERMOSTATS, AtomsRun
-from systems import template
-from systems.molecules import path_of, read
 from systems.observables import center_velocity, kinetic_energy
+from systems.sources import template
+from systems.sources.atoms import path_of, read
 from systems.system import System
 from systems.units import METAL, duration, force, pressure, rate, temperature
 

@@ -390,7 +390,7 @@ def _output(system: str, output: Path | None, force: bool) -> Path:
     """The file to write; an error where it cannot be, or must not without --force."""
     from mcegnn.cli.plan import SYSTEMS
     from mcegnn.cli.plan_atoms import file_of
-    from systems.molecules import path_of
+    from systems.sources.atoms import path_of
 
     path = output or (Path(f"{system}.h5md") if system in SYSTEMS else file_of(system))
     if path.suffix.lower() in _FOREIGN:

@@ -279,7 +279,7 @@ def last_jpl_rows(reader: Any) -> list[tuple[str, ...]]:
     body is JPL's."""
     import numpy as np
 
-    from systems.ephemeris import NAMES
+    from systems.sources.ephemeris import NAMES
     from trajectories.forecast import NoneOfJPL, distance_to_jpl
 
     configuration = reader.configuration

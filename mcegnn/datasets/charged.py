@@ -13,7 +13,7 @@ import numpy as np
 from integrators.ensembles import symplectic_euler
 from integrators.state import State
 from mcegnn.datasets.split import Samples, Split
-from systems.charged import (
+from systems.sources.charged import (
     BENCHMARK_SEED,
     STEPS_PER_FRAME,
     TIME_STEP,

@@ -14,9 +14,9 @@ import numpy as np
 
 from mcegnn.datasets.labels import AS_THEY_ARE, Notes, Reading, labels_of, numbers, refuse_one_point
 from mcegnn.datasets.structures import Structures
-from systems.atoms_files import RefusedFileError
-from systems.atoms_files import frames as frames_of
-from systems.file_options import Reading as FileReading
+from systems.sources.atoms_files import RefusedFileError
+from systems.sources.atoms_files import frames as frames_of
+from systems.sources.file_options import Reading as FileReading
 
 SOURCE = "https://figshare.com/articles/dataset/Revised_MD17_dataset_rMD17_/12672038"
 _OWN = ("nuclear_charges", "coords", "energies", "forces")

@@ -54,7 +54,7 @@ def refuse_unknown(name: str) -> None:
 
 def _solar(name: str, without: Sequence[str]) -> Split:
     from mcegnn.datasets import solar
-    from systems.solar import J2000, j2000, read_bodies
+    from systems.sources.solar import J2000, j2000, read_bodies
 
     if name == "solar-de440":
         if without:

@@ -15,7 +15,7 @@ from integrators.ensembles import yoshida_8
 from integrators.relativity import PostNewtonian
 from integrators.state import State
 from mcegnn.datasets.split import Samples, Split
-from systems.solar import SolarSystem
+from systems.sources.solar import SolarSystem
 from systems.system import System
 from systems.units import ASTRONOMICAL
 from trajectories.rollout import rollout
@@ -47,7 +47,7 @@ def simulated(bodies: SolarSystem, threads: int | None = None) -> Split:
 def from_de440(epoch: float) -> Split:
     """The year of JPL DE440 from a TDB Julian day on; RuntimeError without the extra ``ephemeris``,
     ValueError outside the kernel."""
-    from systems import ephemeris
+    from systems.sources import ephemeris
 
     system = ephemeris.solar_system(epoch).system
     days = STEP * np.arange(N_TRAIN + N_VALIDATION + N_TEST + N_AHEAD + 1)

@@ -7,7 +7,7 @@ import numpy as np
 
 from mcegnn.datasets.consistency import force_rms
 from mcegnn.datasets.structures import Structures
-from systems.neighbors import NeighborList
+from systems.neighbors.lists import NeighborList
 
 _MOST_TOLD = 10
 _MOST_COMPARED = 500  # atoms in free space, of which all pairs are compared
@@ -192,7 +192,7 @@ def nearest_distances(structures: Structures) -> np.ndarray:
 def _nearest_listed(structures: Structures, k: int) -> float:
     system, cutoff = structures.system(k), 1.5
     try:
-        while not len(pairs := NeighborList(cutoff)(system)):
+        while not len(pairs := NeighborList(cutoff)(*system.geometry)):
             cutoff *= 2.0
     except ValueError as error:
         raise ValueError(f"structure {k}: {error}") from None

@@ -11,8 +11,8 @@ import numpy as np
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 
-from systems.copies import one_by_one
-from systems.molecules import from_atoms, to_atoms
+from systems.ensemble import map_ensemble
+from systems.sources.atoms import from_atoms, to_atoms
 from systems.system import Evaluation, Potential, System
 from systems.units import METAL
 
@@ -125,7 +125,7 @@ class CalculatorPotential:
                 f"ASE's calculators take metal units; the system is in {system.units.name} units"
             )
         with self._lock:
-            return one_by_one(self._one, system)
+            return map_ensemble(self._one, system)
 
     def _one(self, system: System) -> Evaluation:
         """Energy, forces and stress of a single system."""

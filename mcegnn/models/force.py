@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mcegnn.names import refuse_not_positive
-from systems.pair_table import PairTable
+from systems.potentials.table import PairTable
 from systems.system import Evaluation, System
 from systems.units import BY_NAME
 

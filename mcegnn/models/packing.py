@@ -1,13 +1,13 @@
 """A trained potential's weights as the plain arrays that the compiled kernels of
-`systems.messages.potential` take."""
+`mcegnn.compiled.potential` take."""
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
 
+from mcegnn.compiled.weights import Layer, Network
 from mcegnn.nn.repulsion import estimated
-from systems.messages.network import Layer, Network
 
 if TYPE_CHECKING:
     from mcegnn.models.potential import ConservativePotential

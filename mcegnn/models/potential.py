@@ -11,17 +11,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mcegnn.compiled.potential import MessagePassing
+from mcegnn.harmonics import MOST
 from mcegnn.models.packing import packed
 from mcegnn.names import refuse_no_counts, refuse_not_positive
-from mcegnn.neighborhood import Neighborhood, Places, places
+from mcegnn.neighborhood import Neighborhood, from_graph
 from mcegnn.nn.energy import EnergyNetwork, derivative
 from mcegnn.nn.repulsion import Repulsion, estimated
-from systems.copies import one_by_one
-from systems.harmonics import MOST
-from systems.messages.potential import MessagePassing
+from mcegnn.radius import Method, radius_graph
+from systems.ensemble import singles, stack_evaluations
 from systems.species import checked, places_among
 from systems.system import Evaluation, System
 from systems.units import METAL
+
+_TOGETHER = 4096  # atoms of systems that are one graph
 
 
 class ConservativePotential(nn.Module):
@@ -133,6 +136,12 @@ class ConservativePotential(nn.Module):
         known = None if self.nearest is None else estimated(self.species, self.nearest, self.cutoff)
         self.repulsion = Repulsion(self.species, known, force=self.scale) if repulsion else None
 
+    @property
+    def fewest_neighbors(self) -> dict[float, float]:
+        """By cutoff, the fewest on average that a structure of training has; empty where nobody
+        knows."""
+        return {self.cutoff: self.fewest} if self.fewest > 0.0 else {}
+
     def kinds(self, numbers: np.ndarray) -> np.ndarray:
         """The place of each atomic number among the model's species. ValueError for one that it
         does not know."""
@@ -220,45 +229,87 @@ class ConservativePotential(nn.Module):
         return kept
 
     def differentiated(self, system: System) -> Evaluation:
-        """The same by torch, on whatever device the weights are."""
-        self.refuse_unfit(system)
-        return one_by_one(self._differentiated, system)
+        """The same by torch, on whatever device the weights are; an ensemble's systems together."""
+        found = self.evaluate_batch(singles(system))
+        return found[0] if system.n_systems is None else stack_evaluations(found)
 
-    def _differentiated(self, system: System) -> Evaluation:
-        weight = next(self.parameters())
-        near = places(system, self.cutoff)
-        kinds = self.kinds(np.asarray(system.species))
-        offsets, hood = torch.from_numpy(near.offsets).to(weight), near.hood.to(weight.device)
+    def evaluate_batch(
+        self, systems: Sequence[System], *, method: Method | None = None
+    ) -> list[Evaluation]:
+        """Evaluations of NumPy systems of any sizes, by torch, on whatever device the weights are.
+
+        They are one graph without edges between them, or several where they have many atoms.
+        ``method`` says how the edges are found (`mcegnn.radius.radius_graph`). Raises ValueError
+        if the model is not made for one of the systems.
+        """
+        for system in systems:
+            self.refuse_unfit(system)
+        sizes = np.array([system.n_particles for system in systems], dtype=int)
+        group = (np.cumsum(sizes) - sizes) // _TOGETHER
+        found: list[Evaluation] = []
+        for k in np.unique(group):
+            found += self._together([systems[int(s)] for s in np.flatnonzero(group == k)], method)
+        return found
+
+    def _together(self, systems: Sequence[System], method: Method | None) -> list[Evaluation]:
+        weight, sizes = next(self.parameters()), [system.n_particles for system in systems]
+        device = weight.device
+        x = torch.as_tensor(
+            np.concatenate([np.asarray(s.positions, dtype=float) for s in systems]), device=device
+        )
+        owner = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes)).to(device)
+        cells, options = None, {}
+        if any(any(system.pbc) for system in systems):
+            none = np.zeros((3, 3))
+            lattices = torch.as_tensor(
+                np.stack([none if s.cell is None else np.asarray(s.cell, float) for s in systems]),
+                device=device,
+            )
+            pbc = torch.tensor([system.pbc for system in systems])
+            cells, options = lattices[owner], {"cell": lattices, "pbc": pbc}
+        graph = radius_graph(x, self.cutoff, owner, method=method, **options)
+        hood, offsets = from_graph(graph, x, self.cutoff, cells)
+        kinds = self.kinds(np.concatenate([np.asarray(system.species) for system in systems]))
         energies, gradient = self.energies_and_gradient(
-            torch.from_numpy(kinds).to(weight.device), offsets, hood
+            torch.from_numpy(kinds).to(device), offsets.to(weight), hood
         )
-        forces = gradient.sum(1) - hood.returned(gradient)
+        forces = (gradient.sum(1) - hood.returned(gradient)).double().cpu().numpy()
         of_atoms = energies.detach().double().cpu().numpy() + self.reference_energies[kinds]
-        stress = None
-        if all(system.pbc) and system.cell is not None:
-            virial = torch.einsum("npa,npb->ab", offsets.double(), gradient.double()).cpu().numpy()
-            stress = 0.5 * (virial + virial.T) / abs(np.linalg.det(system.cell))
-        closest = None if self.nearest is None else self._closest(kinds, near)
-        return Evaluation(
-            np.float64(of_atoms.sum()),
-            forces.double().cpu().numpy(),
-            stress,
-            of_atoms,
-            closest=closest,
-            potential=self,
-        )
+        by_atom = torch.einsum("npa,npb->nab", offsets, gradient.double())
+        virials = x.new_zeros(len(sizes), 3, 3).index_add(0, owner, by_atom).cpu().numpy()
+        apart, senders = offsets.cpu().numpy(), hood.senders.cpu().numpy()
+        found, last = [], np.cumsum(sizes)
+        for system, virial, end in zip(systems, virials, last.tolist(), strict=True):
+            own = slice(end - system.n_particles, end)
+            stress = None
+            if all(system.pbc) and system.cell is not None:
+                stress = 0.5 * (virial + virial.T) / abs(np.linalg.det(system.cell))
+            closest = (
+                None
+                if self.nearest is None
+                else self._closest(kinds[own], apart[own], senders[own] - own.start)
+            )
+            found.append(
+                Evaluation(
+                    np.float64(of_atoms[own].sum()),
+                    forces[own],
+                    stress,
+                    of_atoms[own],
+                    closest=closest,
+                    potential=self,
+                )
+            )
+        return found
 
-    def _closest(self, kinds: np.ndarray, near: Places) -> np.ndarray:
+    def _closest(self, kinds: np.ndarray, offsets: np.ndarray, senders: np.ndarray) -> np.ndarray:
         """`Evaluation.closest` of one system."""
         assert self.nearest is not None
-        known = estimated(self.species, self.nearest, self.cutoff)[
-            kinds[:, None], kinds[near.senders]
-        ]
-        ratios = np.linalg.norm(near.offsets, axis=-1) / known
+        known = estimated(self.species, self.nearest, self.cutoff)[kinds[:, None], kinds[senders]]
+        ratios = np.linalg.norm(offsets, axis=-1) / known
         i, place = np.unravel_index(ratios.argmin(), ratios.shape)
         if not ratios[i, place] < 1.0:
             return np.array([1.0, -1.0, -1.0, 0.0])
-        return np.array([ratios[i, place], *sorted((i, near.senders[i, place])), known[i, place]])
+        return np.array([ratios[i, place], *sorted((i, senders[i, place])), known[i, place]])
 
 
 def _checked_nearest(nearest: Sequence[Sequence[float]], n: int) -> np.ndarray:

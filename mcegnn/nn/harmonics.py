@@ -4,7 +4,7 @@ higher rank."""
 import torch
 from torch import Tensor
 
-from systems.harmonics import components
+from mcegnn.harmonics import components
 
 
 def harmonics(u: Tensor, n_degrees: int) -> list[Tensor]:

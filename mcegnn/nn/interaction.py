@@ -26,8 +26,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mcegnn.harmonics import couplings
 from mcegnn.neighborhood import Neighborhood
-from systems.harmonics import couplings
 
 
 class Interaction(nn.Module):
@@ -41,7 +41,7 @@ class Interaction(nn.Module):
         n_couplings channels of all degrees h_i <- h_i + U[h_i, sum_j m_ij, <P X_i, Q X_i>, <P X_i,
         Z_i>]             U: Linear, SiLU, Linear X_i <- X_i + S Z_i
 
-    `systems.harmonics.couplings` says how to couple, ``n_channels`` how many channels there are of
+    `mcegnn.harmonics.couplings` says how to couple, ``n_channels`` how many channels there are of
     each degree. The first layer has no channels yet: ``first`` leaves out all that needs them;
     ``last`` leaves out what becomes of channels in the end.
     """

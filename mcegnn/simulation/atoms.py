@@ -12,7 +12,7 @@ from integrators.random import Random
 from integrators.state import Flow, State
 from integrators.thermostats import Ramp
 from mcegnn.simulation.configuration import Configuration
-from systems.molecules import Structure
+from systems.sources.atoms import Structure
 from systems.system import Potential
 from systems.units import METAL, PASCALS, Units
 from trajectories.watch import Limits
@@ -49,8 +49,9 @@ class AtomsRun(Configuration):
     force (eV / Angstrom) that is left before the run; ``draw`` says whether velocities are drawn or
     the file's. Where they are not zero, ``warn_above`` and ``stop_above`` (eV / Angstrom) limit
     what the models of a committee may disagree by. ``template`` is what the file's atoms have
-    beside a system (`systems.template`): a calculator gets it too. ``file_units``, ``file_format``
-    and ``file_masses`` are what was said of the file, ``assumed`` what it did not tell, in words.
+    beside a system (`systems.sources.template`): a calculator gets it too. ``file_units``,
+    ``file_format`` and ``file_masses`` are what was said of the file, ``assumed`` what it did not
+    tell, in words.
     """
 
     system: ClassVar[str] = "atoms"
@@ -124,8 +125,8 @@ class AtomsRun(Configuration):
     @property
     def structure(self) -> Structure:
         """The file's atoms, read as was said of it."""
-        from systems.file_options import FileOptions, masses_of
-        from systems.molecules import read
+        from systems.sources.atoms import read
+        from systems.sources.file_options import FileOptions, masses_of
 
         masses = masses_of(self.file_masses) if self.file_masses else {}
         return read(
@@ -203,7 +204,7 @@ class AtomsRun(Configuration):
     @property
     def _handed_on(self) -> list[tuple[str, str]]:
         """What a calculator gets beside positions and the like, in words."""
-        from systems.template import beside, from_text
+        from systems.sources.template import beside, from_text
 
         names = list(beside(from_text(self.template))) if self.calculator and self.template else []
         return [("the calculator also gets", ", ".join(names))] if names else []
@@ -257,7 +258,7 @@ class AtomsRun(Configuration):
         """The integrator with the forces."""
         from integrators import ensembles
         from integrators.barostats import Piston
-        from systems.potentials import Frozen
+        from systems.potentials.fixed import Fixed
 
         force, frozen = self.force, self._is_frozen
         temperature, pressure = (self._held(values) for values in (self.temperature, self.pressure))
@@ -266,7 +267,7 @@ class AtomsRun(Configuration):
         if self.integrator == "npt":
             piston = Piston(temperature, pressure, self.period, flexible=self.flexible)
             return ensembles.npt(force, piston, self.friction)
-        acting = force if frozen is None else Frozen(force, frozen)
+        acting = force if frozen is None else Fixed(force, frozen)
         if self.integrator == "nose-hoover":
             return ensembles.nose_hoover(
                 acting, temperature, self.period, None if self.about_center else self.n_degrees
@@ -282,7 +283,7 @@ class AtomsRun(Configuration):
         """What moves the atoms; made once."""
         from mcegnn import learned
         from mcegnn.interfaces import named
-        from systems.template import from_text
+        from systems.sources.template import from_text
 
         if self.calculator:
             return named.calculator_potential(

@@ -32,7 +32,7 @@ class ChargedRun(Configuration):
 
     def start(self) -> State:
         """Drawn from the seed."""
-        from systems.charged import charged_systems
+        from systems.sources.charged import charged_systems
 
         system = charged_systems(self.n_systems, self.seed, self.n_particles)
         return State(learned.dressed(self.learned, system) if self.model else system)
@@ -53,8 +53,8 @@ class ChargedRun(Configuration):
         )
 
     def _exact(self) -> Potential:
-        from systems.charged import benchmark_coulomb
-        from systems.potentials import Coulomb
+        from systems.potentials.coulomb import Coulomb
+        from systems.sources.charged import benchmark_coulomb
 
         # the clip belongs to the benchmark's own scheme
         return benchmark_coulomb() if self.integrator in ("", self.usual_integrator) else Coulomb()

@@ -11,7 +11,7 @@ from integrators.state import Flow, State
 from mcegnn import learned
 from mcegnn.simulation.configuration import Configuration
 from systems.observables import kinetic_energy
-from systems.solar import Body, SolarSystem
+from systems.sources.solar import Body, SolarSystem
 from systems.units import ASTRONOMICAL, Units
 from trajectories.watch import Limits
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from mcegnn.datasets.structures import Structures
-from systems.neighbors import NeighborList
-from systems.sparse import mean_neighbors
+from systems.neighbors.lists import NeighborList
+from systems.neighbors.sparse import mean_neighbors
 from systems.species import places_among
 
 
@@ -16,7 +16,7 @@ def nearest_distances(structures: Structures, species: Sequence[int], cutoff: fl
     least = np.full((len(species), len(species)), np.inf)
     for k in range(len(structures)):
         system = structures.system(k)
-        pairs = NeighborList(cutoff)(system)
+        pairs = NeighborList(cutoff)(*system.geometry)
         kinds = places_among(species, np.asarray(system.species))
         apart = np.linalg.norm(pairs.offsets(system.positions, system.cell), axis=-1)
         np.minimum.at(least, (kinds[pairs.i], kinds[pairs.j]), apart)

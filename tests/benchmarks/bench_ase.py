@@ -15,7 +15,7 @@ from record import Row, shown
 from integrators.ensembles import velocity_verlet
 from integrators.state import State
 from mcegnn.interfaces.ase import CalculatorPotential
-from systems.molecules import from_atoms
+from systems.sources.atoms import from_atoms
 from trajectories.rollout import rollout
 
 N_STEPS, DT = 500, 1.0 * units.fs

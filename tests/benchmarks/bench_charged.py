@@ -7,7 +7,7 @@ from record import Row, ratio, seconds, shown
 
 from integrators.ensembles import symplectic_euler
 from integrators.state import State
-from systems.charged import benchmark_coulomb, charged_systems
+from systems.sources.charged import benchmark_coulomb, charged_systems
 from systems.system import System
 from trajectories.rollout import rollout
 

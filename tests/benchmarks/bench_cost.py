@@ -13,8 +13,8 @@ from record import Row, seconds
 
 from integrators.ensembles import velocity_verlet
 from integrators.state import State
-from systems.potentials import Coulomb
-from systems.solar import j2000
+from systems.potentials.coulomb import Coulomb
+from systems.sources.solar import j2000
 from systems.system import System
 from trajectories.rollout import advance, rollout
 from trajectories.writer import H5MDWriter

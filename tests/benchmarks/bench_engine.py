@@ -23,8 +23,8 @@ from integrators.ensembles import langevin_baoab, nose_hoover, npt, velocity_ver
 from integrators.random import Random
 from integrators.state import Flow, State
 from integrators.velocities import maxwell_boltzmann
-from systems.lennard_jones import LennardJones
 from systems.observables import kinetic_energy
+from systems.potentials.lennard_jones import LennardJones
 from systems.system import System
 from trajectories.rollout import rollout
 

@@ -22,9 +22,9 @@ from integrators.ensembles import langevin_baoab, nose_hoover, npt
 from integrators.random import Random
 from integrators.state import Flow, State
 from integrators.velocities import maxwell_boltzmann
-from systems.lennard_jones import LennardJones
-from systems.molecules import from_atoms
 from systems.observables import kinetic_energy
+from systems.potentials.lennard_jones import LennardJones
+from systems.sources.atoms import from_atoms
 from systems.units import METAL, PASCALS
 from trajectories.rollout import rollout
 

@@ -21,7 +21,7 @@ from mcegnn.models.mcegnn import MCEGNN
 from mcegnn.models.store import Stored, load
 from mcegnn.training.options import parse
 from mcegnn.training.scoring import errors
-from systems.charged import charged_systems
+from systems.sources.charged import charged_systems
 
 RUNS = Path("learned")
 _MCEGNN = [sys.executable, "-c", "from mcegnn.cli.app import main; main()"]

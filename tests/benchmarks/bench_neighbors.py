@@ -13,8 +13,8 @@ from ase.build import bulk
 from ase.neighborlist import neighbor_list
 from record import Row, ratio, shown
 
-from systems.molecules import from_atoms
-from systems.neighbors import cell_list
+from systems.neighbors.cells import cell_list
+from systems.sources.atoms import from_atoms
 from systems.system import System
 
 CUTOFF = 5.0
@@ -44,7 +44,7 @@ def others(atoms: Atoms) -> dict[str, Callable[[], object]]:
 
 def ours(system: System, threads: int = 1) -> None:
     """With centres and shifts of each pair, which a list makes when they are asked for."""
-    pairs = cell_list(system, CUTOFF, threads)
+    pairs = cell_list(*system.geometry, CUTOFF, threads)
     _ = pairs.i, pairs.shift
 
 

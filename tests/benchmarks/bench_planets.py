@@ -15,8 +15,8 @@ from integrators.encounters import Halved
 from integrators.ensembles import yoshida_8
 from integrators.state import State
 from mcegnn.cli.app import app
-from systems import ephemeris
-from systems.solar import SolarSystem, j2000
+from systems.sources import ephemeris
+from systems.sources.solar import SolarSystem, j2000
 from systems.units import ASTRONOMICAL
 from trajectories.h5md import H5MDReader
 from trajectories.rollout import rollout

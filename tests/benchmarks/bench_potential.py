@@ -22,8 +22,8 @@ from integrators.velocities import maxwell_boltzmann
 from mcegnn import PotentialCalculator, load
 from mcegnn.graph import complete
 from mcegnn.models.potential import ConservativePotential
-from systems.molecules import from_atoms
 from systems.observables import kinetic_energy
+from systems.sources.atoms import from_atoms
 from systems.system import System
 from trajectories.rollout import rollout
 
@@ -175,7 +175,7 @@ def _of(name: str) -> System:
 
 
 def _ase(model: Any, system: System) -> VelocityVerlet:
-    from systems.molecules import to_atoms
+    from systems.sources.atoms import to_atoms
 
     atoms = to_atoms(system)
     atoms.calc = PotentialCalculator(model)

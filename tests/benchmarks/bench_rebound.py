@@ -8,7 +8,7 @@ from record import Row, ratio, shown
 from integrators.ensembles import velocity_verlet, wisdom_holman
 from integrators.state import Flow, State
 from systems.observables import kinetic_energy
-from systems.solar import SolarSystem, j2000
+from systems.sources.solar import SolarSystem, j2000
 from trajectories.rollout import rollout
 
 DT = 4.0

@@ -24,7 +24,7 @@ from mcegnn.datasets.labelled import named
 from mcegnn.datasets.structures import Structures
 from mcegnn.models.store import Stored, load
 from mcegnn.training.prediction import measures
-from systems.neighbors import NeighborList
+from systems.neighbors.lists import NeighborList
 from systems.system import System
 
 SHARES = np.linspace(
@@ -142,7 +142,7 @@ def pressed_pairs(stored: Stored, structures: Structures, many: int = 5) -> list
 
 def _nearest_pair(system: System, one: int, other: int) -> tuple[int, int, np.ndarray] | None:
     """Two atoms of these elements, not images of each other, and the way from one to the other."""
-    pairs, species = NeighborList(5.0)(system), np.asarray(system.species)
+    pairs, species = NeighborList(5.0)(*system.geometry), np.asarray(system.species)
     wanted = np.flatnonzero(
         (species[pairs.i] == one) & (species[pairs.j] == other) & (pairs.i != pairs.j)
     )

@@ -11,8 +11,8 @@ from record import Row
 from integrators.ensembles import yoshida_8
 from integrators.relativity import PostNewtonian
 from integrators.state import State
-from systems import ephemeris
-from systems.solar import J2000, SolarSystem, read_bodies
+from systems.sources import ephemeris
+from systems.sources.solar import J2000, SolarSystem, read_bodies
 from systems.system import System
 from systems.units import ASTRONOMICAL
 from trajectories.forecast import displacement_error

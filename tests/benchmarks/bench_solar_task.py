@@ -18,7 +18,7 @@ from mcegnn.models.force import LearnedForce
 from mcegnn.models.store import load
 from mcegnn.training.options import parse
 from mcegnn.training.scoring import errors, floors
-from systems.potentials import Gravity
+from systems.potentials.gravity import Gravity
 from systems.system import Potential
 from systems.units import ASTRONOMICAL
 from trajectories.forecast import displacement_error

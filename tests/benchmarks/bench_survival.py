@@ -19,9 +19,9 @@ from integrators.ensembles import symplectic_euler, velocity_verlet
 from integrators.random import Random
 from integrators.state import Flow, State
 from integrators.velocities import maxwell_boltzmann
-from systems.charged import benchmark_coulomb, charged_systems
-from systems.lennard_jones import LennardJones
-from systems.molecules import from_atoms
+from systems.potentials.lennard_jones import LennardJones
+from systems.sources.atoms import from_atoms
+from systems.sources.charged import benchmark_coulomb, charged_systems
 from trajectories import _layout
 from trajectories.rollout import advance
 from trajectories.watch import Limits, Watch

@@ -21,9 +21,9 @@ from ase.build import bulk, molecule
 from ase.mep import NEB
 from record import Row
 
-from integrators.compiled import available_cores
+from integrators.compiled.driver import available_cores
 from mcegnn import LennardJones, PotentialCalculator, from_atoms, load
-from systems.committee import Committee
+from systems.potentials.committee import Committee
 from systems.system import System
 
 CASES = Path(__file__).parents[1] / "cases"

@@ -8,7 +8,7 @@ import numpy as np
 import rebound
 
 from integrators.kepler import kepler_coefficients
-from systems.solar import COLUMNS, Body, SolarSystem, j2000
+from systems.sources.solar import COLUMNS, Body, SolarSystem, j2000
 from systems.units import ASTRONOMICAL
 
 G, KM, KM_S = (

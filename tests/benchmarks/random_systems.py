@@ -10,7 +10,7 @@ from ase.build import bulk
 from ase.neighborlist import neighbor_list
 
 from integrators.state import State
-from systems.molecules import from_atoms
+from systems.sources.atoms import from_atoms
 from trajectories.writer import H5MDWriter
 
 KINDS = (

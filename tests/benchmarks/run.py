@@ -33,7 +33,7 @@ import bench_survival
 import bench_threads
 from record import Row
 
-from integrators.compiled import available_cores
+from integrators.compiled.driver import available_cores
 from mcegnn.machine import processor
 
 BENCHMARKS = {

@@ -17,9 +17,9 @@ from integrators.state import State
 from integrators.thermostats import Ramp
 from integrators.velocities import maxwell_boltzmann
 from systems.cell import volume
-from systems.lennard_jones import LennardJones
 from systems.observables import kinetic_energy
-from systems.potentials import Coulomb
+from systems.potentials.coulomb import Coulomb
+from systems.potentials.lennard_jones import LennardJones
 from systems.system import Evaluation, System
 from trajectories.rollout import rollout
 

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-import integrators.compiled
+import integrators.compiled.driver
 from integrators.ensembles import symplectic_euler, velocity_verlet, wisdom_holman, yoshida_4
 from integrators.relativity import PostNewtonian
 from integrators.state import State
-from systems.charged import benchmark_coulomb, charged_systems
-from systems.potentials import Gravity
-from systems.solar import j2000
+from systems.potentials.gravity import Gravity
+from systems.sources.charged import benchmark_coulomb, charged_systems
+from systems.sources.solar import j2000
 from systems.system import System
 from systems.units import ASTRONOMICAL
 from trajectories.rollout import advance, rollout
@@ -100,8 +100,8 @@ def test_bits_do_not_depend_on_slices(
     case: str, seconds: float, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = run(case, every=40)
-    monkeypatch.setattr(integrators.compiled, "SLICE_SECONDS", seconds)
-    monkeypatch.setattr(integrators.compiled, "SLICE_BYTES", size)
+    monkeypatch.setattr(integrators.compiled.driver, "SLICE_SECONDS", seconds)
+    monkeypatch.setattr(integrators.compiled.driver, "SLICE_BYTES", size)
     for a, b in zip(expected, run(case, every=40), strict=True):
         assert_same_bits(a, b)
 
@@ -111,11 +111,11 @@ def test_slices_are_as_short_as_they_are_told(case: str, monkeypatch: pytest.Mon
     """Without frames to keep, a state comes out of every slice: all but the first of them one step
     long."""
     flow, start, dt = CASES[case]
-    monkeypatch.setattr(integrators.compiled, "SLICE_SECONDS", 1e-9)
+    monkeypatch.setattr(integrators.compiled.driver, "SLICE_SECONDS", 1e-9)
     steps = [state.step for state in advance(flow, start(), dt, 600, 600)]
     assert len(steps) > 300
     assert set(np.diff(steps[2:])) == {1}
-    monkeypatch.setattr(integrators.compiled, "SLICE_SECONDS", 1e9)
+    monkeypatch.setattr(integrators.compiled.driver, "SLICE_SECONDS", 1e9)
     assert len(list(advance(flow, start(), dt, 600, 600))) <= 3
 
 

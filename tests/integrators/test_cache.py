@@ -15,7 +15,7 @@ import integrators
 RUN = """
 from integrators.ensembles import wisdom_holman
 from integrators.state import State
-from systems.potentials import Gravity
+from systems.potentials.gravity import Gravity
 from systems.system import System
 from trajectories.rollout import rollout
 x, v = [[0, 0, 0], [1.0, 0, 0], [0, 2.0, 0]], [[0, 0, 0], [0, 1.0, 0], [0.7, 0, 0]]
@@ -56,6 +56,6 @@ def test_an_edited_solver_is_compiled_anew(tmp_path: Path) -> None:
             root / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__")
         )
     before = run(tmp_path)
-    with open(tmp_path / "integrators" / "_kepler.py", "a") as solver:
+    with open(tmp_path / "integrators" / "compiled" / "_kepler.py", "a") as solver:
         solver.write(EDIT)
     assert abs(run(tmp_path) - before).max() > 0.1

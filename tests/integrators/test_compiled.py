@@ -8,16 +8,19 @@ import numpy as np
 import pytest
 import torch
 
+from integrators.compiled.table import compile_flow
 from integrators.composition import Scheme, Sequential, Strang
 from integrators.ensembles import INTEGRATORS, symplectic_euler, velocity_verlet, wisdom_holman
 from integrators.flows import Drift, Kick
 from integrators.kepler import InCoordinates
-from integrators.program import compile_flow
 from integrators.relativity import PostNewtonian
 from integrators.state import State
-from systems.charged import benchmark_coulomb, charged_systems
-from systems.potentials import Coulomb, Gravity, Springs, Sum
-from systems.solar import j2000
+from systems.potentials.coulomb import Coulomb
+from systems.potentials.gravity import Gravity
+from systems.potentials.springs import Springs
+from systems.potentials.sum import Sum
+from systems.sources.charged import benchmark_coulomb, charged_systems
+from systems.sources.solar import j2000
 from systems.system import Evaluation, System
 from systems.units import ASTRONOMICAL
 from trajectories.rollout import rollout

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from integrators._encounters import strained
+from integrators.compiled._encounters import strained
 from integrators.encounters import COARSE, FINE, LITTLE, MUCH, ROUND, Halved, strain
 from integrators.ensembles import yoshida_8
 from integrators.kepler import kepler_coefficients
 from integrators.state import State
-from systems.potentials import Coulomb, Gravity
-from systems.solar import j2000
+from systems.potentials.coulomb import Coulomb
+from systems.potentials.gravity import Gravity
+from systems.sources.solar import j2000
 from systems.system import System
 from systems.units import ASTRONOMICAL
 from trajectories.rollout import rollout
@@ -79,7 +80,7 @@ def test_both_interpreters_take_the_same_steps() -> None:
     for _ in range(20):
         state = python(state, 0.5)
     *_, last = rollout(compiled, State(start), 0.5, 20, 20)
-    assert python.halvings[0] == compiled.halvings[0] > 5
+    assert state.halvings == last.halvings > 5
     np.testing.assert_allclose(last.system.positions, state.system.positions, rtol=0, atol=1e-12)
 
 
@@ -90,7 +91,7 @@ def test_tensors_take_the_same_steps() -> None:
     *_, last = rollout(halved(), State(start), 0.5, 8, 8)
     for _ in range(8):
         state = flow(state, 0.5)
-    assert flow.halvings[0] > 0
+    assert state.halvings > 0
     np.testing.assert_allclose(
         state.system.positions.numpy(), last.system.positions, rtol=0, atol=1e-13
     )
@@ -101,7 +102,7 @@ def test_ordinary_planets_have_the_bits_of_the_scheme() -> None:
     solar, flow = j2000(), halved()
     *_, plain = rollout(yoshida_8(Gravity(G)), State(solar.system), 0.5, 1461, 1461)
     *_, watched = rollout(flow, State(solar.system), 0.5, 1461, 1461)
-    assert flow.halvings[0] == 0
+    assert watched.halvings == 0
     np.testing.assert_array_equal(watched.system.positions, plain.system.positions)
     np.testing.assert_array_equal(watched.system.momenta, plain.system.momenta)
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mpmath import mpf
 
-from integrators._kepler import kepler_coefficients as compiled
+from integrators.compiled._kepler import kepler_coefficients as compiled
 from integrators.kepler import KeplerDrift, kepler_coefficients, stumpff
 from integrators.state import State
 from systems.system import System

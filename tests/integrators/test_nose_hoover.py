@@ -15,7 +15,8 @@ from integrators.state import State
 from integrators.thermostats import NoseHooverChain, Ramp
 from integrators.velocities import maxwell_boltzmann
 from systems.observables import kinetic_energy, temperature
-from systems.potentials import Frozen, Springs
+from systems.potentials.fixed import Fixed
+from systems.potentials.springs import Springs
 from systems.system import System
 from trajectories.analysis.averages import block_error
 from trajectories.rollout import rollout
@@ -175,12 +176,12 @@ def test_a_moving_observer_sees_the_same(interpreter: str) -> None:
 
 @pytest.mark.parametrize("interpreter", ["compiled", "python"])
 def test_particles_that_are_held_stay_and_do_not_count(interpreter: str) -> None:
-    """Where some are `Frozen` the chain acts on all momenta, those of the others, whose degrees of
+    """Where some are `Fixed` the chain acts on all momenta, those of the others, whose degrees of
     freedom have the temperature."""
     held = np.array([True, False, False, False, False, True])
     system = cluster(seed=2)
     start = replace(system, momenta=np.where(held[:, None], 0.0, system.momenta))
-    scheme = nose_hoover(Frozen(SPRINGS, held), 2.0, 2.0)
+    scheme = nose_hoover(Fixed(SPRINGS, held), 2.0, 2.0)
     assert scheme.table[0][0].degrees(start) == 12
     if interpreter == "compiled":
         seen = [state.system for state in rollout(scheme, State(start), 0.05, 20_000)]

@@ -20,8 +20,8 @@ from integrators.relativity import (
 )
 from integrators.state import State
 from systems.observables import momentum
-from systems.potentials import Gravity
-from systems.solar import SolarSystem, j2000, read_bodies
+from systems.potentials.gravity import Gravity
+from systems.sources.solar import SolarSystem, j2000, read_bodies
 from systems.system import System
 from systems.units import ASTRONOMICAL
 from trajectories.rollout import rollout

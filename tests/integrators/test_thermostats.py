@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import stats
 
-from integrators._philox import philox
+from integrators.compiled._philox import philox
 from integrators.ensembles import langevin_baoab
 from integrators.flows import Drift
 from integrators.random import Random
@@ -16,7 +16,7 @@ from integrators.state import State
 from integrators.thermostats import OrnsteinUhlenbeck, Ramp
 from integrators.velocities import maxwell_boltzmann
 from systems.observables import momentum, temperature
-from systems.potentials import Springs
+from systems.potentials.springs import Springs
 from systems.system import Evaluation, System
 from systems.units import METAL
 from trajectories.rollout import rollout

@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from integrators.compiled.table import compile_flow
 from integrators.ensembles import INTEGRATORS
 from integrators.kepler import InCoordinates
-from integrators.program import compile_flow
 from integrators.relativity import PostNewtonian
 from integrators.state import State
-from systems.charged import benchmark_coulomb, charged_systems
-from systems.potentials import Gravity
-from systems.solar import j2000
+from systems.potentials.gravity import Gravity
+from systems.sources.charged import benchmark_coulomb, charged_systems
+from systems.sources.solar import j2000
 from systems.system import Evaluation, System
 from systems.units import ASTRONOMICAL
 from trajectories.rollout import advance, rollout
@@ -133,8 +133,8 @@ from integrators.ensembles import langevin_baoab
 from integrators.random import Random
 from integrators.state import State
 from integrators.velocities import maxwell_boltzmann
-from systems.lennard_jones import LennardJones
-from systems.molecules import from_atoms
+from systems.potentials.lennard_jones import LennardJones
+from systems.sources.atoms import from_atoms
 from systems.units import METAL
 from trajectories.rollout import rollout
 

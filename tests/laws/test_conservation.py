@@ -12,9 +12,10 @@ from integrators.ensembles import INTEGRATORS, velocity_verlet, yoshida_4
 from integrators.random import Random
 from integrators.state import State
 from integrators.velocities import maxwell_boltzmann
-from systems.lennard_jones import LennardJones
 from systems.observables import angular_momentum, kinetic_energy, momentum
-from systems.potentials import Gravity, Springs
+from systems.potentials.gravity import Gravity
+from systems.potentials.lennard_jones import LennardJones
+from systems.potentials.springs import Springs
 from systems.system import System
 from trajectories.rollout import rollout
 

@@ -13,9 +13,10 @@ from integrators.ensembles import langevin_baoab, npt, velocity_verlet
 from integrators.random import Random
 from integrators.state import State
 from integrators.velocities import maxwell_boltzmann
-from systems.lennard_jones import LennardJones
-from systems.neighbors import NeighborList, cell_list
+from systems.neighbors.cells import cell_list
+from systems.neighbors.lists import NeighborList
 from systems.observables import kinetic_energy, pressure
+from systems.potentials.lennard_jones import LennardJones
 from systems.system import System
 from trajectories.rollout import rollout
 
@@ -44,14 +45,14 @@ def test_a_kept_list_never_misses_a_pair(ensemble: str) -> None:
     near, cells = NeighborList(potential.cutoff, potential.skin), []
     for state in rollout(flow, start, DT, 10_000):
         system = state.system
-        held = near(system)
+        held = near(*system.geometry)
         offsets = (
             system.positions[held.j]
             - system.positions[held.i]
             + (held.images @ system.cell)[held.image]
         )
         within = int(((offsets**2).sum(-1) < potential.cutoff**2).sum())
-        assert within == len(cell_list(system, potential.cutoff))
+        assert within == len(cell_list(*system.geometry, potential.cutoff))
         cells.append(system.cell)
     assert 300 < near.n_built < 5000
     if ensemble == "npt":

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
+from integrators.compiled.table import compile_flow
 from integrators.ensembles import INTEGRATORS
-from integrators.program import compile_flow
 from integrators.relativity import PostNewtonian
 from integrators.state import State
-from systems.potentials import Gravity
+from systems.potentials.gravity import Gravity
 from systems.system import System
 from trajectories.rollout import rollout
 

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from mcegnn.models.potential import ConservativePotential
 from mcegnn.nn.radial import BesselBasis
-from systems.molecules import from_atoms
+from systems.sources.atoms import from_atoms
 from systems.system import System
 
 CUTOFF = 4.0
 seeds = st.integers(0, 10**6)
 few = settings(deadline=None, max_examples=8)
-pytestmark = pytest.mark.filterwarnings("ignore::systems.nearest.Near")
+pytestmark = pytest.mark.filterwarnings("ignore::systems.neighbors.nearest.Near")
 # nothing at short range; the older repulsion; that below nearest distances, so long that many pairs
 # are below them
 NEAREST = [[2.0, 1.15, 1.0, 0.0], [1.15, 1.6, 1.5, 0.0], [1.0, 1.5, 0.0, 0.0], [0.0, 0.0, 0.0, 2.9]]

@@ -14,10 +14,10 @@ TESTS = Path(__file__).parents[1]
 # a kernel of each kind: neighbour lists and pairs, both drivers with noise and a moving cell, a
 # learned potential's lanes
 CHOSEN = (
-    "systems/test_lennard_jones.py::test_ases_numbers[switch-pbc0]",
-    "integrators/test_listed.py::test_both_interpreters_give_the_same_numbers[NPT, flexible]",
-    "integrators/test_listed.py::test_frozen_particles_of_the_other_driver",
-    "systems/test_message_passing.py::test_torchs_numbers[float32-1e-05-slab]",
+    "systems/potentials/test_lennard_jones.py::test_ases_numbers[switch-pbc0]",
+    "integrators/test_list_driver.py::test_both_interpreters_give_the_same_numbers[NPT, flexible]",
+    "integrators/test_list_driver.py::test_frozen_particles_of_the_other_driver",
+    "mcegnn/test_message_passing.py::test_torchs_numbers[float32-1e-05-slab]",
 )
 
 

@@ -21,8 +21,8 @@ from ase.build import bulk, molecule
 from ase.constraints import FixAtoms, FixBondLength
 from typer.testing import CliRunner
 
-import integrators.compiled
-import integrators.listed
+import integrators.compiled.driver
+import integrators.compiled.list_driver
 import trajectories.watch
 from mcegnn.cli.app import app
 
@@ -282,8 +282,8 @@ def signalled(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], AbstractContex
                 yield state
 
         with monkeypatch.context() as patch:
-            patch.setattr(integrators.compiled, "SLICE_SECONDS", 1e-9)
-            patch.setattr(integrators.listed, "SLICE_SECONDS", 1e-9)
+            patch.setattr(integrators.compiled.driver, "SLICE_SECONDS", 1e-9)
+            patch.setattr(integrators.compiled.list_driver, "SLICE_SECONDS", 1e-9)
             patch.setattr(trajectories.watch, "advance", interrupted)
             yield
 

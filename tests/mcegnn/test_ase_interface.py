@@ -24,9 +24,9 @@ from ase.vibrations import Vibrations
 from integrators.ensembles import velocity_verlet
 from integrators.state import State
 from mcegnn.interfaces.ase import CalculatorPotential, PotentialCalculator
-from systems.lennard_jones import LennardJones
-from systems.molecules import from_atoms, to_atoms
-from systems.potentials import Coulomb
+from systems.potentials.coulomb import Coulomb
+from systems.potentials.lennard_jones import LennardJones
+from systems.sources.atoms import from_atoms, to_atoms
 from systems.system import Evaluation, System
 from systems.units import METAL
 from trajectories.rollout import rollout

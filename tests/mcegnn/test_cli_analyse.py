@@ -13,7 +13,7 @@ import pytest
 
 from integrators.state import State
 from mcegnn.simulation import AtomsRun
-from systems.solar import J2000, j2000
+from systems.sources.solar import J2000, j2000
 from systems.system import Evaluation, System
 from systems.units import ASTRONOMICAL, METAL
 from trajectories.conservation import conservation

@@ -17,8 +17,8 @@ from ase.md.verlet import VelocityVerlet
 from integrators.ensembles import velocity_verlet
 from integrators.state import State
 from mcegnn.simulation import configuration_from
-from systems.lennard_jones import LennardJones
 from systems.observables import kinetic_energy, momentum, pressure, temperature
+from systems.potentials.lennard_jones import LennardJones
 from systems.units import METAL
 from trajectories import checkpoint
 from trajectories.analysis.averages import block_error

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import mcegnn.cli.progress
-from systems.solar import j2000
+from systems.sources.solar import j2000
 from trajectories.h5md import H5MDReader
 
 Run = Callable[..., Any]

@@ -12,7 +12,7 @@ import pytest
 from ase.neighborlist import neighbor_list
 
 from integrators.state import State
-from systems.molecules import to_atoms
+from systems.sources.atoms import to_atoms
 from systems.system import System
 from systems.units import METAL
 from trajectories.h5md import H5MDReader

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from systems import ephemeris
+from systems.sources import ephemeris
 
 Run = Callable[..., Any]
 

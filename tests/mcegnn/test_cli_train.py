@@ -36,7 +36,7 @@ from mcegnn.training import scoring
 from mcegnn.training.checkpoint import checkpoint
 from mcegnn.training.options import parse
 from mcegnn.training.trainer import Progress, Trainer
-from systems.charged import charged_systems
+from systems.sources.charged import charged_systems
 from trajectories.h5md import H5MDReader
 from trajectories.packed import write_packed
 from trajectories.rollout import rollout

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import systems.charged
+import systems.sources.charged
 import trajectories.writer
 from trajectories import checkpoint, durable
 from trajectories.durable import DurableFile
@@ -165,7 +165,7 @@ def test_a_disk_that_is_too_small(
     )  # type: ignore[attr-defined]
     with monkeypatch.context() as patch:
         patch.setattr(
-            systems.charged, "charged_systems", lambda *counts: pytest.fail("drawn in vain")
+            systems.sources.charged, "charged_systems", lambda *counts: pytest.fail("drawn in vain")
         )
         outcome = cli("rollout", "charged", "--systems", 100, "--steps", 5000)
     assert outcome.code == 2

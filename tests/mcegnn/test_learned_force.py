@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from integrators.ensembles import integrator, velocity_verlet
 from integrators.state import State
 from mcegnn.models.force import LearnedForce
-from systems.potentials import Coulomb
+from systems.potentials.coulomb import Coulomb
 from systems.system import System
 from trajectories.rollout import rollout
 

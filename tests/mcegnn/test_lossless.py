@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 from integrators.ensembles import velocity_verlet
 from integrators.state import State
 from mcegnn.interfaces.ase import CalculatorPotential
-from systems.molecules import from_atoms, to_atoms
+from systems.sources.atoms import from_atoms, to_atoms
+from systems.sources.template import from_text, keep_same, to_text
 from systems.system import System
-from systems.template import from_text, keep_same, to_text
 from trajectories.convert import FORMATS
 from trajectories.h5md import H5MDReader
 from trajectories.rollout import rollout

@@ -115,7 +115,7 @@ from mcegnn import System, State, Coulomb, Springs, velocity_verlet, yoshida, ro
 from mcegnn import H5MDWriter, H5MDReader
 from trajectories.conservation import conservation, reversibility
 from trajectories.checkpoint import Checkpoint, save, load
-import trajectories.convert, trajectories.figures, trajectories.forecast, systems.ephemeris
+import trajectories.convert, trajectories.figures, trajectories.forecast, systems.sources.ephemeris
 state = State(System.create(np.random.default_rng(0).normal(size=(2, 4, 3)), charges=1.0))
 class Plain:
     def __call__(self, system):

@@ -18,16 +18,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcegnn import PotentialCalculator
+from mcegnn.compiled.potential import MessagePassing
 from mcegnn.datasets.labelled import from_file
 from mcegnn.models.packing import packed
 from mcegnn.models.potential import ConservativePotential
 from mcegnn.models.store import Stored, load, save
 from mcegnn.nn.repulsion import WIDTH, Repulsion
 from mcegnn.training.nearest import nearest_distances
-from systems.committee import Committee
-from systems.messages.potential import MessagePassing
-from systems.molecules import from_atoms
-from systems.nearest import Near
+from systems.neighbors.nearest import Near
+from systems.potentials.committee import Committee
+from systems.sources.atoms import from_atoms
 from systems.system import System
 
 few = settings(deadline=None, max_examples=15)

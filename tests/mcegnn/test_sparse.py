@@ -20,9 +20,9 @@ from mcegnn.datasets.labelled import from_file
 from mcegnn.models.potential import ConservativePotential
 from mcegnn.models.store import Stored, load, save
 from mcegnn.training.nearest import fewest_neighbors
-from systems.committee import Committee
-from systems.molecules import from_atoms
-from systems.sparse import counted, mean_neighbors
+from systems.neighbors.sparse import counted, mean_neighbors
+from systems.potentials.committee import Committee
+from systems.sources.atoms import from_atoms
 from systems.system import System
 from trajectories.watch import SPARSE, Breach, Exploded, Limits, Watch
 

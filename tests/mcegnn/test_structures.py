@@ -24,7 +24,7 @@ from mcegnn.datasets.labelled import from_file, named, read, rmd17
 from mcegnn.datasets.structures import Structures, digest, split
 from mcegnn.training.options import DataOptions
 from mcegnn.training.setup import to_score
-from systems.molecules import to_atoms
+from systems.sources.atoms import to_atoms
 from systems.units import METAL
 
 KCAL = 0.04336410390059322  # eV, of one kcal/mol as ASE has it

@@ -26,10 +26,10 @@ from integrators.velocities import maxwell_boltzmann
 from mcegnn.interfaces.ase import CalculatorPotential, PotentialCalculator
 from mcegnn.learned import load
 from mcegnn.models.potential import ConservativePotential
-from systems.committee import Committee, Doubt
-from systems.lennard_jones import LennardJones
-from systems.molecules import from_atoms
-from systems.pair_table import PairTable
+from systems.potentials.committee import Committee, Doubt
+from systems.potentials.lennard_jones import LennardJones
+from systems.potentials.table import PairTable
+from systems.sources.atoms import from_atoms
 from systems.system import Evaluation, System
 from systems.workspaces import KEPT
 from trajectories.rollout import rollout

@@ -21,8 +21,8 @@ from mcegnn.training import scoring
 from mcegnn.training.checkpoint import checkpoint
 from mcegnn.training.options import TrainingOptions, parse
 from mcegnn.training.trainer import NotFinite, Progress, Trainer
-from systems.charged import charged_systems
-from systems.potentials import Coulomb
+from systems.potentials.coulomb import Coulomb
+from systems.sources.charged import charged_systems
 from systems.system import System
 from trajectories.rollout import rollout
 

@@ -11,7 +11,7 @@ import pytest
 from integrators.encounters import Halved
 from integrators.ensembles import yoshida_8
 from integrators.state import State
-from systems.solar import SolarSystem, read_bodies
+from systems.sources.solar import SolarSystem, read_bodies
 from systems.units import ASTRONOMICAL
 from trajectories.rollout import rollout
 

@@ -10,8 +10,8 @@ import pytest
 from integrators.ensembles import yoshida_8
 from integrators.relativity import PostNewtonian
 from integrators.state import State
-from systems import ephemeris
-from systems.solar import SolarSystem, read_bodies
+from systems.sources import ephemeris
+from systems.sources.solar import SolarSystem, read_bodies
 from systems.units import ASTRONOMICAL
 from trajectories.forecast import displacement_error
 from trajectories.rollout import rollout

@@ -11,8 +11,8 @@ from integrators.ensembles import wisdom_holman, yoshida_8
 from integrators.flows import Drift, Kick
 from integrators.state import State
 from systems.observables import angular_momentum, kinetic_energy
-from systems.potentials import Gravity
-from systems.solar import j2000
+from systems.potentials.gravity import Gravity
+from systems.sources.solar import j2000
 from systems.system import System
 from systems.units import ASTRONOMICAL
 from trajectories.rollout import rollout

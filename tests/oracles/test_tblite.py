@@ -12,8 +12,8 @@ from integrators.random import Random
 from integrators.state import State
 from integrators.velocities import maxwell_boltzmann
 from mcegnn.interfaces.ase import CalculatorPotential
-from systems.molecules import from_atoms
 from systems.observables import kinetic_energy
+from systems.sources.atoms import from_atoms
 from trajectories.rollout import rollout
 
 tblite = pytest.importorskip("tblite.ase", reason="the extra xtb (tblite) is not installed")

@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from systems import ephemeris
-from systems.potentials import Coulomb, Gravity, Oblateness, Springs, Sum
+from systems.potentials.coulomb import Coulomb
+from systems.potentials.gravity import Gravity, Oblateness
+from systems.potentials.springs import Springs
+from systems.potentials.sum import Sum
+from systems.sources import ephemeris
 from systems.system import System
 
 KINDS = (

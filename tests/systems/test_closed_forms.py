@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from systems.kernel import evaluate
-from systems.potentials import Coulomb, Gravity, Oblateness, Springs, Sum
+from systems.potentials.coulomb import Coulomb
+from systems.potentials.gravity import Gravity, Oblateness
+from systems.potentials.springs import Springs
+from systems.potentials.sum import Sum
 from systems.system import Evaluation, System
 from systems.units import METAL
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from systems.observables import (
     angular_momentum,
-    center_of_mass,
     kinetic_energy,
     momentum,
     pressure,
@@ -36,12 +35,11 @@ def test_sums_written_out(scatter: Any, seed: int, copies: tuple[int, ...]) -> N
             sum(m[i] * v[s, i] @ v[s, i] / 2 for i in range(5)),
             sum(m[i] * v[s, i] for i in range(5)),
             sum(m[i] * np.cross(x[s, i], v[s, i]) for i in range(5)),
-            sum(m[i] * x[s, i] for i in range(5)) / sum(m),
         )
         for s in range(len(x))
     ]
     for function, expected in zip(
-        (kinetic_energy, momentum, angular_momentum, center_of_mass),
+        (kinetic_energy, momentum, angular_momentum),
         zip(*rows, strict=True),
         strict=True,
     ):
@@ -67,9 +65,6 @@ def test_another_observer(scatter: Any, seed: int) -> None:
         angular_momentum(system) + np.cross(a, momentum(system)),
         rtol=0,
         atol=10 * CLOSE,
-    )
-    np.testing.assert_allclose(
-        center_of_mass(moved), center_of_mass(system) + a, rtol=0, atol=CLOSE
     )
 
 
@@ -134,7 +129,7 @@ def test_temperature_counts_the_degrees_of_freedom_it_is_told() -> None:
 def test_tensors_give_the_same_observables(scatter: Any) -> None:
     system = scatter(0, 5, (3,))
     tensors = system.map(torch.from_numpy)
-    for function in (kinetic_energy, momentum, angular_momentum, center_of_mass, temperature):
+    for function in (kinetic_energy, momentum, angular_momentum, temperature):
         found = function(tensors)
         assert found.dtype == torch.float64
         np.testing.assert_allclose(found.numpy(), function(system), rtol=0, atol=CLOSE)

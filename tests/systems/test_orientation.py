@@ -7,7 +7,7 @@ from ase.geometry import cellpar_to_cell
 from ase.geometry.cell import cell_to_cellpar
 
 from systems.cell import minimum_image
-from systems.orientation import compact_basis, is_standard, standard_orientation, without_images
+from systems.orientation import compact_basis, standard_orientation, without_images
 
 
 def random_cell(stream: np.random.Generator) -> np.ndarray:
@@ -33,14 +33,12 @@ def test_a_turned_cell_is_the_one_of_its_lengths_and_angles(seed: int) -> None:
     np.testing.assert_allclose(
         found.turn(cell), hand * found.cell, rtol=0, atol=1e-13 * abs(cell).max()
     )
-    assert is_standard(found.cell)
-    assert not is_standard(cell)
+    assert not np.triu(found.cell, 1).any()
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_what_is_turned_and_turned_back(seed: int) -> None:
-    """Shortest images, power and stress work are those of before; back are the vectors and tensors
-    of before."""
+def test_what_is_turned(seed: int) -> None:
+    """Shortest images, power and stress work are those of before."""
     stream = np.random.default_rng(seed)
     cell, x, v, f = random_cell(stream), *stream.normal(size=(3, 7, 3)) * 5.0
     stress, found = stream.normal(size=(3, 3)), standard_orientation(cell)
@@ -53,15 +51,12 @@ def test_what_is_turned_and_turned_back(seed: int) -> None:
         rtol=1e-10,
     )
     np.testing.assert_allclose((found.turn(v) * found.turn(f)).sum(-1), (v * f).sum(-1), atol=1e-12)
+    turned = found.rotation.T @ stress @ found.rotation
     work = np.einsum("na,ab,nb->n", v, stress, f)
     np.testing.assert_allclose(
-        np.einsum("na,ab,nb->n", found.turn(v), found.turn_tensors(stress), found.turn(f)),
+        np.einsum("na,ab,nb->n", found.turn(v), turned, found.turn(f)),
         work,
         atol=1e-11,
-    )
-    np.testing.assert_allclose(found.turn_back(found.turn(x)), x, atol=1e-13)
-    np.testing.assert_allclose(
-        found.turn_tensors_back(found.turn_tensors(stress)), stress, atol=1e-13
     )
     # chirality: the volume of three vectors keeps its sign
     assert np.linalg.det(found.turn(x[:3])) == pytest.approx(np.linalg.det(x[:3]))

@@ -12,9 +12,9 @@ import pytest
 from integrators.ensembles import symplectic_euler, velocity_verlet, wisdom_holman, yoshida
 from integrators.relativity import PostNewtonian
 from integrators.state import Flow, State
-from systems.charged import benchmark_coulomb, charged_systems
-from systems.potentials import Coulomb
-from systems.solar import j2000
+from systems.potentials.coulomb import Coulomb
+from systems.sources.charged import benchmark_coulomb, charged_systems
+from systems.sources.solar import j2000
 from systems.system import Evaluation, System
 from systems.units import ASTRONOMICAL, METAL
 from trajectories.writer import H5MDWriter

@@ -12,7 +12,7 @@ import pytest
 import trajectories.conservation
 from integrators.ensembles import symplectic_euler, velocity_verlet, yoshida
 from integrators.state import State
-from systems.potentials import Springs
+from systems.potentials.springs import Springs
 from systems.system import Evaluation, System
 from trajectories.conservation import conservation, distance, reversibility
 from trajectories.h5md import H5MDReader

@@ -109,7 +109,7 @@ def test_a_single_system(make_case: MakeCase, record: Callable[..., Path]) -> No
     from dataclasses import replace
 
     from integrators.state import State
-    from systems.charged import charged_systems
+    from systems.sources.charged import charged_systems
 
     case = make_case("charged ensemble")
     seven = State(charged_systems(7, seed=2))

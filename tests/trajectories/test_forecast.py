@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from integrators.state import State
-from systems import ephemeris
-from systems.solar import J2000, j2000
+from systems.sources import ephemeris
+from systems.sources.solar import J2000, j2000
 from systems.system import System
 from systems.units import ASTRONOMICAL
 from trajectories.forecast import NoneOfJPL, displacement_error, distance_to_jpl, forecast_error

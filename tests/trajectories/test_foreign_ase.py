@@ -21,7 +21,7 @@ from ase.optimize import BFGS
 
 from integrators.ensembles import velocity_verlet
 from integrators.state import State
-from systems.potentials import Coulomb
+from systems.potentials.coulomb import Coulomb
 from systems.system import System
 from systems.units import METAL
 from trajectories.analysis import Known, analyse

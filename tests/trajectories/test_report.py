@@ -134,7 +134,7 @@ def test_atoms_are_in_their_cell_with_bonds_and_colours(written: Written) -> Non
 
 
 def test_planets_are_about_the_sun(tmp_path: Path) -> None:
-    from systems.solar import j2000
+    from systems.sources.solar import j2000
     from trajectories.writer import H5MDWriter
 
     solar = j2000()

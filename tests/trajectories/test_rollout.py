@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import integrators.compiled
+import integrators.compiled.driver
 from integrators.ensembles import velocity_verlet
 from integrators.state import State
-from systems.molecules import from_atoms
+from systems.sources.atoms import from_atoms
 from systems.system import System
 from trajectories.rollout import advance, rollout
 
@@ -160,7 +160,7 @@ def test_frames_do_not_depend_on_slices(
     n_steps = 1200  # more than the driver's first slice of 20,000 coordinates
     expected = list(rollout(case.flow, case.state, case.dt, n_steps, 40))
     for name, value in limit.items():
-        monkeypatch.setattr(integrators.compiled, name, value)
+        monkeypatch.setattr(integrators.compiled.driver, name, value)
     states = list(rollout(case.flow, case.state, case.dt, n_steps, 40))
     assert all(same(a, b) for a, b in zip(states, expected, strict=True))
 
@@ -168,7 +168,7 @@ def test_frames_do_not_depend_on_slices(
 def test_whoever_watches_hears_of_it_between_frames(
     case: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(integrators.compiled, "SLICE_SECONDS", 1e-9)
+    monkeypatch.setattr(integrators.compiled.driver, "SLICE_SECONDS", 1e-9)
     n_steps = 1200
     steps = [s.step for s in advance(case.flow, case.state, case.dt, n_steps, n_steps)]
     assert steps == sorted(set(steps))

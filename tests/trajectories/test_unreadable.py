@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from systems.file_options import FileOptions
-from systems.molecules import read
+from systems.sources.atoms import read
+from systems.sources.file_options import FileOptions
 from trajectories.foreign import import_trajectory
 
 JUNK = bytes(np.random.default_rng(0).integers(128, 256, 400, dtype=np.uint8))

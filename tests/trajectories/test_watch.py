@@ -11,10 +11,10 @@ import pytest
 import trajectories.watch
 from integrators.ensembles import velocity_verlet
 from integrators.state import State
-from systems.charged import benchmark_coulomb, charged_systems
 from systems.kernel import KernelFunction
-from systems.lennard_jones import LennardJones
-from systems.nearest import nearer
+from systems.neighbors.nearest import nearer
+from systems.potentials.lennard_jones import LennardJones
+from systems.sources.charged import benchmark_coulomb, charged_systems
 from systems.system import Evaluation, System
 from trajectories.rollout import advance, rollout
 from trajectories.watch import Breach, Exploded, Limits, Watch

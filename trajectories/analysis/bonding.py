@@ -3,13 +3,13 @@ others, in any cell."""
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from systems.cell import PBC, PERIODIC, complete, minimum_image
-from systems.neighbors import cell_list, halved
-from systems.system import System
+from systems.cell import FREE, PBC, PERIODIC, complete, minimum_image
+from systems.neighbors.cells import cell_list
+from systems.neighbors.pairs import halved
 from trajectories.analysis.blocks import check_cells, settled, single_frames, some_systems
 from trajectories.analysis.results import Axis, Curves
 from trajectories.h5md import H5MDReader
@@ -69,11 +69,9 @@ def bonded(
     )  # of some elements it knows none
     if not radii.max():
         return none
-    system = replace(
-        System.create(x), cell=cell, pbc=(False, False, False) if cell is None else pbc
-    )
-    near = halved(cell_list(system, 2.0 * _OVERLAP * float(radii.max())))
-    lengths = np.linalg.norm(near.offsets(system.positions, cell), axis=-1)
+    directions = FREE if cell is None else pbc
+    near = halved(cell_list(x, cell, directions, 2.0 * _OVERLAP * float(radii.max())))
+    lengths = np.linalg.norm(near.offsets(x, cell), axis=-1)
     keep = (lengths > _SHORTEST) & (lengths < _OVERLAP * (radii[near.i] + radii[near.j]))
     return Bonds(np.stack([near.i, near.j], -1)[keep].astype(int), near.shift[keep].astype(int))
 

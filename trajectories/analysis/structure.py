@@ -12,8 +12,8 @@ from itertools import combinations_with_replacement
 import numpy as np
 
 from systems.cell import heights, minimum_image
-from systems.identities import VIRTUAL_MASS
-from systems.pair_counts import pair_counts
+from systems.neighbors.pair_counts import pair_counts
+from systems.sources.identities import VIRTUAL_MASS
 from systems.system import System
 from systems.units import METAL
 from trajectories.analysis.blocks import Group, check_cells, settled, single_frames, some_systems
@@ -225,7 +225,7 @@ def _counted(
             )
             independent[s].add(one)
             try:
-                counts[s] += pair_counts(one, edges, np.ravel(kind)) / n_frames
+                counts[s] += pair_counts(*one.geometry, edges, np.ravel(kind)) / n_frames
             except ValueError as error:
                 raise ValueError(f"frame {k}: {error}") from None
         told((done + 1) / n_frames)

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from integrators.state import State
-from systems import atoms_files
-from systems.file_options import FileOptions
-from systems.template import to_text
+from systems.sources import atoms_files
+from systems.sources.file_options import FileOptions
+from systems.sources.template import to_text
 from trajectories.durable import refuse_live
 from trajectories.foreign import by_ase, by_mdanalysis
 from trajectories.foreign.h5md_species import atomic_numbers
@@ -158,7 +158,7 @@ def _opened(
         if file.suffix in _NO_RUNS:
             raise ValueError(f"{file} {_NO_RUNS[file.suffix]}")
         try:
-            atoms_files.refuse_unreadable(file)
+            atoms_files.check_readable(file)
         except atoms_files.RefusedFileError as error:
             raise ValueError(f"{file}: {error}") from None
     if topology is None and by_ase.reads(path, options.format):

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from systems import atoms_files, extended_xyz, lammps_files
-from systems.atoms_files import ending
-from systems.file_options import FileOptions, Reading
+from systems.sources import atoms_files, extended_xyz, lammps_files
+from systems.sources.atoms_files import ending
+from systems.sources.file_options import FileOptions, Reading
 
 _PACKED = (".gz", ".bz2", ".xz")
 _OWN = ".traj"

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from integrators.state import State
-from systems.atoms_files import NOT_TEXT
-from systems.file_options import FileOptions, Reading
-from systems.molecules import from_atoms
+from systems.sources.atoms import from_atoms
+from systems.sources.atoms_files import NOT_TEXT
+from systems.sources.file_options import FileOptions, Reading
+from systems.sources.template import keep_same, timeless, without_results
 from systems.system import Evaluation, System
-from systems.template import keep_same, timeless, without_results
 from systems.units import BY_NAME, METAL, REDUCED, Units
 from trajectories.foreign.ase_files import Frames, frames_of, is_own, number, reads
 from trajectories.foreign.source import SOME_VELOCITIES, Lacking, Source, said, virtual_sites

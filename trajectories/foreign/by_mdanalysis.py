@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from integrators.state import State
-from systems.atoms_files import RefusedFileError
-from systems.file_options import FileOptions, Reading
-from systems.lammps_files import flag_columns, is_dump
+from systems.sources.atoms_files import RefusedFileError
+from systems.sources.file_options import FileOptions, Reading
+from systems.sources.lammps_files import flag_columns, is_dump
 from systems.system import System
 from systems.units import METAL
 from trajectories.foreign.cells import Cells

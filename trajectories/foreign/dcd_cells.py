@@ -9,14 +9,12 @@ positions.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from systems.cell import minimum_image
-from systems.pair_counts import pair_counts
-from systems.system import System
+from systems.cell import PERIODIC, minimum_image
+from systems.neighbors.pair_counts import pair_counts
 
 Matrix = Callable[[int], np.ndarray]
 Way = Callable[[np.ndarray], np.ndarray]  # from the six numbers of a frame to its cell
@@ -186,7 +184,8 @@ def _contacts(way: Way, pairs: Sequence[Sequence[_Frame]]) -> int:
         tree = KDTree(x)
         near = _NEAR * float(np.quantile(tree.query(x, 2)[0][:, 1], 0.05))
         if near > 0.0:
-            system = replace(System.create(x), cell=way(record), pbc=(True,) * 3)
-            within = pair_counts(system, np.array([0.0, near]), np.zeros(len(x), dtype=int))
+            within = pair_counts(
+                x, way(record), PERIODIC, np.array([0.0, near]), np.zeros(len(x), dtype=int)
+            )
             total += int(within.sum()) - (int(tree.count_neighbors(tree, near)) - len(x))
     return total

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from systems.atoms_files import RefusedFileError
-from systems.file_options import Reading, unit_size
-from systems.identities import identify
+from systems.sources.atoms_files import RefusedFileError
+from systems.sources.file_options import Reading, unit_size
+from systems.sources.identities import identify
 from systems.units import METAL
 
 _INDEXED = (

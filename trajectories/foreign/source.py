@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from integrators.state import State
-from systems.file_options import Reading
-from systems.identities import VIRTUAL_MASS
+from systems.sources.file_options import Reading
+from systems.sources.identities import VIRTUAL_MASS
 
 SOME_VELOCITIES = (  # what a file lacks whose later frames have velocities
     "velocities in the first frame"
@@ -34,8 +34,8 @@ class Source:
     "temperature" it was to have [1], "frozen" atoms, "n_degrees" of freedom. ``assumed`` says in
     words what was decided where files do not tell, or tell wrongly: "units", "times", "elements",
     "masses", "orientation", "unwrapping". ``notes`` are for whoever looks at the run. Both may grow
-    while frames are read. ``template`` is an ``ase.Atoms`` (`systems.template`), which loses what
-    is not the same in all frames.
+    while frames are read. ``template`` is an ``ase.Atoms`` (`systems.sources.template`), which
+    loses what is not the same in all frames.
     """
 
     files: str

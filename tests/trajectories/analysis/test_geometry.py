@@ -15,7 +15,7 @@ from ase.build import bulk
 from ase.neighborlist import neighbor_list
 
 from integrators.state import State
-from systems.molecules import from_atoms
+from systems.sources.atoms import from_atoms
 from systems.system import System
 from systems.units import METAL
 from trajectories.analysis import analyse, angles, bonds
@@ -83,7 +83,7 @@ def test_cells_that_lie_in_other_ways(
 
 
 def _atoms(system: System) -> object:
-    from systems.molecules import to_atoms
+    from systems.sources.atoms import to_atoms
 
     return to_atoms(system)
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from integrators.ensembles import wisdom_holman
 from integrators.state import State
-from systems.potentials import Gravity
-from systems.solar import j2000
+from systems.potentials.gravity import Gravity
+from systems.sources.solar import j2000
 from systems.system import System
 from systems.units import ASTRONOMICAL
 from trajectories.analysis import blocks, elements, orbits

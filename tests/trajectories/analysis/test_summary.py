@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from integrators.state import State
-from systems import ephemeris
-from systems.solar import J2000
+from systems.sources import ephemeris
+from systems.sources.solar import J2000
 from systems.system import Evaluation, System
 from systems.units import ASTRONOMICAL, METAL, PASCALS, REDUCED
 from trajectories.analysis import (

@@ -1,0 +1,259 @@
+"""A scheme table as arrays, which the compiled drivers run."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from integrators.barostats import CellKick, CellKinetic, CellNoise, Piston, Stretch
+from integrators.compiled import _operations as codes
+from integrators.compiled._operations import Table
+from integrators.composition import Scheme
+from integrators.encounters import Halved
+from integrators.flows import Drift, Kick
+from integrators.kepler import DemocraticHeliocentric, InCoordinates, Jump, KeplerDrift
+from integrators.relativity import SWEEPS, EinsteinInfeldHoffmann, PostNewtonian
+from integrators.state import Flow, State
+from integrators.thermostats import NoseHooverChain, OrnsteinUhlenbeck, Ramp
+from systems.potentials.fixed import Fixed
+from systems.system import Evaluation, KernelPotential, ListPotential, System
+
+SLICE_SECONDS = (
+    0.1  # between two states at the most, so that progress, Ctrl-C and checkpoints stay alive
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A scheme table as arrays: operation codes, fractions of the time step, and what the
+    operations need.
+
+    ``kick`` acts in the kicks, but on none of the particles ``fixed``; ``stopped`` lose their
+    momenta to the noise. ``full`` is what frames are evaluated with. ``listed`` says that
+    potentials have neighbour lists in place of a kernel for all pairs. ``halved`` is the flow,
+    where its steps may be halved.
+    """
+
+    flows: tuple[Flow, ...]
+    operations: np.ndarray
+    fractions: np.ndarray
+    constants: (
+        np.ndarray
+    )  # star, G of the conics, GM and squared speed of light of relativity, sweeps, G of relativity
+    kick: Any
+    full: Any
+    fixed: np.ndarray
+    stopped: np.ndarray
+    chart: DemocraticHeliocentric | None
+    listed: bool
+    halved: Halved | None = None
+
+    @property
+    def draws(self) -> int:
+        """Random draws in a step."""
+        return sum(isinstance(flow, OrnsteinUhlenbeck | CellNoise) for flow in self.flows)
+
+    @property
+    def noisy(self) -> bool:
+        """Whether friction and noise act, which have no way back."""
+        return any(
+            isinstance(flow, CellNoise)
+            or (isinstance(flow, OrnsteinUhlenbeck) and flow.friction > 0)
+            for flow in self.flows
+        )
+
+    @property
+    def chained(self) -> bool:
+        """Whether a thermostat remembers something."""
+        return any(isinstance(flow, NoseHooverChain) for flow in self.flows)
+
+    def evaluate(self, system: System) -> Evaluation:
+        """What the full potential says, by its kernel where it has one."""
+        from systems.kernel import evaluate
+
+        full: Any = self.full
+        if isinstance(full, Fixed) and isinstance(full.potential, KernelPotential):
+            return full.held(evaluate(full.potential, system))
+        return (
+            evaluate(full, system)
+            if isinstance(full, KernelPotential)
+            else full(system)._replace(potential=full)
+        )
+
+    def evaluated(self, state: State) -> State:
+        """The state with the evaluation of the full potential."""
+        return replace(state, evaluation=self.evaluate(state.system))
+
+    def table(self, system: System, state: State, dt: float, seed: int) -> Table:
+        """What the drivers are told, for a system in the variables of the program."""
+        constants = self.constants.copy()
+        constants[1:3] *= system.masses[int(constants[0])]  # GM of the star
+        return Table(
+            self.operations,
+            self.fractions * dt,
+            np.stack([_row(flow, system) for flow in self.flows]),
+            constants,
+            np.zeros(0) if self.halved is None else self.halved.limits,
+            self.fixed,
+            self.stopped,
+            float(dt),
+            float(state.origin or 0.0),
+            np.uint64(seed),
+        )
+
+    def memory(self, state: State) -> np.ndarray:
+        """Room for the thermostats' memory, [n_systems, 2, length], as the state has it."""
+        copies = state.system.n_systems or 1
+        for flow in self.flows:
+            if isinstance(flow, NoseHooverChain):
+                return np.array(flow.chain(state), dtype=float, order="C").reshape(copies, 2, -1)
+        return np.zeros((copies, 2, 1))
+
+
+def compile_flow(flow: Flow) -> Program | None:
+    """The flow as a program, or None where some piece of it, or its potential, has no compiled
+    form."""
+    chart = flow.chart if isinstance(flow, InCoordinates) else None
+    halved = flow if isinstance(flow, Halved) else None
+    scheme = (
+        flow.flow
+        if isinstance(flow, InCoordinates)
+        else flow.scheme
+        if isinstance(flow, Halved)
+        else flow
+    )
+    if not isinstance(scheme, Scheme):
+        return None
+    pieces = [piece for piece, _ in scheme.table]
+    acting = {
+        id(piece.potential): piece.potential
+        for piece in pieces
+        if isinstance(piece, Kick | CellKick)
+    }
+    codes = [_code(piece) for piece in pieces]
+    if None in codes or len(acting) != 1:
+        return None
+    kick: Any = next(iter(acting.values()))
+    fixed = np.zeros(0, np.int64)
+    if isinstance(kick, Fixed):
+        kick, fixed = kick.potential, np.flatnonzero(kick.which)
+    full: Any = flow.potential
+    whole = full.potential if isinstance(full, Fixed) else full
+    listed = (
+        _has_list(kick)
+        and _has_list(whole)
+        and not any(isinstance(piece, _ALL_PAIRS) for piece in pieces)
+    )
+    kernels = (
+        _has_kernel(kick)
+        and _has_kernel(whole)
+        and not any(isinstance(piece, _MOVING_CELL) for piece in pieces)
+    )
+    if not (listed or kernels) or (listed and halved is not None):
+        return None
+    # the drivers have room for one star, one relativity, one chain, one moving cell, one set of
+    # particles that are stopped
+    stars = {p.star for p in pieces if isinstance(p, Jump | KeplerDrift | PostNewtonian)} or {-1}
+    conics = {p.constant for p in pieces if isinstance(p, KeplerDrift)} or {0.0}
+    relativity = {(p.constant, p.speed_of_light) for p in pieces if isinstance(p, _RELATIVITY)} or {
+        (0.0, 1.0)
+    }
+    chains = {id(p) for p in pieces if isinstance(p, NoseHooverChain)}
+    held = {id(p.fixed): p.fixed for p in pieces if isinstance(p, OrnsteinUhlenbeck)} or {0: None}
+    if max(len(stars), len(conics), len(relativity), len(chains), len(held)) > 1:
+        return None
+    stops = next(iter(held.values()))
+    stopped = np.zeros(0, np.int64) if stops is None else np.flatnonzero(stops)
+    star, kepler, (constant, c) = stars.pop(), conics.pop(), relativity.pop()
+    fractions = np.array([fraction for _, fraction in scheme.table])
+    constants = np.array([star, kepler, constant, c**2, SWEEPS, constant])
+    return Program(
+        tuple(pieces),
+        np.array(codes),
+        fractions,
+        constants,
+        kick,
+        full,
+        fixed,
+        stopped,
+        chart,
+        listed,
+        halved,
+    )
+
+
+_RELATIVITY = (PostNewtonian, EinsteinInfeldHoffmann)
+_ALL_PAIRS = (Jump, KeplerDrift, *_RELATIVITY)
+_MOVING_CELL = (CellKick, CellKinetic, Stretch, CellNoise)
+_CODES: dict[type, int] = {
+    Drift: codes.DRIFT,
+    Kick: codes.KICK,
+    OrnsteinUhlenbeck: codes.NOISE,
+    NoseHooverChain: codes.CHAIN,
+    Jump: codes.JUMP,
+    KeplerDrift: codes.KEPLER,
+    PostNewtonian: codes.POST_NEWTONIAN,
+    EinsteinInfeldHoffmann: codes.RELATIVITY_OF_ALL,
+    CellKick: codes.CELL_KICK,
+    CellKinetic: codes.CELL_KINETIC,
+    Stretch: codes.STRETCH,
+    CellNoise: codes.CELL_NOISE,
+}
+
+
+def _has_kernel(potential: Any) -> bool:
+    return isinstance(potential, KernelPotential) and potential.kernel is not None
+
+
+def _has_list(potential: Any) -> bool:
+    return isinstance(potential, ListPotential)
+
+
+def _code(piece: Flow) -> int | None:
+    if isinstance(piece, PostNewtonian) and piece.heliocentric:
+        return codes.POST_NEWTONIAN_HELIOCENTRIC
+    return _CODES.get(type(piece))
+
+
+def _row(flow: Flow, system: System) -> np.ndarray:
+    """What a flow holds, in the columns of settings."""
+    row = np.zeros(codes.SETTINGS)
+    row[codes.KT : codes.KT + 4], row[codes.PRESSURE : codes.PRESSURE + 4] = (
+        _ramp(0.0, 1.0),
+        _ramp(0.0, 1.0),
+    )
+    boltzmann = system.units.boltzmann
+    if isinstance(flow, OrnsteinUhlenbeck):
+        row[codes.KT : codes.KT + 4], row[codes.FRICTION] = (
+            _ramp(flow.temperature, boltzmann),
+            flow.friction,
+        )
+    elif isinstance(flow, NoseHooverChain):
+        row[codes.KT : codes.KT + 4], row[codes.PERIOD], row[codes.DEGREES] = (
+            _ramp(flow.temperature, boltzmann),
+            flow.period,
+            flow.degrees(system),
+        )
+        row[codes.ABOUT_CENTER] = flow.n_degrees is None
+    elif isinstance(flow, _MOVING_CELL):
+        piston: Piston = flow.piston
+        row[codes.KT : codes.KT + 4], row[codes.PRESSURE : codes.PRESSURE + 4] = (
+            _ramp(piston.temperature, boltzmann),
+            _ramp(piston.pressure, 1.0),
+        )
+        friction = 1.0 / piston.period if piston.friction is None else piston.friction
+        row[codes.PERIOD], row[codes.FRICTION], row[codes.FLEXIBLE] = (
+            piston.period,
+            friction,
+            piston.flexible,
+        )
+    return row
+
+
+def _ramp(quantity: float | Ramp, unit: float) -> np.ndarray:
+    """First, last, duration, beginning."""
+    if isinstance(quantity, Ramp):
+        return np.array(
+            [quantity.first * unit, quantity.last * unit, quantity.duration, quantity.begin]
+        )
+    return np.array([quantity * unit, quantity * unit, 1.0, 0.0])

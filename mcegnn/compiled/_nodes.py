@@ -1,0 +1,305 @@
+# mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False
+"""The layers' work at nodes, forward and backward, and the energies.
+
+Nodes are worked upon in blocks; what the parts' pairs have added to them is summed in the parts'
+order, and cleared for the next time.
+"""
+
+from functools import partial
+
+from mcegnn.compiled._couplings import couple_nodes, grad_couple_nodes
+from mcegnn.compiled._matmul import product
+from mcegnn.compiled._simd import count, load, moved, number, put, store, total
+from mcegnn.compiled._simd_math import add, clear, copy, increase, silu
+from mcegnn.compiled._workspace import NODES
+from systems.kernel import jit
+
+kernel = partial(jit, reorder=False)
+
+
+@kernel
+def gather_sums(node, from_, size, N, workspace, out):
+    """out [size] += the parts' sums of a node from a place on, which are cleared."""
+    width, blocks = 2 * N.F + N.W, (N.nodes + NODES - 1) // NODES
+    for part in range(N.parts):
+        if number(workspace.touched, part * blocks + node // NODES):
+            sums = moved(workspace.sums, (part * N.nodes + node) * width + from_)
+            for k in range(0, size, count(out)):
+                add(out, k, load(sums, k))
+            clear(sums, size)
+
+
+@kernel
+def gather_channel_sums(first, last, N, workspace, x):
+    """x += the parts' sums of channels of a block of nodes."""
+    from_ = 2 * N.F
+    for degree in range(N.degrees):
+        size = (2 * degree + 3) * N.K[degree]
+        for node in range(first, last):
+            gather_sums(node, from_, size, N, workspace, moved(x, node * size))
+        from_, x = from_ + size, moved(x, N.nodes * size)
+
+
+@kernel
+def clear_touched(first, N, workspace):
+    """All has been collected."""
+    for part in range(N.parts):
+        put(workspace.touched, part * ((N.nodes + NODES - 1) // NODES) + first // NODES, 0)
+
+
+@kernel
+def embed(first, last, w, N, workspace):
+    """Features and what is said of a block of nodes in the first layer: both depend on the species
+    alone."""
+    F = N.F
+    for node in range(first, last):
+        copy(
+            moved(w.embedding, number(workspace.species_index, node) * F),
+            F,
+            moved(workspace.h, node * F),
+        )
+        copy(
+            moved(w.first, number(workspace.species_index, node) * 2 * F),
+            2 * F,
+            moved(workspace.sides, node * 2 * F),
+        )
+
+
+@kernel
+def products_at(layer, degree, N):
+    """Where the matrices P and Q of a degree begin."""
+    before = size = 0
+    for lower in range(N.degrees):
+        if lower == degree:
+            before = size
+        size += 2 * N.K[lower] * N.K[lower]
+    return layer * size + before
+
+
+@kernel
+def channel_products(layer, first, m, w, N, workspace, inputs, width):
+    """<P X, Q X> of a block of nodes, by channel, behind the messages in its inputs."""
+    x, factors = (
+        moved(workspace.x, (layer + 1) * N.nodes * N.W),
+        moved(workspace.factors, layer * 2 * N.nodes * N.W),
+    )
+    to = 2 * N.F
+    for degree in range(N.degrees):
+        parts, K = 2 * degree + 3, N.K[degree]
+        here, found = moved(x, first * parts * K), moved(factors, 2 * first * parts * K)
+        product(
+            parts * m,
+            K,
+            2 * K,
+            here,
+            K,
+            moved(w.products, products_at(layer, degree, N)),
+            2 * K,
+            w.zeros,
+            0,
+            found,
+            2 * K,
+        )
+        for node in range(m):
+            clear(moved(inputs, node * width + to), K)
+            for row in range(parts * node, parts * (node + 1)):
+                for k in range(0, K, count(x)):
+                    add(
+                        inputs,
+                        node * width + to + k,
+                        load(found, 2 * K * row + k) * load(found, 2 * K * row + K + k),
+                    )
+        x, factors, to = (
+            moved(x, N.nodes * parts * K),
+            moved(factors, 2 * N.nodes * parts * K),
+            to + K,
+        )
+
+
+@kernel
+def update_nodes(layer, first, last, w, N, workspace, scratch):
+    """A block of nodes after their messages: channels, products and features, and what they send in
+    the next layer."""
+    F, m, n, width = N.F, last - first, N.nodes, N.n_inputs
+    inputs, z, value = scratch, moved(scratch, NODES * width), moved(scratch, NODES * (width + F))
+    h, x = moved(workspace.h, first * F), moved(workspace.x, (layer + 1) * n * N.W)
+    before = moved(workspace.x, layer * n * N.W)
+    offset = 0
+    for degree in range(N.degrees):
+        size = (2 * degree + 3) * N.K[degree]
+        copy(moved(before, offset + first * size), m * size, moved(x, offset + first * size))
+        offset += n * size
+    for node in range(m):
+        copy(moved(h, node * F), F, moved(inputs, node * width))
+        clear(moved(inputs, node * width + F), F)
+        gather_sums(first + node, 0, F, N, workspace, moved(inputs, node * width + F))
+    gather_channel_sums(first, last, N, workspace, x)
+    clear_touched(first, N, workspace)
+    channel_products(layer, first, m, w, N, workspace, inputs, width)
+    if N.C:
+        more = moved(scratch, NODES * (width + 2 * F))
+        couple_nodes(
+            layer, first, m, w, N, workspace, inputs, more, moved(more, NODES * N.components * N.C)
+        )
+    product(
+        m,
+        width,
+        F,
+        inputs,
+        width,
+        moved(w.update, layer * width * F),
+        F,
+        moved(w.update_bias, layer * F),
+        0,
+        z,
+        F,
+    )
+    slopes = moved(workspace.slopes, (layer * n + first) * F)
+    for k in range(0, m * F, count(h)):
+        y, d = silu(load(z, k))
+        store(value, k, y)
+        store(slopes, k, d)
+    product(
+        m,
+        F,
+        F,
+        value,
+        F,
+        moved(w.output, layer * F * F),
+        F,
+        moved(w.output_bias, layer * F),
+        0,
+        z,
+        F,
+    )
+    for k in range(0, m * F, count(h)):
+        add(h, k, load(z, k))
+    if layer + 1 < N.layers:
+        sides, bias = (
+            moved(w.sides, (layer + 1) * 2 * F * F),
+            moved(w.sides_bias, (layer + 1) * 2 * F),
+        )
+        product(
+            m,
+            F,
+            2 * F,
+            h,
+            F,
+            sides,
+            2 * F,
+            bias,
+            0,
+            moved(workspace.sides, ((layer + 1) * n + first) * 2 * F),
+            2 * F,
+        )
+
+
+@kernel
+def atomic_energies(first, last, w, N, workspace, scratch):
+    """Energies of a block of nodes, and derivatives by what the last layer made of them."""
+    F, m = N.F, last - first
+    h, z = moved(workspace.h, first * F), scratch
+    product(m, F, F, h, F, w.readout, F, w.readout_bias, 0, z, F)
+    for node in range(m):
+        energy = 0.0
+        for k in range(0, F, count(h)):
+            y, d = silu(load(z, node * F + k))
+            share = load(w.energy, k)
+            energy += total(y * share)
+            store(z, node * F + k, d * share)
+        increase(workspace.energies, first + node, energy)
+    product(m, F, F, z, F, w.readout_back, F, w.zeros, 0, moved(workspace.by_h, first * F), F)
+    offset = 0
+    for degree in range(N.degrees):
+        size = (2 * degree + 3) * N.K[degree]
+        clear(moved(workspace.by_x, offset + first * size), m * size)
+        offset += N.nodes * size
+
+
+@kernel
+def grad_products(layer, first, m, w, N, workspace, by_inputs, width, scratch):
+    """Add the gradients through products and couplings to the derivatives by channels of a block
+    of nodes."""
+    by_x, by_factors = workspace.by_x, scratch
+    factors, to = moved(workspace.factors, layer * 2 * N.nodes * N.W), 2 * N.F
+    for degree in range(N.degrees):
+        parts, K = 2 * degree + 3, N.K[degree]
+        found = moved(factors, 2 * first * parts * K)
+        for row in range(parts * m):
+            at = row // parts * width + to
+            for k in range(0, K, count(by_x)):
+                share = load(by_inputs, at + k)
+                store(by_factors, 2 * K * row + k, share * load(found, 2 * K * row + K + k))
+                store(by_factors, 2 * K * row + K + k, share * load(found, 2 * K * row + k))
+        factors, to = moved(factors, 2 * N.nodes * parts * K), to + K
+        by_factors = moved(by_factors, 2 * NODES * parts * K)
+    if N.C:
+        more = moved(scratch, 2 * NODES * N.W)
+        grad_couple_nodes(
+            layer,
+            first,
+            m,
+            w,
+            N,
+            workspace,
+            by_inputs,
+            scratch,
+            more,
+            moved(more, NODES * N.components * N.C),
+        )
+    by_factors = scratch
+    for degree in range(N.degrees):
+        parts, K = 2 * degree + 3, N.K[degree]
+        here, back = (
+            moved(by_x, first * parts * K),
+            moved(w.products_back, products_at(layer, degree, N)),
+        )
+        product(parts * m, 2 * K, K, by_factors, 2 * K, back, K, here, K, here, K)
+        by_x, by_factors = (
+            moved(by_x, N.nodes * parts * K),
+            moved(by_factors, 2 * NODES * parts * K),
+        )
+
+
+@kernel
+def grad_update(layer, first, last, w, N, workspace, scratch):
+    """Derivatives by the inputs of a block of nodes in a layer, given those by its outputs."""
+    F, m, n, width = N.F, last - first, N.nodes, N.n_inputs
+    by_inputs, z, by_factors = (
+        scratch,
+        moved(scratch, NODES * width),
+        moved(scratch, NODES * (width + 2 * F)),
+    )
+    by_h = moved(workspace.by_h, first * F)
+    if layer + 1 < N.layers:
+        clear(z, m * 2 * F)
+        for node in range(m):
+            gather_sums(first + node, 0, 2 * F, N, workspace, moved(z, node * 2 * F))
+        gather_channel_sums(first, last, N, workspace, workspace.by_x)
+        clear_touched(first, N, workspace)
+        product(
+            m, 2 * F, F, z, 2 * F, moved(w.sides_back, (layer + 1) * 2 * F * F), F, by_h, F, by_h, F
+        )
+    product(m, F, F, by_h, F, moved(w.output_back, layer * F * F), F, w.zeros, 0, z, F)
+    slopes = moved(workspace.slopes, (layer * n + first) * F)
+    for k in range(0, m * F, count(by_h)):
+        store(z, k, load(z, k) * load(slopes, k))
+    product(
+        m,
+        F,
+        width,
+        z,
+        F,
+        moved(w.update_back, layer * width * F),
+        width,
+        w.zeros,
+        0,
+        by_inputs,
+        width,
+    )
+    for node in range(m):
+        here = moved(by_inputs, node * width)
+        copy(moved(here, F), F, moved(workspace.by_messages, (first + node) * F))
+        for k in range(0, F, count(by_h)):
+            add(by_h, node * F + k, load(here, k))
+    grad_products(layer, first, m, w, N, workspace, by_inputs, width, by_factors)

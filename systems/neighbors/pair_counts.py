@@ -1,0 +1,57 @@
+"""How many pairs of particles are how far apart, by kinds of particles: counted as they are found,
+without a list of them."""
+
+from typing import Any
+
+import numpy as np
+
+from systems.cell import PBC
+from systems.neighbors.box import check_search
+from systems.neighbors.cells import PARALLEL, Bins, shared
+
+
+def pair_counts(
+    positions: np.ndarray,
+    cell: np.ndarray | None,
+    pbc: PBC,
+    edges: np.ndarray,
+    kinds: np.ndarray,
+    threads: int = 1,
+) -> np.ndarray:
+    """Pairs by kind of centre, kind of neighbour and distance, int64 [n_kinds, n_kinds, n_bins].
+
+    ``edges`` [n_bins + 1] rise from 0 in equal steps; a distance is in the bin with edges[k] <= r <
+    edges[k + 1], in float64. ``kinds`` [n_particles] are numbers from 0 on. The pairs are those of
+    `systems.neighbors.cells.cell_list`: each from both sides, images of all particles, also of
+    the centre itself. Raises ValueError for an ensemble, a cell without volume or a position that
+    is not finite.
+    """
+    from systems.neighbors import _cell_list
+
+    kernels: Any = _cell_list
+    check_search(positions, float(edges[-1]))
+    threads = threads if len(positions) >= PARALLEL else 1
+    bins, n_kinds = Bins.of(positions, cell, pbc, float(edges[-1])), int(kinds.max()) + 1
+    counts = np.zeros((threads, n_kinds, n_kinds, len(edges) - 1), np.int64)
+    ends = np.searchsorted(bins.start, np.linspace(0, len(positions), threads + 1)).astype(int)
+    ends[0], ends[-1] = 0, len(bins.start) - 1
+    ordered_kinds = np.asarray(kinds, np.int64)[bins.order]
+
+    def count(k: int) -> None:
+        kernels.count(
+            ends[k],
+            ends[k + 1],
+            bins.ordered,
+            bins.start,
+            bins.n_bins,
+            bins.reach,
+            bins.box.pbc,
+            bins.box.cell,
+            ordered_kinds,
+            edges,
+            counts[k],
+        )
+
+    shared(count, threads)
+    total: np.ndarray = counts.sum(0)
+    return total

@@ -1,0 +1,1 @@
+"""Where systems start: benchmarks, the solar system, and files of atoms."""
