@@ -48,9 +48,9 @@ from mcegnn import (
     to_atoms,
     yoshida,
 )
-from mcegnn.datasets.consistency import unit_warnings
-from mcegnn.datasets.labelled import from_file
-from mcegnn.datasets.statistics import outliers, summary
+from mcegnn.data.consistency import unit_warnings
+from mcegnn.data.labelled import from_file
+from mcegnn.data.statistics import outliers, summary
 from mcegnn.training.options import read as read_options
 from mcegnn.training.setup import potential, structures
 from mcegnn.training.trainer import Trainer

@@ -139,9 +139,10 @@ def report(
 
 def _of_training(folder: Path, output: Path | None, force: bool, quiet: bool) -> Path:
     """The page of a training, finished or not, as it was at its last validation."""
+    from mcegnn.cli.data_tables import show_data
     from mcegnn.cli.reviews import write as write_review
     from mcegnn.cli.train import LAST, METRICS, REPORT, resumed, rows_of
-    from mcegnn.cli.trainers import look_at_data, made, refuse_no_data
+    from mcegnn.tasks.registry import task
 
     if not (folder / LAST).is_file():
         raise FileNotFoundError(
@@ -154,10 +155,13 @@ def _of_training(folder: Path, output: Path | None, force: bool, quiet: bool) ->
     refuse_unwritable(path)
     saved = resumed(folder)
     metrics = rows_of(folder / METRICS, saved.header["update"])
-    refuse_no_data(saved.options)
+    options = saved.options
+    task(options.task.kind).check_data(options.data)
     with waiting("loading torch and the data", quiet=quiet):
-        trainer, record = made(saved.options, None, None, saved)
-    look_at_data(trainer, quiet=True)
+        from mcegnn.training.build import build_trainer
+
+        trainer, record = build_trainer(options, saved=saved)
+    show_data(trainer, quiet=True)
     record |= saved.header["record"] | {"validation": trainer.best_error}
     write_review(trainer, record, metrics, path, str(folder), quiet)
     return path

@@ -8,7 +8,7 @@ from mcegnn.cli.info import model_rows
 from mcegnn.cli.progress import progress
 
 if TYPE_CHECKING:
-    from mcegnn.datasets.split import Part
+    from mcegnn.data.split import Part
     from mcegnn.review import Review
     from mcegnn.training.trainer import Trainer
     from trajectories.analysis.results import Number

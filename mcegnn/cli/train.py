@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mcegnn.cli.data_tables import show_data
 from mcegnn.cli.messages import Mistake, mistakes, refuse_unwritable, table, told
 from mcegnn.cli.progress import progress, waiting
 from mcegnn.cli.reviews import said, scored, write
-from mcegnn.cli.trainers import look_at_data, made, refuse_no_data
 from mcegnn.names import locate, presets
 from trajectories.whole import write_whole
 
 if TYPE_CHECKING:
     from mcegnn.models.store import Stored
     from mcegnn.training.checkpoint import Checkpoint
-    from mcegnn.training.trainer import Progress, Trainer
+    from mcegnn.training.trainer import Trainer
 
 _COLUMNS = {"update", "loss", "error", "median", "lr", "seconds"}
 BEST, LAST, METRICS, REPORT = "best.safetensors", "last.checkpoint", "metrics.csv", "report.html"
@@ -122,11 +122,15 @@ def train(
             _refuse_folder(folder, force)
         if start is not None:
             locate(start)
-        refuse_no_data(options)
+        from mcegnn.tasks.registry import task
+
+        task(options.task.kind).check_data(options.data)
         with waiting("loading torch and the data", quiet=quiet):
             other = None if start is None else _load(start)
-            trainer, record = made(options, other, threads, saved)
-        look_at_data(trainer, quiet, other, err=dry_run)
+            from mcegnn.training.build import build_trainer
+
+            trainer, record = build_trainer(options, other, threads, saved)
+        show_data(trainer, quiet, other, err=dry_run)
         if saved is not None:
             record |= {
                 name: value
@@ -214,12 +218,13 @@ def _tensorboard(folder: Path) -> Any:
 def _run(trainer: "Trainer", record: dict[str, Any], folder: Path, quiet: bool, watch: Any) -> None:
     """Train, keep the best and the last after each validation, and say at the end how the best does
     on the test samples."""
-    from mcegnn.datasets.split import part_of
+    from mcegnn.data.trained import without_labels
     from mcegnn.models.store import Stored, save
-    from mcegnn.training.trained import without_labels
+    from mcegnn.tasks.registry import task
     from mcegnn.training.trainer import NotFinite
 
     options = trainer.options
+    problem = task(options.task.kind)
 
     def keep() -> None:
         said = {**record, "validation": trainer.best_error}
@@ -243,7 +248,7 @@ def _run(trainer: "Trainer", record: dict[str, Any], folder: Path, quiet: bool, 
                 if watch is not None:
                     for name in ("loss", "error", "median", "lr"):
                         watch.add_scalar(name, getattr(now, name), now.update)
-                report(now.update, _said(now))
+                report(now.update, problem.in_words(now.error, now.best, now.parts))
                 for warning in trainer.task.warnings:
                     typer.echo(f"warning: {warning}", err=True)
                 trainer.task.warnings.clear()
@@ -280,26 +285,11 @@ def _run(trainer: "Trainer", record: dict[str, Any], folder: Path, quiet: bool, 
         )
     if not quiet:
         files = [("model", str(folder / BEST)), ("report", str(folder / REPORT))]
-        what = {"energy-forces": "structures", "property": "molecules"}.get(
-            options.task.kind, "samples"
-        )
-        of = scored(part_of(trainer.split, found.part), what, options.data.name)
+        of = scored(trainer.split.part(found.part), problem.noun, options.data.name)
         table(
             "Trained",
             [("updates", f"{trainer.update:,}"), of, *said(found.analysis.numbers), *files],
         )
-
-
-def _said(now: "Progress") -> str:
-    """A validation in a few words."""
-    if not now.parts:
-        return f"validation {now.error:.3g} (best {now.best:.3g})"
-    from mcegnn.review.learning import in_thousandths
-
-    names = [name for name in ("forces", "energy per atom") if name in now.parts] or list(now.parts)
-    return "validation: " + ", ".join(
-        f"{name} {1e3 * now.parts[name]:.4g} {in_thousandths(name)}" for name in names
-    )
 
 
 def _write(metrics: list[dict[str, str]], path: Path) -> None:

@@ -14,8 +14,8 @@ import torch
 from egnn_twin import Twin
 from record import Row, ratio, shown
 
-from mcegnn.datasets.charged import charged, frames
-from mcegnn.datasets.split import Samples
+from mcegnn.data.charged import charged, frames
+from mcegnn.data.dataset import Dataset
 from mcegnn.graph import collate, complete
 from mcegnn.models.mcegnn import MCEGNN
 from mcegnn.models.store import Stored, load
@@ -289,7 +289,7 @@ def force() -> list[Row]:
     return rows
 
 
-def errors_of_standing_still(samples: Samples) -> float:
+def errors_of_standing_still(samples: Dataset) -> float:
     """Mean squared way."""
     return float(((samples.after.positions - samples.before.positions) ** 2).mean())
 

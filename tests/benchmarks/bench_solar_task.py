@@ -12,8 +12,9 @@ from record import Row
 
 from integrators.ensembles import yoshida_8
 from integrators.state import State
-from mcegnn.datasets.named import split
-from mcegnn.datasets.split import Samples, Split
+from mcegnn.data.dataset import Dataset
+from mcegnn.data.pairs import split
+from mcegnn.data.split import Split
 from mcegnn.models.force import LearnedForce
 from mcegnn.models.store import load
 from mcegnn.training.options import parse
@@ -100,7 +101,7 @@ def _table(key: str, data: Split) -> list[Row]:
     model = load("solar-force").model
     assert isinstance(model, LearnedForce)
     own = model.masses is not None and len(model.masses) == few.before.n_particles
-    dressed = Samples(model.dressed(few.before), few.after, few.interval) if own else few
+    dressed = Dataset(model.dressed(few.before), few.after, few.interval) if own else few
     what = (
         "learned force and masses (solar-force)"
         if own
@@ -119,7 +120,7 @@ def _table(key: str, data: Split) -> list[Row]:
     return rows
 
 
-def _forced(potential: Potential, samples: Samples, n_steps: int) -> str:
+def _forced(potential: Potential, samples: Dataset, n_steps: int) -> str:
     torch.set_num_threads(2)
     *_, end = rollout(
         yoshida_8(potential), State(samples.before), samples.interval / n_steps, n_steps, n_steps

@@ -418,7 +418,7 @@ RIGHT = {
     "data.n_validation": "100",
     "data.n_test": "100",
     "model.kind": '"DirectDynamics"',
-    "task.kind": '"one-shot"',
+    "task.kind": '"direct"',
     "model.hyperparameters.n_features": "16",
     "model.hyperparameters.n_channels": "2",
     "model.hyperparameters.n_layers": "2",

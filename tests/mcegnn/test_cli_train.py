@@ -28,7 +28,7 @@ from integrators.ensembles import symplectic_euler
 from integrators.state import State
 from mcegnn.cli.app import app
 from mcegnn.cli.progress import waiting
-from mcegnn.datasets import named
+from mcegnn.data import named
 from mcegnn.models import store
 from mcegnn.models.store import Stored
 from mcegnn.names import presets
@@ -56,7 +56,7 @@ n_train = 20
 kind = "DirectDynamics"
 hyperparameters = { n_features = 8, n_channels = 2, n_layers = 2 }
 [task]
-kind = "one-shot"
+kind = "direct"
 """
 FORCE = """
 warmup = 2
@@ -605,9 +605,7 @@ def test_dry_run_writes_nothing(succeed: Run, here: Path) -> None:
     for preset in presets():
         if preset in ("rmd17", "extxyz"):  # whose data are not the package's
             continue
-        assert (
-            json.loads(succeed("train", preset, "--dry-run").out)["model"]["kind"] in store.CLASSES
-        )
+        assert json.loads(succeed("train", preset, "--dry-run").out)["model"]["kind"] in MODELS
     assert sorted(here.iterdir()) == before
 
 
@@ -868,7 +866,7 @@ def solar_model(here: Path, kind: str) -> Path:
     """An untrained model for eleven bodies, whose record says that it was trained on the solar
     task."""
     name, hyperparameters = SOLAR_MODELS[kind]
-    task = {"kind": "one-shot", "error": "displacement"}
+    task = {"kind": "direct", "error": "displacement"}
     if kind == "force":
         stage = {"n_updates": 1, "batch": 1, "lr": 1.0, "substeps": [5]}
         task = {"kind": "unrolled", "error": "displacement", "n_steps": 20, "stages": [stage]}  # type: ignore[dict-item]
@@ -961,7 +959,7 @@ def test_evaluate_mistakes(refuse: Run, trained: dict[str, Path]) -> None:
 
 
 @pytest.mark.parametrize(
-    "record", [{}, {"options": None}, {"options": {}}, {"options": {"task": {"kind": "one-shot"}}}]
+    "record", [{}, {"options": None}, {"options": {}}, {"options": {"task": {"kind": "direct"}}}]
 )
 def test_evaluate_a_model_that_nobody_trained(
     refuse: Run, here: Path, record: dict[str, Any]

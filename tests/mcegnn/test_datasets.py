@@ -8,16 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mcegnn.datasets import named
-from mcegnn.datasets.split import Samples, Split, part_of
+from mcegnn.data import named
+from mcegnn.data.dataset import Dataset
+from mcegnn.data.split import Split
 from mcegnn.training.options import TaskOptions
 from mcegnn.training.scoring import floors
 from systems.solar import j2000
 from systems.system import System
 from trajectories.forecast import displacement_error
 
-MEAN_SQUARE = TaskOptions(kind="one-shot")
-DISPLACEMENT = TaskOptions(kind="one-shot", error="displacement")
+MEAN_SQUARE = TaskOptions(kind="direct")
+DISPLACEMENT = TaskOptions(kind="direct", error="displacement")
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def jpl() -> Iterator[Split]:
     ephemeris._kernel.cache_clear()
 
 
-def assert_same_bits(a: Samples, b: Samples) -> None:
+def assert_same_bits(a: Dataset, b: Dataset) -> None:
     for one, other in ((a.before, b.before), (a.after, b.after)):
         for name in ("positions", "momenta", "masses", "charges"):
             np.testing.assert_array_equal(getattr(one, name), getattr(other, name), strict=True)
@@ -172,7 +173,7 @@ def test_fewer_solar_samples_span_the_year(solar: Split) -> None:
     assert_same_bits(few.train, solar.train.take(np.array([0, 7007, 14_015])))
     assert_same_bits(few.validation, solar.validation)
     assert_same_bits(few.test, solar.test)
-    assert part_of(few, "train").whole == part_of(solar, "test").whole == 17_520
+    assert few.part("train").whole == solar.part("test").whole == 17_520
 
 
 def test_without_a_body(solar: Split) -> None:
@@ -242,7 +243,7 @@ def test_digest_tells_samples_apart(charged: Split, solar: Split) -> None:
     """Round-off does not change it; another start, another number of samples and another end do."""
     told = named.digest(charged.train)
     assert told.startswith("20 samples, ")
-    shifted = Samples(
+    shifted = Dataset(
         charged.train.before,
         charged.test.after.__class__.create(charged.train.after.positions + 1e-3),
         1.0,

@@ -21,18 +21,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcegnn import PotentialCalculator
-from mcegnn.datasets.consistency import unit_warnings
-from mcegnn.datasets.labelled import from_file, read
-from mcegnn.datasets.labels import Reading
-from mcegnn.datasets.statistics import outliers, reference_energies, summary
-from mcegnn.datasets.stresses import stress_warnings
-from mcegnn.datasets.structures import Structures
+from mcegnn.data.consistency import unit_warnings
+from mcegnn.data.dataset import Dataset
+from mcegnn.data.labelled import from_file, read
+from mcegnn.data.labels import Reading
+from mcegnn.data.statistics import outliers, reference_energies, summary
+from mcegnn.data.stresses import stress_warnings
+from mcegnn.data.structures import structures, to_score
 from mcegnn.losses import energy_force_loss
 from mcegnn.models.store import Stored
+from mcegnn.tasks.potential_model import potential
 from mcegnn.training.options import DataOptions, parse
 from mcegnn.training.prediction import deviations, measures
 from mcegnn.training.prepared import Prepared
-from mcegnn.training.setup import potential, structures, to_score
 
 Command = Callable[..., Any]
 KBAR = 1602.1766208
@@ -84,7 +85,7 @@ def test_stress_is_of_what_is_periodic_in_all_directions(pbcs: list[Any], zero: 
         stress = EMT().get_stress(atoms) if stress is None else stress
         atoms.set_pbc(pbc)
         frames.append(labelled(atoms, stress=stress))
-    from mcegnn.datasets.labels import labels_of
+    from mcegnn.data.labels import labels_of
 
     found = labels_of(frames, "set.xyz")
     n_open = sum(not all(pbc) for pbc in pbcs)
@@ -345,7 +346,7 @@ def test_a_prefix_of_ones_own(tmp_path: Path) -> None:
     st.sampled_from([1, -1]),
 )
 def test_virials_are_minus_the_volume_times_the_stress(seed: int, name: str, sign: int) -> None:
-    from mcegnn.datasets.labels import labels_of
+    from mcegnn.data.labels import labels_of
 
     frames = crystals(2, seed=seed % 1000)
     for atoms in frames:
@@ -464,14 +465,14 @@ def test_stresses_of_no_usual_size_where_no_two_structures_tell() -> None:
     )
 
 
-def of(frames: list[Atoms]) -> Structures:
-    from mcegnn.datasets.labels import labels_of
+def of(frames: list[Atoms]) -> Dataset:
+    from mcegnn.data.labels import labels_of
 
     parts = []
     for atoms, (energy, forces, stress) in zip(
         frames, labels_of(frames, "set.xyz").labels, strict=True
     ):
-        made = Structures.of_one_molecule(
+        made = Dataset.of_one_molecule(
             atoms.numbers, atoms.positions[None], forces[None], np.array([energy])
         )
         parts.append(
@@ -479,7 +480,7 @@ def of(frames: list[Atoms]) -> Structures:
                 made, cells=np.array(atoms.cell)[None], pbc=atoms.pbc[None], stresses=stress[None]
             )
         )
-    return Structures.joined(parts)
+    return Dataset.joined(parts)
 
 
 def test_forces_are_derivatives_of_the_free_energy(tmp_path: Path, cases: Path) -> None:
@@ -532,7 +533,7 @@ def test_isolated_atoms_are_the_reference(tmp_path: Path) -> None:
     made = structures(DataOptions(name=name, n_validation=4, n_train=20))
     assert made.isolated == {29: 3.4, 79: 3.7}
     assert made.whole == 34
-    every = Structures.joined([made.train, made.validation, made.test])
+    every = Dataset.joined([made.train, made.validation, made.test])
     assert len(every) == 31
     assert (every.sizes == 1).sum() == 1
     assert (
@@ -563,13 +564,13 @@ def test_isolated_atoms_are_the_reference(tmp_path: Path) -> None:
 def test_reference_energies_beside_given_ones_are_found_again(seed: int) -> None:
     stream = np.random.default_rng(seed)
     parts = [
-        Structures.of_one_molecule(
+        Dataset.of_one_molecule(
             stream.choice([1, 6, 8], 6), *stream.normal(size=(2, 1, 6, 3)), np.zeros(1)
         )
         for _ in range(20)
     ]
     found, species, true = (
-        Structures.joined(parts),
+        Dataset.joined(parts),
         np.array([1, 6, 8]),
         stream.normal(size=3) * 100,
     )

@@ -355,7 +355,7 @@ def test_no_model_is_shipped(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_shipped_models_load() -> None:
     for name in names.shipped():
-        assert store.load(name).kind in store.CLASSES
+        assert store.load(name).kind in MODELS
 
 
 def test_an_unknown_class() -> None:

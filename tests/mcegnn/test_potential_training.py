@@ -17,10 +17,12 @@ from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from mcegnn.datasets.labelled import from_file
-from mcegnn.datasets.structures import Structures, StructureSplit, split
+from mcegnn.data.dataset import Dataset
+from mcegnn.data.labelled import from_file
+from mcegnn.data.split import Split
 from mcegnn.models.potential import ConservativePotential
 from mcegnn.models.store import Stored, load
+from mcegnn.tasks.potential_model import potential
 from mcegnn.training import energies_forces
 from mcegnn.training.checkpoint import checkpoint
 from mcegnn.training.compilation import compiled
@@ -28,7 +30,6 @@ from mcegnn.training.energies_forces import EnergiesForces, step_of
 from mcegnn.training.options import TrainingOptions, parse
 from mcegnn.training.prediction import measures, predicted
 from mcegnn.training.prepared import Prepared
-from mcegnn.training.setup import potential
 from mcegnn.training.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -112,11 +113,11 @@ def options(**changes: Any) -> TrainingOptions:
 
 
 def task(
-    structures: Structures, chosen: TrainingOptions
+    structures: Dataset, chosen: TrainingOptions
 ) -> tuple[EnergiesForces, ConservativePotential]:
     torch.manual_seed(0)
     model: Any = potential(chosen, structures).model.double()
-    return EnergiesForces(chosen, StructureSplit(structures, structures, structures), model), model
+    return EnergiesForces(chosen, Split(structures, structures, structures), model), model
 
 
 def test_a_batch_says_of_each_structure_what_it_says_alone(files: Path) -> None:
@@ -232,7 +233,7 @@ def test_a_compiled_step_is_the_step(files: Path) -> None:
 
 
 def test_training_learns(files: Path) -> None:
-    structures = split(from_file(files / "clusters.xyz"), 24, 5, 0)
+    structures = random_split(from_file(files / "clusters.xyz"), 24, 5, 0)
     chosen = options(n_updates=150, lr=1e-2, validate_every=150)
     torch.manual_seed(0)
     stored = potential(chosen, structures.train)
@@ -352,7 +353,7 @@ def test_train_evaluate_and_go_on(files: Path, cli: Command, same_scores: Comman
     kept = load("run/best.safetensors")
     assert (
         said["force_mae"]
-        == measures(kept.model, split(from_file("clusters.xyz"), 20, 5, 0).test)["force_mae"]
+        == measures(kept.model, random_split(from_file("clusters.xyz"), 20, 5, 0).test)["force_mae"]
     )
     assert kept.hyperparameters["species"] == [8, 29]
     rows = Path("run/metrics.csv").read_text().splitlines()
@@ -511,7 +512,7 @@ def test_a_resumed_training_is_the_same_to_the_bit(files: Path, cli: Command) ->
     whole = load("run/best.safetensors").model.state_dict()
     assert cli(*arguments("--set", "patience=0", "--force", "--quiet")).code == 0
     chosen = options()
-    structures = split(from_file("clusters.xyz"), 20, 5, 0)
+    structures = random_split(from_file("clusters.xyz"), 20, 5, 0)
     torch.manual_seed(0)
     one = Trainer(potential(chosen, structures.train), structures, chosen)
     run = one.run()

@@ -13,9 +13,10 @@ import pytest
 import torch
 from ase.units import Hartree
 
-from mcegnn.datasets import qm9 as data
-from mcegnn.datasets.molecules import Molecules, MoleculeSplit, digest, places
-from mcegnn.datasets.qm9 import FREE_ATOMS, PROPERTIES, qm9, references
+from mcegnn.data import qm9 as data
+from mcegnn.data.dataset import Dataset
+from mcegnn.data.qm9 import FREE_ATOMS, PROPERTIES, places, qm9, references
+from mcegnn.data.split import Split
 from mcegnn.graph import complete
 from mcegnn.models.mcegnn import MCEGNN
 from mcegnn.models.property import PropertyModel
@@ -43,7 +44,7 @@ COLUMNS = (
 )
 
 
-def molecules(n: int, seed: int = 0) -> Molecules:
+def molecules(n: int, seed: int = 0) -> Dataset:
     """Three to six atoms an Angstrom or two apart, an energy of their pairs beside that of free
     atoms, and a gap of their lengths."""
     stream = np.random.default_rng(seed)
@@ -61,12 +62,12 @@ def molecules(n: int, seed: int = 0) -> Molecules:
         r = np.linalg.norm(x[i] - x[j], axis=-1)
         u0[k] = sum(FREE_ATOMS[int(number)] for number in z) * Hartree - np.exp(-r).sum()
         gap[k] = 3.0 + 4.0 * np.exp(-r).mean()
-    return Molecules(
+    return Dataset(
         starts, species, positions, {"U0": u0, "gap": gap, "homo": -gap, "lumo": 0.0 * gap}
     )
 
 
-def written(every: Molecules, folder: Path) -> None:
+def written(every: Dataset, folder: Path) -> None:
     """As the package's files are, in three parts."""
     for name, part in zip(data.FILES, np.array_split(np.arange(len(every)), 3), strict=True):
         with open(folder / name, "w", newline="") as file:
@@ -96,7 +97,7 @@ def quick() -> Iterator[None]:
 
 
 @pytest.fixture
-def small(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Molecules:
+def small(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Dataset:
     """Eighty made molecules in place of QM9."""
     folder, every = tmp_path_factory.mktemp("data"), molecules(80)
     written(every, folder)
@@ -186,7 +187,7 @@ def test_the_package_holds_what_the_documentation_says(refuse: Command) -> None:
     )
 
 
-def test_reading_gives_what_was_written(small: Molecules) -> None:
+def test_reading_gives_what_was_written(small: Dataset) -> None:
     split = qm9(60, 10, 10, seed=1)
     train, validation, test = places(80, 60, 10, 10, 1)
     for part, which in ((split.train, train), (split.validation, validation), (split.test, test)):
@@ -218,7 +219,7 @@ def test_a_molecule_is_taken_whole() -> None:
         np.testing.assert_array_equal(one.positions, other.positions)
         np.testing.assert_array_equal(one.species, other.species)
         assert some.properties["gap"][k] == every.properties["gap"][which]
-    assert digest(every) != digest(every.take(slice(0, 8)))
+    assert every.fingerprint() != digest(every.take(slice(0, 8)))
     np.testing.assert_array_equal(
         every.composition([6, 1])[3], [(every.system(3).species == z).sum() for z in (6, 1)]
     )
@@ -481,8 +482,8 @@ def test_hyperparameters_that_cannot_be(wrong: dict[str, Any], said: str) -> Non
 # training
 
 
-def split_of(every: Molecules) -> MoleculeSplit:
-    return MoleculeSplit(
+def split_of(every: Dataset) -> Split:
+    return Split(
         every.take(slice(0, 240)), every.take(slice(240, 270)), every.take(slice(270, 300))
     )
 
@@ -510,7 +511,7 @@ def test_gradients_are_the_slopes_of_the_loss() -> None:
     every, chosen = molecules(12), options(batch=4)
     torch.manual_seed(0)
     made: Any = property_setup.model(chosen, every).model.double()
-    work = Properties(chosen, MoleculeSplit(every, every, every), made)
+    work = Properties(chosen, Split(every, every, every), made)
     stream = np.random.default_rng(0)
 
     def loss() -> float:
@@ -609,7 +610,7 @@ def arguments(*more: str) -> list[str]:
     ]
 
 
-def test_train_evaluate_and_info(small: Molecules, cli: Command, same_scores: Command) -> None:
+def test_train_evaluate_and_info(small: Dataset, cli: Command, same_scores: Command) -> None:
     out = cli(*arguments("--set", "task.property=gap"))
     assert out.code == 0, out.err
     assert "test, gap" in out.out
@@ -636,7 +637,7 @@ def test_train_evaluate_and_info(small: Molecules, cli: Command, same_scores: Co
     assert f"qm9, {digest(qm9(40, 10, 10).train)}" in told
 
 
-def test_a_resumed_training_is_the_same_to_the_bit(small: Molecules, cli: Command) -> None:
+def test_a_resumed_training_is_the_same_to_the_bit(small: Dataset, cli: Command) -> None:
     assert cli(*arguments()).code == 0
     split, chosen = qm9(40, 10, 10), parse(load("run/best.safetensors").record["options"])
     torch.manual_seed(0)
@@ -652,7 +653,7 @@ def test_a_resumed_training_is_the_same_to_the_bit(small: Molecules, cli: Comman
         np.testing.assert_array_equal(weight, whole[name])
 
 
-def test_going_on_from_another_model(small: Molecules, cli: Command) -> None:
+def test_going_on_from_another_model(small: Dataset, cli: Command) -> None:
     """For the same property it says what the other says; for another it keeps the weights alone."""
     assert cli(*arguments("--quiet")).code == 0
     start, train = load("run/best.safetensors"), qm9(30, 10, 10, seed=4).train
@@ -704,7 +705,7 @@ def test_going_on_from_another_model(small: Molecules, cli: Command) -> None:
     ids=lambda value: value[-1] if isinstance(value, list) else "",
 )
 def test_mistakes_of_training(
-    small: Molecules, refuse: Command, change: list[str], said: str
+    small: Dataset, refuse: Command, change: list[str], said: str
 ) -> None:
     refuse(said, *arguments(*change))
 
@@ -715,7 +716,7 @@ def test_other_tasks_have_no_property(refuse: Command) -> None:
 
 
 def test_models_and_data_that_do_not_belong_together(
-    small: Molecules, cli: Command, refuse: Command
+    small: Dataset, cli: Command, refuse: Command
 ) -> None:
     save(Stored.make("PropertyModel", SMALL), "bare.safetensors")
     refuse(
@@ -781,7 +782,7 @@ def test_without_the_package(refuse: Command, monkeypatch: pytest.MonkeyPatch) -
     )
 
 
-def test_files_that_are_not_the_package_s(small: Molecules, refuse: Command) -> None:
+def test_files_that_are_not_the_package_s(small: Dataset, refuse: Command) -> None:
     path = data.folder() / data.FILES[1]
     path.write_text(path.read_text().replace("Elements", "Symbols"))
     refuse("is not as qm9pack 1.0.3 has it", "train", "qm9")

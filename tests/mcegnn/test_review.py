@@ -16,9 +16,8 @@ import pytest
 import torch
 
 from mcegnn.cli import progress
-from mcegnn.datasets.molecules import Molecules, MoleculeSplit
-from mcegnn.datasets.split import Split
-from mcegnn.datasets.structures import Structures, StructureSplit
+from mcegnn.data.dataset import Dataset
+from mcegnn.data.split import Split
 from mcegnn.losses import ERRORS
 from mcegnn.models.store import Stored
 from mcegnn.review import review, shares
@@ -57,7 +56,7 @@ def trainer(model: Any, split: Any, **task: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def structures() -> Structures:
+def structures() -> Dataset:
     """Twelve molecules of three and four atoms with labels that are not the model's."""
     stream, parts = np.random.default_rng(0), []
     for species in ([8, 1, 1], [6, 1, 1, 8]):
@@ -65,11 +64,11 @@ def structures() -> Structures:
             size=(6, len(species), 3)
         )
         parts.append(
-            Structures.of_one_molecule(
+            Dataset.of_one_molecule(
                 np.array(species), x, stream.normal(size=x.shape), stream.normal(size=6)
             )
         )
-    return Structures.joined(parts)
+    return Dataset.joined(parts)
 
 
 @pytest.fixture(scope="module")
@@ -87,9 +86,9 @@ def potential() -> Any:
     return Stored.make("ConservativePotential", small).model.double()
 
 
-def test_of_a_potential(potential: Any, structures: Structures) -> None:
+def test_of_a_potential(potential: Any, structures: Dataset) -> None:
     seen: list[tuple[int, int]] = []
-    split = StructureSplit(structures, structures.take(slice(0, 2)), structures)
+    split = Split(structures, structures.take(slice(0, 2)), structures)
     found = review(
         trainer(potential, split, energy_weight=0.5), [ROW], lambda done, n: seen.append((done, n))
     )
@@ -143,9 +142,9 @@ def test_of_a_potential(potential: Any, structures: Structures) -> None:
     )
 
 
-def test_without_a_test(potential: Any, structures: Structures) -> None:
+def test_without_a_test(potential: Any, structures: Dataset) -> None:
     """The validation stands in for it, and that is said."""
-    split = StructureSplit(structures, structures.take(slice(0, 5)), structures.take(slice(0, 0)))
+    split = Split(structures, structures.take(slice(0, 5)), structures.take(slice(0, 0)))
     found = review(trainer(potential, split, energy_weight=0.0), [ROW])
     assert found.part == "validation"
     assert len(found.worst) == 5
@@ -155,9 +154,9 @@ def test_without_a_test(potential: Any, structures: Structures) -> None:
     )
 
 
-def test_of_a_property(structures: Structures) -> None:
+def test_of_a_property(structures: Dataset) -> None:
     stream = np.random.default_rng(1)
-    molecules = Molecules(
+    molecules = Dataset(
         structures.starts, structures.species, structures.positions, {"gap": stream.normal(size=12)}
     )
     torch.manual_seed(0)
@@ -173,7 +172,7 @@ def test_of_a_property(structures: Structures) -> None:
             "std": 2.0,
         },
     ).model.double()
-    found = review(trainer(model, MoleculeSplit(molecules, molecules, molecules)), [ROW])
+    found = review(trainer(model, Split(molecules, molecules, molecules)), [ROW])
     parity = found.analysis.curve("parity")
     np.testing.assert_allclose(
         parity.x, molecules.properties["gap"] - 3.0
@@ -193,7 +192,7 @@ def test_of_a_property(structures: Structures) -> None:
 
 
 def test_of_dynamics() -> None:
-    from mcegnn.datasets.named import split
+    from mcegnn.data.pairs import split
 
     samples = split("charged", 4)
     some = samples.test.take(slice(0, 15))
@@ -205,7 +204,7 @@ def test_of_dynamics() -> None:
         {
             "data": {"name": "charged"},
             "model": {"kind": "DirectDynamics"},
-            "task": {"kind": "one-shot"},
+            "task": {"kind": "direct"},
             "n_updates": 1,
         }
     ).task
@@ -229,7 +228,7 @@ def test_of_dynamics() -> None:
 
 def test_a_forecast_that_is_not_finite(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is counted, and not drawn."""
-    from mcegnn.datasets.named import split
+    from mcegnn.data.pairs import split
     from mcegnn.review import dynamics
 
     some = split("charged", 4).test.take(slice(0, 8))
@@ -244,7 +243,7 @@ def test_a_forecast_that_is_not_finite(monkeypatch: pytest.MonkeyPatch) -> None:
             {
                 "data": {"name": "charged"},
                 "model": {"kind": "DirectDynamics"},
-                "task": {"kind": "one-shot"},
+                "task": {"kind": "direct"},
                 "n_updates": 1,
             }
         ).task,
@@ -359,12 +358,12 @@ n_train = 8
 kind = "DirectDynamics"
 hyperparameters = { n_features = 4, n_channels = 1, n_layers = 1 }
 [task]
-kind = "one-shot"
+kind = "direct"
 """
 
 
 TABLE = (
-    '<th scope="row">kind</th><td>one-shot</td>',
+    '<th scope="row">kind</th><td>direct</td>',
     '<th scope="row">validate every</th><td>1</td>',
 )
 

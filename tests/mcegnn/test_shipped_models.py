@@ -13,10 +13,10 @@ import pytest
 import torch
 from ase.build import molecule
 
-from mcegnn.datasets.charged import charged
-from mcegnn.datasets.labelled import named
-from mcegnn.datasets.named import split
-from mcegnn.datasets.split import Samples
+from mcegnn.data.charged import charged
+from mcegnn.data.dataset import Dataset
+from mcegnn.data.labelled import named
+from mcegnn.data.pairs import split
 from mcegnn.models.force import LearnedForce
 from mcegnn.models.store import load
 from mcegnn.names import locate, presets, shipped
@@ -29,11 +29,11 @@ Run = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def test_samples() -> Samples:
+def test_samples() -> Dataset:
     return charged(n_train=1).test
 
 
-def score(name: str, samples: Samples) -> np.ndarray:
+def score(name: str, samples: Dataset) -> np.ndarray:
     stored = load(name)
     return errors(stored.model, samples, parse(stored.record["options"]).task)
 
@@ -65,13 +65,13 @@ def test_shipped_potentials_on_the_official_test_structures(name: str, forces: f
     assert measures(load(name).model, test)["force_mae"] < forces
 
 
-def test_learned_force_on_the_official_test_samples(test_samples: Samples) -> None:
+def test_learned_force_on_the_official_test_samples(test_samples: Dataset) -> None:
     found = score("charged-force", test_samples)
     assert found.mean() < 2.0e-3
     assert np.median(found) < 1e-5
 
 
-def test_several_channels_beat_one(test_samples: Samples) -> None:
+def test_several_channels_beat_one(test_samples: Dataset) -> None:
     one, several = score("charged-egnn", test_samples), score("charged-mcegnn", test_samples)
     assert (
         load("charged-egnn").hyperparameters["n_channels"]

@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from mcegnn.datasets.consistency import unit_warnings
-from mcegnn.datasets.labelled import named
-from mcegnn.datasets.statistics import nearest_distances, outliers, reference_energies, summary
-from mcegnn.datasets.structures import Structures
+from mcegnn.data.consistency import unit_warnings
+from mcegnn.data.dataset import Dataset
+from mcegnn.data.labelled import named
+from mcegnn.data.statistics import nearest_distances, outliers, reference_energies, summary
 
 MOLECULES = [
     "aspirin",
@@ -44,18 +44,18 @@ def data() -> Path:
     return Path(os.environ["MCEGNN_DATA"])
 
 
-def of_atoms(frames: list[Atoms]) -> Structures:
+def of_atoms(frames: list[Atoms]) -> Dataset:
     """Structures of ASE's atoms, without labels."""
     parts = []
     for atoms in frames:
-        one = Structures.of_one_molecule(
+        one = Dataset.of_one_molecule(
             atoms.numbers, atoms.positions[None], np.zeros((1, len(atoms), 3)), np.zeros(1)
         )
         parts.append(replace(one, cells=np.array(atoms.cell)[None], pbc=atoms.pbc[None]))
-    return Structures.joined(parts)
+    return Dataset.joined(parts)
 
 
-def springs(n: int = 60, amplitude: float = 0.05, turned: bool = True) -> Structures:
+def springs(n: int = 60, amplitude: float = 0.05, turned: bool = True) -> Dataset:
     """Water of springs between all atoms, shaken: exact energies and forces, each molecule turned
     and shifted at random."""
     rng = np.random.default_rng(6)
@@ -74,10 +74,10 @@ def springs(n: int = 60, amplitude: float = 0.05, turned: bool = True) -> Struct
     for k in range(3):
         forces[:, i[k]] += pull[:, k]
         forces[:, j[k]] -= pull[:, k]
-    return Structures.of_one_molecule(atoms.numbers, x, forces, 15.0 * (stretch**2).sum(-1) - 470.0)
+    return Dataset.of_one_molecule(atoms.numbers, x, forces, 15.0 * (stretch**2).sum(-1) - 470.0)
 
 
-def copper(n: int = 40) -> Structures:
+def copper(n: int = 40) -> Dataset:
     """Copper's cells, shaken about one place each, by EMT; each is shifted and wrapped back."""
     rng, frames = np.random.default_rng(7), []
     for _ in range(n):
@@ -103,12 +103,12 @@ def test_reference_energies_are_found_again(seed: int) -> None:
     rng = np.random.default_rng(seed)
     sizes = rng.integers(2, 9, 20)
     parts = [
-        Structures.of_one_molecule(
+        Dataset.of_one_molecule(
             rng.choice([1, 6, 8], k), *rng.normal(size=(2, 1, k, 3)), np.zeros(1)
         )
         for k in sizes
     ]
-    found, species, true = Structures.joined(parts), np.array([8, 1, 6]), rng.normal(size=3) * 100
+    found, species, true = Dataset.joined(parts), np.array([8, 1, 6]), rng.normal(size=3) * 100
     counts = found.composition(species)
     np.testing.assert_allclose(
         reference_energies(replace(found, energies=counts @ true), species), true, atol=1e-9
@@ -349,12 +349,12 @@ def test_many_outliers_are_counted() -> None:
 def test_one_bad_energy_does_not_hide_or_blame_others() -> None:
     """Of several compositions a fit leans towards what is far off."""
     water, hydrogen = springs(40, turned=False), of_atoms([molecule("H2")] * 3)
-    mixed = Structures.joined([water, replace(hydrogen, energies=np.array([-30.0, -30.01, 1e5]))])
+    mixed = Dataset.joined([water, replace(hydrogen, energies=np.array([-30.0, -30.01, 1e5]))])
     assert [line.split(":")[0] for line in outliers(mixed)] == ["structure 42"]
 
 
 def test_single_atoms_are_no_outliers() -> None:
     """They are not bound, as the others are, and many sets have them for reference."""
     alone = replace(of_atoms([Atoms("H"), Atoms("O")]), energies=np.array([-13.6, -430.0]))
-    assert outliers(Structures.joined([alone, springs()])) == []
+    assert outliers(Dataset.joined([alone, springs()])) == []
     assert outliers(alone) == []

@@ -20,10 +20,10 @@ from ase.db import connect
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcegnn.datasets.labelled import from_file, named, read, rmd17
-from mcegnn.datasets.structures import Structures, digest, split
+from mcegnn.data.dataset import Dataset
+from mcegnn.data.labelled import from_file, named, read, rmd17
+from mcegnn.data.structures import to_score
 from mcegnn.training.options import DataOptions
-from mcegnn.training.setup import to_score
 from systems.molecules import to_atoms
 from systems.units import METAL
 
@@ -70,25 +70,25 @@ def several() -> list[Atoms]:
     ]
 
 
-def many(n: int = 30) -> Structures:
+def many(n: int = 30) -> Dataset:
     rng = np.random.default_rng(4)
     parts = [
-        Structures.of_one_molecule(
+        Dataset.of_one_molecule(
             np.arange(1, k + 1), *rng.normal(size=(2, 1, k, 3)), rng.normal(size=1)
         )
         for k in rng.integers(1, 6, n)
     ]
-    return Structures.joined(parts)
+    return Dataset.joined(parts)
 
 
-def assert_same(a: Structures, b: Structures, atol: float = 0.0) -> None:
-    for field in fields(Structures):
+def assert_same(a: Dataset, b: Dataset, atol: float = 0.0) -> None:
+    for field in fields(Dataset):
         one, other = getattr(a, field.name), getattr(b, field.name)
         assert one.dtype == other.dtype, field.name
         np.testing.assert_allclose(one, other, rtol=0, atol=atol, err_msg=field.name)
 
 
-def assert_holds(found: Structures, frames: list[Atoms], atol: float = 0.0) -> None:
+def assert_holds(found: Dataset, frames: list[Atoms], atol: float = 0.0) -> None:
     """The structures are those that ASE has."""
     assert len(found) == len(frames)
     for k, atoms in enumerate(frames):
@@ -575,13 +575,13 @@ def test_take_is_a_selection(which: list[int]) -> None:
 @given(st.integers(1, 29))
 def test_joined_undoes_a_cut(cut: int) -> None:
     found = many()
-    assert_same(Structures.joined([found.take(slice(0, cut)), found.take(slice(cut, None))]), found)
+    assert_same(Dataset.joined([found.take(slice(0, cut)), found.take(slice(cut, None))]), found)
     assert_same(found.take(np.arange(30) < cut), found.take(slice(0, cut)))
 
 
 def test_nothing_to_join() -> None:
     with pytest.raises(ValueError, match="no structures to join"):
-        Structures.joined([])
+        Dataset.joined([])
 
 
 @given(st.integers(1, 30), st.integers(0, 30), st.integers(0, 2**40))
@@ -589,27 +589,27 @@ def test_splits_share_nothing_and_lose_nothing(n_train: int, n_validation: int, 
     found = many()
     if n_train + n_validation > 30:
         with pytest.raises(ValueError, match="more than the 30 there are"):
-            split(found, n_train, n_validation, seed)
+            random_split(found, n_train, n_validation, seed)
         return
-    parts = split(found, n_train, n_validation, seed)
+    parts = random_split(found, n_train, n_validation, seed)
     assert [len(parts.train), len(parts.validation), len(parts.test)] == [
         n_train,
         n_validation,
         30 - n_train - n_validation,
     ]
-    together = Structures.joined([parts.train, parts.validation, parts.test])
+    together = Dataset.joined([parts.train, parts.validation, parts.test])
     assert sorted(together.energies) == sorted(found.energies)
-    again = split(found, n_train, n_validation, seed)
+    again = random_split(found, n_train, n_validation, seed)
     assert_same(again.train, parts.train)
-    fewer = split(found, 1, n_validation, seed)
+    fewer = random_split(found, 1, n_validation, seed)
     assert_same(fewer.validation, parts.validation)
     assert_same(fewer.train, parts.train.take(slice(0, 1)))
 
 
 def test_splits_are_random() -> None:
     found = many()
-    assert len({tuple(split(found, 10, 5, seed).train.energies) for seed in range(20)}) == 20
-    assert not np.array_equal(split(found, 30, 0, 0).train.energies, found.energies)
+    assert len({tuple(random_split(found, 10, 5, seed).train.energies) for seed in range(20)}) == 20
+    assert not np.array_equal(random_split(found, 30, 0, 0).train.energies, found.energies)
 
 
 @pytest.mark.parametrize(
@@ -618,12 +618,12 @@ def test_splits_are_random() -> None:
 )
 def test_splits_that_are_refused(n_train: int, n_validation: int, seed: int, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        split(many(), n_train, n_validation, seed)
+        random_split(many(), n_train, n_validation, seed)
 
 
 def test_digest_tells_structures_apart() -> None:
     found = many()
-    told = digest(found)
+    told = found.fingerprint()
     assert told.startswith("30 structures, ")
     assert told == digest(replace(found, positions=found.positions * (1 + 1e-12)))
     assert told == digest(replace(found, cells=-found.cells))  # negative zeros
@@ -644,5 +644,5 @@ def test_digest_tells_structures_apart() -> None:
 
 
 def test_digest_of_many_is_quick_and_still_tells() -> None:
-    big = Structures.joined([many()] * 300)
-    assert digest(big) != digest(replace(big, forces=2 * big.forces))
+    big = Dataset.joined([many()] * 300)
+    assert big.fingerprint() != digest(replace(big, forces=2 * big.forces))

@@ -14,8 +14,9 @@ import torch
 
 from integrators.ensembles import velocity_verlet
 from integrators.state import State
-from mcegnn.datasets.charged import frames
-from mcegnn.datasets.split import Samples, Split
+from mcegnn.data.charged import frames
+from mcegnn.data.dataset import Dataset
+from mcegnn.data.split import Split
 from mcegnn.models.store import Stored
 from mcegnn.training import scoring
 from mcegnn.training.checkpoint import checkpoint
@@ -32,7 +33,7 @@ ONE_SHOT: dict[str, Any] = {
         "kind": "DirectDynamics",
         "hyperparameters": {"n_features": 8, "n_channels": 2, "n_layers": 2},
     },
-    "task": {"kind": "one-shot"},
+    "task": {"kind": "direct"},
     "n_updates": 20,
     "batch": 8,
     "lr": 1e-3,
@@ -82,7 +83,7 @@ REFINED: dict[str, Any] = {
         },
     },
 }
-TASKS = {"one-shot": ONE_SHOT, "unrolled": UNROLLED, "refined": REFINED}
+TASKS = {"direct": ONE_SHOT, "unrolled": UNROLLED, "refined": REFINED}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -285,7 +286,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch, errors: list[float]) -> list[dict[
     asked about."""
     asked: list[dict[str, bytes]] = []
 
-    def errors_of(model: Any, samples: Samples, options: Any) -> np.ndarray:
+    def errors_of(model: Any, samples: Dataset, options: Any) -> np.ndarray:
         asked.append(bits(model))
         return np.full(3, errors[len(asked) - 1])
 
@@ -372,7 +373,7 @@ def test_the_best_is_the_best_on_validation_samples(values: dict[str, Any], spli
 def test_test_samples_are_not_looked_at(values: dict[str, Any], split: Split) -> None:
     """They may hold anything."""
     broken = replace(split.test.before, positions=np.full_like(split.test.before.positions, np.nan))
-    blind = Split(split.train, split.validation, Samples(broken, broken, split.test.interval))
+    blind = Split(split.train, split.validation, Dataset(broken, broken, split.test.interval))
     one, other = trainer_of(values, split), trainer_of(values, blind)
     assert told(list(one.run())) == told(list(other.run()))
 
@@ -383,14 +384,14 @@ def broken_at(split: Split, k: int) -> Split:
     x[k, 0, 0] = np.nan
     return replace(
         split,
-        train=Samples(
+        train=Dataset(
             split.train.before, replace(split.train.after, positions=x), split.train.interval
         ),
     )
 
 
 @pytest.mark.parametrize(
-    ("task", "k"), [("one-shot", 3), ("one-shot", 17), ("unrolled", 3), ("unrolled", 17)]
+    ("task", "k"), [("direct", 3), ("direct", 17), ("unrolled", 3), ("unrolled", 17)]
 )
 def test_data_that_are_not_finite(split: Split, task: str, k: int) -> None:
     """The run ends at the update that meets them; the weights are those of a run that was stopped
@@ -511,7 +512,7 @@ def coulomb_pairs(constant: float) -> Split:
         2.0 * system.positions, velocities=system.velocities, charges=system.charges
     )
     *_, end = rollout(velocity_verlet(Coulomb(constant)), State(system), 1e-3, 1000, 1000)
-    return Split.at(Samples(system, end.system, 1.0), 24, 32)
+    return Split.at(Dataset(system, end.system, 1.0), 24, 32)
 
 
 @pytest.mark.parametrize("constant", [1.0, -1.0])
@@ -562,7 +563,7 @@ def test_options_are_in_the_checkpoint(
 
 
 @pytest.mark.parametrize(
-    ("task", "kind"), [("one-shot", "LearnedForce"), ("unrolled", "DirectDynamics")]
+    ("task", "kind"), [("direct", "LearnedForce"), ("unrolled", "DirectDynamics")]
 )
 def test_a_model_that_does_not_go_with_the_task(split: Split, task: str, kind: str) -> None:
     """A force does not say where particles end; a dynamics model is not integrated."""

@@ -19,7 +19,7 @@ name = "charged"
 [model]
 kind = "DirectDynamics"
 [task]
-kind = "one-shot"
+kind = "direct"
 """
 
 
@@ -172,7 +172,7 @@ MISTAKES = {
     "unknown precision": ("precision=float16", "precision: "),
     "unknown task": ("task.kind=oneshot", "task.kind: "),
     "unknown error": ("task.error=mse", "task.error: "),
-    "stages of a one-shot task": (
+    "stages of a direct task": (
         f"task.stages=[{STAGE % 'clip=true'}]",
         "an unrolled task has stages, other tasks have none",
     ),

@@ -3,14 +3,14 @@ structures of different cells."""
 
 import numpy as np
 
-from mcegnn.datasets.consistency import (
+from mcegnn.data.consistency import (
     FEWEST_PAIRS,
     LEAST_DIFFERENCE,
     alike,
     rank_correlation,
     slope,
 )
-from mcegnn.datasets.structures import Structures
+from mcegnn.data.dataset import Dataset
 
 _N_CENTRES, _N_OTHERS = 200, 300
 _LEAST_STRAIN, _MOST_STRAIN, _MOST_MOVED = 1e-4, 0.15, 0.5  # Angstrom
@@ -28,7 +28,7 @@ _MISTAKES = {
 }
 
 
-def stress_warnings(structures: Structures) -> list[str]:
+def stress_warnings(structures: Dataset) -> list[str]:
     """Sentences on stresses whose unit or sign does not fit the energies, or, where no two
     structures tell, on stresses of no usual size.
 
@@ -36,13 +36,13 @@ def stress_warnings(structures: Structures) -> list[str]:
     + V_b s_b) : e / 2 and by the work of the forces along what atoms move beside the strain,
     exactly so to second order.
     """
-    solid = structures.pbc.all(1) & np.isfinite(structures.stresses).all((1, 2))
+    solid = structures.periodic.all(1) & np.isfinite(structures["stress"]).all((1, 2))
     known = (
-        np.logical_and.reduceat(np.isfinite(structures.forces).all(1), structures.starts[:-1])
+        np.logical_and.reduceat(np.isfinite(structures["forces"]).all(1), structures.starts[:-1])
         if len(structures)
         else solid
     )
-    rms = float((structures.stresses[solid] ** 2).mean() ** 0.5) if solid.any() else 0.0
+    rms = float((structures["stress"][solid] ** 2).mean() ** 0.5) if solid.any() else 0.0
     risen, said = _differences(structures.take(solid & known))
     n = len(said)
     if n >= FEWEST_PAIRS and np.median(abs(risen)) > LEAST_DIFFERENCE and said.any():
@@ -77,7 +77,7 @@ def _verdict(opposite: bool, factor: float, n: int) -> list[str]:
     ]
 
 
-def _differences(solids: Structures) -> tuple[np.ndarray, np.ndarray]:
+def _differences(solids: Dataset) -> tuple[np.ndarray, np.ndarray]:
     """Energy differences of near structures less the work of the forces, and what stresses say of
     them, eV, both [n_pairs]."""
     groups = sorted(
@@ -94,7 +94,7 @@ def _differences(solids: Structures) -> tuple[np.ndarray, np.ndarray]:
     return both[0], both[1]
 
 
-def _compared(same: Structures, n_centres: int) -> np.ndarray:
+def _compared(same: Dataset, n_centres: int) -> np.ndarray:
     """The two [2, n_pairs] from the first structures of the same atoms to the nearest of other
     cells."""
     some = same.take(slice(0, _N_OTHERS))
@@ -103,8 +103,8 @@ def _compared(same: Structures, n_centres: int) -> np.ndarray:
         "kai,kij->kaj", some.positions.reshape(n, n_atoms, 3), np.linalg.inv(some.cells)
     )
     forces, virials = (
-        some.forces.reshape(n, n_atoms, 3),
-        some.stresses * abs(np.linalg.det(some.cells))[:, None, None],
+        some["forces"].reshape(n, n_atoms, 3),
+        some["stress"] * abs(np.linalg.det(some.cells))[:, None, None],
     )
     found = []
     for a in range(min(n_centres, n)):
@@ -124,5 +124,5 @@ def _compared(same: Structures, n_centres: int) -> np.ndarray:
             b = int(np.where(fit, (moved**2).mean(1) + (size * length) ** 2 / 4, np.inf).argmin())
             work = -0.5 * ((forces[a] + forces[b] @ turn[b].T) * offset[b]).sum()
             said = 0.5 * ((virials[a] + turn[b] @ virials[b] @ turn[b].T) * strain[b]).sum()
-            found.append([some.energies[b] - some.energies[a] - work, said])
+            found.append([some["energy"][b] - some["energy"][a] - work, said])
     return np.array(found).reshape(-1, 2).T

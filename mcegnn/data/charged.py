@@ -12,7 +12,8 @@ import numpy as np
 
 from integrators.ensembles import symplectic_euler
 from integrators.state import State
-from mcegnn.datasets.split import Samples, Split
+from mcegnn.data.dataset import Dataset
+from mcegnn.data.split import Split
 from systems.charged import (
     BENCHMARK_SEED,
     STEPS_PER_FRAME,
@@ -30,14 +31,14 @@ INTERVAL = (
 )  #: from a sample's start to its end
 
 
-def frames(systems: System, threads: int | None = None) -> Samples:
+def frames(systems: System, threads: int | None = None) -> Dataset:
     """Frames 30 and 40 of each system, by the benchmark's own scheme; frame f is step 100 (f +
     1)."""
     first, last = ((frame + 1) * STEPS_PER_FRAME for frame in (FIRST_FRAME, LAST_FRAME))
     flow, start = symplectic_euler(benchmark_coulomb()), State(systems)
     *_, before = rollout(flow, start, TIME_STEP, first, first, threads=threads)
     *_, after = rollout(flow, before, TIME_STEP, last - first, last - first, threads=threads)
-    return Samples(before.system, after.system, INTERVAL)
+    return Dataset.of_pairs(before.system, after.system, INTERVAL)
 
 
 def charged(n_train: int = N_TRAIN, threads: int | None = None) -> Split:

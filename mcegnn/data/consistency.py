@@ -3,7 +3,7 @@ be in."""
 
 import numpy as np
 
-from mcegnn.datasets.structures import Structures
+from mcegnn.data.dataset import Dataset
 from systems.cell import complete
 
 _HOT, _FROZEN = 15.0, 1e-4  # eV/Angstrom; molecules at 500 K have 1.2
@@ -40,24 +40,24 @@ _MISTAKES = {
 }
 
 
-def force_rms(structures: Structures) -> np.ndarray:
+def force_rms(structures: Dataset) -> np.ndarray:
     """Root mean square of each structure's force components, eV/Angstrom [n]; NaN where none is
     known."""
-    known = np.isfinite(structures.forces)
-    squares = np.where(known, structures.forces, 0.0) ** 2
+    known = np.isfinite(structures["forces"])
+    squares = np.where(known, structures["forces"], 0.0) ** 2
     summed, counted = (
         np.add.reduceat(part.sum(1), structures.starts[:-1]) for part in (squares, known)
     )
     return np.sqrt(summed / np.where(counted, counted, np.nan))
 
 
-def unit_warnings(structures: Structures) -> list[str]:
+def unit_warnings(structures: Dataset) -> list[str]:
     """Sentences on forces of no usual size, and on energies that do not fit the forces.
 
     Of two near structures a and b of the same atoms the energies differ by -(F_a + F_b) . (x_b -
     x_a) / 2, exactly so for springs. Nothing is said where no structures are near enough.
     """
-    known = structures.forces[np.isfinite(structures.forces)]
+    known = structures["forces"][np.isfinite(structures["forces"])]
     if not len(known):
         return []
     found, usual, rms = (
@@ -104,7 +104,7 @@ def unit_warnings(structures: Structures) -> list[str]:
     return found
 
 
-def _mistake(factor: float, structures: Structures) -> str:
+def _mistake(factor: float, structures: Dataset) -> str:
     """What could be the reason of a factor, known to some per cent."""
     known = {**_MISTAKES, "the energies were of one atom": 1 / float(np.median(structures.sizes))}
     likely = [words for words, one in known.items() if abs(np.log(factor / one)) < 0.12]
@@ -129,7 +129,7 @@ def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     return float(first @ second / (first @ first))
 
 
-def _differences(structures: Structures) -> tuple[np.ndarray, np.ndarray]:
+def _differences(structures: Dataset) -> tuple[np.ndarray, np.ndarray]:
     """Energy differences of near structures of the same atoms, and what the forces say of them, eV,
     both [n_pairs]."""
     groups = sorted(
@@ -144,7 +144,7 @@ def _differences(structures: Structures) -> tuple[np.ndarray, np.ndarray]:
     return both[0], both[1]
 
 
-def alike(structures: Structures, cells: bool = True) -> list[list[int]]:
+def alike(structures: Dataset, cells: bool = True) -> list[list[int]]:
     """Numbers of structures, in a random order, that have the same atoms in the same order, and the
     same cell where ``cells`` count."""
     order = np.random.Generator(np.random.Philox(0)).permutation(len(structures))[:_MOST_STRUCTURES]
@@ -155,26 +155,26 @@ def alike(structures: Structures, cells: bool = True) -> list[list[int]]:
             structures.cells[k].round(6) + 0.0,
         )
         bound = (
-            structures.pbc[k].tobytes() + cell.tobytes()
-            if cells and structures.pbc[k].any()
+            structures.periodic[k].tobytes() + cell.tobytes()
+            if cells and structures.periodic[k].any()
             else b""
         )
         found.setdefault(species.tobytes() + bound, []).append(k)
     return list(found.values())
 
 
-def _compared(same: Structures, n_centres: int) -> np.ndarray:
+def _compared(same: Dataset, n_centres: int) -> np.ndarray:
     """Energy differences and work [2, n_pairs] from the first structures of the same atoms to the
     nearest of all."""
     n_atoms = int(same.sizes[0])
     some = same.take(slice(0, min(_N_OTHERS, max(20, _N_OTHER_ATOMS // n_atoms))))
-    x, f = (part.reshape(len(some), n_atoms, 3) for part in (some.positions, some.forces))
+    x, f = (part.reshape(len(some), n_atoms, 3) for part in (some.positions, some["forces"]))
     a, held = np.arange(min(n_centres, len(some))), ~np.isfinite(f).all(-1)
     f = np.where(held[..., None], 0.0, f)
     fixed = bool(held.any())  # atoms that are held keep the others from moving or turning together
-    placed = fixed or some.pbc[0].any()
+    placed = fixed or some.periodic[0].any()
     found = (
-        _nearest_placed(x, f, some.cells[0], some.pbc[0], len(a), fixed)
+        _nearest_placed(x, f, some.cells[0], some.periodic[0], len(a), fixed)
         if placed
         else _nearest_free(x, f, len(a))
     )
@@ -184,7 +184,7 @@ def _compared(same: Structures, n_centres: int) -> np.ndarray:
     # a structure that is there twice says nothing
     near = (moved.max(-1) > 1e-5) & (moved.max(-1) < _NEAR_PAIR) & (unknown < 1e-5)
     return np.stack(
-        [some.energies[b] - some.energies[a], -0.5 * ((f[a] + turned) * offset).sum((1, 2))]
+        [some["energy"][b] - some["energy"][a], -0.5 * ((f[a] + turned) * offset).sum((1, 2))]
     )[:, near]
 
 

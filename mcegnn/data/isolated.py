@@ -3,30 +3,30 @@ are in no part of a split."""
 
 import numpy as np
 
-from mcegnn.datasets.structures import Structures
+from mcegnn.data.dataset import Dataset
 from systems.cell import heights
 
 _FAR = 8.0  # Angstrom between images that do not feel each other
 _SAME = 1e-3  # eV
 
 
-def isolated(structures: Structures) -> np.ndarray:
+def isolated(structures: Dataset) -> np.ndarray:
     """Which structures, bool [n], are one atom alone: in free space, or in a box whose images are
     far."""
     found = np.asarray(structures.sizes == 1)
-    for k in np.flatnonzero(found & structures.pbc.any(1)):
-        found[k] = heights(structures.cells[k])[structures.pbc[k]].min() >= _FAR
+    for k in np.flatnonzero(found & structures.periodic.any(1)):
+        found[k] = heights(structures.cells[k])[structures.periodic[k]].min() >= _FAR
     return found
 
 
-def energies(atoms: Structures) -> tuple[dict[int, float], list[str]]:
+def energies(atoms: Dataset) -> tuple[dict[int, float], list[str]]:
     """The energy of each element, the least of its isolated atoms' (eV), and sentences on those
     that have several."""
     from ase.data import chemical_symbols
 
     found, doubts = {}, []
     for z in atoms.elements.tolist():
-        own = atoms.energies[atoms.species == z]
+        own = atoms["energy"][atoms.species == z]
         found[z] = float(own.min())
         if np.ptp(own) > _SAME:
             doubts.append(

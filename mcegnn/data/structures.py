@@ -1,35 +1,32 @@
-"""From options to data and model: which structures, and the hyper-parameters of a potential that
-its data decide."""
+"""Labelled structures cut into parts: isolated atoms and copies taken care of, and nothing that was
+trained on in a test."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 
-from mcegnn.datasets.identity import known, same
-from mcegnn.datasets.isolated import energies, isolated
-from mcegnn.datasets.labelled import Labelled, named
-from mcegnn.datasets.labels import AS_THEY_ARE, Notes
-from mcegnn.datasets.split import Part, part_of
-from mcegnn.datasets.statistics import reference_energies
-from mcegnn.datasets.structures import Structures, StructureSplit, digest, split
-from mcegnn.models.potential import ConservativePotential
-from mcegnn.models.store import Stored
-from mcegnn.neighborhood import places
-from mcegnn.training.nearest import fewest_neighbors, nearest_distances, nearest_of_both
-from mcegnn.training.options import DataOptions, TrainingOptions
-from mcegnn.training.prediction import residuals
-from mcegnn.training.trained import parts_of
+from mcegnn.data.dataset import Dataset
+from mcegnn.data.fingerprints_0_1 import same_data
+from mcegnn.data.identity import known, same
+from mcegnn.data.isolated import energies, isolated
+from mcegnn.data.labelled import Labelled, named
+from mcegnn.data.labels import AS_THEY_ARE, Notes
+from mcegnn.data.split import Part, Split, random_split
+from mcegnn.data.trained import parts_of
+from mcegnn.tasks.energies_forces import StructureOptions
 
-_SAMPLE = 50  # structures whose neighbours are counted
 _SAME_ENERGY = 0.01  # eV, of copies that are rounded
 _UNKNOWN = "the model's file does not tell all of it, so that what is scored may hold some"
 
 
-def structures(options: DataOptions, before: np.ndarray | None = None) -> StructureSplit:
+def load(options: StructureOptions) -> Split:
+    """`structures` of which nothing is known."""
+    return structures(options)
+
+
+def structures(options: StructureOptions, before: np.ndarray | None = None) -> Split:
     """The data of the options, cut: an official test where there is one, else what is left.
     ValueError where there is too little.
 
@@ -45,7 +42,7 @@ def structures(options: DataOptions, before: np.ndarray | None = None) -> Struct
         n_train = (
             options.n_train if options.n_train is not None else max(1, n - n_validation - n // 10)
         )
-        made = split(
+        made = random_split(
             pool,
             n_train,
             n_validation,
@@ -63,7 +60,7 @@ def structures(options: DataOptions, before: np.ndarray | None = None) -> Struct
     return replace(made, test=test, isolated=references, notes=notes, doubts=(*doubts, *more))
 
 
-def _apart(every: Structures, name: str) -> tuple[Structures, Structures]:
+def _apart(every: Dataset, name: str) -> tuple[Dataset, Dataset]:
     """Isolated atoms, and the others; ValueError where there are no others."""
     alone = isolated(every)
     if alone.all():
@@ -82,13 +79,13 @@ def _alone(references: Mapping[int, float]) -> Notes:
     return (("isolated atoms", f"reference energies, in no part: {told}"),) if told else ()
 
 
-def _copies(pool: Structures, copies: np.ndarray) -> tuple[Notes, list[str]]:
+def _copies(pool: Dataset, copies: np.ndarray) -> tuple[Notes, list[str]]:
     """What is said of structures that are there more than once, and of the first of these whose
     energies differ."""
     again = np.flatnonzero(copies != np.arange(len(copies)))
     if not len(again):
         return (), []
-    apart = abs(pool.energies[again] - pool.energies[copies[again]])
+    apart = abs(pool["energy"][again] - pool["energy"][copies[again]])
     differ = np.flatnonzero(apart > _SAME_ENERGY)
     doubts = (
         [
@@ -105,7 +102,7 @@ def _copies(pool: Structures, copies: np.ndarray) -> tuple[Notes, list[str]]:
     ), doubts
 
 
-def _known_before(test: Structures, before: np.ndarray | None) -> Notes:
+def _known_before(test: Dataset, before: np.ndarray | None) -> Notes:
     """What is said of test structures that the model which is begun from knows."""
     if before is None:
         return (
@@ -130,7 +127,7 @@ def _known_before(test: Structures, before: np.ndarray | None) -> Notes:
     )
 
 
-def _official(found: Labelled, n_train: int, n_validation: int) -> tuple[StructureSplit, Notes]:
+def _official(found: Labelled, n_train: int, n_validation: int) -> tuple[Split, Notes]:
     """The first of the official training structures train, those that follow validate; copies of
     them are taken out of the test."""
     pool, last = found.structures, n_train + n_validation
@@ -140,7 +137,7 @@ def _official(found: Labelled, n_train: int, n_validation: int) -> tuple[Structu
             f" + {n_validation}"
         )
     assert found.test is not None
-    copies = same(Structures.joined([pool.take(slice(0, last)), found.test]))[last:] < last
+    copies = same(Dataset.joined([pool.take(slice(0, last)), found.test]))[last:] < last
     notes = (
         (("copies", f"{copies.sum():,} structures of the test are training's; left out"),)
         if copies.any()
@@ -148,14 +145,14 @@ def _official(found: Labelled, n_train: int, n_validation: int) -> tuple[Structu
     )
     train, validation = pool.take(slice(0, n_train)), pool.take(slice(n_train, last))
     return (
-        StructureSplit(train, validation, found.test.take(~copies), len(pool) + len(found.test)),
+        Split(train, validation, found.test.take(~copies), len(pool) + len(found.test)),
         notes,
     )
 
 
 def to_score(
     name: str,
-    trained: DataOptions | None,
+    trained: StructureOptions | None,
     validation: bool,
     numbers: Mapping[str, np.ndarray] | None = None,
     data: str | None = None,
@@ -169,7 +166,7 @@ def to_score(
     """
     made = None if trained is None else _as_trained(name, trained, numbers or {}, data)
     if made is not None:
-        chosen = part_of(made, "validation" if validation else "test")
+        chosen = made.part("validation" if validation else "test")
         if not len(chosen.samples):
             raise ValueError(f"all of {name} was trained on, so nothing of it is left to test")
         return chosen
@@ -189,8 +186,8 @@ def to_score(
 
 
 def _as_trained(
-    name: str, trained: DataOptions, numbers: Mapping[str, np.ndarray], data: str | None
-) -> StructureSplit | None:
+    name: str, trained: StructureOptions, numbers: Mapping[str, np.ndarray], data: str | None
+) -> Split | None:
     """The data cut as for the training; None where they are not those it was trained with.
 
     Of a model without numbers, which older ones are, another file is its own where its digest is.
@@ -204,7 +201,7 @@ def _as_trained(
         )
     except ValueError:  # too few of them, perhaps; whoever reads them next says what is wrong
         return None
-    return made if data in (None, digest(made.train)) else None
+    return made if data is None or same_data(data, made.train) else None
 
 
 def _unknown_to(numbers: Mapping[str, np.ndarray], part: Part, name: str) -> Part:
@@ -230,117 +227,3 @@ def _same_file(one: str, other: str) -> bool:
     return one == other or (
         Path(one).is_file() and Path(other).is_file() and Path(one).samefile(other)
     )
-
-
-def potential(
-    options: TrainingOptions,
-    train: Structures,
-    start: Stored | None = None,
-    isolated: Mapping[int, float] | None = None,
-) -> Stored:
-    """A potential with fresh weights for these structures, or with those of ``start``, fitted to
-    them in what its data decide.
-
-    ``isolated`` are energies of isolated atoms (eV), by atomic number, which fresh potentials take
-    for their reference energies.
-
-    Raises ValueError where ``start`` is another model, has other hyper-parameters than those given,
-    or knows not all of the species.
-    """
-    given = options.model.hyperparameters
-    if start is None:
-        return _levelled(
-            Stored.make(options.model.kind, {**_decided(train, given, isolated or {}), **given}),
-            train,
-            bool(isolated),
-        )
-    if not isinstance(start.model, ConservativePotential):
-        raise ValueError(f"a potential cannot start from a {start.kind}")
-    own = start.hyperparameters
-    for name, value in given.items():
-        if own[name] != value and name not in ("repulsion", "nearest", "fewest"):
-            raise ValueError(
-                f"the model to start from has {name} = {own[name]}, not {value}; leave it out"
-            )
-    start.model.kinds(train.species)
-    periodic = bool(own.get("periodic")) or bool(train.pbc.any())
-    kept = Stored.make(
-        start.kind, {**own, "periodic": periodic, **_short_range(start.model, train), **given}
-    )
-    kept.model.load_state_dict(start.model.state_dict())
-    return _shifted(kept, train)
-
-
-def _levelled(stored: Stored, train: Structures, bound: bool) -> Stored:
-    """The potential with its readout at the structures' usual energy an atom, where reference
-    energies are not of their own."""
-    model = stored.model
-    if bound and isinstance(model, ConservativePotential):
-        sums = train.composition(model.species) @ model.reference_energies
-        last: Any = model.network.readout[-1]
-        with torch.no_grad():
-            last.bias += float(np.median((train.energies - sums) / train.sizes)) / model.scale
-    return stored
-
-
-def _decided(
-    train: Structures, given: Mapping[str, Any], isolated: Mapping[int, float]
-) -> dict[str, Any]:
-    """Species, their energies and nearest distances, the scale of forces, how many neighbours an
-    atom has, of the training structures."""
-    species = given.get("species") or train.elements.tolist()
-    cutoff = float(given.get("cutoff", 5.0))
-    some = np.linspace(0, len(train) - 1, min(len(train), _SAMPLE)).astype(int)
-    near = [
-        ((np.linalg.norm(p.offsets, axis=-1) < cutoff).sum(), len(p.senders))
-        for p in (places(train.system(k), cutoff) for k in some)
-    ]
-    pairs, atoms = np.sum(near, 0)
-    known = train.forces[np.isfinite(train.forces)]
-    scale = float(np.sqrt((known**2).mean())) if len(known) else 0.0
-    return {
-        "species": species,
-        "scale": scale if scale > 0 else 1.0,
-        "n_neighbors": max(1.0, float(pairs / atoms)),
-        "reference_energies": reference_energies(train, np.array(species), isolated).tolist(),
-        "periodic": bool(train.pbc.any()),
-        "repulsion": True,
-        "nearest": nearest_distances(train, species, cutoff).tolist(),
-        "fewest": fewest_neighbors(train, cutoff),
-    }
-
-
-def _short_range(model: ConservativePotential, train: Structures) -> dict[str, Any]:
-    """Repulsion below the nearest distances that either the model or these structures have, where
-    it has none that it was trained with; and the fewest neighbours of either."""
-    if model.repulsion is not None and model.nearest is None:
-        return {}
-    nearest, fewest = (
-        nearest_distances(train, model.species, model.cutoff),
-        fewest_neighbors(train, model.cutoff),
-    )
-    if model.nearest is not None:
-        nearest = nearest_of_both(nearest, model.nearest)
-    return {
-        "repulsion": True,
-        "nearest": nearest.tolist(),
-        "fewest": min(fewest, model.fewest or fewest),
-    }
-
-
-def _shifted(stored: Stored, train: Structures) -> Stored:
-    """The model with reference energies that make up for the mean of what it is wrong by: other
-    methods count from another zero."""
-    model = stored.model
-    assert isinstance(model, ConservativePotential)
-    missing = replace(train, energies=residuals(model, train))
-    shift = np.zeros(len(model.species))
-    seen = [k for k, z in enumerate(model.species) if z in train.elements]
-    shift[seen] = reference_energies(missing, np.array(model.species)[seen])
-    energies = (model.reference_energies + shift).tolist()
-    moved = Stored.make(
-        stored.kind, {**stored.hyperparameters, "reference_energies": energies}, stored.record
-    )
-    moved.model.load_state_dict(model.state_dict())
-    moved.model.to(next(model.parameters()).dtype)
-    return moved

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mcegnn.datasets.labels import AS_THEY_ARE, Notes, Reading, labels_of, numbers, refuse_one_point
-from mcegnn.datasets.structures import Structures
+from mcegnn.data.dataset import Dataset, Target
+from mcegnn.data.labels import AS_THEY_ARE, Notes, Reading, labels_of, numbers, refuse_one_point
 from systems.atoms_files import RefusedFileError
 from systems.atoms_files import frames as frames_of
 from systems.file_options import Reading as FileReading
@@ -28,9 +28,34 @@ class Labelled(NamedTuple):
     """Structures to train on and, where the data set has an official split, those to test on; and
     what there is to say of their labels."""
 
-    structures: Structures
-    test: Structures | None = None
+    structures: Dataset
+    test: Dataset | None = None
     notes: Notes = ()
+
+
+def labelled(
+    starts: np.ndarray,
+    species: np.ndarray,
+    positions: np.ndarray,
+    cell: np.ndarray | None = None,
+    pbc: np.ndarray | None = None,
+    *,
+    energy: np.ndarray,
+    forces: np.ndarray,
+    stress: np.ndarray | None = None,
+) -> Dataset:
+    """Structures with the targets energy [n] (eV), forces [n_atoms, 3] (eV/Angstrom) and stress
+    [n, 3, 3] (eV/Angstrom^3), the latter two NaN where unknown."""
+    n = len(starts) - 1
+    cell = np.zeros((n, 3, 3)) if cell is None else cell
+    pbc = np.zeros((n, 3), dtype=bool) if pbc is None else pbc
+    stress = np.full((n, 3, 3), np.nan) if stress is None else stress
+    targets = {
+        "energy": Target(energy, "eV"),
+        "forces": Target(forces, "eV/Angstrom", "vector"),
+        "stress": Target(stress, "eV/Angstrom^3"),
+    }
+    return Dataset(starts, species, positions, targets, cell, pbc)
 
 
 def named(name: str, reading: Reading = AS_THEY_ARE) -> Labelled:
@@ -143,7 +168,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         ) from None
 
 
-def _frames(path: Path, arrays: dict[str, np.ndarray], keys: tuple[str, ...]) -> Structures:
+def _frames(path: Path, arrays: dict[str, np.ndarray], keys: tuple[str, ...]) -> Dataset:
     """Structures of the arrays with these keys: species [n_atoms], positions [n, n_atoms, 3],
     energies [n], forces as positions."""
     from ase.units import kcal, mol
@@ -172,8 +197,13 @@ def _frames(path: Path, arrays: dict[str, np.ndarray], keys: tuple[str, ...]) ->
             f" {species.max()}"
         )
     x, e, f = (part.astype(float) for part in (positions, energies, forces))
-    return Structures.of_one_molecule(
-        species.astype(np.int64), x, f * (kcal / mol), e * (kcal / mol)
+    n, n_atoms = x.shape[:2]
+    return labelled(
+        np.arange(n + 1) * n_atoms,
+        np.tile(species.astype(np.int64), n),
+        x.reshape(-1, 3),
+        energy=e * (kcal / mol),
+        forces=(f * (kcal / mol)).reshape(-1, 3),
     )
 
 
@@ -194,7 +224,7 @@ def _indices(path: Path, n: int) -> np.ndarray:
     return found.astype(np.int64)
 
 
-def from_file(path: str | Path) -> Structures:
+def from_file(path: str | Path) -> Dataset:
     """All structures of a file, as `read` reads them."""
     return read(path).structures
 
@@ -233,7 +263,7 @@ def read(path: str | Path, reading: Reading = AS_THEY_ARE) -> Labelled:
         _structure(frames[k], labels, f"structure {k} of {path}")
         for k, labels in zip(found.frames, found.labels, strict=True)
     ]
-    return Labelled(Structures.joined(parts), notes=(*notes, *found.notes))
+    return Labelled(Dataset.joined(parts), notes=(*notes, *found.notes))
 
 
 def _refuse_unreadable(path: Path) -> None:
@@ -278,7 +308,7 @@ def _refuse_foreign(path: Path) -> None:
             raise ValueError("it is a database of something else")
 
 
-def _structure(atoms: Any, labels: tuple[float, np.ndarray, np.ndarray], where: str) -> Structures:
+def _structure(atoms: Any, labels: tuple[float, np.ndarray, np.ndarray], where: str) -> Dataset:
     """One structure with its labels; ``where`` begins the sentence of what is wrong with it."""
     energy, forces, stress = labels
     x, cell, pbc = atoms.get_positions(), np.array(atoms.cell, dtype=float), np.array(atoms.pbc)
@@ -286,15 +316,15 @@ def _structure(atoms: Any, labels: tuple[float, np.ndarray, np.ndarray], where: 
         numbers(part, part.shape, f"{where}: its {name}")
     refuse_one_point(x, cell, pbc, where)
     species = atoms.numbers.astype(np.int64)
-    return Structures(
+    return labelled(
         np.array([0, len(x)]),
         species,
         x,
-        forces,
-        np.array([energy]),
         cell[None],
         pbc[None],
-        stress[None],
+        energy=np.array([energy]),
+        forces=forces,
+        stress=stress[None],
     )
 
 

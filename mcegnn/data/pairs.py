@@ -1,17 +1,25 @@
-"""Data sets by name: ``charged``, ``solar``, ``solar-de440`` and ``solar:BODIES.csv``."""
+"""Pairs of states by name: ``charged``, ``solar``, ``solar-de440`` and ``solar:BODIES.csv``."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mcegnn.datasets.split import Samples, Split
+from mcegnn.data.split import Split
 from mcegnn.names import nearest
+
+if TYPE_CHECKING:
+    from mcegnn.tasks.pairs import PairsOptions
 
 #: All but the solar systems of bodies files.
 NAMES = ("charged", "solar", "solar-de440")
+
+
+def load(options: "PairsOptions") -> Split:
+    """As `split`."""
+    return split(options.name, options.n_train, options.without)
 
 
 def split(name: str, n_train: int | None = None, without: Sequence[str] = ()) -> Split:
@@ -21,9 +29,9 @@ def split(name: str, n_train: int | None = None, without: Sequence[str] = ()) ->
     bodies it does not have; FileNotFoundError where there is no bodies file; RuntimeError where an
     extra is missing.
     """
-    refuse_unknown(name)
+    check_name(name)
     if name == "charged":
-        from mcegnn.datasets.charged import N_TRAIN, charged
+        from mcegnn.data.charged import N_TRAIN, charged
 
         if without:
             raise ValueError("only solar data sets can be without a body")
@@ -38,8 +46,8 @@ def split(name: str, n_train: int | None = None, without: Sequence[str] = ()) ->
     return replace(made, train=some, whole=sum(map(len, (made.train, made.validation, made.test))))
 
 
-def refuse_unknown(name: str) -> None:
-    """ValueError, naming the nearest, where there is no such data set; FileNotFoundError where
+def check_name(name: str) -> None:
+    """Raise ValueError, naming the nearest, if there is no such data set; FileNotFoundError if
     there is no bodies file."""
     kind, _, path = name.partition(":")
     if kind == "solar" and path:
@@ -53,7 +61,7 @@ def refuse_unknown(name: str) -> None:
 
 
 def _solar(name: str, without: Sequence[str]) -> Split:
-    from mcegnn.datasets import solar
+    from mcegnn.data import solar
     from systems.solar import J2000, j2000, read_bodies
 
     if name == "solar-de440":
@@ -62,12 +70,3 @@ def _solar(name: str, without: Sequence[str]) -> Split:
         return solar.from_de440(J2000)
     bodies = j2000() if name == "solar" else read_bodies(name.partition(":")[2])
     return solar.simulated(bodies.without(without))
-
-
-def digest(samples: Samples) -> str:
-    """A short hash of the samples' numbers, which a model's file keeps: to seven digits, so that it
-    is the same on every machine."""
-    found = hashlib.sha256()
-    for system in (samples.before, samples.after):
-        found.update(np.array([f"{value:.6e}" for value in system.positions[:8].ravel()]).tobytes())
-    return f"{len(samples)} samples, {found.hexdigest()[:12]}"

@@ -1,25 +1,14 @@
-"""From options to molecules and model: which of QM9, and the hyper-parameters of a property's model
-that its data decide."""
+"""The model of a property: the hyper-parameters that its data decide."""
 
 from typing import Any
 
 import numpy as np
 
-from mcegnn.datasets.molecules import Molecules, MoleculeSplit
-from mcegnn.datasets.qm9 import (
-    EXTENSIVE,
-    N_TEST,
-    N_TRAIN,
-    N_VALIDATION,
-    PROPERTIES,
-    qm9,
-    references,
-)
-from mcegnn.datasets.split import Part, part_of
-from mcegnn.models.property import PropertyModel
+from mcegnn.data.dataset import Dataset
+from mcegnn.data.qm9 import EXTENSIVE, PROPERTIES, references
 from mcegnn.models.store import Stored
 from mcegnn.names import nearest
-from mcegnn.training.options import DataOptions, TrainingOptions
+from mcegnn.training.options import TrainingOptions
 
 _KEPT = (
     "pooling",
@@ -29,37 +18,8 @@ _KEPT = (
 )  # which make weights of one property mean what they mean
 
 
-def molecules(options: DataOptions) -> MoleculeSplit:
-    """The data of the options, cut. ValueError for other data sets, bodies to leave out, or more
-    molecules than there are."""
-    if options.name != "qm9":
-        raise ValueError(
-            f"properties of molecules are learned from qm9, not from {options.name!r}; leave out"
-            " --data"
-        )
-    if options.without:
-        raise ValueError("only solar data sets can be without a body")
-    return qm9(
-        options.n_train or N_TRAIN,
-        options.n_validation or N_VALIDATION,
-        options.n_test or N_TEST,
-        options.seed,
-    )
-
-
-def tested(name: str, trained: DataOptions, validation: bool) -> Part:
-    """The test (or validation) molecules of the data a model was ``trained`` with; ValueError for
-    other data."""
-    if name != trained.name:
-        raise ValueError(
-            f"the model predicts properties of molecules of {trained.name}; evaluate it on that,"
-            f" not on {name}"
-        )
-    return part_of(molecules(trained), "validation" if validation else "test")
-
-
-def refuse_unknown(name: str) -> None:
-    """ValueError, naming the nearest, where there is no such property."""
+def check_property(name: str) -> None:
+    """Raise ValueError, naming the nearest, if there is no such property."""
     if name not in PROPERTIES:
         raise ValueError(
             f"there is no property {name!r}; did you mean {nearest(name, PROPERTIES)}? (known:"
@@ -67,14 +27,15 @@ def refuse_unknown(name: str) -> None:
         )
 
 
-def model(options: TrainingOptions, train: Molecules, start: Stored | None = None) -> Stored:
+def model(options: TrainingOptions, train: Dataset, start: Stored | None = None) -> Stored:
     """A model with fresh weights for these molecules, or with those of ``start``, which keeps its
     normalisation for the same property.
 
     Raises ValueError where ``start`` is another model.
     """
-    name, given = str(options.task.property), options.model.hyperparameters
-    refuse_unknown(name)
+    task: Any = options.task
+    name, given = str(task.property), options.model.hyperparameters
+    check_property(name)
     if given.get("property", name) != name:
         raise ValueError(
             f"the model's property is {given['property']!r}, the task's {name!r}; set task.property"
@@ -89,30 +50,31 @@ def model(options: TrainingOptions, train: Molecules, start: Stored | None = Non
     return stored
 
 
-def _started(made: Stored, start: Stored, train: Molecules) -> dict[str, Any]:
+def _started(made: Stored, start: Stored, train: Dataset) -> dict[str, Any]:
     """The normalisation to start with; ValueError where the weights of ``start`` are of another
     model."""
-    if not isinstance(start.model, PropertyModel):
+    if start.kind != made.kind:
         raise ValueError(f"a property's model cannot start from a {start.kind}")
+    model: Any = start.model
     own = {name: weight.shape for name, weight in start.model.state_dict().items()}
-    if start.model.species != made.model.species or own != {
+    if model.species != made.model.species or own != {
         name: weight.shape for name, weight in made.model.state_dict().items()
     }:
         raise ValueError(
             f"the model to start from has other species or layers ({start.hyperparameters}); set"
             " the same"
         )
-    if start.model.property != made.model.property:
+    if model.property != made.model.property:
         return _decided(made.model, train)
     return {name: start.hyperparameters[name] for name in _KEPT if name in start.hyperparameters}
 
 
-def _decided(model: Any, train: Molecules) -> dict[str, Any]:
+def _decided(model: Any, train: Dataset) -> dict[str, Any]:
     """References of the species, and mean and spread of what they leave of the training molecules'
     property."""
     model.kinds(train.species)
     energies = references(train, model.property, model.species)
-    left = train.properties[model.property] - train.composition(model.species) @ energies
+    left = train[model.property] - train.composition(model.species) @ energies
     std = float(np.std(left))
     return {
         "mean": float(left.mean()),

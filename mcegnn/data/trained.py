@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from mcegnn.datasets.identity import keys, known, label_keys
-from mcegnn.datasets.structures import Structures, StructureSplit
+from mcegnn.data.dataset import Dataset
+from mcegnn.data.identity import keys, known, label_keys
+from mcegnn.data.split import Split
 
 _TRAIN, _VALIDATION, _BEFORE, _LABELS = "train", "validation", "before", "labels"
 _SAID = {
@@ -16,7 +17,7 @@ _SAID = {
 }
 
 
-def told_by(split: StructureSplit, before: np.ndarray | None) -> dict[str, np.ndarray]:
+def told_by(split: Split, before: np.ndarray | None) -> dict[str, np.ndarray]:
     """The numbers of a training: its structures', those ``before`` of the models it began from
     (None: nobody knows them), its labels'."""
     parts = (split.train, split.validation)
@@ -44,7 +45,7 @@ def without_labels(trained: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def parts_of(
-    structures: Structures, trained: Mapping[str, np.ndarray]
+    structures: Dataset, trained: Mapping[str, np.ndarray]
 ) -> Iterator[tuple[str, np.ndarray]]:
     """For each part that structures had in a training, in words, which had it, bool [n]; none
     counts twice."""

@@ -14,7 +14,7 @@ are not recognised.
 
 import numpy as np
 
-from mcegnn.datasets.structures import Structures
+from mcegnn.data.dataset import Dataset
 from systems.cell import complete
 
 #: Angstrom: rounding to four decimals, of cells that atoms are two of away too, moves these lengths
@@ -27,12 +27,12 @@ _WAVES = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1], [2, 1, 0], [0, 1,
 _N_LENGTHS = 6 + len(_WAVES)
 
 
-def keys(structures: Structures) -> np.ndarray:
+def keys(structures: Dataset) -> np.ndarray:
     """The number that each structure is kept by, uint64 [n]."""
     return _hashed(_elements(structures), _boxes(_lengths(structures)))
 
 
-def known(structures: Structures, kept: np.ndarray) -> np.ndarray:
+def known(structures: Dataset, kept: np.ndarray) -> np.ndarray:
     """Which structures, bool [n], are among those whose `keys` were kept."""
     of, tried = _candidates(structures)
     found = np.zeros(len(structures), dtype=bool)
@@ -40,7 +40,7 @@ def known(structures: Structures, kept: np.ndarray) -> np.ndarray:
     return found
 
 
-def same(structures: Structures) -> np.ndarray:
+def same(structures: Dataset) -> np.ndarray:
     """The number of the first structure that each is the same as, int64 [n]; its own where it is
     the first or the only one."""
     from scipy.sparse import coo_array
@@ -60,17 +60,17 @@ def same(structures: Structures) -> np.ndarray:
     return np.asarray(firsts[inverse], dtype=np.int64)
 
 
-def label_keys(structures: Structures) -> np.ndarray:
+def label_keys(structures: Dataset) -> np.ndarray:
     """A number for the labels of each structure, to seven digits, uint64 [n]; unknown ones count as
     zero."""
     n = len(structures)
     owner = np.repeat(np.arange(n), structures.sizes)
     place = np.arange(len(owner)) - np.repeat(structures.starts[:-1], structures.sizes)
-    forces = _mixed(_hashed(place.astype(np.uint64), _digits(structures.forces)))
+    forces = _mixed(_hashed(place.astype(np.uint64), _digits(structures["forces"])))
     summed = np.zeros(n, dtype=np.uint64)
     np.add.at(summed, owner, forces)
     others = np.concatenate(
-        [structures.energies[:, None], structures.stresses.reshape(n, 9)], axis=1
+        [structures["energy"][:, None], structures["stress"].reshape(n, 9)], axis=1
     )
     return _hashed(summed, _digits(others))
 
@@ -80,7 +80,7 @@ def _digits(values: np.ndarray) -> np.ndarray:
     return np.rint(np.nan_to_num(values) * 1e7).astype(np.int64)
 
 
-def _candidates(structures: Structures) -> tuple[np.ndarray, np.ndarray]:
+def _candidates(structures: Dataset) -> tuple[np.ndarray, np.ndarray]:
     """Numbers that the same structures may be kept by: whose each is, and the number, both
     [n_candidates]."""
     lengths = _lengths(structures)
@@ -119,20 +119,20 @@ def _hashed(start: np.ndarray, columns: np.ndarray) -> np.ndarray:
     return found
 
 
-def _elements(structures: Structures) -> np.ndarray:
+def _elements(structures: Dataset) -> np.ndarray:
     """A number for each structure's elements, their numbers of atoms and its periodic directions,
     uint64 [n]."""
     found = np.zeros(len(structures), dtype=np.uint64)
     owner = np.repeat(np.arange(len(structures)), structures.sizes)
     np.add.at(found, owner, _mixed(structures.species))  # in any order
-    return _mixed(found ^ (structures.pbc @ np.array([1, 2, 4])).astype(np.uint64))
+    return _mixed(found ^ (structures.periodic @ np.array([1, 2, 4])).astype(np.uint64))
 
 
-def _lengths(structures: Structures) -> np.ndarray:
+def _lengths(structures: Dataset) -> np.ndarray:
     """Lengths that tell structures apart, Angstrom [n, 13], moved by no more than some of what all
     atoms are moved by at random."""
     found = np.zeros((len(structures), _N_LENGTHS))
-    periodic = np.asarray(structures.pbc.any(1))
+    periodic = np.asarray(structures.periodic.any(1))
     for which, of in ((~periodic, _free), (periodic, _periodic)):
         if which.any():
             lengths = of(structures.take(which))
@@ -140,7 +140,7 @@ def _lengths(structures: Structures) -> np.ndarray:
     return found
 
 
-def _free(molecules: Structures) -> np.ndarray:
+def _free(molecules: Dataset) -> np.ndarray:
     """Extents along principal axes, by two weights, and norms of distances, [n, 8]."""
     starts, owner = molecules.starts[:-1], np.repeat(np.arange(len(molecules)), molecules.sizes)
     centre = np.add.reduceat(molecules.positions, starts) / molecules.sizes[:, None]
@@ -155,11 +155,11 @@ def _free(molecules: Structures) -> np.ndarray:
     return np.concatenate([*extents, np.stack(norms, axis=1)], axis=1)
 
 
-def _periodic(crystals: Structures) -> np.ndarray:
+def _periodic(crystals: Dataset) -> np.ndarray:
     """Lengths and diagonals of the cell, and structure factors in units of length, [n, 13]."""
     starts, owner = crystals.starts[:-1], np.repeat(np.arange(len(crystals)), crystals.sizes)
     # a vector that is not periodic says only where a file ends its vacuum
-    cells = complete(np.where(crystals.pbc[:, :, None], crystals.cells, 0.0))
+    cells = complete(np.where(crystals.periodic[:, :, None], crystals.cells, 0.0))
     inverse = np.linalg.inv(cells)
     fractional = np.einsum("ai,aij->aj", crystals.positions, inverse[owner])
     edges = np.concatenate([cells, cells + np.roll(cells, -1, axis=1)], axis=1)

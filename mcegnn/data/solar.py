@@ -14,7 +14,8 @@ import numpy as np
 from integrators.ensembles import yoshida_8
 from integrators.relativity import PostNewtonian
 from integrators.state import State
-from mcegnn.datasets.split import Samples, Split
+from mcegnn.data.dataset import Dataset
+from mcegnn.data.split import Split
 from systems.solar import SolarSystem
 from systems.system import System
 from systems.units import ASTRONOMICAL
@@ -65,7 +66,7 @@ def _split(system: System, x: np.ndarray, p: np.ndarray) -> Split:
 
     n = N_TRAIN + N_VALIDATION + N_TEST
     return Split.at(
-        Samples(ensemble(0, n), ensemble(N_AHEAD, N_AHEAD + n), INTERVAL),
+        Dataset.of_pairs(ensemble(0, n), ensemble(N_AHEAD, N_AHEAD + n), INTERVAL),
         N_TRAIN,
         N_TRAIN + N_VALIDATION,
     )

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mcegnn.datasets.consistency import force_rms
-from mcegnn.datasets.structures import Structures
+from mcegnn.data.consistency import force_rms
+from mcegnn.data.dataset import Dataset
 from systems.neighbors import NeighborList
 
 _MOST_TOLD = 10
@@ -22,7 +22,7 @@ _LEAST_USUAL = 0.2  # eV/Angstrom: relaxed structures have none at all
 
 
 def reference_energies(
-    structures: Structures, species: np.ndarray, isolated: Mapping[int, float] | None = None
+    structures: Dataset, species: np.ndarray, isolated: Mapping[int, float] | None = None
 ) -> np.ndarray:
     """Energies of atoms, eV [n_species], whose sums come nearest to the structures' energies: least
     squares, the shortest where many do; those of ``isolated`` atoms, by atomic number, are as they
@@ -34,29 +34,29 @@ def reference_energies(
     found = np.array([fixed.get(int(z), 0.0) for z in species])
     free = np.array([int(z) not in fixed for z in species], dtype=bool)
     found[free] = np.linalg.lstsq(
-        counts[:, free], structures.energies - counts @ found, rcond=None
+        counts[:, free], structures["energy"] - counts @ found, rcond=None
     )[0]
     return found
 
 
-def summary(structures: Structures) -> list[tuple[str, str]]:
+def summary(structures: Dataset) -> list[tuple[str, str]]:
     """Rows of a table: what is there, in words. ValueError where neighbours cannot be found in a
     structure's cell."""
     from ase.data import chemical_symbols
 
     sizes, elements = structures.sizes, structures.elements
     residual = (
-        structures.energies
+        structures["energy"]
         - structures.composition(elements) @ reference_energies(structures, elements)
     ) / sizes
     counts = [int((structures.species == z).sum()) for z in elements]
     n_periodic, n_stressed = (
-        int(structures.pbc.any(-1).sum()),
-        int(np.isfinite(structures.stresses).all((1, 2)).sum()),
+        int(structures.periodic.any(-1).sum()),
+        int(np.isfinite(structures["stress"]).all((1, 2)).sum()),
     )
     nearest, known = (
         nearest_distances(structures).min(),
-        structures.forces[np.isfinite(structures.forces).all(1)],
+        structures["forces"][np.isfinite(structures["forces"]).all(1)],
     )
     length = np.linalg.norm(known, axis=-1)
     return [
@@ -95,7 +95,7 @@ def summary(structures: Structures) -> list[tuple[str, str]]:
     ]
 
 
-def outliers(structures: Structures) -> list[str]:
+def outliers(structures: Dataset) -> list[str]:
     """Sentences that name structures whose numbers stand out, the first ten of them and how many
     more there are."""
     off, nearest, force = (
@@ -126,10 +126,10 @@ def outliers(structures: Structures) -> list[str]:
     )
 
 
-def _unmarked(structures: Structures) -> list[str]:
+def _unmarked(structures: Dataset) -> list[str]:
     """A sentence on forces that are zero to the last digit beside others that are not, where they
     are many."""
-    zero = (structures.forces == 0.0).all(1)
+    zero = (structures["forces"] == 0.0).all(1)
     mixed = np.repeat(~np.logical_and.reduceat(zero, structures.starts[:-1]), structures.sizes)
     n = int((zero & mixed).sum())
     if n <= _FEW_ZERO * mixed.sum():
@@ -140,15 +140,15 @@ def _unmarked(structures: Structures) -> list[str]:
     ]
 
 
-def _energies_off(structures: Structures) -> np.ndarray:
+def _energies_off(structures: Dataset) -> np.ndarray:
     """Energies less those of their atoms and less the usual, eV an atom [n], where the sum of their
     absolute values is least: so the worst do not pull the others' towards them. Zero for atoms
     alone in free space, which no bond holds.
     """
-    some = np.flatnonzero((structures.sizes > 1) | structures.pbc.any(-1))
+    some = np.flatnonzero((structures.sizes > 1) | structures.periodic.any(-1))
     counts = (structures.composition(structures.elements) / structures.sizes[:, None])[some]
     energies, weight, off = (
-        (structures.energies / structures.sizes)[some],
+        (structures["energy"] / structures.sizes)[some],
         np.ones(len(some)),
         np.zeros(len(structures)),
     )
@@ -171,16 +171,16 @@ def _how_many(some: int, n: int) -> str:
     return {0: "no", n: "yes"}.get(some, f"{some:,} of {n:,}")
 
 
-def nearest_distances(structures: Structures) -> np.ndarray:
+def nearest_distances(structures: Dataset) -> np.ndarray:
     """The distance of each structure's nearest two atoms or images, Angstrom [n], infinite for a
     single atom in free space.
 
     ValueError where neighbours cannot be found in a structure's cell.
     """
     found = np.full(len(structures), np.inf)
-    for k in np.flatnonzero((structures.sizes > 1) | structures.pbc.any(-1)):
+    for k in np.flatnonzero((structures.sizes > 1) | structures.periodic.any(-1)):
         x = structures.positions[structures.starts[k] : structures.starts[k + 1]]
-        if structures.pbc[k].any() or len(x) > _MOST_COMPARED:
+        if structures.periodic[k].any() or len(x) > _MOST_COMPARED:
             found[k] = _nearest_listed(structures, int(k))
         else:
             apart = np.linalg.norm(x[:, None] - x, axis=-1)
@@ -189,7 +189,7 @@ def nearest_distances(structures: Structures) -> np.ndarray:
     return found
 
 
-def _nearest_listed(structures: Structures, k: int) -> float:
+def _nearest_listed(structures: Dataset, k: int) -> float:
     system, cutoff = structures.system(k), 1.5
     try:
         while not len(pairs := NeighborList(cutoff)(system)):
