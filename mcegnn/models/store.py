@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from mcegnn.models.registry import MODELS
 from mcegnn.names import TRAINED, locate, nearest
@@ -29,7 +28,7 @@ class Stored:
     name; none where nobody knows.
     """
 
-    model: nn.Module
+    model: Any
     kind: str
     hyperparameters: dict[str, Any]
     record: dict[str, Any] = field(default_factory=dict)
