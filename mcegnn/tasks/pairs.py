@@ -56,7 +56,7 @@ class PairsTask(Task):
         if asked.figure is not None:
             from mcegnn.figures import draw_law
 
-            draw_law(stored.model, split.train, asked.figure)  # type: ignore[arg-type]
+            draw_law(stored.model, split.train, asked.figure)
         from mcegnn.review.dynamics import numbers
 
         return Scores(

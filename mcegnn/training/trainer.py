@@ -4,7 +4,7 @@ stopped and resumed to the same bits."""
 import copy
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -82,12 +82,13 @@ class Trainer:
             made.load_state_dict(state)
         return made
 
-    def run(self) -> Iterator[Progress]:
-        """Train to the end, yielding after each validation. Raises `NotFinite`."""
+    def run(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[Progress]:
+        """Train to the end, yielding after each validation, or to the update after which
+        ``stopped`` says so. Raises `NotFinite`."""
         losses: list[float] = []
         started = began = time.monotonic()
         first = True
-        while not self._over:
+        while not self._over and not stopped():
             if (
                 self.refinement
                 and stalled(self.options, self.since_best)
