@@ -16,7 +16,8 @@ import pytest
 import torch
 
 from mcegnn.cli import progress
-from mcegnn.data.dataset import Dataset
+from mcegnn.data.dataset import Dataset, Target
+from mcegnn.data.labelled import labelled
 from mcegnn.data.split import Split
 from mcegnn.losses import ERRORS
 from mcegnn.models.store import Stored
@@ -64,8 +65,12 @@ def structures() -> Dataset:
             size=(6, len(species), 3)
         )
         parts.append(
-            Dataset.of_one_molecule(
-                np.array(species), x, stream.normal(size=x.shape), stream.normal(size=6)
+            labelled(
+                np.arange(7) * len(species),
+                np.tile(species, 6),
+                x.reshape(-1, 3),
+                forces=stream.normal(size=x.shape).reshape(-1, 3),
+                energy=stream.normal(size=6),
             )
         )
     return Dataset.joined(parts)
@@ -121,11 +126,11 @@ def test_of_a_potential(potential: Any, structures: Dataset) -> None:
         assert scene["names"][int(worst_atoms[-1][1])] == worst_atoms[-1][2]
         assert scene["marked"] == int(worst_atoms[-1][1])
         off = float(
-            potential.differentiated(structures.system(int(k))).energy - structures.energies[k]
+            potential.differentiated(structures.system(int(k))).energy - structures["energy"][k]
         )
         assert f"energy off by {1e3 * off:,.1f} meV" in scene["label"]
     forces = found.analysis.curve("parity_forces")
-    np.testing.assert_array_equal(forces.x, structures.forces.ravel())
+    np.testing.assert_array_equal(forces.x, structures["forces"].ravel())
     together = np.nanmax(np.stack(list(forces.values.values())), 0)
     assert np.abs(together - forces.x).mean() == pytest.approx(exact["force_mae"])
     assert set(forces.values) == {"O", "H", "C"}
@@ -134,9 +139,9 @@ def test_of_a_potential(potential: Any, structures: Dataset) -> None:
     )
     energies = found.analysis.curve("parity_energy")
     np.testing.assert_allclose(
-        energies.x[:6], (structures.energies[:6] + 3.0) / 3
+        energies.x[:6], (structures["energy"][:6] + 3.0) / 3
     )  # of water, less O and two H
-    np.testing.assert_allclose(energies.x[6:], (structures.energies[6:] + 4.0) / 4)
+    np.testing.assert_allclose(energies.x[6:], (structures["energy"][6:] + 4.0) / 4)
     assert np.abs(energies.values[""] - energies.x).mean() == pytest.approx(
         exact["energy_per_atom_mae"]
     )
@@ -157,7 +162,11 @@ def test_without_a_test(potential: Any, structures: Dataset) -> None:
 def test_of_a_property(structures: Dataset) -> None:
     stream = np.random.default_rng(1)
     molecules = Dataset(
-        structures.starts, structures.species, structures.positions, {"gap": stream.normal(size=12)}
+        structures.starts,
+        structures.species,
+        structures.positions,
+        {"gap": Target(stream.normal(size=12), "eV")},
+        noun="molecules",
     )
     torch.manual_seed(0)
     model: Any = Stored.make(
@@ -175,7 +184,7 @@ def test_of_a_property(structures: Dataset) -> None:
     found = review(trainer(model, Split(molecules, molecules, molecules)), [ROW])
     parity = found.analysis.curve("parity")
     np.testing.assert_allclose(
-        parity.x, molecules.properties["gap"] - 3.0
+        parity.x, molecules["gap"] - 3.0
     )  # less what is known without the network
     predicted = model.predict(*(molecules.system(k) for k in range(12)))
     np.testing.assert_allclose(parity.values[""], predicted - 3.0, rtol=1e-6)
