@@ -250,7 +250,7 @@ def _of_others(kind: str, table: str) -> dict[str, list[str]]:
 
 
 def _in_words(error: ValidationError, options: type[TrainingOptions], kind: str | None) -> str:
-    """The first mistake, in a sentence; of tasks of no kind the first that has not to do with it."""
+    """The first mistake, in a sentence; without a kind of task first what is wrong whichever."""
     mistakes = error.errors()
     first = mistakes[0]
     if kind is None:

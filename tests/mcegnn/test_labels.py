@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcegnn import PotentialCalculator
-from mcegnn.data import labelled as data
+from mcegnn.data import labelled as structures_of
 from mcegnn.data.consistency import unit_warnings
 from mcegnn.data.dataset import Dataset
 from mcegnn.data.labelled import from_file, read
@@ -476,7 +476,7 @@ def of(frames: list[Atoms]) -> Dataset:
         frames, labels_of(frames, "set.xyz").labels, strict=True
     ):
         parts.append(
-            data.labelled(
+            structures_of.labelled(
                 np.array([0, len(atoms)]),
                 atoms.numbers,
                 atoms.positions,
@@ -571,7 +571,7 @@ def test_isolated_atoms_are_the_reference(tmp_path: Path) -> None:
 def test_reference_energies_beside_given_ones_are_found_again(seed: int) -> None:
     stream = np.random.default_rng(seed)
     parts = [
-        data.labelled(
+        structures_of.labelled(
             np.array([0, 6]),
             stream.choice([1, 6, 8], 6),
             stream.normal(size=(6, 3)),

@@ -95,7 +95,9 @@ def test_of_a_potential(potential: Any, structures: Dataset) -> None:
     seen: list[tuple[int, int]] = []
     split = Split(structures, structures.take(slice(0, 2)), structures)
     found = review(
-        trainer(potential, split, energy_weight=0.5), [ROW], lambda done, n: seen.append((done, n))
+        trainer(potential, split, kind="energy-forces", energy_weight=0.5),
+        [ROW],
+        lambda done, n: seen.append((done, n)),
     )
     assert found.part == "test"
     assert seen[-1] == (12, 12)
@@ -150,7 +152,7 @@ def test_of_a_potential(potential: Any, structures: Dataset) -> None:
 def test_without_a_test(potential: Any, structures: Dataset) -> None:
     """The validation stands in for it, and that is said."""
     split = Split(structures, structures.take(slice(0, 5)), structures.take(slice(0, 0)))
-    found = review(trainer(potential, split, energy_weight=0.0), [ROW])
+    found = review(trainer(potential, split, kind="energy-forces", energy_weight=0.0), [ROW])
     assert found.part == "validation"
     assert len(found.worst) == 5
     assert any("no samples for a test" in note for note in found.analysis.notes)
@@ -181,7 +183,7 @@ def test_of_a_property(structures: Dataset) -> None:
             "std": 2.0,
         },
     ).model.double()
-    found = review(trainer(model, Split(molecules, molecules, molecules)), [ROW])
+    found = review(trainer(model, Split(molecules, molecules, molecules), kind="property"), [ROW])
     parity = found.analysis.curve("parity")
     np.testing.assert_allclose(
         parity.x, molecules["gap"] - 3.0
@@ -219,16 +221,17 @@ def test_of_dynamics() -> None:
     ).task
     found = review(trainer(model, Split(some, some, some), **vars(options)), [ROW])
     predicted = forecast(model, some, options).positions
-    errors = ERRORS["mean-square"](predicted, some.after.positions, some.before.positions).mean(-1)
+    start, end = some.ensemble().positions, some.of_ensemble("positions")
+    errors = ERRORS["mean-square"](predicted, end, start).mean(-1)
     assert found.analysis.number("test_mean").value == pytest.approx(errors.mean())
     assert found.analysis.number("test_stand_still").value == pytest.approx(
-        ((some.after.positions - some.before.positions) ** 2).mean((-1, -2)).mean()
+        ((end - start) ** 2).mean((-1, -2)).mean()
     )
     ranked = np.argsort(errors)[::-1][:10]
     assert [int(scene["label"].split()[1]) for scene in found.worst] == ranked.tolist()
     both = positions(found.worst[0])
     grain = found.worst[0]["span"] / found.worst[0]["levels"]
-    np.testing.assert_allclose(both[:5], some.after.positions[ranked[0]], atol=grain)
+    np.testing.assert_allclose(both[:5], end[ranked[0]], atol=grain)
     np.testing.assert_allclose(both[5:], predicted[ranked[0]], atol=grain)
     assert found.worst[0]["bonds"] == [[k, k + 5] for k in range(5)]
     legend = found.worst[0]["legend"]
@@ -241,7 +244,7 @@ def test_a_forecast_that_is_not_finite(monkeypatch: pytest.MonkeyPatch) -> None:
     from mcegnn.review import dynamics
 
     some = split("charged", 4).test.take(slice(0, 8))
-    spoilt = SimpleNamespace(positions=some.after.positions.copy())
+    spoilt = SimpleNamespace(positions=some.of_ensemble("positions").copy())
     spoilt.positions[3] = np.nan
     monkeypatch.setattr(dynamics, "forecast", lambda *given: spoilt)
     found = Analysis()

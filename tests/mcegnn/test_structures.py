@@ -20,8 +20,9 @@ from ase.db import connect
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mcegnn.data import labelled as structures_of
 from mcegnn.data.dataset import Dataset
-from mcegnn.data.labelled import from_file, labelled, named, read, rmd17
+from mcegnn.data.labelled import from_file, named, read, rmd17
 from mcegnn.data.split import random_split
 from mcegnn.data.structures import to_score
 from mcegnn.tasks.energies_forces import StructureOptions
@@ -74,7 +75,7 @@ def several() -> list[Atoms]:
 def many(n: int = 30) -> Dataset:
     rng = np.random.default_rng(4)
     parts = [
-        labelled(
+        structures_of.labelled(
             np.array([0, k]),
             np.arange(1, k + 1),
             rng.normal(size=(k, 3)),

@@ -22,9 +22,10 @@ from scipy.spatial.transform import Rotation
 from typer.testing import CliRunner
 
 from mcegnn.cli.app import app
+from mcegnn.data import labelled as structures_of
 from mcegnn.data.dataset import Dataset
 from mcegnn.data.identity import keys, known, same
-from mcegnn.data.labelled import from_file, labelled
+from mcegnn.data.labelled import from_file
 from mcegnn.data.split import random_split
 from mcegnn.data.trained import difference, parts_of
 from mcegnn.models.store import Stored, load, save
@@ -385,19 +386,18 @@ def test_a_training_goes_on_with_its_own_data(home: Path, cli: Command) -> None:
 
 def of_frames(atoms: list[Atoms]) -> Dataset:
     """Structures of ASE's atoms, without labels."""
-    parts = []
-    for one in atoms:
-        parts.append(
-            labelled(
-                np.array([0, len(one)]),
-                one.numbers,
-                one.positions,
-                np.array(one.cell)[None],
-                one.pbc[None],
-                energy=np.zeros(1),
-                forces=np.zeros((len(one), 3)),
-            )
+    parts = [
+        structures_of.labelled(
+            np.array([0, len(one)]),
+            one.numbers,
+            one.positions,
+            np.array(one.cell)[None],
+            one.pbc[None],
+            energy=np.zeros(1),
+            forces=np.zeros((len(one), 3)),
         )
+        for one in atoms
+    ]
     return Dataset.joined(parts)
 
 
