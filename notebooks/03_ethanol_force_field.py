@@ -40,6 +40,7 @@ from ase.md import VelocityVerlet
 from ase.optimize import BFGS
 from matplotlib import rcParams
 from matplotlib.figure import Figure
+from mcegnn.training.setup import potential, structures
 from tblite.ase import TBLite
 
 from mcegnn import (
@@ -56,7 +57,6 @@ from mcegnn import (
 )
 from mcegnn.models.store import save
 from mcegnn.training.options import read
-from mcegnn.training.setup import potential, structures
 from mcegnn.training.trainer import Trainer
 from trajectories.analysis.draw import COLORS, STYLE
 

@@ -34,6 +34,7 @@ from ase.io import read as read_atoms
 from ase.io import write
 from matplotlib import rcParams
 from matplotlib.figure import Figure
+from mcegnn.training.setup import potential, structures
 
 from mcegnn import (
     CalculatorPotential,
@@ -52,7 +53,6 @@ from mcegnn.data.consistency import unit_warnings
 from mcegnn.data.labelled import from_file
 from mcegnn.data.statistics import outliers, summary
 from mcegnn.training.options import read as read_options
-from mcegnn.training.setup import potential, structures
 from mcegnn.training.trainer import Trainer
 from systems.molecules import read as read_start
 from systems.observables import kinetic_energy

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from pydantic import model_validator
+
 from mcegnn.tasks.energies_forces import in_thousandths
 from mcegnn.tasks.task import Asked, Objective, OnProgress, Scores, Task, check_recorded, label
 from mcegnn.training.options import Count, DataOptions, TaskOptions, TrainingOptions
@@ -26,6 +28,13 @@ class PropertyOptions(TaskOptions):
 
     kind: Literal["property"] = "property"
     property: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, values: Any) -> Any:
+        if isinstance(values, dict) and not values.get("property"):
+            raise ValueError("a task that is property names its property, such as U0")
+        return values
 
 
 class Property(Task):

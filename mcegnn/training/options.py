@@ -196,39 +196,75 @@ def read(name: str, changes: Sequence[str] = (), *, started: bool = False) -> Tr
 def parse(values: dict[str, Any]) -> TrainingOptions:
     """Checked options. Raises ValueError, naming the first key that is wrong and the nearest that
     is right, if there is one."""
-    section = values.get("task")
-    kind = section.get("kind") if isinstance(section, dict) else None
-    if isinstance(kind, str) and kind in RENAMED:
-        raise ValueError(f"task.kind {kind!r} is called {RENAMED[kind]!r} now; change it")
-    wanted = options_class(kind) if isinstance(kind, str) else TrainingOptions
+    kind = _kind(values)
+    if kind in RENAMED:
+        raise ValueError(f"task.kind: {kind!r} is called {RENAMED[kind]!r} now; change it")
+    try:
+        wanted = TrainingOptions if kind is None else options_class(kind)
+    except ValueError as error:
+        raise ValueError(f"task.kind: {error}") from None
     try:
         return wanted.model_validate(values)
     except ValidationError as error:
-        raise ValueError(_in_words(error, wanted)) from None
+        raise ValueError(_in_words(error, wanted, kind)) from None
+
+
+def _kind(values: Any) -> str | None:
+    """The kind of the task, where values say it."""
+    section = values.get("task") if isinstance(values, dict) else None
+    kind = section.get("kind") if isinstance(section, dict) else None
+    return kind if isinstance(kind, str) else None
 
 
 def parse_recorded(values: dict[str, Any]) -> TrainingOptions:
     """The options that a model's file or a checkpoint keeps, those of version 0.1 too, which had
     the keys of all tasks in one table."""
-    section = dict(values["task"])
-    section["kind"] = RENAMED.get(section["kind"], section["kind"])
-    wanted = options_class(section["kind"])
-    tables = {"task": section, "data": values["data"]}
-    for name, table in tables.items():
-        known = _fields(wanted, [name])
-        tables[name] = {key: value for key, value in table.items() if key in known}
-    return parse({**values, **tables})
+    kind = _kind(values)
+    if kind is None:
+        return parse(values)
+    kind = RENAMED.get(kind, kind)
+    values = {**values, "task": {**values["task"], "kind": kind}}
+    for name in {"task", "data"} & values.keys():
+        if isinstance(values[name], dict):
+            strange = _of_others(kind, name)
+            table = {key: value for key, value in values[name].items() if key not in strange}
+            values[name] = table
+    return parse(values)
 
 
 #: kinds of tasks as version 0.1 called them
 RENAMED = {"one-shot": "direct"}
 
 
-def _in_words(error: ValidationError, options: type[TrainingOptions]) -> str:
-    """The first mistake, in a sentence."""
-    first = error.errors()[0]
+def _of_others(kind: str, table: str) -> dict[str, list[str]]:
+    """Keys of a table, "task" or "data", that a task has not, and the kinds of those that have."""
+    from mcegnn.tasks.registry import TASKS
+
+    own = _fields(options_class(kind), [table])
+    found: dict[str, list[str]] = {}
+    for other in TASKS:
+        for key in _fields(options_class(other), [table]):
+            if key not in own:
+                found.setdefault(key, []).append(other)
+    return found
+
+
+def _in_words(error: ValidationError, options: type[TrainingOptions], kind: str | None) -> str:
+    """The first mistake, in a sentence; without a kind of task first what is wrong whichever."""
+    mistakes = error.errors()
+    first = mistakes[0]
+    if kind is None:
+        first = next((one for one in mistakes if one["type"] != "extra_forbidden"), first)
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
+        table, key = str(first["loc"][0]), str(first["loc"][-1])
+        if kind is not None and len(first["loc"]) == 2 and table in ("task", "data"):
+            others = _of_others(kind, table).get(key)
+            if others:
+                return (
+                    f"a task that is {kind} has no key {where!r}, which is of one that is"
+                    f" {' or '.join(others)}; leave it out"
+                )
         known = _fields(options, first["loc"][:-1])
         return f"there is no key {where!r}; did you mean {nearest(str(first['loc'][-1]), known)}?"
     simple = first["type"] != "missing" and not isinstance(first["input"], dict)

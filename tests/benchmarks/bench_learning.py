@@ -277,7 +277,7 @@ def force() -> list[Row]:
         )
     model = runs[3000][0].model
     for n in (10, 20):
-        samples: Samples = frames(charged_systems(500, seed=43, n_particles=n))
+        samples: Dataset = frames(charged_systems(500, seed=43, n_particles=n))
         still = errors_of_standing_still(samples)
         rows.append(
             _force_row(

@@ -30,6 +30,7 @@ from mcegnn.cli.app import app
 from mcegnn.cli.progress import waiting
 from mcegnn.data import named
 from mcegnn.models import store
+from mcegnn.models.registry import MODELS
 from mcegnn.models.store import Stored
 from mcegnn.names import presets
 from mcegnn.training import scoring

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 
 from mcegnn import names
 from mcegnn.models import store
+from mcegnn.models.registry import MODELS
 from mcegnn.models.store import Stored
 
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {

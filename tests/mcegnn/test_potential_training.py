@@ -19,7 +19,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from mcegnn.data.dataset import Dataset
 from mcegnn.data.labelled import from_file
-from mcegnn.data.split import Split
+from mcegnn.data.split import Split, random_split
 from mcegnn.models.potential import ConservativePotential
 from mcegnn.models.store import Stored, load
 from mcegnn.tasks.potential_model import potential
@@ -140,10 +140,10 @@ def test_a_batch_says_of_each_structure_what_it_says_alone(files: Path) -> None:
         said.forces.detach(), np.concatenate([one.forces for one in alone]), rtol=0, atol=1e-12
     )
     np.testing.assert_allclose(
-        batch.energies.numpy() + np.array(reference), structures.energies[which], rtol=1e-12
+        batch.energies.numpy() + np.array(reference), structures["energy"][which], rtol=1e-12
     )
     np.testing.assert_array_equal(
-        batch.forces, np.concatenate([structures.take(np.array([k])).forces for k in which])
+        batch.forces, np.concatenate([structures.take(np.array([k]))["forces"] for k in which])
     )
 
 
@@ -255,9 +255,9 @@ def test_measures_are_those_of_plain_numpy(files: Path) -> None:
     structures = from_file(files / "crystals.xyz")
     _, model = task(structures, options())
     said = [model(structures.system(k)) for k in range(len(structures))]
-    energy = np.array([one.energy for one in said]) - structures.energies
-    force = np.concatenate([one.forces for one in said]) - structures.forces
-    stress = np.stack([one.stress for one in said]) - structures.stresses
+    energy = np.array([one.energy for one in said]) - structures["energy"]
+    force = np.concatenate([one.forces for one in said]) - structures["forces"]
+    stress = np.stack([one.stress for one in said]) - structures["stress"]
     found = measures(model, structures)
     wanted = {
         "energy_mae": abs(energy).mean(),
@@ -276,7 +276,7 @@ def test_what_the_data_decide(files: Path) -> None:
     made: Any = potential(options(), structures).model
     assert made.species == (8, 29)
     assert not made.periodic
-    assert made.scale == pytest.approx((structures.forces**2).mean() ** 0.5)
+    assert made.scale == pytest.approx((structures["forces"] ** 2).mean() ** 0.5)
     pairs = [
         np.linalg.norm(x[:, None] - x, axis=-1) < 4.0
         for x in (structures.system(k).positions for k in range(len(structures)))
@@ -284,7 +284,7 @@ def test_what_the_data_decide(files: Path) -> None:
     near = sum(p.sum() - len(p) for p in pairs) / structures.starts[-1]
     assert made.network.n_neighbors == pytest.approx(near)
     composition = structures.composition([8, 29])
-    left = structures.energies - composition @ made.reference_energies
+    left = structures["energy"] - composition @ made.reference_energies
     np.testing.assert_allclose(composition.T @ left, 0, atol=1e-8)  # least squares
     assert potential(options(), from_file(files / "crystals.xyz")).hyperparameters["periodic"]
 
@@ -298,7 +298,7 @@ def test_fine_tuning_starts_where_the_other_model_ends(files: Path) -> None:
     first = potential(chosen, structures)
     first.model.double()
     shifted = from_file(files / "clusters.xyz")
-    shifted.energies[:] += shifted.composition([8, 29]) @ np.array([-2000.0, 30.0])
+    shifted["energy"][:] += shifted.composition([8, 29]) @ np.array([-2000.0, 30.0])
     other: Any = potential(chosen, shifted, first).model
     for one, two in zip(first.model.parameters(), other.parameters(), strict=True):
         np.testing.assert_array_equal(one.detach(), two.detach())

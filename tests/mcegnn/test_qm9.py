@@ -14,7 +14,7 @@ import torch
 from ase.units import Hartree
 
 from mcegnn.data import qm9 as data
-from mcegnn.data.dataset import Dataset
+from mcegnn.data.dataset import Dataset, Target
 from mcegnn.data.qm9 import FREE_ATOMS, PROPERTIES, places, qm9, references
 from mcegnn.data.split import Split
 from mcegnn.graph import complete
@@ -22,7 +22,7 @@ from mcegnn.models.mcegnn import MCEGNN
 from mcegnn.models.property import PropertyModel
 from mcegnn.models.store import Stored, load, save
 from mcegnn.nn.convolution import EquivariantConvolution
-from mcegnn.training import property_setup
+from mcegnn.tasks import property_model
 from mcegnn.training.checkpoint import checkpoint
 from mcegnn.training.options import TrainingOptions, parse
 from mcegnn.training.properties import Prepared, Properties, measures, residuals
@@ -62,9 +62,9 @@ def molecules(n: int, seed: int = 0) -> Dataset:
         r = np.linalg.norm(x[i] - x[j], axis=-1)
         u0[k] = sum(FREE_ATOMS[int(number)] for number in z) * Hartree - np.exp(-r).sum()
         gap[k] = 3.0 + 4.0 * np.exp(-r).mean()
-    return Dataset(
-        starts, species, positions, {"U0": u0, "gap": gap, "homo": -gap, "lumo": 0.0 * gap}
-    )
+    values = {"U0": u0, "gap": gap, "homo": -gap, "lumo": 0.0 * gap}
+    targets = {name: Target(numbers, "eV") for name, numbers in values.items()}
+    return Dataset(starts, species, positions, targets, noun="molecules")
 
 
 def written(every: Dataset, folder: Path) -> None:
@@ -75,9 +75,7 @@ def written(every: Dataset, folder: Path) -> None:
             rows.writerow(COLUMNS)
             for k in part:
                 system = every.system(int(k))
-                values = {
-                    column: every.properties[key][k] / Hartree for key, column in PROPERTIES.items()
-                }
+                values = {column: every[key][k] / Hartree for key, column in PROPERTIES.items()}
                 elements = str([SYMBOLS[int(z)] for z in system.species]).replace(" ", "")
                 texts = {
                     "XYZ_file": f"{k}.xyz",
@@ -153,8 +151,8 @@ def test_the_first_molecule_is_methane() -> None:
     np.testing.assert_allclose(
         np.linalg.norm(one.positions[1:] - one.positions[0], axis=-1), 1.09, atol=0.005
     )
-    assert one.properties["U0"][0] == pytest.approx(-1101.4878, abs=2e-3)
-    assert one.properties["gap"][0] == pytest.approx(13.7363, abs=1e-3)
+    assert one["U0"][0] == pytest.approx(-1101.4878, abs=2e-3)
+    assert one["gap"][0] == pytest.approx(13.7363, abs=1e-3)
 
 
 def test_the_package_holds_what_the_documentation_says(refuse: Command) -> None:
@@ -165,16 +163,16 @@ def test_the_package_holds_what_the_documentation_says(refuse: Command) -> None:
         heavy = np.add.reduceat((part.species > 1).astype(int), part.starts[:-1])
         assert heavy.max() == 9
         np.testing.assert_allclose(
-            part.properties["gap"],
-            part.properties["lumo"] - part.properties["homo"],
+            part["gap"],
+            part["lumo"] - part["homo"],
             atol=2e-4 * Hartree,
         )
         bond = (
-            part.properties["U0"]
+            part["U0"]
             - part.composition(list(FREE_ATOMS)) @ np.array(list(FREE_ATOMS.values())) * Hartree
         ) / part.sizes
         assert -6.5 < bond.min() < bond.max() < -3  # eV an atom
-    left = split.test.properties["U0"] - split.test.composition(list(SYMBOLS)) @ references(
+    left = split.test["U0"] - split.test.composition(list(SYMBOLS)) @ references(
         split.train, "U0", list(SYMBOLS)
     )
     assert abs(left).mean() < 1.2
@@ -196,7 +194,7 @@ def test_reading_gives_what_was_written(small: Dataset) -> None:
         np.testing.assert_array_equal(part.species, expected.species)
         np.testing.assert_allclose(part.positions, expected.positions, rtol=1e-15)
         for name in PROPERTIES:
-            np.testing.assert_allclose(part.properties[name], expected.properties[name], rtol=1e-14)
+            np.testing.assert_allclose(part[name], expected[name], rtol=1e-14)
 
 
 def test_parts_are_disjoint_and_the_same_every_time() -> None:
@@ -218,8 +216,8 @@ def test_a_molecule_is_taken_whole() -> None:
         one, other = some.system(k), every.system(which)
         np.testing.assert_array_equal(one.positions, other.positions)
         np.testing.assert_array_equal(one.species, other.species)
-        assert some.properties["gap"][k] == every.properties["gap"][which]
-    assert every.fingerprint() != digest(every.take(slice(0, 8)))
+        assert some["gap"][k] == every["gap"][which]
+    assert every.fingerprint() != every.take(slice(0, 8)).fingerprint()
     np.testing.assert_array_equal(
         every.composition([6, 1])[3], [(every.system(3).species == z).sum() for z in (6, 1)]
     )
@@ -230,7 +228,7 @@ def test_references_leave_what_no_sum_over_atoms_explains() -> None:
     energies = references(every, "U0", species)
     counts = every.composition(species)
     np.testing.assert_allclose(
-        counts.T @ (every.properties["U0"] - counts @ energies), 0, atol=1e-7
+        counts.T @ (every["U0"] - counts @ energies), 0, atol=1e-7
     )  # least squares
     none = every.take(np.flatnonzero(counts[:, 4] == 0))
     assert 0 < len(none) < 200
@@ -320,7 +318,7 @@ def test_molecules_side_by_side_are_as_each_alone() -> None:
         alone = np.concatenate([net.predict(system) for system in systems])
         np.testing.assert_allclose(net.predict(*systems), alone, rtol=1e-12, atol=1e-12)
         np.testing.assert_allclose(
-            every.properties["gap"] - residuals(_named(net, "gap"), every),
+            every["gap"] - residuals(_named(net, "gap"), every),
             alone,
             rtol=1e-12,
             atol=1e-12,
@@ -491,7 +489,7 @@ def split_of(every: Dataset) -> Split:
 def test_targets_are_normalised() -> None:
     every = molecules(60)
     for name in ("U0", "gap"):
-        made: Any = property_setup.model(
+        made: Any = property_model.model(
             options(task={"kind": "property", "property": name}), every
         ).model
         target = (
@@ -510,7 +508,7 @@ def test_gradients_are_the_slopes_of_the_loss() -> None:
     which nobody sees, have none."""
     every, chosen = molecules(12), options(batch=4)
     torch.manual_seed(0)
-    made: Any = property_setup.model(chosen, every).model.double()
+    made: Any = property_model.model(chosen, every).model.double()
     work = Properties(chosen, Split(every, every, every), made)
     stream = np.random.default_rng(0)
 
@@ -556,7 +554,7 @@ def test_training_learns(name: str) -> None:
         precision="float32",
     )
     torch.manual_seed(0)
-    stored = property_setup.model(chosen, split.train)
+    stored = property_model.model(chosen, split.train)
     trainer = Trainer(stored, split, chosen)
     (end,) = trainer.run()
     found = measures(trainer.best, split.test)
@@ -570,12 +568,12 @@ def test_training_learns(name: str) -> None:
 
 def test_measures_are_those_of_plain_numpy() -> None:
     every, net = molecules(20), model(mean=2.0, std=0.7, property="gap")
-    off = every.properties["gap"] - net.predict(*(every.system(k) for k in range(20)))
+    off = every["gap"] - net.predict(*(every.system(k) for k in range(20)))
     wanted = {
         "mae": abs(off).mean(),
         "median": np.median(abs(off)),
         "rmse": (off**2).mean() ** 0.5,
-        "without_network": abs(every.properties["gap"] - 2.0).mean(),
+        "without_network": abs(every["gap"] - 2.0).mean(),
     }
     assert measures(net, every) == pytest.approx(wanted, rel=1e-9)
 
@@ -634,14 +632,14 @@ def test_train_evaluate_and_info(small: Dataset, cli: Command, same_scores: Comm
     assert len(rows) == 3
     told = cli("info", "run/best.safetensors").out
     assert "PropertyModel" in told
-    assert f"qm9, {digest(qm9(40, 10, 10).train)}" in told
+    assert f"qm9, {qm9(40, 10, 10).train.fingerprint()}" in told
 
 
 def test_a_resumed_training_is_the_same_to_the_bit(small: Dataset, cli: Command) -> None:
     assert cli(*arguments()).code == 0
     split, chosen = qm9(40, 10, 10), parse(load("run/best.safetensors").record["options"])
     torch.manual_seed(0)
-    one = Trainer(property_setup.model(chosen, split.train), split, chosen)
+    one = Trainer(property_model.model(chosen, split.train), split, chosen)
     run = one.run()
     next(run)
     one.save(Path("run/last.checkpoint"))
@@ -657,12 +655,12 @@ def test_going_on_from_another_model(small: Dataset, cli: Command) -> None:
     """For the same property it says what the other says; for another it keeps the weights alone."""
     assert cli(*arguments("--quiet")).code == 0
     start, train = load("run/best.safetensors"), qm9(30, 10, 10, seed=4).train
-    same: Any = property_setup.model(options(), train, start).model
+    same: Any = property_model.model(options(), train, start).model
     np.testing.assert_array_equal(residuals(same, train), residuals(start.model, train))  # type: ignore[arg-type]
-    gap: Any = property_setup.model(
+    gap: Any = property_model.model(
         options(task={"kind": "property", "property": "gap"}), train, start
     ).model
-    assert gap.mean == pytest.approx(train.properties["gap"].mean())
+    assert gap.mean == pytest.approx(train["gap"].mean())
     for one, two in zip(gap.parameters(), start.model.parameters(), strict=True):
         np.testing.assert_array_equal(one.detach(), two)
     out = cli(*arguments("-o", "on", "--from", "run/best.safetensors", "--quiet"))
@@ -699,7 +697,10 @@ def test_going_on_from_another_model(small: Dataset, cli: Command) -> None:
         ),
         (["--set", "model.hyperparameters.atention=true"], "did you mean attention?"),
         (["--data", "charged"], "properties of molecules are learned from qm9, not from 'charged'"),
-        (["--set", "data.without=['Moon']"], "only solar data sets can be without a body"),
+        (
+            ["--set", "data.without=['Moon']"],
+            "a task that is property has no key 'data.without', which is of one that is direct",
+        ),
         (["--from", "charged-force"], "a property's model cannot start from a LearnedForce"),
     ],
     ids=lambda value: value[-1] if isinstance(value, list) else "",
@@ -711,8 +712,9 @@ def test_mistakes_of_training(
 
 
 def test_other_tasks_have_no_property(refuse: Command) -> None:
-    refuse("other tasks have none", "train", "charged-egnn", "--set", "task.property=U0")
-    refuse("leave out data.n_test", "train", "charged-egnn", "--set", "data.n_test=5")
+    for key, value in (("task.property", "U0"), ("data.n_test", "5")):
+        words = f"a task that is direct has no key '{key}', which is of one that is property"
+        refuse(words, "train", "charged-egnn", "--set", f"{key}={value}")
 
 
 def test_models_and_data_that_do_not_belong_together(
@@ -726,7 +728,7 @@ def test_models_and_data_that_do_not_belong_together(
         "qm9",
     )
     refuse(
-        "charged-force is a LearnedForce; only a PropertyModel predicts properties",
+        "charged-force is a LearnedForce; only a PropertyModel can be evaluated on qm9",
         "evaluate",
         "charged-force",
         "qm9",

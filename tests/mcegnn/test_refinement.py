@@ -78,7 +78,7 @@ def split() -> Split:
     )
     before = State(System.create(x, velocities=v, masses=MASSES))
     *_, after = rollout(yoshida_8(teacher().tabulated()), before, 2.0 / 200, 200, 200)
-    return Split.at(Dataset(before.system, after.system, 2.0), 30, 35)
+    return Split.at(Dataset.of_pairs(before.system, after.system, 2.0), 30, 35)
 
 
 def student() -> LearnedForce:

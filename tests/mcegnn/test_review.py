@@ -16,7 +16,8 @@ import pytest
 import torch
 
 from mcegnn.cli import progress
-from mcegnn.data.dataset import Dataset
+from mcegnn.data.dataset import Dataset, Target
+from mcegnn.data.labelled import labelled
 from mcegnn.data.split import Split
 from mcegnn.losses import ERRORS
 from mcegnn.models.store import Stored
@@ -64,8 +65,12 @@ def structures() -> Dataset:
             size=(6, len(species), 3)
         )
         parts.append(
-            Dataset.of_one_molecule(
-                np.array(species), x, stream.normal(size=x.shape), stream.normal(size=6)
+            labelled(
+                np.arange(7) * len(species),
+                np.tile(species, 6),
+                x.reshape(-1, 3),
+                forces=stream.normal(size=x.shape).reshape(-1, 3),
+                energy=stream.normal(size=6),
             )
         )
     return Dataset.joined(parts)
@@ -90,7 +95,9 @@ def test_of_a_potential(potential: Any, structures: Dataset) -> None:
     seen: list[tuple[int, int]] = []
     split = Split(structures, structures.take(slice(0, 2)), structures)
     found = review(
-        trainer(potential, split, energy_weight=0.5), [ROW], lambda done, n: seen.append((done, n))
+        trainer(potential, split, kind="energy-forces", energy_weight=0.5),
+        [ROW],
+        lambda done, n: seen.append((done, n)),
     )
     assert found.part == "test"
     assert seen[-1] == (12, 12)
@@ -121,11 +128,11 @@ def test_of_a_potential(potential: Any, structures: Dataset) -> None:
         assert scene["names"][int(worst_atoms[-1][1])] == worst_atoms[-1][2]
         assert scene["marked"] == int(worst_atoms[-1][1])
         off = float(
-            potential.differentiated(structures.system(int(k))).energy - structures.energies[k]
+            potential.differentiated(structures.system(int(k))).energy - structures["energy"][k]
         )
         assert f"energy off by {1e3 * off:,.1f} meV" in scene["label"]
     forces = found.analysis.curve("parity_forces")
-    np.testing.assert_array_equal(forces.x, structures.forces.ravel())
+    np.testing.assert_array_equal(forces.x, structures["forces"].ravel())
     together = np.nanmax(np.stack(list(forces.values.values())), 0)
     assert np.abs(together - forces.x).mean() == pytest.approx(exact["force_mae"])
     assert set(forces.values) == {"O", "H", "C"}
@@ -134,9 +141,9 @@ def test_of_a_potential(potential: Any, structures: Dataset) -> None:
     )
     energies = found.analysis.curve("parity_energy")
     np.testing.assert_allclose(
-        energies.x[:6], (structures.energies[:6] + 3.0) / 3
+        energies.x[:6], (structures["energy"][:6] + 3.0) / 3
     )  # of water, less O and two H
-    np.testing.assert_allclose(energies.x[6:], (structures.energies[6:] + 4.0) / 4)
+    np.testing.assert_allclose(energies.x[6:], (structures["energy"][6:] + 4.0) / 4)
     assert np.abs(energies.values[""] - energies.x).mean() == pytest.approx(
         exact["energy_per_atom_mae"]
     )
@@ -145,7 +152,7 @@ def test_of_a_potential(potential: Any, structures: Dataset) -> None:
 def test_without_a_test(potential: Any, structures: Dataset) -> None:
     """The validation stands in for it, and that is said."""
     split = Split(structures, structures.take(slice(0, 5)), structures.take(slice(0, 0)))
-    found = review(trainer(potential, split, energy_weight=0.0), [ROW])
+    found = review(trainer(potential, split, kind="energy-forces", energy_weight=0.0), [ROW])
     assert found.part == "validation"
     assert len(found.worst) == 5
     assert any("no samples for a test" in note for note in found.analysis.notes)
@@ -157,7 +164,11 @@ def test_without_a_test(potential: Any, structures: Dataset) -> None:
 def test_of_a_property(structures: Dataset) -> None:
     stream = np.random.default_rng(1)
     molecules = Dataset(
-        structures.starts, structures.species, structures.positions, {"gap": stream.normal(size=12)}
+        structures.starts,
+        structures.species,
+        structures.positions,
+        {"gap": Target(stream.normal(size=12), "eV")},
+        noun="molecules",
     )
     torch.manual_seed(0)
     model: Any = Stored.make(
@@ -172,10 +183,10 @@ def test_of_a_property(structures: Dataset) -> None:
             "std": 2.0,
         },
     ).model.double()
-    found = review(trainer(model, Split(molecules, molecules, molecules)), [ROW])
+    found = review(trainer(model, Split(molecules, molecules, molecules), kind="property"), [ROW])
     parity = found.analysis.curve("parity")
     np.testing.assert_allclose(
-        parity.x, molecules.properties["gap"] - 3.0
+        parity.x, molecules["gap"] - 3.0
     )  # less what is known without the network
     predicted = model.predict(*(molecules.system(k) for k in range(12)))
     np.testing.assert_allclose(parity.values[""], predicted - 3.0, rtol=1e-6)
@@ -210,16 +221,17 @@ def test_of_dynamics() -> None:
     ).task
     found = review(trainer(model, Split(some, some, some), **vars(options)), [ROW])
     predicted = forecast(model, some, options).positions
-    errors = ERRORS["mean-square"](predicted, some.after.positions, some.before.positions).mean(-1)
+    start, end = some.ensemble().positions, some.of_ensemble("positions")
+    errors = ERRORS["mean-square"](predicted, end, start).mean(-1)
     assert found.analysis.number("test_mean").value == pytest.approx(errors.mean())
     assert found.analysis.number("test_stand_still").value == pytest.approx(
-        ((some.after.positions - some.before.positions) ** 2).mean((-1, -2)).mean()
+        ((end - start) ** 2).mean((-1, -2)).mean()
     )
     ranked = np.argsort(errors)[::-1][:10]
     assert [int(scene["label"].split()[1]) for scene in found.worst] == ranked.tolist()
     both = positions(found.worst[0])
     grain = found.worst[0]["span"] / found.worst[0]["levels"]
-    np.testing.assert_allclose(both[:5], some.after.positions[ranked[0]], atol=grain)
+    np.testing.assert_allclose(both[:5], end[ranked[0]], atol=grain)
     np.testing.assert_allclose(both[5:], predicted[ranked[0]], atol=grain)
     assert found.worst[0]["bonds"] == [[k, k + 5] for k in range(5)]
     legend = found.worst[0]["legend"]
@@ -232,7 +244,7 @@ def test_a_forecast_that_is_not_finite(monkeypatch: pytest.MonkeyPatch) -> None:
     from mcegnn.review import dynamics
 
     some = split("charged", 4).test.take(slice(0, 8))
-    spoilt = SimpleNamespace(positions=some.after.positions.copy())
+    spoilt = SimpleNamespace(positions=some.of_ensemble("positions").copy())
     spoilt.positions[3] = np.nan
     monkeypatch.setattr(dynamics, "forecast", lambda *given: spoilt)
     found = Analysis()

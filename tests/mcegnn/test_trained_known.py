@@ -22,9 +22,11 @@ from scipy.spatial.transform import Rotation
 from typer.testing import CliRunner
 
 from mcegnn.cli.app import app
+from mcegnn.data import labelled as structures_of
 from mcegnn.data.dataset import Dataset
 from mcegnn.data.identity import keys, known, same
 from mcegnn.data.labelled import from_file
+from mcegnn.data.split import random_split
 from mcegnn.data.trained import difference, parts_of
 from mcegnn.models.store import Stored, load, save
 from mcegnn.training import prediction
@@ -114,7 +116,7 @@ def scored(
     def evaluate(*arguments: Any) -> tuple[dict[str, Any], list[float]]:
         out = cli("evaluate", *arguments, "--json")
         assert out.code == 0, out.err
-        return json.loads(out.out), looked.pop().energies.tolist()
+        return json.loads(out.out), looked.pop()["energy"].tolist()
 
     return evaluate
 
@@ -124,7 +126,7 @@ def taught() -> list[float]:
     32 are the first of their kind."""
     every = Dataset.joined([from_file("data.xyz")])
     parts = random_split(every, 20, 5, 0)
-    return [*parts.train.energies, *parts.validation.energies]
+    return [*parts.train["energy"], *parts.validation["energy"]]
 
 
 def shared(energies: list[float], others: list[float]) -> int:
@@ -288,8 +290,8 @@ def test_a_child_knows_what_its_parent_was_trained_on(
         shared(
             energies,
             from_file("more.xyz")
-            .take(known(from_file("more.xyz"), child["train"]))
-            .energies.tolist(),
+            .take(known(from_file("more.xyz"), child["train"]))["energy"]
+            .tolist(),
         )
         == 0
     )
@@ -384,12 +386,18 @@ def test_a_training_goes_on_with_its_own_data(home: Path, cli: Command) -> None:
 
 def of_frames(atoms: list[Atoms]) -> Dataset:
     """Structures of ASE's atoms, without labels."""
-    parts = []
-    for one in atoms:
-        made = Dataset.of_one_molecule(
-            one.numbers, one.positions[None], np.zeros((1, len(one), 3)), np.zeros(1)
+    parts = [
+        structures_of.labelled(
+            np.array([0, len(one)]),
+            one.numbers,
+            one.positions,
+            np.array(one.cell)[None],
+            one.pbc[None],
+            energy=np.zeros(1),
+            forces=np.zeros((len(one), 3)),
         )
-        parts.append(replace(made, cells=np.array(one.cell)[None], pbc=one.pbc[None]))
+        for one in atoms
+    ]
     return Dataset.joined(parts)
 
 
@@ -460,16 +468,18 @@ def test_copies_are_never_cut_apart(seed: int, n_train: int, n_validation: int) 
     copies = same(every)
     assert np.array_equal(which[copies], which)
     assert len(np.unique(copies)) == len(own)
-    every = replace(every, energies=which.astype(float))
+    every = every.with_values(energy=which.astype(float))
     parts = random_split(every, n_train, n_validation, seed, copies)
-    sets = [set(part.energies) for part in (parts.train, parts.validation, parts.test)]
+    sets = [set(part["energy"]) for part in (parts.train, parts.validation, parts.test)]
     assert sum(map(len, sets)) == len(own)
     assert sum(map(len, (parts.train, parts.validation, parts.test))) == len(which)
     assert len(parts.train) >= n_train
     assert len(parts.validation) >= n_validation
     alone = random_split(every.take(slice(0, len(own))), n_train, n_validation, seed)
-    again = random_split(every.take(slice(0, len(own))), n_train, n_validation, seed, np.arange(len(own)))
-    assert alone.train.energies.tolist() == again.train.energies.tolist()
+    again = random_split(
+        every.take(slice(0, len(own))), n_train, n_validation, seed, np.arange(len(own))
+    )
+    assert alone.train["energy"].tolist() == again.train["energy"].tolist()
 
 
 def test_an_empty_part_has_no_numbers() -> None:

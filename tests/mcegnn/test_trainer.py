@@ -372,22 +372,19 @@ def test_the_best_is_the_best_on_validation_samples(values: dict[str, Any], spli
 
 def test_test_samples_are_not_looked_at(values: dict[str, Any], split: Split) -> None:
     """They may hold anything."""
-    broken = replace(split.test.before, positions=np.full_like(split.test.before.positions, np.nan))
-    blind = Split(split.train, split.validation, Dataset(broken, broken, split.test.interval))
+    before = split.test.ensemble()
+    broken = replace(before, positions=np.full_like(before.positions, np.nan))
+    hidden = Dataset.of_pairs(broken, broken, split.test.interval)
+    blind = Split(split.train, split.validation, hidden)
     one, other = trainer_of(values, split), trainer_of(values, blind)
     assert told(list(one.run())) == told(list(other.run()))
 
 
 def broken_at(split: Split, k: int) -> Split:
     """One number of training sample ``k`` is not a number."""
-    x = split.train.after.positions.copy()
+    x = split.train.of_ensemble("positions").copy()
     x[k, 0, 0] = np.nan
-    return replace(
-        split,
-        train=Dataset(
-            split.train.before, replace(split.train.after, positions=x), split.train.interval
-        ),
-    )
+    return replace(split, train=split.train.with_values(positions=x.reshape(-1, 3)))
 
 
 @pytest.mark.parametrize(
@@ -512,7 +509,7 @@ def coulomb_pairs(constant: float) -> Split:
         2.0 * system.positions, velocities=system.velocities, charges=system.charges
     )
     *_, end = rollout(velocity_verlet(Coulomb(constant)), State(system), 1e-3, 1000, 1000)
-    return Split.at(Dataset(system, end.system, 1.0), 24, 32)
+    return Split.at(Dataset.of_pairs(system, end.system, 1.0), 24, 32)
 
 
 @pytest.mark.parametrize("constant", [1.0, -1.0])
