@@ -89,7 +89,7 @@ def many(n: int = 30) -> Dataset:
 
 def assert_same(a: Dataset, b: Dataset, atol: float = 0.0) -> None:
     for field in fields(Dataset):
-        if field.name == "targets":
+        if field.name == "targets":  # they are compared below
             continue
         one, other = getattr(a, field.name), getattr(b, field.name)
         if not isinstance(one, np.ndarray):
@@ -202,7 +202,7 @@ def test_reference_labels_come_first_and_are_not_mixed(tmp_path: Path) -> None:
     with pytest.raises(
         ValueError,
         match=(
-            r"structure 0 of .*half\.xyz has no forces; call it REF_forces or forces .*REF_energy"
+            r"structure 0 of .*half\.xyz has REF_energy but no REF_forces, .*set data\.labels=plain"
         ),
     ):
         from_file(tmp_path / "half.xyz")
@@ -273,7 +273,7 @@ FILES: dict[str, tuple[str, str]] = {
     ),
     "no-forces.xyz": (
         TWO.format("REF_energy=1"),
-        "structure 0 of .* has no forces; call it REF_forces or forces",
+        "structure 0 of .* has REF_energy but no REF_forces, and its forces may be of another",
     ),
     "one-point.xyz": (
         TWO.format("energy=1").replace("0.9", "0.0"),
