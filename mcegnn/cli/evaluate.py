@@ -71,6 +71,7 @@ def evaluate(
 
             stored = load(model)
         with progress(100, "per cent", head="loading the data", quiet=as_json) as tell:
+            began = time.perf_counter()
 
             def on_progress(done: int, of: int) -> None:
                 nonlocal began
@@ -78,7 +79,6 @@ def evaluate(
                     began = time.perf_counter()
                 tell(100 * done // max(of, 1), "looking at predictions")
 
-            began = time.perf_counter()
             bodies = tuple(without or ())
             asked = Asked(data, model, validation, bodies, figure, on_progress)
             problem, options = task_for(stored, asked)
