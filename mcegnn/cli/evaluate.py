@@ -71,14 +71,18 @@ def evaluate(
 
             stored = load(model)
         with progress(100, "per cent", head="loading the data", quiet=as_json) as tell:
+            began = time.perf_counter()
+            began = time.perf_counter()
 
             def on_progress(done: int, of: int) -> None:
-                tell(100 * done // of, "looking at predictions")
+                nonlocal began
+                if not done:  # until now data were loaded
+                    began = time.perf_counter()
+                tell(100 * done // max(of, 1), "looking at predictions")
 
             bodies = tuple(without or ())
             asked = Asked(data, model, validation, bodies, figure, on_progress)
             problem, options = task_for(stored, asked)
-            began = time.perf_counter()
             scores = problem.score(stored, options, asked)
             seconds = time.perf_counter() - began
     noun, part = problem.noun, scores.part

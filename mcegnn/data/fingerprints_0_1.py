@@ -12,7 +12,7 @@ _MOST_ATOMS, _MOST_MOLECULES, _DIGITS = 20_000, 1000, 12
 
 def same_data(recorded: str, dataset: Dataset) -> bool:
     """Whether a fingerprint, of this version or of 0.1, is the dataset's."""
-    old = len(recorded.rpartition(" ")[2]) == _DIGITS
+    old = len(str(recorded).rpartition(" ")[2]) == _DIGITS
     return recorded == (_fingerprint(dataset) if old else dataset.fingerprint())
 
 

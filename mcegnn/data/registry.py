@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mcegnn.data.split import Split
 from mcegnn.registry import Registry
-from mcegnn.training.options import DataOptions
 
-Loader = Callable[[DataOptions], Split]
+if TYPE_CHECKING:
+    from mcegnn.training.options import DataOptions
+
+    Loader = Callable[[DataOptions], Split]
 
 DATASETS = Registry(
     "data set",
@@ -24,7 +26,7 @@ DATASETS = Registry(
 _FILES = ("solar", "rmd17")  # whose names may go on with a file, as in solar:BODIES.csv
 
 
-def loader(name: str) -> Loader:
+def loader(name: str) -> "Loader":
     """What reads the data of a name: a data set, one with a file, such as solar:BODIES.csv, or a
     file of labelled structures. Raises ValueError, naming the nearest, if there is neither."""
     kind, colon, _ = name.partition(":")
@@ -43,7 +45,7 @@ def _structures(options: Any) -> Split:
     return of_file(options)
 
 
-def load(options: DataOptions) -> Split:
+def load(options: "DataOptions") -> Split:
     """The data of these options, cut. Raises what its loader raises."""
     return loader(options.name)(options)
 

@@ -4,6 +4,7 @@ trained on in a test."""
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,18 +16,20 @@ from mcegnn.data.labelled import Labelled, named
 from mcegnn.data.labels import AS_THEY_ARE, Notes
 from mcegnn.data.split import Part, Split, random_split
 from mcegnn.data.trained import parts_of
-from mcegnn.tasks.energies_forces import StructureOptions
+
+if TYPE_CHECKING:
+    from mcegnn.tasks.energies_forces import StructureOptions
 
 _SAME_ENERGY = 0.01  # eV, of copies that are rounded
 _UNKNOWN = "the model's file does not tell all of it, so that what is scored may hold some"
 
 
-def load(options: StructureOptions) -> Split:
+def load(options: "StructureOptions") -> Split:
     """`structures` of which nothing is known."""
     return structures(options)
 
 
-def structures(options: StructureOptions, before: np.ndarray | None = None) -> Split:
+def structures(options: "StructureOptions", before: np.ndarray | None = None) -> Split:
     """The data of the options, cut: an official test where there is one, else what is left.
     ValueError where there is too little.
 
@@ -152,7 +155,7 @@ def _official(found: Labelled, n_train: int, n_validation: int) -> tuple[Split, 
 
 def to_score(
     name: str,
-    trained: StructureOptions | None,
+    trained: "StructureOptions | None",
     validation: bool,
     numbers: Mapping[str, np.ndarray] | None = None,
     data: str | None = None,
@@ -186,7 +189,7 @@ def to_score(
 
 
 def _as_trained(
-    name: str, trained: StructureOptions, numbers: Mapping[str, np.ndarray], data: str | None
+    name: str, trained: "StructureOptions", numbers: Mapping[str, np.ndarray], data: str | None
 ) -> Split | None:
     """The data cut as for the training; None where they are not those it was trained with.
 

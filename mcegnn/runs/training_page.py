@@ -62,7 +62,8 @@ def _rows(trainer: "Trainer", stored: Any) -> list[tuple[str, ...]]:
     sizes = ", ".join(
         f"{name} {len(getattr(split, name)):,}" for name in ("train", "validation", "test")
     )
-    task = trainer.options.task.model_dump(exclude_none=True, exclude_defaults=True)
+    chosen = trainer.options.task.model_dump(exclude_none=True, exclude_defaults=True)
+    task = {"kind": trainer.options.task.kind, **chosen}
     rows: list[tuple[str, ...]] = [
         *model_rows(stored),
         ("samples", sizes),

@@ -144,6 +144,7 @@ class EnergiesForces(Task):
             asked.data, data, asked.validation, stored.trained, stored.record.get("data")
         )
         model.kinds(part.samples.species)
+        asked.on_progress(0, len(part.samples))
         values = measures_of(differences(model, part.samples, asked.on_progress), part.samples)
         told = {"left_out": dict(part.left_out), "labels": dict(part.notes)}
         return Scores(part, {**values, **told}, numbers(values, label(part)))

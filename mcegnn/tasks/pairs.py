@@ -49,6 +49,7 @@ class PairsTask(Task):
         split = self._split(asked)
         part = split.part(asked.part)
         check_fits(stored.model, part.samples)
+        asked.on_progress(0, len(part.samples))
         found = errors(stored.model, part.samples, task)
         values = spread(found)
         name = "mse" if task.error == "mean-square" else "displacement"

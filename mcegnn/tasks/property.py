@@ -98,6 +98,7 @@ class Property(Task):
             )
         part = load(data).part(asked.part)
         model.kinds(part.samples.species)
+        asked.on_progress(0, len(part.samples))
         off = residuals(model, part.samples, asked.on_progress)
         values = {**measures_of(off, model, part.samples), "property": model.property}
         return Scores(part, values, numbers(off, model, part.samples, label(part)))

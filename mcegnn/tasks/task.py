@@ -66,8 +66,9 @@ class Scores:
 @dataclass(frozen=True)
 class Asked:
     """What is to be scored: the ``data`` of this name, its validation part or its test, ``without``
-    some bodies; ``model`` is what the model is called in
-    messages. A task that ``draws`` puts what was learned into ``figure``."""
+    some bodies; ``model`` is what the model is called in messages. A task that ``draws`` puts what
+    was learned into ``figure``. ``on_progress`` hears that none is done when the data are loaded.
+    """
 
     data: str
     model: str
@@ -178,6 +179,7 @@ class Task:
         """How well a model does on data. Raises ValueError if it is not made for them."""
         trained = check_recorded(options, asked.model)
         found = self.part(trained, asked)
+        asked.on_progress(0, len(found.samples))
         errors, parts = self.errors(stored.model, found.samples, trained)
         values = {"mean": float(errors.mean()), "median": float(np.median(errors)), **parts}
         return Scores(found, values, self.numbers(values, label(found)))

@@ -1,7 +1,7 @@
 """The loss of unrolled training, as gradients for the trainer."""
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,11 +12,13 @@ from integrators.state import State
 from mcegnn.data.dataset import Dataset
 from mcegnn.losses import ERRORS, saturated
 from mcegnn.models.force import LearnedForce
-from mcegnn.tasks.unrolled import StageOptions
 from mcegnn.training import scoring
 from mcegnn.training.refinement import Refinement
 from mcegnn.training.unrolling import positions_after, tensors
 from trajectories.rollout import rollout
+
+if TYPE_CHECKING:
+    from mcegnn.tasks.unrolled import StageOptions
 
 _RESOLVE_EVERY = 25  # updates after which samples are given their substeps anew
 
@@ -42,7 +44,7 @@ class Unrolled:
         self._by_deflection = np.argsort(missed.mean(-1), kind="stable")
         self._ends = np.cumsum([stage.n_updates for stage in options.stages])
 
-    def _stage(self, update: int) -> tuple[StageOptions, int]:
+    def _stage(self, update: int) -> "tuple[StageOptions, int]":
         """The stage of an update, and how far into it that is."""
         k = int(np.searchsorted(self._ends, update, side="right"))
         return self.options.stages[k], update - (int(self._ends[k - 1]) if k else 0)
@@ -91,7 +93,7 @@ class Unrolled:
                 loss += float(share.detach())
         return loss
 
-    def _resolved(self, model: LearnedForce, stage: StageOptions) -> np.ndarray:
+    def _resolved(self, model: LearnedForce, stage: "StageOptions") -> np.ndarray:
         """The first of the stage's substeps that ends within its tolerance of the fine scheme, for
         each sample."""
         law = model.tabulated()

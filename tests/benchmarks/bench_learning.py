@@ -19,7 +19,7 @@ from mcegnn.data.dataset import Dataset
 from mcegnn.graph import collate, complete
 from mcegnn.models.mcegnn import MCEGNN
 from mcegnn.models.store import Stored, load
-from mcegnn.training.options import parse
+from mcegnn.training.options import parse_recorded
 from mcegnn.training.scoring import errors
 from systems.charged import charged_systems
 
@@ -208,7 +208,7 @@ def channels() -> list[Row]:
         )
 
     def score(stored: Stored) -> np.ndarray:
-        return errors(stored.model, test, parse(stored.record["options"]).task)
+        return errors(stored.model, test, parse_recorded(stored.record["options"]).task)
 
     counts = (1, 2, 3, 5, 10)
     with ThreadPoolExecutor(2) as pool:
@@ -263,7 +263,7 @@ def force() -> list[Row]:
 
     with ThreadPoolExecutor(2) as pool:
         runs = dict(zip(counts, pool.map(run, counts), strict=True))
-    options, test = parse(runs[3000][0].record["options"]).task, charged().test
+    options, test = parse_recorded(runs[3000][0].record["options"]).task, charged().test
     rows = []
     for n, (stored, minutes) in runs.items():
         bar = "mean at most .0020, aim 3.5e-4; median at most 1e-5; 15 minutes" if n == 3000 else ""
@@ -291,7 +291,8 @@ def force() -> list[Row]:
 
 def errors_of_standing_still(samples: Dataset) -> float:
     """Mean squared way."""
-    return float(((samples.after.positions - samples.before.positions) ** 2).mean())
+    start, end = samples.ensemble().positions, samples.of_ensemble("positions")
+    return float(((end - start) ** 2).mean())
 
 
 def rollouts() -> list[Row]:

@@ -28,7 +28,7 @@ from integrators.ensembles import symplectic_euler
 from integrators.state import State
 from mcegnn.cli.app import app
 from mcegnn.cli.progress import waiting
-from mcegnn.data import named
+from mcegnn.data import pairs
 from mcegnn.models import store
 from mcegnn.models.registry import MODELS
 from mcegnn.models.store import Stored
@@ -77,7 +77,7 @@ stages = [
 ]
 """
 RUNS = {"dynamics": DYNAMICS, "force": FORCE}
-_split = functools.cache(named.split)
+_split = functools.cache(pairs.split)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -87,7 +87,7 @@ def quick() -> Iterator[None]:
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            named,
+            pairs,
             "split",
             lambda name, n_train=None, without=(): _split(name, n_train, tuple(without)),
         )
@@ -166,7 +166,7 @@ def test_the_folder(trained: dict[str, Path], kind: str) -> None:
         == float(rows[-1]["best"])
         == min(float(row["error"]) for row in rows)
     )
-    assert stored.record["data"] == named.digest(_split("charged", 20, ()).train)
+    assert stored.record["data"] == _split("charged", 20, ()).train.fingerprint()
     options = parse(stored.record["options"])
     assert options.data.n_train == 20
     assert options.model.hyperparameters == stored.hyperparameters
@@ -225,12 +225,12 @@ KEYS = [
     "q90",
     "q99",
     "largest",
+    "stand_still",
+    "linear",
     "samples",
     "of",
     "part",
     "seconds",
-    "stand_still",
-    "linear",
 ]
 
 
@@ -431,7 +431,7 @@ def test_a_complete_training_is_left_as_it_is(
     (here / "run/report.html").write_text("a page of its own")
     before = {path.name: path.read_bytes() for path in (here / "run").iterdir()}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(named, "split", None)
+        patch.setattr(pairs, "split", None)
         out = succeed("train", "--resume", "run").out
         assert succeed("train", "--resume", "run", "--dry-run").out == out
         assert succeed("train", "--resume", "run", "--quiet").out == ""

@@ -218,9 +218,12 @@ def test_a_molecule_is_taken_whole() -> None:
         np.testing.assert_array_equal(one.species, other.species)
         assert some["gap"][k] == every["gap"][which]
     assert every.fingerprint() != every.take(slice(0, 8)).fingerprint()
+    order = (6, 1, 9, 8, 7)
     np.testing.assert_array_equal(
-        every.composition([6, 1])[3], [(every.system(3).species == z).sum() for z in (6, 1)]
+        every.composition(order)[3], [(every.system(3).species == z).sum() for z in order]
     )
+    with pytest.raises(ValueError, match="the molecules hold N, O, F; the elements known are C, H"):
+        every.composition([6, 1])
 
 
 def test_references_leave_what_no_sum_over_atoms_explains() -> None:
@@ -745,10 +748,16 @@ def test_models_and_data_that_do_not_belong_together(
         )
     assert cli(*arguments("--quiet")).code == 0
     refuse(
-        "molecules of qm9; evaluate it on that, not on charged",
+        "is a PropertyModel; only a DirectDynamics or a LearnedForce can be evaluated on charged",
         "evaluate",
         "run/best.safetensors",
         "charged",
+    )
+    refuse(
+        "molecules of qm9; evaluate it on that, not on set.xyz",
+        "evaluate",
+        "run/best.safetensors",
+        "set.xyz",
     )
     refuse("has no law to draw", "evaluate", "run/best.safetensors", "qm9", "--figure", "law.png")
     refuse(

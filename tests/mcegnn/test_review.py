@@ -23,7 +23,7 @@ from mcegnn.losses import ERRORS
 from mcegnn.models.store import Stored
 from mcegnn.review import review, shares
 from mcegnn.review.learning import learning
-from mcegnn.review.shares import exceeded, parity
+from mcegnn.review.shares import error_distribution, parity
 from mcegnn.training.options import parse
 from mcegnn.training.prediction import measures
 from mcegnn.training.scoring import forecast
@@ -335,7 +335,7 @@ def test_curves_of_the_training() -> None:
 
 def test_shares() -> None:
     """Of errors 1 ... 1000, nine tenths are above 100."""
-    shown = exceeded("e", "Errors", {"a": np.arange(1, 1001.0)}, "eV")
+    shown = error_distribution("e", "Errors", {"a": np.arange(1, 1001.0)}, "eV")
     assert np.interp(100.0, shown.x, shown.values["a"]) == pytest.approx(0.9, abs=0.01)
     stream = np.random.default_rng(0)
     true = stream.normal(size=1000)

@@ -46,19 +46,18 @@ def data() -> Path:
 
 def of_atoms(frames: list[Atoms]) -> Dataset:
     """Structures of ASE's atoms, without labels."""
-    parts = []
-    for atoms in frames:
-        parts.append(
-            labelled(
-                np.array([0, len(atoms)]),
-                atoms.numbers,
-                atoms.positions,
-                np.array(atoms.cell)[None],
-                atoms.pbc[None],
-                energy=np.zeros(1),
-                forces=np.zeros((len(atoms), 3)),
-            )
+    parts = [
+        labelled(
+            np.array([0, len(atoms)]),
+            atoms.numbers,
+            atoms.positions,
+            np.array(atoms.cell)[None],
+            atoms.pbc[None],
+            energy=np.zeros(1),
+            forces=np.zeros((len(atoms), 3)),
         )
+        for atoms in frames
+    ]
     return Dataset.joined(parts)
 
 

@@ -248,11 +248,9 @@ def test_the_stages_follow_one_another(split: Split) -> None:
     assert len(trainer.task.batch(6)[0]) == 12
     assert len(trainer.task.batch(7)[0]) == 24
     # the half that free flight predicts best
-    train = split.train
-    missed = (
-        (train.before.positions + train.before.velocities * train.interval - train.after.positions)
-        ** 2
-    ).mean((1, 2))
+    train, before = split.train, split.train.ensemble()
+    flight = before.positions + before.velocities * train.interval
+    missed = ((flight - train.of_ensemble("positions")) ** 2).mean((1, 2))
     assert set(trainer.task.batch(0)[0]) == set(np.argsort(missed)[:12])
 
 
