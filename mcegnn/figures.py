@@ -6,22 +6,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mcegnn.datasets.split import Samples
+from mcegnn.data.dataset import Dataset
 from mcegnn.models.force import LearnedForce
 
 
-def pair_distances(samples: Samples) -> np.ndarray:
+def pair_distances(samples: Dataset) -> np.ndarray:
     """Distances of all pairs at both ends of the samples."""
     found = []
-    for system in (samples.before, samples.after):
-        i, j = np.triu_indices(system.n_particles, 1)
-        found.append(
-            np.linalg.norm(system.positions[:, i] - system.positions[:, j], axis=-1).ravel()
-        )
+    for x in (samples.ensemble().positions, samples.of_ensemble("positions")):
+        i, j = np.triu_indices(x.shape[1], 1)
+        found.append(np.linalg.norm(x[:, i] - x[:, j], axis=-1).ravel())
     return np.concatenate(found)
 
 
-def draw_law(model: LearnedForce, samples: Samples, path: str | Path) -> None:
+def draw_law(model: LearnedForce, samples: Dataset, path: str | Path) -> None:
     """The learned force between two unit charges or masses against distance, beside the exact law,
     and by how much it is off.
 

@@ -54,9 +54,10 @@ from mcegnn import (
     rollout,
     to_atoms,
 )
+from mcegnn.data.structures import structures
 from mcegnn.models.store import save
+from mcegnn.tasks.potential_model import potential
 from mcegnn.training.options import read
-from mcegnn.training.setup import potential, structures
 from mcegnn.training.trainer import Trainer
 from trajectories.analysis.draw import COLORS, STYLE
 
@@ -135,11 +136,11 @@ for axis, (name, model) in zip(
     figure.subplots(1, 2, sharex=True, sharey=True), {"trained here": mine, "shipped": shipped}.items(), strict=True
 ):
     forces = np.concatenate([model(test.system(k)).forces for k in range(len(test))])
-    mean_errors[name] = abs(forces - test.forces).mean()
+    mean_errors[name] = abs(forces - test["forces"]).mean()
     axis.axline((0, 0), slope=1, color="0.6", lw=0.8)
     for element, number, color in (("H", 1, "0.5"), ("C", 6, COLORS[0]), ("O", 8, COLORS[1])):
         of_element = test.species == number
-        axis.plot(test.forces[of_element].ravel(), forces[of_element].ravel(), ".", ms=3, color=color, label=element)
+        axis.plot(test["forces"][of_element].ravel(), forces[of_element].ravel(), ".", ms=3, color=color, label=element)
     axis.set(
         title=f"{name}: mean difference {1000 * mean_errors[name]:.0f} meV/Å", xlabel="force, GFN2-xTB (eV/Å)", xlim=(-7, 7), ylim=(-7, 7)
     )

@@ -21,7 +21,6 @@
 
 # %%
 # %matplotlib inline
-from dataclasses import replace
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -48,11 +47,12 @@ from mcegnn import (
     to_atoms,
     yoshida,
 )
-from mcegnn.datasets.consistency import unit_warnings
-from mcegnn.datasets.labelled import from_file
-from mcegnn.datasets.statistics import outliers, summary
+from mcegnn.data.consistency import unit_warnings
+from mcegnn.data.labelled import from_file
+from mcegnn.data.statistics import outliers, summary
+from mcegnn.data.structures import structures
+from mcegnn.tasks.potential_model import potential
 from mcegnn.training.options import read as read_options
-from mcegnn.training.setup import potential, structures
 from mcegnn.training.trainer import Trainer
 from systems.observables import kinetic_energy
 from systems.sources.atoms import read as read_start
@@ -122,7 +122,7 @@ attempts = {
     "all converted": right,
     "forces forgotten": labelled(energy=kcal),
     "gradients, not forces": labelled(energy=kcal, forces=-kcal),
-    "energies reordered": replace(right, energies=right.energies[::-1]),
+    "energies reordered": right.with_values(energy=right["energy"][::-1]),
 }
 for name, data in attempts.items():
     print(f"{name}: {'; '.join(unit_warnings(data)) or 'nothing to say'}")
@@ -135,8 +135,8 @@ for name, data in attempts.items():
 # %% tags=["thumbnail"]
 def energy_and_work(data):
     """From each structure to the next: the change of the energy, and the mean force at both ends times the way, with a minus (eV)."""
-    x, f = (part.reshape(len(data), -1, 3) for part in (data.positions, data.forces))
-    return np.diff(data.energies), -(0.5 * (f[1:] + f[:-1]) * np.diff(x, axis=0)).sum((1, 2))
+    x, f = (part.reshape(len(data), -1, 3) for part in (data.positions, data["forces"]))
+    return np.diff(data["energy"]), -(0.5 * (f[1:] + f[:-1]) * np.diff(x, axis=0)).sum((1, 2))
 
 
 figure = Figure(figsize=(8.4, 2.6), layout="constrained")
@@ -162,8 +162,8 @@ assert [len(unit_warnings(data)) for data in attempts.values()] == [0, 1, 1, 1]
 # %%
 for label, value in summary(right):
     print(f"{label:30} {value}")
-broken = right.energies + np.where(np.arange(len(right)) == 17, 8.0, 0.0)
-outliers(replace(right, energies=broken))
+broken = right["energy"] + np.where(np.arange(len(right)) == 17, 8.0, 0.0)
+outliers(right.with_values(energy=broken))
 
 # %% [markdown]
 # `mcegnn train extxyz --data labelled.xyz` shows the same table and warnings before it trains.

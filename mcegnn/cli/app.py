@@ -11,6 +11,7 @@ from mcegnn.cli.convert import convert
 from mcegnn.cli.evaluate import evaluate
 from mcegnn.cli.info import info
 from mcegnn.cli.label import label
+from mcegnn.cli.predict import predict
 from mcegnn.cli.report import report
 from mcegnn.cli.rollout import rollout
 from mcegnn.cli.train import train
@@ -32,7 +33,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (rollout, train, evaluate, label, analyse, report, convert, info):
+for command in (rollout, train, evaluate, predict, label, analyse, report, convert, info):
     app.command()(command)
 
 

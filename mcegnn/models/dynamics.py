@@ -7,11 +7,12 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from integrators.state import State
 from mcegnn.graph import Graph, complete
 from mcegnn.models.mcegnn import MCEGNN
+from mcegnn.models.model import Model, Role
 from mcegnn.names import refuse_not_positive
 from mcegnn.nn.convolution import ClampName
 from systems.system import Potential, System
@@ -21,7 +22,7 @@ Coupling = Literal["charges", "masses"]
 _N_INPUTS: dict[Coupling, tuple[int, int]] = {"charges": (1, 2), "masses": (2, 2)}
 
 
-class DirectDynamics(nn.Module):
+class DirectDynamics(Model):
     """Positions and velocities ``interval`` later, by MC-EGNN on the complete graph (the task of
     arXiv 2309.03139).
 
@@ -30,6 +31,8 @@ class DirectDynamics(nn.Module):
     distance and its log). ``interval`` is in ``units``; inside, lengths are in units of ``length``
     and times in intervals. As a flow it takes steps of ``interval`` only.
     """
+
+    role = Role.FLOW
 
     def __init__(
         self,
@@ -94,6 +97,15 @@ class DirectDynamics(nn.Module):
             )
         _, vectors = self.network(nodes, x, v, edges, graph)
         return vectors[..., 0, :] * self.length, vectors[..., 1, :] * (self.length / self.interval)
+
+    @property
+    def requires(self) -> frozenset[str]:  # type: ignore[override]
+        """What tells particles apart."""
+        return frozenset({self.inputs})
+
+    def as_flow(self) -> "DirectDynamics":
+        """Itself."""
+        return self
 
     def labels(self, system: System) -> Any:
         """What tells the particles apart, [..., n]."""

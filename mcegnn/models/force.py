@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mcegnn.models.model import Model, Role
 from mcegnn.names import refuse_not_positive
 from systems.potentials.table import PairTable
 from systems.system import Evaluation, System
@@ -22,7 +23,7 @@ FIRST, LAST, N_KNOTS = 1e-5, 1e4, 16_384  # radii of the table that rollouts use
 _LARGEST = 1e100  # of the table's values
 
 
-class LearnedForce(nn.Module):
+class LearnedForce(Model):
     """F_i = sum_j c_i c_j w(r_ij) (x_i - x_j) with c the charges or the masses, and w(r) = s
     exp(u(log r)) / time^2.
 
@@ -33,6 +34,8 @@ class LearnedForce(nn.Module):
     force, as the charged benchmark does. Torch systems are differentiated through; rollouts use the
     `tabulated` law.
     """
+
+    role = Role.POTENTIAL
 
     def __init__(
         self,
@@ -112,6 +115,19 @@ class LearnedForce(nn.Module):
             * (law or self.law)(d.square().sum(-1))
         )
         return ends @ (w.unsqueeze(-1) * d)
+
+    @property
+    def requires(self) -> frozenset[str]:  # type: ignore[override]
+        """What pairs couple by."""
+        return frozenset({self.coupling})
+
+    def as_potential(self, threads: int = 1) -> PairTable:
+        """As `tabulated`."""
+        return self.tabulated()
+
+    def with_learned_masses(self, system: System) -> System:
+        """As `dressed`."""
+        return self.dressed(system)
 
     def refuse_number(self, n_particles: int) -> None:
         """ValueError where masses are learned, and of another number of bodies."""

@@ -4,7 +4,7 @@ derivatives."""
 from collections.abc import Mapping, Sequence
 from functools import partial
 from threading import Lock
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mcegnn.compiled.potential import MessagePassing
 from mcegnn.harmonics import MOST
+from mcegnn.models.model import Model, Role
 from mcegnn.models.packing import packed
 from mcegnn.names import refuse_no_counts, refuse_not_positive
 from mcegnn.neighborhood import Neighborhood, from_graph
@@ -27,7 +28,7 @@ from systems.units import METAL
 _TOGETHER = 4096  # atoms of systems that are one graph
 
 
-class ConservativePotential(nn.Module):
+class ConservativePotential(Model):
     """The energy of molecules and materials as a sum over atoms, by MC-EGNN with channels that
     start at zero (see `Interaction`).
 
@@ -46,6 +47,8 @@ class ConservativePotential(nn.Module):
     fewer. Raises ValueError for counts below one, species twice, a negative ``fewest``, or as many
     reference energies or nearest distances as do not fit.
     """
+
+    role = Role.POTENTIAL
 
     def __init__(
         self,
@@ -194,6 +197,24 @@ class ConservativePotential(nn.Module):
                 "the model was trained on molecules alone, so it does not know periodic systems;"
                 " set pbc to False"
             )
+
+    def check_system(self, system: System) -> None:
+        """As `refuse_unfit`."""
+        self.refuse_unfit(system)
+
+    def as_potential(self, threads: int = 1) -> MessagePassing:
+        """As `frozen`."""
+        return self.frozen(threads)
+
+    def predict_targets(self, systems: Sequence[System]) -> Mapping[str, tuple[Any, str]]:
+        """Energies (eV), and the largest force on an atom of each system (eV/Angstrom)."""
+        compiled = self.frozen()
+        found = [compiled(system) for system in systems]
+        forces = [float(np.linalg.norm(one.forces, axis=-1).max()) for one in found]
+        return {
+            "energy": (np.array([float(np.asarray(one.energy)) for one in found]), "eV"),
+            "largest force": (np.array(forces), "eV/Angstrom"),
+        }
 
     def frozen(self, threads: int = 1) -> MessagePassing:
         """The potential as it is now, compiled for dynamics: without torch, in the precision of the

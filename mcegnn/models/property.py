@@ -2,16 +2,17 @@
 summed or averaged."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from mcegnn.graph import Batch, Graph, collate, complete
 from mcegnn.models.mcegnn import MCEGNN
+from mcegnn.models.model import Model, Role
 from mcegnn.names import refuse_not_positive
 from mcegnn.nn.convolution import perceptron
 from systems.species import checked, places_among
@@ -22,7 +23,7 @@ Pooling = Literal["sum", "mean"]
 _RADII = (0.8, 5.0)  # Angstrom, from the shortest bond to where four bonds lead
 
 
-class PropertyModel(nn.Module):
+class PropertyModel(Model):
     """A property of molecules in free space by MC-EGNN on the complete graph of each (the QM9 task
     of arXiv 2309.03139).
 
@@ -36,6 +37,8 @@ class PropertyModel(nn.Module):
     (Angstrom). Raises ValueError for counts below one, species twice, as many references as do not
     fit, and numbers that are not finite.
     """
+
+    role = Role.PROPERTY
 
     def __init__(
         self,
@@ -141,6 +144,14 @@ class PropertyModel(nn.Module):
                 "a molecule's positions are [n_atoms, 3], at least one atom, not"
                 f" {list(system.positions.shape)}"
             )
+
+    def check_system(self, system: System) -> None:
+        """As `refuse_unfit`."""
+        self.refuse_unfit(system)
+
+    def predict_targets(self, systems: Sequence[System]) -> Mapping[str, tuple[Any, str]]:
+        """The property, in eV."""
+        return {self.property: (self.predict(*systems), "eV")}
 
     @torch.no_grad()
     def predict(self, *systems: System) -> np.ndarray:

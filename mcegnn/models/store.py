@@ -1,5 +1,5 @@
-"""Models on disk: weights as safetensors with a JSON header that names a class of the table below;
-nothing is ever unpickled."""
+"""Models on disk: weights as safetensors with a JSON header that names a class of
+`mcegnn.models.registry`; nothing is ever unpickled."""
 
 import inspect
 import json
@@ -11,23 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
-from mcegnn.models.dynamics import DirectDynamics
-from mcegnn.models.force import LearnedForce
-from mcegnn.models.potential import ConservativePotential
-from mcegnn.models.property import PropertyModel
+from mcegnn.models.registry import MODELS
 from mcegnn.names import TRAINED, locate, nearest
 from trajectories.packed import read_packed, write_packed
 
 FORMAT = 1
-#: The models that a file can hold.
-CLASSES: dict[str, type[nn.Module]] = {
-    "DirectDynamics": DirectDynamics,
-    "LearnedForce": LearnedForce,
-    "ConservativePotential": ConservativePotential,
-    "PropertyModel": PropertyModel,
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +28,7 @@ class Stored:
     name; none where nobody knows.
     """
 
-    model: nn.Module
+    model: Any
     kind: str
     hyperparameters: dict[str, Any]
     record: dict[str, Any] = field(default_factory=dict)
@@ -55,11 +44,10 @@ class Stored:
         Those that are not given are kept as they are by default now, so that a file means the same
         when defaults have changed.
         """
-        if kind not in CLASSES:
-            raise ValueError(f"there is no model {kind!r}; did you mean {nearest(kind, CLASSES)}?")
+        model_class = MODELS[kind]
         known = {
             name: one.default
-            for name, one in inspect.signature(CLASSES[kind].__init__).parameters.items()
+            for name, one in inspect.signature(model_class.__init__).parameters.items()
             if name != "self"
         }
         for name in hyperparameters:
@@ -68,7 +56,7 @@ class Stored:
                     f"{kind} has no hyper-parameter {name!r}; did you mean {nearest(name, known)}?"
                 )
         try:
-            model = CLASSES[kind](**hyperparameters)
+            model = model_class(**hyperparameters)
         except (TypeError, KeyError) as error:
             raise ValueError(f"{kind} does not take these hyper-parameters: {error}") from None
         defaults = {

@@ -5,10 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mcegnn.models.potential import ConservativePotential
-from mcegnn.models.property import PropertyModel
-from mcegnn.review import dynamics, potentials, properties
 from mcegnn.review.learning import learning
+from mcegnn.tasks.registry import task
 from mcegnn.training.trainer import Trainer
 from trajectories.analysis.results import Analysis
 
@@ -45,12 +43,6 @@ def review(
             " which chose the weights"
         )
     samples = split.test if part == "test" else split.validation
-    if isinstance(trainer.best, ConservativePotential):
-        worst = potentials.look(
-            trainer.best, samples, trainer.options.task.energy_weight, part, found, told
-        )
-    elif isinstance(trainer.best, PropertyModel):
-        worst = properties.look(trainer.best, samples, part, found, told)
-    else:
-        worst = dynamics.look(trainer.best, samples, trainer.options.task, part, found)
+    problem = task(trainer.options.task.kind)
+    worst = problem.review(trainer.best, samples, trainer.options, part, found, told)
     return Review(found, part, worst)

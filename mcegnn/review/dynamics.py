@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from mcegnn.datasets.split import Samples
-from mcegnn.review.shares import WORST, exceeded, parity
-from mcegnn.training.options import TaskOptions
+from mcegnn.data.dataset import Dataset
+from mcegnn.review.shares import WORST, error_distribution, parity
 from mcegnn.training.scoring import errors_of, floors, forecast, spread
 from systems.system import System
 from trajectories.analysis.draw import COLORS
@@ -16,11 +15,11 @@ from trajectories.report import still
 
 
 def look(
-    model: Any, samples: Samples, options: TaskOptions, part: str, found: Analysis
+    model: Any, samples: Dataset, options: Any, part: str, found: Analysis
 ) -> list[dict[str, Any]]:
     """Numbers and curves into ``found``; the worst samples are returned as scenes, each true place
     joined with the predicted one."""
-    before, true = samples.before.positions, samples.after.positions
+    before, true = samples.ensemble().positions, samples.of_ensemble("positions")
     end = forecast(model, samples, options)
     predicted, errors = end.positions, errors_of(end, samples, options)
     finite = np.isfinite(errors)
@@ -29,7 +28,7 @@ def look(
             f"{(~finite).sum():,} of {len(errors):,} forecasts of the {part} are not finite."
         )
     found.numbers += numbers(errors, samples, options, part)
-    length = samples.before.units.length
+    length = samples.ensemble().units.length
     found.curves += [
         parity(
             "parity",
@@ -39,7 +38,7 @@ def look(
             (true - before).ravel(),
             (predicted - before).ravel(),
         ),
-        exceeded("errors", f"Errors, {part}", {"": errors[finite]}, ""),
+        error_distribution("errors", f"Errors, {part}", {"": errors[finite]}, ""),
     ]
     ranked = np.argsort(np.where(finite, -errors, np.inf), kind="stable")[
         : min(WORST, int(finite.sum()))
@@ -52,7 +51,7 @@ def look(
     ]
 
 
-def numbers(errors: np.ndarray, samples: Samples, options: TaskOptions, part: str) -> list[Number]:
+def numbers(errors: np.ndarray, samples: Dataset, options: Any, part: str) -> list[Number]:
     """How errors of samples are spread, and those of who has learned nothing."""
     said = {"q90": "90 % quantile", "q99": "99 % quantile"}
     found = [
@@ -75,11 +74,12 @@ def numbers(errors: np.ndarray, samples: Samples, options: TaskOptions, part: st
     ]
 
 
-def _both(samples: Samples, predicted: np.ndarray, k: int, label: str) -> dict[str, Any]:
+def _both(samples: Dataset, predicted: np.ndarray, k: int, label: str) -> dict[str, Any]:
     """True and predicted places at the end of a sample."""
-    n = samples.before.n_particles
+    n = samples.ensemble().n_particles
     system = System.create(
-        np.concatenate([samples.after.positions[k], predicted[k]]), units=samples.before.units
+        np.concatenate([samples.of_ensemble("positions")[k], predicted[k]]),
+        units=samples.ensemble().units,
     )
     colors = {"true": COLORS[0], "predicted": COLORS[1]}
     pairs = [[i, n + i] for i in range(n)]

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from mcegnn.datasets.structures import Structures
+from mcegnn.data.dataset import Dataset
 from mcegnn.models.potential import ConservativePotential
-from mcegnn.review.shares import WORST, exceeded, parity
+from mcegnn.review.shares import WORST, error_distribution, parity
 from mcegnn.training.prediction import differences, measures_of
 from trajectories.analysis.results import Analysis, Number
 from trajectories.report import still
@@ -25,7 +25,7 @@ _SAID = {
 
 def look(
     model: ConservativePotential,
-    structures: Structures,
+    structures: Dataset,
     energy_weight: float,
     part: str,
     found: Analysis,
@@ -38,16 +38,16 @@ def look(
     off = differences(model, structures, told)
     found.numbers += numbers(measures_of(off, structures), part)
     symbols = np.array(chemical_symbols)[structures.species]
-    sizes, known = structures.sizes, np.isfinite(structures.forces)
+    sizes, known = structures.sizes, np.isfinite(structures["forces"])
     true_forces, off_forces, of = (
-        structures.forces[known],
+        structures["forces"][known],
         off.forces[known],
         np.repeat(symbols, 3)[known.ravel()],
     )
     reference = np.add.reduceat(
         model.reference_energies[model.kinds(structures.species)], structures.starts[:-1]
     )
-    true = (structures.energies - reference) / sizes
+    true = (structures["energy"] - reference) / sizes
     found.curves.append(
         parity(
             "parity_energy",
@@ -71,7 +71,7 @@ def look(
                 true_forces + off_forces,
                 of,
             ),
-            exceeded(
+            error_distribution(
                 "force_errors",
                 f"Errors of force components, {part}",
                 {

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from mcegnn.datasets.molecules import Molecules
+from mcegnn.data.dataset import Dataset
 from mcegnn.models.property import PropertyModel
-from mcegnn.review.shares import WORST, exceeded, parity
+from mcegnn.review.shares import WORST, error_distribution, parity
 from mcegnn.training.properties import measures_of, residuals
 from trajectories.analysis.results import Analysis, Number
 from trajectories.report import still
@@ -15,14 +15,14 @@ from trajectories.report import still
 
 def look(
     model: PropertyModel,
-    molecules: Molecules,
+    molecules: Dataset,
     part: str,
     found: Analysis,
     told: Callable[[int, int], None],
 ) -> list[dict[str, Any]]:
     """Numbers and curves into ``found``; the worst molecules are returned as scenes."""
     name = model.property
-    true = np.asarray(molecules.properties[name])
+    true = np.asarray(molecules[name])
     off = -residuals(model, molecules, told)
     errors = 1e3 * abs(off)
     found.numbers += numbers(-off, model, molecules, part)
@@ -39,7 +39,7 @@ def look(
             true - base,
             true - base + off,
         ),
-        exceeded("errors", f"Errors of {name}, {part}", holding, "meV"),
+        error_distribution("errors", f"Errors of {name}, {part}", holding, "meV"),
     ]
     worst = []
     for k in np.argsort(-errors, kind="stable")[:WORST]:
@@ -51,7 +51,7 @@ def look(
 
 
 def numbers(
-    residuals: np.ndarray, model: PropertyModel, molecules: Molecules, part: str
+    residuals: np.ndarray, model: PropertyModel, molecules: Dataset, part: str
 ) -> list[Number]:
     """What `measures_of` finds of residuals, in words and thousandths, and the same by the elements
     that molecules hold."""
@@ -77,7 +77,7 @@ def numbers(
     return found
 
 
-def _holding(molecules: Molecules) -> dict[str, np.ndarray]:
+def _holding(molecules: Dataset) -> dict[str, np.ndarray]:
     """Which molecules hold an element, by its symbol."""
     from ase.data import chemical_symbols
 

@@ -11,7 +11,7 @@ WORST = 10  # samples that are shown
 _DRAWN = 200_000  # points of a parity plot
 
 
-def exceeded(key: str, title: str, errors: Mapping[str, np.ndarray], unit: str) -> Curves:
+def error_distribution(key: str, title: str, errors: Mapping[str, np.ndarray], unit: str) -> Curves:
     """Which share of each group's absolute errors is larger than what is on the axis, from all to
     one of them."""
     every = np.concatenate(

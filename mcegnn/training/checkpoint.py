@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mcegnn.names import TRAINED
-from mcegnn.training.options import TrainingOptions, parse
+from mcegnn.training.options import TrainingOptions, parse_recorded
 from trajectories.packed import read_packed
 
 
@@ -21,7 +21,7 @@ class Checkpoint(NamedTuple):
     @property
     def options(self) -> TrainingOptions:
         """The run's; ValueError where they are none."""
-        return parse(self.header["options"])
+        return parse_recorded(self.header["options"])
 
     @property
     def trained(self) -> dict[str, np.ndarray]:
@@ -47,7 +47,7 @@ class Checkpoint(NamedTuple):
 def over(options: TrainingOptions, update: int, since_best: int, *, converged: bool) -> bool:
     """Whether a training ends after an update: it was the last, or more brings nothing;
     ``converged`` is of the refinement."""
-    ended = converged if options.task.refinement else stalled(options, since_best)
+    ended = converged if options.task.n_final else stalled(options, since_best)
     return update >= options.total or ended
 
 

@@ -1,16 +1,19 @@
 """The task of a potential: energies, forces and stresses of labelled structures."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from mcegnn.datasets.structures import Structures, StructureSplit
+from mcegnn.data.dataset import Dataset
+from mcegnn.data.split import Split
 from mcegnn.losses import energy_force_loss
 from mcegnn.models.potential import ConservativePotential
 from mcegnn.training.compilation import Step, compiled
-from mcegnn.training.options import TrainingOptions
 from mcegnn.training.prediction import deviations, predicted
 from mcegnn.training.prepared import Batch, Prepared
+from mcegnn.training.refinement import Refinement
 
 
 class EnergiesForces:
@@ -22,9 +25,7 @@ class EnergiesForces:
     the few that have more go the plain way.
     """
 
-    def __init__(
-        self, options: TrainingOptions, split: StructureSplit, model: ConservativePotential
-    ) -> None:
+    def __init__(self, options: Any, split: Split, model: ConservativePotential) -> None:
         if len(split.train) < options.batch:
             raise ValueError(
                 f"{len(split.train)} structures to train on are fewer than a batch of"
@@ -41,6 +42,7 @@ class EnergiesForces:
         self._compiled: Step | None = None
         self._room = self._train.room(options.batch)
         self.warnings: list[str] = []
+        self.refinement: Refinement | None = None
 
     def batch(self, update: int) -> tuple[np.ndarray, int]:
         """Any structures, always as many."""
@@ -73,7 +75,7 @@ class EnergiesForces:
         return made
 
     def errors(
-        self, model: ConservativePotential, structures: Structures
+        self, model: ConservativePotential, structures: Dataset
     ) -> tuple[np.ndarray, dict[str, float]]:
         """Each structure's error as the loss weighs it (eV / Angstrom), and mean absolute errors by
         what they are of."""
@@ -93,7 +95,7 @@ class EnergiesForces:
         """Nothing."""
 
 
-def step_of(model: ConservativePotential, options: TrainingOptions) -> Step:
+def step_of(model: ConservativePotential, options: Any) -> Step:
     """Loss and its gradients as a function of weights and batch alone."""
     names = [name.removeprefix("network.") for name, _ in model.named_parameters()]
 

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mcegnn.datasets.structures import Structures
+from mcegnn.data.dataset import Dataset
 from systems.neighbors.lists import NeighborList
 from systems.neighbors.sparse import mean_neighbors
 from systems.species import places_among
 
 
-def nearest_distances(structures: Structures, species: Sequence[int], cutoff: float) -> np.ndarray:
+def nearest_distances(structures: Dataset, species: Sequence[int], cutoff: float) -> np.ndarray:
     """[n_species, n_species] (Angstrom), zero for pairs that no structure has within ``cutoff``."""
     least = np.full((len(species), len(species)), np.inf)
     for k in range(len(structures)):
@@ -30,7 +30,7 @@ def nearest_of_both(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(both), both, 0.0)
 
 
-def fewest_neighbors(structures: Structures, cutoff: float) -> float:
+def fewest_neighbors(structures: Dataset, cutoff: float) -> float:
     """The least mean number of neighbours within ``cutoff`` (Angstrom) that an atom of a structure
     has; zero where one has none at all."""
     return min(

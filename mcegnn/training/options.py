@@ -1,168 +1,95 @@
 """What a training run is made of, checked before anything starts: from a TOML file or a preset,
 changed by ``key=value``."""
 
-import builtins
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    create_model,
+    model_validator,
+)
 
-from integrators.ensembles import integrator, wisdom_holman
-from mcegnn.datasets.labels import AS_THEY_ARE, Reading
 from mcegnn.names import nearest, presets
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """Options that cannot be changed, of which no other keys are accepted."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class DataOptions(_Strict):
-    """Which samples: the name of a data set, how many of its training samples (None: all that are
-    official), bodies to leave out.
-
-    Of labelled structures and of molecules, ``n_validation`` more choose the best weights; where a
-    data set has no official split, ``seed`` cuts it. ``n_test`` is how many molecules of QM9 make
-    the test. The labels of structures are those of `Reading`: ``labels`` is the prefix of their
-    names ("plain": none), ``energy`` which of two that differ, and stresses are in ``stress_unit``,
-    with ASE's sign (tension is positive) or, -1, with the other.
-    """
+class DataOptions(Strict):
+    """Which data: the name of a data set or a file, and how many of its systems train and choose
+    the best weights; where there is no official split, ``seed`` cuts it."""
 
     name: str
     n_train: Count | None = None
     n_validation: Count | None = None
-    n_test: Count | None = None
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    without: tuple[str, ...] = ()
-    labels: str | None = None
-    energy: Literal["energy", "free_energy"] | None = None
-    stress_unit: Literal["eV/Angstrom^3", "kbar", "GPa"] = "eV/Angstrom^3"
-    stress_sign: Literal[1, -1] = 1
+    seed: Seed = 0
+
+
+class TaskOptions(Strict):
+    """The learning problem, by its name in `mcegnn.tasks.registry`; each task adds keys."""
+
+    #: keys of the training that the task has in a place of its own
+    replaces: ClassVar[Mapping[str, str]] = {}
+
+    kind: str
 
     @property
-    def reading(self) -> Reading:
-        """How labels are to be read."""
-        return Reading(self.labels, self.energy, self.stress_unit, self.stress_sign)
+    def n_updates(self) -> int | None:
+        """Updates by gradient descent, where it is the task's to say."""
+        return None
+
+    @property
+    def n_final(self) -> int:
+        """Updates of another kind that follow these."""
+        return 0
+
+    @property
+    def betas(self) -> tuple[float, float]:
+        """Decays of the optimizer's moments."""
+        return 0.9, 0.999
+
+    @property
+    def compilable(self) -> bool:
+        """Whether a training step can be compiled."""
+        return False
 
 
-class ModelOptions(_Strict):
+class ModelOptions(Strict):
     """The class of `mcegnn.models.store` and its hyper-parameters."""
 
     kind: str
     hyperparameters: dict[str, Any] = {}
 
 
-class StageOptions(_Strict):
-    """Part of an unrolled training: ``substeps`` from coarse to fine, each sample integrated with
-    the first that is good to ``tolerance`` (a mean squared distance from the fine scheme), with the
-    force's clip or without. ``saturation`` is where errors stop to count. ``share`` of the training
-    samples take part: those that free flight, positions + velocities * interval, predicts best.
-    """
-
-    n_updates: Count
-    batch: Count
-    lr: Positive
-    substeps: Annotated[tuple[Count, ...], Field(min_length=1)]
-    tolerance: Positive = 1e-6
-    saturation: Positive = 1e-1
-    share: Annotated[float, Field(gt=0, le=1)] = 1.0
-    clip: bool = True
-
-
-class RefinementOptions(_Strict):
-    """The end of an unrolled training: at most ``n_updates`` steps of least squares (Levenberg and
-    Marquardt), all on the same ``batch`` samples, which are spread evenly over the training
-    samples, through ``substeps`` steps of ``integrator``, without the force's clip.
-    """
-
-    n_updates: Count
-    batch: Count
-    integrator: str = "yoshida-8"
-    substeps: Count
-    damping: Positive = 1e-3
-
-
-class TaskOptions(_Strict):
-    """``one-shot``: the model predicts the end itself. ``unrolled``: a learned force is trained
-    through ``integrator``. ``energy-forces``: a potential is trained on labelled structures, with
-    weights of energies per atom, forces and stresses. ``property``: a model of whole molecules is
-    trained on the absolute error of the ``property`` of that name.
-
-    ``error`` names a function of `mcegnn.losses`. ``scheme`` and ``n_steps`` are what an unrolled
-    model is validated and tested with; ``lag`` is by how much the data's velocities lie before its
-    positions; ``saturate`` whether errors stop to count sample by sample, or particle by particle.
-    ``refinement`` follows the stages.
-    """
-
-    kind: Literal["one-shot", "unrolled", "energy-forces", "property"]
-    error: Literal["mean-square", "displacement"] = "mean-square"
-    velocity_weight: NotNegative = 0.1
-    integrator: str = "velocity-verlet"
-    scheme: str = "symplectic-euler"
-    n_steps: Count = 1000
-    lag: NotNegative = 0.0
-    saturate: Literal["samples", "particles"] = "samples"
-    stages: tuple[StageOptions, ...] = ()
-    refinement: RefinementOptions | None = None
-    energy_weight: NotNegative = 1.0
-    force_weight: Positive = 1.0
-    stress_weight: NotNegative = 1.0
-    property: str | None = None
-
-    @model_validator(mode="after")
-    def _staged(self) -> "TaskOptions":
-        if (self.kind == "unrolled") != bool(self.stages):
-            raise ValueError("an unrolled task has stages, other tasks have none")
-        if self.refinement and not self.stages:
-            raise ValueError("only an unrolled task is refined")
-        if (self.kind == "property") != bool(self.property):
-            raise ValueError(
-                "a task that is property names its property, such as U0; other tasks have none"
-            )
-        for name in (
-            self.integrator,
-            self.scheme,
-            *([self.refinement.integrator] if self.refinement else []),
-        ):
-            if integrator(name) is wisdom_holman:
-                raise ValueError(
-                    "wisdom-holman needs gravity itself; take another integrator for a learned"
-                    " force"
-                )
-        return self
-
-    @builtins.property
-    def weights(self) -> tuple[float, float, float]:
-        """Of energies per atom, forces and stresses."""
-        return self.energy_weight, self.force_weight, self.stress_weight
-
-
-_TRAINS = {
-    "one-shot": "DirectDynamics",
-    "unrolled": "LearnedForce",
-    "energy-forces": "ConservativePotential",
-    "property": "PropertyModel",
-}
-
-
-class TrainingOptions(_Strict):
+class TrainingOptions(Strict):
     """The whole run. Counts are of updates (optimizer steps); ``patience`` is how many validations
     may pass without a new best (0: any).
 
-    ``ema`` is the decay of the averaged weights that are validated and kept (0: none). Unrolled
-    tasks take ``n_updates`` and ``batch`` from their stages. ``compile`` makes C++ of a training
-    step where there is a compiler (energies and forces only).
+    ``ema`` is the decay of the averaged weights that are validated and kept (0: none). ``compile``
+    makes C++ of a training step if there is a compiler and the task allows it. ``data`` and
+    ``task`` hold the keys of the task: `options_class` gives the class with these.
     """
 
-    data: DataOptions
+    data: SerializeAsAny[DataOptions]
     model: ModelOptions
-    task: TaskOptions
+    task: SerializeAsAny[TaskOptions]
     n_updates: Count = 1000
     batch: Count = 100
     lr: Positive = 1e-3
@@ -173,43 +100,53 @@ class TrainingOptions(_Strict):
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
     validate_every: Count = 100
     patience: Annotated[int, Field(ge=0)] = 0
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    seed: Seed = 0
     precision: Literal["float32", "float64"] = "float32"
     device: str = "cpu"
     compile: bool = False
 
     @model_validator(mode="after")
     def _matched(self) -> "TrainingOptions":
-        wanted = _TRAINS[self.task.kind]
-        if self.model.kind in _TRAINS.values() and self.model.kind != wanted:
+        from mcegnn.models.registry import MODELS
+        from mcegnn.tasks.registry import task
+
+        trained = task(self.task.kind).trains
+        if self.model.kind not in trained and self.model.kind in MODELS:
+            wanted = " or a ".join(trained)
             raise ValueError(
                 f"a task that is {self.task.kind} trains a {wanted}, not a {self.model.kind}"
-            )
-        if self.data.n_test is not None and self.task.kind != "property":
-            raise ValueError(
-                "only molecules' properties are tested on n_test of them; leave out data.n_test"
-            )
-        if self.data.reading != AS_THEY_ARE and self.task.kind != "energy-forces":
-            raise ValueError(
-                "only structures have labels to choose; leave out data.labels, data.energy and"
-                " data.stress_..."
             )
         return self
 
     @property
     def compiles(self) -> bool:
         """Whether training steps are to be compiled."""
-        return self.compile and self.task.kind == "energy-forces" and self.device.startswith("cpu")
+        return self.compile and self.task.compilable and self.device.startswith("cpu")
 
     @property
     def n_gradient(self) -> int:
         """Updates by gradient descent."""
-        return sum(stage.n_updates for stage in self.task.stages) or self.n_updates
+        return self.task.n_updates or self.n_updates
 
     @property
     def total(self) -> int:
         """Updates in all, those of the refinement included."""
-        return self.n_gradient + (self.task.refinement.n_updates if self.task.refinement else 0)
+        return self.n_gradient + self.task.n_final
+
+
+@cache
+def options_class(kind: str) -> type[TrainingOptions]:
+    """`TrainingOptions` with the keys of a task. Raises ValueError, naming the nearest, if there is
+    no such task."""
+    from mcegnn.tasks.registry import task
+
+    wanted = task(kind)
+    return create_model(
+        "TrainingOptions",
+        __base__=TrainingOptions,
+        data=(wanted.Data, ...),
+        task=(wanted.Options, ...),
+    )
 
 
 def read(name: str, changes: Sequence[str] = (), *, started: bool = False) -> TrainingOptions:
@@ -240,53 +177,117 @@ def read(name: str, changes: Sequence[str] = (), *, started: bool = False) -> Tr
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{name} is no TOML file: {error}") from None
-    if started and name in presets() and values["task"]["kind"] == "energy-forces":
-        values["model"]["hyperparameters"] = {}
+    if started and name in presets():
+        from mcegnn.tasks.registry import task
+
+        if task(values["task"]["kind"]).keeps_sizes:
+            values["model"]["hyperparameters"] = {}
     for change in changes:
         _set(values, change)
     options = parse(values)
-    for key in ("n_updates", "batch", "lr"):
-        if key in values and options.task.stages:
-            raise ValueError(f"an unrolled task has {key} in its stages; set task.stages")
+    for key, place in options.task.replaces.items():
+        if key in values:
+            raise ValueError(
+                f"a task that is {options.task.kind} has {key} of its own; set {place} in its place"
+            )
     return options
 
 
 def parse(values: dict[str, Any]) -> TrainingOptions:
-    """Checked options; ValueError names the first key that is wrong, and the nearest that is
-    right."""
+    """Checked options. Raises ValueError, naming the first key that is wrong and the nearest that
+    is right, if there is one."""
+    kind = _kind(values)
+    if kind in RENAMED:
+        raise ValueError(f"task.kind: {kind!r} is called {RENAMED[kind]!r} now; change it")
     try:
-        return TrainingOptions.model_validate(values)
+        wanted = TrainingOptions if kind is None else options_class(kind)
+    except ValueError as error:
+        raise ValueError(f"task.kind: {error}") from None
+    try:
+        return wanted.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            known = _fields(first["loc"][:-1])
-            raise ValueError(
-                f"there is no key {where!r}; did you mean {nearest(str(first['loc'][-1]), known)}?"
-            ) from None
-        simple = first["type"] != "missing" and not isinstance(first["input"], dict)
-        given = f" (given: {first['input']!r})" if simple else ""
-        message = (
-            first["msg"]
-            .removeprefix("Value error, ")
-            .replace("valid tuple", "list, such as [1, 2]")
-        )
-        raise ValueError(f"{where or 'the configuration'}: {message}{given}"[:300]) from None
+        raise ValueError(_in_words(error, wanted, kind)) from None
 
 
-def _fields(location: Sequence[str | int]) -> list[str]:
+def _kind(values: Any) -> str | None:
+    """The kind of the task, where values say it."""
+    section = values.get("task") if isinstance(values, dict) else None
+    kind = section.get("kind") if isinstance(section, dict) else None
+    return kind if isinstance(kind, str) else None
+
+
+def parse_recorded(values: dict[str, Any]) -> TrainingOptions:
+    """The options that a model's file or a checkpoint keeps, those of version 0.1 too, which had
+    the keys of all tasks in one table."""
+    kind = _kind(values)
+    if kind is None:
+        return parse(values)
+    kind = RENAMED.get(kind, kind)
+    values = {**values, "task": {**values["task"], "kind": kind}}
+    for name in {"task", "data"} & values.keys():
+        if isinstance(values[name], dict):
+            strange = _of_others(kind, name)
+            table = {key: value for key, value in values[name].items() if key not in strange}
+            values[name] = table
+    return parse(values)
+
+
+#: kinds of tasks as version 0.1 called them
+RENAMED = {"one-shot": "direct"}
+
+
+def _of_others(kind: str, table: str) -> dict[str, list[str]]:
+    """Keys of a table, "task" or "data", that a task has not, and the kinds of those that have."""
+    from mcegnn.tasks.registry import TASKS
+
+    own = _fields(options_class(kind), [table])
+    found: dict[str, list[str]] = {}
+    for other in TASKS:
+        for key in _fields(options_class(other), [table]):
+            if key not in own:
+                found.setdefault(key, []).append(other)
+    return found
+
+
+def _in_words(error: ValidationError, options: type[TrainingOptions], kind: str | None) -> str:
+    """The first mistake, in a sentence; without a kind of task first what is wrong whichever."""
+    mistakes = error.errors()
+    first = mistakes[0]
+    if kind is None:
+        first = next((one for one in mistakes if one["type"] != "extra_forbidden"), first)
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        table, key = str(first["loc"][0]), str(first["loc"][-1])
+        if kind is not None and len(first["loc"]) == 2 and table in ("task", "data"):
+            others = _of_others(kind, table).get(key)
+            if others:
+                return (
+                    f"a task that is {kind} has no key {where!r}, which is of one that is"
+                    f" {' or '.join(others)}; leave it out"
+                )
+        known = _fields(options, first["loc"][:-1])
+        return f"there is no key {where!r}; did you mean {nearest(str(first['loc'][-1]), known)}?"
+    simple = first["type"] != "missing" and not isinstance(first["input"], dict)
+    given = f" (given: {first['input']!r})" if simple else ""
+    message = first["msg"].removeprefix("Value error, ")
+    message = message.replace("valid tuple", "list, such as [1, 2]")
+    return f"{where or 'the configuration'}: {message}{given}"[:300]
+
+
+def _fields(options: type[BaseModel], location: Sequence[str | int]) -> list[str]:
     """Names of the fields at a place in the options."""
-    tables: dict[str, type[BaseModel]] = {
-        "data": DataOptions,
-        "model": ModelOptions,
-        "task": TaskOptions,
-        "stages": StageOptions,
-        "refinement": RefinementOptions,
-    }
-    inner = next(
-        (tables[str(part)] for part in reversed(location) if str(part) in tables), TrainingOptions
-    )
-    return list(inner.model_fields)
+    for part in location:
+        if isinstance(part, str):
+            options = next(_models(options.model_fields[part].annotation))
+    return list(options.model_fields)
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The classes of options in a field's type, such as those of a tuple's elements."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)
 
 
 def _set(values: dict[str, Any], change: str) -> None:

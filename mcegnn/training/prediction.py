@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mcegnn.datasets.structures import Structures
+from mcegnn.data.dataset import Dataset
 from mcegnn.models.potential import ConservativePotential
 from mcegnn.training.prepared import Batch, Prepared
 
@@ -56,7 +56,7 @@ def _said(model: ConservativePotential, prepared: Prepared) -> Iterator[tuple[Ba
         yield batch, Predicted(*(part.detach() for part in predicted(model, batch)))
 
 
-def residuals(model: ConservativePotential, structures: Structures) -> np.ndarray:
+def residuals(model: ConservativePotential, structures: Dataset) -> np.ndarray:
     """By how much each structure's energy is above what the model says [n] (eV)."""
     weight = next(model.parameters())
     prepared = Prepared(structures, model, weight.dtype, weight.device)
@@ -108,7 +108,7 @@ class Differences(NamedTuple):
 
 def differences(
     model: ConservativePotential,
-    structures: Structures,
+    structures: Dataset,
     told: Callable[[int, int], None] = lambda done, n: None,
 ) -> Differences:
     """What the model says of all structures, minus their labels; ``told`` hears how many are done,
@@ -129,12 +129,12 @@ def differences(
     return Differences(*(np.concatenate(parts) for parts in kept))
 
 
-def measures(model: ConservativePotential, structures: Structures) -> dict[str, float]:
+def measures(model: ConservativePotential, structures: Dataset) -> dict[str, float]:
     """`measures_of` what the model says of all structures."""
     return measures_of(differences(model, structures), structures)
 
 
-def measures_of(off: Differences, structures: Structures) -> dict[str, float]:
+def measures_of(off: Differences, structures: Dataset) -> dict[str, float]:
     """Mean absolute and root-mean-square errors over all structures: of energies (eV), energies per
     atom, components of forces (eV / Angstrom), also by element, and, where the data has them,
     components of stresses (eV / Angstrom^3). Those of atoms that were held fixed are unknown and do
@@ -143,10 +143,13 @@ def measures_of(off: Differences, structures: Structures) -> dict[str, float]:
     from ase.data import chemical_symbols
 
     energy, every, stress = off
-    given = np.isfinite(structures.forces)
+    given = np.isfinite(structures["forces"])
     force, known = (
         every[given],
-        stress[np.isfinite(structures.stresses) & np.asarray(structures.pbc.all(1))[:, None, None]],
+        stress[
+            np.isfinite(structures["stress"])
+            & np.asarray(structures.periodic.all(1))[:, None, None]
+        ],
     )
     of_elements = {
         chemical_symbols[z]: every[(structures.species == z)[:, None] & given]

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mcegnn.datasets.structures import Structures
+from mcegnn.data.dataset import Dataset
 from mcegnn.neighborhood import Neighborhood, places
 
 _DRAWN = 500  # batches of which the largest tells how much room most need
@@ -56,7 +56,7 @@ class Prepared:
     all pairs."""
 
     def __init__(
-        self, structures: Structures, model: Knowing, dtype: torch.dtype, device: torch.device
+        self, structures: Dataset, model: Knowing, dtype: torch.dtype, device: torch.device
     ) -> None:
         parts = [places(structures.system(k), model.cutoff) for k in range(len(structures))]
         degree = max(part.senders.shape[1] for part in parts)
@@ -87,17 +87,17 @@ class Prepared:
         self._kinds, self._senders, self._mirror = (
             torch.from_numpy(a).to(device) for a in (kinds, senders, mirror)
         )
-        solid = np.asarray(structures.pbc.all(1))
+        solid = np.asarray(structures.periodic.all(1))
         volumes = np.where(solid, abs(np.linalg.det(structures.cells)), 1.0)
         stresses = np.where(
-            solid[:, None, None], structures.stresses, np.nan
+            solid[:, None, None], structures["stress"], np.nan
         )  # others have no volume
         self._floats = tuple(
             torch.from_numpy(np.asarray(a)).to(device, dtype)
             for a in (
                 offsets,
-                structures.energies - reference,
-                structures.forces,
+                structures["energy"] - reference,
+                structures["forces"],
                 stresses,
                 volumes,
             )

@@ -7,16 +7,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mcegnn.datasets.molecules import Molecules, MoleculeSplit
+from mcegnn.data.dataset import Dataset
+from mcegnn.data.split import Split
 from mcegnn.graph import Batch, collate, complete
 from mcegnn.models.property import PropertyModel, centred
 from mcegnn.training.options import TrainingOptions
+from mcegnn.training.refinement import Refinement
 
 _BLOCK = 200  # molecules predicted at once
 
 
 class Inputs(NamedTuple):
-    """Molecules side by side, as the model takes them, and what it should say [n_molecules], in its
+    """Dataset side by side, as the model takes them, and what it should say [n_molecules], in its
     units."""
 
     kinds: Tensor
@@ -26,15 +28,13 @@ class Inputs(NamedTuple):
 
 
 class Prepared:
-    """Molecules as tensors, from which batches are cut without a loop over atoms."""
+    """Dataset as tensors, from which batches are cut without a loop over atoms."""
 
     def __init__(
-        self, molecules: Molecules, model: PropertyModel, dtype: torch.dtype, device: torch.device
+        self, molecules: Dataset, model: PropertyModel, dtype: torch.dtype, device: torch.device
     ) -> None:
         kinds = model.kinds(molecules.species)
-        target = (
-            molecules.properties[model.property] - model.base(kinds, molecules.starts)
-        ) / model.std
+        target = (molecules[model.property] - model.base(kinds, molecules.starts)) / model.std
         parts = zip(molecules.starts[:-1], molecules.starts[1:], strict=True)
         x = np.concatenate([centred(molecules.positions[first:last]) for first, last in parts])
         self._starts, self._sizes, self._device = molecules.starts, molecules.sizes, device
@@ -64,9 +64,7 @@ class Properties:
     """Gradients of the mean absolute error, in units of the data's spread, of what a model says of
     molecules."""
 
-    def __init__(
-        self, options: TrainingOptions, split: MoleculeSplit, model: PropertyModel
-    ) -> None:
+    def __init__(self, options: TrainingOptions, split: Split, model: PropertyModel) -> None:
         if len(split.train) < options.batch:
             raise ValueError(
                 f"{len(split.train)} molecules to train on are fewer than a batch of"
@@ -78,6 +76,7 @@ class Properties:
             Prepared(split.train, model, weight.dtype, weight.device),
         )
         self.warnings: list[str] = []
+        self.refinement: Refinement | None = None
 
     def batch(self, update: int) -> tuple[np.ndarray, int]:
         """Any molecules, always as many."""
@@ -95,7 +94,7 @@ class Properties:
         return float(loss.detach())
 
     def errors(
-        self, model: PropertyModel, molecules: Molecules
+        self, model: PropertyModel, molecules: Dataset
     ) -> tuple[np.ndarray, dict[str, float]]:
         """Each molecule's absolute error (eV), and their mean by the property's name."""
         found = abs(residuals(model, molecules))
@@ -112,7 +111,7 @@ class Properties:
 @torch.no_grad()
 def residuals(
     model: PropertyModel,
-    molecules: Molecules,
+    molecules: Dataset,
     told: Callable[[int, int], None] = lambda done, n: None,
 ) -> np.ndarray:
     """By how much the property of each molecule is above what the model says of it, eV [n];
@@ -130,17 +129,15 @@ def residuals(
     return found * model.std
 
 
-def measures(model: PropertyModel, molecules: Molecules) -> dict[str, float]:
+def measures(model: PropertyModel, molecules: Dataset) -> dict[str, float]:
     """`measures_of` what the model says of the molecules."""
     return measures_of(residuals(model, molecules), model, molecules)
 
 
-def measures_of(found: np.ndarray, model: PropertyModel, molecules: Molecules) -> dict[str, float]:
+def measures_of(found: np.ndarray, model: PropertyModel, molecules: Dataset) -> dict[str, float]:
     """Mean and median absolute and root-mean-square errors (eV) of residuals, and the mean absolute
     error without the network."""
-    bare = molecules.properties[model.property] - model.base(
-        model.kinds(molecules.species), molecules.starts
-    )
+    bare = molecules[model.property] - model.base(model.kinds(molecules.species), molecules.starts)
     return {
         "mae": float(abs(found).mean()),
         "median": float(np.median(abs(found))),

@@ -3,16 +3,16 @@ same samples at every step."""
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mcegnn.datasets.split import Samples
+from mcegnn.data.dataset import Dataset
 from mcegnn.losses import SCALES
 from mcegnn.models.force import LearnedForce
 from mcegnn.training import least_squares
-from mcegnn.training.options import RefinementOptions, TaskOptions
 from mcegnn.training.unrolling import positions_after, tensors
 from systems.system import Evaluation, System
 
@@ -28,13 +28,13 @@ class Refinement:
     The model is given what is above zero.
     """
 
-    def __init__(self, train: Samples, options: TaskOptions, refinement: RefinementOptions) -> None:
+    def __init__(self, train: Dataset, options: Any, refinement: Any) -> None:
         self.options, self._task = refinement, options
         self.damping = refinement.damping
         self._at: Tensor | None = None
         some = np.linspace(0, len(train) - 1, min(refinement.batch, len(train))).astype(int)
         self._samples = train.take(some)
-        before, after = self._samples.before.positions, self._samples.after.positions
+        before, after = self._samples.ensemble().positions, self._samples.of_ensemble("positions")
         scales = SCALES[options.error](after, before) * math.sqrt(len(some) * before.shape[-2])
         self._scales = np.broadcast_to(scales, before.shape)
 
@@ -51,7 +51,7 @@ class Refinement:
         }
         masses = () if model.masses is None else (model.masses.detach()[1:],)
         system, true, scales = (
-            tensors(self._samples.before, model.size),
+            tensors(self._samples.ensemble(), model.size),
             *self._true_and_scales(model.size),
         )
 
@@ -98,7 +98,7 @@ class Refinement:
         """Where the particles should be, and what distances from there are divided by."""
         true, scales = (
             torch.as_tensor(np.array(part)).to(like)
-            for part in (self._samples.after.positions, self._scales)
+            for part in (self._samples.of_ensemble("positions"), self._scales)
         )
         return true, scales
 

@@ -6,31 +6,29 @@ import numpy as np
 
 from integrators.ensembles import integrator
 from integrators.state import State
-from mcegnn.datasets.split import Samples
+from mcegnn.data.dataset import Dataset
 from mcegnn.losses import ERRORS
-from mcegnn.models.dynamics import DirectDynamics
-from mcegnn.models.force import LearnedForce
-from mcegnn.training.options import TaskOptions
+from mcegnn.models.model import Role
 from systems.system import System
 from trajectories.rollout import rollout
 
 _BLOCK = 500  # samples predicted at once
 
 
-def forecast(model: Any, samples: Samples, options: TaskOptions) -> System:
+def forecast(model: Any, samples: Dataset, options: Any) -> System:
     """Where the samples are after the interval according to the model: its own step, or its law
     through the task's scheme, compiled."""
-    if isinstance(model, LearnedForce):
+    if model.role is Role.POTENTIAL:
         flow, n = integrator(options.scheme)(model.tabulated()), options.n_steps
-        *_, end = rollout(flow, State(model.dressed(samples.before)), samples.interval / n, n, n)
+        start = State(model.with_learned_masses(samples.ensemble()))
+        *_, end = rollout(flow, start, samples.interval / n, n, n)
         return end.system
-    assert isinstance(model, DirectDynamics)
     blocks = [
-        samples.take(slice(first, first + _BLOCK)).before
+        samples.take(slice(first, first + _BLOCK)).ensemble()
         for first in range(0, len(samples), _BLOCK)
     ]
     ends = [model(State(block), model.interval).system for block in blocks]
-    first = samples.before
+    first = samples.ensemble()
     return System(
         np.concatenate([e.positions for e in ends]),
         np.concatenate([e.momenta for e in ends]),
@@ -43,15 +41,15 @@ def forecast(model: Any, samples: Samples, options: TaskOptions) -> System:
     )
 
 
-def refuse_unfit(model: Any, samples: Samples) -> None:
-    """ValueError where the model is not made for samples like these: units, interval, what tells
+def check_fits(model: Any, samples: Dataset) -> None:
+    """Raise ValueError if the model is not made for samples like these: units, interval, what tells
     particles apart, their number."""
-    system = samples.before
+    system = samples.ensemble()
     if model.units != system.units:
         raise ValueError(
             f"the model is in {model.units.name} units, the data in {system.units.name} units"
         )
-    label = model.inputs if isinstance(model, DirectDynamics) else model.coupling
+    (label,) = model.requires
     same = (
         not system.charges.any()
         if label == "charges"
@@ -63,28 +61,25 @@ def refuse_unfit(model: Any, samples: Samples) -> None:
             f"the model tells particles apart by their {label}, which are all the same in the data;"
             f" try the {other}"
         )
-    if (
-        isinstance(model, DirectDynamics)
-        and abs(model.interval - samples.interval) > 1e-9 * samples.interval
-    ):
+    interval = samples.interval
+    if model.interval is not None and abs(model.interval - interval) > 1e-9 * interval:
         raise ValueError(
-            f"the model's interval is {model.interval:g}, the data's {samples.interval:g}"
+            f"the model's interval is {model.interval:g}, the data's {interval:g}"
             f" {system.units.time}".rstrip()
         )
-    if isinstance(model, LearnedForce):
-        model.dressed(system)
+    model.with_learned_masses(system)
 
 
-def errors(model: Any, samples: Samples, options: TaskOptions) -> np.ndarray:
+def errors(model: Any, samples: Dataset, options: Any) -> np.ndarray:
     """The task's error of the forecast, sample by sample; infinite where the forecast is not
     finite."""
     return errors_of(forecast(model, samples, options), samples, options)
 
 
-def errors_of(end: System, samples: Samples, options: TaskOptions) -> np.ndarray:
+def errors_of(end: System, samples: Dataset, options: Any) -> np.ndarray:
     """The same of a forecast that is there already."""
     found = ERRORS[options.error](
-        end.positions, samples.after.positions, samples.before.positions
+        end.positions, samples.of_ensemble("positions"), samples.ensemble().positions
     ).mean(-1)
     return np.where(np.isfinite(found), found, np.inf)
 
@@ -102,13 +97,13 @@ def spread(errors: np.ndarray) -> dict[str, float]:
     }
 
 
-def floors(samples: Samples, options: TaskOptions) -> dict[str, float]:
+def floors(samples: Dataset, options: Any) -> dict[str, float]:
     """Mean errors of what needs no model: to stand still, and to fly on straight."""
     x, flight = (
-        samples.before.positions,
-        samples.before.positions + samples.interval * samples.before.velocities,
+        samples.ensemble().positions,
+        samples.ensemble().positions + samples.interval * samples.ensemble().velocities,
     )
     return {
-        name: float(ERRORS[options.error](guess, samples.after.positions, x).mean())
+        name: float(ERRORS[options.error](guess, samples.of_ensemble("positions"), x).mean())
         for name, guess in (("stand_still", x), ("linear", flight))
     }

@@ -4,7 +4,7 @@ stopped and resumed to the same bits."""
 import copy
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ import torch
 
 from mcegnn.models.store import Stored
 from mcegnn.names import TRAINED
-from mcegnn.training import tasks
+from mcegnn.tasks.registry import task as task_of
 from mcegnn.training.checkpoint import over, stalled
 from mcegnn.training.options import TrainingOptions
 from mcegnn.training.refinement import Refinement
@@ -57,11 +57,8 @@ class Trainer:
         self.model: Any = stored.model.to(device, dtype).train().requires_grad_(True)
         self.average: Any = copy.deepcopy(self.model)
         self.best: Any = copy.deepcopy(self.model)
-        task = options.task
-        self.task = tasks.make(options, split, self.model)
-        self.refinement = (
-            Refinement(split.train, task, task.refinement) if task.refinement else None
-        )
+        self.task = task_of(options.task.kind).objective(options, split, self.model)
+        self.refinement = self.task.refinement
         self._moments: dict[str, torch.Tensor] = {}
         self.update, self.best_error, self.since_best = 0, math.inf, 0
         self.seconds = self.starting = 0.0
@@ -70,11 +67,10 @@ class Trainer:
     def optimizer(self) -> torch.optim.AdamW:
         """Made with the first update: torch loads its compilers for it, which takes a second that
         who only looks need not wait."""
-        task = self.options.task
         made = torch.optim.AdamW(
             self.model.parameters(),
             self.options.lr,
-            betas=(0.9, 0.99 if task.stages else 0.999),
+            betas=self.options.task.betas,
             fused=True,
             weight_decay=self.options.weight_decay,
         )
@@ -86,12 +82,13 @@ class Trainer:
             made.load_state_dict(state)
         return made
 
-    def run(self) -> Iterator[Progress]:
-        """Train to the end, yielding after each validation. Raises `NotFinite`."""
+    def run(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[Progress]:
+        """Train to the end, yielding after each validation, or to the update after which
+        ``stopped`` says so. Raises `NotFinite`."""
         losses: list[float] = []
         started = began = time.monotonic()
         first = True
-        while not self._over:
+        while not self._over and not stopped():
             if (
                 self.refinement
                 and stalled(self.options, self.since_best)

@@ -14,12 +14,12 @@ import torch
 from egnn_twin import Twin
 from record import Row, ratio, shown
 
-from mcegnn.datasets.charged import charged, frames
-from mcegnn.datasets.split import Samples
+from mcegnn.data.charged import charged, frames
+from mcegnn.data.dataset import Dataset
 from mcegnn.graph import collate, complete
 from mcegnn.models.mcegnn import MCEGNN
 from mcegnn.models.store import Stored, load
-from mcegnn.training.options import parse
+from mcegnn.training.options import parse_recorded
 from mcegnn.training.scoring import errors
 from systems.sources.charged import charged_systems
 
@@ -208,7 +208,7 @@ def channels() -> list[Row]:
         )
 
     def score(stored: Stored) -> np.ndarray:
-        return errors(stored.model, test, parse(stored.record["options"]).task)
+        return errors(stored.model, test, parse_recorded(stored.record["options"]).task)
 
     counts = (1, 2, 3, 5, 10)
     with ThreadPoolExecutor(2) as pool:
@@ -263,7 +263,7 @@ def force() -> list[Row]:
 
     with ThreadPoolExecutor(2) as pool:
         runs = dict(zip(counts, pool.map(run, counts), strict=True))
-    options, test = parse(runs[3000][0].record["options"]).task, charged().test
+    options, test = parse_recorded(runs[3000][0].record["options"]).task, charged().test
     rows = []
     for n, (stored, minutes) in runs.items():
         bar = "mean at most .0020, aim 3.5e-4; median at most 1e-5; 15 minutes" if n == 3000 else ""
@@ -277,7 +277,7 @@ def force() -> list[Row]:
         )
     model = runs[3000][0].model
     for n in (10, 20):
-        samples: Samples = frames(charged_systems(500, seed=43, n_particles=n))
+        samples: Dataset = frames(charged_systems(500, seed=43, n_particles=n))
         still = errors_of_standing_still(samples)
         rows.append(
             _force_row(
@@ -289,9 +289,10 @@ def force() -> list[Row]:
     return rows
 
 
-def errors_of_standing_still(samples: Samples) -> float:
+def errors_of_standing_still(samples: Dataset) -> float:
     """Mean squared way."""
-    return float(((samples.after.positions - samples.before.positions) ** 2).mean())
+    start, end = samples.ensemble().positions, samples.of_ensemble("positions")
+    return float(((end - start) ** 2).mean())
 
 
 def rollouts() -> list[Row]:

@@ -168,7 +168,7 @@ def whole() -> list[Row]:
 
 def _of(name: str) -> System:
     """A molecule of the model's, at 300 K."""
-    from mcegnn.datasets.labelled import named
+    from mcegnn.data.labelled import named
 
     system = named(f"rmd17:{name}").structures.system(0)
     return maxwell_boltzmann(system, temperature=300.0, random=Random(1))

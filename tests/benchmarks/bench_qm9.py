@@ -12,7 +12,7 @@ import numpy as np
 from bench_learning import trained
 from record import Row
 
-from mcegnn.datasets.qm9 import qm9
+from mcegnn.data.qm9 import qm9
 from mcegnn.models.store import Stored
 from mcegnn.training.properties import residuals
 

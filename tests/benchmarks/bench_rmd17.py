@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from record import Row
 
-from mcegnn.datasets.labelled import named
+from mcegnn.data.labelled import named
 
 COMMAND = str(Path(sys.executable).with_name("mcegnn"))
 OTHERS = (

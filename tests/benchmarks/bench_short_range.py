@@ -20,8 +20,8 @@ from bench_learning import RUNS, trained
 from bench_rmd17 import COMMAND
 from record import Row, ratio, shown
 
-from mcegnn.datasets.labelled import named
-from mcegnn.datasets.structures import Structures
+from mcegnn.data.dataset import Dataset
+from mcegnn.data.labelled import named
 from mcegnn.models.store import Stored, load
 from mcegnn.training.prediction import measures
 from systems.neighbors.lists import NeighborList
@@ -71,7 +71,7 @@ def measure() -> list[Row]:
     ]
 
 
-def of_model(name: str, stored: Stored, looked_at: Structures, test: Structures) -> list[Row]:
+def of_model(name: str, stored: Stored, looked_at: Dataset, test: Dataset) -> list[Row]:
     """Pressed pairs of each two elements, errors on the test part and time of a call, the last two
     with repulsion and without."""
     rows = [
@@ -104,7 +104,7 @@ def without(stored: Stored) -> Stored:
     return made
 
 
-def pressed_pairs(stored: Stored, structures: Structures, many: int = 5) -> list[tuple[str, str]]:
+def pressed_pairs(stored: Stored, structures: Dataset, many: int = 5) -> list[tuple[str, str]]:
     """Of each two elements, in the structures where they are nearest and in some where they are
     not: how the energy goes."""
     model: Any = stored.model

@@ -12,11 +12,12 @@ from record import Row
 
 from integrators.ensembles import yoshida_8
 from integrators.state import State
-from mcegnn.datasets.named import split
-from mcegnn.datasets.split import Samples, Split
+from mcegnn.data.dataset import Dataset
+from mcegnn.data.pairs import split
+from mcegnn.data.split import Split
 from mcegnn.models.force import LearnedForce
 from mcegnn.models.store import load
-from mcegnn.training.options import parse
+from mcegnn.training.options import parse_recorded
 from mcegnn.training.scoring import errors, floors
 from systems.potentials.gravity import Gravity
 from systems.system import Potential
@@ -73,7 +74,7 @@ def _folder(key: str, m: int, seed: int) -> str:
 
 def _table(key: str, data: Split) -> list[Row]:
     where = "DE440, 11 bodies" if key == "de440" else "a simulated year of 27 bodies with J2"
-    options = parse(trained(_folder(key, 3, 0), "solar-mcegnn")[0].record["options"]).task
+    options = parse_recorded(trained(_folder(key, 3, 0), "solar-mcegnn")[0].record["options"]).task
     rows = [
         Row(f"{where}: {what.replace('_', ' ')}", f"{error:.3g}", "")
         for what, error in floors(data.test, options).items()
@@ -99,8 +100,7 @@ def _table(key: str, data: Split) -> list[Row]:
     few = data.test.take(slice(0, None, 1 if key == "de440" else 50))
     model = load("solar-force").model
     assert isinstance(model, LearnedForce)
-    own = model.masses is not None and len(model.masses) == few.before.n_particles
-    dressed = Samples(model.dressed(few.before), few.after, few.interval) if own else few
+    own = model.masses is not None and len(model.masses) == few.ensemble().n_particles
     what = (
         "learned force and masses (solar-force)"
         if own
@@ -109,7 +109,7 @@ def _table(key: str, data: Split) -> list[Row]:
     rows.append(
         Row(
             f"{where}: {what}",
-            _forced(model.tabulated(), dressed, N_STEPS[key]),
+            _forced(model.tabulated(), few, N_STEPS[key], model if own else None),
             "at most 1e-6" if own else "",
         )
     )
@@ -119,12 +119,16 @@ def _table(key: str, data: Split) -> list[Row]:
     return rows
 
 
-def _forced(potential: Potential, samples: Samples, n_steps: int) -> str:
+def _forced(
+    potential: Potential, samples: Dataset, n_steps: int, masses_of: LearnedForce | None = None
+) -> str:
     torch.set_num_threads(2)
+    before = samples.ensemble()
+    start = before if masses_of is None else masses_of.dressed(before)
     *_, end = rollout(
-        yoshida_8(potential), State(samples.before), samples.interval / n_steps, n_steps, n_steps
+        yoshida_8(potential), State(start), samples.interval / n_steps, n_steps, n_steps
     )
     found = displacement_error(
-        end.system.positions, samples.after.positions, samples.before.positions
+        end.system.positions, samples.of_ensemble("positions"), start.positions
     ).mean(-1)
     return f"mean {found.mean():.2e}, median {np.median(found):.1e} of {len(found):,} samples"

@@ -14,12 +14,12 @@ from ase import Atoms, units
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from mcegnn.datasets.labelled import from_file
-from mcegnn.datasets.structures import Structures
+from mcegnn.data.dataset import Dataset
+from mcegnn.data.labelled import from_file
 from mcegnn.models.store import Stored, load, save
+from mcegnn.tasks.potential_model import potential
 from mcegnn.training.nearest import nearest_distances
 from mcegnn.training.options import parse
-from mcegnn.training.setup import potential
 from trajectories.h5md import H5MDReader
 
 Command = Callable[..., Any]
@@ -205,7 +205,7 @@ def test_an_older_model_gets_it(pairs: Path, cli: Command, train_small: Command)
     assert (kept["repulsion"], kept["nearest"]) == (True, [])
 
 
-def tuned(structures: Structures, start: Stored, **more: Any) -> Stored:
+def tuned(structures: Dataset, start: Stored, **more: Any) -> Stored:
     """What fine-tuning begins with."""
     chosen = {
         "data": {"name": "pairs.xyz"},

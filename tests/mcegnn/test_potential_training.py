@@ -17,10 +17,12 @@ from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from mcegnn.datasets.labelled import from_file
-from mcegnn.datasets.structures import Structures, StructureSplit, split
+from mcegnn.data.dataset import Dataset
+from mcegnn.data.labelled import from_file
+from mcegnn.data.split import Split, random_split
 from mcegnn.models.potential import ConservativePotential
 from mcegnn.models.store import Stored, load
+from mcegnn.tasks.potential_model import potential
 from mcegnn.training import energies_forces
 from mcegnn.training.checkpoint import checkpoint
 from mcegnn.training.compilation import compiled
@@ -28,7 +30,6 @@ from mcegnn.training.energies_forces import EnergiesForces, step_of
 from mcegnn.training.options import TrainingOptions, parse
 from mcegnn.training.prediction import measures, predicted
 from mcegnn.training.prepared import Prepared
-from mcegnn.training.setup import potential
 from mcegnn.training.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -112,11 +113,11 @@ def options(**changes: Any) -> TrainingOptions:
 
 
 def task(
-    structures: Structures, chosen: TrainingOptions
+    structures: Dataset, chosen: TrainingOptions
 ) -> tuple[EnergiesForces, ConservativePotential]:
     torch.manual_seed(0)
     model: Any = potential(chosen, structures).model.double()
-    return EnergiesForces(chosen, StructureSplit(structures, structures, structures), model), model
+    return EnergiesForces(chosen, Split(structures, structures, structures), model), model
 
 
 def test_a_batch_says_of_each_structure_what_it_says_alone(files: Path) -> None:
@@ -139,10 +140,10 @@ def test_a_batch_says_of_each_structure_what_it_says_alone(files: Path) -> None:
         said.forces.detach(), np.concatenate([one.forces for one in alone]), rtol=0, atol=1e-12
     )
     np.testing.assert_allclose(
-        batch.energies.numpy() + np.array(reference), structures.energies[which], rtol=1e-12
+        batch.energies.numpy() + np.array(reference), structures["energy"][which], rtol=1e-12
     )
     np.testing.assert_array_equal(
-        batch.forces, np.concatenate([structures.take(np.array([k])).forces for k in which])
+        batch.forces, np.concatenate([structures.take(np.array([k]))["forces"] for k in which])
     )
 
 
@@ -232,7 +233,7 @@ def test_a_compiled_step_is_the_step(files: Path) -> None:
 
 
 def test_training_learns(files: Path) -> None:
-    structures = split(from_file(files / "clusters.xyz"), 24, 5, 0)
+    structures = random_split(from_file(files / "clusters.xyz"), 24, 5, 0)
     chosen = options(n_updates=150, lr=1e-2, validate_every=150)
     torch.manual_seed(0)
     stored = potential(chosen, structures.train)
@@ -254,9 +255,9 @@ def test_measures_are_those_of_plain_numpy(files: Path) -> None:
     structures = from_file(files / "crystals.xyz")
     _, model = task(structures, options())
     said = [model(structures.system(k)) for k in range(len(structures))]
-    energy = np.array([one.energy for one in said]) - structures.energies
-    force = np.concatenate([one.forces for one in said]) - structures.forces
-    stress = np.stack([one.stress for one in said]) - structures.stresses
+    energy = np.array([one.energy for one in said]) - structures["energy"]
+    force = np.concatenate([one.forces for one in said]) - structures["forces"]
+    stress = np.stack([one.stress for one in said]) - structures["stress"]
     found = measures(model, structures)
     wanted = {
         "energy_mae": abs(energy).mean(),
@@ -275,7 +276,7 @@ def test_what_the_data_decide(files: Path) -> None:
     made: Any = potential(options(), structures).model
     assert made.species == (8, 29)
     assert not made.periodic
-    assert made.scale == pytest.approx((structures.forces**2).mean() ** 0.5)
+    assert made.scale == pytest.approx((structures["forces"] ** 2).mean() ** 0.5)
     pairs = [
         np.linalg.norm(x[:, None] - x, axis=-1) < 4.0
         for x in (structures.system(k).positions for k in range(len(structures)))
@@ -283,7 +284,7 @@ def test_what_the_data_decide(files: Path) -> None:
     near = sum(p.sum() - len(p) for p in pairs) / structures.starts[-1]
     assert made.network.n_neighbors == pytest.approx(near)
     composition = structures.composition([8, 29])
-    left = structures.energies - composition @ made.reference_energies
+    left = structures["energy"] - composition @ made.reference_energies
     np.testing.assert_allclose(composition.T @ left, 0, atol=1e-8)  # least squares
     assert potential(options(), from_file(files / "crystals.xyz")).hyperparameters["periodic"]
 
@@ -297,7 +298,7 @@ def test_fine_tuning_starts_where_the_other_model_ends(files: Path) -> None:
     first = potential(chosen, structures)
     first.model.double()
     shifted = from_file(files / "clusters.xyz")
-    shifted.energies[:] += shifted.composition([8, 29]) @ np.array([-2000.0, 30.0])
+    shifted["energy"][:] += shifted.composition([8, 29]) @ np.array([-2000.0, 30.0])
     other: Any = potential(chosen, shifted, first).model
     for one, two in zip(first.model.parameters(), other.parameters(), strict=True):
         np.testing.assert_array_equal(one.detach(), two.detach())
@@ -352,7 +353,7 @@ def test_train_evaluate_and_go_on(files: Path, cli: Command, same_scores: Comman
     kept = load("run/best.safetensors")
     assert (
         said["force_mae"]
-        == measures(kept.model, split(from_file("clusters.xyz"), 20, 5, 0).test)["force_mae"]
+        == measures(kept.model, random_split(from_file("clusters.xyz"), 20, 5, 0).test)["force_mae"]
     )
     assert kept.hyperparameters["species"] == [8, 29]
     rows = Path("run/metrics.csv").read_text().splitlines()
@@ -511,7 +512,7 @@ def test_a_resumed_training_is_the_same_to_the_bit(files: Path, cli: Command) ->
     whole = load("run/best.safetensors").model.state_dict()
     assert cli(*arguments("--set", "patience=0", "--force", "--quiet")).code == 0
     chosen = options()
-    structures = split(from_file("clusters.xyz"), 20, 5, 0)
+    structures = random_split(from_file("clusters.xyz"), 20, 5, 0)
     torch.manual_seed(0)
     one = Trainer(potential(chosen, structures.train), structures, chosen)
     run = one.run()

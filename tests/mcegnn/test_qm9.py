@@ -13,15 +13,16 @@ import pytest
 import torch
 from ase.units import Hartree
 
-from mcegnn.datasets import qm9 as data
-from mcegnn.datasets.molecules import Molecules, MoleculeSplit, digest, places
-from mcegnn.datasets.qm9 import FREE_ATOMS, PROPERTIES, qm9, references
+from mcegnn.data import qm9 as data
+from mcegnn.data.dataset import Dataset, Target
+from mcegnn.data.qm9 import FREE_ATOMS, PROPERTIES, places, qm9, references
+from mcegnn.data.split import Split
 from mcegnn.graph import complete
 from mcegnn.models.mcegnn import MCEGNN
 from mcegnn.models.property import PropertyModel
 from mcegnn.models.store import Stored, load, save
 from mcegnn.nn.convolution import EquivariantConvolution
-from mcegnn.training import property_setup
+from mcegnn.tasks import property_model
 from mcegnn.training.checkpoint import checkpoint
 from mcegnn.training.options import TrainingOptions, parse
 from mcegnn.training.properties import Prepared, Properties, measures, residuals
@@ -43,7 +44,7 @@ COLUMNS = (
 )
 
 
-def molecules(n: int, seed: int = 0) -> Molecules:
+def molecules(n: int, seed: int = 0) -> Dataset:
     """Three to six atoms an Angstrom or two apart, an energy of their pairs beside that of free
     atoms, and a gap of their lengths."""
     stream = np.random.default_rng(seed)
@@ -61,12 +62,12 @@ def molecules(n: int, seed: int = 0) -> Molecules:
         r = np.linalg.norm(x[i] - x[j], axis=-1)
         u0[k] = sum(FREE_ATOMS[int(number)] for number in z) * Hartree - np.exp(-r).sum()
         gap[k] = 3.0 + 4.0 * np.exp(-r).mean()
-    return Molecules(
-        starts, species, positions, {"U0": u0, "gap": gap, "homo": -gap, "lumo": 0.0 * gap}
-    )
+    values = {"U0": u0, "gap": gap, "homo": -gap, "lumo": 0.0 * gap}
+    targets = {name: Target(numbers, "eV") for name, numbers in values.items()}
+    return Dataset(starts, species, positions, targets, noun="molecules")
 
 
-def written(every: Molecules, folder: Path) -> None:
+def written(every: Dataset, folder: Path) -> None:
     """As the package's files are, in three parts."""
     for name, part in zip(data.FILES, np.array_split(np.arange(len(every)), 3), strict=True):
         with open(folder / name, "w", newline="") as file:
@@ -74,9 +75,7 @@ def written(every: Molecules, folder: Path) -> None:
             rows.writerow(COLUMNS)
             for k in part:
                 system = every.system(int(k))
-                values = {
-                    column: every.properties[key][k] / Hartree for key, column in PROPERTIES.items()
-                }
+                values = {column: every[key][k] / Hartree for key, column in PROPERTIES.items()}
                 elements = str([SYMBOLS[int(z)] for z in system.species]).replace(" ", "")
                 texts = {
                     "XYZ_file": f"{k}.xyz",
@@ -96,7 +95,7 @@ def quick() -> Iterator[None]:
 
 
 @pytest.fixture
-def small(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Molecules:
+def small(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Dataset:
     """Eighty made molecules in place of QM9."""
     folder, every = tmp_path_factory.mktemp("data"), molecules(80)
     written(every, folder)
@@ -152,8 +151,8 @@ def test_the_first_molecule_is_methane() -> None:
     np.testing.assert_allclose(
         np.linalg.norm(one.positions[1:] - one.positions[0], axis=-1), 1.09, atol=0.005
     )
-    assert one.properties["U0"][0] == pytest.approx(-1101.4878, abs=2e-3)
-    assert one.properties["gap"][0] == pytest.approx(13.7363, abs=1e-3)
+    assert one["U0"][0] == pytest.approx(-1101.4878, abs=2e-3)
+    assert one["gap"][0] == pytest.approx(13.7363, abs=1e-3)
 
 
 def test_the_package_holds_what_the_documentation_says(refuse: Command) -> None:
@@ -164,16 +163,16 @@ def test_the_package_holds_what_the_documentation_says(refuse: Command) -> None:
         heavy = np.add.reduceat((part.species > 1).astype(int), part.starts[:-1])
         assert heavy.max() == 9
         np.testing.assert_allclose(
-            part.properties["gap"],
-            part.properties["lumo"] - part.properties["homo"],
+            part["gap"],
+            part["lumo"] - part["homo"],
             atol=2e-4 * Hartree,
         )
         bond = (
-            part.properties["U0"]
+            part["U0"]
             - part.composition(list(FREE_ATOMS)) @ np.array(list(FREE_ATOMS.values())) * Hartree
         ) / part.sizes
         assert -6.5 < bond.min() < bond.max() < -3  # eV an atom
-    left = split.test.properties["U0"] - split.test.composition(list(SYMBOLS)) @ references(
+    left = split.test["U0"] - split.test.composition(list(SYMBOLS)) @ references(
         split.train, "U0", list(SYMBOLS)
     )
     assert abs(left).mean() < 1.2
@@ -186,7 +185,7 @@ def test_the_package_holds_what_the_documentation_says(refuse: Command) -> None:
     )
 
 
-def test_reading_gives_what_was_written(small: Molecules) -> None:
+def test_reading_gives_what_was_written(small: Dataset) -> None:
     split = qm9(60, 10, 10, seed=1)
     train, validation, test = places(80, 60, 10, 10, 1)
     for part, which in ((split.train, train), (split.validation, validation), (split.test, test)):
@@ -195,7 +194,7 @@ def test_reading_gives_what_was_written(small: Molecules) -> None:
         np.testing.assert_array_equal(part.species, expected.species)
         np.testing.assert_allclose(part.positions, expected.positions, rtol=1e-15)
         for name in PROPERTIES:
-            np.testing.assert_allclose(part.properties[name], expected.properties[name], rtol=1e-14)
+            np.testing.assert_allclose(part[name], expected[name], rtol=1e-14)
 
 
 def test_parts_are_disjoint_and_the_same_every_time() -> None:
@@ -217,11 +216,14 @@ def test_a_molecule_is_taken_whole() -> None:
         one, other = some.system(k), every.system(which)
         np.testing.assert_array_equal(one.positions, other.positions)
         np.testing.assert_array_equal(one.species, other.species)
-        assert some.properties["gap"][k] == every.properties["gap"][which]
-    assert digest(every) != digest(every.take(slice(0, 8)))
+        assert some["gap"][k] == every["gap"][which]
+    assert every.fingerprint() != every.take(slice(0, 8)).fingerprint()
+    order = (6, 1, 9, 8, 7)
     np.testing.assert_array_equal(
-        every.composition([6, 1])[3], [(every.system(3).species == z).sum() for z in (6, 1)]
+        every.composition(order)[3], [(every.system(3).species == z).sum() for z in order]
     )
+    with pytest.raises(ValueError, match="the molecules hold N, O, F; the elements known are C, H"):
+        every.composition([6, 1])
 
 
 def test_references_leave_what_no_sum_over_atoms_explains() -> None:
@@ -229,7 +231,7 @@ def test_references_leave_what_no_sum_over_atoms_explains() -> None:
     energies = references(every, "U0", species)
     counts = every.composition(species)
     np.testing.assert_allclose(
-        counts.T @ (every.properties["U0"] - counts @ energies), 0, atol=1e-7
+        counts.T @ (every["U0"] - counts @ energies), 0, atol=1e-7
     )  # least squares
     none = every.take(np.flatnonzero(counts[:, 4] == 0))
     assert 0 < len(none) < 200
@@ -319,7 +321,7 @@ def test_molecules_side_by_side_are_as_each_alone() -> None:
         alone = np.concatenate([net.predict(system) for system in systems])
         np.testing.assert_allclose(net.predict(*systems), alone, rtol=1e-12, atol=1e-12)
         np.testing.assert_allclose(
-            every.properties["gap"] - residuals(_named(net, "gap"), every),
+            every["gap"] - residuals(_named(net, "gap"), every),
             alone,
             rtol=1e-12,
             atol=1e-12,
@@ -481,8 +483,8 @@ def test_hyperparameters_that_cannot_be(wrong: dict[str, Any], said: str) -> Non
 # training
 
 
-def split_of(every: Molecules) -> MoleculeSplit:
-    return MoleculeSplit(
+def split_of(every: Dataset) -> Split:
+    return Split(
         every.take(slice(0, 240)), every.take(slice(240, 270)), every.take(slice(270, 300))
     )
 
@@ -490,7 +492,7 @@ def split_of(every: Molecules) -> MoleculeSplit:
 def test_targets_are_normalised() -> None:
     every = molecules(60)
     for name in ("U0", "gap"):
-        made: Any = property_setup.model(
+        made: Any = property_model.model(
             options(task={"kind": "property", "property": name}), every
         ).model
         target = (
@@ -509,8 +511,8 @@ def test_gradients_are_the_slopes_of_the_loss() -> None:
     which nobody sees, have none."""
     every, chosen = molecules(12), options(batch=4)
     torch.manual_seed(0)
-    made: Any = property_setup.model(chosen, every).model.double()
-    work = Properties(chosen, MoleculeSplit(every, every, every), made)
+    made: Any = property_model.model(chosen, every).model.double()
+    work = Properties(chosen, Split(every, every, every), made)
     stream = np.random.default_rng(0)
 
     def loss() -> float:
@@ -555,7 +557,7 @@ def test_training_learns(name: str) -> None:
         precision="float32",
     )
     torch.manual_seed(0)
-    stored = property_setup.model(chosen, split.train)
+    stored = property_model.model(chosen, split.train)
     trainer = Trainer(stored, split, chosen)
     (end,) = trainer.run()
     found = measures(trainer.best, split.test)
@@ -569,12 +571,12 @@ def test_training_learns(name: str) -> None:
 
 def test_measures_are_those_of_plain_numpy() -> None:
     every, net = molecules(20), model(mean=2.0, std=0.7, property="gap")
-    off = every.properties["gap"] - net.predict(*(every.system(k) for k in range(20)))
+    off = every["gap"] - net.predict(*(every.system(k) for k in range(20)))
     wanted = {
         "mae": abs(off).mean(),
         "median": np.median(abs(off)),
         "rmse": (off**2).mean() ** 0.5,
-        "without_network": abs(every.properties["gap"] - 2.0).mean(),
+        "without_network": abs(every["gap"] - 2.0).mean(),
     }
     assert measures(net, every) == pytest.approx(wanted, rel=1e-9)
 
@@ -609,7 +611,7 @@ def arguments(*more: str) -> list[str]:
     ]
 
 
-def test_train_evaluate_and_info(small: Molecules, cli: Command, same_scores: Command) -> None:
+def test_train_evaluate_and_info(small: Dataset, cli: Command, same_scores: Command) -> None:
     out = cli(*arguments("--set", "task.property=gap"))
     assert out.code == 0, out.err
     assert "test, gap" in out.out
@@ -633,14 +635,14 @@ def test_train_evaluate_and_info(small: Molecules, cli: Command, same_scores: Co
     assert len(rows) == 3
     told = cli("info", "run/best.safetensors").out
     assert "PropertyModel" in told
-    assert f"qm9, {digest(qm9(40, 10, 10).train)}" in told
+    assert f"qm9, {qm9(40, 10, 10).train.fingerprint()}" in told
 
 
-def test_a_resumed_training_is_the_same_to_the_bit(small: Molecules, cli: Command) -> None:
+def test_a_resumed_training_is_the_same_to_the_bit(small: Dataset, cli: Command) -> None:
     assert cli(*arguments()).code == 0
     split, chosen = qm9(40, 10, 10), parse(load("run/best.safetensors").record["options"])
     torch.manual_seed(0)
-    one = Trainer(property_setup.model(chosen, split.train), split, chosen)
+    one = Trainer(property_model.model(chosen, split.train), split, chosen)
     run = one.run()
     next(run)
     one.save(Path("run/last.checkpoint"))
@@ -652,16 +654,16 @@ def test_a_resumed_training_is_the_same_to_the_bit(small: Molecules, cli: Comman
         np.testing.assert_array_equal(weight, whole[name])
 
 
-def test_going_on_from_another_model(small: Molecules, cli: Command) -> None:
+def test_going_on_from_another_model(small: Dataset, cli: Command) -> None:
     """For the same property it says what the other says; for another it keeps the weights alone."""
     assert cli(*arguments("--quiet")).code == 0
     start, train = load("run/best.safetensors"), qm9(30, 10, 10, seed=4).train
-    same: Any = property_setup.model(options(), train, start).model
+    same: Any = property_model.model(options(), train, start).model
     np.testing.assert_array_equal(residuals(same, train), residuals(start.model, train))  # type: ignore[arg-type]
-    gap: Any = property_setup.model(
+    gap: Any = property_model.model(
         options(task={"kind": "property", "property": "gap"}), train, start
     ).model
-    assert gap.mean == pytest.approx(train.properties["gap"].mean())
+    assert gap.mean == pytest.approx(train["gap"].mean())
     for one, two in zip(gap.parameters(), start.model.parameters(), strict=True):
         np.testing.assert_array_equal(one.detach(), two)
     out = cli(*arguments("-o", "on", "--from", "run/best.safetensors", "--quiet"))
@@ -698,24 +700,28 @@ def test_going_on_from_another_model(small: Molecules, cli: Command) -> None:
         ),
         (["--set", "model.hyperparameters.atention=true"], "did you mean attention?"),
         (["--data", "charged"], "properties of molecules are learned from qm9, not from 'charged'"),
-        (["--set", "data.without=['Moon']"], "only solar data sets can be without a body"),
+        (
+            ["--set", "data.without=['Moon']"],
+            "a task that is property has no key 'data.without', which is of one that is direct",
+        ),
         (["--from", "charged-force"], "a property's model cannot start from a LearnedForce"),
     ],
     ids=lambda value: value[-1] if isinstance(value, list) else "",
 )
 def test_mistakes_of_training(
-    small: Molecules, refuse: Command, change: list[str], said: str
+    small: Dataset, refuse: Command, change: list[str], said: str
 ) -> None:
     refuse(said, *arguments(*change))
 
 
 def test_other_tasks_have_no_property(refuse: Command) -> None:
-    refuse("other tasks have none", "train", "charged-egnn", "--set", "task.property=U0")
-    refuse("leave out data.n_test", "train", "charged-egnn", "--set", "data.n_test=5")
+    for key, value in (("task.property", "U0"), ("data.n_test", "5")):
+        words = f"a task that is direct has no key '{key}', which is of one that is property"
+        refuse(words, "train", "charged-egnn", "--set", f"{key}={value}")
 
 
 def test_models_and_data_that_do_not_belong_together(
-    small: Molecules, cli: Command, refuse: Command
+    small: Dataset, cli: Command, refuse: Command
 ) -> None:
     save(Stored.make("PropertyModel", SMALL), "bare.safetensors")
     refuse(
@@ -725,7 +731,7 @@ def test_models_and_data_that_do_not_belong_together(
         "qm9",
     )
     refuse(
-        "charged-force is a LearnedForce; only a PropertyModel predicts properties",
+        "charged-force is a LearnedForce; only a PropertyModel can be evaluated on qm9",
         "evaluate",
         "charged-force",
         "qm9",
@@ -742,10 +748,16 @@ def test_models_and_data_that_do_not_belong_together(
         )
     assert cli(*arguments("--quiet")).code == 0
     refuse(
-        "molecules of qm9; evaluate it on that, not on charged",
+        "is a PropertyModel; only a DirectDynamics or a LearnedForce can be evaluated on charged",
         "evaluate",
         "run/best.safetensors",
         "charged",
+    )
+    refuse(
+        "molecules of qm9; evaluate it on that, not on set.xyz",
+        "evaluate",
+        "run/best.safetensors",
+        "set.xyz",
     )
     refuse("has no law to draw", "evaluate", "run/best.safetensors", "qm9", "--figure", "law.png")
     refuse(
@@ -781,7 +793,7 @@ def test_without_the_package(refuse: Command, monkeypatch: pytest.MonkeyPatch) -
     )
 
 
-def test_files_that_are_not_the_package_s(small: Molecules, refuse: Command) -> None:
+def test_files_that_are_not_the_package_s(small: Dataset, refuse: Command) -> None:
     path = data.folder() / data.FILES[1]
     path.write_text(path.read_text().replace("Elements", "Symbols"))
     refuse("is not as qm9pack 1.0.3 has it", "train", "qm9")

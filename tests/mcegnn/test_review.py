@@ -16,14 +16,14 @@ import pytest
 import torch
 
 from mcegnn.cli import progress
-from mcegnn.datasets.molecules import Molecules, MoleculeSplit
-from mcegnn.datasets.split import Split
-from mcegnn.datasets.structures import Structures, StructureSplit
+from mcegnn.data.dataset import Dataset, Target
+from mcegnn.data.labelled import labelled
+from mcegnn.data.split import Split
 from mcegnn.losses import ERRORS
 from mcegnn.models.store import Stored
 from mcegnn.review import review, shares
 from mcegnn.review.learning import learning
-from mcegnn.review.shares import exceeded, parity
+from mcegnn.review.shares import error_distribution, parity
 from mcegnn.training.options import parse
 from mcegnn.training.prediction import measures
 from mcegnn.training.scoring import forecast
@@ -57,7 +57,7 @@ def trainer(model: Any, split: Any, **task: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def structures() -> Structures:
+def structures() -> Dataset:
     """Twelve molecules of three and four atoms with labels that are not the model's."""
     stream, parts = np.random.default_rng(0), []
     for species in ([8, 1, 1], [6, 1, 1, 8]):
@@ -65,11 +65,15 @@ def structures() -> Structures:
             size=(6, len(species), 3)
         )
         parts.append(
-            Structures.of_one_molecule(
-                np.array(species), x, stream.normal(size=x.shape), stream.normal(size=6)
+            labelled(
+                np.arange(7) * len(species),
+                np.tile(species, 6),
+                x.reshape(-1, 3),
+                forces=stream.normal(size=x.shape).reshape(-1, 3),
+                energy=stream.normal(size=6),
             )
         )
-    return Structures.joined(parts)
+    return Dataset.joined(parts)
 
 
 @pytest.fixture(scope="module")
@@ -87,11 +91,13 @@ def potential() -> Any:
     return Stored.make("ConservativePotential", small).model.double()
 
 
-def test_of_a_potential(potential: Any, structures: Structures) -> None:
+def test_of_a_potential(potential: Any, structures: Dataset) -> None:
     seen: list[tuple[int, int]] = []
-    split = StructureSplit(structures, structures.take(slice(0, 2)), structures)
+    split = Split(structures, structures.take(slice(0, 2)), structures)
     found = review(
-        trainer(potential, split, energy_weight=0.5), [ROW], lambda done, n: seen.append((done, n))
+        trainer(potential, split, kind="energy-forces", energy_weight=0.5),
+        [ROW],
+        lambda done, n: seen.append((done, n)),
     )
     assert found.part == "test"
     assert seen[-1] == (12, 12)
@@ -122,11 +128,11 @@ def test_of_a_potential(potential: Any, structures: Structures) -> None:
         assert scene["names"][int(worst_atoms[-1][1])] == worst_atoms[-1][2]
         assert scene["marked"] == int(worst_atoms[-1][1])
         off = float(
-            potential.differentiated(structures.system(int(k))).energy - structures.energies[k]
+            potential.differentiated(structures.system(int(k))).energy - structures["energy"][k]
         )
         assert f"energy off by {1e3 * off:,.1f} meV" in scene["label"]
     forces = found.analysis.curve("parity_forces")
-    np.testing.assert_array_equal(forces.x, structures.forces.ravel())
+    np.testing.assert_array_equal(forces.x, structures["forces"].ravel())
     together = np.nanmax(np.stack(list(forces.values.values())), 0)
     assert np.abs(together - forces.x).mean() == pytest.approx(exact["force_mae"])
     assert set(forces.values) == {"O", "H", "C"}
@@ -135,18 +141,18 @@ def test_of_a_potential(potential: Any, structures: Structures) -> None:
     )
     energies = found.analysis.curve("parity_energy")
     np.testing.assert_allclose(
-        energies.x[:6], (structures.energies[:6] + 3.0) / 3
+        energies.x[:6], (structures["energy"][:6] + 3.0) / 3
     )  # of water, less O and two H
-    np.testing.assert_allclose(energies.x[6:], (structures.energies[6:] + 4.0) / 4)
+    np.testing.assert_allclose(energies.x[6:], (structures["energy"][6:] + 4.0) / 4)
     assert np.abs(energies.values[""] - energies.x).mean() == pytest.approx(
         exact["energy_per_atom_mae"]
     )
 
 
-def test_without_a_test(potential: Any, structures: Structures) -> None:
+def test_without_a_test(potential: Any, structures: Dataset) -> None:
     """The validation stands in for it, and that is said."""
-    split = StructureSplit(structures, structures.take(slice(0, 5)), structures.take(slice(0, 0)))
-    found = review(trainer(potential, split, energy_weight=0.0), [ROW])
+    split = Split(structures, structures.take(slice(0, 5)), structures.take(slice(0, 0)))
+    found = review(trainer(potential, split, kind="energy-forces", energy_weight=0.0), [ROW])
     assert found.part == "validation"
     assert len(found.worst) == 5
     assert any("no samples for a test" in note for note in found.analysis.notes)
@@ -155,10 +161,14 @@ def test_without_a_test(potential: Any, structures: Structures) -> None:
     )
 
 
-def test_of_a_property(structures: Structures) -> None:
+def test_of_a_property(structures: Dataset) -> None:
     stream = np.random.default_rng(1)
-    molecules = Molecules(
-        structures.starts, structures.species, structures.positions, {"gap": stream.normal(size=12)}
+    molecules = Dataset(
+        structures.starts,
+        structures.species,
+        structures.positions,
+        {"gap": Target(stream.normal(size=12), "eV")},
+        noun="molecules",
     )
     torch.manual_seed(0)
     model: Any = Stored.make(
@@ -173,10 +183,10 @@ def test_of_a_property(structures: Structures) -> None:
             "std": 2.0,
         },
     ).model.double()
-    found = review(trainer(model, MoleculeSplit(molecules, molecules, molecules)), [ROW])
+    found = review(trainer(model, Split(molecules, molecules, molecules), kind="property"), [ROW])
     parity = found.analysis.curve("parity")
     np.testing.assert_allclose(
-        parity.x, molecules.properties["gap"] - 3.0
+        parity.x, molecules["gap"] - 3.0
     )  # less what is known without the network
     predicted = model.predict(*(molecules.system(k) for k in range(12)))
     np.testing.assert_allclose(parity.values[""], predicted - 3.0, rtol=1e-6)
@@ -193,7 +203,7 @@ def test_of_a_property(structures: Structures) -> None:
 
 
 def test_of_dynamics() -> None:
-    from mcegnn.datasets.named import split
+    from mcegnn.data.pairs import split
 
     samples = split("charged", 4)
     some = samples.test.take(slice(0, 15))
@@ -205,22 +215,23 @@ def test_of_dynamics() -> None:
         {
             "data": {"name": "charged"},
             "model": {"kind": "DirectDynamics"},
-            "task": {"kind": "one-shot"},
+            "task": {"kind": "direct"},
             "n_updates": 1,
         }
     ).task
     found = review(trainer(model, Split(some, some, some), **vars(options)), [ROW])
     predicted = forecast(model, some, options).positions
-    errors = ERRORS["mean-square"](predicted, some.after.positions, some.before.positions).mean(-1)
+    start, end = some.ensemble().positions, some.of_ensemble("positions")
+    errors = ERRORS["mean-square"](predicted, end, start).mean(-1)
     assert found.analysis.number("test_mean").value == pytest.approx(errors.mean())
     assert found.analysis.number("test_stand_still").value == pytest.approx(
-        ((some.after.positions - some.before.positions) ** 2).mean((-1, -2)).mean()
+        ((end - start) ** 2).mean((-1, -2)).mean()
     )
     ranked = np.argsort(errors)[::-1][:10]
     assert [int(scene["label"].split()[1]) for scene in found.worst] == ranked.tolist()
     both = positions(found.worst[0])
     grain = found.worst[0]["span"] / found.worst[0]["levels"]
-    np.testing.assert_allclose(both[:5], some.after.positions[ranked[0]], atol=grain)
+    np.testing.assert_allclose(both[:5], end[ranked[0]], atol=grain)
     np.testing.assert_allclose(both[5:], predicted[ranked[0]], atol=grain)
     assert found.worst[0]["bonds"] == [[k, k + 5] for k in range(5)]
     legend = found.worst[0]["legend"]
@@ -229,11 +240,11 @@ def test_of_dynamics() -> None:
 
 def test_a_forecast_that_is_not_finite(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is counted, and not drawn."""
-    from mcegnn.datasets.named import split
+    from mcegnn.data.pairs import split
     from mcegnn.review import dynamics
 
     some = split("charged", 4).test.take(slice(0, 8))
-    spoilt = SimpleNamespace(positions=some.after.positions.copy())
+    spoilt = SimpleNamespace(positions=some.of_ensemble("positions").copy())
     spoilt.positions[3] = np.nan
     monkeypatch.setattr(dynamics, "forecast", lambda *given: spoilt)
     found = Analysis()
@@ -244,7 +255,7 @@ def test_a_forecast_that_is_not_finite(monkeypatch: pytest.MonkeyPatch) -> None:
             {
                 "data": {"name": "charged"},
                 "model": {"kind": "DirectDynamics"},
-                "task": {"kind": "one-shot"},
+                "task": {"kind": "direct"},
                 "n_updates": 1,
             }
         ).task,
@@ -324,7 +335,7 @@ def test_curves_of_the_training() -> None:
 
 def test_shares() -> None:
     """Of errors 1 ... 1000, nine tenths are above 100."""
-    shown = exceeded("e", "Errors", {"a": np.arange(1, 1001.0)}, "eV")
+    shown = error_distribution("e", "Errors", {"a": np.arange(1, 1001.0)}, "eV")
     assert np.interp(100.0, shown.x, shown.values["a"]) == pytest.approx(0.9, abs=0.01)
     stream = np.random.default_rng(0)
     true = stream.normal(size=1000)
@@ -359,12 +370,12 @@ n_train = 8
 kind = "DirectDynamics"
 hyperparameters = { n_features = 4, n_channels = 1, n_layers = 1 }
 [task]
-kind = "one-shot"
+kind = "direct"
 """
 
 
 TABLE = (
-    '<th scope="row">kind</th><td>one-shot</td>',
+    '<th scope="row">kind</th><td>direct</td>',
     '<th scope="row">validate every</th><td>1</td>',
 )
 

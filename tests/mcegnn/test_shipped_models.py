@@ -13,14 +13,14 @@ import pytest
 import torch
 from ase.build import molecule
 
-from mcegnn.datasets.charged import charged
-from mcegnn.datasets.labelled import named
-from mcegnn.datasets.named import split
-from mcegnn.datasets.split import Samples
+from mcegnn.data.charged import charged
+from mcegnn.data.dataset import Dataset
+from mcegnn.data.labelled import named
+from mcegnn.data.pairs import split
 from mcegnn.models.force import LearnedForce
 from mcegnn.models.store import load
 from mcegnn.names import locate, presets, shipped
-from mcegnn.training.options import parse
+from mcegnn.training.options import parse_recorded
 from mcegnn.training.prediction import measures
 from mcegnn.training.scoring import errors
 from systems.units import ASTRONOMICAL
@@ -29,13 +29,13 @@ Run = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def test_samples() -> Samples:
+def test_samples() -> Dataset:
     return charged(n_train=1).test
 
 
-def score(name: str, samples: Samples) -> np.ndarray:
+def score(name: str, samples: Dataset) -> np.ndarray:
     stored = load(name)
-    return errors(stored.model, samples, parse(stored.record["options"]).task)
+    return errors(stored.model, samples, parse_recorded(stored.record["options"]).task)
 
 
 @pytest.mark.parametrize("name", shipped())
@@ -46,7 +46,7 @@ def test_a_shipped_model_says_what_made_it(name: str) -> None:
     assert (program, command) == ("mcegnn", "train")
     assert preset in presets()
     assert "/tmp" not in stored.record["command"]
-    parse(stored.record["options"])
+    parse_recorded(stored.record["options"])
 
 
 def test_help_names_every_preset(succeed: Run) -> None:
@@ -65,13 +65,13 @@ def test_shipped_potentials_on_the_official_test_structures(name: str, forces: f
     assert measures(load(name).model, test)["force_mae"] < forces
 
 
-def test_learned_force_on_the_official_test_samples(test_samples: Samples) -> None:
+def test_learned_force_on_the_official_test_samples(test_samples: Dataset) -> None:
     found = score("charged-force", test_samples)
     assert found.mean() < 2.0e-3
     assert np.median(found) < 1e-5
 
 
-def test_several_channels_beat_one(test_samples: Samples) -> None:
+def test_several_channels_beat_one(test_samples: Dataset) -> None:
     one, several = score("charged-egnn", test_samples), score("charged-mcegnn", test_samples)
     assert (
         load("charged-egnn").hyperparameters["n_channels"]
@@ -91,7 +91,7 @@ def test_gravity_and_the_planets_masses_are_learned() -> None:
     model = load("solar-force").model
     assert isinstance(model, LearnedForce)
     assert model.masses is not None
-    wrong = np.log10(model.masses.numpy() / test.before.masses)
+    wrong = np.log10(model.masses.numpy() / test.ensemble().masses)
     assert abs(wrong[:10]).max() < 0.01
     radii = np.geomspace(0.003, 30.0, 50)
     law = model.law(torch.from_numpy(radii).square()).numpy()

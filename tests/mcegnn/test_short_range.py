@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from mcegnn import PotentialCalculator
 from mcegnn.compiled.potential import MessagePassing
-from mcegnn.datasets.labelled import from_file
+from mcegnn.data.labelled import from_file
 from mcegnn.models.packing import packed
 from mcegnn.models.potential import ConservativePotential
 from mcegnn.models.store import Stored, load, save

@@ -16,7 +16,7 @@ from ase.neighborlist import neighbor_list
 
 from integrators.ensembles import velocity_verlet
 from integrators.state import State
-from mcegnn.datasets.labelled import from_file
+from mcegnn.data.labelled import from_file
 from mcegnn.models.potential import ConservativePotential
 from mcegnn.models.store import Stored, load, save
 from mcegnn.training.nearest import fewest_neighbors

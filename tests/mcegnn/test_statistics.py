@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from mcegnn.datasets.consistency import unit_warnings
-from mcegnn.datasets.labelled import named
-from mcegnn.datasets.statistics import nearest_distances, outliers, reference_energies, summary
-from mcegnn.datasets.structures import Structures
+from mcegnn.data.consistency import unit_warnings
+from mcegnn.data.dataset import Dataset
+from mcegnn.data.labelled import labelled, named
+from mcegnn.data.statistics import nearest_distances, outliers, reference_energies, summary
 
 MOLECULES = [
     "aspirin",
@@ -44,18 +44,24 @@ def data() -> Path:
     return Path(os.environ["MCEGNN_DATA"])
 
 
-def of_atoms(frames: list[Atoms]) -> Structures:
+def of_atoms(frames: list[Atoms]) -> Dataset:
     """Structures of ASE's atoms, without labels."""
-    parts = []
-    for atoms in frames:
-        one = Structures.of_one_molecule(
-            atoms.numbers, atoms.positions[None], np.zeros((1, len(atoms), 3)), np.zeros(1)
+    parts = [
+        labelled(
+            np.array([0, len(atoms)]),
+            atoms.numbers,
+            atoms.positions,
+            np.array(atoms.cell)[None],
+            atoms.pbc[None],
+            energy=np.zeros(1),
+            forces=np.zeros((len(atoms), 3)),
         )
-        parts.append(replace(one, cells=np.array(atoms.cell)[None], pbc=atoms.pbc[None]))
-    return Structures.joined(parts)
+        for atoms in frames
+    ]
+    return Dataset.joined(parts)
 
 
-def springs(n: int = 60, amplitude: float = 0.05, turned: bool = True) -> Structures:
+def springs(n: int = 60, amplitude: float = 0.05, turned: bool = True) -> Dataset:
     """Water of springs between all atoms, shaken: exact energies and forces, each molecule turned
     and shifted at random."""
     rng = np.random.default_rng(6)
@@ -74,10 +80,16 @@ def springs(n: int = 60, amplitude: float = 0.05, turned: bool = True) -> Struct
     for k in range(3):
         forces[:, i[k]] += pull[:, k]
         forces[:, j[k]] -= pull[:, k]
-    return Structures.of_one_molecule(atoms.numbers, x, forces, 15.0 * (stretch**2).sum(-1) - 470.0)
+    return labelled(
+        np.arange(n + 1) * 3,
+        np.tile(atoms.numbers, n),
+        x.reshape(-1, 3),
+        energy=15.0 * (stretch**2).sum(-1) - 470.0,
+        forces=forces.reshape(-1, 3),
+    )
 
 
-def copper(n: int = 40) -> Structures:
+def copper(n: int = 40) -> Dataset:
     """Copper's cells, shaken about one place each, by EMT; each is shifted and wrapped back."""
     rng, frames = np.random.default_rng(7), []
     for _ in range(n):
@@ -89,9 +101,8 @@ def copper(n: int = 40) -> Structures:
     for atoms in frames:
         atoms.calc = EMT()
         labels.append((atoms.get_potential_energy(), atoms.get_forces()))
-    return replace(
-        of_atoms(frames),
-        energies=np.array([e for e, _ in labels]),
+    return of_atoms(frames).with_values(
+        energy=np.array([e for e, _ in labels]),
         forces=np.concatenate([f for _, f in labels]),
     )
 
@@ -103,21 +114,25 @@ def test_reference_energies_are_found_again(seed: int) -> None:
     rng = np.random.default_rng(seed)
     sizes = rng.integers(2, 9, 20)
     parts = [
-        Structures.of_one_molecule(
-            rng.choice([1, 6, 8], k), *rng.normal(size=(2, 1, k, 3)), np.zeros(1)
+        labelled(
+            np.array([0, k]),
+            rng.choice([1, 6, 8], k),
+            rng.normal(size=(k, 3)),
+            forces=rng.normal(size=(k, 3)),
+            energy=np.zeros(1),
         )
         for k in sizes
     ]
-    found, species, true = Structures.joined(parts), np.array([8, 1, 6]), rng.normal(size=3) * 100
+    found, species, true = Dataset.joined(parts), np.array([8, 1, 6]), rng.normal(size=3) * 100
     counts = found.composition(species)
     np.testing.assert_allclose(
-        reference_energies(replace(found, energies=counts @ true), species), true, atol=1e-9
+        reference_energies(found.with_values(energy=counts @ true), species), true, atol=1e-9
     )
     noise = rng.normal(size=20)
     left = (
         counts @ true
         + noise
-        - counts @ reference_energies(replace(found, energies=counts @ true + noise), species)
+        - counts @ reference_energies(found.with_values(energy=counts @ true + noise), species)
     )
     np.testing.assert_allclose(counts.T @ left, 0.0, atol=1e-9)
 
@@ -127,7 +142,7 @@ def test_reference_energies_of_one_composition_are_the_shortest() -> None:
     energies = reference_energies(found, np.array([1, 8]))
     # along the composition (2, 1), so that both have their share
     np.testing.assert_allclose(
-        energies, found.energies.mean() * np.array([2.0, 1.0]) / 5.0, rtol=1e-12
+        energies, found["energy"].mean() * np.array([2.0, 1.0]) / 5.0, rtol=1e-12
     )
 
 
@@ -168,9 +183,9 @@ def test_summary_of_known_numbers() -> None:
     mixed = of_atoms([molecule("H2O"), Atoms("H"), bulk("Cu", "fcc", 4.0)])
     forces = np.zeros((5, 3))
     forces[0] = [0.0, 3.0, 4.0]
-    stresses = mixed.stresses.copy()
+    stresses = mixed["stress"].copy()
     stresses[2] = 0.0
-    rows = dict(summary(replace(mixed, forces=forces, stresses=stresses)))
+    rows = dict(summary(mixed.with_values(forces=forces, stress=stresses)))
     assert rows == {
         "structures": "3",
         "atoms per structure": "1 to 3",
@@ -184,7 +199,7 @@ def test_summary_of_known_numbers() -> None:
     rows = dict(summary(of_atoms([Atoms("He")])))
     assert rows["nearest atoms"] == "single atoms only"
     assert rows["stress"] == rows["periodic"] == "no"
-    pair = replace(of_atoms([molecule("H2O")] * 2), energies=np.array([-9.0, -12.0]))
+    pair = of_atoms([molecule("H2O")] * 2).with_values(energy=np.array([-9.0, -12.0]))
     assert dict(summary(pair))["energy less that of its atoms"] == "0.5 eV/atom mean, -0.5 to 0.5"
 
 
@@ -237,7 +252,9 @@ def test_wrong_units_are_found(case: str, kind: Any) -> None:
     assert unit_warnings(right) == []
     told = " ".join(
         unit_warnings(
-            replace(right, energies=of_energies * right.energies, forces=of_forces * right.forces)
+            right.with_values(
+                energy=of_energies * right["energy"], forces=of_forces * right["forces"]
+            )
         )
     )
     if "times" in words:  # the factor is known to some per cent
@@ -253,43 +270,45 @@ def test_wrong_units_are_found(case: str, kind: Any) -> None:
 def test_spoilt_published_data_are_found(data: Path, name: str) -> None:
     right = named(name if ":" in name else str(data / name)).structures.take(slice(0, 300))
     for factor in (KCAL, 1 / KCAL, -1.0, 100.0, 0.01):
-        assert "energies" in unit_warnings(replace(right, forces=factor * right.forces))[-1]
-        assert "energies" in unit_warnings(replace(right, energies=factor * right.energies))[-1]
-    shuffled = np.random.default_rng(1).permutation(right.energies)
-    assert "do not follow the forces" in unit_warnings(replace(right, energies=shuffled))[-1]
+        assert "energies" in unit_warnings(right.with_values(forces=factor * right["forces"]))[-1]
+        assert "energies" in unit_warnings(right.with_values(energy=factor * right["energy"]))[-1]
+    shuffled = np.random.default_rng(1).permutation(right["energy"])
+    assert "do not follow the forces" in unit_warnings(right.with_values(energy=shuffled))[-1]
     # a part of it in kcal/mol
-    forces = right.forces.copy()
+    forces = right["forces"].copy()
     forces[: right.starts[5]] *= KCAL
-    told = outliers(replace(right, forces=forces))
+    told = outliers(right.with_values(forces=forces))
     assert told
     assert all("in other units?" in line and int(line.split()[1][:-1]) < 5 for line in told)
 
 
 def test_energies_of_other_structures_are_found() -> None:
     for right in (springs(200), copper(60)):
-        rolled = replace(right, energies=np.roll(right.energies, 1))
+        rolled = right.with_values(energy=np.roll(right["energy"], 1))
         assert "energies do not follow the forces" in " ".join(unit_warnings(rolled))
-    same = replace(springs(), energies=np.full(60, -470.0))
+    same = springs().with_values(energy=np.full(60, -470.0))
     assert "energies of near structures are the same" in unit_warnings(same)[-1]
 
 
 def test_a_few_wrong_labels_change_no_verdict() -> None:
     right = springs()
-    energies = right.energies.copy()
+    energies = right["energy"].copy()
     energies[:3] += 1000.0
-    assert unit_warnings(replace(right, energies=energies)) == []
+    assert unit_warnings(right.with_values(energy=energies)) == []
 
 
 def test_everything_in_kcal_is_found_by_its_forces(data: Path) -> None:
     right = named("rmd17:aspirin").structures
-    told = unit_warnings(replace(right, energies=KCAL * right.energies, forces=KCAL * right.forces))
+    told = unit_warnings(
+        right.with_values(energy=KCAL * right["energy"], forces=KCAL * right["forces"])
+    )
     assert len(told) == 1
     assert "29" in told[0] or "28.6" in told[0]
     assert "kcal/mol" in told[0]
 
 
 def test_no_forces_at_all() -> None:
-    told = unit_warnings(replace(springs(), forces=np.zeros((180, 3))))
+    told = unit_warnings(springs().with_values(forces=np.zeros((180, 3))))
     assert told == [
         "forces of 0 eV/Angstrom rms are nearly zero; convert them if in other units, or add"
         " structures off equilibrium"
@@ -299,12 +318,14 @@ def test_no_forces_at_all() -> None:
 def test_nothing_is_said_where_nothing_can_be_compared() -> None:
     """Few structures, structures far from one another, copies, and structures of different atoms,
     orders or cells."""
-    wrong = replace(springs(), energies=KCAL * springs().energies)
+    wrong = springs().with_values(energy=KCAL * springs()["energy"])
     assert unit_warnings(wrong) != []
     assert unit_warnings(wrong.take(slice(0, 8))) == []
     apart = springs(40, amplitude=1.5)
     assert (
-        unit_warnings(replace(apart, energies=KCAL * apart.energies, forces=0.1 * apart.forces))
+        unit_warnings(
+            apart.with_values(energy=KCAL * apart["energy"], forces=0.1 * apart["forces"])
+        )
         == []
     )
     copies = wrong.take(np.zeros(60, dtype=int))
@@ -315,9 +336,8 @@ def test_nothing_is_said_where_nothing_can_be_compared() -> None:
     )
     cells = copper()
     stretched = replace(
-        cells,
-        cells=cells.cells * np.linspace(1.0, 1.5, 40)[:, None, None],
-        energies=KCAL * cells.energies,
+        cells.with_values(energy=KCAL * cells["energy"]),
+        cell=cells.cells * np.linspace(1.0, 1.5, 40)[:, None, None],
     )
     assert unit_warnings(stretched) == []
 
@@ -325,11 +345,12 @@ def test_nothing_is_said_where_nothing_can_be_compared() -> None:
 def test_outliers_are_named() -> None:
     right = springs(100)
     assert outliers(right) == []
-    energies, forces, positions = right.energies.copy(), right.forces.copy(), right.positions.copy()
+    energies, forces = right["energy"].copy(), right["forces"].copy()
+    positions = right.positions.copy()
     energies[17] = np.median(energies) + 5.0
     forces[3 * 40 : 3 * 41] *= 1000.0
     positions[3 * 66 + 1] = positions[3 * 66] + [0.3, 0.0, 0.0]
-    told = outliers(replace(right, energies=energies, forces=forces, positions=positions))
+    told = outliers(replace(right.with_values(energy=energies, forces=forces), positions=positions))
     assert [line.split(":")[0] for line in told] == ["structure 17", "structure 40", "structure 66"]
     assert "its energy is 1.67 eV/atom off" in told[0]
     assert "in other units?" in told[1]
@@ -338,9 +359,9 @@ def test_outliers_are_named() -> None:
 
 def test_many_outliers_are_counted() -> None:
     right = springs(100)
-    energies = right.energies.copy()
+    energies = right["energy"].copy()
     energies[:30] += 10.0
-    told = outliers(replace(right, energies=energies))
+    told = outliers(right.with_values(energy=energies))
     assert len(told) == 11
     assert told[-1] == "and 20 more"
     assert told[0].startswith("structure 0:")
@@ -349,12 +370,12 @@ def test_many_outliers_are_counted() -> None:
 def test_one_bad_energy_does_not_hide_or_blame_others() -> None:
     """Of several compositions a fit leans towards what is far off."""
     water, hydrogen = springs(40, turned=False), of_atoms([molecule("H2")] * 3)
-    mixed = Structures.joined([water, replace(hydrogen, energies=np.array([-30.0, -30.01, 1e5]))])
+    mixed = Dataset.joined([water, hydrogen.with_values(energy=np.array([-30.0, -30.01, 1e5]))])
     assert [line.split(":")[0] for line in outliers(mixed)] == ["structure 42"]
 
 
 def test_single_atoms_are_no_outliers() -> None:
     """They are not bound, as the others are, and many sets have them for reference."""
-    alone = replace(of_atoms([Atoms("H"), Atoms("O")]), energies=np.array([-13.6, -430.0]))
-    assert outliers(Structures.joined([alone, springs()])) == []
+    alone = of_atoms([Atoms("H"), Atoms("O")]).with_values(energy=np.array([-13.6, -430.0]))
+    assert outliers(Dataset.joined([alone, springs()])) == []
     assert outliers(alone) == []

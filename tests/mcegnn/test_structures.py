@@ -1,8 +1,8 @@
 """Labelled structures: what files hold is what is read, splits and hashes, and what is refused and
 how it is said."""
 
-import hashlib
 import os
+import re
 import sqlite3
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -20,10 +20,12 @@ from ase.db import connect
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcegnn.datasets.labelled import from_file, named, read, rmd17
-from mcegnn.datasets.structures import Structures, digest, split
-from mcegnn.training.options import DataOptions
-from mcegnn.training.setup import to_score
+from mcegnn.data import labelled as structures_of
+from mcegnn.data.dataset import Dataset
+from mcegnn.data.labelled import from_file, named, read, rmd17
+from mcegnn.data.split import random_split
+from mcegnn.data.structures import to_score
+from mcegnn.tasks.energies_forces import StructureOptions
 from systems.sources.atoms import to_atoms
 from systems.units import METAL
 
@@ -70,38 +72,52 @@ def several() -> list[Atoms]:
     ]
 
 
-def many(n: int = 30) -> Structures:
+def many(n: int = 30) -> Dataset:
     rng = np.random.default_rng(4)
     parts = [
-        Structures.of_one_molecule(
-            np.arange(1, k + 1), *rng.normal(size=(2, 1, k, 3)), rng.normal(size=1)
+        structures_of.labelled(
+            np.array([0, k]),
+            np.arange(1, k + 1),
+            rng.normal(size=(k, 3)),
+            forces=rng.normal(size=(k, 3)),
+            energy=rng.normal(size=1),
         )
         for k in rng.integers(1, 6, n)
     ]
-    return Structures.joined(parts)
+    return Dataset.joined(parts)
 
 
-def assert_same(a: Structures, b: Structures, atol: float = 0.0) -> None:
-    for field in fields(Structures):
+def assert_same(a: Dataset, b: Dataset, atol: float = 0.0) -> None:
+    for field in fields(Dataset):
+        if field.name == "targets":  # they are compared below
+            continue
         one, other = getattr(a, field.name), getattr(b, field.name)
+        if not isinstance(one, np.ndarray):
+            assert one == other, field.name
+            continue
         assert one.dtype == other.dtype, field.name
         np.testing.assert_allclose(one, other, rtol=0, atol=atol, err_msg=field.name)
+    assert list(a.targets) == list(b.targets) == ["energy", "forces", "stress"]
+    for name, target in a.targets.items():
+        assert target[1:] == b.targets[name][1:]
+        assert a[name].dtype == b[name].dtype, name
+        np.testing.assert_allclose(a[name], b[name], rtol=0, atol=atol, err_msg=name)
 
 
-def assert_holds(found: Structures, frames: list[Atoms], atol: float = 0.0) -> None:
+def assert_holds(found: Dataset, frames: list[Atoms], atol: float = 0.0) -> None:
     """The structures are those that ASE has."""
     assert len(found) == len(frames)
     for k, atoms in enumerate(frames):
         own = slice(found.starts[k], found.starts[k + 1])
         np.testing.assert_array_equal(found.species[own], atoms.numbers)
-        np.testing.assert_array_equal(found.pbc[k], atoms.pbc)
+        np.testing.assert_array_equal(found.periodic[k], atoms.pbc)
         for ours, theirs in (
             (found.positions[own], atoms.positions),
-            (found.forces[own], atoms.get_forces(apply_constraint=False)),
-            (found.energies[k], atoms.get_potential_energy()),
+            (found["forces"][own], atoms.get_forces(apply_constraint=False)),
+            (found["energy"][k], atoms.get_potential_energy()),
             (found.cells[k], atoms.cell[:]),
             (
-                found.stresses[k],
+                found["stress"][k],
                 atoms.get_stress(voigt=False)
                 if "stress" in atoms.calc.results
                 else np.full((3, 3), np.nan),
@@ -130,7 +146,9 @@ def test_a_file_holds_what_ase_wrote(tmp_path: Path, name: str) -> None:
         found.take(slice(None, None, -1)), frames[::-1], atol=1e-7 if "xyz" in name else 0.0
     )
     assert [
-        field.name for field in fields(found) if getattr(found, field.name).dtype.kind == "i"
+        field.name
+        for field in fields(found)
+        if getattr(getattr(found, field.name), "dtype", np.dtype(float)).kind == "i"
     ] == ["starts", "species"]
 
 
@@ -156,8 +174,8 @@ def test_what_label_writes_can_be_read(structures: Path, succeed: Callable[..., 
     ase.io.write(structures / "bulk.xyz", bulk_copper)
     succeed("label", "bulk.xyz", "--calculator", "emt", "-o", "stressed.xyz")
     found = from_file(structures / "stressed.xyz")
-    assert abs(found.forces).max() > 0.1
-    assert np.isfinite(found.stresses).all()
+    assert abs(found["forces"]).max() > 0.1
+    assert np.isfinite(found["stress"]).all()
 
 
 def test_reference_labels_come_first_and_are_not_mixed(tmp_path: Path) -> None:
@@ -175,9 +193,9 @@ def test_reference_labels_come_first_and_are_not_mixed(tmp_path: Path) -> None:
     frames[1].info["REF_energy"] = -1.5  # a lone atom needs no forces
     ase.io.write(tmp_path / "set.xyz", frames)
     found, _, notes = read(tmp_path / "set.xyz")
-    assert found.energies.tolist() == [-7.5, -1.5]
-    np.testing.assert_array_equal(found.forces[:2], 0.25)
-    assert np.isnan(found.stresses[0]).all()
+    assert found["energy"].tolist() == [-7.5, -1.5]
+    np.testing.assert_array_equal(found["forces"][:2], 0.25)
+    assert np.isnan(found["stress"][0]).all()
     assert notes == (
         ("labels", "REF_energy, REF_forces; energy, forces, stress of another source are left out"),
     )
@@ -186,7 +204,7 @@ def test_reference_labels_come_first_and_are_not_mixed(tmp_path: Path) -> None:
     with pytest.raises(
         ValueError,
         match=(
-            r"structure 0 of .*half\.xyz has no forces; call it REF_forces or forces .*REF_energy"
+            r"structure 0 of .*half\.xyz has REF_energy but no REF_forces, .*set data\.labels=plain"
         ),
     ):
         from_file(tmp_path / "half.xyz")
@@ -197,8 +215,8 @@ def test_reference_labels_of_a_database(tmp_path: Path, name: str) -> None:
     with connect(tmp_path / name) as database:
         database.write(several()[1], REF_energy=-7.5, data={"REF_forces": np.full((2, 3), 0.25)})
     found = from_file(tmp_path / name)
-    assert found.energies[0] == -7.5
-    np.testing.assert_array_equal(found.forces, 0.25)
+    assert found["energy"][0] == -7.5
+    np.testing.assert_array_equal(found["forces"], 0.25)
 
 
 SYMMETRIC = np.array([[1.0, 6.0, 5.0], [6.0, 2.0, 4.0], [5.0, 4.0, 3.0]])
@@ -212,14 +230,14 @@ def test_forms_of_stress(tmp_path: Path, stress: np.ndarray) -> None:
     atoms.info.update(REF_energy=1.0, REF_stress=stress)
     atoms.arrays["REF_forces"] = np.zeros((1, 3))
     ase.io.write(tmp_path / "set.xyz", atoms)
-    np.testing.assert_array_equal(from_file(tmp_path / "set.xyz").stresses[0], SYMMETRIC)
+    np.testing.assert_array_equal(from_file(tmp_path / "set.xyz")["stress"][0], SYMMETRIC)
 
 
 def test_free_energy_where_there_is_no_other(tmp_path: Path) -> None:
     ase.io.write(tmp_path / "free.traj", labelled(Atoms("He"), energy=None, free_energy=-3.0))
-    assert from_file(tmp_path / "free.traj").energies == [-3.0]
+    assert from_file(tmp_path / "free.traj")["energy"] == [-3.0]
     ase.io.write(tmp_path / "both.traj", labelled(Atoms("He"), energy=-2.0, free_energy=-3.0))
-    assert from_file(tmp_path / "both.traj").energies == [-3.0]
+    assert from_file(tmp_path / "both.traj")["energy"] == [-3.0]
 
 
 def test_forces_of_held_atoms_are_labels_too(tmp_path: Path) -> None:
@@ -227,7 +245,7 @@ def test_forces_of_held_atoms_are_labels_too(tmp_path: Path) -> None:
     atoms.set_constraint(FixAtoms([0]))
     ase.io.write(tmp_path / "held.traj", atoms)
     np.testing.assert_array_equal(
-        from_file(tmp_path / "held.traj").forces, atoms.calc.results["forces"]
+        from_file(tmp_path / "held.traj")["forces"], atoms.calc.results["forces"]
     )
 
 
@@ -257,7 +275,7 @@ FILES: dict[str, tuple[str, str]] = {
     ),
     "no-forces.xyz": (
         TWO.format("REF_energy=1"),
-        "structure 0 of .* has no forces; call it REF_forces or forces",
+        "structure 0 of .* has REF_energy but no REF_forces, and its forces may be of another",
     ),
     "one-point.xyz": (
         TWO.format("energy=1").replace("0.9", "0.0"),
@@ -339,14 +357,16 @@ def test_rmd17_in_its_own_form(tmp_path: Path) -> None:
     found, test, _ = rmd17(tmp_path / "rmd17_water.npz")
     assert test is None
     assert units.kcal / units.mol == pytest.approx(KCAL, rel=1e-15)
-    np.testing.assert_allclose(found.energies, arrays["energies"] * KCAL, rtol=1e-14)
-    np.testing.assert_allclose(found.forces.reshape(8, 3, 3), arrays["forces"] * KCAL, rtol=1e-14)
+    np.testing.assert_allclose(found["energy"], arrays["energies"] * KCAL, rtol=1e-14)
+    np.testing.assert_allclose(
+        found["forces"].reshape(8, 3, 3), arrays["forces"] * KCAL, rtol=1e-14
+    )
     np.testing.assert_array_equal(found.positions.reshape(8, 3, 3), arrays["coords"])
     np.testing.assert_array_equal(found.species, [8, 1, 1] * 8)
     np.testing.assert_array_equal(found.starts, np.arange(9) * 3)
     assert not found.cells.any()
-    assert not found.pbc.any()
-    assert np.isnan(found.stresses).all()
+    assert not found.periodic.any()
+    assert np.isnan(found["stress"]).all()
 
 
 @pytest.mark.parametrize("folder", [".", "splits", "../splits"])
@@ -366,8 +386,8 @@ def test_indices_of_the_official_split(tmp_path: Path, folder: str) -> None:
     path = str(tmp_path / "npz_data" / "rmd17_water.npz")
     for trained in (
         None,
-        DataOptions(name=path, n_train=1, n_validation=1),
-        DataOptions(name="others.xyz"),
+        StructureOptions(name=path, n_train=1, n_validation=1),
+        StructureOptions(name="others.xyz"),
     ):
         part = to_score(path, trained, False)
         assert_same(part.samples, test)
@@ -468,10 +488,10 @@ def test_the_ten_molecules(data: Path, name: str) -> None:
                 structures.positions.reshape(1000, -1, 3), file[f"positions_{part}"]
             )
             np.testing.assert_allclose(
-                structures.energies, file[f"energies_{part}"] * KCAL, rtol=1e-14
+                structures["energy"], file[f"energies_{part}"] * KCAL, rtol=1e-14
             )
             np.testing.assert_allclose(
-                structures.forces, file[f"forces_{part}"].reshape(-1, 3) * KCAL, rtol=1e-14
+                structures["forces"], file[f"forces_{part}"].reshape(-1, 3) * KCAL, rtol=1e-14
             )
             np.testing.assert_array_equal(
                 structures.species[: structures.starts[1]], file["species"]
@@ -483,9 +503,9 @@ def test_molybdenum(data: Path) -> None:
     found, test, _ = named(str(path))
     frames = ase.io.read(path, ":")
     assert test is None
-    np.testing.assert_array_equal(found.energies, [atoms.info["REF_energy"] for atoms in frames])
+    np.testing.assert_array_equal(found["energy"], [atoms.info["REF_energy"] for atoms in frames])
     np.testing.assert_array_equal(
-        found.forces, np.concatenate([atoms.arrays["REF_forces"] for atoms in frames])
+        found["forces"], np.concatenate([atoms.arrays["REF_forces"] for atoms in frames])
     )
     np.testing.assert_array_equal(found.sizes, [len(atoms) for atoms in frames])
 
@@ -567,21 +587,21 @@ def test_take_is_a_selection(which: list[int]) -> None:
             some.positions[some.starts[k] : some.starts[k + 1]], found.positions[own]
         )
         np.testing.assert_array_equal(
-            some.forces[some.starts[k] : some.starts[k + 1]], found.forces[own]
+            some["forces"][some.starts[k] : some.starts[k + 1]], found["forces"][own]
         )
-        assert some.energies[k] == found.energies[one]
+        assert some["energy"][k] == found["energy"][one]
 
 
 @given(st.integers(1, 29))
 def test_joined_undoes_a_cut(cut: int) -> None:
     found = many()
-    assert_same(Structures.joined([found.take(slice(0, cut)), found.take(slice(cut, None))]), found)
+    assert_same(Dataset.joined([found.take(slice(0, cut)), found.take(slice(cut, None))]), found)
     assert_same(found.take(np.arange(30) < cut), found.take(slice(0, cut)))
 
 
 def test_nothing_to_join() -> None:
-    with pytest.raises(ValueError, match="no structures to join"):
-        Structures.joined([])
+    with pytest.raises(ValueError, match="there is no dataset to join"):
+        Dataset.joined([])
 
 
 @given(st.integers(1, 30), st.integers(0, 30), st.integers(0, 2**40))
@@ -589,27 +609,29 @@ def test_splits_share_nothing_and_lose_nothing(n_train: int, n_validation: int, 
     found = many()
     if n_train + n_validation > 30:
         with pytest.raises(ValueError, match="more than the 30 there are"):
-            split(found, n_train, n_validation, seed)
+            random_split(found, n_train, n_validation, seed)
         return
-    parts = split(found, n_train, n_validation, seed)
+    parts = random_split(found, n_train, n_validation, seed)
     assert [len(parts.train), len(parts.validation), len(parts.test)] == [
         n_train,
         n_validation,
         30 - n_train - n_validation,
     ]
-    together = Structures.joined([parts.train, parts.validation, parts.test])
-    assert sorted(together.energies) == sorted(found.energies)
-    again = split(found, n_train, n_validation, seed)
+    together = Dataset.joined([parts.train, parts.validation, parts.test])
+    assert sorted(together["energy"]) == sorted(found["energy"])
+    again = random_split(found, n_train, n_validation, seed)
     assert_same(again.train, parts.train)
-    fewer = split(found, 1, n_validation, seed)
+    fewer = random_split(found, 1, n_validation, seed)
     assert_same(fewer.validation, parts.validation)
     assert_same(fewer.train, parts.train.take(slice(0, 1)))
 
 
 def test_splits_are_random() -> None:
     found = many()
-    assert len({tuple(split(found, 10, 5, seed).train.energies) for seed in range(20)}) == 20
-    assert not np.array_equal(split(found, 30, 0, 0).train.energies, found.energies)
+    assert (
+        len({tuple(random_split(found, 10, 5, seed).train["energy"]) for seed in range(20)}) == 20
+    )
+    assert not np.array_equal(random_split(found, 30, 0, 0).train["energy"], found["energy"])
 
 
 @pytest.mark.parametrize(
@@ -618,31 +640,34 @@ def test_splits_are_random() -> None:
 )
 def test_splits_that_are_refused(n_train: int, n_validation: int, seed: int, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        split(many(), n_train, n_validation, seed)
+        random_split(many(), n_train, n_validation, seed)
 
 
 def test_digest_tells_structures_apart() -> None:
     found = many()
-    told = digest(found)
+    told = found.fingerprint()
     assert told.startswith("30 structures, ")
-    assert told == digest(replace(found, positions=found.positions * (1 + 1e-12)))
-    assert told == digest(replace(found, cells=-found.cells))  # negative zeros
-    parts = ("positions", "forces", "energies", "cells", "stresses", "species", "pbc")
+    assert told == replace(found, positions=found.positions * (1 + 1e-12)).fingerprint()
+    assert told == replace(found, cell=-found.cells).fingerprint()  # negative zeros
     changed = {}
-    for name in parts:
-        array = np.nan_to_num(getattr(found, name)).copy()
+    for name in ("positions", "cell", "species", "pbc"):
+        array = getattr(found, name).copy()
         array.flat[-1] = array.flat[-1] + 1
-        changed[name] = digest(replace(found, **{name: array}))
+        changed[name] = replace(found, **{name: array}).fingerprint()
+    for name in found.targets:
+        array = np.nan_to_num(found[name]).copy()
+        array.flat[-1] = array.flat[-1] + 1
+        changed[name] = found.with_values(**{name: array}).fingerprint()
     others = [
         *changed.values(),
         told,
-        digest(found.take(slice(0, 29))),
-        digest(found.take(slice(None, None, -1))),
+        found.take(slice(0, 29)).fingerprint(),
+        found.take(slice(None, None, -1)).fingerprint(),
     ]
-    assert len(set(others)) == len(parts) + 3
-    assert len(told.split(", ")[1]) == len(hashlib.sha256().hexdigest()[:12])
+    assert len(set(others)) == len(changed) + 3 == 10
+    assert re.fullmatch("[0-9a-f]{16}", told.split(", ")[1])
 
 
 def test_digest_of_many_is_quick_and_still_tells() -> None:
-    big = Structures.joined([many()] * 300)
-    assert digest(big) != digest(replace(big, forces=2 * big.forces))
+    big = Dataset.joined([many()] * 300)
+    assert big.fingerprint() != big.with_values(forces=2 * big["forces"]).fingerprint()

@@ -22,12 +22,14 @@ from scipy.spatial.transform import Rotation
 from typer.testing import CliRunner
 
 from mcegnn.cli.app import app
-from mcegnn.datasets.identity import keys, known, same
-from mcegnn.datasets.labelled import from_file
-from mcegnn.datasets.structures import Structures, split
+from mcegnn.data import labelled as structures_of
+from mcegnn.data.dataset import Dataset
+from mcegnn.data.identity import keys, known, same
+from mcegnn.data.labelled import from_file
+from mcegnn.data.split import random_split
+from mcegnn.data.trained import difference, parts_of
 from mcegnn.models.store import Stored, load, save
 from mcegnn.training import prediction
-from mcegnn.training.trained import difference, parts_of
 from mcegnn.training.trainer import Trainer
 
 Command = Callable[..., Any]
@@ -102,10 +104,10 @@ def scored(
     cli: Command, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., tuple[dict[str, Any], list[float]]]:
     """What `mcegnn evaluate` says, and the energies of the structures that it scored."""
-    looked: list[Structures] = []
+    looked: list[Dataset] = []
     differences = prediction.differences
 
-    def spied(model: Any, structures: Structures, *more: Any) -> Any:
+    def spied(model: Any, structures: Dataset, *more: Any) -> Any:
         looked.append(structures)
         return differences(model, structures, *more)
 
@@ -114,7 +116,7 @@ def scored(
     def evaluate(*arguments: Any) -> tuple[dict[str, Any], list[float]]:
         out = cli("evaluate", *arguments, "--json")
         assert out.code == 0, out.err
-        return json.loads(out.out), looked.pop().energies.tolist()
+        return json.loads(out.out), looked.pop()["energy"].tolist()
 
     return evaluate
 
@@ -122,9 +124,9 @@ def scored(
 def taught() -> list[float]:
     """Energies of the 25 structures that run/ was trained on or chosen by, in which labels of the
     32 are the first of their kind."""
-    every = Structures.joined([from_file("data.xyz")])
-    parts = split(every, 20, 5, 0)
-    return [*parts.train.energies, *parts.validation.energies]
+    every = Dataset.joined([from_file("data.xyz")])
+    parts = random_split(every, 20, 5, 0)
+    return [*parts.train["energy"], *parts.validation["energy"]]
 
 
 def shared(energies: list[float], others: list[float]) -> int:
@@ -288,8 +290,8 @@ def test_a_child_knows_what_its_parent_was_trained_on(
         shared(
             energies,
             from_file("more.xyz")
-            .take(known(from_file("more.xyz"), child["train"]))
-            .energies.tolist(),
+            .take(known(from_file("more.xyz"), child["train"]))["energy"]
+            .tolist(),
         )
         == 0
     )
@@ -382,15 +384,21 @@ def test_a_training_goes_on_with_its_own_data(home: Path, cli: Command) -> None:
     assert all(numbers.dtype == np.uint64 for numbers in kept.values())
 
 
-def of_frames(atoms: list[Atoms]) -> Structures:
+def of_frames(atoms: list[Atoms]) -> Dataset:
     """Structures of ASE's atoms, without labels."""
-    parts = []
-    for one in atoms:
-        made = Structures.of_one_molecule(
-            one.numbers, one.positions[None], np.zeros((1, len(one), 3)), np.zeros(1)
+    parts = [
+        structures_of.labelled(
+            np.array([0, len(one)]),
+            one.numbers,
+            one.positions,
+            np.array(one.cell)[None],
+            one.pbc[None],
+            energy=np.zeros(1),
+            forces=np.zeros((len(one), 3)),
         )
-        parts.append(replace(made, cells=np.array(one.cell)[None], pbc=one.pbc[None]))
-    return Structures.joined(parts)
+        for one in atoms
+    ]
+    return Dataset.joined(parts)
 
 
 def drawn(stream: np.random.Generator) -> Atoms:
@@ -460,16 +468,18 @@ def test_copies_are_never_cut_apart(seed: int, n_train: int, n_validation: int) 
     copies = same(every)
     assert np.array_equal(which[copies], which)
     assert len(np.unique(copies)) == len(own)
-    every = replace(every, energies=which.astype(float))
-    parts = split(every, n_train, n_validation, seed, copies)
-    sets = [set(part.energies) for part in (parts.train, parts.validation, parts.test)]
+    every = every.with_values(energy=which.astype(float))
+    parts = random_split(every, n_train, n_validation, seed, copies)
+    sets = [set(part["energy"]) for part in (parts.train, parts.validation, parts.test)]
     assert sum(map(len, sets)) == len(own)
     assert sum(map(len, (parts.train, parts.validation, parts.test))) == len(which)
     assert len(parts.train) >= n_train
     assert len(parts.validation) >= n_validation
-    alone = split(every.take(slice(0, len(own))), n_train, n_validation, seed)
-    again = split(every.take(slice(0, len(own))), n_train, n_validation, seed, np.arange(len(own)))
-    assert alone.train.energies.tolist() == again.train.energies.tolist()
+    alone = random_split(every.take(slice(0, len(own))), n_train, n_validation, seed)
+    again = random_split(
+        every.take(slice(0, len(own))), n_train, n_validation, seed, np.arange(len(own))
+    )
+    assert alone.train["energy"].tolist() == again.train["energy"].tolist()
 
 
 def test_an_empty_part_has_no_numbers() -> None:

@@ -14,8 +14,9 @@ import torch
 
 from integrators.ensembles import velocity_verlet
 from integrators.state import State
-from mcegnn.datasets.charged import frames
-from mcegnn.datasets.split import Samples, Split
+from mcegnn.data.charged import frames
+from mcegnn.data.dataset import Dataset
+from mcegnn.data.split import Split
 from mcegnn.models.store import Stored
 from mcegnn.training import scoring
 from mcegnn.training.checkpoint import checkpoint
@@ -32,7 +33,7 @@ ONE_SHOT: dict[str, Any] = {
         "kind": "DirectDynamics",
         "hyperparameters": {"n_features": 8, "n_channels": 2, "n_layers": 2},
     },
-    "task": {"kind": "one-shot"},
+    "task": {"kind": "direct"},
     "n_updates": 20,
     "batch": 8,
     "lr": 1e-3,
@@ -82,7 +83,7 @@ REFINED: dict[str, Any] = {
         },
     },
 }
-TASKS = {"one-shot": ONE_SHOT, "unrolled": UNROLLED, "refined": REFINED}
+TASKS = {"direct": ONE_SHOT, "unrolled": UNROLLED, "refined": REFINED}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -247,11 +248,9 @@ def test_the_stages_follow_one_another(split: Split) -> None:
     assert len(trainer.task.batch(6)[0]) == 12
     assert len(trainer.task.batch(7)[0]) == 24
     # the half that free flight predicts best
-    train = split.train
-    missed = (
-        (train.before.positions + train.before.velocities * train.interval - train.after.positions)
-        ** 2
-    ).mean((1, 2))
+    train, before = split.train, split.train.ensemble()
+    flight = before.positions + before.velocities * train.interval
+    missed = ((flight - train.of_ensemble("positions")) ** 2).mean((1, 2))
     assert set(trainer.task.batch(0)[0]) == set(np.argsort(missed)[:12])
 
 
@@ -285,7 +284,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch, errors: list[float]) -> list[dict[
     asked about."""
     asked: list[dict[str, bytes]] = []
 
-    def errors_of(model: Any, samples: Samples, options: Any) -> np.ndarray:
+    def errors_of(model: Any, samples: Dataset, options: Any) -> np.ndarray:
         asked.append(bits(model))
         return np.full(3, errors[len(asked) - 1])
 
@@ -371,26 +370,23 @@ def test_the_best_is_the_best_on_validation_samples(values: dict[str, Any], spli
 
 def test_test_samples_are_not_looked_at(values: dict[str, Any], split: Split) -> None:
     """They may hold anything."""
-    broken = replace(split.test.before, positions=np.full_like(split.test.before.positions, np.nan))
-    blind = Split(split.train, split.validation, Samples(broken, broken, split.test.interval))
+    before = split.test.ensemble()
+    broken = replace(before, positions=np.full_like(before.positions, np.nan))
+    hidden = Dataset.of_pairs(broken, broken, split.test.interval)
+    blind = Split(split.train, split.validation, hidden)
     one, other = trainer_of(values, split), trainer_of(values, blind)
     assert told(list(one.run())) == told(list(other.run()))
 
 
 def broken_at(split: Split, k: int) -> Split:
     """One number of training sample ``k`` is not a number."""
-    x = split.train.after.positions.copy()
+    x = split.train.of_ensemble("positions").copy()
     x[k, 0, 0] = np.nan
-    return replace(
-        split,
-        train=Samples(
-            split.train.before, replace(split.train.after, positions=x), split.train.interval
-        ),
-    )
+    return replace(split, train=split.train.with_values(positions=x.reshape(-1, 3)))
 
 
 @pytest.mark.parametrize(
-    ("task", "k"), [("one-shot", 3), ("one-shot", 17), ("unrolled", 3), ("unrolled", 17)]
+    ("task", "k"), [("direct", 3), ("direct", 17), ("unrolled", 3), ("unrolled", 17)]
 )
 def test_data_that_are_not_finite(split: Split, task: str, k: int) -> None:
     """The run ends at the update that meets them; the weights are those of a run that was stopped
@@ -511,7 +507,7 @@ def coulomb_pairs(constant: float) -> Split:
         2.0 * system.positions, velocities=system.velocities, charges=system.charges
     )
     *_, end = rollout(velocity_verlet(Coulomb(constant)), State(system), 1e-3, 1000, 1000)
-    return Split.at(Samples(system, end.system, 1.0), 24, 32)
+    return Split.at(Dataset.of_pairs(system, end.system, 1.0), 24, 32)
 
 
 @pytest.mark.parametrize("constant", [1.0, -1.0])
@@ -562,7 +558,7 @@ def test_options_are_in_the_checkpoint(
 
 
 @pytest.mark.parametrize(
-    ("task", "kind"), [("one-shot", "LearnedForce"), ("unrolled", "DirectDynamics")]
+    ("task", "kind"), [("direct", "LearnedForce"), ("unrolled", "DirectDynamics")]
 )
 def test_a_model_that_does_not_go_with_the_task(split: Split, task: str, kind: str) -> None:
     """A force does not say where particles end; a dynamics model is not integrated."""

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from mcegnn.models.store import Stored
 from mcegnn.names import presets
-from mcegnn.training.options import TrainingOptions, parse, read
+from mcegnn.tasks.registry import TASKS, task
+from mcegnn.tasks.unrolled import UnrolledOptions
+from mcegnn.training.options import TrainingOptions, parse, parse_recorded, read
 
 SMALLEST = """
 [data]
@@ -19,7 +21,7 @@ name = "charged"
 [model]
 kind = "DirectDynamics"
 [task]
-kind = "one-shot"
+kind = "direct"
 """
 
 
@@ -32,13 +34,15 @@ def test_presets(name: str) -> None:
         == options.model.kind
     )
     assert (options.task.kind == "unrolled") == (options.model.kind == "LearnedForce")
-    refined = options.task.refinement.n_updates if options.task.refinement else 0
-    assert options.total - refined == (
-        sum(stage.n_updates for stage in options.task.stages) or options.n_updates
-    )
+    task = options.task
+    if isinstance(task, UnrolledOptions):
+        refined = task.refinement.n_updates if task.refinement else 0
+        assert options.total - refined == sum(stage.n_updates for stage in task.stages)
+    else:
+        assert options.total == options.n_updates
     assert read(name) == options
     # what a checkpoint keeps is read back as it was
-    assert parse(options.model_dump()) == options
+    assert parse(options.model_dump()) == parse_recorded(options.model_dump()) == options
 
 
 def test_the_presets_are_there() -> None:
@@ -72,7 +76,8 @@ def test_the_presets_are_there() -> None:
     ],
 )
 def test_set(change: str, get: Callable[[TrainingOptions], Any], value: Any) -> None:
-    before, after = read("charged-mcegnn"), read("charged-mcegnn", [change])
+    preset = "charged-force" if "lag" in change else "charged-mcegnn"
+    before, after = read(preset), read(preset, [change])
     assert get(after) == value
     assert type(get(after)) is type(value)
     # what hyper-parameters were there before, still are
@@ -122,7 +127,8 @@ def test_without_a_refinement() -> None:
 @pytest.mark.parametrize("key", ["n_updates", "batch", "lr"])
 def test_what_the_stages_say_is_not_said_twice(key: str) -> None:
     with pytest.raises(
-        ValueError, match=f"an unrolled task has {key} in its stages; set task.stages"
+        ValueError,
+        match=f"a task that is unrolled has {key} of its own; set task.stages in its place",
     ):
         read("charged-force", [f"{key}=3"])
 
@@ -149,7 +155,6 @@ MISTAKES = {
         "task.velocity_wieght=3",
         "there is no key 'task.velocity_wieght'; did you mean velocity_weight?",
     ),
-    "unknown key of a stage": (f"task.stages=[{STAGE % 'tolernace=1'}]", "did you mean tolerance?"),
     "unknown table": ("modle.kind=x", "there is no key 'modle'; did you mean model?"),
     "text for a number": ("lr=fast", "lr: "),
     "half an update": ("n_updates=2.5", "n_updates: "),
@@ -172,16 +177,20 @@ MISTAKES = {
     "unknown precision": ("precision=float16", "precision: "),
     "unknown task": ("task.kind=oneshot", "task.kind: "),
     "unknown error": ("task.error=mse", "task.error: "),
-    "stages of a one-shot task": (
+    "a task's old name": (
+        "task.kind=one-shot",
+        "task.kind: 'one-shot' is called 'direct' now; change it",
+    ),
+    "stages of a direct task": (
         f"task.stages=[{STAGE % 'clip=true'}]",
-        "an unrolled task has stages, other tasks have none",
+        "a task that is direct has no key 'task.stages', which is of one that is unrolled;",
     ),
-    "an unrolled task without stages": (
-        "task.kind=unrolled",
-        "an unrolled task has stages, other tasks have none",
+    "a weight of several other tasks": (
+        "data.n_validation=3",
+        "a task that is direct has no key 'data.n_validation', which is of one that is"
+        " energy-forces or property; leave it out",
     ),
-    "share of nothing": (f"task.stages=[{STAGE % 'share=0.0'}]", "share: "),
-    "more than all": (f"task.stages=[{STAGE % 'share=1.5'}]", "share: "),
+    "an unrolled task without stages": ("task.kind=unrolled", "task.stages: Field required"),
     "no equals sign": ("lr", "--set takes key=value, such as lr=1e-3, not 'lr'"),
     "nothing": ("", "--set takes key=value"),
     "no key": ("=3", "--set takes key=value"),
@@ -198,6 +207,17 @@ def assert_one_sentence(told: pytest.ExceptionInfo[Exception]) -> None:
     assert "pydantic" not in text
 
 
+STAGES = {
+    "unknown key of a stage": (f"task.stages=[{STAGE % 'tolernace=1'}]", "did you mean tolerance?"),
+    "share of nothing": (f"task.stages=[{STAGE % 'share=0.0'}]", "share: "),
+    "more than all": (f"task.stages=[{STAGE % 'share=1.5'}]", "share: "),
+    "no stages": ("task.stages=[]", "task.stages: "),
+    "no stages, but a table": ("task.stages=none", "task.stages: "),
+    "velocities beside stages": (
+        "task.velocity_weight=1",
+        "a task that is unrolled has no key 'task.velocity_weight', which is of one that is direct",
+    ),
+}
 ELEMENTS = {
     "an element beyond the last": (
         "task.stages.7.lr=1",
@@ -226,7 +246,10 @@ ELEMENTS = {
     ("preset", "change", "words"),
     [
         pytest.param(preset, *case, id=name)
-        for preset, table in (("charged-mcegnn", MISTAKES), ("charged-force", ELEMENTS))
+        for preset, table in (
+            ("charged-mcegnn", MISTAKES),
+            ("charged-force", {**STAGES, **ELEMENTS}),
+        )
         for name, case in table.items()
     ],
 )
@@ -245,7 +268,7 @@ FLOATS = ("lr", "weight_decay", "clip", "ema", "task.velocity_weight", "task.lag
 def test_numbers_that_are_none(key: str, value: str) -> None:
     """An infinite weight or lag would be found out only by a loss that is not finite."""
     with pytest.raises(ValueError, match=f"^{key}: ") as told:
-        read("charged-mcegnn", [f"{key}={value}"])
+        read("charged-force" if "lag" in key else "charged-mcegnn", [f"{key}={value}"])
     assert_one_sentence(told)
 
 
@@ -310,6 +333,109 @@ def test_an_unknown_preset(name: str, near: str) -> None:
         read(name)
     assert_one_sentence(told)
     assert all(known in str(told.value) for known in presets())
+
+
+def test_keys_of_no_kind_of_task() -> None:
+    """That it has none is said, not that its keys are of none."""
+    values = {**tomllib.loads(SMALLEST), "task": {"velocity_weight": 1.0}}
+    with pytest.raises(ValueError, match=r"^task\.kind: .*required"):
+        parse(values)
+
+
+OLD = {
+    "charged-mcegnn": {"kind": "one-shot", "velocity_weight": 0.01, "error": "displacement"},
+    "charged-force": {
+        "kind": "unrolled",
+        "stages": [{"n_updates": 3, "batch": 4, "lr": 1e-2, "substeps": [5]}],
+        "n_steps": 20,
+    },
+    "rmd17": {"kind": "energy-forces", "force_weight": 3.0},
+    "qm9": {"kind": "property", "property": "gap"},
+}
+#: what version 0.1 recorded of every task and of all data, beside what was chosen
+OLD_TASK = {
+    "error": "mean-square",
+    "velocity_weight": 0.1,
+    "integrator": "velocity-verlet",
+    "scheme": "symplectic-euler",
+    "n_steps": 1000,
+    "lag": 0.0,
+    "saturate": "samples",
+    "stages": [],
+    "refinement": None,
+    "energy_weight": 1.0,
+    "force_weight": 1.0,
+    "stress_weight": 1.0,
+    "property": None,
+}
+OLD_DATA = {
+    "n_train": 7,
+    "n_validation": None,
+    "n_test": None,
+    "seed": 0,
+    "without": [],
+    "labels": None,
+    "energy": None,
+    "stress_unit": "eV/Angstrom^3",
+    "stress_sign": 1,
+}
+
+
+@pytest.mark.parametrize("preset", OLD)
+def test_options_that_version_0_1_recorded(preset: str) -> None:
+    """They are those of the same task, whatever it is called now; keys of no version are refused,
+    as is the old name where somebody writes it."""
+    now, chosen = read(preset).model_dump(), OLD[preset]
+    old = {
+        **now,
+        "task": {**OLD_TASK, **chosen},
+        "data": {**OLD_DATA, "name": now["data"]["name"]},
+    }
+    read_back = parse_recorded(old)
+    kind = "direct" if chosen["kind"] == "one-shot" else chosen["kind"]
+    assert type(read_back.task) is task(str(kind)).Options
+    assert type(read_back.data) is task(str(kind)).Data
+    wanted = {**now, "task": {**chosen, "kind": kind}, "data": {**now["data"], "n_train": 7}}
+    assert read_back == parse({**wanted, "data": {"name": now["data"]["name"], "n_train": 7}})
+    with pytest.raises(ValueError, match=r"there is no key 'task\.colour'"):
+        parse_recorded({**old, "task": {**old["task"], "colour": 1}})
+    with pytest.raises(
+        ValueError, match=r"'one-shot' is called 'direct' now|has no key '(data|task)\."
+    ):
+        parse(old)
+
+
+@pytest.mark.parametrize("record", [None, 3, [], {}, {"task": 3}, {"task": {"kind": "direct"}}])
+def test_records_that_are_none(record: Any) -> None:
+    with pytest.raises(ValueError) as told:  # noqa: PT011 (any words, in one sentence)
+        parse_recorded(record)
+    assert_one_sentence(told)
+
+
+def test_a_file_that_says_one_shot(tmp_path: Path) -> None:
+    (tmp_path / "old.toml").write_text(SMALLEST.replace("direct", "one-shot"))
+    with pytest.raises(
+        ValueError, match=r"^task\.kind: 'one-shot' is called 'direct' now; change it$"
+    ):
+        read(str(tmp_path / "old.toml"))
+
+
+def test_keys_of_other_tasks_are_named() -> None:
+    """Whatever key of another task is set, it is said whose it is."""
+    presets_of = {read(name).task.kind: name for name in presets()}
+    assert set(presets_of) == set(TASKS)
+    for kind, preset in presets_of.items():
+        own = task(kind)
+        for other in map(task, TASKS):
+            for table, mine, theirs in (
+                ("task", own.Options, other.Options),
+                ("data", own.Data, other.Data),
+            ):
+                for key in theirs.model_fields.keys() - mine.model_fields:
+                    with pytest.raises(
+                        ValueError, match=f"^a task that is {kind} has no key '{table}.{key}', "
+                    ):
+                        read(preset, [f"{table}.{key}=1"])
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -1,0 +1,303 @@
+"""A training as a run: updates, validations, the best weights, and a page at the end."""
+
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mcegnn.names import locate
+from mcegnn.runs.errors import RunDiverged
+from mcegnn.runs.events import (
+    Described,
+    Event,
+    Finished,
+    Noted,
+    Progress,
+    Saved,
+    Started,
+    Stopped,
+    Warned,
+)
+from mcegnn.runs.reported import Told, reported
+from mcegnn.runs.signals import StopRequest, handled
+from mcegnn.runs.training_files import (
+    BEST,
+    LAST,
+    METRICS,
+    REPORT,
+    check_folder,
+    prepare_folder,
+    resumed,
+    rows_of,
+    tensorboard,
+    write_metrics,
+)
+from mcegnn.training.options import TrainingOptions, parse
+
+if TYPE_CHECKING:
+    from mcegnn.models.store import Stored
+    from mcegnn.review import Review
+    from mcegnn.training.checkpoint import Checkpoint
+    from mcegnn.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """A training that is over, in ``folder``: its best ``model`` and the page ``report``; errors
+    are of the ``part`` of the data, ``scored`` of ``whole`` ``noun`` of ``data``."""
+
+    folder: Path
+    n_updates: int
+    part: str
+    scored: int
+    whole: int
+    noun: str
+    data: str
+    numbers: tuple[Any, ...]
+
+    @property
+    def model_file(self) -> Path:
+        """The best weights."""
+        return self.folder / BEST
+
+    @property
+    def report_file(self) -> Path:
+        """The page."""
+        return self.folder / REPORT
+
+    @property
+    def model(self) -> Any:
+        """The best model, ready to be used."""
+        from mcegnn.models.store import load
+
+        return load(self.model_file).model
+
+
+class TrainingRun:
+    """A training of these options into ``folder``, from the weights of the model ``start`` where
+    one is named.
+
+    Iterating it does it; `mcegnn.runs.events.Run` says how it is stopped, pickled and gone on with,
+    to the same bits: from its last validation. ``resume`` takes up a training that is in the folder
+    already (`of_folder`); ``dry_run`` ends where the folder would be made. ``command`` is kept in
+    the model's file.
+
+    Raises ValueError, RuntimeError or OSError, each in one sentence, if options, data and model do
+    not belong together or a file cannot be written, and `RunDiverged` if the loss is not finite.
+    """
+
+    def __init__(
+        self,
+        options: TrainingOptions,
+        folder: str | Path,
+        *,
+        start: str | None = None,
+        threads: int | None = None,
+        overwrite: bool = False,
+        use_tensorboard: bool = False,
+        dry_run: bool = False,
+        command: str = "",
+        resume: bool = False,
+    ) -> None:
+        # plain values: classes of options are made for each task, and cannot be pickled
+        self._values = options.model_dump()
+        self.folder, self.start, self.threads = Path(folder), start, threads
+        self.overwrite, self.use_tensorboard, self.dry_run = overwrite, use_tensorboard, dry_run
+        self.command, self.begun = command, resume
+        self._request = StopRequest()
+
+    @classmethod
+    def of_folder(cls, folder: str | Path, **how: Any) -> "TrainingRun":
+        """The training of a folder, to be gone on with. Raises FileNotFoundError or ValueError if
+        there is none."""
+        return cls(resumed(Path(folder)).options, folder, resume=True, **how)
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = {name: value for name, value in vars(self).items() if name != "_request"}
+        return {**kept, "folder": self.folder.absolute()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._request = StopRequest()
+
+    @property
+    def options(self) -> TrainingOptions:
+        """What is trained, on what, and how."""
+        return parse(self._values)
+
+    def check(self) -> None:
+        """Raise ValueError or OSError, in one sentence, if the run cannot begin or go on: at once,
+        before torch is loaded."""
+        from mcegnn.tasks.registry import task
+
+        if self.begun and not self.folder.is_dir():
+            raise FileNotFoundError(
+                f"there is no folder {self.folder}, in which the training began; put it back"
+            )
+        if not self.begun:
+            check_folder(self.folder, self.overwrite)
+        if self.start is not None:
+            locate(self.start)
+        options = self.options
+        task(options.task.kind).check_data(options.data)
+
+    def stop(self) -> None:
+        """End the iteration under way, or else the next one, after the update that is being made;
+        what is kept is of the last validation. The last event is `Stopped`."""
+        self._request.ask()
+
+    def __iter__(self) -> Iterator[Event]:
+        try:
+            with handled(self._request), closing(self._events()) as events:
+                yield from events
+        finally:
+            self._request.clear()
+
+    def _events(self) -> Generator[Event, None, None]:
+        self.check()
+        yield Started("loading torch and the data", 0, "")
+        trainer, record = self._built()
+        yield from _described(trainer, record.pop("_start", None))
+        if self.dry_run:
+            yield Finished(trainer.options)
+            return
+        # only now, when everything else is known to be sound, is anything made or overwritten
+        watch = tensorboard(self.folder) if self.use_tensorboard else None
+        if not self.begun:
+            prepare_folder(self.folder)
+            self.begun = True
+        metrics = rows_of(self.folder / METRICS, trainer.update)
+        try:
+            yield from self._trained(trainer, record, metrics, watch)
+        except KeyboardInterrupt:  # a second signal, which does not wait
+            self._request.ask()
+        finally:
+            if watch is not None:
+                watch.close()
+        if self._request.asked:
+            yield self._stopped()
+            return
+        found = yield from self._reviewed(trainer, record, metrics)
+        part = trainer.split.part(found.part)
+        yield Finished(
+            TrainingResult(
+                self.folder,
+                trainer.update,
+                found.part,
+                len(part.samples),
+                part.whole,
+                part.samples.noun,
+                trainer.options.data.name,
+                tuple(found.analysis.numbers),
+            )
+        )
+
+    def _built(self) -> tuple["Trainer", dict[str, Any]]:
+        """The trainer, where it was at its last validation, and what is recorded of it."""
+        from mcegnn.models.store import load
+        from mcegnn.training.build import build_trainer
+
+        saved = resumed(self.folder) if self.begun and (self.folder / LAST).is_file() else None
+        start = None if self.start is None or saved is not None else load(self.start)
+        trainer, record = build_trainer(self.options, start, self.threads, saved)
+        return trainer, {**record, **self._origin(start, saved), "_start": start}
+
+    def _origin(self, start: "Stored | None", saved: "Checkpoint | None") -> dict[str, Any]:
+        """The command that began the training, and the record of the model it began from."""
+        if saved is not None:
+            was = saved.header["record"]
+            return {name: was[name] for name in ("command", "from") if name in was}
+        return {"command": self.command, **({} if start is None else {"from": start.record})}
+
+    def _trained(
+        self, trainer: "Trainer", record: dict[str, Any], metrics: list[dict[str, str]], watch: Any
+    ) -> Iterator[Event]:
+        """Train, and keep the best and the last after each validation."""
+        from mcegnn.tasks.registry import task
+        from mcegnn.training.trainer import NotFinite
+
+        options = trainer.options
+        problem = task(options.task.kind)
+        slow = "the first update compiles, which takes a minute or more" if options.compiles else ""
+        yield Started("training", options.total, "updates", done=trainer.update, detail=slow)
+        try:
+            for now in trainer.run(lambda: self._request.asked):
+                row = {**vars(now), **now.parts}
+                metrics.append({name: str(value) for name, value in row.items() if name != "parts"})
+                write_metrics(metrics, self.folder / METRICS)
+                self._keep(trainer, record)
+                if watch is not None:
+                    for name in ("loss", "error", "median", "lr"):
+                        watch.add_scalar(name, getattr(now, name), now.update)
+                for warning in trainer.task.warnings:
+                    yield Warned(warning)
+                trainer.task.warnings.clear()
+                yield Saved(self.folder / LAST, now.update, len(metrics))
+                words = problem.in_words(now.error, now.best, now.parts)
+                yield Progress(now.update, options.total, "updates", words)
+        except NotFinite as error:
+            kept = (
+                f"{self.folder / BEST} and {self.folder / LAST} are those of the last validation"
+                if (self.folder / LAST).is_file()
+                else "nothing was validated before"
+            )
+            raise RunDiverged(f"{error}; {kept}") from None
+
+    def _keep(self, trainer: "Trainer", record: dict[str, Any]) -> None:
+        """Write the best model and the checkpoint."""
+        from mcegnn.data.trained import without_labels
+        from mcegnn.models.store import Stored, save
+
+        model = trainer.options.model
+        best = Stored(
+            trainer.best,
+            model.kind,
+            dict(model.hyperparameters),
+            {**record, "validation": trainer.best_error},
+            without_labels(trainer.trained),
+        )
+        save(best, self.folder / BEST)
+        # last: what it says is done is not done again
+        trainer.save(self.folder / LAST, record)
+
+    def _reviewed(
+        self, trainer: "Trainer", record: dict[str, Any], metrics: list[dict[str, str]]
+    ) -> Generator[Event, None, "Review"]:
+        """The page is written."""
+        import torch
+
+        from mcegnn.runs.training_page import write_page
+
+        record, threads = {**record, "validation": trainer.best_error}, torch.get_num_threads()
+
+        def work(on_progress: Told) -> "Review":
+            torch.set_num_threads(threads)  # a thread has its own number
+            path = self.folder / REPORT
+            return write_page(trainer, record, metrics, path, str(self.folder), on_progress)
+
+        found: Review = yield from reported("looking at predictions", work)
+        return found
+
+    def _stopped(self) -> Stopped:
+        """What there is after a stop, and how it goes on."""
+        if not (self.folder / LAST).is_file():
+            message = "stopped before the first validation; nothing is kept"
+        else:
+            on = f"mcegnn train --resume {self.folder}"
+            message = f"stopped; go on from the last validation with: {on}"
+        return Stopped(message, self._request.signal)
+
+
+def _described(trainer: "Trainer", start: "Stored | None") -> Iterator[Event]:
+    """What the data are like, and what is odd about them."""
+    from mcegnn.models.describe import nearest_rows
+    from mcegnn.tasks.registry import task
+
+    problem, split, name = task(trainer.options.task.kind), trainer.split, trainer.options.data.name
+    if rows := problem.summary(split, trainer.model, name):
+        yield Described(name, (*rows, *nearest_rows(trainer.model)))
+    if new := problem.began(trainer.model, start):
+        yield Noted(new)
+    for warning in problem.doubts(split):
+        yield Warned(warning)

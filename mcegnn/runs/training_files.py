@@ -1,0 +1,102 @@
+"""The folder of a training: its files, and whether it may be made."""
+
+import csv
+import io
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mcegnn.runs.outputs import check_writable
+from trajectories.whole import write_whole
+
+if TYPE_CHECKING:
+    from mcegnn.training.checkpoint import Checkpoint
+
+_COLUMNS = {"update", "loss", "error", "median", "lr", "seconds"}
+BEST, LAST, METRICS, REPORT = "best.safetensors", "last.checkpoint", "metrics.csv", "report.html"
+
+
+def complete(folder: Path, saved: "Checkpoint") -> str:
+    """That nothing is left to do, and what can be done instead."""
+    update, total = saved.header["update"], saved.options.total
+    done = (
+        f"all {total:,} updates are done"
+        if update >= total
+        else f"after {update:,} of {total:,} updates more brought nothing better"
+    )
+    again = shlex.join(["mcegnn", "report", str(folder), "--force"])
+    on = f"train on from its best weights with --from {folder / BEST} and another folder"
+    return f"{folder} is complete: {done}; {on}, or make its page anew with: {again}"
+
+
+def resumed(folder: Path) -> "Checkpoint":
+    """A folder's training as it was at its last validation. Raises FileNotFoundError or ValueError
+    if there is none."""
+    from mcegnn.training.checkpoint import checkpoint
+
+    return checkpoint(folder / LAST)
+
+
+def check_folder(folder: Path, overwrite: bool) -> None:
+    """Raise ValueError if the folder cannot be made, FileExistsError if it holds a run already."""
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; name a folder with -o")
+    if not folder.parent.is_dir():
+        raise ValueError(
+            f"there is no folder {folder.parent}; make it first or name another with -o"
+        )
+    for name in (BEST, LAST, METRICS, REPORT):
+        if (folder / name).exists() and not overwrite:
+            raise FileExistsError(17, "File exists", str(folder / name))
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make the folder, without an earlier run's files."""
+    folder.mkdir(exist_ok=True)
+    for name in (BEST, LAST, METRICS, REPORT):
+        (folder / name).unlink(missing_ok=True)
+        check_writable(folder / name)
+
+
+def tensorboard(folder: Path) -> Any:
+    """A writer of TensorBoard's event files. Raises RuntimeError, with the way out, if the extra is
+    missing."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise RuntimeError(
+            "the extra 'tensorboard' is not installed; install it with: pip install"
+            " 'mcegnn[tensorboard]'"
+        ) from None
+    return SummaryWriter(str(folder / "tensorboard"))
+
+
+def write_metrics(metrics: list[dict[str, str]], path: Path) -> None:
+    """All rows anew; a stop in between loses none."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(metrics[0]))
+    writer.writeheader()
+    writer.writerows(metrics)
+    write_whole(path, text.getvalue().encode())
+
+
+def rows_of(path: Path, update: int) -> list[dict[str, str]]:
+    """The metrics up to an update; none where there is no file. ValueError where it holds other
+    things."""
+    if not path.is_file():
+        return []
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = [
+                {**row, "starting": row.get("starting", "")} for row in csv.DictReader(file)
+            ]  # which older ones do not have
+        numbers = [{name: float(value or "nan") for name, value in row.items()} for row in rows]
+        if not all(columns.keys() >= _COLUMNS for columns in numbers):
+            raise KeyError(*sorted(_COLUMNS - numbers[0].keys()))
+        return [
+            row for row, columns in zip(rows, numbers, strict=True) if columns["update"] <= update
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} does not hold the metrics of a training ({type(error).__name__}: {error})"
+        ) from None

@@ -1,0 +1,78 @@
+"""The page of a training: how it went, and what its best weights say of samples never seen."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mcegnn.models.describe import model_rows
+
+if TYPE_CHECKING:
+    from mcegnn.review import Review
+    from mcegnn.training.trainer import Trainer
+
+
+def write_page(
+    trainer: "Trainer",
+    record: Mapping[str, Any],
+    metrics: Sequence[Mapping[str, str]],
+    path: Path,
+    title: str,
+    on_progress: Callable[[int, str], None],
+) -> "Review":
+    """Look at the best weights and write the page; returns what was found. ``on_progress`` hears
+    of per cents and of what is being done. Raises OSError if the page cannot be written."""
+    from mcegnn.models.store import Stored
+    from mcegnn.review import review
+    from trajectories.report import page
+    from trajectories.whole import write_whole
+
+    def looking(done: int, of: int) -> None:
+        on_progress(round(100 * done / of), "looking at predictions")
+
+    found = review(trainer, metrics, looking)
+    options, analysis = trainer.options, found.analysis
+    stored = Stored(
+        trainer.best, options.model.kind, dict(options.model.hyperparameters), dict(record)
+    )
+    text = page(
+        title,
+        f"{options.model.kind} on {options.data.name}, {trainer.update:,} updates",
+        _rows(trainer, stored),
+        analysis,
+        found.worst,
+        analysis.notes,
+        heading=f"The worst of the {found.part}",
+        last=True,
+        told=lambda what, share: on_progress(round(100 * share), what),
+    )
+    write_whole(path, text.encode())
+    return found
+
+
+def _rows(trainer: "Trainer", stored: Any) -> list[tuple[str, ...]]:
+    """What was trained: command, model, data, options, versions, processor."""
+    import torch
+
+    from mcegnn import machine
+
+    split, options = (
+        trainer.split,
+        trainer.options.model_dump(exclude={"model", "data", "task"}, exclude_none=True),
+    )
+    sizes = ", ".join(
+        f"{name} {len(getattr(split, name)):,}" for name in ("train", "validation", "test")
+    )
+    chosen = trainer.options.task.model_dump(exclude_none=True, exclude_defaults=True)
+    task = {"kind": trainer.options.task.kind, **chosen}
+    rows: list[tuple[str, ...]] = [
+        *model_rows(stored),
+        ("samples", sizes),
+        *getattr(split, "notes", ()),
+    ]
+    rows += [(name.replace("_", " "), str(value)) for name, value in {**task, **options}.items()]
+    versions = ", ".join(f"{name} {version}" for name, version in machine.versions().items())
+    return [
+        *rows,
+        ("versions", versions),
+        ("processor", f"{machine.processor()}, {torch.get_num_threads()} threads"),
+    ]

@@ -1,0 +1,1 @@
+"""Learning problems, one a module; `mcegnn.tasks.registry` knows them by name."""

@@ -1,0 +1,31 @@
+"""Which task a stored model is of, and whether it can be scored on the data that are asked for."""
+
+from mcegnn.models.store import Stored
+from mcegnn.tasks.registry import TASKS, task, task_of_model
+from mcegnn.tasks.task import Asked, Task
+from mcegnn.training.options import TrainingOptions, parse_recorded
+
+
+def task_for(stored: Stored, asked: Asked) -> tuple[Task, TrainingOptions | None]:
+    """The task that a model was trained for, and its options; of a model that does not tell them
+    the first that trains such models, and None. Raises ValueError if what is asked does not fit."""
+    options = None
+    if "options" in stored.record:
+        options = parse_recorded(stored.record["options"])
+    problem = task_of_model(stored.kind) if options is None else task(options.task.kind)
+    if asked.figure is not None and not problem.draws:
+        raise ValueError(
+            f"{asked.model} is no learned force, so it has no law to draw; leave out --figure"
+        )
+    if asked.without and "without" not in problem.Data.model_fields:
+        raise ValueError(
+            f"--without leaves bodies out of dynamics, and {asked.model} is a {stored.kind}; leave"
+            " it out"
+        )
+    others = [task(kind) for kind in TASKS if asked.data in task(kind).datasets]
+    if others and problem not in others:
+        fit = " or a ".join(dict.fromkeys(name for other in others for name in other.trains))
+        raise ValueError(
+            f"{asked.model} is a {stored.kind}; only a {fit} can be evaluated on {asked.data}"
+        )
+    return problem, options

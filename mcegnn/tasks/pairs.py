@@ -1,0 +1,96 @@
+"""What learning from pairs of states has in common: options of data and errors, and scores."""
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+from mcegnn.tasks.task import Asked, OnProgress, Scores, Task, check_recorded, label
+from mcegnn.training.options import Count, DataOptions, Strict, TaskOptions, TrainingOptions
+
+if TYPE_CHECKING:
+    from mcegnn.data.dataset import Dataset
+    from mcegnn.data.split import Split
+    from mcegnn.models.store import Stored
+    from trajectories.analysis.results import Analysis
+
+
+class PairsOptions(Strict):
+    """Which pairs of states: the name of a data set, how many of its training samples (None: all
+    that are official), and bodies to leave out of a solar system."""
+
+    name: str
+    n_train: Count | None = None
+    without: tuple[str, ...] = ()
+
+
+class PairsTaskOptions(TaskOptions):
+    """``error`` names a function of `mcegnn.losses`."""
+
+    error: Literal["mean-square", "displacement"] = "mean-square"
+
+
+class PairsTask(Task):
+    """Where particles are after the interval of the data."""
+
+    Data: ClassVar[type[Strict]] = PairsOptions  # type: ignore[assignment]
+    datasets = ("charged", "solar", "solar-de440")
+
+    def check_data(self, options: DataOptions) -> None:
+        """As `mcegnn.data.pairs.check_name`."""
+        from mcegnn.data.pairs import check_name
+
+        check_name(options.name)
+
+    def score(self, stored: "Stored", options: TrainingOptions | None, asked: Asked) -> Scores:
+        """Errors of where particles will be, beside those of no motion and of constant velocity."""
+        from mcegnn.training.scoring import check_fits, errors, floors, spread
+
+        task: Any = check_recorded(options, asked.model).task
+        split = self._split(asked)
+        part = split.part(asked.part)
+        check_fits(stored.model, part.samples)
+        asked.on_progress(0, len(part.samples))
+        found = errors(stored.model, part.samples, task)
+        values = spread(found)
+        name = "mse" if task.error == "mean-square" else "displacement"
+        values = {name: values.pop("mean"), **values}
+        if asked.figure is not None:
+            from mcegnn.figures import draw_law
+
+            draw_law(stored.model, split.train, asked.figure)
+        from mcegnn.review.dynamics import numbers
+
+        return Scores(
+            part,
+            {"error": task.error, **values, **floors(part.samples, task)},
+            numbers(found, part.samples, task, label(part)),
+        )
+
+    @staticmethod
+    def _split(asked: Asked) -> "Split":
+        """The data that are to be scored, without the bodies that are to be left out."""
+        from mcegnn.data.pairs import split
+
+        return split(asked.data, without=asked.without)
+
+    def errors(
+        self, model: Any, dataset: "Dataset", options: TrainingOptions
+    ) -> tuple[np.ndarray, dict[str, float]]:
+        """The task's own."""
+        from mcegnn.training.scoring import errors
+
+        return errors(model, dataset, options.task), {}
+
+    def review(
+        self,
+        model: Any,
+        dataset: "Dataset",
+        options: TrainingOptions,
+        part: str,
+        found: "Analysis",
+        on_progress: OnProgress,
+    ) -> list[dict[str, Any]]:
+        """As `mcegnn.review.dynamics.look`."""
+        from mcegnn.review.dynamics import look
+
+        return look(model, dataset, options.task, part, found)

@@ -1,0 +1,132 @@
+"""The model of energies and forces: the hyper-parameters of a potential that its data decide."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from mcegnn.data.dataset import Dataset
+from mcegnn.data.statistics import reference_energies
+from mcegnn.models.potential import ConservativePotential
+from mcegnn.models.store import Stored
+from mcegnn.neighborhood import places
+from mcegnn.training.nearest import fewest_neighbors, nearest_distances, nearest_of_both
+from mcegnn.training.options import TrainingOptions
+from mcegnn.training.prediction import residuals
+
+_SAMPLE = 50  # structures whose neighbours are counted
+
+
+def potential(
+    options: TrainingOptions,
+    train: Dataset,
+    start: Stored | None = None,
+    isolated: Mapping[int, float] | None = None,
+) -> Stored:
+    """A potential with fresh weights for these structures, or with those of ``start``, fitted to
+    them in what its data decide.
+
+    ``isolated`` are energies of isolated atoms (eV), by atomic number, which fresh potentials take
+    for their reference energies.
+
+    Raises ValueError where ``start`` is another model, has other hyper-parameters than those given,
+    or knows not all of the species.
+    """
+    given = options.model.hyperparameters
+    if start is None:
+        return _levelled(
+            Stored.make(options.model.kind, {**_decided(train, given, isolated or {}), **given}),
+            train,
+            bool(isolated),
+        )
+    if start.kind != options.model.kind:
+        raise ValueError(f"a potential cannot start from a {start.kind}")
+    own = start.hyperparameters
+    for name, value in given.items():
+        if own[name] != value and name not in ("repulsion", "nearest", "fewest"):
+            raise ValueError(
+                f"the model to start from has {name} = {own[name]}, not {value}; leave it out"
+            )
+    model: Any = start.model
+    model.kinds(train.species)
+    periodic = bool(own.get("periodic")) or bool(train.periodic.any())
+    kept = Stored.make(
+        start.kind, {**own, "periodic": periodic, **_short_range(model, train), **given}
+    )
+    kept.model.load_state_dict(start.model.state_dict())
+    return _shifted(kept, train)
+
+
+def _levelled(stored: Stored, train: Dataset, bound: bool) -> Stored:
+    """The potential with its readout at the structures' usual energy an atom, where reference
+    energies are not of their own."""
+    model: Any = stored.model
+    if bound:
+        sums = train.composition(model.species) @ model.reference_energies
+        last: Any = model.network.readout[-1]
+        with torch.no_grad():
+            last.bias += float(np.median((train["energy"] - sums) / train.sizes)) / model.scale
+    return stored
+
+
+def _decided(
+    train: Dataset, given: Mapping[str, Any], isolated: Mapping[int, float]
+) -> dict[str, Any]:
+    """Species, their energies and nearest distances, the scale of forces, how many neighbours an
+    atom has, of the training structures."""
+    species = given.get("species") or train.elements.tolist()
+    cutoff = float(given.get("cutoff", 5.0))
+    some = np.linspace(0, len(train) - 1, min(len(train), _SAMPLE)).astype(int)
+    near = [
+        ((np.linalg.norm(p.offsets, axis=-1) < cutoff).sum(), len(p.senders))
+        for p in (places(train.system(k), cutoff) for k in some)
+    ]
+    pairs, atoms = np.sum(near, 0)
+    known = train["forces"][np.isfinite(train["forces"])]
+    scale = float(np.sqrt((known**2).mean())) if len(known) else 0.0
+    return {
+        "species": species,
+        "scale": scale if scale > 0 else 1.0,
+        "n_neighbors": max(1.0, float(pairs / atoms)),
+        "reference_energies": reference_energies(train, np.array(species), isolated).tolist(),
+        "periodic": bool(train.periodic.any()),
+        "repulsion": True,
+        "nearest": nearest_distances(train, species, cutoff).tolist(),
+        "fewest": fewest_neighbors(train, cutoff),
+    }
+
+
+def _short_range(model: ConservativePotential, train: Dataset) -> dict[str, Any]:
+    """Repulsion below the nearest distances that either the model or these structures have, where
+    it has none that it was trained with; and the fewest neighbours of either."""
+    if model.repulsion is not None and model.nearest is None:
+        return {}
+    nearest, fewest = (
+        nearest_distances(train, model.species, model.cutoff),
+        fewest_neighbors(train, model.cutoff),
+    )
+    if model.nearest is not None:
+        nearest = nearest_of_both(nearest, model.nearest)
+    return {
+        "repulsion": True,
+        "nearest": nearest.tolist(),
+        "fewest": min(fewest, model.fewest or fewest),
+    }
+
+
+def _shifted(stored: Stored, train: Dataset) -> Stored:
+    """The model with reference energies that make up for the mean of what it is wrong by: other
+    methods count from another zero."""
+    model: Any = stored.model
+    missing = train.with_values(energy=residuals(model, train))
+    shift = np.zeros(len(model.species))
+    seen = [k for k, z in enumerate(model.species) if z in train.elements]
+    shift[seen] = reference_energies(missing, np.array(model.species)[seen])
+    energies = (model.reference_energies + shift).tolist()
+    moved = Stored.make(
+        stored.kind, {**stored.hyperparameters, "reference_energies": energies}, stored.record
+    )
+    moved.model.load_state_dict(model.state_dict())
+    moved.model.to(next(model.parameters()).dtype)
+    return moved

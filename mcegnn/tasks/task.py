@@ -1,0 +1,242 @@
+"""`Task`: what all learning problems have in common, and what each says for itself."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+
+from mcegnn.training.options import DataOptions, TaskOptions, TrainingOptions
+
+if TYPE_CHECKING:
+    from mcegnn.data.dataset import Dataset
+    from mcegnn.data.split import Part, Split
+    from mcegnn.models.store import Stored
+    from mcegnn.training.checkpoint import Checkpoint
+    from mcegnn.training.refinement import Refinement
+    from systems.system import System
+    from trajectories.analysis.results import Analysis, Number
+
+OnProgress = Callable[[int, int], None]  # how many samples are done, and of how many
+Rows = Sequence[tuple[str, str]]
+
+
+def no_progress(done: int, of: int) -> None:
+    """Tell nobody."""
+
+
+class Objective(Protocol):
+    """What the trainer makes smaller: the gradients of a batch. ``warnings`` are for whoever runs
+    it to show, and to clear; ``refinement`` takes over after gradient descent."""
+
+    warnings: list[str]
+    refinement: "Refinement | None"
+
+    def batch(self, update: int) -> tuple[np.ndarray, int]:
+        """The samples that may be in this update's batch, and how many of them are."""
+
+    def lr(self, update: int) -> float | None:
+        """The learning rate before warm-up and schedule, where it is the task's to say."""
+
+    def accumulate(self, model: Any, which: np.ndarray, update: int) -> float:
+        """Add the loss's gradients over these samples to the model's; returns the loss."""
+
+    def errors(self, model: Any, dataset: "Dataset") -> tuple[np.ndarray, dict[str, float]]:
+        """Each sample's error, of which the mean decides what is best, and means of what it is made
+        of, by name."""
+
+    def state(self) -> dict[str, np.ndarray]:
+        """What a resumed run needs beside the weights."""
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Take up such a state."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """How well a model does on a part of a data set: ``values`` by name, as --json prints them,
+    ``numbers`` the same in words, and ``left_out`` rows on what was not scored."""
+
+    part: "Part"
+    values: Mapping[str, Any]
+    numbers: "Sequence[Number]"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be scored: the ``data`` of this name, its validation part or its test, ``without``
+    some bodies; ``model`` is what the model is called in messages. A task that ``draws`` puts what
+    was learned into ``figure``. ``on_progress`` hears that none is done when the data are loaded.
+    """
+
+    data: str
+    model: str
+    validation: bool = False
+    without: tuple[str, ...] = ()
+    figure: Path | None = None
+    on_progress: OnProgress = field(default=no_progress, compare=False)
+
+    @property
+    def part(self) -> str:
+        """The part of a split that is to be scored."""
+        return "validation" if self.validation else "test"
+
+
+class Task:
+    """One learning problem. A subclass says which models it ``trains``, with which keys of [task]
+    (``Options``) and of [data] (``Data``), and gives at least `loss` and `errors`.
+
+    Nothing here imports torch before data and options are known to be sound.
+    """
+
+    Options: ClassVar[type[TaskOptions]] = TaskOptions
+    Data: ClassVar[type[DataOptions]] = DataOptions
+    trains: ClassVar[tuple[str, ...]] = ()
+    noun: ClassVar[str] = "samples"
+    #: names of data sets that are of this problem
+    datasets: ClassVar[tuple[str, ...]] = ()
+    #: whether what was learned can be drawn
+    draws: ClassVar[bool] = False
+    #: whether a model that another begins from keeps that one's sizes, not the preset's
+    keeps_sizes: ClassVar[bool] = False
+    #: unit of an error, of which a thousandth is shown where it is "m" and a unit
+    unit: ClassVar[str] = ""
+
+    def check_data(self, options: DataOptions) -> None:
+        """Raise ValueError or FileNotFoundError if the data are not there: at once, before torch is
+        loaded, which takes seconds."""
+        from mcegnn.data.registry import check
+
+        check(options.name)
+
+    def split(
+        self, options: TrainingOptions, start: "Stored | None", saved: "Checkpoint | None"
+    ) -> "Split":
+        """The data, cut; ``start`` is the model that training begins from, ``saved`` the training
+        that goes on. Raises ValueError if there is too little."""
+        from mcegnn.data.registry import load
+
+        return load(options.data)
+
+    def model(self, options: TrainingOptions, split: "Split", start: "Stored | None") -> "Stored":
+        """A model with fresh weights, or with those of ``start``. Raises ValueError if that is
+        another model."""
+        from mcegnn.models.store import Stored
+
+        stored = Stored.make(options.model.kind, options.model.hyperparameters)
+        if start is not None:
+            if (start.kind, start.hyperparameters) != (stored.kind, stored.hyperparameters):
+                given, wanted = (f"{one.kind} {one.hyperparameters}" for one in (start, stored))
+                raise ValueError(f"the model to start from is another model: {given}, not {wanted}")
+            stored.model.load_state_dict(start.model.state_dict())
+        return stored
+
+    def objective(self, options: TrainingOptions, split: "Split", model: Any) -> Objective:
+        """What is made smaller. Raises ValueError if the model is not made for such data."""
+        from mcegnn.training.objective import MeanLoss
+
+        return MeanLoss(self, options, split.train)
+
+    def loss(self, model: Any, batch: "Dataset", options: TrainingOptions) -> Any:
+        """The loss of a batch, a torch scalar with its graph."""
+        raise NotImplementedError
+
+    def errors(
+        self, model: Any, dataset: "Dataset", options: TrainingOptions
+    ) -> tuple[np.ndarray, dict[str, float]]:
+        """As of `Objective.errors`."""
+        raise NotImplementedError
+
+    def record(self, split: "Split") -> dict[str, Any]:
+        """What the model's file says of its data."""
+        return {"data": split.train.fingerprint()}
+
+    def trained(
+        self, split: "Split", start: "Stored | None", saved: "Checkpoint | None"
+    ) -> dict[str, np.ndarray]:
+        """Numbers that tell what is trained on, which model and checkpoint keep; nothing where data
+        sets are cut once and for all."""
+        return {}
+
+    def summary(self, split: "Split", model: Any, name: str) -> Rows:
+        """Rows of a table on the data; nothing where there is nothing to say."""
+        return ()
+
+    def doubts(self, split: "Split") -> Sequence[str]:
+        """What is odd about the data, in sentences."""
+        return split.doubts
+
+    def began(self, model: Any, start: "Stored | None") -> str:
+        """What the model has that the one it began from had not, in a sentence."""
+        return ""
+
+    def in_words(self, error: float, best: float, parts: Mapping[str, float]) -> str:
+        """A validation in a few words."""
+        return f"validation {error:.3g} (best {best:.3g})"
+
+    def score(self, stored: "Stored", options: TrainingOptions | None, asked: Asked) -> Scores:
+        """How well a model does on data. Raises ValueError if it is not made for them."""
+        trained = check_recorded(options, asked.model)
+        found = self.part(trained, asked)
+        asked.on_progress(0, len(found.samples))
+        errors, parts = self.errors(stored.model, found.samples, trained)
+        values = {"mean": float(errors.mean()), "median": float(np.median(errors)), **parts}
+        return Scores(found, values, self.numbers(values, label(found)))
+
+    def part(self, options: TrainingOptions, asked: Asked) -> "Part":
+        """The part of the data that is to be scored."""
+        from mcegnn.data.registry import load
+
+        data = options.data.model_copy(update={"name": asked.data})
+        return load(data).part(asked.part)
+
+    def numbers(self, values: Mapping[str, float], part: str) -> "list[Number]":
+        """Values of a score in words."""
+        from trajectories.analysis.results import Number
+
+        return [
+            Number(f"{part}_{name}", f"{part}, error", value, self.unit, note=name)
+            for name, value in values.items()
+        ]
+
+    def review(
+        self,
+        model: Any,
+        dataset: "Dataset",
+        options: TrainingOptions,
+        part: str,
+        found: "Analysis",
+        on_progress: OnProgress,
+    ) -> list[dict[str, Any]]:
+        """Numbers and curves of a part of the data into ``found``; returns scenes of the worst
+        samples."""
+        from mcegnn.review.shares import error_distribution
+
+        errors, parts = self.errors(model, dataset, options)
+        values = {"mean": float(errors.mean()), "median": float(np.median(errors)), **parts}
+        found.numbers += self.numbers(values, part)
+        found.curves.append(
+            error_distribution("errors", f"Errors, {part}", {"": errors}, self.unit)
+        )
+        return []
+
+    def predict(self, model: Any, systems: "Sequence[System]") -> "Mapping[str, tuple[Any, str]]":
+        """What the model says of systems: values [n] and unit of each target, by name."""
+        found: Mapping[str, tuple[Any, str]] = model.predict_targets(systems)
+        return found
+
+
+def check_recorded(options: TrainingOptions | None, model: str) -> TrainingOptions:
+    """The options a model was trained with. Raises ValueError if its file does not tell them."""
+    if options is None:
+        raise ValueError(
+            f"{model} does not say what it was trained for; train it with mcegnn train"
+        )
+    return options
+
+
+def label(part: "Part") -> str:
+    """What rows of a table begin with, as those of a training's: what was never trained on is a
+    test."""
+    return "test" if part.name == "all" else part.name
