@@ -15,26 +15,32 @@ _PANELS = 6
 _SMALL = 2.0  # a dot that does not hide the Earth's
 
 
-def refuse_undrawable(reader: H5MDReader) -> None:
-    """ValueError where a run holds nothing to be drawn against time."""
-    hot = reader.has_velocities and "masses" not in reader.missing
-    if reader.units is METAL and not hot and reader.observable("potential_energy", 0) is None:
-        raise ValueError(
-            f"{reader.name} holds neither velocities nor energies to draw against time; distances"
-            " are among the --figures"
+def why_undrawable(reader: H5MDReader) -> str:
+    """Why a run holds nothing to be drawn against time; "" where it does."""
+    if reader.units is not METAL or reader.observable("potential_energy", 0) is not None:
+        return ""
+    if not reader.has_velocities:
+        return f"{reader.name} holds neither velocities nor energies to draw against time"
+    if "masses" in reader.missing:
+        return (
+            f"{reader.name} holds no energies to draw against time, and no temperature without all"
+            " masses, which --masses tells"
         )
+    return ""
 
 
 def draw_trajectory(reader: H5MDReader, path: str | Path, known: Known | None = None) -> None:
     """Draw a run into a PNG, SVG or PDF file: bodies as orbits, charges in six panels, atoms by
     temperature, energy, pressure.
 
-    ``known`` is what temperatures are counted by. Raises ValueError as `refuse_undrawable`.
+    ``known`` is what temperatures are counted by. Raises ValueError, as `why_undrawable`
+    says, where there is nothing to draw.
     """
     # a figure of its own, not pyplot's: no global state and no screen
     from matplotlib.figure import Figure
 
-    refuse_undrawable(reader)
+    if why := why_undrawable(reader):
+        raise ValueError(why)
     figure = Figure(figsize=(9.0, 5.4), layout="constrained")
     if reader.units is METAL:
         _matter(figure, reader, known or Known())

@@ -23,16 +23,42 @@ class NoneOfJPL(ValueError):
 # at the start from where DE440 has it, a body may be as far as other ephemerides have it, but not
 # as the Sun is from the barycentre
 _SAME, _SAME_KM = 1e-5, 1000.0  # of its distance from the barycentre, and km
+# by which another ephemeris may have a velocity; missing moons make it a hundred times more
+_SAME_SPEED = 0.005  # m/s, which make 158 km in a year
+_ALONE = ("Sun", "Mercury", "Venus", "Earth", "Moon")  # DE440 has them, of others barycentres
 
 
 @dataclass(frozen=True, eq=False)
 class JPLDistance:
     """Distances in km between a run's bodies and JPL DE440, [frames, bodies], at ``times`` in days
-    since the run's start."""
+    since the run's start.
+
+    ``speeds`` are the differences of velocities at the start in m/s, [bodies].
+    """
 
     names: list[str]
     times: np.ndarray
     kilometers: np.ndarray
+    speeds: np.ndarray
+
+    @property
+    def start(self) -> str:
+        """Which bodies do not start as DE440 has them, and what comes of it; empty where all do."""
+        off = [k for k, speed in enumerate(self.speeds) if speed > _SAME_SPEED]
+        if not off:
+            return ""
+        each = ", ".join(f"{self.names[k]} ({self.speeds[k]:.2g} m/s)" for k in off)
+        barycenters = any(self.names[k] not in _ALONE for k in off)
+        return (
+            f"not all start with DE440's velocities: {each} off, so these distances grow whatever"
+            " the rollout does"
+            + (
+                "; from Mars on DE440 has the barycentre of a planet with its moons, which is not"
+                " the planet where moons are missing from the run"
+                if barycenters
+                else ""
+            )
+        )
 
 
 def distance_to_jpl(
@@ -56,7 +82,7 @@ def distance_to_jpl(
     if not first <= epoch + reader.times[0] <= last:
         raise ValueError("the run lies outside DE440")
     weights = _weights(reader, names, parents)
-    true, _ = ephemeris.states(epoch, reader.times[0], tuple(names))
+    true, speeds = ephemeris.states(epoch, reader.times[0], tuple(names))
     here = weights @ reader.frames("position", 0) / ASTRONOMICAL.convert(1.0, "km")
     same = np.linalg.norm(here - true, axis=-1) <= np.maximum(
         _SAME_KM, _SAME * np.linalg.norm(true, axis=-1)
@@ -64,6 +90,10 @@ def distance_to_jpl(
     if not same.any():
         raise NoneOfJPL("the run's bodies do not start where DE440 has those of their names")
     names, weights = [name for name, kept in zip(names, same, strict=True) if kept], weights[same]
+    off = np.zeros(len(names))
+    if reader.has_velocities:
+        v = weights @ reader.frames("velocity", 0) * (1e3 / ASTRONOMICAL.convert(1.0, "km/s"))
+        off = np.linalg.norm(v - 1e3 * speeds[same], axis=-1)
     times, x = reader.times[which], reader.frames("position", which)
     inside = (epoch + times >= first) & (epoch + times <= last)
     if not inside.any():
@@ -73,7 +103,7 @@ def distance_to_jpl(
         np.einsum("bn,fna->fba", weights, x[inside]) / ASTRONOMICAL.convert(1.0, "km"),
     )
     true, _ = ephemeris.states(epoch, times, tuple(names))
-    return JPLDistance(names, times, np.linalg.norm(x - true, axis=-1))
+    return JPLDistance(names, times, np.linalg.norm(x - true, axis=-1), off)
 
 
 def _weights(reader: H5MDReader, names: list[str], parents: list[str]) -> np.ndarray:
@@ -81,7 +111,7 @@ def _weights(reader: H5MDReader, names: list[str], parents: list[str]) -> np.nda
     bodies]."""
     weights = np.zeros((len(names), reader.n_particles))
     for row, name in enumerate(names):
-        whole = name not in ("Sun", "Mercury", "Venus", "Earth", "Moon")
+        whole = name not in _ALONE
         for k, (body, parent) in enumerate(zip(reader.names, parents, strict=True)):
             if body == name or (whole and parent == name):
                 weights[row, k] = reader.masses[k]

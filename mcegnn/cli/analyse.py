@@ -136,7 +136,7 @@ def analyse(
     from trajectories.analysis import analyse as analyse_run
     from trajectories.analysis.draw import save_figures
     from trajectories.analysis.export import write_csv, write_netcdf
-    from trajectories.figures import draw_trajectory, refuse_undrawable
+    from trajectories.figures import draw_trajectory, why_undrawable
 
     with mistakes():
         folders = [
@@ -162,9 +162,6 @@ def analyse(
             if against is None
             else open_files.enter_context(opened(against, silent, topology, said, beside=run))
         )
-        if figure is not None:
-            with mistakes():
-                refuse_undrawable(reader)
         with mistakes():
             n_frames, marked = len(reader), leave_out_marked(reader, every)
         with mistakes(), progress(100, "per cent", quiet=silent) as report:
@@ -177,6 +174,12 @@ def analyse(
                 told=lambda what, share: report(round(100 * share), what),
             )
         found.warnings += marked
+        if figure is not None and (why := why_undrawable(reader)):
+            found.warnings.append(
+                f"no picture {figure}: {why}"
+                + ("; --figures FOLDER draws what there is" * bool(found.curves and not figures))
+            )
+            figure = None
         compared = {} if found.forecast is None else _compared(found.forecast, limit, reader)
         if as_json:
             typer.echo(

@@ -220,13 +220,13 @@ def _run_rows(reader: Any) -> list[tuple[str, str]]:
     from mcegnn.simulation import AtomsRun
 
     run = run_of(reader)
-    if not isinstance(run, AtomsRun):
+    if run is None:
         return _choices(reader.provenance.get("configuration", "{}"))
     return [
-        ("file", run.file),
+        ("file", run.file) if isinstance(run, AtomsRun) else ("system", run.system),
+        *([("model", run.model)] if run.model else []),
         *run.rows(),
-        ("time step", run.time(run.dt)),
-        ("steps", f"{run.n_steps:,}, a frame every {run.every:,}"),
+        *run.time_rows(),
     ]
 
 

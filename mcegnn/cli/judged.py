@@ -9,6 +9,7 @@ from systems.units import ASTRONOMICAL
 
 if TYPE_CHECKING:
     from mcegnn.simulation import SolarRun
+    from trajectories.analysis import Number
 
 JUDGED = (  # entries of the provenance that begin with it: time in days, km of each body
     "estimated errors"
@@ -87,6 +88,27 @@ def judged_rows(found: dict[str, Any] | None) -> list[tuple[str, ...]]:
         f" {_shown(float(np.median(list(km.values()))))}, after {found['days']:.6g} days"
     )
     return [("estimated error of positions", text)]
+
+
+def judged_numbers(found: dict[str, Any] | None) -> "list[Number]":
+    """The same for the numbers of a page."""
+    import numpy as np
+
+    from trajectories.analysis.results import Number
+
+    if found is None:
+        return []
+    km = found["km"]
+    worst = max(km, key=lambda name: km[name])
+    note = (
+        f"{worst}'s; median {_shown(float(np.median(list(km.values()))))}, after"
+        f" {found['days']:.6g} days"
+    )
+    return [
+        Number(
+            "estimated_error", "largest estimated error of positions", km[worst], "km", note=note
+        )
+    ]
 
 
 def judged_warnings(config: "SolarRun", reader: Any, found: dict[str, Any] | None) -> list[str]:

@@ -9,6 +9,7 @@ import typer
 
 from mcegnn.cli import file_options as files
 from mcegnn.cli.analyse import Topology, limit_of, opened
+from mcegnn.cli.judged import judged_numbers, judgement
 from mcegnn.cli.messages import (
     mistakes,
     refuse_ending,
@@ -188,6 +189,7 @@ def write(
             reader, known_of(reader), against=against, tolerance=tolerance, select=select, told=told
         )
         found.warnings += marked
+        found.numbers += judged_numbers(judgement(reader))
         return write_report(
             path, reader, found, title=str(run), rows=rows_of(reader), against=against, told=told
         )
@@ -200,11 +202,7 @@ def rows_of(reader: Any) -> list[tuple[str, ...]]:
         (key, said[key]) for key in ("command", "imported", "created", "seed") if said.get(key)
     ]
     rows += [(key, text) for key, text in said.items() if key.startswith("resumed at step")]
-    rows += (
-        [(name, text) for name, text in configured.rows() if name != "seed"]
-        if configured is not None
-        else []
-    )
+    rows += [*configured.rows(), *configured.time_rows()] if configured is not None else []
     rows += lost_rows(reader) + timing_rows(reader)
     rows += [(f"assumed {what}", words) for what, words in reader.assumed.items()]
     rows += (

@@ -204,6 +204,7 @@ def known_of(reader: Any) -> Any:
         pressure=pressure,
         epoch=configuration["epoch"] if solar else None,
         lost=tuple(lost_of(reader)),
+        why_energy_drifts=why_energy_drifts(reader),
         parents={body["name"]: body["parent"] for body in configuration["bodies"]} if solar else {},
     )
 
@@ -236,18 +237,17 @@ def conserved_rows(drifts: Any, reader: Any) -> list[tuple[str, ...]]:
         )
         newtonian = "Newtonian " if relativity and name != "momentum" else ""
         rows.append((f"relative drift of {newtonian}{name.replace('_', ' ')}", text))
-        if (
-            name == "energy"
-            and reader.configuration.get("integrator") == "symplectic-euler"
-            and not reader.configuration.get("model")
-        ):
-            rows.append(
-                (
-                    "why energy drifts",
-                    _BENCHMARK if reader.configuration["system"] == "charged" else _FIRST_ORDER,
-                )
-            )
+        if name == "energy" and (why := why_energy_drifts(reader)):
+            rows.append(("why energy drifts", why))
     return rows
+
+
+def why_energy_drifts(reader: Any) -> str:
+    """Of a run by a scheme that lets it; nothing of others."""
+    configuration = reader.configuration
+    if configuration.get("integrator") != "symplectic-euler" or configuration.get("model"):
+        return ""
+    return _BENCHMARK if configuration["system"] == "charged" else _FIRST_ORDER
 
 
 def number_rows(found: Any) -> list[tuple[str, ...]]:
@@ -301,4 +301,7 @@ def last_jpl_rows(reader: Any) -> list[tuple[str, ...]]:
         f"median of {len(km)} bodies {np.median(km):,.1f} km, largest {km[worst]:,.1f} km"
         f" ({distance.names[worst]})"
     )
-    return [("from JPL at the end", text)]
+    return [
+        ("from JPL at the end", text),
+        *([("from JPL at the start", distance.start)] if distance.start else []),
+    ]

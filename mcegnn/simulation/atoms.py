@@ -95,7 +95,7 @@ class AtomsRun(Configuration):
     def time(self, value: float) -> str:
         """In femto- or picoseconds."""
         fs = value / METAL.convert(1.0, "fs")
-        return f"{fs:.6g} fs" if fs < 1000 else f"{fs / 1000:.6g} ps"
+        return f"{fs:.6g} fs" if round(fs, 3) < 1000 else f"{fs / 1000:.6g} ps"
 
     @property
     def by(self) -> str:
@@ -149,7 +149,7 @@ class AtomsRun(Configuration):
         return 2 + 10 * (self.integrator == "npt") + ("," in self.model)
 
     def rows(self) -> list[tuple[str, str]]:
-        """Forces, integrator, temperature and pressure."""
+        """Forces, integrator, temperature and pressure, and how these are held."""
         atmosphere = 1e5 / PASCALS
         held = [
             *(
@@ -163,6 +163,21 @@ class AtomsRun(Configuration):
                 else []
             ),
         ]
+        chain = self.integrator == "nose-hoover"
+        held += (
+            [("friction", f"{METAL.convert(self.friction, 'ps'):.6g} /ps")]
+            if self.integrator in ("langevin-baoab", "npt")
+            else []
+        )
+        held += (
+            [
+                ("period of the thermostat", self.time(self.period))
+                if chain
+                else ("period of the barostat", f"{self.time(self.period)}, which sets its mass")
+            ]
+            if self.integrator in ("nose-hoover", "npt")
+            else []
+        )
         kept = [("frozen", f"{len(self.frozen)} atoms")] if self.frozen else []
         drawn = (
             "drawn from the seed" + (f" at {self.temperature[0]:g} K" if self.temperature else "")

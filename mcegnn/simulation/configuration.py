@@ -83,6 +83,15 @@ class Configuration(ABC):
         """The choices of its physics in words."""
         return [("integrator", self.integrator)] if self.integrator else []
 
+    def time_rows(self) -> list[tuple[str, str]]:
+        """Its time step, and how many there are, in words."""
+        span, apart = self.time(self.n_steps * self.dt), self.time(self.every * self.dt)
+        every = f"{self.every:,}" if self.every > 1 else "step"
+        return [
+            ("time step", self.time(self.dt)),
+            ("steps", f"{self.n_steps:,}, to time {span}, a frame every {every} ({apart})"),
+        ]
+
     def limits(self) -> Limits:
         """What a sound run keeps to; usually only that its numbers are finite. ``max_energy_jump``
         is of each particle."""

@@ -63,7 +63,7 @@ class SolarRun(Configuration):
         return f"{value:.6g} days"
 
     def rows(self) -> list[tuple[str, str]]:
-        """Integrator and epoch."""
+        """Integrator, epoch, and oblateness where a body has one."""
         integrator = self.integrator + (
             " with relativity" + " of all bodies" * self.solar.is_binary if self.relativity else ""
         )
@@ -71,6 +71,11 @@ class SolarRun(Configuration):
         return [
             *([("integrator", integrator)] if self.integrator else []),
             ("start", f"Julian day {self.epoch} TDB"),
+            *(
+                [("oblateness", "taken in" if self.oblate else "left out")]
+                if any(body.j2 for body in self.bodies)
+                else []
+            ),
         ]
 
     def limits(self) -> Limits:

@@ -171,6 +171,31 @@ def test_a_resumed_crystal_has_the_same_bits() -> None:
         np.testing.assert_array_equal(getattr(resumed.system, name), getattr(straight.system, name))
 
 
+@pytest.mark.parametrize("flexible", [False, True])
+@pytest.mark.parametrize("stiffness", [2.0, 50.0])
+def test_the_volume_rings_as_the_docstring_of_piston_says(stiffness: float, flexible: bool) -> None:
+    """Of particles at rest in a cell with a bulk modulus: W times the square of the frequency is
+    three times volume and modulus."""
+    n, side = 6, 2.0
+
+    def elastic(system: System) -> Evaluation:
+        off = float(volume(system.cell)) / side**3 - 1.0
+        x, energy = system.positions, np.float64(0.5 * stiffness * side**3 * off**2)
+        return Evaluation(energy, x * 0.0, stiffness * off * np.eye(3))
+
+    x = np.random.default_rng(0).random((n, 3)) * side
+    system = replace(System.create(x), cell=1.0001 * side * np.eye(3), pbc=ALL)
+    piston = Piston(0.7, 0.0, period=1.5, friction=0.0, flexible=flexible)
+    state = State(system, random=Random(0))
+    mass = (n + 1) * 0.7 * 1.5**2
+    assert piston.mass(state) == pytest.approx(mass)
+    period = 2 * np.pi * np.sqrt(mass / (3 * side**3 * stiffness))
+    states = rollout(npt(elastic, piston, friction=0.0), state, period / 200, 800, 1)
+    off = np.array([float(volume(one.system.cell)) / side**3 - 1.0 for one in states])
+    exact = off[0] * np.cos(2 * np.pi * np.arange(801) / 200)
+    np.testing.assert_allclose(off, exact, atol=0.03 * off[0])
+
+
 def test_a_pressure_that_rises() -> None:
     scheme = npt(nothing, Piston(1.0, Ramp(1.0, 4.0, 20.0), period=0.3), 2.0)
     *_, last = rollout(scheme, gas(300, 12), 0.05, 600)

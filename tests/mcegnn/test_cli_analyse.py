@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from integrators.state import State
+from mcegnn.simulation import AtomsRun
 from systems.sources.solar import J2000, j2000
 from systems.system import Evaluation, System
-from systems.units import ASTRONOMICAL
+from systems.units import ASTRONOMICAL, METAL
 from trajectories.conservation import conservation
 from trajectories.forecast import distance_to_jpl, forecast_error
 from trajectories.h5md import H5MDReader
@@ -287,6 +288,11 @@ def test_info(succeed: Run) -> None:
     assert "GPU" in rows
 
 
+def shown(out: str) -> list[str]:
+    """The lines of a table that have a name and a text."""
+    return [line.rstrip() for line in out.splitlines() if "  " in line.rstrip()]
+
+
 def test_info_is_in_words(succeed: Run) -> None:
     """Nothing of what is recorded as tables of numbers is shown as it lies in the file."""
     succeed("rollout", "solar", "--steps", 20, "-o", "planets.h5md")
@@ -297,8 +303,45 @@ def test_info_is_in_words(succeed: Run) -> None:
         f"numpy {version('numpy')}, ",
     ):
         assert words in " ".join(out.split())
-    for raw in ("{", "None", "timing"):
+    for raw in ("{", "None", "timing", "True", "n steps"):
         assert raw not in out
+    told = {line.split("  ")[0]: line.split("  ")[-1].strip() for line in shown(out)}
+    assert told["time step"] == "0.5 days"
+    assert told["steps"] == "20, to time 10 days, a frame every step (0.5 days)"
+    assert told["start"] == "Julian day 2451545.0 TDB"
+    succeed("report", "planets.h5md", "--quiet")
+    page = Path("planets.html").read_text()
+    for name in ("time step", "steps", "start"):
+        assert f'<th scope="row">{name}</th><td>{told[name]}</td>' in page
+
+
+@pytest.mark.parametrize(
+    ("integrator", "rows"),
+    [
+        ("velocity-verlet", {}),
+        ("langevin-baoab", {"friction": "2 /ps"}),
+        ("nose-hoover", {"period of the thermostat": "500 fs"}),
+        ("npt", {"friction": "2 /ps", "period of the barostat": "500 fs, which sets its mass"}),
+    ],
+)
+def test_what_holds_temperature_and_pressure_is_told(integrator: str, rows: dict[str, str]) -> None:
+    ps = METAL.convert(1.0, "ps")
+    run = AtomsRun(
+        integrator=integrator,
+        dt=0.002 * ps,
+        n_steps=1000,
+        every=10,
+        n_particles=4,
+        friction=2.0 / ps,
+        period=0.5 * ps,
+    )
+    told = dict(run.rows())
+    names = ("friction", "period of the thermostat", "period of the barostat")
+    assert {name: told[name] for name in names if name in told} == rows
+    assert run.time_rows() == [
+        ("time step", "2 fs"),
+        ("steps", "1,000, to time 2 ps, a frame every 10 (20 fs)"),
+    ]
 
 
 def test_info_of_what_was_marked_and_lost(succeed: Run) -> None:

@@ -189,6 +189,19 @@ def test_report(succeed: Run, refuse: Run) -> None:
     page = Path("charged.html").read_text()
     assert "<h2>What was run</h2>" in page
     assert "<title>charged.h5md</title>" in page
+    drift = re.search(
+        r"<th scope=\"row\">largest relative drift of energy</th><td>(.*?)</td>", page
+    )
+    assert drift
+    assert "the worst of 3 systems; median " in drift[1]
+    assert "benchmark&#x27;s own scheme: forces above 100 are clipped" in drift[1]
+    median = re.search(
+        r"relative drift of energy +median (\S+),", succeed("analyse", "charged.h5md").out
+    )
+    assert median
+    assert float(median[1]) == pytest.approx(
+        float(drift[1].split("median ")[1].split(";")[0]), rel=0.05
+    )
     refuse("charged.html exists already", "report", "charged.h5md")
     outcome = succeed("report", "charged.h5md", "--force")
     assert outcome.out.startswith("wrote charged.html, ")
@@ -402,7 +415,7 @@ def test_what_ase_says_of_its_dynamics(succeed: Run, cli: Run, tmp_path: Path) -
 
 
 def test_files_without_times_are_compared_by_frames(
-    succeed: Run, refuse: Run, structures: Path
+    cli: Run, succeed: Run, refuse: Run, structures: Path
 ) -> None:
     """And in picoseconds where there are times; temporary files are not named."""
     succeed(
@@ -441,14 +454,32 @@ def test_files_without_times_are_compared_by_frames(
     )
     # the reference's own times stay
     succeed("analyse", "bare.xyz", "--frame-interval", "2 fs", "--against", "run.traj")
-    refuse(
-        "holds neither velocities nor energies to draw",
-        "analyse",
-        "bare.xyz",
-        "--figure",
-        "bare.png",
-    )
+    told = cli("analyse", "bare.xyz", "--figure", "bare.png")
+    assert "warning: no picture bare.png: bare.xyz holds neither velocities nor ene" in told.err
+    assert "; --figures FOLDER draws what there is" in told.err
+    assert "frames" in told.out
     assert not Path("bare.png").exists()
+
+
+def test_no_picture_stops_no_numbers(cli: Run, succeed: Run) -> None:
+    """A LAMMPS dump whose types have no mass has velocities, but no temperature."""
+    dump = "".join(
+        f"ITEM: TIMESTEP\n{step}\nITEM: NUMBER OF ATOMS\n2\nITEM: BOX BOUNDS pp pp pp\n"
+        + "0 9\n" * 3
+        + f"ITEM: ATOMS id type x y z vx vy vz\n1 1 1 1 1 0 0 1\n2 2 {3 + step} 1 1 0 1 0\n"
+        for step in range(3)
+    )
+    Path("run.lammpstrj").write_text(dump)
+    told = cli("analyse", "run.lammpstrj", "--figure", "q.png", "--figures", "d")
+    assert told.code == 0
+    assert "warning: no picture q.png: run.lammpstrj holds no energies to draw against" in told.err
+    assert "no temperature without all masses, which --masses tells" in told.err
+    assert "particles" in told.out
+    assert Path("d/rdf.png").is_file()
+    assert not Path("q.png").exists()
+    with_masses = ("--masses", "1=12,2=16", "--frame-interval", "1 fs")
+    succeed("analyse", "run.lammpstrj", *with_masses, "--figure", "q.png")
+    assert Path("q.png").is_file()
 
 
 def test_another_programs_trajectory_becomes_a_run(

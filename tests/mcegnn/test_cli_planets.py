@@ -2,6 +2,7 @@
 compared with planets it has not."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,11 @@ def test_a_step_that_is_too_long_for_one_body_names_it(cli: Run, cases: Path) ->
     found = cli("analyse", "a.h5md", "--json")
     assert json.loads(found.out)["estimated_error_km"]["Comet"] == pytest.approx(424_000, rel=0.1)
     assert "(Comet)" in cli("analyse", "a.h5md").out
+    assert cli("report", "a.h5md", "--quiet").code == 0
+    page = Path("a.html").read_text()
+    assert re.search(
+        r"largest estimated error of positions</th><td>4.* km, Comet&#x27;s; med", page
+    )
 
 
 def test_a_moon_whose_parent_is_not_named(cli: Run, cases: Path) -> None:

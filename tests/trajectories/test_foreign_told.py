@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from ase import Atoms
@@ -16,7 +17,7 @@ from ase.io import write
 from systems.units import METAL
 from trajectories.analysis import analyse
 from trajectories.analysis.thermo import Known
-from trajectories.foreign import import_trajectory
+from trajectories.foreign import import_trajectory, is_ours
 from trajectories.h5md import H5MDReader
 
 Opened = Callable[..., H5MDReader]
@@ -183,6 +184,54 @@ def test_h5md_of_others(opened: Opened, cases: Path) -> None:
     with opened("mda_written.h5md", "mda_written.pdb") as run:
         np.testing.assert_allclose(run.times / PS, 0.1 * np.arange(400), rtol=1e-4)
         assert diffusion(run) == pytest.approx(4.5e-9, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("species", "creator", "taken"),
+    [
+        ([29.0, 13.0], "ZnH5MD", True),
+        ([1, 1], "ZnH5MD", True),
+        ([8, 1], "N/A", True),
+        ([1, 2], "lammps", False),
+        ([1.5, 8.0], "ZnH5MD", False),
+        ([0, 8], "ZnH5MD", False),
+        ([[8, 1], [1, 8]], "ZnH5MD", False),
+    ],
+)
+@pytest.mark.parametrize("each_frame", [True, False])
+def test_species_of_h5md(
+    opened: Opened, tmp_path: Path, species: Any, creator: str, taken: bool, each_frame: bool
+) -> None:
+    """Atomic numbers need no topology; the types of a file of LAMMPS are none."""
+    if not each_frame and np.ndim(species) > 1:
+        pytest.skip("what is kept once is the same in all frames")
+    path, times = tmp_path / "zn.h5md", np.arange(2)
+    x = np.random.default_rng(0).uniform(0, 5, (2, 2, 3))
+    with h5py.File(path, "w") as file:
+        file.create_group("h5md").attrs["version"] = [1, 1]
+        file.create_group("h5md/creator").attrs["name"] = creator
+        every = {"position": x, "box/edges": np.stack([5 * np.eye(3)] * 2), "momentum": x}
+        if each_frame:
+            every["species"] = np.broadcast_to(species, (2, 2))
+        else:
+            file["particles/atoms/species"] = species
+        for name, values in every.items():
+            group = file.create_group(f"particles/atoms/{name}")
+            group["step"], group["time"], group["value"] = times, times, values
+            group["time"].attrs["unit"] = "fs"
+            if name != "species":
+                group["value"].attrs["unit"] = "Angstrom"
+        file["particles/atoms/box"].attrs["dimension"] = 3
+        file["particles/atoms/box"].attrs["boundary"] = ["periodic"] * 3
+    assert is_ours(path) is not taken
+    if not taken:
+        return
+    with opened("zn.h5md") as run:
+        assert run.species.tolist() == species
+        np.testing.assert_allclose(run.frames("position"), x, atol=1e-6)
+        np.testing.assert_allclose(run.times / FS, times, atol=1e-6)
+        assert run.notes == ["of the H5MD file are not read: momentum"]
+    assert is_ours(tmp_path / "run.h5md")
 
 
 def test_a_data_file_of_lammps(opened: Opened) -> None:

@@ -177,6 +177,16 @@ def test_colours_of_charges_and_about_the_heaviest(written: Written) -> None:
     assert (shown["colors"][0], shown["colors"][2]) == COLORS[:2]
 
 
+def test_types_without_elements_have_a_colour_each(written: Written) -> None:
+    x = np.random.default_rng(0).uniform(0, 9, (2, 30, 3))
+    names = [str(1 + k % 11) for k in range(30)]
+    with H5MDReader(written(x, names=names, masses=1.0, cell=9 * np.eye(3))) as run:
+        shown, _ = scene(run, "types")
+    assert shown["colors"] == [shown["legend"][name] for name in names]
+    assert list(shown["legend"]) == [str(k) for k in range(1, 12)]
+    assert len(set(shown["colors"])) == 11
+
+
 def test_each_system_is_in_its_own_cell(record: Callable[..., Path]) -> None:
     x, sides = np.random.default_rng(0).uniform(-30, 30, (2, 20, 3)), np.array([6.0, 9.0])
     cells = sides[:, None, None] * np.eye(3)

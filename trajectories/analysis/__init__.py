@@ -1,7 +1,7 @@
 """Numbers and curves of a run: `analyse` gives all that fit it, and each analysis is a function of
 its own."""
 
-from trajectories.analysis.averages import block_error, mean_and_error
+from trajectories.analysis.averages import block_error, mean_and_error, trend
 from trajectories.analysis.bonding import Bonds, angles, bonds
 from trajectories.analysis.correlation import (
     Diffusion,
@@ -41,5 +41,6 @@ __all__ = [
     "peaks",
     "radial_distribution",
     "spectrum",
+    "trend",
     "velocity_autocorrelation",
 ]

@@ -30,6 +30,8 @@ _FEW = 3  # points of a curve that are marked
 _DECADE = (
     8.0  # the largest over the least, below which a logarithmic axis would have hardly a label
 )
+_WIDTH = 0.8  # of a figure, that its axes have along x
+_INSIDE, _COLUMNS = 6, 8  # curves whose names lie among them, and columns of names below them
 STYLE: Any = {
     "font.size": 9,
     "axes.titlesize": 10,
@@ -112,11 +114,54 @@ def draw(curves: Curves, axes: Any) -> None:
     if logarithmic:
         axes.set_yscale("log")
     axes.set(xlabel=str(curves.x_axis), ylabel=str(curves.y_axis))
+    _whole_ticks(axes)
     n = sum(bool(name) for name in curves.values) + len(curves.marks)
-    if n > 6:
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=1.2)
+    if n > _INSIDE:
+        _legend_below(axes)
     elif n:
         axes.legend(handlelength=1.2, markerscale=1.0 if curves.line else 3.0)
+
+
+def _whole_ticks(axes: Any) -> None:
+    """Ticks of linear axes say all of their number, without one to be added to it, and so few are
+    along x that they do not touch."""
+    from matplotlib.ticker import MaxNLocator, ScalarFormatter
+
+    for axis in (axes.xaxis, axes.yaxis):
+        if isinstance(axis.get_major_formatter(), ScalarFormatter) and axis.get_scale() == "linear":
+            axis.get_major_formatter().set_useOffset(False)
+    if axes.get_xscale() != "linear":
+        return
+    room = _WIDTH * axes.figure.get_size_inches()[0] * axes.figure.dpi
+    for most in (None, 8, 7, 6, 5, 4, 3, 2):
+        if most is not None:
+            axes.xaxis.set_major_locator(MaxNLocator(most, steps=[1, 2, 2.5, 5, 10]))
+        low, high = sorted(axes.get_xlim())
+        within = [
+            label.get_window_extent().width
+            for at, label in zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
+            if low <= at <= high
+        ]
+        # the ends' labels stick out by half of themselves
+        if 1.2 * sum(within) < room:
+            break
+
+
+def _legend_below(axes: Any) -> None:
+    """A legend under the axes, in as many columns as the figure is wide; the figure grows by its
+    height, so that curves keep theirs."""
+    figure = axes.figure
+    below: Any = {"loc": "outside lower center", "handlelength": 1.2, "columnspacing": 1.2}
+    handles, labels = axes.get_legend_handles_labels()
+    width, height = figure.get_size_inches()
+    # columns are as wide as the names in them, which only a drawing tells
+    for rows in range(-(-len(labels) // _COLUMNS), len(labels) + 1):
+        legend = figure.legend(handles, labels, ncols=-(-len(labels) // rows), **below)
+        size = legend.get_window_extent()
+        if size.width < 0.97 * width * figure.dpi or rows == len(labels):
+            break
+        legend.remove()
+    figure.set_size_inches(width, height + size.height / figure.dpi)
 
 
 def _spread(curves: Curves) -> float:

@@ -16,6 +16,7 @@ _SQUARE_METERS = 1e-8  # a second, in one Angstrom^2 / ps
 _STRETCH = 5000.0  # 1/cm, above which there are no vibrations: H2 has 4,401
 _POWERS = (0.8, 1.2)  # of time, with which displacements of what diffuses grow
 _PARTS = (0.6, 1.4)  # the same over half of the lags, where noise is more
+_STILL = 0.25  # power of time below which a displacement grows no more, as where atoms rattle
 _HOPS = 0.3  # of the mean distance of particles, as far as what diffuses has come
 _CENTIMETERS = 33.35640951981521  # 1/cm in one cycle per ps
 
@@ -83,10 +84,13 @@ def displacement(
 
 def _no_diffusion(run: H5MDReader, d: correlation.Diffusion) -> str:
     """Why the particles do not diffuse between these lags; nothing where they do."""
+    first, then = (round(power, 1) + 0.0 for power in d.powers)  # no minus before zero
     powers = (
-        f"(their squared displacement grows as time to the {d.powers[0]:.1f}, then to the"
-        f" {d.powers[1]:.1f}; in diffusion to the 1)"
+        f"(their squared displacement grows as time to the {first}, then to the {then}; in"
+        " diffusion to the 1)"
     )
+    if max(d.powers) < _STILL:
+        return "the particles do not diffuse: their squared displacement has stopped growing"
     if d.power < _POWERS[0] or min(d.powers) < _PARTS[0]:
         return f"the particles do not diffuse {powers}"
     if d.power > _POWERS[1] or max(d.powers) > _PARTS[1]:

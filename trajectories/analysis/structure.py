@@ -22,7 +22,7 @@ from trajectories.h5md import H5MDReader
 
 _PAIRS = 1e8  # distances that are looked at in all frames together
 _LOOKS = 10_000  # frames, of all systems together
-_KINDS = 3  # of atoms whose pairs are told apart
+KINDS = 3  # of atoms whose pairs are told apart
 _METERED = 10.0  # Angstrom up to which atoms are looked at
 _BINS = 200
 _SMOOTH = 2.0  # bins over which noise is taken out before peaks are looked for
@@ -251,7 +251,7 @@ def radial_distributions(
     looked at. There are no curves where there are no pairs. Raises ValueError, naming the frame, if
     a cell has no volume.
     """
-    groups = groups or dict(list(_with_mass(run).items())[:_KINDS])
+    groups = groups or dict(list(with_mass(run).items())[:KINDS])
     named = {
         (a, b): (groups[a], groups[b])
         for a, b in combinations_with_replacement(groups, 2)
@@ -292,7 +292,7 @@ def _every(run: H5MDReader, reach: float, periodic: bool) -> int:
     return max(1, int(np.ceil(looks * max(n * near / _PAIRS, 1 / _LOOKS))))
 
 
-def _with_mass(run: H5MDReader) -> dict[str, np.ndarray]:
+def with_mass(run: H5MDReader) -> dict[str, np.ndarray]:
     """The kinds of a run but for virtual sites, which models place beside atoms: nobody is their
     neighbour."""
     masses, found = np.asarray(run.masses), kinds(run)

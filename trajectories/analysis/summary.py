@@ -150,14 +150,18 @@ def _jpl(task: Task, found: Analysis) -> None:
     if not distance.names:
         raise ValueError("DE440 holds none of the bodies")
     found.jpl, last = distance, distance.kilometers[-1]
+    found.notes += [distance.start] if distance.start else []
     for name, km in zip(distance.names, last, strict=True):
         found.numbers.append(
             Number(f"from_jpl_{name}", f"{name}, from JPL DE440 at the end", float(km), "km")
         )
     if len(distance.times) > 1:
+        first = distance.kilometers[0]
         said = (
-            f"At the end {last.min():.3g} km ({distance.names[last.argmin()]}) to {last.max():.3g}"
+            f"At the start {first.min():.3g} to {first.max():.3g} km, at the end"
+            f" {last.min():.3g} km ({distance.names[last.argmin()]}) to {last.max():.3g}"
             f" km ({distance.names[last.argmax()]})."
+            + (" Not all start as DE440 has them: see the notes below." if distance.start else "")
         )
         values = dict(zip(distance.names, distance.kilometers.T, strict=True))
         axis = Axis("distance", "km", True)
@@ -188,11 +192,26 @@ def _distances(task: Task, found: Analysis) -> None:
     )
     found.curves += curves
     found.numbers += numbers
+    found.notes += [] if own else _not_told_apart(task)
     if len(task.run) > 1:
         seen = "" if every == 1 else f", and in one frame of {every}"
         found.notes.append(
             f"distances, bonds and angles were looked at in the second half of the run{seen}"
         )
+
+
+def _not_told_apart(task: Task) -> list[str]:
+    """Which elements have no curves of their own, because there are many."""
+    paired = list(structure.with_mass(task.run))[structure.KINDS :]
+    if not paired:
+        return []
+    moving = list(structure.kinds(task.run))[_KINDS:] if _is_correlated(task) else []
+    return [
+        f"there are many elements: pairs of {', '.join(paired)} have no g(r) or coordination"
+        " numbers"
+        + (f", and {', '.join(moving)} no motion of their own" if moving else "")
+        + "; --select chooses atoms"
+    ]
 
 
 def _bonds(task: Task, found: Analysis) -> None:

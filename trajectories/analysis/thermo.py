@@ -8,7 +8,7 @@ import numpy as np
 
 from systems.cell import heights
 from systems.units import ASTRONOMICAL, METAL, PASCALS
-from trajectories.analysis.averages import mean_and_error
+from trajectories.analysis.averages import mean_and_error, trend
 from trajectories.analysis.blocks import blocks
 from trajectories.analysis.results import Analysis, Axis, Curves, Number
 from trajectories.conservation import conservation
@@ -39,7 +39,7 @@ class Known:
     says, ``temperature`` and ``pressure`` (eV / Angstrom^3) are what a thermostat and barostat
     hold: one value, or the first and the last of a ramp. ``parents`` is the body that each body
     goes around, ``epoch`` a planets' run's start, a TDB Julian day. ``lost`` are systems of an
-    ensemble that went bad and stand still.
+    ensemble that went bad and stand still, ``why_energy_drifts`` says it of a scheme that lets it.
     """
 
     conserves: Sequence[str] = CONSERVED
@@ -50,6 +50,7 @@ class Known:
     parents: dict[str, str] = field(default_factory=dict)
     epoch: float | None = None
     lost: Sequence[int] = ()
+    why_energy_drifts: str = ""
 
 
 def _sound(values: np.ndarray, known: Known) -> np.ndarray:
@@ -107,11 +108,17 @@ def conserved(run: H5MDReader, known: Known, into: Analysis) -> None:
     }
     for name, largest in values.items():
         if len(run) > 1:
+            each = abs(found[name.replace(" ", "_")]).max(0)
+            note = [f"the worst of {len(each):,} systems; median {np.median(each):.2g}"] * (
+                len(each) > 1
+            )
+            note += [known.why_energy_drifts] * (name == "energy" and bool(known.why_energy_drifts))
             into.numbers.append(
                 Number(
                     f"{name.replace(' ', '_')}_drift",
                     f"largest relative drift of {name}",
                     float(largest.max()),
+                    note="; ".join(note),
                 )
             )
     if len(run) > 1 and any(largest.any() for largest in values.values()):
@@ -251,6 +258,9 @@ def matter(run: H5MDReader, known: Known, into: Analysis) -> None:
         _drift(
             run, 1000.0 * (potential + kinetic).reshape(len(run), -1) / run.n_particles, known, into
         )
+    if potential is not None and kinetic is not None and "energy" not in known.conserves:
+        each = potential / run.n_particles
+        _mean(run, known, into, "potential_energy", "Potential energy", "eV/atom", each, ())
     if potential is not None and kinetic is None:
         _relaxed(
             run, 1000.0 * (potential - potential[-1]).reshape(len(run), -1) / run.n_particles, into
@@ -348,6 +358,11 @@ def _mean(
             + ("" if error is None else ", with its standard error")
             + "."
         )
+        if (change := trend(half)) is not None:
+            moved = Number(key, name, change.value, unit, change.error, least=change.least)
+            drifting = f"still drifting, by {moved} over the second half of the run"
+            said += f" It is {drifting}."
+            into.notes.append(f"the {name} is {drifting}: its mean is not that of a run at rest")
         for value in asked:
             off = f"The {name} is {mean:.4g} {unit} where {value:.4g} was asked"
             judged = known.sure and error is not None and not least and len(half) >= _ENOUGH
@@ -394,8 +409,8 @@ def _drift(run: H5MDReader, total: np.ndarray, known: Known, into: Analysis) -> 
     slope, span = float(np.median(slopes)), float(np.ptp(times))
     into.numbers.append(Number("energy_slope", "drift of energy", slope, "meV/atom/ps"))
     said = (
-        f"Largest change {largest:.3g} meV an atom; the straight line through it rises by"
-        f" {slope:.2g} meV an atom and ps."
+        f"Largest change {largest:.3g} meV an atom; the straight line through it"
+        f" {'falls' if slope < 0 else 'rises'} by {abs(slope):.2g} meV an atom and ps."
     )
     into.curves.append(
         Curves(

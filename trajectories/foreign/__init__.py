@@ -15,6 +15,7 @@ from systems.sources.file_options import FileOptions
 from systems.sources.template import to_text
 from trajectories.durable import refuse_live
 from trajectories.foreign import by_ase, by_mdanalysis
+from trajectories.foreign.h5md_species import atomic_numbers
 from trajectories.foreign.source import SOME_VELOCITIES, Lacking, Source
 from trajectories.foreign.unwrapping import NEAREST, Unwrapper
 from trajectories.whole import replacing, temporary_of
@@ -31,8 +32,9 @@ _NO_RUNS = {
 
 
 def is_ours(path: Path, topology: Path | None = None) -> bool:
-    """Whether a file is taken for a run of ours."""
-    return topology is None and path.suffix in OURS
+    """Whether a file is taken for a run of ours: by its name, unless it is an H5MD file whose
+    species are elements."""
+    return topology is None and path.suffix in OURS and atomic_numbers(path) is None
 
 
 def import_trajectory(

@@ -18,6 +18,7 @@ from systems.sources.lammps_files import flag_columns, is_dump
 from systems.system import System
 from systems.units import METAL
 from trajectories.foreign.cells import Cells
+from trajectories.foreign.h5md_species import atomic_numbers, left_unread
 from trajectories.foreign.mdanalysis_files import clock_of, identities_of, sizes_of, without_offsets
 from trajectories.foreign.source import SOME_VELOCITIES, Lacking, Source, said, virtual_sites
 from trajectories.foreign.unwrapping import recorded_positions
@@ -54,6 +55,8 @@ def opened(
         fixed = identities_of(u, reading)
         failed.pop_all()
     incomplete = any("Not all velocities were present" in text for text in heard)
+    if topology is None and atomic_numbers(path) is not None and (unread := left_unread(path)):
+        reading.notes.append(f"of the H5MD file are not read: {', '.join(unread)}")
     if incomplete:
         reading.notes.append("left out, since not all atoms have them: velocities")
     moving = (bool(u.trajectory.ts.has_velocities) and not incomplete) or SOME_VELOCITIES in without
@@ -151,12 +154,27 @@ def _universe(sources: list[Path], options: FileOptions) -> tuple[Any, list[str]
         more = {**more, "format": name}
         if len(sources) == 1 and name in MDAnalysis._PARSERS:
             more["topology_format"] = name
+    if len(sources) == 1 and (numbers := atomic_numbers(sources[0])) is not None:
+        return _of_species(sources[0], numbers), []
     if len(sources) > 1 and is_dump(sources[-1]):
         more = {"format": "LAMMPSDUMP", "additional_columns": flag_columns(sources[-1]), **more}
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         u = _made(sources, more)
     return u, [str(one.message) for one in heard]
+
+
+def _of_species(path: Path, numbers: np.ndarray) -> Any:
+    """The universe of an H5MD file, which needs no topology where it tells atomic numbers."""
+    import MDAnalysis
+    from ase.data import chemical_symbols
+
+    symbols = [chemical_symbols[z] for z in numbers]
+    u = MDAnalysis.Universe.empty(len(numbers), trajectory=False)
+    for attribute in ("names", "types", "elements"):
+        u.add_TopologyAttr(attribute, symbols)
+    u.load_new(str(path), format="H5MD")
+    return u
 
 
 def _made(sources: list[Path], more: dict[str, Any]) -> Any:

@@ -21,6 +21,8 @@ _PARTICLES = 5_000
 _SYSTEMS = 4
 _LEVELS = 65_535  # of a coordinate
 _LONGEST = 3.0  # Angstrom, of a bond that is drawn: longer ones are broken, or go through the box
+_NAMED = 20  # colours that a legend explains
+_TYPE = 0.5  # Angstrom, the radius of atoms whose element nobody knows
 _STAR = "#e0a800"
 _POSITIVE, _NEGATIVE, _NEUTRAL = "#D55E00", "#0072B2", "#8a8a8a"
 
@@ -62,6 +64,7 @@ def scene(run: H5MDReader, label: str) -> tuple[dict[str, Any], list[str]]:
         names,
         run.masses[which],
         run.charges.reshape(-1, run.n_particles)[0][which],
+        atoms=run.units is METAL,
     )
     found: dict[str, Any] = {
         "label": label,
@@ -147,9 +150,17 @@ def _shown(run: H5MDReader, x: np.ndarray, which: np.ndarray, cell: np.ndarray) 
 
 
 def _looks(
-    numbers: np.ndarray, names: list[str], masses: np.ndarray, charges: np.ndarray
+    numbers: np.ndarray,
+    names: list[str],
+    masses: np.ndarray,
+    charges: np.ndarray,
+    *,
+    atoms: bool = False,
 ) -> dict[str, Any]:
-    """Colours and radii of each particle by element, name or charge, and what colours mean."""
+    """Colours and radii of each particle by element, name or charge, and what colours mean.
+
+    Names of ``atoms`` are those of types, such as LAMMPS', which have no elements.
+    """
     if numbers.any():
         from ase.data import chemical_symbols, covalent_radii
         from ase.data.colors import jmol_colors
@@ -169,13 +180,22 @@ def _looks(
             "legend": named,
         }
     flat = [0.0] * len(numbers)
+    if atoms and names:
+        kinds = sorted(set(names), key=lambda name: (len(name), name))  # 2 is before 10
+        of_kind = {name: COLORS[k % len(COLORS)] for k, name in enumerate(kinds)}
+        return {
+            "colors": [of_kind[name] for name in names],
+            "radii": [_TYPE] * len(names),
+            "names": names,
+            "legend": of_kind if len(kinds) <= _NAMED else {},
+        }
     if names:
         # the others as their curves are in the figures, which are about the heaviest
         heaviest = int(masses.argmax())
         colors = [COLORS[(k - (k > heaviest)) % len(COLORS)] for k in range(len(names))]
         colors[heaviest] = _STAR
         sizes = np.clip((masses / masses.max()) ** 0.15, 0.15, 1.0)
-        legend = dict(zip(names, colors, strict=True)) if len(names) <= 20 else {}
+        legend = dict(zip(names, colors, strict=True)) if len(names) <= _NAMED else {}
         return {
             "colors": colors,
             "radii": flat,
@@ -183,11 +203,11 @@ def _looks(
             "names": names,
             "legend": legend,
         }
-    kinds = {"positive": _POSITIVE, "negative": _NEGATIVE, "neutral": _NEUTRAL}
+    signs = {"positive": _POSITIVE, "negative": _NEGATIVE, "neutral": _NEUTRAL}
     words = ["positive" if q > 0 else "negative" if q < 0 else "neutral" for q in charges]
-    legend = {word: color for word, color in kinds.items() if word in words}
+    legend = {word: color for word, color in signs.items() if word in words}
     return {
-        "colors": [kinds[word] for word in words],
+        "colors": [signs[word] for word in words],
         "radii": flat,
         "names": [str(k) for k in range(len(words))],
         "legend": legend,

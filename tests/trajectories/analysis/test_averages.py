@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trajectories.analysis import block_error, mean_and_error
+from trajectories.analysis import block_error, mean_and_error, trend
 
 
 def correlated(stream: np.random.Generator, n: int, memory: float) -> np.ndarray:
@@ -41,6 +41,22 @@ def test_scale_and_shift(scale: float, shift: float, seed: int) -> None:
     assert block_error(scale * x + shift) == pytest.approx(
         scale * block_error(x), rel=1e-6, abs=1e-9 * abs(shift)
     )
+
+
+@pytest.mark.parametrize("memory", [0.0, 0.5, 0.9])
+def test_a_trend_is_one_where_it_is_more_than_chance(memory: float) -> None:
+    stream, n = np.random.default_rng(9), 1000
+    line = np.linspace(0.0, 1.0, n)
+    error = np.sqrt(12 * (1 + memory) / (1 - memory) / n)
+    series = [correlated(stream, n, memory) for _ in range(100)]
+    assert sum(trend(x) is not None for x in series) <= 4
+    found = [trend(x - 12.0 * error * line) for x in series]
+    assert sum(one is not None for one in found) >= 90
+    sure = [one for one in found if one is not None]
+    assert np.mean([one.value for one in sure]) == pytest.approx(-12.0 * error, rel=0.1)
+    assert np.mean([one.error for one in sure]) == pytest.approx(error, rel=0.2)
+    assert trend(np.ones(50)) is None
+    assert trend(np.arange(7.0)) is None
 
 
 def test_too_short_is_said() -> None:

@@ -1,6 +1,8 @@
 """What is easily reported as physics and is none: a wandering centre of mass, a breathing box,
 rattling, images across a gap, ramps."""
 
+import io
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -85,7 +87,7 @@ def test_a_box_that_breathes_moves_nothing(record: Record) -> None:
     ("kind", "why"),
     [
         ("ballistic", "the frames end before the particles diffuse"),
-        ("rattling", "do not diffuse"),
+        ("rattling", "do not diffuse: their squared displacement has stopped growing"),
         ("bends", "do not diffuse"),
         ("swings", "do not diffuse"),
         ("slow", "less than 0.3 of their mean distance"),
@@ -280,6 +282,28 @@ def test_axes() -> None:
         Curves("c", "C", Axis("a"), x[:2], Axis("b"), {"": np.array([np.nan, 1.0])})
     ).axes[0]
     assert lone.lines[0].get_marker() == "."
+
+
+@pytest.mark.parametrize("width", [1e-4, 2e-3, 0.5, 300.0])
+@pytest.mark.parametrize("middle", [1.09, 104.5, 12345.678])
+def test_labels_of_ticks_are_whole_and_apart(middle: float, width: float) -> None:
+    x = np.linspace(middle - width, middle + width, 50)
+    figure = figure_of(Curves("c", "C", Axis("length"), x, Axis("b"), {"": 1e-4 * x + 1e3}))
+    figure.savefig(io.BytesIO(), format="png")  # it is laid out as it is drawn
+    (axes,) = figure.axes
+    for axis in (axes.xaxis, axes.yaxis):
+        assert axis.get_offset_text().get_text() == ""
+    low, high = axes.get_xlim()
+    boxes = [
+        label.get_window_extent()
+        for at, label in zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
+        if low <= at <= high
+    ]
+    assert len(boxes) >= 2
+    assert all(a.x1 < b.x0 for a, b in itertools.pairwise(boxes))
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+    shown = [float(text.replace("\N{MINUS SIGN}", "-")) for text in labels]
+    np.testing.assert_allclose(shown, axes.get_xticks(), rtol=1e-9)
 
 
 @pytest.mark.parametrize("n_degrees", [None, 24, 27])

@@ -2,6 +2,7 @@
 out is said; files and figures of it."""
 
 import csv
+import io
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -176,6 +177,9 @@ def test_energy_that_drifts_is_told_of(
         held = analyse(run, Known(conserves=()))
     assert found.number("energy_slope").value == pytest.approx(slope, abs=0.02 + 0.05 * scatter)
     assert any("halve the time step" in warning for warning in found.warnings) == warned
+    direction, by = re.search(r" (rises|falls) by (\S+) meV", found.curve("energy").said).groups()  # type: ignore[union-attr]
+    assert direction == ("falls" if found.number("energy_slope").value < 0 else "rises")
+    assert float(by) == pytest.approx(abs(found.number("energy_slope").value), rel=0.06)
     assert not held.warnings
     assert "conserved" not in [curves.key for curves in held.curves]
 
@@ -395,12 +399,59 @@ def test_planets_that_drift_are_told_of(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("kinds", "left", "still"),
+    [
+        ([29, 29, 28, 28, 47, 47], "", ""),
+        ([29, 29, 28, 28, 47, 79], "Au", ""),
+        ([29, 29, 28, 28, 47, 47, 79, 13], "Al, Au", "Au"),
+    ],
+)
+def test_elements_without_curves_are_named(
+    written: Written, kinds: list[int], left: str, still: str
+) -> None:
+    x = np.random.default_rng(3).uniform(0, 8, (4, len(kinds), 3))
+    with H5MDReader(written(x, species=kinds, masses=9.0, cell=8 * np.eye(3))) as run:
+        found = analyse(run)
+    named = "".join(note for note in found.notes if "many elements" in note)
+    assert named == (
+        f"there are many elements: pairs of {left} have no g(r) or coordination numbers"
+        + (f", and {still} no motion of their own" if still else "")
+        + "; --select chooses atoms"
+        if left
+        else ""
+    )
+    pairs = {name for pair in found.curve("rdf").values for name in pair.split("-")}
+    assert not pairs & set(left.split(", "))
+    assert still not in found.curve("msd").values
+
+
 def test_draw_takes_many_curves() -> None:
     x = np.arange(5.0)
     many = Curves("many", "Many", Axis("x"), x, Axis("y"), {str(k): x + k for k in range(20)})
     figure = figure_of(many)
     draw(many, figure.axes[0])
     assert {line.get_linestyle() for line in figure.axes[0].get_lines()} == {"-", "--"}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("n", [7, 22, 33, 60])
+@pytest.mark.parametrize("name", ["Io", "a name of many letters"])
+def test_names_of_many_curves_are_in_the_figure_and_leave_room(n: int, name: str) -> None:
+    x, size = np.arange(5.0), (5.2, 3.2)
+    values = {f"{name} {k}": x + k for k in range(n)}
+    figure = figure_of(Curves("many", "Many", Axis("x"), x, Axis("y"), values), size)
+    figure.savefig(io.BytesIO(), format="png")  # it is laid out as it is drawn
+    page = figure.bbox.bounds
+    (legend,) = figure.legends
+    for box in (legend.get_window_extent(), *(t.get_window_extent() for t in legend.get_texts())):
+        assert page[0] <= box.x0 < box.x1 <= page[2]
+        assert page[1] <= box.y0 < box.y1 <= page[3]
+    assert [text.get_text() for text in legend.get_texts()] == list(values)
+    panel = figure.axes[0].get_window_extent()
+    assert panel.y0 > legend.get_window_extent().y1
+    assert panel.height > 0.6 * size[1] * figure.dpi
+    assert panel.width > 0.7 * size[0] * figure.dpi
 
 
 def test_parity_plots_and_logarithmic_axes() -> None:
@@ -586,6 +637,29 @@ def test_pressure_and_temperature_asked_for(record: Callable[..., Path]) -> None
     assert not few.warnings
 
 
+@pytest.mark.parametrize("drift", [0.0, 8.0, -8.0])
+def test_a_mean_that_is_still_drifting(record: Callable[..., Path], drift: float) -> None:
+    """Of the second half of the run; what happens in the first does not matter."""
+    noise = np.random.default_rng(4).normal(size=(2, 240))
+    start = 50.0 * np.exp(-np.arange(240) / 10.0)
+    bars = 100.0 + start + noise[0] + drift * np.clip(np.linspace(-1, 1, 240), 0, 1)
+    found = Analysis()
+    with H5MDReader(at_rest(record, bars, 300.0 + start + noise[1])) as run:
+        matter(run, Known(conserves=(), n_degrees=30), found)
+    notes = [note for note in found.notes if "still drifting" in note]
+    if not drift:
+        assert not notes
+        return
+    (note,) = notes
+    match = re.match(r"the pressure is still drifting, by (\S+) ± (\S+) bar over", note)
+    assert match
+    assert float(match[1]) == pytest.approx(drift, abs=3 * float(match[2]))
+    assert 0.1 < float(match[2]) < 1.0
+    assert "It is still drifting, by " in found.curve("pressure").said
+    assert "drifting" not in found.curve("temperature").said
+    assert found.number("potential_energy").unit == "eV/atom"
+
+
 def test_a_ramp_has_no_mean(record: Callable[..., Path]) -> None:
     ramp = np.linspace(100.0, 300.0, 240)
     with H5MDReader(at_rest(record, np.zeros(240), ramp)) as run:
@@ -632,5 +706,6 @@ def test_planets_against_jpl(written: Written) -> None:
         found = analyse(run, Known(epoch=J2000, parents=parents))
         twin = distance_to_jpl(run, J2000, ["", "Sun", "Mars"])
     np.testing.assert_allclose(found.curve("jpl").x, [0.0, 1.0, 2.0])
+    assert "not all start with DE440's velocities: Sun (" in " ".join(found.notes)
     for k, name in enumerate(("Sun", "Mars")):
         assert found.number(f"from_jpl_{name}").value == twin.kilometers[-1, k]
