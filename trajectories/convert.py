@@ -12,8 +12,8 @@ import numpy as np
 from systems.system import Evaluation, System
 from systems.units import METAL
 from trajectories.extxyz import ExtendedXYZ
-from trajectories.h5md import H5MDReader
-from trajectories.whole import replacing
+from trajectories.storage.atomic_write import replacing
+from trajectories.storage.h5md import H5MDReader
 
 
 def refuse_together(reader: H5MDReader, system: int | None) -> None:

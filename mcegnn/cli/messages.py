@@ -146,9 +146,9 @@ def told(command: Callable[..., None]) -> Callable[..., None]:
 def _told_warnings() -> Iterator[None]:
     """Our own warnings, which are for users, in one line; those of libraries as ever."""
     from systems.committee import Doubt  # with NumPy, which --help does without
-    from trajectories.durable import Mended
+    from trajectories.storage.journal import RecoveredWarning
 
-    own = (Doubt, Mended)
+    own = (Doubt, RecoveredWarning)
 
     with warnings.catch_warnings():
         plain = warnings.showwarning

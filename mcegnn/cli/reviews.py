@@ -27,7 +27,7 @@ def write(
     from mcegnn.models.store import Stored
     from mcegnn.review import review
     from trajectories.report import page
-    from trajectories.whole import write_whole
+    from trajectories.storage.atomic_write import write_atomically
 
     with progress(100, "per cent", quiet=quiet) as tell:
 
@@ -52,7 +52,7 @@ def write(
             last=True,
             told=told,
         )
-        write_whole(path, text.encode())
+        write_atomically(path, text.encode())
     return found
 
 

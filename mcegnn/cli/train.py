@@ -15,7 +15,7 @@ from mcegnn.cli.progress import progress, waiting
 from mcegnn.cli.reviews import said, scored, write
 from mcegnn.cli.trainers import look_at_data, made, refuse_no_data
 from mcegnn.names import locate, presets
-from trajectories.whole import write_whole
+from trajectories.storage.atomic_write import write_atomically
 
 if TYPE_CHECKING:
     from mcegnn.models.store import Stored
@@ -308,7 +308,7 @@ def _write(metrics: list[dict[str, str]], path: Path) -> None:
     writer = csv.DictWriter(text, list(metrics[0]))
     writer.writeheader()
     writer.writerows(metrics)
-    write_whole(path, text.getvalue().encode())
+    write_atomically(path, text.getvalue().encode())
 
 
 def rows_of(path: Path, update: int) -> list[dict[str, str]]:

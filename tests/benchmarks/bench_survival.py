@@ -14,7 +14,6 @@ import numpy as np
 from ase.build import bulk
 from record import COMMAND_AND_PEAK, Row, ratio, shown
 
-import trajectories.writer
 from integrators.ensembles import symplectic_euler, velocity_verlet
 from integrators.random import Random
 from integrators.state import Flow, State
@@ -22,10 +21,11 @@ from integrators.velocities import maxwell_boltzmann
 from systems.charged import benchmark_coulomb, charged_systems
 from systems.lennard_jones import LennardJones
 from systems.molecules import from_atoms
-from trajectories import _layout
 from trajectories.rollout import advance
+from trajectories.storage import layout
+from trajectories.storage import writer as writer_module
+from trajectories.storage.writer import H5MDWriter
 from trajectories.watch import Limits, Watch
-from trajectories.writer import H5MDWriter
 
 _KILLS = 50
 
@@ -103,17 +103,21 @@ class _Plain:
 @contextlib.contextmanager
 def _unsafe() -> Iterator[None]:
     """Frames go to HDF5's own file, without journal and checksums, flushed as often."""
-    plain = trajectories.writer.h5py.File
-    before = trajectories.writer.DurableFile, _layout.CHECKED, trajectories.writer.VERSION
-    trajectories.writer.DurableFile, _layout.CHECKED = _Plain, {}  # type: ignore[assignment,misc]
-    trajectories.writer.h5py.File = lambda disk, mode, **more: plain(
+    plain = writer_module.h5py.File
+    before = (
+        writer_module.JournaledFile,
+        layout.CHECKED,
+        writer_module.VERSION,
+    )
+    writer_module.JournaledFile, layout.CHECKED = _Plain, {}  # type: ignore[assignment,misc]
+    writer_module.h5py.File = lambda disk, mode, **more: plain(
         disk.path if isinstance(disk, _Plain) else disk, mode
     )
     try:
         yield
     finally:
-        trajectories.writer.h5py.File = plain
-        trajectories.writer.DurableFile, _layout.CHECKED, _ = before  # type: ignore[misc]
+        writer_module.h5py.File = plain
+        writer_module.JournaledFile, layout.CHECKED, _ = before  # type: ignore[misc]
 
 
 def _argon(n: int, cells: int) -> tuple[Flow, State, float]:

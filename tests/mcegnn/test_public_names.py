@@ -114,7 +114,7 @@ import numpy as np
 from mcegnn import System, State, Coulomb, Springs, velocity_verlet, yoshida, rollout
 from mcegnn import H5MDWriter, H5MDReader
 from trajectories.conservation import conservation, reversibility
-from trajectories.checkpoint import Checkpoint, save, load
+from trajectories.storage.checkpoint import Checkpoint, save, load
 import trajectories.convert, trajectories.figures, trajectories.forecast, systems.ephemeris
 state = State(System.create(np.random.default_rng(0).normal(size=(2, 4, 3)), charges=1.0))
 class Plain:

@@ -17,7 +17,7 @@ from systems.potentials import Coulomb
 from systems.solar import j2000
 from systems.system import Evaluation, System
 from systems.units import ASTRONOMICAL, METAL
-from trajectories.writer import H5MDWriter
+from trajectories.storage.writer import H5MDWriter
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,9 @@ import h5py
 from integrators.state import State
 from systems.system import System
 from systems.template import to_text
-from trajectories._layout import (
+from trajectories.interrupts import uninterrupted
+from trajectories.storage.journal import JournaledFile, recover
+from trajectories.storage.layout import (
     OBSERVABLES,
     STRESS,
     VERSION,
@@ -24,8 +26,6 @@ from trajectories._layout import (
     seal,
     series,
 )
-from trajectories.durable import DurableFile, recover
-from trajectories.interrupts import uninterrupted
 
 __all__ = ["H5MDWriter", "estimated_bytes"]
 
@@ -42,9 +42,9 @@ class H5MDWriter:
     its first flush on. ``names`` are the particles' names, ``provenance`` whatever should be known
     of the run later, ``n_frames`` a hint for the chunks, ``template`` the ``ase.Atoms`` that the
     system was made of, whose info and further arrays are to be in what the run is converted to.
-    Raises FileExistsError where ``path`` exists, unless ``overwrite``; `durable.Live`, an OSError,
-    where another process writes it; and OSError, from `write` and `flush` too, where the disk does
-    not take what is written: then the file stays as it was after the last flush.
+    Raises FileExistsError where ``path`` exists, unless ``overwrite``; `journal.FileInUseError`, an
+    OSError, if another process writes it; and OSError, from `write` and `flush` too, where the disk
+    does not take what is written: then the file stays as it was after the last flush.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class H5MDWriter:
     ) -> None:
         if Path(path).exists() and not overwrite:
             raise FileExistsError(17, "File exists", str(path))
-        self._begin(DurableFile(path, fresh=True), "w", max(1, n_frames))
+        self._begin(JournaledFile(path, fresh=True), "w", max(1, n_frames))
         with self._or_nothing():
             if Path(path).exists() and not overwrite:  # another process has been faster
                 raise FileExistsError(17, "File exists", str(path))
@@ -75,7 +75,7 @@ class H5MDWriter:
         to what it has."""
         self = cls.__new__(cls)
         recover(path)
-        self._begin(DurableFile(path, fresh=False), "r+", n_frames)
+        self._begin(JournaledFile(path, fresh=False), "r+", n_frames)
         with self._or_nothing():
             record(self._file, provenance or {})
             for dataset in series(self._file):
@@ -83,7 +83,7 @@ class H5MDWriter:
         self.n_written = n_frames
         return self
 
-    def _begin(self, disk: DurableFile, mode: str, n_hint: int) -> None:
+    def _begin(self, disk: JournaledFile, mode: str, n_hint: int) -> None:
         self._disk, self._n_hint = disk, n_hint
         self._pending: list[State] = []
         self._pending_bytes = 0

@@ -7,14 +7,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
-def temporary_of(path: str | Path) -> Path:
+def temporary_path(path: str | Path) -> Path:
     """The name under which a file is written before it takes the place of the last."""
     return Path(f"{path}.tmp")
 
 
-def write_whole(path: str | Path, data: bytes) -> None:
+def write_atomically(path: str | Path, data: bytes) -> None:
     """Put ``data`` in place of whatever ``path`` holds."""
-    temporary = temporary_of(path)
+    temporary = temporary_path(path)
     try:
         with open(temporary, "wb") as file:
             file.write(data)

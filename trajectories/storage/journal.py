@@ -4,10 +4,10 @@ HDF5 write into.
 HDF5 knows no transactions: a program killed while it writes may leave a file that no reader opens.
 So it is given this file instead of the disk. What it writes beyond the end of the last commit goes
 to disk at once, since nothing refers to it yet. What it writes over is kept in memory, page by
-page, until `DurableFile.commit`: the pages go into a journal beside the file, with a checksum, then
-over the file, and the journal is emptied. A journal found whole was not applied to its end, and
-`recover` does so once more; one that is not whole was never begun to be applied, so the file is as
-it was. This is the write-ahead logging of databases (Mohan et al., ACM TODS 17 (1992) 94), redo
+page, until `JournaledFile.commit`: the pages go into a journal beside the file, with a checksum,
+then over the file, and the journal is emptied. A journal found whole was not applied to its end,
+and `recover` does so once more; one that is not whole was never begun to be applied, so the file is
+as it was. This is the write-ahead logging of databases (Mohan et al., ACM TODS 17 (1992) 94), redo
 only.
 """
 
@@ -22,7 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from trajectories.whole import rename
+from trajectories.storage.atomic_write import rename
 
 _PAGE = 4096
 _MAGIC = b"mcegnn journal 1"
@@ -39,11 +39,11 @@ OPEN_ELSEWHERE = (
 )
 
 
-class Live(OSError):
+class FileInUseError(OSError):
     """The file is being written by another process."""
 
 
-class Mended(UserWarning):
+class RecoveredWarning(UserWarning):
     """A file was brought to the last commit of a process that was stopped."""
 
 
@@ -52,13 +52,13 @@ def journal_of(path: str | Path) -> Path:
     return Path(f"{_real(path)}.journal")
 
 
-class DurableFile:
+class JournaledFile:
     """A file for reading and writing, as h5py wants one; nothing is final before `commit`.
 
     A new file has another name, ``path`` with ``.tmp`` behind it, until its first commit; so
     ``path`` either is a whole file or is not there. ``fresh`` begins a new one, which takes the
-    place of what is there. Raises `Live` where another process writes the file, and OSError where
-    it cannot be written.
+    place of what is there. Raises `FileInUseError` if another process writes the file, and OSError
+    if it cannot be written.
     """
 
     def __init__(self, path: str | Path, *, fresh: bool) -> None:
@@ -73,7 +73,7 @@ class DurableFile:
             if fresh and self._path.exists():
                 self._old = _opened(self._path, self._path)
             elif not fresh:
-                refuse_live(f"{self._path}.tmp")
+                check_not_in_use(f"{self._path}.tmp")
             there = self._old if fresh else self._fd
             if there >= 0:
                 _mend(there, self._path)  # its journal is about to go
@@ -254,7 +254,7 @@ def recover(path: str | Path) -> bool:
     """Bring a file to the last commit of a process that was stopped in its middle; returns whether
     there was anything to do, and warns.
 
-    Raises `Live` where that process still runs, and OSError where the file cannot be written.
+    Raises `FileInUseError` if that process still runs, and OSError if the file cannot be written.
     """
     if not journal_of(path).exists():
         return False
@@ -271,7 +271,7 @@ def recover(path: str | Path) -> bool:
     if mended:
         warnings.warn(
             f"{path} was left in the middle of a write; it has been mended from its journal",
-            Mended,
+            RecoveredWarning,
             stacklevel=2,
         )
     return mended
@@ -319,8 +319,8 @@ def _read_journal(path: str | Path) -> "tuple[int, _Pages] | None":
         return None
 
 
-def refuse_live(path: str | Path) -> None:
-    """`Live` where a process writes the file."""
+def check_not_in_use(path: str | Path) -> None:
+    """`FileInUseError` where a process writes the file."""
     try:
         fd = os.open(path, os.O_RDONLY)
     except OSError:
@@ -356,8 +356,8 @@ def _opened(name: Path, path: Path, flags: int = 0) -> int:
     return fd
 
 
-def _live(path: Path) -> Live:
-    return Live(errno.EAGAIN, OPEN_ELSEWHERE, str(path))
+def _live(path: Path) -> FileInUseError:
+    return FileInUseError(errno.EAGAIN, OPEN_ELSEWHERE, str(path))
 
 
 def _lock(fd: int, path: Path) -> None:
