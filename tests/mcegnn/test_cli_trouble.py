@@ -94,7 +94,7 @@ def test_a_disk_that_gets_full(
     frame is flushed by itself."""
     monkeypatch.setattr(trajectories.storage.writer, "_SECONDS", 0.0)
     arguments = ("rollout", "charged", "--systems", 2, "--steps", 100, "--every", 20)
-    write, written = journal._write, [0]
+    write, written = journal.write_at, [0]
 
     def counted(fd: int, data: Any, at: int, most: float = float("inf")) -> None:
         written[0] += len(data)
@@ -104,10 +104,10 @@ def test_a_disk_that_gets_full(
         write(fd, data, at)
 
     with monkeypatch.context() as patch:
-        patch.setattr(journal, "_write", counted)
+        patch.setattr(journal, "write_at", counted)
         succeed(*arguments, "-o", "whole.h5md")
         room, written[0] = part * written[0], 0
-        patch.setattr(journal, "_write", lambda fd, data, at: counted(fd, data, at, room))
+        patch.setattr(journal, "write_at", lambda fd, data, at: counted(fd, data, at, room))
         outcome = cli(*arguments, "-o", "run.h5md")
     assert outcome.code == 1
     assert outcome.err.count("\n") == 1

@@ -30,7 +30,7 @@ from trajectories.figures import draw_trajectory
 from trajectories.foreign import import_trajectory
 from trajectories.rollout import rollout
 from trajectories.storage.h5md import H5MDReader
-from trajectories.storage.journal import FileInUseError
+from trajectories.storage.locks import FileInUseError
 from trajectories.storage.writer import H5MDWriter
 
 CELL = np.array([[6.0, 0, 0], [2.0, 7, 0], [1.0, -1, 8]])

@@ -17,7 +17,7 @@ from trajectories.foreign import by_ase, by_mdanalysis
 from trajectories.foreign.source import SOME_VELOCITIES, Lacking, Source
 from trajectories.foreign.unwrapping import NEAREST, Unwrapper
 from trajectories.storage.atomic_write import replacing, temporary_path
-from trajectories.storage.journal import check_not_in_use
+from trajectories.storage.locks import Lock, check_not_in_use
 from trajectories.storage.writer import H5MDWriter
 
 __all__ = ["OURS", "import_trajectory", "is_ours"]
@@ -70,7 +70,7 @@ def import_trajectory(
     ``told`` hears of frames done and in all. What ``out`` was stays until the whole is written.
 
     Raises FileNotFoundError where a file is missing, FileExistsError where ``out`` is there, unless
-    ``overwrite``, `journal.FileInUseError` if another process writes it, and ValueError, in one
+    ``overwrite``, `locks.FileInUseError` if another process writes it, and ValueError, in one
     sentence, where the files cannot be read or something that was said cannot be.
     """
     options = FileOptions(frame_interval, units, format, masses or {})
@@ -81,7 +81,7 @@ def import_trajectory(
     lacking: dict[str, str] = {}
     how, tried = NEAREST, {NEAREST}
     temporary = temporary_path(out)
-    with replacing(out, temporary):
+    with Lock(out), replacing(out, temporary):
         while True:
             source = _opened(path, topology, options, lacking)
             source.notes.extend(filter(None, lacking.values()))

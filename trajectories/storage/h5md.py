@@ -20,7 +20,7 @@ import numpy as np
 from integrators.state import State
 from systems.system import Evaluation, System
 from systems.units import BY_NAME, METAL
-from trajectories.storage.journal import OPEN_ELSEWHERE, FileInUseError, recover
+from trajectories.storage.journal import recover
 from trajectories.storage.layout import (
     CELLS,
     GROUP,
@@ -30,6 +30,7 @@ from trajectories.storage.layout import (
     sealed,
     whole_frames,
 )
+from trajectories.storage.locks import OPEN_ELSEWHERE, FileInUseError
 
 
 class DamagedRunError(ValueError):

@@ -16,7 +16,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trajectories.storage import journal
-from trajectories.storage.journal import FileInUseError, JournaledFile, journal_of, recover
+from trajectories.storage.journal import JournaledFile, journal_of, recover
+from trajectories.storage.locks import FileInUseError, Lock, lock_path
 
 # lengths around a page and positions around the ends of pages
 LENGTHS = st.integers(0, 9000)
@@ -41,17 +42,26 @@ CUT_TWICE = [
 ]
 
 
+LINUX = ("preadv", "pread", "pwrite", "fdatasync")  # what Windows lacks
+
+
+@pytest.mark.parametrize("missing", [(), LINUX])
 @given(DEEDS, st.integers(0, 2**32 - 1))
 @example(CUT_TWICE, 0)
 @settings(max_examples=150, deadline=None)
 def test_is_a_file(
-    tmp_path_factory: pytest.TempPathFactory, deeds: list[tuple[str, int, int]], seed: int
+    tmp_path_factory: pytest.TempPathFactory,
+    missing: tuple[str, ...],
+    deeds: list[tuple[str, int, int]],
+    seed: int,
 ) -> None:
     """What is read is what was written, committed or not; what is on disk is what was committed,
     and its part that was never changes."""
     path, stream = tmp_path_factory.mktemp("file") / "x", np.random.default_rng(seed)
     model, final = bytearray(), b""
-    with JournaledFile(path, fresh=True) as file:
+    with pytest.MonkeyPatch.context() as patch, JournaledFile(path, fresh=True) as file:
+        for name in missing:
+            patch.delattr(os, name)
         for deed, at, length in deeds:
             if deed == "write":
                 data = stream.bytes(length)
@@ -82,6 +92,17 @@ def test_is_a_file(
 
 class Killed(BaseException):
     """The process ends here."""
+
+
+def end(file: JournaledFile) -> None:
+    """As the end of its process does: its files are closed, and with them go its locks, but for
+    their names."""
+    for fd in (file._fd, file._old, file._journal):
+        if fd >= 0:
+            os.close(fd)
+    file._fd = file._old = file._journal = -1
+    if file._lock._lock is not None:
+        file._lock._lock.release()
 
 
 @contextmanager
@@ -161,9 +182,8 @@ def test_killed_at_any_change(tmp_path: Path, part: float, lost: tuple[str, ...]
                 file.close()
             except Killed:
                 pass
-        if made and made[-1]._fd >= 0:  # as the end of a process does, and with it go its locks
-            os.close(made[-1]._fd)
-            os.close(made[-1]._journal)
+        if made:
+            end(made[-1])
         if calls[0] < n:
             assert told == len(versions) - 1
             break
@@ -219,8 +239,9 @@ def test_one_writer(tmp_path: Path) -> None:
         for fresh in (True, False):
             with pytest.raises(FileInUseError):
                 JournaledFile(path, fresh=fresh)
-        assert not recover(path)
-        assert journal_of(path).exists()  # it is in use
+        with pytest.raises(FileInUseError):
+            recover(path)
+        assert journal_of(path).exists()
         file.seek(0)
         file.write(b"two")
         journal_of(path).write_bytes(journal._record(3, [(0, zlib.crc32(b"one"), b"six")]))
@@ -264,7 +285,7 @@ def torn(folder: Path, name: str = "x") -> tuple[Path, bytes, bytes]:
     file.commit()
     file.seek(3000)
     file.write(change)
-    write, calls = journal._write, [0]
+    write, calls = journal.write_at, [0]
 
     def stop(fd: int, data: Any, at: int) -> None:
         calls[0] += 1
@@ -273,11 +294,11 @@ def torn(folder: Path, name: str = "x") -> tuple[Path, bytes, bytes]:
         write(fd, data, at)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(journal, "_write", stop)
+        patch.setattr(journal, "write_at", stop)
         with pytest.raises(Killed):
             file.commit()
-    os.close(file._fd)
-    os.close(file._journal)
+    end(file)
+    assert lock_path(path).exists()
     after = before[:3000] + change + before[12000:]
     assert path.read_bytes() not in (before, after)
     return path, before, after
@@ -343,18 +364,17 @@ def test_an_old_journal_is_not_applied_after_a_new_one(
     """What was read before the lock was there may be the commit before the last."""
     path, _, after = torn(tmp_path)
     stale = journal.journal_of(path).read_bytes()
-    opened = journal._opened
 
-    def slowly(*arguments: Any) -> int:
-        monkeypatch.setattr(journal, "_opened", opened)
+    def slowly(*arguments: Any) -> Lock:
+        monkeypatch.setattr(journal, "Lock", Lock)
         with JournaledFile(
             path, fresh=False
         ) as file:  # another process mends, goes on and ends meanwhile
             file.truncate(5000)
             file.commit()
-        return opened(*arguments)
+        return Lock(*arguments)
 
-    monkeypatch.setattr(journal, "_opened", slowly)
+    monkeypatch.setattr(journal, "Lock", slowly)
     assert not recover(path)
     assert path.read_bytes() == after[:5000]
     assert stale
@@ -364,23 +384,27 @@ def test_an_old_journal_is_not_applied_after_a_new_one(
 def test_a_file_that_was_replaced_before_it_was_locked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh: bool
 ) -> None:
-    """What would be written into the old one would be lost."""
-    path, lock = tmp_path / "x", journal._lock
+    """It is the new one that is opened: what would be written into the old one would be lost."""
+    path = tmp_path / "x"
     path.write_bytes(b"old")
 
-    def slowly(*arguments: Any) -> None:
-        monkeypatch.setattr(journal, "_lock", lock)
+    def slowly(*arguments: Any) -> Lock:
+        monkeypatch.setattr(journal, "Lock", Lock)
         with JournaledFile(
             path, fresh=True
         ) as file:  # another process begins anew and ends meanwhile
             file.write(b"new")
             file.commit()
-        lock(*arguments)
+        return Lock(*arguments)
 
-    monkeypatch.setattr(journal, "_lock", slowly)
-    with pytest.raises(FileInUseError):
-        JournaledFile(path, fresh=fresh)
-    assert path.read_bytes() == b"new"
+    monkeypatch.setattr(journal, "Lock", slowly)
+    with JournaledFile(path, fresh=fresh) as file:
+        assert path.read_bytes() == b"new"
+        assert file.read(3) == (bytes(3) if fresh else b"new")
+        file.seek(0)
+        file.write(b"one")
+        file.commit()
+    assert path.read_bytes() == b"one"
 
 
 def test_a_journal_that_becomes_whole_is_not_removed(
@@ -388,16 +412,14 @@ def test_a_journal_that_becomes_whole_is_not_removed(
 ) -> None:
     """It was not before the lock was there, as while it is written; then its process was killed."""
     path, _, after = torn(tmp_path)
-    record, opened = journal_of(path).read_bytes(), journal._opened
+    record = journal_of(path).read_bytes()
     journal_of(path).write_bytes(record[:100])
 
-    def slowly(*arguments: Any) -> int:
+    def slowly(*arguments: Any) -> Lock:
         journal_of(path).write_bytes(record)
-        return opened(*arguments)
+        return Lock(*arguments)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(journal, "_opened", slowly)
-        assert not recover(path)
+    monkeypatch.setattr(journal, "Lock", slowly)
     with pytest.warns(journal.RecoveredWarning):
         assert recover(path)
     assert path.read_bytes() == after
