@@ -7,7 +7,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import kills
 import numpy as np
@@ -24,6 +23,8 @@ from systems.molecules import from_atoms
 from trajectories.rollout import advance
 from trajectories.storage import layout
 from trajectories.storage import writer as writer_module
+from trajectories.storage.journal import JournaledFile
+from trajectories.storage.plain import PlainFile
 from trajectories.storage.writer import H5MDWriter
 from trajectories.watch import Limits, Watch
 
@@ -87,37 +88,15 @@ def long() -> list[Row]:
     return rows
 
 
-class _Plain:
-    """A disk that promises nothing."""
-
-    def __init__(self, path: Any, *, fresh: bool) -> None:
-        self.path = path
-
-    def commit(self) -> None:
-        """Nothing."""
-
-    def close(self) -> None:
-        """Nothing."""
-
-
 @contextlib.contextmanager
-def _unsafe() -> Iterator[None]:
-    """Frames go to HDF5's own file, without journal and checksums, flushed as often."""
-    plain = writer_module.h5py.File
-    before = (
-        writer_module.JournaledFile,
-        layout.CHECKED,
-        writer_module.VERSION,
-    )
-    writer_module.JournaledFile, layout.CHECKED = _Plain, {}  # type: ignore[assignment,misc]
-    writer_module.h5py.File = lambda disk, mode, **more: plain(
-        disk.path if isinstance(disk, _Plain) else disk, mode
-    )
+def _without_checksums() -> Iterator[None]:
+    """HDF5's own format and chunks."""
+    before = layout.CHECKED, writer_module.VERSION
+    layout.CHECKED, writer_module.VERSION = {}, None  # type: ignore[assignment]
     try:
         yield
     finally:
-        writer_module.h5py.File = plain
-        writer_module.JournaledFile, layout.CHECKED, _ = before  # type: ignore[misc]
+        layout.CHECKED, writer_module.VERSION = before
 
 
 def _argon(n: int, cells: int) -> tuple[Flow, State, float]:
@@ -163,11 +142,15 @@ def cost() -> list[Row]:
 def _cost(flow: Flow, state: State, dt: float, n_steps: int, every: int, limits: Limits) -> str:
     """Of one run."""
 
-    def run(states: Iterator[State]) -> None:
+    def run(states: Iterator[State], storage: writer_module.OpenStorage) -> None:
         with (
             tempfile.TemporaryDirectory() as folder,
             H5MDWriter(
-                Path(folder) / "run.h5md", state.system, n_frames=n_steps // every, overwrite=True
+                Path(folder) / "run.h5md",
+                state.system,
+                n_frames=n_steps // every,
+                overwrite=True,
+                storage=storage,
             ) as writer,
         ):
             for now in states:
@@ -175,11 +158,11 @@ def _cost(flow: Flow, state: State, dt: float, n_steps: int, every: int, limits:
                     writer.write(now)
 
     def safe() -> None:
-        run(Watch(flow, dt, limits, print).states(state, n_steps, every))
+        run(Watch(flow, dt, limits, print).states(state, n_steps, every), JournaledFile)
 
     def bare() -> None:
-        with _unsafe():
-            run(advance(flow, state, dt, n_steps, every))
+        with _without_checksums():
+            run(advance(flow, state, dt, n_steps, every), PlainFile)
 
     for work in (safe, bare):
         work()
