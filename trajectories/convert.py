@@ -116,7 +116,7 @@ def _add_results(
 
 
 def _write_xyz(reader: H5MDReader, path: Path, which: int | None) -> set[str]:
-    with open(path, "w", encoding="utf-8") as file:
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
         xyz = ExtendedXYZ(file)
         for atoms in _atoms(reader, which):
             xyz.write(atoms)
