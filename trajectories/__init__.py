@@ -6,7 +6,7 @@ from typing import Any
 def __getattr__(name: str) -> Any:
     """`trajectories.universe`, resolved when it is used: it brings h5py along."""
     if name == "universe":
-        from trajectories.h5md import universe
+        from trajectories.storage.h5md import universe
 
         return universe
     raise AttributeError(f"module 'trajectories' has no attribute {name!r}")

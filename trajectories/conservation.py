@@ -7,8 +7,8 @@ import numpy as np
 
 from integrators.state import Flow, State
 from systems.system import System
-from trajectories.h5md import H5MDReader
 from trajectories.rollout import rollout
+from trajectories.storage.h5md import H5MDReader
 
 _BLOCK_BYTES = 2**25
 

@@ -12,8 +12,8 @@ import numpy as np
 from systems.system import Evaluation, System
 from systems.units import METAL
 from trajectories.extxyz import ExtendedXYZ
-from trajectories.h5md import H5MDReader
-from trajectories.whole import replacing
+from trajectories.storage.atomic_write import replacing
+from trajectories.storage.h5md import H5MDReader
 
 
 def refuse_together(reader: H5MDReader, system: int | None) -> None:
@@ -116,7 +116,7 @@ def _add_results(
 
 
 def _write_xyz(reader: H5MDReader, path: Path, which: int | None) -> set[str]:
-    with open(path, "w", encoding="utf-8") as file:
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
         xyz = ExtendedXYZ(file)
         for atoms in _atoms(reader, which):
             xyz.write(atoms)

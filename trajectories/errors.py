@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from integrators.state import Flow, State
-from trajectories.h5md import H5MDReader
 from trajectories.rollout import advance
+from trajectories.storage.h5md import H5MDReader
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import numpy as np
 from systems.units import METAL, PASCALS
 from trajectories.analysis.orbits import to_ecliptic
 from trajectories.analysis.thermo import Known, pressures, temperatures, time_axis
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 _PANELS = 6
 _SMALL = 2.0  # a dot that does not hide the Earth's

@@ -7,7 +7,7 @@ import numpy as np
 
 from systems.arrays import Array
 from systems.units import ASTRONOMICAL
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 
 def displacement_error(predicted: Array, true: Array, start: Array) -> Array:

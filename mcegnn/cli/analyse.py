@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from systems.sources.file_options import FileOptions
     from trajectories.analysis import Analysis
     from trajectories.forecast import ForecastError
-    from trajectories.h5md import H5MDReader
+    from trajectories.storage.h5md import H5MDReader
 
 Topology = Annotated[
     Path | None,
@@ -234,7 +234,7 @@ def opened(
     other one, which is looked at ``beside`` it.
     """
     from trajectories.foreign import is_ours
-    from trajectories.h5md import H5MDReader
+    from trajectories.storage.h5md import H5MDReader
 
     with mistakes():
         if run.is_dir():

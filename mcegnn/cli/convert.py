@@ -53,7 +53,7 @@ def convert(
     Examples: `mcegnn convert planets.h5md planets.xyz`, `mcegnn convert md.traj md.h5md`
     """
     from trajectories.foreign import OURS, is_ours
-    from trajectories.h5md import H5MDReader
+    from trajectories.storage.h5md import H5MDReader
 
     with mistakes():
         said = files.file_options(frame_interval, units, format, masses)

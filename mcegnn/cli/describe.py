@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mcegnn.cli.messages import refuse_unwritable, size, table
 from mcegnn.simulation import AtomsRun, Configuration
-from trajectories.writer import estimated_bytes as file_bytes
+from trajectories.storage.writer import estimated_bytes as file_bytes
 
 
 def estimated_bytes(config: Configuration) -> float:

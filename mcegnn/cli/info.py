@@ -50,7 +50,7 @@ def info(
 
 
 def _run(path: Path) -> list[tuple[str, ...]]:
-    from trajectories.h5md import H5MDReader
+    from trajectories.storage.h5md import H5MDReader
 
     if path.is_dir():
         raise ValueError(f"{path} is a folder; name a run or a model file in it")

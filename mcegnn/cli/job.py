@@ -37,11 +37,11 @@ from mcegnn.cli.stops import Stops, stops
 from mcegnn.simulation import AtomsRun, Configuration, SolarRun
 from systems.neighbors.nearest import Near, nearer, nearer_than_trained
 from systems.system import System
-from trajectories import checkpoint
-from trajectories.checkpoint import Checkpoint
+from trajectories.storage import checkpoint
+from trajectories.storage.atomic_write import temporary_path
+from trajectories.storage.checkpoint import Checkpoint
+from trajectories.storage.writer import H5MDWriter
 from trajectories.watch import Breach, Exploded, Limits, Watch
-from trajectories.whole import temporary_of
-from trajectories.writer import H5MDWriter
 
 _CHECKPOINT_SECONDS = 60.0
 _MOST_RELAXING = 1000
@@ -130,7 +130,7 @@ class Job:
         self._verbose = verbose
         with mistakes():
             refuse_unwritable(self.path)
-            refuse_unwritable(temporary_of(checkpoint.path_of(self.path)))
+            refuse_unwritable(temporary_path(checkpoint.path_of(self.path)))
             limits, asked = self.config.limits(), Stops()
             watch = Watch(
                 self.flow,
@@ -198,7 +198,7 @@ class Job:
 
     def _start(self) -> State | None:
         """The run's first state, as its file has it; None where this is it."""
-        from trajectories.h5md import H5MDReader
+        from trajectories.storage.h5md import H5MDReader
 
         if self.fresh:
             return None
@@ -487,7 +487,7 @@ class Job:
         """Keep in the file how far each body of a solar run is from where a finer run has it; say
         so where that is too far."""
         from mcegnn.cli.judged import JUDGED, judged, judged_warnings
-        from trajectories.h5md import H5MDReader
+        from trajectories.storage.h5md import H5MDReader
 
         if not isinstance(self.config, SolarRun):
             return
@@ -517,7 +517,7 @@ class Job:
         from trajectories.analysis.guard import left_out
         from trajectories.analysis.thermo import matter
         from trajectories.conservation import conservation
-        from trajectories.h5md import H5MDReader
+        from trajectories.storage.h5md import H5MDReader
 
         systems, timing = self.state.system.n_systems or 1, self._timing(speed)
         rows: list[tuple[str, ...]] = [

@@ -259,7 +259,7 @@ def _write(
         made = labelled()
         first = next(made)  # before an old file is overwritten
         with (
-            open(path, "w", encoding="utf-8") as file,
+            open(path, "w", encoding="utf-8", newline="\n") as file,
             progress(total, "structures", quiet=quiet) as report,
         ):
             xyz = ExtendedXYZ(file)

@@ -145,10 +145,10 @@ def told(command: Callable[..., None]) -> Callable[..., None]:
 @contextmanager
 def _told_warnings() -> Iterator[None]:
     """Our own warnings, which are for users, in one line; those of libraries as ever."""
-    from systems.potentials.committee import Doubt  # with NumPy, which --help does without
-    from trajectories.durable import Mended
+    from systems.potentials.committee import Doubt
+    from trajectories.storage.journal import RecoveredWarning
 
-    own = (Doubt, Mended)
+    own = (Doubt, RecoveredWarning)
 
     with warnings.catch_warnings():
         plain = warnings.showwarning

@@ -56,8 +56,8 @@ def predict(
         if output is None:
             typer.echo(text, nl=False)
             return
-        from trajectories.whole import write_whole
+        from trajectories.storage.atomic_write import write_atomically
 
-        write_whole(output, text.encode())
+        write_atomically(output, text.encode())
     if not quiet:
         typer.echo(f"wrote {len(named):,} {'row' if len(named) == 1 else 'rows'} to {output}")

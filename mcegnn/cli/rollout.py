@@ -362,7 +362,7 @@ def _report(run: Path, page: Path, quiet: bool) -> None:
     from mcegnn.cli.messages import size
     from mcegnn.cli.report import write
     from mcegnn.cli.rows import marked_of
-    from trajectories.h5md import H5MDReader
+    from trajectories.storage.h5md import H5MDReader
 
     with mistakes(), H5MDReader(run) as reader:
         marked = marked_of(reader)  # where no frame is before it, all are shown
@@ -407,8 +407,8 @@ def _resumed(path: Path, times: "Times", options: dict[str, Any]) -> "Job":
     from mcegnn.cli.job import Job
     from mcegnn.cli.plan import further_steps, limits_of
     from mcegnn.simulation import configuration_from
-    from trajectories import checkpoint
-    from trajectories.h5md import H5MDReader
+    from trajectories.storage import checkpoint
+    from trajectories.storage.h5md import H5MDReader
 
     if checkpoint.path_of(path).is_file():
         saved = checkpoint.load(path)

@@ -14,7 +14,7 @@ import torch
 
 from mcegnn.models.registry import MODELS
 from mcegnn.names import TRAINED, locate, nearest
-from trajectories.packed import read_packed, write_packed
+from trajectories.storage.tensor_file import read_tensors, write_tensors
 
 FORMAT = 1
 
@@ -83,7 +83,7 @@ def save(stored: Stored, path: str | Path) -> None:
     weights = {
         name: tensor.detach().cpu().numpy() for name, tensor in stored.model.state_dict().items()
     }
-    write_packed(
+    write_tensors(
         path,
         header,
         weights | {TRAINED + name: numbers for name, numbers in stored.trained.items()},
@@ -95,7 +95,7 @@ def load(name: str | Path) -> Stored:
     ours."""
     path = locate(name)
     try:
-        header, arrays = read_packed(path)
+        header, arrays = read_tensors(path)
         trained = {
             name.removeprefix(TRAINED): array
             for name, array in arrays.items()

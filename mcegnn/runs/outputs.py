@@ -54,7 +54,7 @@ def size(n_bytes: float) -> str:
 
 def estimated_bytes(configuration: "Configuration") -> float:
     """About how large the file of a rollout will be."""
-    from trajectories.writer import estimated_bytes
+    from trajectories.storage.writer import estimated_bytes
 
     return estimated_bytes(
         configuration.n_steps // configuration.every + 1,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcegnn.runs.outputs import check_writable
-from trajectories.whole import write_whole
+from trajectories.storage.atomic_write import write_atomically
 
 if TYPE_CHECKING:
     from mcegnn.training.checkpoint import Checkpoint
@@ -77,7 +77,7 @@ def write_metrics(metrics: list[dict[str, str]], path: Path) -> None:
     writer = csv.DictWriter(text, list(metrics[0]))
     writer.writeheader()
     writer.writerows(metrics)
-    write_whole(path, text.getvalue().encode())
+    write_atomically(path, text.getvalue().encode())
 
 
 def rows_of(path: Path, update: int) -> list[dict[str, str]]:

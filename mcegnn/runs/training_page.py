@@ -24,7 +24,7 @@ def write_page(
     from mcegnn.models.store import Stored
     from mcegnn.review import review
     from trajectories.report import page
-    from trajectories.whole import write_whole
+    from trajectories.storage.atomic_write import write_atomically
 
     def looking(done: int, of: int) -> None:
         on_progress(round(100 * done / of), "looking at predictions")
@@ -45,7 +45,7 @@ def write_page(
         last=True,
         told=lambda what, share: on_progress(round(100 * share), what),
     )
-    write_whole(path, text.encode())
+    write_atomically(path, text.encode())
     return found
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from mcegnn.names import TRAINED
 from mcegnn.training.options import TrainingOptions, parse_recorded
-from trajectories.packed import read_packed
+from trajectories.storage.tensor_file import read_tensors
 
 
 class Checkpoint(NamedTuple):
@@ -62,7 +62,7 @@ def checkpoint(path: Path) -> Checkpoint:
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint {path} to go on from")
     try:
-        header, arrays = read_packed(path)
+        header, arrays = read_tensors(path)
         for name in ("options", "update", "best_error", "since_best", "seconds", "record"):
             header[name]
     except (KeyError, TypeError, ValueError) as error:

@@ -19,7 +19,7 @@ from mcegnn.tasks.registry import task as task_of
 from mcegnn.training.checkpoint import over, stalled
 from mcegnn.training.options import TrainingOptions
 from mcegnn.training.refinement import Refinement
-from trajectories.packed import write_packed
+from trajectories.storage.tensor_file import write_tensors
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,7 @@ class Trainer:
             "record": dict(record or {}),
         }
         arrays = {key: value.detach().cpu().numpy() for key, value in tensors.items()}
-        write_packed(
+        write_tensors(
             path,
             header,
             arrays | {TRAINED + name: numbers for name, numbers in self.trained.items()},

@@ -17,7 +17,7 @@ from systems.potentials.coulomb import Coulomb
 from systems.sources.solar import j2000
 from systems.system import System
 from trajectories.rollout import advance, rollout
-from trajectories.writer import H5MDWriter
+from trajectories.storage.writer import H5MDWriter
 
 
 def gas(n: int) -> System:

@@ -20,7 +20,7 @@ from walks import (
     written_by_us,
 )
 
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 _PRECISION = 0.03  # Angstrom: XTC rounds to 0.005, single precision to less
 _HOPELESS = ("wrapped", "late-wrapped", "molecules", "breathing", "sheared", "shearing")

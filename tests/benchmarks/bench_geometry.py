@@ -17,7 +17,7 @@ from systems.units import METAL
 from trajectories.analysis.bonding import Bonds, bonds, measured
 from trajectories.analysis.structure import radial_distribution, radial_distributions
 from trajectories.convert import FORMATS
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 N_BINS = 100
 _FEW = 40  # particles of which all images are looked at
@@ -191,7 +191,7 @@ def _liquid(folder: Path, n: int, n_frames: int) -> Path:
 
     from integrators.state import State
     from systems.system import System
-    from trajectories.writer import H5MDWriter
+    from trajectories.storage.writer import H5MDWriter
 
     stream, cell = (
         np.random.default_rng(0),

@@ -19,7 +19,7 @@ from record import COMMAND_AND_PEAK, Row
 from mcegnn import PotentialCalculator, load
 from mcegnn.interfaces.named import calculator
 from trajectories.analysis import analyse, peaks
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 _LOWEST = 500.0  # 1/cm
 _REPLICAS = (

@@ -19,7 +19,7 @@ from bench_rmd17 import COMMAND
 from MDAnalysis.analysis.rdf import InterRDF
 from record import Row
 
-from trajectories.h5md import H5MDReader, universe
+from trajectories.storage.h5md import H5MDReader, universe
 
 MODEL, RUN = RUNS / "molybdenum" / "best.safetensors", RUNS / "molybdenum" / "npt.h5md"
 _SETTINGS = (

@@ -18,8 +18,8 @@ from mcegnn.cli.app import app
 from systems.sources import ephemeris
 from systems.sources.solar import SolarSystem, j2000
 from systems.units import ASTRONOMICAL
-from trajectories.h5md import H5MDReader
 from trajectories.rollout import rollout
+from trajectories.storage.h5md import H5MDReader
 
 _RUNS = 100
 

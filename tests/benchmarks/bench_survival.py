@@ -7,14 +7,12 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import kills
 import numpy as np
 from ase.build import bulk
 from record import COMMAND_AND_PEAK, Row, ratio, shown
 
-import trajectories.writer
 from integrators.ensembles import symplectic_euler, velocity_verlet
 from integrators.random import Random
 from integrators.state import Flow, State
@@ -22,10 +20,13 @@ from integrators.velocities import maxwell_boltzmann
 from systems.potentials.lennard_jones import LennardJones
 from systems.sources.atoms import from_atoms
 from systems.sources.charged import benchmark_coulomb, charged_systems
-from trajectories import _layout
 from trajectories.rollout import advance
+from trajectories.storage import layout
+from trajectories.storage import writer as writer_module
+from trajectories.storage.journal import JournaledFile
+from trajectories.storage.plain import PlainFile
+from trajectories.storage.writer import H5MDWriter
 from trajectories.watch import Limits, Watch
-from trajectories.writer import H5MDWriter
 
 _KILLS = 50
 
@@ -87,33 +88,15 @@ def long() -> list[Row]:
     return rows
 
 
-class _Plain:
-    """A disk that promises nothing."""
-
-    def __init__(self, path: Any, *, fresh: bool) -> None:
-        self.path = path
-
-    def commit(self) -> None:
-        """Nothing."""
-
-    def close(self) -> None:
-        """Nothing."""
-
-
 @contextlib.contextmanager
-def _unsafe() -> Iterator[None]:
-    """Frames go to HDF5's own file, without journal and checksums, flushed as often."""
-    plain = trajectories.writer.h5py.File
-    before = trajectories.writer.DurableFile, _layout.CHECKED, trajectories.writer.VERSION
-    trajectories.writer.DurableFile, _layout.CHECKED = _Plain, {}  # type: ignore[assignment,misc]
-    trajectories.writer.h5py.File = lambda disk, mode, **more: plain(
-        disk.path if isinstance(disk, _Plain) else disk, mode
-    )
+def _without_checksums() -> Iterator[None]:
+    """HDF5's own format and chunks."""
+    before = layout.CHECKED, writer_module.VERSION
+    layout.CHECKED, writer_module.VERSION = {}, None  # type: ignore[assignment]
     try:
         yield
     finally:
-        trajectories.writer.h5py.File = plain
-        trajectories.writer.DurableFile, _layout.CHECKED, _ = before  # type: ignore[misc]
+        layout.CHECKED, writer_module.VERSION = before
 
 
 def _argon(n: int, cells: int) -> tuple[Flow, State, float]:
@@ -159,11 +142,15 @@ def cost() -> list[Row]:
 def _cost(flow: Flow, state: State, dt: float, n_steps: int, every: int, limits: Limits) -> str:
     """Of one run."""
 
-    def run(states: Iterator[State]) -> None:
+    def run(states: Iterator[State], storage: writer_module.OpenStorage) -> None:
         with (
             tempfile.TemporaryDirectory() as folder,
             H5MDWriter(
-                Path(folder) / "run.h5md", state.system, n_frames=n_steps // every, overwrite=True
+                Path(folder) / "run.h5md",
+                state.system,
+                n_frames=n_steps // every,
+                overwrite=True,
+                storage=storage,
             ) as writer,
         ):
             for now in states:
@@ -171,11 +158,11 @@ def _cost(flow: Flow, state: State, dt: float, n_steps: int, every: int, limits:
                     writer.write(now)
 
     def safe() -> None:
-        run(Watch(flow, dt, limits, print).states(state, n_steps, every))
+        run(Watch(flow, dt, limits, print).states(state, n_steps, every), JournaledFile)
 
     def bare() -> None:
-        with _unsafe():
-            run(advance(flow, state, dt, n_steps, every))
+        with _without_checksums():
+            run(advance(flow, state, dt, n_steps, every), PlainFile)
 
     for work in (safe, bare):
         work()

@@ -14,13 +14,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from trajectories import checkpoint, durable
-from trajectories.h5md import H5MDReader, universe
+from trajectories.storage import checkpoint, journal
+from trajectories.storage.h5md import H5MDReader, universe
 
 # flushes come as fast as they can, so that the moments within one are met
 _HASTY = (
-    "import trajectories.writer as w; w._SECONDS = {seconds}; from mcegnn.cli.app import main;"
-    " main()"
+    "import trajectories.storage.writer as w; w._SECONDS = {seconds};"
+    " from mcegnn.cli.app import main; main()"
 )
 _ATOMS = (
     "ar.xyz",
@@ -137,7 +137,7 @@ def survived(
             warnings.simplefilter("always")
             with H5MDReader(path) as reader:
                 n = len(reader)
-        found = "mended" if any(one.category is durable.Mended for one in said) else found
+        found = "mended" if any(one.category is journal.RecoveredWarning for one in said) else found
         assert n >= max(reported, 1), f"{n} frames of {reported} that were reported"
         held = frames(path)
         for name, values in held.items():

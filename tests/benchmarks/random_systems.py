@@ -11,7 +11,7 @@ from ase.neighborlist import neighbor_list
 
 from integrators.state import State
 from systems.sources.atoms import from_atoms
-from trajectories.writer import H5MDWriter
+from trajectories.storage.writer import H5MDWriter
 
 KINDS = (
     "cubic",

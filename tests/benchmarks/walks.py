@@ -238,7 +238,7 @@ def diffusion(path: Path) -> tuple[float, float]:
     from trajectories.analysis.correlation import longest_lag
     from trajectories.analysis.motion import displacement
     from trajectories.analysis.results import Analysis
-    from trajectories.h5md import H5MDReader
+    from trajectories.storage.h5md import H5MDReader
 
     found = Analysis()
     with H5MDReader(path) as run:
@@ -262,7 +262,7 @@ def written_by_us(walk: Walk, path: Path) -> Path:
     from integrators.state import State
     from systems.system import System
     from systems.units import METAL
-    from trajectories.writer import H5MDWriter
+    from trajectories.storage.writer import H5MDWriter
 
     n = walk.true.shape[1]
     fixed = {"species": np.full(n, 18), "masses": np.full(n, 39.95), "units": METAL}

@@ -316,7 +316,7 @@ def test_a_comet_that_grazes_the_sun(cli: Cli, copies: Path) -> None:
 
 def last_positions(path: Path) -> np.ndarray:
     """The last frame, in astronomical units."""
-    from trajectories.h5md import H5MDReader
+    from trajectories.storage.h5md import H5MDReader
 
     with H5MDReader(path) as reader:
         return np.asarray(reader[-1].system.positions)

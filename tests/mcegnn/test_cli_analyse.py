@@ -18,8 +18,8 @@ from systems.system import Evaluation, System
 from systems.units import ASTRONOMICAL, METAL
 from trajectories.conservation import conservation
 from trajectories.forecast import distance_to_jpl, forecast_error
-from trajectories.h5md import H5MDReader
-from trajectories.writer import H5MDWriter
+from trajectories.storage.h5md import H5MDReader
+from trajectories.storage.writer import H5MDWriter
 
 Run = Callable[..., Any]
 

@@ -19,7 +19,7 @@ from ase.md.langevin import Langevin
 from ase.md.verlet import VelocityVerlet
 
 import mcegnn.cli.progress
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 Run = Callable[..., Any]
 LENNARD_JONES = ("--potential", "mcegnn:LennardJones:epsilon=0.0104,sigma=3.4")

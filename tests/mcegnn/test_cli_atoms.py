@@ -20,10 +20,10 @@ from mcegnn.simulation import configuration_from
 from systems.observables import kinetic_energy, momentum, pressure, temperature
 from systems.potentials.lennard_jones import LennardJones
 from systems.units import METAL
-from trajectories import checkpoint
 from trajectories.analysis.averages import block_error
-from trajectories.h5md import H5MDReader, universe
 from trajectories.rollout import rollout
+from trajectories.storage import checkpoint
+from trajectories.storage.h5md import H5MDReader, universe
 
 Run = Callable[..., Any]
 ARGON = ("--potential", "mcegnn:LennardJones:epsilon=0.0104,sigma=3.4")

@@ -12,7 +12,7 @@ import pytest
 
 import mcegnn.cli.progress
 from systems.sources.solar import j2000
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 Run = Callable[..., Any]
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from systems.units import METAL
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 Run = Callable[..., Any]
 LJ = ("--potential", "mcegnn:LennardJones:epsilon=0.0104,sigma=3.4")

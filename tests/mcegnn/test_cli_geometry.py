@@ -15,8 +15,8 @@ from integrators.state import State
 from systems.sources.atoms import to_atoms
 from systems.system import System
 from systems.units import METAL
-from trajectories.h5md import H5MDReader
-from trajectories.writer import H5MDWriter
+from trajectories.storage.h5md import H5MDReader
+from trajectories.storage.writer import H5MDWriter
 
 Run = Callable[..., Any]
 LENNARD_JONES = ("--potential", "mcegnn:LennardJones:epsilon=0.0104,sigma=3.4")

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from trajectories import durable
-from trajectories.durable import journal_of
+from trajectories.storage import journal
+from trajectories.storage.journal import journal_of
 
 Run = Callable[..., Any]
 
@@ -148,7 +148,7 @@ def test_spreadsheets_write_such_files(succeed: Run) -> None:
             f"{name}.h5md",
             "--quiet",
         )
-        from trajectories.h5md import H5MDReader
+        from trajectories.storage.h5md import H5MDReader
 
         with H5MDReader(f"{name}.h5md") as reader:
             found[name] = (reader.names, reader.frames("position").tobytes())
@@ -239,7 +239,7 @@ def test_a_torn_run_that_may_not_be_mended(bound: Run, closed: Path) -> None:
     closed.chmod(0o755)
     run, content = closed / "run.h5md", (closed / "run.h5md").read_bytes()
     journal_of(run).write_bytes(
-        durable._record(len(content), [(0, zlib.crc32(bytes(4096)), content[:4096])])
+        journal._record(len(content), [(0, zlib.crc32(bytes(4096)), content[:4096])])
     )
     run.write_bytes(bytes(4096) + content[4096:])
     run.chmod(0o444)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 AU = 149597870.7  # km
 Run = Callable[..., Any]

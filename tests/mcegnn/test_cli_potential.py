@@ -17,7 +17,7 @@ from mcegnn import PotentialCalculator
 from mcegnn import load as load_model
 from mcegnn.models.store import Stored, save
 from systems.sources.atoms import from_atoms
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 Command = Callable[..., Any]
 HOT = ("--temperature", "300 K", "--steps", "20", "--every", "5")

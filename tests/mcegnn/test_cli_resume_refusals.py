@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 import pytest
 
-from trajectories.packed import read_packed, write_packed
+from trajectories.storage.tensor_file import read_tensors, write_tensors
 
 Run = Callable[..., Any]
 
@@ -164,9 +164,9 @@ def test_a_file_with_fewer_frames_than_its_checkpoint(refuse_resume: Run) -> Non
 def test_a_checkpoint_with_a_strange_configuration(
     refuse_resume: Run, key: str, value: Any
 ) -> None:
-    header, arrays = read_packed("run.h5md.checkpoint")
+    header, arrays = read_tensors("run.h5md.checkpoint")
     header["configuration"][key] = value
-    write_packed("run.h5md.checkpoint", header, arrays)
+    write_tensors("run.h5md.checkpoint", header, arrays)
     refuse_resume("", "--steps", 50)
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from systems.potentials.coulomb import Coulomb
 from systems.sources.solar import COLUMNS, J2000, j2000
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 AU = 149597870.7  # km, exact (IAU 2012 B2)
 Run = Callable[..., Any]

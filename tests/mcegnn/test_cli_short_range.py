@@ -20,7 +20,7 @@ from mcegnn.models.store import Stored, load, save
 from mcegnn.tasks.potential_model import potential
 from mcegnn.training.nearest import nearest_distances
 from mcegnn.training.options import parse
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 Command = Callable[..., Any]
 SMALL = {"n_features": 8, "n_channels": [3, 2], "n_layers": 2, "n_radial": 5, "cutoff": 4.0}

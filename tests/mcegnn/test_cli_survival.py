@@ -19,8 +19,8 @@ import h5py
 import numpy as np
 import pytest
 
-from trajectories import checkpoint, durable
-from trajectories.h5md import H5MDReader
+from trajectories.storage import checkpoint, journal
+from trajectories.storage.h5md import H5MDReader
 
 Run = Callable[..., Any]
 LENNARD_JONES = ("--potential", "mcegnn:LennardJones:epsilon=0.0104,sigma=3.4")
@@ -144,8 +144,8 @@ def test_a_file_that_may_not_grow(tmp_path: Path, most: int) -> None:
 def test_mended_is_said_in_a_line(succeed: Run, cli: Run) -> None:
     succeed("rollout", "solar", "--steps", 40, "--every", 10, "--dt", "0.5 day", "-o", "run.h5md")
     content = Path("run.h5md").read_bytes()
-    durable.journal_of("run.h5md").write_bytes(
-        durable._record(len(content), [(0, zlib.crc32(bytes(4096)), content[:4096])])
+    journal.journal_of("run.h5md").write_bytes(
+        journal._record(len(content), [(0, zlib.crc32(bytes(4096)), content[:4096])])
     )
     Path("run.h5md").write_bytes(bytes(4096) + content[4096:])
     outcome = cli("analyse", "run.h5md")
@@ -217,7 +217,7 @@ def test_what_is_written_is_said(cli: Run) -> None:
 def test_a_resume_elsewhere_says_so(succeed: Run, cli: Run) -> None:
     succeed("rollout", "charged", "--systems", 2, "--steps", 100, "--every", 20, "-o", "run.h5md")
     assert cli("rollout", "--resume", "run.h5md", "--steps", 100).err == ""
-    from trajectories._layout import seal
+    from trajectories.storage.layout import seal
 
     with h5py.File("run.h5md", "r+") as file:
         recorded = file["parameters/provenance"]

@@ -38,9 +38,9 @@ from mcegnn.training.checkpoint import checkpoint
 from mcegnn.training.options import parse
 from mcegnn.training.trainer import Progress, Trainer
 from systems.sources.charged import charged_systems
-from trajectories.h5md import H5MDReader
-from trajectories.packed import write_packed
 from trajectories.rollout import rollout
+from trajectories.storage.h5md import H5MDReader
+from trajectories.storage.tensor_file import write_tensors
 
 Run = Callable[..., Any]
 
@@ -484,7 +484,7 @@ def test_a_run_of_before_first_updates_had_a_time(
         assert cli("train", "dynamics.toml", "-o", "run", "--quiet").code == 130
     arrays, header = checkpoint(here / "run/last.checkpoint")
     del header["starting"]
-    write_packed(here / "run/last.checkpoint", header, arrays)
+    write_tensors(here / "run/last.checkpoint", header, arrays)
     text = [line.split(",") for line in (here / "run/metrics.csv").read_text().splitlines()]
     assert text[0].pop(7) == "starting"
     text[1].pop(7)

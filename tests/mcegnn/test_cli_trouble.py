@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 import systems.sources.charged
-import trajectories.writer
-from trajectories import checkpoint, durable
-from trajectories.durable import DurableFile
-from trajectories.h5md import H5MDReader
+import trajectories.storage.writer
+from trajectories.storage import checkpoint, journal
+from trajectories.storage.h5md import H5MDReader
+from trajectories.storage.journal import JournaledFile
 
 Run = Callable[..., Any]
 
@@ -92,9 +92,9 @@ def test_a_disk_that_gets_full(
 ) -> None:
     """What was flushed is kept and the run goes on from there, once there is room again. Every
     frame is flushed by itself."""
-    monkeypatch.setattr(trajectories.writer, "_SECONDS", 0.0)
+    monkeypatch.setattr(trajectories.storage.writer, "_SECONDS", 0.0)
     arguments = ("rollout", "charged", "--systems", 2, "--steps", 100, "--every", 20)
-    write, written = durable._write, [0]
+    write, written = journal.write_at, [0]
 
     def counted(fd: int, data: Any, at: int, most: float = float("inf")) -> None:
         written[0] += len(data)
@@ -104,17 +104,17 @@ def test_a_disk_that_gets_full(
         write(fd, data, at)
 
     with monkeypatch.context() as patch:
-        patch.setattr(durable, "_write", counted)
+        patch.setattr(journal, "write_at", counted)
         succeed(*arguments, "-o", "whole.h5md")
         room, written[0] = part * written[0], 0
-        patch.setattr(durable, "_write", lambda fd, data, at: counted(fd, data, at, room))
+        patch.setattr(journal, "write_at", lambda fd, data, at: counted(fd, data, at, room))
         outcome = cli(*arguments, "-o", "run.h5md")
     assert outcome.code == 1
     assert outcome.err.count("\n") == 1
     assert "writing run.h5md failed (No space left on device)" in outcome.err
     assert outcome.err.endswith("go on with: mcegnn rollout --resume run.h5md\n")
     if part:
-        warnings.simplefilter("ignore", durable.Mended)
+        warnings.simplefilter("ignore", journal.RecoveredWarning)
         with H5MDReader("run.h5md") as reader, H5MDReader("whole.h5md") as whole:
             # one more where the disk got full after the journal had it
             assert int(re.search(r"; (\d) frames are kept;", outcome.err)[1]) in (
@@ -138,17 +138,17 @@ def test_a_checkpoint_is_never_ahead_of_its_file(
     on with."""
     arguments = ("rollout", "charged", "--systems", 2, "--steps", 100, "--every", 20)
     succeed(*arguments, "-o", "whole.h5md")
-    commit, calls = DurableFile.commit, [0]
+    commit, calls = JournaledFile.commit, [0]
 
-    def full(self: DurableFile) -> None:
+    def full(self: JournaledFile) -> None:
         calls[0] += 1
         if calls[0] > 1:
             raise OSError(errno.ENOSPC, "No space left on device")
         commit(self)
 
     with monkeypatch.context() as patch:
-        patch.setattr(trajectories.writer, "_SECONDS", 600.0)
-        patch.setattr(DurableFile, "commit", full)
+        patch.setattr(trajectories.storage.writer, "_SECONDS", 600.0)
+        patch.setattr(JournaledFile, "commit", full)
         assert cli(*arguments, "-o", "run.h5md").code == 1
     with H5MDReader("run.h5md") as reader:
         assert checkpoint.load("run.h5md").n_frames <= len(reader) == 1

@@ -26,9 +26,9 @@ from systems.sources.atoms import from_atoms, to_atoms
 from systems.sources.template import from_text, keep_same, to_text
 from systems.system import System
 from trajectories.convert import FORMATS
-from trajectories.h5md import H5MDReader
 from trajectories.rollout import rollout
-from trajectories.writer import H5MDWriter
+from trajectories.storage.h5md import H5MDReader
+from trajectories.storage.writer import H5MDWriter
 
 Run = Callable[..., Any]
 # energies of all that atoms hold; forces of springs to the centre
@@ -440,7 +440,7 @@ def test_trajectories_of_others_there_and_back(tmp_path: Path, succeed: Run, suf
 
 def test_a_run_of_before_goes_on_without_stress(tmp_path: Path) -> None:
     """A file that was begun when no stress was kept."""
-    import trajectories._layout as layout
+    import trajectories.storage.layout as layout
 
     atoms = bulk("Cu", cubic=True)
     flow, path = velocity_verlet(CalculatorPotential(EMT(), stress=True)), tmp_path / "run.h5md"
@@ -449,7 +449,7 @@ def test_a_run_of_before_goes_on_without_stress(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch, H5MDWriter(path, states[0].system) as writer:
         without = {"observables/trajectory/stress/value"}
         patch.setattr(
-            "trajectories.writer.columns",
+            "trajectories.storage.writer.columns",
             lambda s: {k: v for k, v in whole(s).items() if k not in without},
         )
         for state in states[:2]:

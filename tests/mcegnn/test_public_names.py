@@ -114,8 +114,13 @@ import numpy as np
 from mcegnn import System, State, Coulomb, Springs, velocity_verlet, yoshida, rollout
 from mcegnn import H5MDWriter, H5MDReader
 from trajectories.conservation import conservation, reversibility
-from trajectories.checkpoint import Checkpoint, save, load
-import trajectories.convert, trajectories.figures, trajectories.forecast, systems.sources.ephemeris
+import systems.sources.ephemeris
+import trajectories.convert
+import trajectories.figures
+import trajectories.forecast
+from trajectories.storage.checkpoint import Checkpoint
+from trajectories.storage.checkpoint import load
+from trajectories.storage.checkpoint import save
 state = State(System.create(np.random.default_rng(0).normal(size=(2, 4, 3)), charges=1.0))
 class Plain:
     def __call__(self, system):

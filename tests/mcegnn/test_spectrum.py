@@ -16,7 +16,7 @@ from ase.vibrations import Vibrations
 
 from mcegnn import PotentialCalculator, load
 from trajectories.analysis import analyse, peaks
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 Run = Callable[..., Any]
 _LOWEST = 500.0  # 1/cm: softer modes, as the turning of a methyl group, are no harmonic oscillators

@@ -19,7 +19,7 @@ from ase.geometry import cell_to_cellpar
 
 from systems.units import METAL
 from trajectories.foreign import import_trajectory
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 PS = METAL.convert(1.0, "ps")
 DOCS = Path(__file__).parents[2] / "docs" / "formats.md"

@@ -17,7 +17,7 @@ from systems.sources.charged import benchmark_coulomb, charged_systems
 from systems.sources.solar import j2000
 from systems.system import Evaluation, System
 from systems.units import ASTRONOMICAL, METAL
-from trajectories.writer import H5MDWriter
+from trajectories.storage.writer import H5MDWriter
 
 
 @dataclass(frozen=True)

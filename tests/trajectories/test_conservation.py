@@ -15,8 +15,8 @@ from integrators.state import State
 from systems.potentials.springs import Springs
 from systems.system import Evaluation, System
 from trajectories.conservation import conservation, distance, reversibility
-from trajectories.h5md import H5MDReader
 from trajectories.rollout import rollout
+from trajectories.storage.h5md import H5MDReader
 
 EPS = np.finfo(float).eps
 

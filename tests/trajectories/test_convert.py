@@ -11,8 +11,8 @@ import pytest
 
 from systems.units import METAL
 from trajectories.convert import FORMATS
-from trajectories.h5md import H5MDReader
 from trajectories.rollout import rollout
+from trajectories.storage.h5md import H5MDReader
 
 NAMES = [f"body{k}" for k in range(11)]
 

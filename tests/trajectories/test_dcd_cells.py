@@ -14,7 +14,7 @@ from systems.cell import minimum_image, wrap
 from systems.orientation import standard_orientation
 from trajectories.foreign import import_trajectory
 from trajectories.foreign.dcd_cells import second_along_y, turned_symmetric
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of MDAnalysis, of what its files do not hold
 

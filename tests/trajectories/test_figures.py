@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from trajectories.figures import draw_trajectory
-from trajectories.h5md import H5MDReader
 from trajectories.rollout import rollout
+from trajectories.storage.h5md import H5MDReader
 
 NAMES = [
     "Sun",

@@ -19,8 +19,8 @@ from systems.sources.solar import J2000, j2000
 from systems.system import System
 from systems.units import ASTRONOMICAL
 from trajectories.forecast import NoneOfJPL, displacement_error, distance_to_jpl, forecast_error
-from trajectories.h5md import H5MDReader
 from trajectories.rollout import rollout
+from trajectories.storage.h5md import H5MDReader
 
 EPS = np.finfo(float).eps
 AU = 149597870.7  # km, exact (IAU 2012 B2)

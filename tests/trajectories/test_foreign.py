@@ -10,7 +10,7 @@ import pytest
 from systems.cell import wrap
 from systems.units import METAL
 from trajectories.foreign import import_trajectory
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

@@ -26,12 +26,12 @@ from systems.system import System
 from systems.units import METAL
 from trajectories.analysis import Known, analyse
 from trajectories.convert import convert_run
-from trajectories.durable import Live
 from trajectories.figures import draw_trajectory
 from trajectories.foreign import import_trajectory
-from trajectories.h5md import H5MDReader
 from trajectories.rollout import rollout
-from trajectories.writer import H5MDWriter
+from trajectories.storage.h5md import H5MDReader
+from trajectories.storage.locks import FileInUseError
+from trajectories.storage.writer import H5MDWriter
 
 CELL = np.array([[6.0, 0, 0], [2.0, 7, 0], [1.0, -1, 8]])
 
@@ -479,7 +479,7 @@ def test_what_is_being_written_is_left_alone(tmp_path: Path) -> None:
     with H5MDWriter(tmp_path / "run.h5md", System.create(np.eye(3))) as writer:
         writer.write(State(System.create(np.eye(3))))
         writer.flush()
-        with pytest.raises(Live):
+        with pytest.raises(FileInUseError):
             import_trajectory(tmp_path / "md.xyz", tmp_path / "run.h5md", overwrite=True)
 
 
@@ -492,7 +492,9 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(FileExistsError):
         import_trajectory(tmp_path / "set.xyz", tmp_path / "run.h5md")
     ase.io.write(tmp_path / "set.xyz", [*[molecule("H2O")] * 5, molecule("CH4")])
-    monkeypatch.setattr("trajectories.writer._SECONDS", 0.0)  # some frames are on the disk by then
+    monkeypatch.setattr(
+        "trajectories.storage.writer._SECONDS", 0.0
+    )  # some frames are on the disk by then
     with pytest.raises(ValueError, match="a set of structures"):
         import_trajectory(tmp_path / "set.xyz", tmp_path / "run.h5md", overwrite=True)
     assert (tmp_path / "run.h5md").read_bytes() == b"what was there"

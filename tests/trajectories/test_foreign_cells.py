@@ -14,7 +14,7 @@ from MDAnalysis.lib.formats.libmdaxdr import TRRFile, XTCFile
 from systems.cell import minimum_image
 from systems.orientation import standard_orientation
 from trajectories.foreign import import_trajectory
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of MDAnalysis, of what its files do not hold
 

@@ -18,7 +18,7 @@ from systems.units import METAL
 from trajectories.analysis import analyse
 from trajectories.analysis.thermo import Known
 from trajectories.foreign import import_trajectory, is_ours
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 Opened = Callable[..., H5MDReader]
 PS = METAL.convert(1.0, "ps")

@@ -11,7 +11,7 @@ from ase.io import write
 from MDAnalysis.lib.mdamath import triclinic_vectors
 
 from trajectories.foreign import import_trajectory
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 N, FRAMES = 20, 4
 

@@ -19,10 +19,10 @@ from systems.system import System
 from systems.units import METAL, REDUCED
 from trajectories.analysis import Analysis, Axis, Curves, Known, analyse
 from trajectories.analysis.draw import COLORS
-from trajectories.h5md import H5MDReader
 from trajectories.report import page as page_of
 from trajectories.report import scene, still, write_report
 from trajectories.report import scene as scene_module
+from trajectories.storage.h5md import H5MDReader
 
 Written = Callable[..., Path]
 NAMES = ["<b>bold</b>", "</script><script>alert(1)</script>", 'a"b', "ü"]
@@ -135,7 +135,7 @@ def test_atoms_are_in_their_cell_with_bonds_and_colours(written: Written) -> Non
 
 def test_planets_are_about_the_sun(tmp_path: Path) -> None:
     from systems.sources.solar import j2000
-    from trajectories.writer import H5MDWriter
+    from trajectories.storage.writer import H5MDWriter
 
     solar = j2000()
     with H5MDWriter(tmp_path / "run.h5md", solar.system, names=solar.names) as writer:

@@ -12,8 +12,8 @@ import pytest
 from systems.system import System
 from systems.units import ASTRONOMICAL, REDUCED
 from trajectories.analysis import Analysis, Axis, Curves, analyse
-from trajectories.h5md import H5MDReader
 from trajectories.report import page, still, write_report
+from trajectories.storage.h5md import H5MDReader
 
 Written = Callable[..., Path]
 

@@ -17,7 +17,7 @@ from systems.cell import minimum_image
 from systems.system import Evaluation, System
 from systems.units import METAL
 from trajectories.convert import FORMATS
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 PBC = [
     (True, True, True),

@@ -15,7 +15,7 @@ from systems.units import METAL
 from trajectories.analysis import analyse
 from trajectories.foreign import import_trajectory
 from trajectories.foreign.unwrapping import NEAREST, Unwrapper
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 PERIODIC = (True, True, True)
 

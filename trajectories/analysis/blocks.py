@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 BLOCK = 2**25  # bytes
 SYSTEMS = 8  # of an ensemble, where each is looked at one by one

@@ -12,7 +12,7 @@ from systems.neighbors.cells import cell_list
 from systems.neighbors.pairs import halved
 from trajectories.analysis.blocks import check_cells, settled, single_frames, some_systems
 from trajectories.analysis.results import Axis, Curves
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 _BONDED = 2000  # atoms of which bonds are guessed
 _OVERLAP = (

@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 
 from trajectories.analysis.blocks import Group, spacing
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 BUDGET = 2**28  # bytes that a block and its transforms may take
 _BLOCKS = 5  # of a run whose diffusion is judged

@@ -7,7 +7,7 @@ import numpy as np
 
 from trajectories.analysis.blocks import BLOCK, blocks
 from trajectories.analysis.results import Axis, Curves, Number
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 _FEW = 64  # particles whose pairs are simply all looked at
 

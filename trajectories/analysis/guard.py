@@ -4,7 +4,7 @@ others."""
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from trajectories.h5md import DamagedRunError
+from trajectories.storage.h5md import DamagedRunError
 
 # what a run's numbers may lead to; a KeyError, TypeError or AttributeError would be a mistake in
 # the code, which is not to be hidden

@@ -10,7 +10,7 @@ from trajectories.analysis import correlation
 from trajectories.analysis.blocks import spacing
 from trajectories.analysis.results import Analysis, Axis, Curves, Number
 from trajectories.analysis.thermo import time_axis
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 _SQUARE_METERS = 1e-8  # a second, in one Angstrom^2 / ps
 _STRETCH = 5000.0  # 1/cm, above which there are no vibrations: H2 has 4,401

@@ -9,7 +9,7 @@ from systems.sources.solar import tightest_orbits
 from systems.units import ASTRONOMICAL
 from trajectories.analysis.blocks import blocks
 from trajectories.analysis.results import Axis, Curves
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 _OBLIQUITY = np.radians(
     84381.448 / 3600

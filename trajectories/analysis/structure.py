@@ -18,7 +18,7 @@ from systems.system import System
 from systems.units import METAL
 from trajectories.analysis.blocks import Group, check_cells, settled, single_frames, some_systems
 from trajectories.analysis.results import Axis, Curves, Number
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 _PAIRS = 1e8  # distances that are looked at in all frames together
 _LOOKS = 10_000  # frames, of all systems together

@@ -19,7 +19,7 @@ from trajectories.analysis.results import Analysis, Axis, Curves, Number
 from trajectories.analysis.shape import deviation_curve
 from trajectories.analysis.thermo import Known, conserved, matter, time_axis
 from trajectories.forecast import ForecastError, distance_to_jpl, forecast_error
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 _KINDS = 4  # elements that are told apart
 _FEWEST = 32  # frames that a spectrum takes

@@ -12,7 +12,7 @@ from trajectories.analysis.averages import mean_and_error, trend
 from trajectories.analysis.blocks import blocks
 from trajectories.analysis.results import Analysis, Axis, Curves, Number
 from trajectories.conservation import conservation
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 CONSERVED = ("energy", "momentum", "angular_momentum")
 _DRIFT = 0.1  # meV an atom and ps, where a drift is worth a word

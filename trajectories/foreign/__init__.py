@@ -13,13 +13,13 @@ from integrators.state import State
 from systems.sources import atoms_files
 from systems.sources.file_options import FileOptions
 from systems.sources.template import to_text
-from trajectories.durable import refuse_live
 from trajectories.foreign import by_ase, by_mdanalysis
 from trajectories.foreign.h5md_species import atomic_numbers
 from trajectories.foreign.source import SOME_VELOCITIES, Lacking, Source
 from trajectories.foreign.unwrapping import NEAREST, Unwrapper
-from trajectories.whole import replacing, temporary_of
-from trajectories.writer import H5MDWriter
+from trajectories.storage.atomic_write import replacing, temporary_path
+from trajectories.storage.locks import Lock, check_not_in_use
+from trajectories.storage.writer import H5MDWriter
 
 __all__ = ["OURS", "import_trajectory", "is_ours"]
 
@@ -72,18 +72,18 @@ def import_trajectory(
     ``told`` hears of frames done and in all. What ``out`` was stays until the whole is written.
 
     Raises FileNotFoundError where a file is missing, FileExistsError where ``out`` is there, unless
-    ``overwrite``, `durable.Live` where another process writes it, and ValueError, in one sentence,
-    where the files cannot be read or something that was said cannot be.
+    ``overwrite``, `locks.FileInUseError` if another process writes it, and ValueError, in one
+    sentence, where the files cannot be read or something that was said cannot be.
     """
     options = FileOptions(frame_interval, units, format, masses or {})
     path, out, topology = Path(path), Path(out), None if topology is None else Path(topology)
     if out.exists() and not overwrite:
         raise FileExistsError(17, "File exists", str(out))
-    refuse_live(out)
+    check_not_in_use(out)
     lacking: dict[str, str] = {}
     how, tried = NEAREST, {NEAREST}
-    temporary = temporary_of(out)
-    with replacing(out, temporary):
+    temporary = temporary_path(out)
+    with Lock(out), replacing(out, temporary):
         while True:
             source = _opened(path, topology, options, lacking)
             source.notes.extend(filter(None, lacking.values()))

@@ -55,13 +55,14 @@ def frames_of(path: Path, reading: Reading) -> Frames:
 
 def _whole(path: Path, reading: Reading) -> Iterator[Any]:
     """The frames of a file; of a trajectory of VASP's that ends within a frame those before it."""
-    text = path.read_text() if "XDATCAR" in path.name else ""
+    coding = {"encoding": "utf-8", "errors": "surrogateescape"}  # what is copied is not understood
+    text = path.read_text(**coding) if "XDATCAR" in path.name else ""
     cut = _whole_xdatcar(text)
     if len(cut) == len(text):
         yield from atoms_files.frames(path, reading)
         return
     with tempfile.TemporaryDirectory(prefix="mcegnn-") as folder:
-        (Path(folder) / path.name).write_text(cut)
+        (Path(folder) / path.name).write_text(cut, **coding)
         found = list(atoms_files.frames(Path(folder) / path.name, reading))
     reading.notes.append(f"frame {len(found)} cannot be read: the file ends within it")
     yield from found

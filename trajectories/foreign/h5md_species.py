@@ -6,7 +6,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from trajectories._layout import GROUP
+from trajectories.storage.layout import GROUP
 
 _BY_NUMBER = "ZnH5MD"  # what keeps atomic numbers
 _STANDARD = ("box", "position", "velocity", "force", "mass", "charge", "image", "id", "species")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from trajectories.analysis.guard import left_out
 from trajectories.analysis.results import Analysis
-from trajectories.h5md import H5MDReader
 from trajectories.report.page import Told, page
 from trajectories.report.scene import scene, still
-from trajectories.whole import write_whole
+from trajectories.storage.atomic_write import write_atomically
+from trajectories.storage.h5md import H5MDReader
 
 __all__ = ["page", "scene", "still", "write_report"]
 
@@ -43,5 +43,5 @@ def write_report(
                 scenes.append(shown)
                 notes += [f"{label}: {text}" if against is not None else text for text in omitted]
     data = page(title, about, rows, analysis, scenes, notes, told=told).encode()
-    write_whole(path, data)
+    write_atomically(path, data)
     return len(data)

@@ -14,7 +14,7 @@ from trajectories.analysis.bonding import Bonds, bonded, bonds
 from trajectories.analysis.draw import COLORS
 from trajectories.analysis.orbits import to_ecliptic
 from trajectories.analysis.thermo import time_axis
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 _PLACES = 500_000  # of a particle in a frame: six bytes each, eight as text
 _PARTICLES = 5_000

@@ -19,7 +19,7 @@ from trajectories.analysis import (
     spectrum,
     velocity_autocorrelation,
 )
-from trajectories.h5md import H5MDReader, universe
+from trajectories.storage.h5md import H5MDReader, universe
 
 Written = Callable[..., Path]
 PICOSECOND = METAL.convert(1.0, "ps")

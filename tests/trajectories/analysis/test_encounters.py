@@ -13,7 +13,7 @@ from systems.system import Evaluation, System
 from systems.units import REDUCED
 from trajectories.analysis import closest_approach
 from trajectories.analysis.encounters import _all_pairs, _by_trees, encounter_curves
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 Written = Callable[..., Path]
 

@@ -22,7 +22,7 @@ from trajectories.analysis import analyse, angles, bonds
 from trajectories.analysis.bonding import bond_curves, measured
 from trajectories.analysis.structure import radial_distributions
 from trajectories.foreign import import_trajectory
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 Record = Callable[..., Path]
 

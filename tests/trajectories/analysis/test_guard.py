@@ -10,8 +10,8 @@ import pytest
 from systems.units import METAL
 from trajectories.analysis import Analysis, Axis, Curves, analyse, summary
 from trajectories.analysis.guard import left_out
-from trajectories.h5md import DamagedRunError, H5MDReader
 from trajectories.report import write_report
+from trajectories.storage.h5md import DamagedRunError, H5MDReader
 
 Written = Callable[..., Path]
 

@@ -17,9 +17,9 @@ from systems.system import System
 from systems.units import ASTRONOMICAL
 from trajectories.analysis import blocks, elements, orbits
 from trajectories.analysis.orbits import orbit_curves, to_ecliptic
-from trajectories.h5md import H5MDReader
 from trajectories.rollout import rollout
-from trajectories.writer import H5MDWriter
+from trajectories.storage.h5md import H5MDReader
+from trajectories.storage.writer import H5MDWriter
 
 angle = st.floats(5.0, 355.0)
 

@@ -27,7 +27,7 @@ from trajectories.analysis.draw import figure_of
 from trajectories.analysis.results import Axis, Curves
 from trajectories.analysis.structure import radial_distribution, radial_distributions
 from trajectories.analysis.thermo import matter
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 Written = Callable[..., Path]
 Record = Callable[..., Path]

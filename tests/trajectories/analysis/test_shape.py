@@ -9,7 +9,7 @@ from ase.build import molecule
 from scipy.spatial.transform import Rotation
 
 from trajectories.analysis import analyse, deviations
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 Written = Callable[..., Path]
 

@@ -16,7 +16,7 @@ from systems.units import METAL, REDUCED
 from trajectories.analysis import angles, bonds, radial_distribution, structure
 from trajectories.analysis.bonding import bond_curves
 from trajectories.analysis.structure import furthest, radial_distributions
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 Written = Callable[..., Path]
 TRICLINIC = np.array([[9.0, 0.0, 0.0], [2.0, 8.0, 0.0], [-1.0, 1.5, 10.0]])

@@ -32,8 +32,8 @@ from trajectories.analysis.export import write_csv, write_netcdf
 from trajectories.analysis.motion import turning
 from trajectories.analysis.thermo import matter
 from trajectories.forecast import distance_to_jpl
-from trajectories.h5md import H5MDReader
-from trajectories.writer import H5MDWriter
+from trajectories.storage.h5md import H5MDReader
+from trajectories.storage.writer import H5MDWriter
 
 Written = Callable[..., Path]
 BOX = 12.0 * np.eye(3)

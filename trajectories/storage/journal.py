@@ -4,25 +4,24 @@ HDF5 write into.
 HDF5 knows no transactions: a program killed while it writes may leave a file that no reader opens.
 So it is given this file instead of the disk. What it writes beyond the end of the last commit goes
 to disk at once, since nothing refers to it yet. What it writes over is kept in memory, page by
-page, until `DurableFile.commit`: the pages go into a journal beside the file, with a checksum, then
-over the file, and the journal is emptied. A journal found whole was not applied to its end, and
-`recover` does so once more; one that is not whole was never begun to be applied, so the file is as
-it was. This is the write-ahead logging of databases (Mohan et al., ACM TODS 17 (1992) 94), redo
+page, until `JournaledFile.commit`: the pages go into a journal beside the file, with a checksum,
+then over the file, and the journal is emptied. A journal found whole was not applied to its end,
+and `recover` does so once more; one that is not whole was never begun to be applied, so the file is
+as it was. This is the write-ahead logging of databases (Mohan et al., ACM TODS 17 (1992) 94), redo
 only.
 """
 
-import errno
-import fcntl
 import os
 import struct
 import warnings
 import zlib
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from trajectories.whole import rename
+from trajectories.storage._random_access import BINARY, read_at, read_into, sync, write_at
+from trajectories.storage.atomic_write import rename
+from trajectories.storage.locks import FileInUseError, Lock, lock_open_file, lock_path
 
 _PAGE = 4096
 _MAGIC = b"mcegnn journal 1"
@@ -33,17 +32,7 @@ _PLACE = struct.Struct(
 _CHECK = struct.Struct("<I")
 
 
-OPEN_ELSEWHERE = (
-    "it is open in another program, perhaps the run that writes it; wait for its end, or look at a"
-    " copy of the file"
-)
-
-
-class Live(OSError):
-    """The file is being written by another process."""
-
-
-class Mended(UserWarning):
+class RecoveredWarning(UserWarning):
     """A file was brought to the last commit of a process that was stopped."""
 
 
@@ -52,52 +41,52 @@ def journal_of(path: str | Path) -> Path:
     return Path(f"{_real(path)}.journal")
 
 
-class DurableFile:
+class JournaledFile:
     """A file for reading and writing, as h5py wants one; nothing is final before `commit`.
 
     A new file has another name, ``path`` with ``.tmp`` behind it, until its first commit; so
     ``path`` either is a whole file or is not there. ``fresh`` begins a new one, which takes the
-    place of what is there. Raises `Live` where another process writes the file, and OSError where
-    it cannot be written.
+    place of what is there. Raises `FileInUseError` if another process writes the file, and OSError
+    if it cannot be written.
     """
 
     def __init__(self, path: str | Path, *, fresh: bool) -> None:
         self._path = _real(path)
         self._name = Path(f"{self._path}.tmp") if fresh else self._path
-        self._old = (
-            self._journal
-        ) = -1  # what a fresh file takes the place of stays locked until then
+        # what a fresh file takes the place of stays locked until then
+        self._fd = self._old = self._journal = -1
         self.failure: OSError | None = None
-        self._fd = _opened(self._name, self._path, os.O_CREAT if fresh else 0)
+        self._lock = Lock(self._path)
         try:
+            self._fd = _opened(self._name, self._path, os.O_CREAT if fresh else 0)
             if fresh and self._path.exists():
                 self._old = _opened(self._path, self._path)
-            elif not fresh:
-                refuse_live(f"{self._path}.tmp")
             there = self._old if fresh else self._fd
             if there >= 0:
-                _mend(there, self._path)  # its journal is about to go
+                _apply_journal(there, self._path)  # its journal is about to go
             if fresh:
                 os.ftruncate(self._fd, 0)
             self._journal = os.open(
-                journal_of(self._path), os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666
+                journal_of(self._path), os.O_RDWR | os.O_CREAT | os.O_TRUNC | BINARY, 0o666
             )
-        except OSError:
+        except BaseException:
+            self._close_files()
             if fresh:
                 self._name.unlink(missing_ok=True)
-            for fd in (self._fd, self._old):
-                if fd >= 0:
-                    os.close(fd)
+            self._lock.release()
             raise
-        self._final = self._end = os.fstat(
-            self._fd
-        ).st_size  # as of the last commit, and as HDF5 sees it
-        self._low = (
-            self._final
-        )  # what is beyond has been cut off, and is zero where it is written anew
+        # as of the last commit, and as HDF5 sees it
+        self._final = self._end = os.fstat(self._fd).st_size
+        # what is beyond has been cut off, and is zero where it is written anew
+        self._low = self._final
         self._pages: dict[int, bytearray] = {}
         self._before: dict[int, int] = {}  # checksums of what the pages are to be written over
         self._at = 0
+
+    @property
+    def target(self) -> Self:
+        """What h5py writes into: this."""
+        return self
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """As of any file."""
@@ -112,7 +101,7 @@ class DurableFile:
         """As of any file; beyond what was written there are zeros."""
         into = memoryview(buffer).cast("B")
         first, n = self._at, len(into)
-        held = os.preadv(self._fd, [into], first)
+        held = read_into(self._fd, into, first)
         into[held:] = bytes(n - held)
         if self._low < first + n and first < self._final:
             cut = slice(max(self._low - first, 0), min(self._final - first, n))
@@ -150,7 +139,7 @@ class DurableFile:
             place += length
         if over < n and self.failure is None:
             try:
-                _write(self._fd, out[over:], first + over)
+                write_at(self._fd, out[over:], first + over)
             # HDF5 would not take no for an answer, not even when it is closed: the writer asks for
             # it
             except OSError as error:
@@ -162,7 +151,7 @@ class DurableFile:
     def _page(self, k: int) -> bytearray:
         """The bytes of a page that were final at the last commit, to be written over."""
         if k not in self._pages:
-            held = os.pread(self._fd, min(_PAGE, self._final - k * _PAGE), k * _PAGE)
+            held = read_at(self._fd, min(_PAGE, self._final - k * _PAGE), k * _PAGE)
             self._before[k] = zlib.crc32(held)
             self._pages[k] = bytearray(held if k * _PAGE < self._low else len(held))
         return self._pages[k]
@@ -211,34 +200,51 @@ class DurableFile:
             if k * _PAGE < self._end
         ]
         if self._final:  # a new file is not seen before it is whole
-            os.fdatasync(self._fd)
-            _write(self._journal, _record(self._end, pages), 0)
-            os.fdatasync(self._journal)
+            sync(self._fd)
+            write_at(self._journal, _record(self._end, pages), 0)
+            sync(self._journal)
         _apply(self._fd, self._end, pages)
-        os.fdatasync(self._fd)
+        sync(self._fd)
         os.ftruncate(self._journal, 0)
         if self._name != self._path:
-            rename(self._name, self._path)
-            self._name = self._path
-            if self._old >= 0:
-                os.close(self._old)
-                self._old = -1
+            self._take_name()
         self._final = self._low = self._end
         self._pages, self._before = {}, {}
+
+    def _take_name(self) -> None:
+        """Put the new file in the old one's place. Windows does so with none that is open; the lock
+        stays."""
+        self._close_data()
+        try:
+            rename(self._name, self._path)
+            self._name = self._path
+        finally:
+            self._fd = _opened(self._name, self._path)
 
     def close(self) -> None:
         """Forget what was not committed."""
         if self._fd < 0:
             return
-        if self._name != self._path:
-            self._name.unlink(missing_ok=True)
-        elif os.fstat(self._fd).st_size > self._final and not os.fstat(self._journal).st_size:
+        begun = self._name != self._path
+        # else a commit failed half way, and whoever reads the file ends it
+        done = not os.fstat(self._journal).st_size
+        if done and not begun and os.fstat(self._fd).st_size > self._final:
             os.ftruncate(self._fd, self._final)
-        if not os.fstat(
-            self._journal
-        ).st_size:  # else a commit failed half way, and whoever reads the file ends it
+        self._close_files()  # first: Windows removes no file that is open
+        if begun:
+            self._name.unlink(missing_ok=True)
+        if done:
             journal_of(self._path).unlink(missing_ok=True)
-        for fd in (self._journal, self._fd, self._old):
+        self._lock.release()
+
+    def _close_files(self) -> None:
+        self._close_data()
+        if self._journal >= 0:
+            os.close(self._journal)
+        self._journal = -1
+
+    def _close_data(self) -> None:
+        for fd in (self._fd, self._old):
             if fd >= 0:
                 os.close(fd)
         self._fd = self._old = -1
@@ -254,48 +260,53 @@ def recover(path: str | Path) -> bool:
     """Bring a file to the last commit of a process that was stopped in its middle; returns whether
     there was anything to do, and warns.
 
-    Raises `Live` where that process still runs, and OSError where the file cannot be written.
+    Raises `FileInUseError` if that process still runs, and OSError if the file cannot be written.
     """
-    if not journal_of(path).exists():
+    if not journal_of(path).exists() and not lock_path(path).exists():
         return False
-    if _read_journal(path) is None:
-        _clear(path)
-        return False
-    fd = _opened(_real(path), Path(path))
     try:
-        mended = _mend(fd, path)
-        if mended:
-            journal_of(path).unlink(missing_ok=True)
-    finally:
-        os.close(fd)
-    if mended:
+        applied = _recover(_real(path), Path(path))
+    except FileInUseError:
+        raise
+    except OSError:
+        if _read_journal(path) is not None:
+            raise
+        return False  # a file that is only to be read is whole with such a journal too
+    if applied:
         warnings.warn(
             f"{path} was left in the middle of a write; it has been mended from its journal",
-            Mended,
+            RecoveredWarning,
             stacklevel=2,
         )
-    return mended
+    return applied
 
 
-def _clear(path: str | Path) -> None:
-    """Remove a journal of which nothing was applied, left by a process that is no more; one that
-    lives holds the file's lock."""
-    with suppress(OSError):  # a file that is only to be read is whole with such a journal too
-        fd = _opened(_real(path), Path(path))
+def _recover(real: Path, path: Path) -> bool:
+    """Apply the journal of a process that is no more, or remove it where nothing of it was applied;
+    one that lives holds the lock."""
+    with Lock(real):
         try:
-            if _read_journal(path) is None:
-                journal_of(path).unlink(missing_ok=True)
+            fd = _opened(real, path)
+        except FileInUseError:
+            if _read_journal(real) is not None:
+                raise
+            return False  # somebody reads it with HDF5: it is whole
+        try:
+            applied = _apply_journal(fd, real)
         finally:
             os.close(fd)
+        if applied or _read_journal(real) is None:
+            journal_of(real).unlink(missing_ok=True)
+        return applied
 
 
-def _mend(fd: int, path: str | Path) -> bool:
+def _apply_journal(fd: int, path: Path) -> bool:
     """Apply the journal to a file that is locked, where it is this file's."""
-    commit = _read_journal(path)  # only now: before the lock it may have been an earlier one
+    commit = _read_journal(path)
     if commit is None or not _fits(fd, *commit):
         return False
     _apply(fd, *commit)
-    os.fdatasync(fd)
+    sync(fd)
     return True
 
 
@@ -307,7 +318,7 @@ def _fits(fd: int, end: int, pages: "_Pages") -> bool:
     """
     strange = 0
     for at, before, page in pages:
-        held = os.pread(fd, len(page), at)
+        held = read_at(fd, len(page), at)
         strange += held != bytes(page) and zlib.crc32(held) != before
     return strange <= 1 and os.fstat(fd).st_size >= end
 
@@ -319,56 +330,20 @@ def _read_journal(path: str | Path) -> "tuple[int, _Pages] | None":
         return None
 
 
-def refuse_live(path: str | Path) -> None:
-    """`Live` where a process writes the file."""
-    try:
-        fd = os.open(path, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        _lock(fd, Path(path))
-    finally:
-        os.close(fd)
-
-
 def _real(path: str | Path) -> Path:
     """Behind any links, where the file is and its journal belongs."""
     return Path(os.path.realpath(path))
 
 
 def _opened(name: Path, path: Path, flags: int = 0) -> int:
-    """The file of that name, open for writing and locked."""
-    fd = os.open(name, os.O_RDWR | flags, 0o666)
+    """The file of that name, open for writing, and locked for HDF5 too."""
+    fd = os.open(name, os.O_RDWR | BINARY | flags, 0o666)
     try:
-        _lock(fd, path)
-        here, there = os.fstat(fd), os.stat(name)
-        if (here.st_dev, here.st_ino) != (
-            there.st_dev,
-            there.st_ino,
-        ):  # another process has put a new file in its place meanwhile
-            raise _live(path)
-    except FileNotFoundError:
-        os.close(fd)
-        raise _live(path) from None
+        lock_open_file(fd, path)
     except OSError:
         os.close(fd)
         raise
     return fd
-
-
-def _live(path: Path) -> Live:
-    return Live(errno.EAGAIN, OPEN_ELSEWHERE, str(path))
-
-
-def _lock(fd: int, path: Path) -> None:
-    """The lock that HDF5 would take, so that other programs see it too; it ends with the
-    process."""
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise _live(path) from None
-    except OSError:
-        pass  # a file system without locks, where HDF5 goes without one too
 
 
 _Pages = Sequence[
@@ -404,14 +379,5 @@ def _read(record: bytes) -> tuple[int, _Pages] | None:
 
 def _apply(fd: int, end: int, pages: _Pages) -> None:
     for at, _, page in pages:
-        _write(fd, page, at)
+        write_at(fd, page, at)
     os.ftruncate(fd, end)
-
-
-def _write(fd: int, data: Any, at: int) -> None:
-    left = memoryview(data)
-    while left:
-        n = os.pwrite(fd, left, at)
-        if not n:
-            raise OSError(errno.EIO, "the file system takes nothing and does not say why")
-        left, at = left[n:], at + n

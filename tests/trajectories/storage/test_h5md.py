@@ -1,6 +1,7 @@
 """H5MD files of ours: what is written comes back, only what was flushed counts, and what is not
 ours is refused in words."""
 
+import os
 import shutil
 import signal
 from collections.abc import Callable
@@ -15,13 +16,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import trajectories.writer
+import trajectories.storage.writer
 from integrators.state import State
 from systems.system import System
 from systems.units import ASTRONOMICAL, METAL, REDUCED
-from trajectories.durable import DurableFile
-from trajectories.h5md import GROUP, OBSERVABLES, H5MDReader
-from trajectories.writer import H5MDWriter
+from trajectories.storage.h5md import GROUP, OBSERVABLES, H5MDReader
+from trajectories.storage.journal import JournaledFile
+from trajectories.storage.locks import FileInUseError
+from trajectories.storage.plain import PlainFile
+from trajectories.storage.writer import H5MDWriter
 
 EPS = np.finfo(float).eps
 
@@ -166,20 +169,51 @@ def test_an_existing_file_is_refused(run: Path) -> None:
 
 
 def test_a_file_that_comes_to_be_meanwhile_is_refused(
-    tmp_path: Path, random_state: Callable[..., State], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, random_state: Callable[..., State]
 ) -> None:
     """Another process has made it, after this one has looked and before it has the lock."""
     path = tmp_path / "run.h5md"
 
-    def slowly(path: Path, *, fresh: bool) -> DurableFile:
-        path.write_bytes(b"another's")
-        return DurableFile(path, fresh=fresh)
+    def slowly(path: str | Path, *, fresh: bool) -> JournaledFile:
+        Path(path).write_bytes(b"another's")
+        return JournaledFile(path, fresh=fresh)
 
-    monkeypatch.setattr(trajectories.writer, "DurableFile", slowly)
     with pytest.raises(FileExistsError):
-        H5MDWriter(path, random_state(np.random.default_rng(0)).system)
+        H5MDWriter(path, random_state(np.random.default_rng(0)).system, storage=slowly)
     assert path.read_bytes() == b"another's"
     assert [one.name for one in tmp_path.iterdir()] == ["run.h5md"]
+
+
+def test_a_plain_file_holds_the_same_run(
+    tmp_path: Path, random_state: Callable[..., State]
+) -> None:
+    """HDF5's own storage behind the same writer: the same bits, one process at a time, and either
+    goes on with what the other has written."""
+    stream = np.random.default_rng(5)
+    states = [replace(random_state(stream, 3), step=k, time=0.5 * k) for k in range(6)]
+    paths = [tmp_path / "journaled.h5md", tmp_path / "plain.h5md"]
+    for path, storages in zip(
+        paths, ((JournaledFile, PlainFile), (PlainFile, JournaledFile)), strict=True
+    ):
+        path.write_bytes(b"what is overwritten")
+        system = states[0].system
+        with H5MDWriter(path, system, overwrite=True, storage=storages[0]) as writer:
+            for state in states[:4]:
+                writer.write(state)
+            writer.flush()
+            for storage in storages:
+                with pytest.raises(FileInUseError, match=f"process {os.getpid()} on "):
+                    H5MDWriter.append(path, 1, storage=storage)
+            with pytest.raises(ValueError, match="cannot be read: it is open in another program"):
+                H5MDReader(path)
+        with H5MDWriter.append(path, 3, storage=storages[1]) as writer:
+            for state in states[3:]:
+                writer.write(state)
+    with H5MDReader(paths[0]) as one, H5MDReader(paths[1]) as other:
+        assert len(one) == len(other) == 6
+        for name in ("position", "velocity"):
+            assert one.frames(name).tobytes() == other.frames(name).tobytes()
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["journaled.h5md", "plain.h5md"]
 
 
 def test_what_is_none_of_ours_is_free_after_it_was_refused(tmp_path: Path) -> None:
@@ -188,7 +222,7 @@ def test_what_is_none_of_ours_is_free_after_it_was_refused(tmp_path: Path) -> No
     with pytest.raises(OSError, match="file signature not found"):
         H5MDWriter.append(path, 1)
     assert [one.name for one in tmp_path.iterdir()] == ["run.h5md"]
-    DurableFile(path, fresh=False).close()
+    JournaledFile(path, fresh=False).close()
     assert path.read_bytes() == b"hello"
 
 
@@ -252,18 +286,20 @@ def test_only_flushed_frames_count(tmp_path: Path, random_state: Callable[..., S
 def test_ctrl_c_waits_for_the_end_of_closing(
     tmp_path: Path, random_state: Callable[..., State], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    state, write = random_state(np.random.default_rng(1), 2), DurableFile.write
+    state, write = random_state(np.random.default_rng(1), 2), JournaledFile.write
 
-    def interrupted(self: DurableFile, data: Any) -> int:
-        monkeypatch.setattr(DurableFile, "write", write)
+    def interrupted(self: JournaledFile, data: Any) -> int:
+        monkeypatch.setattr(JournaledFile, "write", write)
         signal.raise_signal(signal.SIGINT)
         return write(self, data)
 
     # on a slow machine a second may pass, and the frame be flushed before it is closed
-    monkeypatch.setattr(trajectories.writer, "time", SimpleNamespace(monotonic=lambda: 100.0))
+    monkeypatch.setattr(
+        trajectories.storage.writer, "time", SimpleNamespace(monotonic=lambda: 100.0)
+    )
     writer = H5MDWriter(tmp_path / "run.h5md", state.system)
     writer.write(state)
-    monkeypatch.setattr(DurableFile, "write", interrupted)
+    monkeypatch.setattr(JournaledFile, "write", interrupted)
     before = signal.signal(
         signal.SIGINT, signal.default_int_handler
     )  # a shell's background process begins without
@@ -281,7 +317,9 @@ def test_flushes_after_a_second_or_a_full_buffer(
 ) -> None:
     """Whoever owns the loop need not think of it."""
     clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr(trajectories.writer, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(
+        trajectories.storage.writer, "time", SimpleNamespace(monotonic=lambda: clock.now)
+    )
     state = random_state(np.random.default_rng(1), 2)
     with H5MDWriter(tmp_path / "run.h5md", state.system) as writer:
         written = []
@@ -292,7 +330,7 @@ def test_flushes_after_a_second_or_a_full_buffer(
         assert written == [0, 0, 3, 3]
         # positions, velocities and forces of one frame
         monkeypatch.setattr(
-            trajectories.writer, "_BUFFER_BYTES", 2 * 3 * state.system.positions.nbytes
+            trajectories.storage.writer, "_BUFFER_BYTES", 2 * 3 * state.system.positions.nbytes
         )
         for expected in (3, 6, 6):
             writer.write(state)

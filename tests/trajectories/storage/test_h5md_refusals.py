@@ -11,8 +11,8 @@ import pytest
 
 from integrators.state import State
 from systems.system import System
-from trajectories.h5md import GROUP, H5MDReader
-from trajectories.writer import H5MDWriter
+from trajectories.storage.h5md import GROUP, H5MDReader
+from trajectories.storage.writer import H5MDWriter
 
 
 @pytest.fixture

@@ -20,8 +20,17 @@ import numpy as np
 from integrators.state import State
 from systems.system import Evaluation, System
 from systems.units import BY_NAME, METAL
-from trajectories._layout import CELLS, GROUP, OBSERVABLES, STRESS, file_units, sealed, whole_frames
-from trajectories.durable import OPEN_ELSEWHERE, Live, recover
+from trajectories.storage.journal import recover
+from trajectories.storage.layout import (
+    CELLS,
+    GROUP,
+    OBSERVABLES,
+    STRESS,
+    file_units,
+    sealed,
+    whole_frames,
+)
+from trajectories.storage.locks import OPEN_ELSEWHERE, FileInUseError
 
 
 class DamagedRunError(ValueError):
@@ -330,7 +339,7 @@ def _opened(path: str | Path) -> h5py.File:
     try:
         recover(path)
         return h5py.File(path, "r")
-    except (Live, PermissionError) as error:
+    except (FileInUseError, PermissionError) as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
     except (OSError, RuntimeError) as error:
         if "unable to lock file" in str(error):  # HDF5's own words for it

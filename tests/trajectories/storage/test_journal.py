@@ -1,4 +1,4 @@
-"""`DurableFile`: as any file to whoever writes it, and on disk always as it was at one of its
+"""`JournaledFile`: as any file to whoever writes it, and on disk always as it was at one of its
 commits."""
 
 import errno
@@ -15,8 +15,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from trajectories import durable
-from trajectories.durable import DurableFile, Live, journal_of, recover
+from trajectories.storage import journal
+from trajectories.storage.journal import JournaledFile, journal_of, recover
+from trajectories.storage.locks import FileInUseError, Lock, lock_path
 
 # lengths around a page and positions around the ends of pages
 LENGTHS = st.integers(0, 9000)
@@ -41,17 +42,26 @@ CUT_TWICE = [
 ]
 
 
+LINUX = ("preadv", "pread", "pwrite", "fdatasync")  # what Windows lacks
+
+
+@pytest.mark.parametrize("missing", [(), LINUX])
 @given(DEEDS, st.integers(0, 2**32 - 1))
 @example(CUT_TWICE, 0)
 @settings(max_examples=150, deadline=None)
 def test_is_a_file(
-    tmp_path_factory: pytest.TempPathFactory, deeds: list[tuple[str, int, int]], seed: int
+    tmp_path_factory: pytest.TempPathFactory,
+    missing: tuple[str, ...],
+    deeds: list[tuple[str, int, int]],
+    seed: int,
 ) -> None:
     """What is read is what was written, committed or not; what is on disk is what was committed,
     and its part that was never changes."""
     path, stream = tmp_path_factory.mktemp("file") / "x", np.random.default_rng(seed)
     model, final = bytearray(), b""
-    with DurableFile(path, fresh=True) as file:
+    with pytest.MonkeyPatch.context() as patch, JournaledFile(path, fresh=True) as file:
+        for name in missing:
+            patch.delattr(os, name)
         for deed, at, length in deeds:
             if deed == "write":
                 data = stream.bytes(length)
@@ -82,6 +92,17 @@ def test_is_a_file(
 
 class Killed(BaseException):
     """The process ends here."""
+
+
+def end(file: JournaledFile) -> None:
+    """As the end of its process does: its files are closed, and with them go its locks, but for
+    their names."""
+    for fd in (file._fd, file._old, file._journal):
+        if fd >= 0:
+            os.close(fd)
+    file._fd = file._old = file._journal = -1
+    if file._lock._lock is not None:
+        file._lock._lock.release()
 
 
 @contextmanager
@@ -148,7 +169,7 @@ def test_killed_at_any_change(tmp_path: Path, part: float, lost: tuple[str, ...]
         told, made = 0, []
         with synced() as kept, killed_at(n, part) as calls:
             try:
-                file = DurableFile(path, fresh=True)
+                file = JournaledFile(path, fresh=True)
                 made.append(file)
                 for k, (at, length) in enumerate(edits, 1):
                     file.seek(at)
@@ -161,9 +182,8 @@ def test_killed_at_any_change(tmp_path: Path, part: float, lost: tuple[str, ...]
                 file.close()
             except Killed:
                 pass
-        if made and made[-1]._fd >= 0:  # as the end of a process does, and with it go its locks
-            os.close(made[-1]._fd)
-            os.close(made[-1]._journal)
+        if made:
+            end(made[-1])
         if calls[0] < n:
             assert told == len(versions) - 1
             break
@@ -175,7 +195,7 @@ def test_killed_at_any_change(tmp_path: Path, part: float, lost: tuple[str, ...]
             assert told == 0
             continue
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", durable.Mended)
+            warnings.simplefilter("ignore", journal.RecoveredWarning)
             recover(path)
         found = path.read_bytes()
         # beyond the end of a commit there may be what was to follow it, which nothing refers to
@@ -189,7 +209,7 @@ def test_killed_at_any_change(tmp_path: Path, part: float, lost: tuple[str, ...]
 def test_a_journal_that_is_not_whole_is_none(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(b"before")
-    record = durable._record(6, [(0, zlib.crc32(b"before"), b"after!")])
+    record = journal._record(6, [(0, zlib.crc32(b"before"), b"after!")])
     for k in range(len(record)):
         journal_of(path).write_bytes(record[:k])
         assert not recover(path)
@@ -200,7 +220,7 @@ def test_a_journal_that_is_not_whole_is_none(tmp_path: Path) -> None:
         assert not recover(path)
     assert path.read_bytes() == b"before"
     journal_of(path).write_bytes(record)
-    with pytest.warns(durable.Mended, match="mended from its journal"):
+    with pytest.warns(journal.RecoveredWarning, match="mended from its journal"):
         assert recover(path)
     assert path.read_bytes() == b"after!"
     assert not journal_of(path).exists()
@@ -211,35 +231,36 @@ def test_one_writer(tmp_path: Path) -> None:
     """While a file is being written, nobody else gets it, whether it has its name already or not;
     nothing of the first is spoilt."""
     path = tmp_path / "x"
-    with DurableFile(path, fresh=True) as file:
-        with pytest.raises(Live):
-            DurableFile(path, fresh=True)
+    with JournaledFile(path, fresh=True) as file:
+        with pytest.raises(FileInUseError):
+            JournaledFile(path, fresh=True)
         file.write(b"one")
         file.commit()
         for fresh in (True, False):
-            with pytest.raises(Live):
-                DurableFile(path, fresh=fresh)
-        assert not recover(path)
-        assert journal_of(path).exists()  # it is in use
+            with pytest.raises(FileInUseError):
+                JournaledFile(path, fresh=fresh)
+        with pytest.raises(FileInUseError):
+            recover(path)
+        assert journal_of(path).exists()
         file.seek(0)
         file.write(b"two")
-        journal_of(path).write_bytes(durable._record(3, [(0, zlib.crc32(b"one"), b"six")]))
-        with pytest.raises(Live):
+        journal_of(path).write_bytes(journal._record(3, [(0, zlib.crc32(b"one"), b"six")]))
+        with pytest.raises(FileInUseError):
             recover(path)
         file.commit()
     assert path.read_bytes() == b"two"
-    with DurableFile(path, fresh=False) as file:
+    with JournaledFile(path, fresh=False) as file:
         assert file.read(3) == b"two"
 
 
 def test_what_was_there_stays_until_there_is_better(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(b"old")
-    with DurableFile(path, fresh=True) as file:
+    with JournaledFile(path, fresh=True) as file:
         file.write(b"new")
         assert path.read_bytes() == b"old"
     assert path.read_bytes() == b"old"
-    with DurableFile(path, fresh=True) as file:
+    with JournaledFile(path, fresh=True) as file:
         file.write(b"new")
         file.commit()
     assert path.read_bytes() == b"new"
@@ -248,7 +269,7 @@ def test_what_was_there_stays_until_there_is_better(tmp_path: Path) -> None:
 
 def test_what_a_killed_process_began_is_not_in_a_new_file(tmp_path: Path) -> None:
     (tmp_path / "x.tmp").write_bytes(b"longer than what is written now")
-    with DurableFile(tmp_path / "x", fresh=True) as file:
+    with JournaledFile(tmp_path / "x", fresh=True) as file:
         file.write(b"new")
         file.commit()
     assert (tmp_path / "x").read_bytes() == b"new"
@@ -259,12 +280,12 @@ def torn(folder: Path, name: str = "x") -> tuple[Path, bytes, bytes]:
     and after that commit."""
     path, stream = folder / name, np.random.default_rng(7)
     before, change = stream.bytes(20000), stream.bytes(9000)
-    file = DurableFile(path, fresh=True)
+    file = JournaledFile(path, fresh=True)
     file.write(before)
     file.commit()
     file.seek(3000)
     file.write(change)
-    write, calls = durable._write, [0]
+    write, calls = journal.write_at, [0]
 
     def stop(fd: int, data: Any, at: int) -> None:
         calls[0] += 1
@@ -273,11 +294,11 @@ def torn(folder: Path, name: str = "x") -> tuple[Path, bytes, bytes]:
         write(fd, data, at)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(durable, "_write", stop)
+        patch.setattr(journal, "write_at", stop)
         with pytest.raises(Killed):
             file.commit()
-    os.close(file._fd)
-    os.close(file._journal)
+    end(file)
+    assert lock_path(path).exists()
     after = before[:3000] + change + before[12000:]
     assert path.read_bytes() not in (before, after)
     return path, before, after
@@ -298,7 +319,7 @@ def test_a_journal_is_of_its_file_alone(tmp_path: Path) -> None:
         assert not recover(path)
         assert path.read_bytes() == other
     path.write_bytes(half)
-    with pytest.warns(durable.Mended):
+    with pytest.warns(journal.RecoveredWarning):
         assert recover(path)
     assert path.read_bytes() == after
     assert before != after
@@ -306,7 +327,7 @@ def test_a_journal_is_of_its_file_alone(tmp_path: Path) -> None:
 
 def test_mended_on_disk_before_the_journal_goes(tmp_path: Path) -> None:
     path, _, after = torn(tmp_path)
-    with synced() as kept, pytest.warns(durable.Mended):
+    with synced() as kept, pytest.warns(journal.RecoveredWarning):
         recover(path)
     assert kept[path.stat().st_ino] == after
 
@@ -314,11 +335,11 @@ def test_mended_on_disk_before_the_journal_goes(tmp_path: Path) -> None:
 def test_a_torn_file_is_mended_by_who_overwrites_it_too(tmp_path: Path) -> None:
     """The new one may never come to be."""
     path, _, after = torn(tmp_path)
-    with DurableFile(path, fresh=True) as file:
+    with JournaledFile(path, fresh=True) as file:
         file.write(b"new")
     assert path.read_bytes() == after
     path, _, after = torn(tmp_path, "y")
-    with DurableFile(path, fresh=False) as file:
+    with JournaledFile(path, fresh=False) as file:
         assert file.read(len(after)) == after
 
 
@@ -327,10 +348,10 @@ def test_a_journal_lies_behind_links(tmp_path: Path) -> None:
     path, _, after = torn(tmp_path / "far")
     link = tmp_path / "link"
     link.symlink_to(path)
-    with pytest.warns(durable.Mended):
+    with pytest.warns(journal.RecoveredWarning):
         assert recover(link)
     assert path.read_bytes() == after
-    with DurableFile(link, fresh=True) as file:
+    with JournaledFile(link, fresh=True) as file:
         file.write(b"new")
         file.commit()
     assert link.is_symlink()
@@ -342,19 +363,18 @@ def test_an_old_journal_is_not_applied_after_a_new_one(
 ) -> None:
     """What was read before the lock was there may be the commit before the last."""
     path, _, after = torn(tmp_path)
-    stale = durable.journal_of(path).read_bytes()
-    opened = durable._opened
+    stale = journal.journal_of(path).read_bytes()
 
-    def slowly(*arguments: Any) -> int:
-        monkeypatch.setattr(durable, "_opened", opened)
-        with DurableFile(
+    def slowly(*arguments: Any) -> Lock:
+        monkeypatch.setattr(journal, "Lock", Lock)
+        with JournaledFile(
             path, fresh=False
         ) as file:  # another process mends, goes on and ends meanwhile
             file.truncate(5000)
             file.commit()
-        return opened(*arguments)
+        return Lock(*arguments)
 
-    monkeypatch.setattr(durable, "_opened", slowly)
+    monkeypatch.setattr(journal, "Lock", slowly)
     assert not recover(path)
     assert path.read_bytes() == after[:5000]
     assert stale
@@ -364,23 +384,27 @@ def test_an_old_journal_is_not_applied_after_a_new_one(
 def test_a_file_that_was_replaced_before_it_was_locked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh: bool
 ) -> None:
-    """What would be written into the old one would be lost."""
-    path, lock = tmp_path / "x", durable._lock
+    """It is the new one that is opened: what would be written into the old one would be lost."""
+    path = tmp_path / "x"
     path.write_bytes(b"old")
 
-    def slowly(*arguments: Any) -> None:
-        monkeypatch.setattr(durable, "_lock", lock)
-        with DurableFile(
+    def slowly(*arguments: Any) -> Lock:
+        monkeypatch.setattr(journal, "Lock", Lock)
+        with JournaledFile(
             path, fresh=True
         ) as file:  # another process begins anew and ends meanwhile
             file.write(b"new")
             file.commit()
-        lock(*arguments)
+        return Lock(*arguments)
 
-    monkeypatch.setattr(durable, "_lock", slowly)
-    with pytest.raises(Live):
-        DurableFile(path, fresh=fresh)
-    assert path.read_bytes() == b"new"
+    monkeypatch.setattr(journal, "Lock", slowly)
+    with JournaledFile(path, fresh=fresh) as file:
+        assert path.read_bytes() == b"new"
+        assert file.read(3) == (bytes(3) if fresh else b"new")
+        file.seek(0)
+        file.write(b"one")
+        file.commit()
+    assert path.read_bytes() == b"one"
 
 
 def test_a_journal_that_becomes_whole_is_not_removed(
@@ -388,17 +412,15 @@ def test_a_journal_that_becomes_whole_is_not_removed(
 ) -> None:
     """It was not before the lock was there, as while it is written; then its process was killed."""
     path, _, after = torn(tmp_path)
-    record, opened = journal_of(path).read_bytes(), durable._opened
+    record = journal_of(path).read_bytes()
     journal_of(path).write_bytes(record[:100])
 
-    def slowly(*arguments: Any) -> int:
+    def slowly(*arguments: Any) -> Lock:
         journal_of(path).write_bytes(record)
-        return opened(*arguments)
+        return Lock(*arguments)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(durable, "_opened", slowly)
-        assert not recover(path)
-    with pytest.warns(durable.Mended):
+    monkeypatch.setattr(journal, "Lock", slowly)
+    with pytest.warns(journal.RecoveredWarning):
         assert recover(path)
     assert path.read_bytes() == after
 
@@ -407,16 +429,16 @@ def test_no_two_that_begin_and_go_on(tmp_path: Path) -> None:
     """One makes a new file where another would go on with the old one."""
     path = tmp_path / "x"
     path.write_bytes(b"old")
-    with DurableFile(path, fresh=True), pytest.raises(Live):
-        DurableFile(path, fresh=False)
-    with DurableFile(path, fresh=False), pytest.raises(Live):
-        DurableFile(path, fresh=True)
+    with JournaledFile(path, fresh=True), pytest.raises(FileInUseError):
+        JournaledFile(path, fresh=False)
+    with JournaledFile(path, fresh=False), pytest.raises(FileInUseError):
+        JournaledFile(path, fresh=True)
     assert path.read_bytes() == b"old"
     path.unlink()
-    with DurableFile(path, fresh=True):
+    with JournaledFile(path, fresh=True):
         path.write_bytes(b"put there")  # they would have one journal
-        with pytest.raises(Live):
-            DurableFile(path, fresh=False)
+        with pytest.raises(FileInUseError):
+            JournaledFile(path, fresh=False)
 
 
 def test_what_cannot_be_begun_locks_nothing(tmp_path: Path) -> None:
@@ -425,10 +447,10 @@ def test_what_cannot_be_begun_locks_nothing(tmp_path: Path) -> None:
     journal_of(path).mkdir()
     for fresh in (True, False):
         with pytest.raises(IsADirectoryError):
-            DurableFile(path, fresh=fresh)
+            JournaledFile(path, fresh=fresh)
     journal_of(path).rmdir()
     for fresh in (True, False):
-        with DurableFile(path, fresh=fresh):
+        with JournaledFile(path, fresh=fresh):
             pass
     assert path.read_bytes() == b"old"
 
@@ -442,20 +464,20 @@ def test_after_a_failure_nothing_more_is_final(
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with DurableFile(path, fresh=True) as file:
+    with JournaledFile(path, fresh=True) as file:
         file.write(b"one")
         file.commit()
         file.seek(0)
         file.write(b"two")
         with monkeypatch.context() as patch:
-            patch.setattr(durable, "_apply", full)
+            patch.setattr(journal, "_apply", full)
             with pytest.raises(OSError, match="No space left"):
                 file.commit()
         file.seek(0)
         file.write(b"six")
         with pytest.raises(OSError, match="No space left"):
             file.commit()
-    with pytest.warns(durable.Mended):
+    with pytest.warns(journal.RecoveredWarning):
         assert recover(path)
     assert path.read_bytes() == b"two"
 
@@ -464,7 +486,7 @@ def test_writes_of_which_a_part_is_taken(tmp_path: Path, monkeypatch: pytest.Mon
     """As an almost full disk does: the rest is written too, or refused."""
     write, data = os.pwrite, np.random.default_rng(3).bytes(20000)
     monkeypatch.setattr(os, "pwrite", lambda fd, piece, at: write(fd, memoryview(piece)[:1000], at))
-    with DurableFile(tmp_path / "x", fresh=True) as file:
+    with JournaledFile(tmp_path / "x", fresh=True) as file:
         for content in (data[:15000], data[::-1]):
             file.seek(0)
             file.write(content)
@@ -473,7 +495,7 @@ def test_writes_of_which_a_part_is_taken(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_cutting_takes_no_memory(tmp_path: Path) -> None:
-    with DurableFile(tmp_path / "x", fresh=True) as file:
+    with JournaledFile(tmp_path / "x", fresh=True) as file:
         file.truncate(2**30)
         file.commit()
         file.truncate(5000)

@@ -19,9 +19,9 @@ from integrators.random import Random
 from integrators.state import Coordinates, State
 from systems.system import System
 from systems.units import ASTRONOMICAL, METAL, REDUCED
-from trajectories import checkpoint
-from trajectories.checkpoint import Checkpoint
-from trajectories.packed import read_packed, write_packed
+from trajectories.storage import checkpoint
+from trajectories.storage.checkpoint import Checkpoint
+from trajectories.storage.tensor_file import read_tensors, write_tensors
 
 ARRAYS = ("positions", "momenta", "masses", "species", "charges", "cell")
 
@@ -137,9 +137,9 @@ def rewrite(run: Path, change: Callable[[dict[str, Any], dict[str, Any]], Any]) 
     """The checkpoint with its tensors and header changed in place by ``change``; its checksum is
     that of what it holds."""
     path = checkpoint.path_of(run)
-    header, tensors = read_packed(path)
+    header, tensors = read_tensors(path)
     change(tensors, header)
-    write_packed(path, header, tensors)
+    write_tensors(path, header, tensors)
 
 
 def assert_refused(run: Path) -> None:

@@ -4,14 +4,16 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import h5py
 
 from integrators.state import State
 from systems.sources.template import to_text
 from systems.system import System
-from trajectories._layout import (
+from trajectories.interrupts import uninterrupted
+from trajectories.storage.journal import JournaledFile, recover
+from trajectories.storage.layout import (
     OBSERVABLES,
     STRESS,
     VERSION,
@@ -24,13 +26,32 @@ from trajectories._layout import (
     seal,
     series,
 )
-from trajectories.durable import DurableFile, recover
-from trajectories.interrupts import uninterrupted
 
 __all__ = ["H5MDWriter", "estimated_bytes"]
 
 _BUFFER_BYTES = 2**25
 _SECONDS = 1.0
+
+
+class Storage(Protocol):
+    """Where HDF5 writes a run: `journal.JournaledFile`, or `plain.PlainFile`."""
+
+    @property
+    def target(self) -> Any:
+        """What h5py opens: a name, or a file in Python."""
+
+    def commit(self) -> None:
+        """Make all that HDF5 has flushed final. Raises OSError if the disk does not take it."""
+
+    def close(self) -> None:
+        """Forget what was not committed, and let others have the file."""
+
+
+class OpenStorage(Protocol):
+    """How a `Storage` is opened, anew or to go on."""
+
+    def __call__(self, path: str | Path, *, fresh: bool) -> Storage:
+        """Raises OSError if the file cannot be written."""
 
 
 class H5MDWriter:
@@ -41,10 +62,11 @@ class H5MDWriter:
     while it flushed has a journal beside it, which `H5MDReader` sees to. A new file is there from
     its first flush on. ``names`` are the particles' names, ``provenance`` whatever should be known
     of the run later, ``n_frames`` a hint for the chunks, ``template`` the ``ase.Atoms`` that the
-    system was made of, whose info and further arrays are to be in what the run is converted to.
-    Raises FileExistsError where ``path`` exists, unless ``overwrite``; `durable.Live`, an OSError,
-    where another process writes it; and OSError, from `write` and `flush` too, where the disk does
-    not take what is written: then the file stays as it was after the last flush.
+    system was made of, whose info and further arrays are to be in what the run is converted to,
+    ``storage`` what HDF5 writes into: a kill costs nothing only of a `journal.JournaledFile`.
+    Raises FileExistsError where ``path`` exists, unless ``overwrite``; `locks.FileInUseError`, an
+    OSError, if another process writes it; and OSError, from `write` and `flush` too, where the disk
+    does not take what is written: then the file stays as it was after the last flush.
     """
 
     def __init__(
@@ -57,10 +79,11 @@ class H5MDWriter:
         n_frames: int = 1000,
         overwrite: bool = False,
         template: Any = None,
+        storage: OpenStorage = JournaledFile,
     ) -> None:
         if Path(path).exists() and not overwrite:
             raise FileExistsError(17, "File exists", str(path))
-        self._begin(DurableFile(path, fresh=True), "w", max(1, n_frames))
+        self._begin(storage(path, fresh=True), "w", max(1, n_frames))
         with self._or_nothing():
             if Path(path).exists() and not overwrite:  # another process has been faster
                 raise FileExistsError(17, "File exists", str(path))
@@ -69,13 +92,18 @@ class H5MDWriter:
 
     @classmethod
     def append(
-        cls, path: str | Path, n_frames: int, provenance: Mapping[str, str] | None = None
+        cls,
+        path: str | Path,
+        n_frames: int,
+        provenance: Mapping[str, str] | None = None,
+        *,
+        storage: OpenStorage = JournaledFile,
     ) -> Self:
         """Go on with a file of ours, cut to its first ``n_frames`` frames; ``provenance`` is added
         to what it has."""
         self = cls.__new__(cls)
         recover(path)
-        self._begin(DurableFile(path, fresh=False), "r+", n_frames)
+        self._begin(storage(path, fresh=False), "r+", n_frames)
         with self._or_nothing():
             record(self._file, provenance or {})
             for dataset in series(self._file):
@@ -83,7 +111,7 @@ class H5MDWriter:
         self.n_written = n_frames
         return self
 
-    def _begin(self, disk: DurableFile, mode: str, n_hint: int) -> None:
+    def _begin(self, disk: Storage, mode: str, n_hint: int) -> None:
         self._disk, self._n_hint = disk, n_hint
         self._pending: list[State] = []
         self._pending_bytes = 0
@@ -91,7 +119,7 @@ class H5MDWriter:
         self._last_flush = time.monotonic()
         self._to_seal = True
         try:
-            self._file = h5py.File(disk, mode, libver=VERSION)
+            self._file = h5py.File(disk.target, mode, libver=VERSION)
         except BaseException:
             disk.close()
             raise

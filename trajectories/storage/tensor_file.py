@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from trajectories.whole import write_whole
+from trajectories.storage.atomic_write import write_atomically
 
 _HEADER, _CHECKSUM = "mcegnn", "checksum"
 
 
-def write_packed(
+def write_tensors(
     path: str | Path, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
 ) -> None:
     """Put a header and arrays in place of whatever ``path`` holds: there is always a whole file."""
@@ -26,12 +26,12 @@ def write_packed(
 
     packed = {name: np.array(array, order="C") for name, array in arrays.items()}
     # within the header, since safetensors keeps entries beside each other in any order
-    write_whole(
+    write_atomically(
         path, save(packed, {_HEADER: json.dumps({**header, _CHECKSUM: _sum(header, packed)})})
     )
 
 
-def read_packed(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def read_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """The header and the arrays; OSError where the file cannot be read, ValueError or KeyError
     where it is none of ours or damaged."""
     from safetensors import SafetensorError, safe_open

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from integrators.state import State
-from trajectories import checkpoint
-from trajectories._layout import series
-from trajectories.checkpoint import Checkpoint
-from trajectories.h5md import H5MDReader, universe
-from trajectories.writer import H5MDWriter
+from trajectories.storage import checkpoint
+from trajectories.storage.checkpoint import Checkpoint
+from trajectories.storage.h5md import H5MDReader, universe
+from trajectories.storage.layout import series
+from trajectories.storage.writer import H5MDWriter
 
 CHILD = Path(__file__).with_name("read_damaged.py")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from trajectories.h5md import H5MDReader
+from trajectories.storage.h5md import H5MDReader
 
 
 def everything(path: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from integrators.random import Random
 from integrators.state import Coordinates, State
 from systems.system import System
 from systems.units import BY_NAME
-from trajectories.packed import read_packed, write_packed
+from trajectories.storage.tensor_file import read_tensors, write_tensors
 
 _FORMAT = 2  # 1 had no lost systems
 _MEMORIES = ("thermostat", "barostat")
@@ -67,7 +67,7 @@ def save(run: str | Path, checkpoint: Checkpoint) -> None:
     tensors |= {
         name: np.ascontiguousarray(array) for name, array in memories.items() if array is not None
     }
-    write_packed(path_of(run), header, tensors)
+    write_tensors(path_of(run), header, tensors)
 
 
 def load(run: str | Path) -> Checkpoint:
@@ -79,7 +79,7 @@ def load(run: str | Path) -> Checkpoint:
             f"{run} has no checkpoint ({target} is not there), so it cannot be resumed"
         )
     try:
-        header, tensors = read_packed(target)
+        header, tensors = read_tensors(target)
         _refuse(header)
         system = _system("system", tensors, header)
         coordinates = _coordinates(system, tensors, header)

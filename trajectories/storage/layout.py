@@ -1,5 +1,5 @@
 """The layout of our H5MD files: which group holds what, chunk sizes, hard links;
-`trajectories.h5md` writes and reads through it.
+`trajectories.storage.h5md` writes and reads through it.
 
 Every chunk of frames has a checksum, and so has HDF5's own bookkeeping in the version asked for
 here. What neither covers, texts and small tables, `sealed` adds up.
