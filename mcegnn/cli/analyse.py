@@ -15,8 +15,6 @@ from mcegnn.cli.messages import (
     refuse_ending,
     refuse_figure,
     refuse_folder,
-    refuse_output,
-    refuse_unwritable,
     spelled,
     table,
     told,
@@ -36,9 +34,10 @@ from mcegnn.cli.rows import (
     timing_rows,
     timings,
 )
+from mcegnn.runs.outputs import check_output, check_writable
+from systems.file_options import FileOptions
 
 if TYPE_CHECKING:
-    from systems.file_options import FileOptions
     from trajectories.analysis import Analysis
     from trajectories.forecast import ForecastError
     from trajectories.h5md import H5MDReader
@@ -147,13 +146,13 @@ def analyse(
         for folder, ending in folders:
             refuse_folder(folder, ending, force)
         if netcdf is not None:
-            refuse_output(netcdf, force, run)
+            check_output(netcdf, force, run)
             refuse_ending(netcdf, ".nc", ".cdf")
-            refuse_unwritable(netcdf)
+            check_writable(netcdf)
         if figure is not None:
             refuse_figure(figure, force)
         limit = limit_of(tolerance, against)
-        said = files.file_options(frame_interval, units, format, masses)
+        said = FileOptions.parse(frame_interval, units, format, masses)
     silent = quiet or as_json
     with ExitStack() as open_files:
         reader = open_files.enter_context(opened(run, silent, topology, said, beside=against))
@@ -221,7 +220,7 @@ def opened(
     run: Path,
     quiet: bool,
     topology: Path | None = None,
-    said: "FileOptions | None" = None,
+    said: FileOptions | None = None,
     beside: Path | None = None,
 ) -> "Iterator[H5MDReader]":
     """A run of ours, or another program's trajectory, written as one into the system's folder of
@@ -263,7 +262,7 @@ def imported(
     out: Path,
     quiet: bool,
     topology: Path | None = None,
-    said: "FileOptions | None" = None,
+    said: FileOptions | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write another program's trajectory as a run of ours; errors as of `import_trajectory`."""

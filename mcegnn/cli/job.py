@@ -18,8 +18,7 @@ import typer
 from integrators.encounters import Halved
 from integrators.state import Flow, State
 from mcegnn import machine
-from mcegnn.cli.describe import room
-from mcegnn.cli.messages import mistakes, refuse_unwritable, size, table
+from mcegnn.cli.messages import mistakes, table
 from mcegnn.cli.progress import Report, progress
 from mcegnn.cli.rows import (
     LOST,
@@ -35,6 +34,7 @@ from mcegnn.cli.rows import (
     took,
 )
 from mcegnn.cli.stops import Stops, stops
+from mcegnn.runs.outputs import check_writable, room, size
 from mcegnn.simulation import AtomsRun, Configuration, SolarRun
 from systems.nearest import Near, nearer, nearer_than_trained
 from systems.system import System
@@ -128,8 +128,8 @@ class Job:
         and say how to go on."""
         self._verbose = verbose
         with mistakes():
-            refuse_unwritable(self.path)
-            refuse_unwritable(temporary_of(checkpoint.path_of(self.path)))
+            check_writable(self.path)
+            check_writable(temporary_of(checkpoint.path_of(self.path)))
             limits, asked = self.config.limits(), Stops()
             watch = Watch(
                 self.flow,

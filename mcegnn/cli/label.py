@@ -11,18 +11,11 @@ import typer
 
 from mcegnn.cli import atoms_options as atoms
 from mcegnn.cli import file_options as files
-from mcegnn.cli.messages import (
-    Mistake,
-    mistakes,
-    refuse_output,
-    refuse_unwritable,
-    size,
-    table,
-    told,
-)
+from mcegnn.cli.messages import Mistake, mistakes, table, told
+from mcegnn.runs.outputs import check_output, check_writable, size
+from systems.file_options import FileOptions
 
 if TYPE_CHECKING:
-    from systems.file_options import FileOptions
     from systems.system import Evaluation, System
 
 
@@ -100,12 +93,12 @@ def label(
         "format": format,
         "masses": masses,
     }
-    from mcegnn.cli.plan_atoms import refuse_forces
+    from mcegnn.runs.atoms_options import check_forces
 
     path = output or Path(f"{Path(file).stem}-labelled.xyz")
     with mistakes():
         _refuse(file, path, force)
-        refuse_forces(file, options)
+        check_forces(file, options)
         if steps is None:
             moving = [
                 name
@@ -118,7 +111,7 @@ def label(
                     f" structures of {file} as they are"
                 )
             total, structures = _those_of(
-                file, files.file_options(units=units, format=format, masses=masses), quiet
+                file, FileOptions.parse(units=units, format=format, masses=masses), quiet
             )
         else:
             total, structures = _along(file, steps, every, dt, options, quiet)
@@ -140,8 +133,8 @@ def _refuse(file: str, path: Path, force: bool) -> None:
             f"cannot write {path}: a training set is extended XYZ, so its name ends in .xyz or"
             " .extxyz"
         )
-    refuse_output(path, force, path_of(file))
-    refuse_unwritable(path)
+    check_output(path, force, path_of(file))
+    check_writable(path)
 
 
 class Unlabelled(NamedTuple):
@@ -178,7 +171,7 @@ def _labels(calculator: str | None, potential: str | None) -> Callable[[Unlabell
     return evaluate
 
 
-def _those_of(file: str, options: "FileOptions", quiet: bool) -> tuple[int, Iterator[Unlabelled]]:
+def _those_of(file: str, options: FileOptions, quiet: bool) -> tuple[int, Iterator[Unlabelled]]:
     """How many structures a file has, and each with its number."""
     from systems.file_options import Reading
     from systems.molecules import read_all
@@ -199,8 +192,8 @@ def _along(
     import numpy as np
 
     from mcegnn.cli.job import relaxed_start, words
-    from mcegnn.cli.plan_atoms import atoms_run
-    from mcegnn.cli.times import Times
+    from mcegnn.runs.atoms_options import atoms_run
+    from mcegnn.runs.times import Times
     from systems.template import timeless
     from trajectories.rollout import rollout
 

@@ -9,16 +9,11 @@ import typer
 
 from mcegnn.cli import file_options as files
 from mcegnn.cli.analyse import Topology, limit_of, opened
-from mcegnn.cli.messages import (
-    mistakes,
-    refuse_ending,
-    refuse_output,
-    refuse_unwritable,
-    size,
-    told,
-)
+from mcegnn.cli.messages import mistakes, refuse_ending, told
 from mcegnn.cli.progress import progress, waiting
 from mcegnn.cli.rows import known_of, leave_out_marked, lost_rows, run_of, timing_rows
+from mcegnn.runs.outputs import check_output, check_writable, size
+from systems.file_options import FileOptions
 
 
 @told
@@ -120,11 +115,11 @@ def report(
         return
     path = run.with_suffix(".html") if output is None else output
     with mistakes():
-        refuse_output(path, force, run)
+        check_output(path, force, run)
         refuse_ending(path, ".html", ".htm")
-        refuse_unwritable(path)
+        check_writable(path)
         limit = limit_of(tolerance, against)
-        said = files.file_options(frame_interval, units, format, masses)
+        said = FileOptions.parse(frame_interval, units, format, masses)
     with ExitStack() as open_files:
         reader = open_files.enter_context(opened(run, quiet, topology, said, beside=against))
         other = (
@@ -149,9 +144,9 @@ def _of_training(folder: Path, output: Path | None, force: bool, quiet: bool) ->
             " mcegnn train"
         )
     path = folder / REPORT if output is None else output
-    refuse_output(path, force)
+    check_output(path, force)
     refuse_ending(path, ".html", ".htm")
-    refuse_unwritable(path)
+    check_writable(path)
     saved = resumed(folder)
     metrics = rows_of(folder / METRICS, saved.header["update"])
     refuse_no_data(saved.options)

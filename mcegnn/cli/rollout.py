@@ -10,11 +10,12 @@ import typer
 
 from mcegnn.cli import atoms_options as atoms
 from mcegnn.cli import file_options as files
-from mcegnn.cli.messages import Mistake, mistakes, refuse_output, told
+from mcegnn.cli.messages import Mistake, mistakes, told
+from mcegnn.runs.outputs import check_output
 
 if TYPE_CHECKING:
     from mcegnn.cli.job import Job
-    from mcegnn.cli.times import Times
+    from mcegnn.runs.times import Times
 
 _CHARGED, _SOLAR, _TIME, _FILE = "Charged particles", "Solar system", "Time", "Output"
 _SAFETY = "When to stop"
@@ -256,11 +257,12 @@ def rollout(
 
     - `mcegnn rollout --resume swarm.h5md --steps 1000`
     """
-    from mcegnn.cli.describe import describe, refuse_too_large
+    from mcegnn.cli.describe import describe
     from mcegnn.cli.job import Job, relaxed_start
-    from mcegnn.cli.plan import configuration
-    from mcegnn.cli.plan_atoms import refuse_at_rest
-    from mcegnn.cli.times import Times
+    from mcegnn.runs.atoms_options import check_at_rest
+    from mcegnn.runs.outputs import check_room
+    from mcegnn.runs.rollout_options import configuration
+    from mcegnn.runs.times import Times
     from mcegnn.simulation import AtomsRun
 
     times = Times(dt, span, steps, every)
@@ -316,13 +318,13 @@ def rollout(
             path = _output(system, output, force)
             flow = config.flow()
             if isinstance(config, AtomsRun):
-                refuse_at_rest(config)
+                check_at_rest(config)
             for warning in warnings if not quiet else ():
                 typer.echo(f"warning: {warning}", err=True)
             if dry_run:
                 describe(config, path, config.n_steps)
                 return
-            refuse_too_large(config, path)
+            check_room(config, path)
             job = Job(
                 config, relaxed_start(config, flow, quiet), flow, path, fresh=True, force=force
             )
@@ -332,7 +334,7 @@ def rollout(
     page = job.path.with_suffix(".html")
     if report:
         with mistakes():
-            refuse_output(page, force or resume is not None)
+            check_output(page, force or resume is not None)
     code = 0
     if job.n_steps > 0:
         code = _code_of(lambda: job.run(threads, quiet, verbose))
@@ -359,9 +361,9 @@ def _code_of(work: Callable[[], None]) -> int:
 
 
 def _report(run: Path, page: Path, quiet: bool) -> None:
-    from mcegnn.cli.messages import size
     from mcegnn.cli.report import write
     from mcegnn.cli.rows import marked_of
+    from mcegnn.runs.outputs import size
     from trajectories.h5md import H5MDReader
 
     with mistakes(), H5MDReader(run) as reader:
@@ -374,7 +376,7 @@ def _report(run: Path, page: Path, quiet: bool) -> None:
 def _refuse_choices(system: str | None, choices: dict[str, Any]) -> None:
     """A resumed run takes its system and physics from its checkpoint; where it is stopped may be
     said anew."""
-    from mcegnn.cli.plan import LIMITS
+    from mcegnn.runs.rollout_options import LIMITS
 
     given = [
         f"--{name}" for name, value in choices.items() if value is not None and name not in LIMITS
@@ -388,8 +390,8 @@ def _refuse_choices(system: str | None, choices: dict[str, Any]) -> None:
 
 def _output(system: str, output: Path | None, force: bool) -> Path:
     """The file to write; an error where it cannot be, or must not without --force."""
-    from mcegnn.cli.plan import SYSTEMS
-    from mcegnn.cli.plan_atoms import file_of
+    from mcegnn.runs.atoms_options import file_of
+    from mcegnn.runs.rollout_options import SYSTEMS
     from systems.molecules import path_of
 
     path = output or (Path(f"{system}.h5md") if system in SYSTEMS else file_of(system))
@@ -398,14 +400,14 @@ def _output(system: str, output: Path | None, force: bool) -> Path:
             f"a run is an H5MD file, so {path} would mislead; name it {path.with_suffix('.h5md')}"
             " and convert it afterwards"
         )
-    refuse_output(path, force, None if system in SYSTEMS else path_of(system))
+    check_output(path, force, None if system in SYSTEMS else path_of(system))
     return path
 
 
 def _resumed(path: Path, times: "Times", options: dict[str, Any]) -> "Job":
     from mcegnn import machine
     from mcegnn.cli.job import Job
-    from mcegnn.cli.plan import further_steps, limits_of
+    from mcegnn.runs.rollout_options import further_steps, limits_of
     from mcegnn.simulation import configuration_from
     from trajectories import checkpoint
     from trajectories.h5md import H5MDReader

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mcegnn.cli.messages import Mistake, mistakes, refuse_unwritable, table, told
+from mcegnn.cli.messages import Mistake, mistakes, table, told
 from mcegnn.cli.progress import progress, waiting
 from mcegnn.cli.reviews import said, scored, write
 from mcegnn.cli.trainers import look_at_data, made, refuse_no_data
 from mcegnn.names import locate, presets
+from mcegnn.runs.outputs import check_writable
 from trajectories.whole import write_whole
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ def _prepare(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     for name in (BEST, LAST, METRICS, REPORT):
         (folder / name).unlink(missing_ok=True)
-        refuse_unwritable(folder / name)
+        check_writable(folder / name)
 
 
 def _tensorboard(folder: Path) -> Any:
