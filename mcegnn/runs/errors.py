@@ -1,0 +1,41 @@
+"""Errors that end a run which has begun; what was written before stays."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class RunDiverged(RuntimeError):
+    """The run does not go on: its numbers are no longer valid, or what moves it has failed.
+
+    ``hints`` are sentences on what can be done.
+    """
+
+    def __init__(self, message: str, hints: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hints)
+        self.message, self.hints = message, hints
+
+    def __str__(self) -> str:
+        return "\n".join((self.message, *self.hints))
+
+
+class WritingFailed(OSError):
+    """A disk does not take what the run writes; the message says how to go on."""
+
+
+class ForcesFailed(RuntimeError):
+    """What moves the particles, perhaps foreign code, has failed with an error of its own."""
+
+
+@contextmanager
+def forces_in_words() -> Iterator[None]:
+    """Whatever error the forces end in, perhaps of foreign code, becomes a `ForcesFailed` in words,
+    so that it is not taken for one of the file's."""
+    try:
+        yield
+    except Exception as error:
+        kind = (
+            ""
+            if isinstance(error, ValueError | RuntimeError) and str(error)
+            else f"{type(error).__name__}: "
+        )
+        raise ForcesFailed(f"{kind}{' '.join(str(error).split())}") from None
