@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mcegnn.cli import file_options as files
-from mcegnn.cli.judged import judged_rows, judgement
 from mcegnn.cli.messages import (
     mistakes,
     refuse_ending,
@@ -20,21 +19,21 @@ from mcegnn.cli.messages import (
     told,
 )
 from mcegnn.cli.progress import progress
-from mcegnn.cli.rows import (
+from mcegnn.cli.tables import (
     against_rows,
     conserved,
     conserved_rows,
+    error_rows,
     jpl_rows,
     known_of,
     leave_out_marked,
-    lost_of,
     lost_rows,
     number_rows,
     shown_times,
     timing_rows,
-    timings,
 )
 from mcegnn.runs.outputs import check_output, check_writable
+from mcegnn.runs.provenance import estimated_errors_of, lost_of, timings
 from systems.file_options import FileOptions
 
 if TYPE_CHECKING:
@@ -308,7 +307,7 @@ def _print(
         *lost_rows(reader),
         *timing_rows(reader),
         *(conserved_rows(found.conservation, reader) if found.conservation else []),
-        *judged_rows(judgement(reader)),
+        *error_rows(estimated_errors_of(reader)),
         *number_rows(found),
     ]
     table(str(run), rows)
@@ -374,8 +373,8 @@ def _summary(reader: "H5MDReader", found: "Analysis") -> dict[str, Any]:
         summary["km_from_jpl"] = dict(
             zip(found.jpl.names, map(float, found.jpl.kilometers[-1]), strict=True)
         )
-    if (judged := judgement(reader)) is not None:
-        summary["estimated_error_km"] = judged["km"]
+    if (errors := estimated_errors_of(reader)) is not None:
+        summary["estimated_error_km"] = errors["km"]
     numbers = {
         n.key: {"value": n.value, "error": n.error, "unit": n.unit, "what": n.label, "note": n.note}
         for n in found.numbers

@@ -13,6 +13,7 @@ from typing import Any
 
 import typer
 
+from mcegnn.runs.errors import RunDiverged, WritingFailed
 from mcegnn.runs.outputs import check_writable
 
 
@@ -26,6 +27,8 @@ def mistakes() -> Iterator[None]:
     sentence."""
     try:
         yield
+    except (RunDiverged, WritingFailed):  # of a run that has begun: no mistake
+        raise
     except FileExistsError as error:
         raise Mistake(
             f"{error.filename or error} exists already; choose another name or overwrite it with"

@@ -11,7 +11,7 @@ from mcegnn.cli import file_options as files
 from mcegnn.cli.analyse import Topology, limit_of, opened
 from mcegnn.cli.messages import mistakes, refuse_ending, told
 from mcegnn.cli.progress import progress, waiting
-from mcegnn.cli.rows import known_of, leave_out_marked, lost_rows, run_of, timing_rows
+from mcegnn.cli.tables import known_of, leave_out_marked, lost_rows, run_of, timing_rows
 from mcegnn.runs.outputs import check_output, check_writable, size
 from systems.file_options import FileOptions
 

@@ -3,7 +3,6 @@ before anything runs or is written."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from mcegnn.runs.times import FRAMES, Times, every_of, steps_of
 from mcegnn.simulation.atoms import BY_ENSEMBLE, INTEGRATORS, THERMOSTATS, AtomsRun
 from systems import template
 from systems.file_options import FileOptions
-from systems.molecules import Structure, path_of, read
+from systems.molecules import Structure, read
 from systems.observables import center_velocity, kinetic_energy
 from systems.system import System
 from systems.units import METAL, duration, force, pressure, rate, temperature
@@ -286,16 +285,6 @@ def _of_velocities(system: System, config: AtomsRun) -> list[str]:
     return [f"{moves}, which counts in the temperature until friction has taken it"]
 
 
-def check_at_rest(config: AtomsRun) -> None:
-    """ValueError if velocities are to be drawn and nothing says how hot: the last that is asked
-    for, once all else is sound."""
-    if config.draw and not config.temperature:
-        each = f" for each of {config.n_systems} systems" if config.n_systems > 1 else ""
-        raise ValueError(
-            f'{config.file} has no velocities{each}; give --temperature "300 K" to draw them'
-        )
-
-
 def _check_cell(file: str, system: System, integrator: str) -> None:
     """ValueError if periodic directions have no extent, or the cell that is to move is open."""
     if integrator == "npt" and not all(system.pbc):
@@ -311,9 +300,3 @@ def _check_cell(file: str, system: System, integrator: str) -> None:
                 f"the cell of {file} has no volume along its periodic directions; give it lattice"
                 " vectors, or take pbc off"
             )
-
-
-def file_of(system: str) -> Path:
-    """Where the frames go unless -o says otherwise: beside where one works, named after the
-    file."""
-    return Path(path_of(system).with_suffix(".h5md").name)

@@ -218,3 +218,12 @@ def further_steps(times: Times, config: Configuration) -> int:
             f" use --steps {near}"
         )
     return n_steps
+
+
+def default_output(system: str) -> Path:
+    """The file of a run whose output was not named: beside where one works, named after what
+    moves."""
+    from systems.molecules import path_of
+
+    name = system if system in SYSTEMS else path_of(system).with_suffix("").name
+    return Path(f"{name}.h5md")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import integrators.compiled
-import mcegnn.cli.job
+import mcegnn.runs.run_file
 import trajectories.writer
 from trajectories import checkpoint
 from trajectories.durable import DurableFile
@@ -186,7 +186,7 @@ def test_checkpoints_come_between_frames_that_are_far_apart(
     cli: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the clock; a kill takes no more than what has been done since."""
-    monkeypatch.setattr(mcegnn.cli.job, "_CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(mcegnn.runs.run_file, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(integrators.compiled, "SLICE_SECONDS", 1e-9)
     err = cli(
         "rollout",
