@@ -3,7 +3,8 @@ converted."""
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 # 1 u, 1 e in SI as ASE has them (CODATA 2014), so that energies and times agree with ASE to the
 # last digit.
@@ -67,6 +68,12 @@ class Units:
     boltzmann: float = 1.0
     speed_of_light: float = math.inf
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # units are told apart by identity, so that a pickle of ours has to be ours again
+        if BY_NAME.get(self.name) is self:
+            return _by_name, (self.name,)
+        return type(self), tuple(getattr(self, one.name) for one in fields(self))
+
     def convert(self, value: float, unit: str) -> float:
         """``value`` given in ``unit`` ("km", "day", "km/s", ...) as a number in these units;
         ValueError if unknown."""
@@ -112,6 +119,11 @@ ASTRONOMICAL = Units(
     speed_of_light=299792458.0 * _DAY / _ASTRONOMICAL_UNIT,
 )
 BY_NAME = {units.name: units for units in (REDUCED, METAL, ASTRONOMICAL)}
+
+
+def _by_name(name: str) -> Units:
+    return BY_NAME[name]
+
 
 _QUANTITY = re.compile(
     r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?nan|[+-]?inf)\s*((?:(?:1?/)?[A-Za-z]+(?:\^?-1|/[A-Za-z]+)?)?)\s*",

@@ -1,6 +1,6 @@
 """Errors of positions, body by body: a run beside the same run by shorter steps."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,30 +19,27 @@ class PositionErrors:
     errors: np.ndarray
 
 
-def position_errors(
-    run: H5MDReader,
-    flow: Flow,
-    interval: float,
-    n_parts: int,
-    n_frames: int,
-    told: Callable[[int], bool] = lambda step: True,
-) -> PositionErrors:
-    """Compare frame ``n_frames`` of a run, whose frames are ``interval`` apart, with a run of
-    ``flow`` in ``n_parts`` steps from each to the next.
+def finer_run(
+    run: H5MDReader, flow: Flow, interval: float, n_parts: int, n_frames: int
+) -> Iterator[State]:
+    """The states of ``flow`` from a run's first frame on, as `rollout.advance` yields them: in
+    ``n_parts`` steps from each frame to the next, which are ``interval`` apart, up to frame
+    ``n_frames``.
 
-    ``told`` hears how many steps are done, and says whether to go on; where it does not, the last
-    frame before is compared. The start is the file's first frame, so roundings of one part in 1e16
-    are among what is compared. Raises ValueError for an ensemble and where forces are not finite.
+    Raises ValueError for an ensemble and if forces are not finite at the start.
     """
     if run.n_systems is not None:
         raise ValueError("errors of positions are those of a single system")
-    last = State(run[0].system)
-    for now in advance(flow, last, interval / n_parts, n_parts * n_frames, n_parts):
-        if now.step % n_parts == 0:
-            last = now
-        if not told(now.step):
-            break
-    apart = np.linalg.norm(
-        last.system.positions - run.frames("position", last.step // n_parts), axis=-1
-    )
-    return PositionErrors(last.time, np.where(np.isfinite(apart), apart, np.inf))
+    yield from advance(flow, State(run[0].system), interval / n_parts, n_parts * n_frames, n_parts)
+
+
+def position_errors(run: H5MDReader, finer: State, n_parts: int) -> PositionErrors:
+    """Compare a run with a state of its `finer_run`, ``n_parts`` steps of which are a frame; it has
+    to be that of a frame.
+
+    Both begin at the file's first frame, so roundings of one part in 1e16 are among what is
+    compared.
+    """
+    positions = run.frames("position", finer.step // n_parts)
+    apart = np.linalg.norm(finer.system.positions - positions, axis=-1)
+    return PositionErrors(finer.time, np.where(np.isfinite(apart), apart, np.inf))

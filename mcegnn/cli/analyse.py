@@ -9,33 +9,32 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mcegnn.cli import file_options as files
-from mcegnn.cli.judged import judged_rows, judgement
 from mcegnn.cli.messages import (
     mistakes,
     refuse_ending,
     refuse_figure,
     refuse_folder,
-    refuse_output,
-    refuse_unwritable,
     spelled,
     table,
     told,
 )
 from mcegnn.cli.progress import progress
-from mcegnn.cli.rows import (
+from mcegnn.cli.tables import (
     against_rows,
     conserved,
     conserved_rows,
+    error_rows,
     jpl_rows,
     known_of,
     leave_out_marked,
-    lost_of,
     lost_rows,
     number_rows,
     shown_times,
     timing_rows,
-    timings,
 )
+from mcegnn.runs.outputs import check_output, check_writable
+from mcegnn.runs.provenance import estimated_errors_of, lost_of, timings
+from systems.sources.file_options import FileOptions
 
 if TYPE_CHECKING:
     from systems.sources.file_options import FileOptions
@@ -147,13 +146,13 @@ def analyse(
         for folder, ending in folders:
             refuse_folder(folder, ending, force)
         if netcdf is not None:
-            refuse_output(netcdf, force, run)
+            check_output(netcdf, force, run)
             refuse_ending(netcdf, ".nc", ".cdf")
-            refuse_unwritable(netcdf)
+            check_writable(netcdf)
         if figure is not None:
             refuse_figure(figure, force)
         limit = limit_of(tolerance, against)
-        said = files.file_options(frame_interval, units, format, masses)
+        said = FileOptions.parse(frame_interval, units, format, masses)
     silent = quiet or as_json
     with ExitStack() as open_files:
         reader = open_files.enter_context(opened(run, silent, topology, said, beside=against))
@@ -224,7 +223,7 @@ def opened(
     run: Path,
     quiet: bool,
     topology: Path | None = None,
-    said: "FileOptions | None" = None,
+    said: FileOptions | None = None,
     beside: Path | None = None,
 ) -> "Iterator[H5MDReader]":
     """A run of ours, or another program's trajectory, written as one into the system's folder of
@@ -266,7 +265,7 @@ def imported(
     out: Path,
     quiet: bool,
     topology: Path | None = None,
-    said: "FileOptions | None" = None,
+    said: FileOptions | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write another program's trajectory as a run of ours; errors as of `import_trajectory`."""
@@ -312,7 +311,7 @@ def _print(
         *lost_rows(reader),
         *timing_rows(reader),
         *(conserved_rows(found.conservation, reader) if found.conservation else []),
-        *judged_rows(judgement(reader)),
+        *error_rows(estimated_errors_of(reader)),
         *number_rows(found),
     ]
     table(str(run), rows)
@@ -378,8 +377,8 @@ def _summary(reader: "H5MDReader", found: "Analysis") -> dict[str, Any]:
         summary["km_from_jpl"] = dict(
             zip(found.jpl.names, map(float, found.jpl.kilometers[-1]), strict=True)
         )
-    if (judged := judgement(reader)) is not None:
-        summary["estimated_error_km"] = judged["km"]
+    if (errors := estimated_errors_of(reader)) is not None:
+        summary["estimated_error_km"] = errors["km"]
     numbers = {
         n.key: {"value": n.value, "error": n.error, "unit": n.unit, "what": n.label, "note": n.note}
         for n in found.numbers

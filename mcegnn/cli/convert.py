@@ -1,16 +1,15 @@
 """`mcegnn convert`: a run as a file of another format, and other programs' trajectories as runs."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mcegnn.cli import file_options as files
 from mcegnn.cli.analyse import Topology, imported, opened
-from mcegnn.cli.messages import mistakes, refuse_output, refuse_unwritable, told
-
-if TYPE_CHECKING:
-    from systems.sources.file_options import FileOptions
+from mcegnn.cli.messages import mistakes, told
+from mcegnn.runs.outputs import check_output, check_writable
+from systems.sources.file_options import FileOptions
 
 
 @told
@@ -56,7 +55,7 @@ def convert(
     from trajectories.storage.h5md import H5MDReader
 
     with mistakes():
-        said = files.file_options(frame_interval, units, format, masses)
+        said = FileOptions.parse(frame_interval, units, format, masses)
     if is_ours(run, topology):
         n_frames = _exported(run, output, system, said, force)
     else:
@@ -71,8 +70,8 @@ def convert(
                     "--system goes with a run of ours; another program's trajectory holds one"
                     " system"
                 )
-            refuse_output(output, force, run)
-            refuse_unwritable(output)
+            check_output(output, force, run)
+            check_writable(output)
             imported(run, output, quiet, topology, said, force)
             with H5MDReader(output) as reader:
                 n_frames = len(reader)
@@ -81,7 +80,7 @@ def convert(
     typer.echo(f"wrote {n_frames:,} frames to {output}")
 
 
-def _exported(run: Path, output: Path, system: int | None, said: "FileOptions", force: bool) -> int:
+def _exported(run: Path, output: Path, system: int | None, said: FileOptions, force: bool) -> int:
     """Write a run of ours in another format; returns how many frames. Exit code 1 where the disk
     does not take them."""
     from trajectories.convert import FORMATS, convert_run, refuse_together
@@ -90,11 +89,11 @@ def _exported(run: Path, output: Path, system: int | None, said: "FileOptions", 
     with mistakes():
         if output.suffix not in FORMATS:
             raise ValueError(f"cannot write {output}: its name must end in {', '.join(FORMATS)}")
-        refuse_output(output, force)
+        check_output(output, force)
         with opened(run, quiet=True, said=said) as reader:
             n_frames = len(reader)
             refuse_together(reader, system)
-            refuse_unwritable(output)
+            check_writable(output)
             try:
                 left_out = convert_run(reader, output, system)
             except OSError as error:

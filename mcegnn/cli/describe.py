@@ -1,31 +1,10 @@
-"""What a rollout would do, in words, and whether there is room for it."""
+"""What a rollout would do, in words."""
 
-import shutil
 from pathlib import Path
 
-from mcegnn.cli.messages import refuse_unwritable, size, table
+from mcegnn.cli.messages import table
+from mcegnn.runs.outputs import room
 from mcegnn.simulation import AtomsRun, Configuration
-from trajectories.storage.writer import estimated_bytes as file_bytes
-
-
-def estimated_bytes(config: Configuration) -> float:
-    """About how large the run's file will be."""
-    return file_bytes(
-        config.n_steps // config.every + 1,
-        config.n_particles,
-        config.n_systems,
-        cells=config.n_systems > 1 and config.has_cell,
-        scalars=config.n_observables,
-    )
-
-
-def room(config: Configuration, path: Path) -> str:
-    """The file with its size, and the room that is left on its disk."""
-    needed, free = estimated_bytes(config), shutil.disk_usage(path.parent).free
-    return (
-        f"{path}, about {size(needed)} ({size(free)}"
-        f" free{', which is too little' if needed > free else ''})"
-    )
 
 
 def describe(config: Configuration, path: Path, n_steps: int) -> None:
@@ -46,19 +25,3 @@ def describe(config: Configuration, path: Path, n_steps: int) -> None:
         ("file", room(config, path)),
     ]
     table("Would roll out", rows)
-
-
-def refuse_too_large(config: Configuration, path: Path) -> None:
-    """OSError where the run's file cannot be written, ValueError where the disk has no room for
-    it."""
-    refuse_unwritable(path)
-    free = shutil.disk_usage(path.parent).free + (path.stat().st_size if path.exists() else 0)
-    needed = estimated_bytes(config)
-    if needed > free:
-        less = (
-            " or keep fewer frames with a larger --every" if config.every < config.n_steps else ""
-        )
-        raise ValueError(
-            f"{path} would need about {size(needed)}, and its disk has {size(free)} free; make"
-            f" room, name another with -o{less}"
-        )

@@ -1,12 +1,11 @@
 """The options of a file of another program, for each command that reads one: what users say better
 than the file does."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from systems.sources.file_options import FileOptions
+from systems.sources.file_options import FileOptions
 
 PANEL = "Files of other programs"
 
@@ -49,30 +48,7 @@ Masses = Annotated[
 ]
 
 
-def file_options(
-    frame_interval: str | None = None,
-    units: str | None = None,
-    format: str | None = None,
-    masses: str | None = None,
-) -> "FileOptions":
-    """What was said of a file; ValueError, in one sentence, for what cannot be."""
-    from systems.sources.file_options import FileOptions, masses_of
-    from systems.units import METAL, REDUCED, duration
-
-    for name, value in (("units", units), ("format", format)):
-        if value == "":
-            raise ValueError(f"--{name} is empty; name one, or leave it out")
-    interval = (
-        None
-        if frame_interval is None
-        else duration(frame_interval, REDUCED if units == "lj" else METAL, "--frame-interval")
-    )
-    return FileOptions(
-        interval, units or "", format or "", {} if masses is None else masses_of(masses)
-    )
-
-
-def refuse_file_options(options: "FileOptions", what: str) -> None:
+def refuse_file_options(options: FileOptions, what: str) -> None:
     """ValueError where something was said of a file that tells all itself."""
     given = [
         name for name in ("frame_interval", "units", "format", "masses") if getattr(options, name)

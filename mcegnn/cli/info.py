@@ -79,15 +79,14 @@ def _run(path: Path) -> list[tuple[str, ...]]:
 
 def _told_rows(reader: Any) -> list[tuple[str, ...]]:
     """What is recorded with a run, in words: tables of numbers have rows of their own elsewhere."""
-    from mcegnn.cli.judged import JUDGED, judged_rows, judgement
-    from mcegnn.cli.rows import (
+    from mcegnn.cli.tables import error_rows, leave_out_marked, lost_rows, timing_rows
+    from mcegnn.runs.provenance import (
+        ERRORS,
         LOST,
         MARKED,
         SPARSE,
         TIMING,
-        leave_out_marked,
-        lost_rows,
-        timing_rows,
+        estimated_errors_of,
     )
 
     elsewhere = (
@@ -95,7 +94,7 @@ def _told_rows(reader: Any) -> list[tuple[str, ...]]:
         "template",
         "assumed",
         "versions",
-        JUDGED,
+        ERRORS,
         LOST,
         MARKED,
         SPARSE,
@@ -117,7 +116,7 @@ def _told_rows(reader: Any) -> list[tuple[str, ...]]:
         *(timing_rows(reader) if any(key.startswith(TIMING) for key in reader.provenance) else []),
         *lost_rows(reader),
         *(("beyond training", words) for words in leave_out_marked(reader, every=True)),
-        *judged_rows(judgement(reader)),
+        *error_rows(estimated_errors_of(reader)),
     ]
 
 
@@ -130,7 +129,7 @@ def _model(name: str) -> list[tuple[str, str]]:
 
 def _run_rows(reader: Any) -> list[tuple[str, str]]:
     """The run's physics, in the units that people use where they are known."""
-    from mcegnn.cli.rows import run_of
+    from mcegnn.cli.tables import run_of
     from mcegnn.simulation import AtomsRun
 
     run = run_of(reader)

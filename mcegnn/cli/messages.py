@@ -5,7 +5,6 @@ import errno
 import functools
 import json
 import math
-import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import typer
+
+from mcegnn.runs.errors import RunDiverged, WritingFailed
+from mcegnn.runs.outputs import check_writable
 
 
 class Mistake(Exception):
@@ -25,6 +27,8 @@ def mistakes() -> Iterator[None]:
     sentence."""
     try:
         yield
+    except (RunDiverged, WritingFailed):  # of a run that has begun: no mistake
+        raise
     except FileExistsError as error:
         raise Mistake(
             f"{error.filename or error} exists already; choose another name or overwrite it with"
@@ -44,40 +48,6 @@ def mistakes() -> Iterator[None]:
         ) from None
     except (ValueError, RuntimeError) as error:
         raise Mistake(str(error)) from None
-
-
-def refuse_unwritable(path: Path) -> None:
-    """OSError now, naming the file, rather than after the work; nothing is left behind and nothing
-    changed."""
-    # a file that is not there is tried under another name: a kill in between must not leave an
-    # empty one
-    there = path.exists()
-    probe = path if there else path.with_name(f"{path.name[:200]}.{os.getpid()}.tmp")
-    try:
-        with open(probe, "ab"):
-            pass
-    except OSError as error:
-        error.filename = str(path)
-        raise
-    if not there:
-        probe.unlink()
-
-
-def refuse_output(path: Path, force: bool, source: Path | None = None) -> None:
-    """ValueError or OSError where a file cannot be written, or must not be: it is there, or it is
-    ``source``, the one that is read."""
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder; name a file to write with -o")
-    if path.exists() and not path.is_file():
-        raise ValueError(f"{path} is no ordinary file; name another with -o")
-    if not path.parent.is_dir():
-        raise ValueError(
-            f"there is no folder {path.parent}; make it first or name another file with -o"
-        )
-    if source is not None and path.exists() and source.exists() and path.samefile(source):
-        raise ValueError(f"{path} is the file that is read; name another with -o")
-    if path.exists() and not force:
-        raise FileExistsError(17, "File exists", str(path))
 
 
 def refuse_ending(path: Path, *endings: str) -> None:
@@ -102,7 +72,7 @@ def refuse_folder(path: Path, pattern: str, force: bool) -> None:
     made = not path.exists()
     path.mkdir(exist_ok=True)
     try:
-        refuse_unwritable(path / "numbers.csv")
+        check_writable(path / "numbers.csv")
     finally:
         if made:
             path.rmdir()
@@ -118,7 +88,7 @@ def refuse_figure(path: Path, force: bool) -> None:
         raise ValueError(f"{path} is a folder; name a file to draw")
     if not path.parent.is_dir():
         raise ValueError(f"there is no folder {path.parent}")
-    refuse_unwritable(path)
+    check_writable(path)
 
 
 def told(command: Callable[..., None]) -> Callable[..., None]:
@@ -204,12 +174,3 @@ def _finite(values: Any) -> Any:
     if isinstance(values, list | tuple):
         return [_finite(value) for value in values]
     return None if isinstance(values, float) and not math.isfinite(values) else values
-
-
-def size(n_bytes: float) -> str:
-    """A number of bytes for people."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if n_bytes < 1000:
-            return f"{n_bytes:.0f} {unit}" if unit == "B" else f"{n_bytes:.1f} {unit}"
-        n_bytes /= 1000
-    return f"{n_bytes:.1f} TB"

@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
-from mcegnn.cli.messages import mistakes, refuse_output, refuse_unwritable, told
+from mcegnn.cli.messages import mistakes, told
 from mcegnn.cli.progress import progress, waiting
 from mcegnn.names import locate
+from mcegnn.runs.outputs import check_output, check_writable
 
 
 @told
@@ -41,8 +42,8 @@ def predict(
     """
     with mistakes():
         if output is not None:
-            refuse_output(output, force)
-            refuse_unwritable(output)
+            check_output(output, force)
+            check_writable(output)
         locate(model)
         with waiting("loading torch", quiet=quiet or output is None):
             from mcegnn.models.store import load

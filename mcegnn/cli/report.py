@@ -9,17 +9,23 @@ import typer
 
 from mcegnn.cli import file_options as files
 from mcegnn.cli.analyse import Topology, limit_of, opened
-from mcegnn.cli.judged import judged_numbers, judgement
 from mcegnn.cli.messages import (
     mistakes,
     refuse_ending,
-    refuse_output,
-    refuse_unwritable,
-    size,
     told,
 )
 from mcegnn.cli.progress import progress, waiting
-from mcegnn.cli.rows import known_of, leave_out_marked, lost_rows, run_of, timing_rows
+from mcegnn.cli.tables import (
+    error_numbers,
+    known_of,
+    leave_out_marked,
+    lost_rows,
+    run_of,
+    timing_rows,
+)
+from mcegnn.runs.outputs import check_output, check_writable, size
+from mcegnn.runs.provenance import estimated_errors_of
+from systems.sources.file_options import FileOptions
 
 
 @told
@@ -121,11 +127,11 @@ def report(
         return
     path = run.with_suffix(".html") if output is None else output
     with mistakes():
-        refuse_output(path, force, run)
+        check_output(path, force, run)
         refuse_ending(path, ".html", ".htm")
-        refuse_unwritable(path)
+        check_writable(path)
         limit = limit_of(tolerance, against)
-        said = files.file_options(frame_interval, units, format, masses)
+        said = FileOptions.parse(frame_interval, units, format, masses)
     with ExitStack() as open_files:
         reader = open_files.enter_context(opened(run, quiet, topology, said, beside=against))
         other = (
@@ -150,9 +156,9 @@ def _of_training(folder: Path, output: Path | None, force: bool, quiet: bool) ->
             " mcegnn train"
         )
     path = folder / REPORT if output is None else output
-    refuse_output(path, force)
+    check_output(path, force)
     refuse_ending(path, ".html", ".htm")
-    refuse_unwritable(path)
+    check_writable(path)
     saved = resumed(folder)
     metrics = rows_of(folder / METRICS, saved.header["update"])
     options = saved.options
@@ -195,7 +201,7 @@ def write(
             reader, known_of(reader), against=against, tolerance=tolerance, select=select, told=told
         )
         found.warnings += marked
-        found.numbers += judged_numbers(judgement(reader))
+        found.numbers += error_numbers(estimated_errors_of(reader))
         return write_report(
             path, reader, found, title=str(run), rows=rows_of(reader), against=against, told=told
         )

@@ -1,7 +1,6 @@
 """`mcegnn rollout`: move a system and keep its frames."""
 
-import json
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,15 +9,23 @@ import typer
 
 from mcegnn.cli import atoms_options as atoms
 from mcegnn.cli import file_options as files
-from mcegnn.cli.messages import Mistake, mistakes, refuse_output, told
+from mcegnn.cli.events import command_line, follow
+from mcegnn.cli.messages import Mistake, mistakes, told
+from mcegnn.runs.outputs import check_output
+from mcegnn.runs.times import Times
 
 if TYPE_CHECKING:
-    from mcegnn.cli.job import Job
-    from mcegnn.cli.times import Times
+    from mcegnn.runs.rollout import RolloutResult, RolloutRun
 
 _CHARGED, _SOLAR, _TIME, _FILE = "Charged particles", "Solar system", "Time", "Output"
 _SAFETY = "When to stop"
-_FOREIGN = (".xyz", ".extxyz", ".traj", ".dcd", ".pdb", ".cif", ".csv", ".json", ".npz")
+# of the system and its physics, and of where it is stopped
+_OPTIONS = (
+    *("particles", "systems", "seed", "epoch", "bodies", "without", "relativity", "j2", "model"),
+    *("calculator", "potential", "ensemble", "temperature", "pressure", "friction", "period"),
+    *("flexible", "relax", "warn-above", "stop-above", "units", "format", "masses"),
+    *("max-energy-jump", "min-distance"),
+)
 
 
 @told
@@ -256,112 +263,128 @@ def rollout(
 
     - `mcegnn rollout --resume swarm.h5md --steps 1000`
     """
-    from mcegnn.cli.describe import describe, refuse_too_large
-    from mcegnn.cli.job import Job, relaxed_start
-    from mcegnn.cli.plan import configuration
-    from mcegnn.cli.plan_atoms import refuse_at_rest
-    from mcegnn.cli.times import Times
-    from mcegnn.simulation import AtomsRun
-
+    given = {name.replace("_", "-"): value for name, value in locals().items()}
+    options = {name: given[name] if given[name] != [] else None for name in _OPTIONS}
     times = Times(dt, span, steps, every)
-    options = {
-        "particles": particles,
-        "systems": systems,
-        "seed": seed,
-        "epoch": epoch,
-        "bodies": bodies,
-        "without": without or None,
-        "relativity": relativity,
-        "j2": j2,
-        "model": model,
-        "calculator": calculator,
-        "potential": potential,
-        "ensemble": ensemble,
-        "temperature": temperature,
-        "pressure": pressure,
-        "friction": friction,
-        "period": period,
-        "flexible": flexible,
-        "relax": relax,
-        "warn-above": warn_above,
-        "stop-above": stop_above,
-        "units": units,
-        "format": format,
-        "masses": masses,
-        "max-energy-jump": max_energy_jump,
-        "min-distance": min_distance,
-    }
     if threads is not None and threads < 1:
         raise Mistake(f"--threads must be at least 1, not {threads}")
     with mistakes():
         if resume is not None:
-            _refuse_choices(
-                system,
-                {
-                    **options,
-                    "dt": dt,
-                    "every": every,
-                    "integrator": integrator,
-                    "output": output,
-                    "force": force or None,
-                },
-            )
-            job = _resumed(resume, times, options)
-        elif system is None:
-            raise ValueError(
-                "name a system (charged, solar, or a file of atoms), or a run to --resume"
-            )
+            fixed = {name: given[name] for name in ("dt", "every", "integrator", "output")}
+            _check_choices(system, {**options, **fixed, "force": force or None})
+            run = _resumed(resume, times, options, threads)
         else:
-            config, warnings = configuration(system, integrator, times, options)
-            path = _output(system, output, force)
-            flow = config.flow()
-            if isinstance(config, AtomsRun):
-                refuse_at_rest(config)
+            run, warnings = _new(system, integrator, times, options, output, force, threads)
             for warning in warnings if not quiet else ():
                 typer.echo(f"warning: {warning}", err=True)
-            if dry_run:
-                describe(config, path, config.n_steps)
-                return
-            refuse_too_large(config, path)
-            job = Job(
-                config, relaxed_start(config, flow, quiet), flow, path, fresh=True, force=force
-            )
     if dry_run:
-        describe(job.config, job.path, job.n_steps)
+        _describe(run)
         return
-    page = job.path.with_suffix(".html")
-    if report:
+    page = run.output.with_suffix(".html") if report else None
+    _do(run, page, overwrite=force or resume is not None, quiet=quiet, verbose=verbose)
+
+
+def _new(
+    system: str | None,
+    integrator: str | None,
+    times: Times,
+    options: Mapping[str, Any],
+    output: Path | None,
+    force: bool,
+    threads: int | None,
+) -> tuple["RolloutRun", list[str]]:
+    """The run that is asked for, and warnings."""
+    from mcegnn.runs.rollout import RolloutRun
+    from mcegnn.runs.rollout_options import configuration, default_output
+
+    if system is None:
+        raise ValueError("name a system (charged, solar, or a file of atoms), or a run to --resume")
+    config, warnings = configuration(system, integrator, times, options)
+    run = RolloutRun(
+        config,
+        output or default_output(system),
+        overwrite=force,
+        threads=threads,
+        command=command_line(),
+    )
+    run.check()
+    return run, warnings
+
+
+def _resumed(
+    path: Path, times: Times, options: Mapping[str, Any], threads: int | None
+) -> "RolloutRun":
+    """The run of this file, to go on as far as is asked for."""
+    from mcegnn.runs.resume import saved_rollout
+    from mcegnn.runs.rollout import RolloutRun
+    from mcegnn.runs.rollout_options import further_steps, limits_of
+
+    saved = saved_rollout(path).configuration
+    n_steps = saved.n_steps + further_steps(times, saved)
+    config = replace(saved, n_steps=n_steps, **limits_of(saved, options))
+    run = RolloutRun(config, path, resume=True, threads=threads, command=command_line())
+    run.check()
+    return run
+
+
+def _describe(run: "RolloutRun") -> None:
+    """Say what would be done."""
+    from mcegnn.cli.describe import describe
+    from mcegnn.runs.resume import saved_rollout
+
+    n_steps = run.configuration.n_steps
+    if run.begun:
+        saved = saved_rollout(run.output)
+        n_steps -= saved.position.state.step
+        for warning in saved.warnings:
+            typer.echo(f"warning: {warning}", err=True)
+    describe(run.configuration, run.output, n_steps)
+
+
+def _do(
+    run: "RolloutRun", page: Path | None, *, overwrite: bool, quiet: bool, verbose: bool
+) -> None:
+    """Do the run, say what came of it, and write its page; the exit code is 3 where it, or some of
+    its systems, diverged."""
+    if page is not None:
         with mistakes():
-            refuse_output(page, force or resume is not None)
+            check_output(page, overwrite)
     code = 0
-    if job.n_steps > 0:
-        code = _code_of(lambda: job.run(threads, quiet, verbose))
-    else:
-        if not quiet:
-            typer.echo(
-                f"{job.path} is complete: all {job.config.n_steps:,} steps are done; add --steps N"
-                " for N more"
-            )
-        code = 3 if job.lost else 0
-    if report and code in (0, 3):
-        _report(job.path, page, quiet)
+    try:
+        _summary(follow(run, quiet=quiet, verbose=verbose), run.configuration.n_steps, quiet)
+    except typer.Exit as end:
+        code = end.exit_code
+    if page is not None and code in (0, 3):
+        _report(run.output, page, quiet)
     if code:
         raise typer.Exit(code)
 
 
-def _code_of(work: Callable[[], None]) -> int:
-    """The exit code that it ends with."""
-    try:
-        work()
-    except typer.Exit as end:
-        return end.exit_code
-    return 0
+def _summary(result: "RolloutResult", n_steps: int, quiet: bool) -> None:
+    """A table of what was done; exit code 3 where systems diverged."""
+    from mcegnn.cli.summary import summary
+    from mcegnn.runs.divergence import systems_in_words
+
+    if not quiet and result.n_steps:
+        summary(result)
+    elif not quiet:
+        typer.echo(
+            f"{result.path} is complete: all {n_steps:,} steps are done; add --steps N for N more"
+        )
+    if result.diverged and result.n_steps:
+        went = (
+            f"{len(result.diverged)} of {result.n_systems} systems went bad and were held from"
+            " then on"
+        )
+        typer.echo(f"mcegnn: {went}: {systems_in_words(result.diverged)}", err=True)
+    if result.diverged:
+        raise typer.Exit(3)
 
 
 def _report(run: Path, page: Path, quiet: bool) -> None:
-    from mcegnn.cli.messages import size
     from mcegnn.cli.report import write
-    from mcegnn.cli.rows import marked_of
+    from mcegnn.runs.outputs import size
+    from mcegnn.runs.provenance import marked_of
     from trajectories.storage.h5md import H5MDReader
 
     with mistakes(), H5MDReader(run) as reader:
@@ -371,10 +394,10 @@ def _report(run: Path, page: Path, quiet: bool) -> None:
         typer.echo(f"wrote {page}, {size(written)}")
 
 
-def _refuse_choices(system: str | None, choices: dict[str, Any]) -> None:
-    """A resumed run takes its system and physics from its checkpoint; where it is stopped may be
-    said anew."""
-    from mcegnn.cli.plan import LIMITS
+def _check_choices(system: str | None, choices: Mapping[str, Any]) -> None:
+    """Raise ValueError for what a resumed run takes from its checkpoint: all but where it is
+    stopped."""
+    from mcegnn.runs.rollout_options import LIMITS
 
     given = [
         f"--{name}" for name, value in choices.items() if value is not None and name not in LIMITS
@@ -383,90 +406,4 @@ def _refuse_choices(system: str | None, choices: dict[str, Any]) -> None:
         raise ValueError(
             "--resume takes its system and physics from the run; leave out"
             f" {', '.join(given or [str(system)])}"
-        )
-
-
-def _output(system: str, output: Path | None, force: bool) -> Path:
-    """The file to write; an error where it cannot be, or must not without --force."""
-    from mcegnn.cli.plan import SYSTEMS
-    from mcegnn.cli.plan_atoms import file_of
-    from systems.sources.atoms import path_of
-
-    path = output or (Path(f"{system}.h5md") if system in SYSTEMS else file_of(system))
-    if path.suffix.lower() in _FOREIGN:
-        raise ValueError(
-            f"a run is an H5MD file, so {path} would mislead; name it {path.with_suffix('.h5md')}"
-            " and convert it afterwards"
-        )
-    refuse_output(path, force, None if system in SYSTEMS else path_of(system))
-    return path
-
-
-def _resumed(path: Path, times: "Times", options: dict[str, Any]) -> "Job":
-    from mcegnn import machine
-    from mcegnn.cli.job import Job
-    from mcegnn.cli.plan import further_steps, limits_of
-    from mcegnn.simulation import configuration_from
-    from trajectories.storage import checkpoint
-    from trajectories.storage.h5md import H5MDReader
-
-    if checkpoint.path_of(path).is_file():
-        saved = checkpoint.load(path)
-        # stopped before its file was there: what has its name now, if anything, was to be
-        # overwritten
-        if not saved.state.step:
-            config = configuration_from(saved.configuration)
-            config = replace(
-                config,
-                n_steps=config.n_steps + further_steps(times, config),
-                **limits_of(config, options),
-            )
-            return Job(config, saved.state, config.flow(), path, fresh=True, force=True)
-        if not path.exists():
-            raise FileNotFoundError(
-                f"there is no file {path}, of which its checkpoint holds {saved.n_frames} frames;"
-                " put it back"
-            )
-    with H5MDReader(path) as reader:
-        held, provenance = len(reader), reader.provenance
-    saved = checkpoint.load(path)
-    config = configuration_from(saved.configuration)
-    if not configuration_from(json.loads(provenance.get("configuration", "{}"))).same_run(config):
-        raise ValueError(f"the checkpoint of {path} is another run's: their configurations differ")
-    if saved.n_frames > held:
-        raise ValueError(
-            f"{path} holds {held} frames but its checkpoint stands for {saved.n_frames}; they do"
-            " not belong together"
-        )
-    _warn_elsewhere(provenance, machine.processor(), machine.versions())
-    config = replace(
-        config, n_steps=config.n_steps + further_steps(times, config), **limits_of(config, options)
-    )
-    return Job(
-        config,
-        saved.state,
-        config.flow(),
-        path,
-        n_frames=saved.n_frames,
-        lost=dict(saved.lost),
-        frame=saved.frame,
-    )
-
-
-def _warn_elsewhere(provenance: dict[str, str], processor: str, versions: dict[str, str]) -> None:
-    """Say so where a run goes on under other conditions than it began under: then its bits may
-    differ."""
-    before = {
-        "processor": provenance.get("processor", processor),
-        **json.loads(provenance.get("versions", "{}")),
-    }
-    now = {"processor": processor, **versions}
-    changed = [
-        f"{name} {now[name]} (it began under {old})"
-        for name, old in before.items()
-        if now.get(name, old) != old
-    ]
-    if changed:
-        typer.echo(
-            f"warning: the bits of this run may differ from here on: {', '.join(changed)}", err=True
         )

@@ -2,8 +2,8 @@
 Angstrom, stress eV/Angstrom^3."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from threading import RLock
 from typing import Any
 
@@ -175,29 +175,32 @@ def _refuse_one_point(atoms: Any) -> None:
         )
 
 
-def relaxed(
-    system: System,
-    potential: Potential,
-    force_limit: float,
-    most: int = 1000,
-    report: Callable[[int, float], None] | None = None,
-) -> tuple[System, float, int]:
-    """The system with its positions relaxed by ASE's FIRE in its cell, the largest force left, and
-    the steps taken, ``most`` at the most.
+@dataclass(frozen=True, eq=False)
+class Relaxed:
+    """A system on its way to rest: the steps taken, and the largest force left on a particle
+    (eV / Angstrom)."""
 
-    It is done where no particle's force is above ``force_limit`` (eV / Angstrom). ``report`` is
-    told step and force.
+    system: System
+    largest_force: float
+    step: int
+
+
+def relaxation(
+    system: System, potential: Potential, force_limit: float, most: int = 1000
+) -> Iterator[Relaxed]:
+    """The steps by which ASE's FIRE relaxes positions in their cell, from the start on, ``most`` at
+    the most.
+
+    The last is the first in which no particle's force is above ``force_limit`` (eV / Angstrom), if
+    there is such a one.
     """
     from ase.optimize import FIRE
 
     atoms = to_atoms(system)
     atoms.calc = PotentialCalculator(potential)
-    force, steps = math.inf, 0
-    for steps, _ in enumerate(FIRE(atoms, logfile=None).irun(fmax=force_limit, steps=most)):
+    for step, _ in enumerate(FIRE(atoms, logfile=None).irun(fmax=force_limit, steps=most)):
         force = float(np.linalg.norm(atoms.get_forces(), axis=-1).max())
-        if report is not None:
-            report(steps, force)
-    return replace(system, positions=atoms.get_positions()), force, steps
+        yield Relaxed(replace(system, positions=atoms.get_positions()), force, step)
 
 
 def _alike(one: System, other: System) -> bool:

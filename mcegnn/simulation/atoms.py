@@ -4,6 +4,7 @@ learned force."""
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -12,7 +13,7 @@ from integrators.random import Random
 from integrators.state import Flow, State
 from integrators.thermostats import Ramp
 from mcegnn.simulation.configuration import Configuration
-from systems.sources.atoms import Structure
+from systems.sources.atoms import Structure, path_of
 from systems.system import Potential
 from systems.units import METAL, PASCALS, Units
 from trajectories.watch import Limits
@@ -121,6 +122,39 @@ class AtomsRun(Configuration):
     def n_degrees(self) -> int:
         """Degrees of freedom that have the temperature."""
         return 3 * (self.n_particles - len(self.frozen)) - 3 * self.about_center
+
+    @property
+    def source(self) -> Path:
+        """The file of the atoms."""
+        return path_of(self.file)
+
+    @property
+    def assumptions(self) -> Mapping[str, str]:
+        """Of the file."""
+        return self.assumed
+
+    @property
+    def relaxed_below(self) -> float:
+        """In eV / Angstrom."""
+        return self.relax
+
+    @property
+    def holds_pressure(self) -> bool:
+        """In npt."""
+        return bool(self.pressure)
+
+    @property
+    def advice_on_near(self) -> str:
+        """Atoms can be relaxed."""
+        return "relax them first (--relax)"
+
+    def check_start(self) -> None:
+        """Raise ValueError if velocities are to be drawn and nothing says how hot."""
+        if self.draw and not self.temperature:
+            each = f" for each of {self.n_systems} systems" if self.n_systems > 1 else ""
+            raise ValueError(
+                f'{self.file} has no velocities{each}; give --temperature "300 K" to draw them'
+            )
 
     @property
     def structure(self) -> Structure:

@@ -4,9 +4,12 @@ import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar, Self
+
+import numpy as np
 
 from integrators.state import Flow, State
 from mcegnn import learned
@@ -44,6 +47,10 @@ class Configuration(ABC):
         unknown."""
         return cls(**values)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # without a model or a calculator that has been loaded
+        return {one.name: getattr(self, one.name) for one in fields(self)}
+
     def to_json(self) -> dict[str, Any]:
         """Plain values for a checkpoint."""
         return {"system": self.system, **asdict(self)}
@@ -75,6 +82,31 @@ class Configuration(ABC):
         """Numbers kept of a system in every frame: its energies, and what else there is."""
         return 2
 
+    @property
+    def source(self) -> Path | None:
+        """The file that the start is read from, if from one."""
+        return None
+
+    @property
+    def assumptions(self) -> Mapping[str, str]:
+        """What that file does not tell and was assumed, in words."""
+        return {}
+
+    @property
+    def relaxed_below(self) -> float:
+        """The largest force that is to be left before the run; zero where nothing is relaxed."""
+        return 0.0
+
+    @property
+    def holds_pressure(self) -> bool:
+        """Whether a barostat acts."""
+        return False
+
+    @property
+    def advice_on_near(self) -> str:
+        """What to do where particles are too near each other at the start."""
+        return "choose another start"
+
     def time(self, value: float) -> str:
         """A time of the run in words."""
         return f"{value:.6g}"
@@ -97,6 +129,20 @@ class Configuration(ABC):
         is of each particle."""
         jump = math.inf if self.max_energy_jump is None else self.max_energy_jump * self.n_particles
         return Limits(jump, self.min_distance or 0.0)
+
+    def check_start(self) -> None:
+        """Raise ValueError if something that is needed for the start was not given."""
+        return None  # nothing usually
+
+    def finer(self) -> tuple[Flow, float] | None:
+        """A flow and a step by which the run's errors are estimated; None where they are not."""
+        return None
+
+    def warnings_of_errors(
+        self, errors: Mapping[str, float], days: float, positions: np.ndarray
+    ) -> list[str]:
+        """What is to be said of estimated errors (km, by name) in the frame of these positions."""
+        return []
 
     def same_run(self, other: "Configuration") -> bool:
         """Whether they differ, if at all, only in how far the run goes and where it is stopped."""

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+import numpy as np
+
 from integrators.composition import Scheme
 from integrators.encounters import COARSE, FINE, Halved
 from integrators.relativity import EinsteinInfeldHoffmann, PostNewtonian
@@ -14,6 +16,11 @@ from systems.observables import kinetic_energy
 from systems.sources.solar import Body, SolarSystem
 from systems.units import ASTRONOMICAL, Units
 from trajectories.watch import Limits
+
+# an estimated error that is told of: so many kilometres, or such a part of the distance to what a
+# body goes around
+_KM, _PART = 100.0, 1e-3
+_NAMED = 6  # bodies that are named then
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,15 +125,47 @@ class SolarRun(Configuration):
             else flow
         )
 
-    def finer(self) -> tuple[Flow, float]:
-        """The flow and the step by which a run's errors are judged: two thirds of the usual one or
-        of the run's, halved likewise."""
+    def finer(self) -> tuple[Flow, float] | None:
+        """Two thirds of the usual step or of the run's, halved likewise; None under a learned
+        law."""
         from integrators.ensembles import yoshida_8
 
+        if self.model:
+            return None
         solar, share = self.solar, 2.0 / 3.0
         scheme = yoshida_8(solar.gravity(oblate=self.oblate), relativity=self._relativity(solar))
         flow = Halved(scheme, ASTRONOMICAL.gravitation, share * COARSE, share * FINE)
         return flow, share * min(self.dt, solar.default_time_step())
+
+    def warnings_of_errors(
+        self, errors: Mapping[str, float], days: float, positions: np.ndarray
+    ) -> list[str]:
+        """Bodies whose error is more than they should have; none of a lower scheme that was chosen,
+        whose errors are its own."""
+        if self.integrator != self.usual_integrator:
+            return []
+        solar, bad = self.solar, []
+        for k, (name, km) in enumerate(errors.items()):
+            center = solar.centers[k] if solar.centers[k] >= 0 else solar.star
+            apart = float(np.linalg.norm(positions[k] - positions[center]))
+            limit = min(_KM, _PART * apart / ASTRONOMICAL.convert(1.0, "km"))
+            if k != center and km > limit:
+                bad.append(f"{name} ({kilometers(km)})")
+        if not bad:
+            return []
+        who = ", ".join(bad[:_NAMED]) + (f" and {len(bad) - _NAMED} more" * (len(bad) > _NAMED))
+        why = (
+            "encounters magnify roundings, so no step is short enough"
+            if self.encounters
+            else (
+                f"the time step of {self.dt:.3g} days is too long for that: leave out --dt, and"
+                " steps follow each body"
+            )
+        )
+        return [
+            f"the position is not right of {who}, judged by a finer run after {days:.6g} days;"
+            f" {why}"
+        ]
 
     def _relativity(self, solar: SolarSystem) -> PostNewtonian | EinsteinInfeldHoffmann | None:
         if not self.relativity:
@@ -134,3 +173,8 @@ class SolarRun(Configuration):
         if solar.is_binary:
             return EinsteinInfeldHoffmann(ASTRONOMICAL.gravitation, ASTRONOMICAL.speed_of_light)
         return PostNewtonian(solar.star, ASTRONOMICAL.gravitation, ASTRONOMICAL.speed_of_light)
+
+
+def kilometers(km: float) -> str:
+    """A distance for people."""
+    return f"{km:,.0f} km" if km >= 100 else f"{km:.2g} km"

@@ -5,7 +5,7 @@ import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 _REDUCED = "lj"
 _NUMBERS = {"true": True, "false": False, "none": None}
@@ -46,6 +46,30 @@ class FileOptions:
                 raise ValueError(f"the mass of {name} must be positive and finite, not {mass}")
         if self.format:
             self.reader  # noqa: B018
+
+    @classmethod
+    def parse(
+        cls,
+        frame_interval: str | None = None,
+        units: str | None = None,
+        format: str | None = None,
+        masses: str | None = None,
+    ) -> Self:
+        """The options of these texts, of which None says nothing; ValueError, in one sentence, for
+        what cannot be."""
+        from systems.units import METAL, REDUCED, duration
+
+        for name, value in (("units", units), ("format", format)):
+            if value == "":
+                raise ValueError(f"--{name} is empty; name one, or leave it out")
+        interval = (
+            None
+            if frame_interval is None
+            else duration(
+                frame_interval, REDUCED if units == _REDUCED else METAL, "--frame-interval"
+            )
+        )
+        return cls(interval, units or "", format or "", {} if masses is None else masses_of(masses))
 
     @property
     def reduced(self) -> bool:

@@ -221,9 +221,10 @@ def conserved() -> list[Row]:
 def _relaxed_and_hot(model: Any) -> System:
     """Ethanol at its minimum with twice the kinetic energy of 300 K, half of which becomes
     potential."""
-    from mcegnn.interfaces.ase import relaxed
+    from mcegnn.interfaces.ase import relaxation
 
-    system, _, _ = relaxed(_of("ethanol"), model, 0.01)
+    *_, relaxed = relaxation(_of("ethanol"), model, 0.01)
+    system = relaxed.system
     return maxwell_boltzmann(system, temperature=600.0, random=Random(2))
 
 

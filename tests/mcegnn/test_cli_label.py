@@ -111,9 +111,9 @@ def test_an_old_file_stays_where_nothing_can_be_labelled(structures: Path, cli: 
 
 def test_interrupted(structures: Path, cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """What has been labelled stays, and is said to."""
-    import mcegnn.cli.label
+    import mcegnn.runs.label
 
-    labelled, n = mcegnn.cli.label._labelled, 0
+    labelled, n = mcegnn.runs.label.labelled, 0
 
     def interrupted(*arguments: Any) -> Any:
         nonlocal n
@@ -122,7 +122,7 @@ def test_interrupted(structures: Path, cli: Run, monkeypatch: pytest.MonkeyPatch
             raise KeyboardInterrupt
         return labelled(*arguments)
 
-    monkeypatch.setattr(mcegnn.cli.label, "_labelled", interrupted)
+    monkeypatch.setattr(mcegnn.runs.label, "labelled", interrupted)
     outcome = cli("label", "argon.xyz", *ARGON, *WARM, "--steps", 100, "-o", "train.xyz")
     assert outcome.code == 130
     assert "train.xyz holds the 3 structures that were labelled" in outcome.err

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-import integrators.compiled.driver
-import mcegnn.cli.job
+import integrators.compiled
+import mcegnn.runs.run_file
 import trajectories.storage.writer
-from trajectories.storage import checkpoint
+from trajectories import checkpoint
 from trajectories.storage.h5md import H5MDReader
-from trajectories.storage.journal import JournaledFile
+from trajectories.storage.journal import DurableFile
 from trajectories.storage.writer import H5MDWriter
 
 Run = Callable[..., Any]
@@ -116,9 +116,9 @@ def test_interrupted_while_frames_are_written(
     spoils nothing."""
     arguments = ("rollout", "charged", "--systems", 2, "--steps", 100, "--every", 20)
     succeed(*arguments, "-o", "whole.h5md")
-    write, calls = JournaledFile.write, [0]
+    write, calls = DurableFile.write, [0]
 
-    def interrupted(self: JournaledFile, data: Any) -> int:
+    def interrupted(self: DurableFile, data: Any) -> int:
         calls[0] += 1
         if calls[0] == 40:
             for _ in range(times):
@@ -126,8 +126,8 @@ def test_interrupted_while_frames_are_written(
         return write(self, data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(JournaledFile, "write", interrupted)
-        patch.setattr(trajectories.storage.writer, "_SECONDS", 0.0)
+        patch.setattr(DurableFile, "write", interrupted)
+        patch.setattr(trajectories.writer, "_SECONDS", 0.0)
         stopped = cli(*arguments, "-o", "run.h5md")
     assert stopped.code == code
     assert calls[0] > 40 if times == 1 else calls[0] >= 40
@@ -186,8 +186,8 @@ def test_checkpoints_come_between_frames_that_are_far_apart(
     cli: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the clock; a kill takes no more than what has been done since."""
-    monkeypatch.setattr(mcegnn.cli.job, "_CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setattr(integrators.compiled.driver, "SLICE_SECONDS", 1e-9)
+    monkeypatch.setattr(mcegnn.runs.run_file, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(integrators.compiled, "SLICE_SECONDS", 1e-9)
     err = cli(
         "rollout",
         "charged",

@@ -1,7 +1,10 @@
 """Units: constants against ASE and DE440, conversions, and the quantities that people type."""
 
+import copy
 import math
+import pickle
 import re
+from dataclasses import replace
 
 import ase.units
 import pytest
@@ -13,6 +16,7 @@ from systems.units import (
     BY_NAME,
     METAL,
     REDUCED,
+    Units,
     duration,
     pressure,
     rate,
@@ -232,3 +236,14 @@ def test_a_rate_or_pressure_that_is_none(text: str) -> None:
         rate(text, METAL, "F")
     with pytest.raises(ValueError, match="P"):
         pressure(text, "P")
+
+
+@pytest.mark.parametrize("units", BY_NAME.values())
+def test_copies_and_pickles_of_units_are_the_same_units(units: Units) -> None:
+    """Code tells them apart by identity; units of one's own are copied as ever."""
+    assert pickle.loads(pickle.dumps(units)) is units
+    assert copy.deepcopy(units) is units
+    own = replace(units, boltzmann=2.0)
+    again = pickle.loads(pickle.dumps(own))
+    assert again == own
+    assert again is not units

@@ -3,112 +3,148 @@ before anything runs or is written."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mcegnn.cli.file_options import file_options
-from mcegnn.cli.times import FRAMES, Times, every_of, steps_of
 from mcegnn.interfaces import named
 from mcegnn.names import nearest
+from mcegnn.runs.times import FRAMES, Times, every_of, steps_of
 from mcegnn.simulation.atoms import BY_ENSEMBLE, INTEGRATORS, THERMOSTATS, AtomsRun
 from systems.observables import center_velocity, kinetic_energy
 from systems.sources import template
-from systems.sources.atoms import path_of, read
+from systems.sources.atoms import Structure, read
+from systems.sources.file_options import FileOptions
 from systems.system import System
 from systems.units import METAL, duration, force, pressure, rate, temperature
 
 _FORCES = ("calculator", "model", "potential")
 _HYDROGEN = 4.0  # u: what is lighter vibrates fast
 _STEPS = 1000
+_RELAXED = 0.05  # eV / Angstrom, the largest force that is left by --relax
 _BEAM = 10.0  # times its share of the kinetic energy: the centre of mass moves by more than heat
 
 
 def atoms_run(
     file: str, integrator: str | None, times: Times, options: Mapping[str, Any]
 ) -> tuple[AtomsRun, list[str]]:
-    """The configuration asked for, and warnings; ValueError or RuntimeError, in one sentence, where
-    it cannot be."""
+    """The configuration asked for, and warnings.
+
+    Raises ValueError or RuntimeError, in one sentence, if it cannot be.
+    """
     chosen = _integrator(integrator, options)
-    refuse_forces(file, options)
-    said = file_options(
+    check_forces(file, options)
+    said = FileOptions.parse(
         units=options.get("units"), format=options.get("format"), masses=options.get("masses")
     )
-    system, frozen, atoms, assumed = read(file, said)
-    light = bool((system.masses[~frozen] < _HYDROGEN).any())
-    fs = METAL.convert(1.0, "fs")
-    dt = (0.5 if light else 1.0) * fs if times.dt is None else duration(times.dt, METAL, "--dt")
-    if times.steps is None and times.time is None:
-        n_steps = _STEPS
-    else:
-        n_steps, dt = steps_of(
-            times, dt, None if times.time is None else duration(times.time, METAL, "--time")
-        )
+    structure = read(file, said)
+    light = _is_light(structure)
+    dt, n_steps = _steps(times, light)
     held = _held(chosen, options)
-    n_systems, seed = options.get("systems", 1), options.get("seed", 0)
-    if n_systems < 1:
-        raise ValueError(f"--systems must be at least 1, not {n_systems}")
-    if not 0 <= seed < 2**32:
-        raise ValueError(f"--seed must be between 0 and 4294967295, not {seed}")
-    _refuse_cell(file, system, chosen)
-    if frozen.all():
-        raise ValueError(f"all atoms of {file} are frozen, so nothing would move")
-    if chosen == "npt" and frozen.any():
-        raise ValueError(
-            f"{file} has frozen atoms, which do not go with a cell that moves; take --ensemble nvt"
-        )
+    n_systems, seed = _drawing(options)
+    _check_atoms(file, structure, chosen)
     ramped = 2 in (len(held["temperature"]), len(held["pressure"]))
     config = AtomsRun(
         integrator=chosen,
         dt=dt,
         n_steps=n_steps,
         every=every_of(times, n_steps, max(1, n_steps // FRAMES)),
-        n_particles=system.n_particles,
+        n_particles=structure.system.n_particles,
         n_systems=n_systems,
         seed=seed,
         file=file,
-        frozen=tuple(np.flatnonzero(frozen).tolist()),
+        frozen=tuple(np.flatnonzero(structure.frozen).tolist()),
         calculator=options.get("calculator", ""),
         potential=options.get("potential", ""),
         ramp=n_steps * dt if ramped else 0.0,
         flexible=bool(options.get("flexible")),
-        relax=0.05 if options.get("relax") else 0.0,
-        draw=_drawn(system, chosen, n_systems, held["temperature"]),
+        relax=_RELAXED if options.get("relax") else 0.0,
+        draw=_drawn(structure.system, chosen, n_systems, held["temperature"]),
         file_units=said.units,
         file_format=said.format,
-        template=template.to_text(template.timeless(atoms)),
+        template=template.to_text(template.timeless(structure.atoms)),
         file_masses=options.get("masses", ""),
-        assumed=assumed,
+        assumed=structure.assumed,
         **_limits(options),
         **held,
     )
-    if config.n_particles - len(config.frozen) == 1 and chosen == "nose-hoover":
+    _check_thermostat(config)
+    if config.potential:
+        config = replace(config, potential_digest=named.digest(config.force))
+    return config, _warnings(config, structure, light, options)
+
+
+def _is_light(structure: Structure) -> bool:
+    """Whether an atom that moves is so light that it vibrates fast."""
+    return bool((structure.system.masses[~structure.frozen] < _HYDROGEN).any())
+
+
+def _steps(times: Times, light: bool) -> tuple[float, int]:
+    """Time step and number of steps."""
+    usual = (0.5 if light else 1.0) * METAL.convert(1.0, "fs")
+    dt = usual if times.dt is None else duration(times.dt, METAL, "--dt")
+    if times.steps is None and times.time is None:
+        return dt, _STEPS
+    span = None if times.time is None else duration(times.time, METAL, "--time")
+    n_steps, dt = steps_of(times, dt, span)
+    return dt, n_steps
+
+
+def _drawing(options: Mapping[str, Any]) -> tuple[int, int]:
+    """Number of systems, and the seed of what is drawn for them."""
+    n_systems, seed = options.get("systems", 1), options.get("seed", 0)
+    if n_systems < 1:
+        raise ValueError(f"--systems must be at least 1, not {n_systems}")
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"--seed must be between 0 and 4294967295, not {seed}")
+    return n_systems, seed
+
+
+def _check_atoms(file: str, structure: Structure, integrator: str) -> None:
+    """Raise ValueError if the file's cell or its frozen atoms do not go with the integrator."""
+    _check_cell(file, structure.system, integrator)
+    if structure.frozen.all():
+        raise ValueError(f"all atoms of {file} are frozen, so nothing would move")
+    if integrator == "npt" and structure.frozen.any():
+        raise ValueError(
+            f"{file} has frozen atoms, which do not go with a cell that moves; take --ensemble nvt"
+        )
+
+
+def _check_thermostat(config: AtomsRun) -> None:
+    """Raise ValueError if a chain of thermostats has a single atom only."""
+    if config.n_particles - len(config.frozen) == 1 and config.integrator == "nose-hoover":
         raise ValueError(
             "nose-hoover cannot hold the temperature of a single atom; take --ensemble nvt, which"
             " is Langevin's"
         )
-    if config.potential:
-        config = replace(config, potential_digest=named.digest(config.force))
-    long = light and dt > 1.5 * fs
-    faster = (
-        'hydrogen vibrates in 9 fs, so a time step above 1 fs moves it wrongly; use --dt "0.5 fs"'
-    )
-    lost = template.unwritable(atoms) if config.calculator else []
-    unheard = (
-        f"the calculator does not get {', '.join(map(str, lost))} of {file}, no numbers, texts or"
-        " arrays that a run can keep"
-    )
-    guessed = [
-        f"{file}: assumed {what}: {words}" for what, words in assumed.items() if what not in options
+
+
+def _warnings(
+    config: AtomsRun, structure: Structure, light: bool, options: Mapping[str, Any]
+) -> list[str]:
+    """What users should know of the run that they have asked for."""
+    file = config.file
+    warnings = [
+        f"{file}: assumed {what}: {words}"
+        for what, words in config.assumed.items()
+        if what not in options
     ]
-    return config, guessed + [faster] * long + [unheard] * bool(lost) + _of_velocities(
-        system, config
-    )
+    if light and config.dt > 1.5 * METAL.convert(1.0, "fs"):
+        warnings.append(
+            "hydrogen vibrates in 9 fs, so a time step above 1 fs moves it wrongly; use --dt"
+            ' "0.5 fs"'
+        )
+    if config.calculator and (lost := template.unwritable(structure.atoms)):
+        warnings.append(
+            f"the calculator does not get {', '.join(map(str, lost))} of {file}, no numbers, texts"
+            " or arrays that a run can keep"
+        )
+    return warnings + _of_velocities(structure.system, config)
 
 
 def _limits(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Of what a committee's models may disagree by; ValueError where there is no committee."""
+    """Of what a committee's models may disagree by; ValueError if there is no committee."""
     given = {
         name.replace("-", "_"): force(options[name], f"--{name}")
         for name in ("warn-above", "stop-above")
@@ -127,9 +163,9 @@ def _limits(options: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
-def refuse_forces(file: str, options: Mapping[str, Any]) -> None:
+def check_forces(file: str, options: Mapping[str, Any]) -> None:
     """ValueError unless exactly one of the options names forces."""
-    _refuse_empty(options)
+    _check_empty(options)
     if len(given := [name for name in _FORCES if options.get(name) is not None]) != 1:
         what = "give only one of" if given else "something has to move its atoms: give one of"
         raise ValueError(
@@ -138,7 +174,7 @@ def refuse_forces(file: str, options: Mapping[str, Any]) -> None:
         )
 
 
-def _refuse_empty(options: Mapping[str, Any]) -> None:
+def _check_empty(options: Mapping[str, Any]) -> None:
     for name in _FORCES:
         if options.get(name) == "":
             raise ValueError(f"--{name} is empty; name one")
@@ -249,18 +285,8 @@ def _of_velocities(system: System, config: AtomsRun) -> list[str]:
     return [f"{moves}, which counts in the temperature until friction has taken it"]
 
 
-def refuse_at_rest(config: AtomsRun) -> None:
-    """ValueError where velocities are to be drawn and nothing says how hot: the last that is asked
-    for, once all else is sound."""
-    if config.draw and not config.temperature:
-        each = f" for each of {config.n_systems} systems" if config.n_systems > 1 else ""
-        raise ValueError(
-            f'{config.file} has no velocities{each}; give --temperature "300 K" to draw them'
-        )
-
-
-def _refuse_cell(file: str, system: System, integrator: str) -> None:
-    """ValueError where periodic directions have no extent, or the cell that is to move is open."""
+def _check_cell(file: str, system: System, integrator: str) -> None:
+    """ValueError if periodic directions have no extent, or the cell that is to move is open."""
     if integrator == "npt" and not all(system.pbc):
         raise ValueError(
             f"npt needs a cell that is periodic in all directions; that of {file} is not"
@@ -274,9 +300,3 @@ def _refuse_cell(file: str, system: System, integrator: str) -> None:
                 f"the cell of {file} has no volume along its periodic directions; give it lattice"
                 " vectors, or take pbc off"
             )
-
-
-def file_of(system: str) -> Path:
-    """Where the frames go unless -o says otherwise: beside where one works, named after the
-    file."""
-    return Path(path_of(system).with_suffix(".h5md").name)

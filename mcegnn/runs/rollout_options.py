@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mcegnn.cli.plan_atoms import atoms_run
-from mcegnn.cli.times import FRAMES, Times, every_of, steps_of
+from mcegnn.runs.atoms_options import atoms_run
+from mcegnn.runs.solar_options import solar_run
+from mcegnn.runs.times import Times, every_of, steps_of
 from mcegnn.simulation import AtomsRun, ChargedRun, Configuration, SolarRun
-from systems.units import ASTRONOMICAL, REDUCED, distance, duration, energy, plain
+from systems.units import REDUCED, distance, duration, energy, plain
 
 SYSTEMS = ("charged", "solar")
 _OPTIONS = {
@@ -43,15 +44,15 @@ LIMITS = ("max-energy-jump", "min-distance")  # of any run, and of a resumed one
 def configuration(
     system: str, integrator: str | None, times: Times, options: Mapping[str, Any]
 ) -> tuple[Configuration, list[str]]:
-    """The configuration asked for, and warnings; ValueError, RuntimeError or OSError, in one
-    sentence, where it cannot be.
+    """The configuration asked for, and warnings.
 
     ``system`` is "charged", "solar" or a file of atoms; ``options`` are those of one of them only,
-    None where they were not given.
+    None where they were not given. Raises ValueError, RuntimeError or OSError, in one sentence, if
+    it cannot be.
     """
     kind = system if system in SYSTEMS else "a file"
     if kind == "a file":
-        _refuse_no_file(system)
+        _check_file(system)
     for name, value in options.items():
         if value is not None and name not in (*_OPTIONS[kind], *LIMITS):
             raise ValueError(
@@ -71,7 +72,7 @@ def configuration(
             else integrator
         )
         named(chosen)
-        config, warnings = (_charged if kind == "charged" else _solar)(chosen, times, given)
+        config, warnings = (_charged if kind == "charged" else solar_run)(chosen, times, given)
     if "model" in given:
         physics = {"integrator": integrator, "relativity": options.get("relativity")}
         physics["no-j2" if options.get("j2") is False else "j2"] = options.get("j2")
@@ -100,7 +101,7 @@ def limits_of(config: Configuration, options: Mapping[str, Any]) -> dict[str, An
     return found
 
 
-def _refuse_no_file(name: str) -> None:
+def _check_file(name: str) -> None:
     """ValueError for what is neither a system nor a file, with the nearest system where it is a
     mere word."""
     from systems.sources.atoms import path_of
@@ -204,73 +205,6 @@ def _charged(
     ), []
 
 
-def _solar(
-    integrator: str, times: Times, options: Mapping[str, Any]
-) -> tuple[Configuration, list[str]]:
-    from systems.sources import ephemeris, solar
-
-    epoch = solar.J2000 if options.get("epoch") is None else ephemeris.julian_day(options["epoch"])
-    if options.get("bodies") is not None:
-        if not Path(options["bodies"]).is_file():
-            raise ValueError(f"there is no bodies file {options['bodies']}")
-        bodies = solar.read_bodies(options["bodies"], epoch)
-    else:
-        bodies = solar.j2000() if epoch == solar.J2000 else ephemeris.solar_system(epoch)
-    bodies = bodies.without(options.get("without", ()))
-    given_dt = None if times.dt is None else duration(times.dt, ASTRONOMICAL, "--dt")
-    dt = bodies.default_time_step() if given_dt is None else given_dt
-    span = None if times.time is None else duration(times.time, ASTRONOMICAL, "--time")
-    if span is None and times.steps is None:
-        span = ASTRONOMICAL.convert(10.0, "year")
-    n_steps, dt = steps_of(times, dt, span, flexible=given_dt is None)
-    usual = dt
-    if given_dt is None and span is not None and (times.every is None or times.every > 0):
-        # the step is ours to choose, so it is made to divide the time into whole frames
-        every = times.every or max(1, round(n_steps / FRAMES))
-        n_steps = math.ceil(n_steps / every) * every
-        dt = span / n_steps
-    else:
-        every = every_of(times, n_steps, max(1, n_steps // FRAMES))
-    limit, body = bodies.longest_safe_step()
-    warnings = []
-    if (
-        options.get("epoch") is not None
-        and epoch < ephemeris.GREGORIAN
-        and "JD" not in options["epoch"].upper()
-    ):
-        warnings.append(
-            f"--epoch {options['epoch']} is read in the Gregorian calendar, which began on"
-            f" 1582-10-15 only: Julian day {epoch:.6f}; "
-            f'of a date in the Julian calendar give the day: --epoch "JD ..."'
-        )
-    if times.every is not None and given_dt is None and dt < 0.999 * usual:
-        warnings.append(
-            f"the time step is {dt:.6g} days and not {usual:.6g}, so that --every {every} divides"
-            " the run; choose it by --dt"
-        )
-    if dt > limit:
-        warnings.append(
-            f"the time step of {dt:.3g} days is longer than a twentieth of {body}'s period"
-            f" ({limit * 20:.3g} days): its orbit "
-            f'will be wrong; use --dt "{limit / 2.5:.2g} day"'
-        )
-    config = SolarRun(
-        integrator=integrator,
-        dt=dt,
-        n_steps=n_steps,
-        every=every,
-        epoch=epoch,
-        relativity=bool(options.get("relativity")),
-        oblate=options.get("j2", True) is not False,
-        bodies=bodies.bodies,
-        n_particles=len(bodies.bodies),
-        encounters=given_dt is None
-        and integrator == SolarRun.usual_integrator
-        and "model" not in options,
-    )
-    return config, warnings
-
-
 def further_steps(times: Times, config: Configuration) -> int:
     """The steps that --resume adds to what was asked before; none without --steps and --time."""
     if times.steps is None and times.time is None:
@@ -284,3 +218,12 @@ def further_steps(times: Times, config: Configuration) -> int:
             f" use --steps {near}"
         )
     return n_steps
+
+
+def default_output(system: str) -> Path:
+    """The file of a run whose output was not named: beside where one works, named after what
+    moves."""
+    from systems.sources.atoms import path_of
+
+    name = system if system in SYSTEMS else path_of(system).with_suffix("").name
+    return Path(f"{name}.h5md")

@@ -1,26 +1,22 @@
 """What the command line says of a run in tables: time, conserved quantities, distances; for
 `rollout` and `analyse` alike."""
 
-import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-# entries of the provenance that begin with it hold which systems went bad, and at which steps
-LOST = "lost systems"
-# those that hold in which systems a pair was nearer than any in training, and from which steps on
-MARKED = "nearer than in training"
-# those that hold in which systems atoms had fewer than in all of training, and from when on
-SPARSE = "fewer neighbours than in training"
+from mcegnn.runs.divergence import systems_in_words
+from mcegnn.runs.provenance import MARKED, first_steps, lost_of, marked_of, timings
+
+if TYPE_CHECKING:
+    from trajectories.analysis.results import Number
+
 _ELSEWHERE = ("from_jpl_", "forecast_error", "valid_time")
 _BENCHMARK = (
     "it is the benchmark's own scheme: forces above 100 are clipped, first order; --integrator"
     " yoshida-8 conserves it"
 )
 _FIRST_ORDER = "symplectic-euler is of first order; yoshida-8, the default, conserves it"
-TIMING = (  # entries of the provenance that begin with it hold how long a part of the run took
-    "timing"
-)
 
 
 def shown_times(reader: Any) -> tuple[float, str]:
@@ -74,34 +70,6 @@ def timing_rows(reader: Any) -> list[tuple[str, ...]]:
     ]
 
 
-def timings(reader: Any) -> list[dict[str, float]]:
-    """What was recorded by runs that came to their end, in the order of their steps."""
-    found = [
-        json.loads(value) for key, value in reader.provenance.items() if key.startswith(TIMING)
-    ]
-    return sorted(found, key=lambda timing: timing["first"])
-
-
-def lost_of(reader: Any) -> dict[int, int]:
-    """Systems of an ensemble that went bad and were held, and the steps at which they did."""
-    return _first_steps(reader, LOST)
-
-
-def marked_of(reader: Any) -> dict[int, int]:
-    """Systems that left what their potential was trained on, and the steps from which on they
-    had."""
-    return _first_steps(reader, MARKED, SPARSE)
-
-
-def _first_steps(reader: Any, *entries: str) -> dict[int, int]:
-    found: dict[int, int] = {}
-    for key, value in reader.provenance.items():
-        if key.startswith(entries):
-            for system, step in json.loads(value).items():
-                found[int(system)] = min(step, found.get(int(system), step))
-    return found
-
-
 def leave_out_marked(reader: Any, every: bool = False) -> list[str]:
     """Let the reader end where a system left what its potential was trained on, unless ``every``
     frame is asked for; what to say of it.
@@ -113,7 +81,7 @@ def leave_out_marked(reader: Any, every: bool = False) -> list[str]:
     if sound == n:
         return []
     first = min(marked.values())
-    near = first in _first_steps(reader, MARKED).values()
+    near = first in first_steps(reader, MARKED).values()
     what = (
         "were nearer to each other than any"
         if near
@@ -128,15 +96,6 @@ def leave_out_marked(reader: Any, every: bool = False) -> list[str]:
     return [f"{n - sound:,} of {n:,} frames are left out: {why}; take them in with --all-frames"]
 
 
-def lost_systems(lost: dict[int, int]) -> str:
-    """The first ten of them in words."""
-    each = ", ".join(
-        f"{system} (step {step:,})"
-        for system, step in sorted(lost.items(), key=lambda one: one[1])[:10]
-    )
-    return each + (f" and {len(lost) - 10:,} more" if len(lost) > 10 else "")
-
-
 def lost_rows(reader: Any) -> list[tuple[str, ...]]:
     """Which systems stand still, and are in all that is said of the run."""
     lost = lost_of(reader)
@@ -144,7 +103,7 @@ def lost_rows(reader: Any) -> list[tuple[str, ...]]:
         [
             (
                 "went bad and were held",
-                f"{len(lost):,} of {reader.n_systems:,} systems: {lost_systems(lost)}",
+                f"{len(lost):,} of {reader.n_systems:,} systems: {systems_in_words(lost)}",
             )
         ]
         if lost
@@ -257,6 +216,40 @@ def number_rows(found: Any) -> list[tuple[str, ...]]:
         for n in found.numbers
         if not n.key.endswith("_drift") and not n.key.startswith(_ELSEWHERE)
     ]
+
+
+def error_rows(found: dict[str, Any] | None) -> list[tuple[str, ...]]:
+    """The worst body and the median in one row."""
+    import numpy as np
+
+    from mcegnn.simulation.solar import kilometers
+
+    if found is None:
+        return []
+    km = found["km"]
+    worst = max(km, key=lambda name: km[name])
+    text = (
+        f"largest {kilometers(km[worst])} ({worst}), median"
+        f" {kilometers(float(np.median(list(km.values()))))}, after {found['days']:.6g} days"
+    )
+    return [("estimated error of positions", text)]
+
+
+def error_numbers(found: dict[str, Any] | None) -> "list[Number]":
+    """The same for the numbers of a page."""
+    import numpy as np
+
+    from mcegnn.simulation.solar import kilometers
+    from trajectories.analysis.results import Number
+
+    if found is None:
+        return []
+    km = found["km"]
+    worst = max(km, key=lambda name: km[name])
+    middle = kilometers(float(np.median(list(km.values()))))
+    note = f"{worst}'s; median {middle}, after {found['days']:.6g} days"
+    label = "largest estimated error of positions"
+    return [Number("estimated_error", label, km[worst], "km", note=note)]
 
 
 def jpl_rows(distance: Any) -> list[tuple[str, ...]]:

@@ -1,0 +1,103 @@
+"""What a run says of systems that diverge: when and which, why probably, and what can be done."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mcegnn.simulation import Configuration
+    from trajectories.watch import Breach
+
+_OPTIONS = {
+    "energy": "--max-energy-jump",
+    "distance": "--min-distance",
+    "neighbors": "--min-distance",
+}
+_NAMED = 10  # systems that are listed one by one
+
+
+def event_in_words(configuration: "Configuration", breach: "Breach") -> str:
+    """When it happened, where, and what."""
+    names = configuration.names
+    where = "" if breach.system is None else f"system {breach.system}: "
+    named = () if breach.limit == "nearness" else breach.particles  # there the words name them
+    who = " and ".join(str(names[k]) if names else f"particle {k}" for k in named)
+    return (
+        f"{where}at step {breach.step:,} (time"
+        f" {configuration.time(breach.time)}){f', {who}' if who else ''}: {breach.what}"
+    )
+
+
+def cause(configuration: "Configuration", breach: "Breach", marked: bool) -> str:
+    """Why it happened, probably, and what helps; ``marked`` says whether the run had left what its
+    potential was trained on."""
+    dt, model = configuration.time(configuration.dt), configuration.model
+    if breach.limit == "neighbors":
+        where = (
+            "at this temperature and pressure"
+            if configuration.holds_pressure
+            else "at this temperature"
+        )
+        ways = (
+            "start anew at a lower temperature, or train it on structures with more volume"
+            " (mcegnn label, train --from)"
+        )
+        return f"{model or 'the potential'} does not hold these atoms together {where}: {ways}"
+    if model and _collapsed(configuration, breach, marked):
+        ways = (
+            f"a shorter time step than {dt} or a lower temperature, or train it on structures"
+            " like these (mcegnn label, train --from)"
+        )
+        return f"{model} was not trained on atoms that near: start anew with {ways}"
+    step = f"the time step of {dt} is too long: start anew with a shorter one"
+    outside = f"{model} is outside of what it was trained on, or " if model else ""
+    return (
+        f"if particles have come too close, {step}"
+        if breach.failed
+        else f"probably {outside}{step}"
+    )
+
+
+def hints(
+    configuration: "Configuration",
+    breach: "Breach",
+    marked: bool,
+    lost: Mapping[int, int],
+    resume_command: str,
+) -> tuple[str, ...]:
+    """What else is to be known, and how the run can go on all the same."""
+    before = (
+        (f"before it, other systems went bad: {systems_in_words(lost)}",) if lost else tuple[str]()
+    )
+    if breach.failed:
+        return (
+            *before,
+            f"if the cause lies elsewhere and is mended, go on with: {resume_command}",
+        )
+    if breach.limit == "neighbors":
+        return (
+            *before,
+            f"to go on all the same, with no check of near pairs either: {resume_command}"
+            f" {_OPTIONS[breach.limit]} off",
+        )
+    if breach.limit and not _collapsed(configuration, breach, marked):
+        return (
+            *before,
+            f"if the run is sound, go on without this limit: {resume_command}"
+            f" {_OPTIONS[breach.limit]} off",
+        )
+    return before
+
+
+def _collapsed(configuration: "Configuration", breach: "Breach", marked: bool) -> bool:
+    """Whether atoms have come nearer than can be sound, so that to go on is no use."""
+    usual = configuration.min_distance is None
+    return marked or breach.limit == "nearness" or (breach.limit == "distance" and usual)
+
+
+def systems_in_words(lost: Mapping[int, int]) -> str:
+    """The first ten systems that diverged, with their steps."""
+    each = ", ".join(
+        f"{system} (step {step:,})"
+        for system, step in sorted(lost.items(), key=lambda one: one[1])[:_NAMED]
+    )
+    return each + (f" and {len(lost) - _NAMED:,} more" if len(lost) > _NAMED else "")

@@ -1,0 +1,262 @@
+"""One stretch of a rollout, from where it begins or goes on to its end or to a stop: its states are
+watched and written."""
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from integrators.state import Flow, State
+from mcegnn.runs.divergence import cause, event_in_words, hints
+from mcegnn.runs.errors import RunDiverged, WritingFailed, forces_in_words
+from mcegnn.runs.events import Diverged, Event, Progress, Started, Stopped, Warned
+from mcegnn.runs.outputs import room
+from mcegnn.runs.provenance import LOST, MARKED, SPARSE, TIMING
+from mcegnn.runs.resume import Position
+from mcegnn.runs.run_file import RunFile, check_run_file
+from mcegnn.runs.signals import StopRequest, handled
+from mcegnn.runs.start import check_first_state, is_idle
+from mcegnn.simulation import Configuration
+from trajectories.watch import Breach, Exploded, Watch
+
+_NAMED = 10  # systems that leave what their potential was trained on, and are told of one by one
+
+
+@dataclass
+class Speed:
+    """How long a stretch took, in seconds, and its steps a second without the start, when drivers
+    are compiled and loaded."""
+
+    began: float
+    started: tuple[int, float]
+    seconds: float = 0.0
+    steps_per_second: float = 0.0
+
+    @classmethod
+    def begin(cls) -> "Speed":
+        """Start the clock."""
+        now = time.monotonic()
+        return cls(now, (0, now))
+
+    def take(self, step: int) -> None:
+        """A state has come: the start is over with the first."""
+        if self.started[0] == 0:
+            self.started = (step, time.monotonic())
+
+    def end(self, step: int) -> None:
+        """Stop the clock."""
+        ended = time.monotonic()
+        self.seconds = ended - self.began
+        self.steps_per_second = (step - self.started[0]) / max(ended - self.started[1], 1e-9)
+
+
+class Recording:
+    """A rollout of ``configuration`` from a position on, written to ``output``; `events` does it.
+
+    ``request`` is asked whether to stop, ``stopped`` says whether it was. ``lost`` are the systems
+    that have diverged, and when. ``command`` is kept as what made the file or went on with it.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        output: Path,
+        flow: Flow,
+        position: Position,
+        request: StopRequest,
+        threads: int | None = None,
+        command: str = "",
+    ) -> None:
+        self.configuration, self.output, self.position = configuration, output, position
+        self.request, self.command, self.stopped = request, command, False
+        self.lost = dict(position.lost)
+        self.speed = Speed.begin()
+        self._now = position.state
+        self._events: deque[Event] = deque()
+        self._watch = Watch(
+            flow,
+            configuration.dt,
+            configuration.limits(),
+            self._on_diverged,
+            threads,
+            self.lost,
+            position.first,
+            lambda: request.asked,
+            self._on_left_training,
+        )
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of this stretch."""
+        return self.configuration.n_steps - self.position.state.step
+
+    @property
+    def halvings(self) -> int:
+        """Of steps, near pericentres and in encounters, up to now."""
+        return self._now.halvings
+
+    def events(self) -> Iterator[Event]:
+        """Do it. Raises what keeps it from beginning; then `RunDiverged` and `WritingFailed`."""
+        check_run_file(self.output)
+        state, every = self.position.state, self.configuration.every
+        states = self._watch.states(
+            state, self.n_steps, every, state.step % every, self.position.frame
+        )
+        with forces_in_words():
+            first = next(states)
+        check_first_state(self.configuration, first, self._watch)
+        yield from self._drained()
+        if is_idle(first):
+            yield Warned(
+                "the forces on all particles are zero at the start: has the potential the right"
+                " range and units?",
+                minor=True,
+            )
+        file = RunFile(self.configuration, self.output, self.position, self.lost, self.command)
+        try:
+            with handled(self.request):
+                yield from self._written(file, first, states)
+        except OSError as error:
+            reason = error.strerror or " ".join(str(error).split())
+            raise WritingFailed(
+                f"writing {self.output} failed ({reason});"
+                f" {file.how_to_go_on('make room and go on with')}"
+            ) from None
+        except KeyboardInterrupt:  # a second signal, which does not wait
+            self.stopped = True
+            message = f"stopped at once; {file.how_to_go_on('go on with')}"
+            yield Stopped(message, self.request.signal)
+
+    def _written(self, file: RunFile, first: State, states: Iterator[State]) -> Iterator[Event]:
+        """The whole stretch in its file, which is closed at the end, however it comes."""
+        try:
+            yield from self._saved(file, first, states)
+            file.close()
+        except BaseException:
+            # whatever failed, perhaps a full disk, would fail again: what has not been flushed is
+            # not written
+            file.abandon()
+            raise
+        if self.request.asked:
+            self.stopped = True
+            yield Stopped(f"stopped; {file.how_to_go_on('go on with')}", self.request.signal)
+
+    def _saved(self, file: RunFile, first: State, states: Iterator[State]) -> Iterator[Event]:
+        """The whole stretch, its last state saved if nothing fails but the forces."""
+        try:
+            if self.position.new:
+                self._events.extend(file.begin(first))
+            yield from self._drained()
+            detail = f"writing {room(self.configuration, self.output)}"
+            yield Started("rolling out", self.n_steps, "steps", detail=detail)
+            yield from self._steps(file, states)
+            self._end(file)
+            yield from self._drained()
+        except GeneratorExit:  # whoever iterates has had enough of it
+            self._end_here(file, states)
+            file.close()
+            raise
+        except Exploded as error:
+            diverged = self._diverged(file, error)
+            file.close()
+            yield from self._drained()  # other systems have diverged in the same stretch of steps
+            raise diverged from None
+
+    def _steps(self, file: RunFile, states: Iterator[State]) -> Iterator[Event]:
+        """The states after the first, until they end or a stop is asked for."""
+        self.speed = Speed.begin()
+        while (state := self._next(states)) is not None:
+            self._take(file, state)
+            yield from self._drained()
+            done = state.step - self.position.state.step
+            yield Progress(done, self.n_steps, "steps", "rolling out")
+            if self.request.asked:
+                return
+
+    @staticmethod
+    def _next(states: Iterator[State]) -> State | None:
+        with np.errstate(all="ignore"):  # numbers that overflow are told of in words
+            return next(states, None)
+
+    def _take(self, file: RunFile, state: State) -> None:
+        """Keep what is to be kept of a state."""
+        self._now = state
+        file.record_more(MARKED, self._watch.marked)
+        file.record_more(SPARSE, self._watch.sparse)
+        self._events.extend(file.take(state))
+        self.speed.take(state.step)
+
+    def _end(self, file: RunFile) -> None:
+        """All has been done, or a stop was asked for."""
+        if self._now is not self.position.state:
+            self._events.extend(file.save(self._now))
+        self.speed.end(self._now.step)
+        if self.lost:
+            file.record(LOST, self.lost)
+        if not self.request.asked:
+            timing = {
+                "first": self.position.state.step,
+                "last": self.configuration.n_steps,
+                "seconds": self.speed.seconds,
+                "steps_per_second": self.speed.steps_per_second
+                * (self.position.state.system.n_systems or 1),
+            }
+            file.record(TIMING, timing)
+
+    def _end_here(self, file: RunFile, states: Iterator[State]) -> None:
+        """As after a signal. Between frames a further state is taken, which is looked at in full,
+        since who goes on from it has no valid state before it."""
+        self.request.ask()
+        try:
+            if self._now.step % self.configuration.every:
+                state = self._next(states)
+                if state is not None:
+                    self._take(file, state)
+            self._end(file)
+        except Exploded as error:  # who goes on finds it out
+            self._diverged(file, error)
+
+    def _diverged(self, file: RunFile, error: Exploded) -> RunDiverged:
+        """Keep the last valid state; what happened, why probably, and what can be done."""
+        breach, config, marked = error.breach, self.configuration, bool(self._watch.marked)
+        last = (
+            {breach.system: breach.step}
+            if breach.system is not None and config.n_systems > 1
+            else {}
+        )
+        if lost := self.lost | last:
+            file.record(LOST, lost)
+        file.save(error.good)
+        message = (
+            f"{event_in_words(config, breach)}; {cause(config, breach, marked)}; {file.kept}, the"
+            f" last good state is of step {error.good.step:,}"
+        )
+        return RunDiverged(message, hints(config, breach, marked, self.lost, file.resume_command))
+
+    def _on_diverged(self, breach: Breach) -> None:
+        """A system of an ensemble is held."""
+        assert breach.system is not None
+        words = event_in_words(self.configuration, breach)
+        message = f"{words}; it is held where it was before, the others go on"
+        self._events.append(Diverged(message, breach.system, breach.step, len(self.lost)))
+
+    def _on_left_training(self, breach: Breach) -> None:
+        """A system leaves what its potential was trained on."""
+        neighbors = breach.limit == "neighbors"
+        n_told = len(self._watch.sparse if neighbors else self._watch.marked)
+        if n_told <= _NAMED:
+            more = "; of more such systems you are not told" if n_told == _NAMED else ""
+            guess = (
+                "what the model says of them is a guess; frames from here on are marked, and"
+                " analyse leaves them out"
+            )
+            words = event_in_words(self.configuration, breach)
+            self._events.append(Warned(f"{words}: {guess}{more}"))
+
+    def _drained(self) -> Iterator[Event]:
+        """The events that have come up meanwhile."""
+        while self._events:
+            yield self._events.popleft()
