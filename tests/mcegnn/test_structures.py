@@ -186,7 +186,7 @@ def test_reference_labels_come_first_and_are_not_mixed(tmp_path: Path) -> None:
     with pytest.raises(
         ValueError,
         match=(
-            r"structure 0 of .*half\.xyz has no forces; call it REF_forces or forces .*REF_energy"
+            r"structure 0 of .*half\.xyz has REF_energy but no REF_forces, .*set data\.labels=plain"
         ),
     ):
         from_file(tmp_path / "half.xyz")
@@ -257,7 +257,7 @@ FILES: dict[str, tuple[str, str]] = {
     ),
     "no-forces.xyz": (
         TWO.format("REF_energy=1"),
-        "structure 0 of .* has no forces; call it REF_forces or forces",
+        "structure 0 of .* has REF_energy but no REF_forces, and its forces may be of another",
     ),
     "one-point.xyz": (
         TWO.format("energy=1").replace("0.9", "0.0"),
