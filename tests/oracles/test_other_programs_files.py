@@ -45,6 +45,7 @@ class Entry(NamedTuple):
 _NO_NAMES = "holds no names of atoms.*--topology FILE"
 _DUMP = {"format": "LAMMPSDUMP", "topology_format": "LAMMPSDUMP"}
 _DLP_HISTORY = {"format": "HISTORY", "topology_format": "HISTORY"}
+_CU = 108  # of the file, whose species MDAnalysis does not take for a topology
 _DLP_CONFIG = {"format": "CONFIG", "topology_format": "CONFIG"}
 ENTRIES = [
     Entry("GROMACS", "GRO", "GRO_velocity"),
@@ -137,7 +138,7 @@ ENTRIES = [
     Entry("FHI-aims", "geometry.in", "FHIAIMS"),
     Entry("HOOMD-blue", "GSD", "GSD_bonds", refused="MDAnalysis cannot read"),
     Entry("pyh5md", "H5MD with PDB", "COORDINATES_TOPOLOGY+COORDINATES_H5MD"),
-    Entry("pyh5md", "H5MD without topology", "H5MD_energy", refused="MDAnalysis cannot read"),
+    Entry("ZnH5MD", "H5MD without topology", "H5MD_energy", more={"n_atoms": _CU}),
     Entry("PDB", "PDB, several models", "PDB_multiframe"),
     Entry("PDB", "PDB, elements in the last columns", "PDB_elements"),
     Entry("PDB", "PDB, compressed", "PDB_cm_bz2"),
@@ -231,7 +232,11 @@ def asked(entry: Entry, files: list[Path]) -> Truth:
         )
     import MDAnalysis
 
-    u = MDAnalysis.Universe(*map(str, files), **entry.more)
+    if "n_atoms" in entry.more:
+        u = MDAnalysis.Universe.empty(entry.more["n_atoms"], trajectory=True)
+        u.load_new(str(files[-1]))
+    else:
+        u = MDAnalysis.Universe(*map(str, files), **entry.more)
     times = np.array([ts.time for ts in u.trajectory])
     ts = u.trajectory[0]
     boxed = ts.dimensions is not None and ts.dimensions[:3].all()

@@ -526,7 +526,7 @@ def test_what_is_no_trajectory(tmp_path: Path) -> None:
         "set.xyz": "frame 1 has 5 atoms and the first 3: this is a set of structures",
         "heavy.traj": "frame 1 has other masses",
         "open.traj": "frame 1 has other periodic",
-        "bare.traj": "frame 1 has other lattice vectors",
+        "bare.traj": "the cell of frame 1 has no volume",
         "none.xyz": "is empty",
         "empty.traj": "is empty",
         "model.safetensors": "is a model",
