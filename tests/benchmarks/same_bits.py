@@ -5,7 +5,8 @@ of all shipped models, a training of each task and a run of each kind that go on
 were stopped, evaluations and analyses. Only the command line is called, each side by processes that
 find its own packages first, and only HDF5, safetensors, CSV and JSON are compared, so modules may
 have moved. One line a job says "same", or the entry that differs most and its share; the exit code
-is 1 where one differs. `--only WORD` takes the jobs with the word in their name.
+is 1 where one differs, or is refused by one side alone. `--only WORD` takes the jobs with the word
+in their name.
 """
 
 import argparse
@@ -74,6 +75,14 @@ def work(job: kept.Job, checkout: Path, folder: Path) -> kept.Numbers:
     return found
 
 
+def tried(job: kept.Job, checkout: Path, folder: Path) -> kept.Numbers | str:
+    """The same, or why the version does not do it."""
+    try:
+        return work(job, checkout, folder)
+    except Failed as error:
+        return str(error)
+
+
 def missing(job: kept.Job) -> str:
     """Why a job cannot be done here; empty where it can."""
     if job.needs == "MCEGNN_DATA":
@@ -84,7 +93,12 @@ def missing(job: kept.Job) -> str:
 def compared(job: kept.Job, sides: dict[Path, Path]) -> str:
     """What there is to say of a job, done by both sides at once."""
     with ThreadPoolExecutor(2) as pool:
-        old, new = pool.map(lambda side: work(job, *side), sides.items())
+        old, new = pool.map(lambda side: tried(job, *side), sides.items())
+    if isinstance(old, str) or isinstance(new, str):
+        if old == new:
+            return f"both refuse: {new}"
+        which, words = ("this version", new) if isinstance(new, str) else ("the old version", old)
+        return f"differs: {which} refuses: {words}"
     off = kept.difference(new, old)
     return "same" if off == kept.SAME else f"differs by {off.share:.3g} in {off.name}"
 
@@ -109,11 +123,8 @@ def main() -> int:
             if given.only not in str(job):
                 continue
             began = time.perf_counter()
-            try:
-                said = f"left out: {missing(job)}" if missing(job) else compared(job, sides)
-            except Failed as error:
-                said = f"failed: {error}"
-            bad += not said.startswith(("same", "left out"))
+            said = f"left out: {missing(job)}" if missing(job) else compared(job, sides)
+            bad += said.startswith("differs")
             print(f"{job}: {said} ({time.perf_counter() - began:.0f} s)", flush=True)
     return 1 if bad else 0
 
