@@ -100,7 +100,10 @@ def compared(job: kept.Job, sides: dict[Path, Path]) -> str:
         which, words = ("this version", new) if isinstance(new, str) else ("the old version", old)
         return f"differs: {which} refuses: {words}"
     off = kept.difference(new, old)
-    return "same" if off == kept.SAME else f"differs by {off.share:.3g} in {off.name}"
+    if off != kept.SAME:
+        return f"differs by {off.share:.3g} in {off.name}"
+    more = sorted(new.keys() - old.keys())
+    return f"same, and {len(more)} more, such as {more[0]}" if more else "same"
 
 
 def main() -> int:

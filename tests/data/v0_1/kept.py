@@ -153,13 +153,16 @@ def _of_table(path: Path) -> Numbers:
 
 
 def answers(values: Any, name: str = "") -> Numbers:
-    """The leaves of what was printed as JSON, by their paths; ``None`` is NaN."""
+    """The numbers of what was printed as JSON, by their paths; ``None`` is NaN.
+
+    Texts are left out: how something is said may become better.
+    """
     if isinstance(values, Mapping):
         inside = [(str(key), value) for key, value in values.items() if key not in _OTHER]
     elif isinstance(values, list):
         inside = [(str(k), value) for k, value in enumerate(values)]
     else:
-        return {name: np.nan if values is None else values}
+        return {} if isinstance(values, str) else {name: np.nan if values is None else values}
     found: Numbers = {}
     for key, value in inside:
         found |= answers(value, f"{name}.{key}" if name else key)
@@ -179,11 +182,11 @@ SAME = Off("", 0.0)
 def difference(found: Numbers, kept: Numbers, floor: float = 0.0) -> Off:
     """Of two files' numbers, `SAME` where every bit is the same.
 
-    The share is infinite where they do not hold the same things. ``floor`` is what a number counts
-    as at least when shares are taken: drifts of 1e-16 are noise.
+    The share is infinite where what is found lacks something; it may hold more. ``floor`` is what a
+    number counts as at least when shares are taken: drifts of 1e-16 are noise.
     """
-    if found.keys() != kept.keys():
-        return Off(", ".join(sorted(found.keys() ^ kept.keys())), np.inf)
+    if lacking := kept.keys() - found.keys():
+        return Off(", ".join(sorted(lacking)), np.inf)
     pairs = {name: (np.asarray(found[name]), np.asarray(kept[name])) for name in kept}
     most = max((Off(name, _share(*pair, floor)) for name, pair in pairs.items()), key=_by_share)
     return most if most.share else SAME
