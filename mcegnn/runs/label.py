@@ -11,6 +11,7 @@ from typing import Any
 from integrators.state import State
 from mcegnn.runs.errors import ForcesFailed, RunDiverged, forces_in_words
 from mcegnn.runs.events import Event, Finished, FrameWritten, Progress, Started, Stopped
+from mcegnn.runs.iteration import closed
 from mcegnn.runs.label_sources import Labels, Prepared, Structures, Unlabelled
 from mcegnn.runs.outputs import check_output, check_writable
 from mcegnn.runs.signals import StopRequest, handled
@@ -88,7 +89,7 @@ class LabelRun:
 
     def __iter__(self) -> Iterator[Event]:
         try:
-            with handled(self._request), closing(self._events()) as events:
+            with handled(self._request), closed(self._events()) as events:
                 yield from events
         finally:
             self._request.clear()

@@ -3,7 +3,7 @@
 import threading
 import warnings
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ from integrators.state import Flow
 from mcegnn.runs.errors import RunDiverged
 from mcegnn.runs.estimated_errors import estimate_errors
 from mcegnn.runs.events import Event, Finished, Saved, Stopped, Warned
+from mcegnn.runs.iteration import closed
 from mcegnn.runs.outputs import check_output, check_room
 from mcegnn.runs.recording import Recording
 from mcegnn.runs.relaxation import relaxed_start
@@ -113,7 +114,7 @@ class RolloutRun:
 
     def __iter__(self) -> Iterator[Event]:
         try:
-            with _near_pairs_are_events(), closing(self._events()) as events:
+            with _near_pairs_are_events(), closed(self._events()) as events:
                 for event in events:
                     self.begun = self.begun or isinstance(event, Saved)
                     yield event
