@@ -13,7 +13,7 @@ import mcegnn.runs.run_file
 import trajectories.storage.writer
 from trajectories import checkpoint
 from trajectories.storage.h5md import H5MDReader
-from trajectories.storage.journal import DurableFile
+from trajectories.storage.journal import JournaledFile
 from trajectories.storage.writer import H5MDWriter
 
 Run = Callable[..., Any]
@@ -116,9 +116,9 @@ def test_interrupted_while_frames_are_written(
     spoils nothing."""
     arguments = ("rollout", "charged", "--systems", 2, "--steps", 100, "--every", 20)
     succeed(*arguments, "-o", "whole.h5md")
-    write, calls = DurableFile.write, [0]
+    write, calls = JournaledFile.write, [0]
 
-    def interrupted(self: DurableFile, data: Any) -> int:
+    def interrupted(self: JournaledFile, data: Any) -> int:
         calls[0] += 1
         if calls[0] == 40:
             for _ in range(times):
@@ -126,7 +126,7 @@ def test_interrupted_while_frames_are_written(
         return write(self, data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(DurableFile, "write", interrupted)
+        patch.setattr(JournaledFile, "write", interrupted)
         patch.setattr(trajectories.writer, "_SECONDS", 0.0)
         stopped = cli(*arguments, "-o", "run.h5md")
     assert stopped.code == code

@@ -44,7 +44,7 @@ from mcegnn.runs.times import Times
 from mcegnn.simulation import Configuration
 from trajectories import checkpoint
 from trajectories.storage.h5md import H5MDReader
-from trajectories.storage.journal import DurableFile
+from trajectories.storage.journal import JournaledFile
 
 Equal = Callable[[Path, Path], bool]
 WARM = {"temperature": "300 K", "ensemble": "nvt"}
@@ -435,11 +435,11 @@ def test_a_disk_that_takes_no_more(monkeypatch: pytest.MonkeyPatch, equal: Equal
     events = iter(run)
     assert any(isinstance(event, Progress) and event.done == 250 for event in events)
 
-    def full(self: DurableFile) -> None:
+    def full(self: JournaledFile) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(DurableFile, "commit", full)
+        patch.setattr(JournaledFile, "commit", full)
         with pytest.raises(WritingFailed, match=r"writing run\.h5md failed \(No space left on d"):
             events.close()  # type: ignore[attr-defined]
     result(pickle.loads(pickle.dumps(run)))
