@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-import integrators.compiled
+import integrators.compiled.driver
 import mcegnn.runs.run_file
 import trajectories.storage.writer
 from trajectories import checkpoint
@@ -187,7 +187,7 @@ def test_checkpoints_come_between_frames_that_are_far_apart(
 ) -> None:
     """By the clock; a kill takes no more than what has been done since."""
     monkeypatch.setattr(mcegnn.runs.run_file, "CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setattr(integrators.compiled, "SLICE_SECONDS", 1e-9)
+    monkeypatch.setattr(integrators.compiled.driver, "SLICE_SECONDS", 1e-9)
     err = cli(
         "rollout",
         "charged",

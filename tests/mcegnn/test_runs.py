@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-import integrators.compiled
+import integrators.compiled.driver
 import integrators.compiled.list_driver
 import mcegnn.runs.label
 import mcegnn.runs.run_file
@@ -72,7 +72,7 @@ def folder(structures: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     # pairs: of larger systems a calculator that is new would sum them in another order
     corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)])
     ase.io.write("cluster.xyz", Atoms("Cu8", 2.5 * corners))
-    monkeypatch.setattr(integrators.compiled, "SLICE_SECONDS", 1e-9)
+    monkeypatch.setattr(integrators.compiled.driver, "SLICE_SECONDS", 1e-9)
     monkeypatch.setattr(integrators.listed, "SLICE_SECONDS", 1e-9)
     return structures
 
