@@ -73,7 +73,7 @@ def folder(structures: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)])
     ase.io.write("cluster.xyz", Atoms("Cu8", 2.5 * corners))
     monkeypatch.setattr(integrators.compiled.driver, "SLICE_SECONDS", 1e-9)
-    monkeypatch.setattr(integrators.listed, "SLICE_SECONDS", 1e-9)
+    monkeypatch.setattr(integrators.compiled.list_driver, "SLICE_SECONDS", 1e-9)
     return structures
 
 
