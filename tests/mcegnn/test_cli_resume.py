@@ -127,7 +127,7 @@ def test_interrupted_while_frames_are_written(
 
     with monkeypatch.context() as patch:
         patch.setattr(JournaledFile, "write", interrupted)
-        patch.setattr(trajectories.writer, "_SECONDS", 0.0)
+        patch.setattr(trajectories.storage.writer, "_SECONDS", 0.0)
         stopped = cli(*arguments, "-o", "run.h5md")
     assert stopped.code == code
     assert calls[0] > 40 if times == 1 else calls[0] >= 40
