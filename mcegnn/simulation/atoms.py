@@ -293,7 +293,8 @@ class AtomsRun(Configuration):
                 self.learned, warn=self.warn_above or np.inf, stop=self.stop_above or np.inf
             )
         made = named.potential(self.potential)
-        if self.potential_digest and named.digest(made) != self.potential_digest:
+        now = named.digest(made)
+        if self.potential_digest and now and now != self.potential_digest:
             raise ValueError(
                 f"the source of the potential {self.potential} has changed since the run began; put"
                 " it back as it was"
