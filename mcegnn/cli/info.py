@@ -88,6 +88,7 @@ def _told_rows(reader: Any) -> list[tuple[str, ...]]:
         MARKED,
         SPARSE,
         TIMING,
+        assumed_rows,
         leave_out_marked,
         lost_rows,
         timing_rows,
@@ -116,7 +117,7 @@ def _told_rows(reader: Any) -> list[tuple[str, ...]]:
             if versions
             else []
         ),
-        *((f"assumed {what}", words) for what, words in reader.assumed.items()),
+        *assumed_rows(reader),
         *(timing_rows(reader) if any(key.startswith(TIMING) for key in reader.provenance) else []),
         *lost_rows(reader),
         *(("beyond training", words) for words in leave_out_marked(reader, every=True)),

@@ -11,13 +11,10 @@ if TYPE_CHECKING:
     from mcegnn.simulation import SolarRun
     from trajectories.analysis import Number
 
-JUDGED = (  # entries of the provenance that begin with it: time in days, km of each body
-    "estimated errors"
-)
-_FEW_STEPS, _MOST_STEPS = (
-    150_000,
-    2_000_000,
-)  # of the finer run: where no step had to be halved, and where some had
+# entries of the provenance that begin with it: time in days, km of each body
+JUDGED = "estimated errors"
+# steps of the finer run: where no step had to be halved, and where some had
+_FEW_STEPS, _MOST_STEPS = 150_000, 2_000_000
 _KM, _PART = (
     100.0,
     1e-3,
@@ -77,38 +74,31 @@ def judgement(reader: Any) -> dict[str, Any] | None:
 
 def judged_rows(found: dict[str, Any] | None) -> list[tuple[str, ...]]:
     """The worst body and the median in one row."""
-    import numpy as np
-
     if found is None:
         return []
-    km = found["km"]
-    worst = max(km, key=lambda name: km[name])
-    text = (
-        f"largest {_shown(km[worst])} ({worst}), median"
-        f" {_shown(float(np.median(list(km.values()))))}, after {found['days']:.6g} days"
-    )
-    return [("estimated error of positions", text)]
+    worst, km, rest = _worst(found)
+    return [("estimated error of positions", f"largest {_shown(km)} ({worst}), {rest}")]
 
 
 def judged_numbers(found: dict[str, Any] | None) -> "list[Number]":
     """The same for the numbers of a page."""
-    import numpy as np
-
     from trajectories.analysis.results import Number
 
     if found is None:
         return []
+    worst, km, rest = _worst(found)
+    label = "largest estimated error of positions"
+    return [Number("estimated_error", label, km, "km", note=f"{worst}'s; {rest}")]
+
+
+def _worst(found: dict[str, Any]) -> tuple[str, float, str]:
+    """The body that is farthest off, by how many kilometres, and in words the median of all."""
+    import numpy as np
+
     km = found["km"]
     worst = max(km, key=lambda name: km[name])
-    note = (
-        f"{worst}'s; median {_shown(float(np.median(list(km.values()))))}, after"
-        f" {found['days']:.6g} days"
-    )
-    return [
-        Number(
-            "estimated_error", "largest estimated error of positions", km[worst], "km", note=note
-        )
-    ]
+    middle = _shown(float(np.median(list(km.values()))))
+    return worst, km[worst], f"median {middle}, after {found['days']:.6g} days"
 
 
 def judged_warnings(config: "SolarRun", reader: Any, found: dict[str, Any] | None) -> list[str]:

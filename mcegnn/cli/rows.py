@@ -250,6 +250,11 @@ def why_energy_drifts(reader: Any) -> str:
     return _BENCHMARK if configuration["system"] == "charged" else _FIRST_ORDER
 
 
+def assumed_rows(reader: Any) -> list[tuple[str, str]]:
+    """What was assumed where the files of another program do not tell."""
+    return [(f"assumed {what}", words) for what, words in reader.assumed.items()]
+
+
 def number_rows(found: Any) -> list[tuple[str, ...]]:
     """The numbers of an analysis that have no table of their own."""
     return [

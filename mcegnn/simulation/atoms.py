@@ -162,21 +162,14 @@ class AtomsRun(Configuration):
                 else []
             ),
         ]
-        chain = self.integrator == "nose-hoover"
-        held += (
-            [("friction", f"{METAL.convert(self.friction, 'ps'):.6g} /ps")]
-            if self.integrator in ("langevin-baoab", "npt")
-            else []
-        )
-        held += (
-            [
-                ("period of the thermostat", self.time(self.period))
-                if chain
-                else ("period of the barostat", f"{self.time(self.period)}, which sets its mass")
-            ]
-            if self.integrator in ("nose-hoover", "npt")
-            else []
-        )
+        if self.integrator in ("langevin-baoab", "npt"):
+            held.append(("friction", f"{METAL.convert(self.friction, 'ps'):.6g} /ps"))
+        if self.integrator == "nose-hoover":
+            held.append(("period of the thermostat", self.time(self.period)))
+        if self.integrator == "npt":
+            held.append(
+                ("period of the barostat", f"{self.time(self.period)}, which sets its mass")
+            )
         kept = [("frozen", f"{len(self.frozen)} atoms")] if self.frozen else []
         drawn = (
             "drawn from the seed" + (f" at {self.temperature[0]:g} K" if self.temperature else "")
