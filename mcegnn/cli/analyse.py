@@ -21,6 +21,7 @@ from mcegnn.cli.messages import (
 from mcegnn.cli.progress import progress
 from mcegnn.cli.tables import (
     against_rows,
+    assumed_rows,
     conserved,
     conserved_rows,
     error_rows,
@@ -325,8 +326,8 @@ def _print(
         )
     for warning in found.warnings:
         typer.echo(f"warning: {warning}", err=True)
-    for what, words in reader.assumed.items():
-        typer.echo(f"assumed {what}: {words}")
+    for what, words in assumed_rows(reader):
+        typer.echo(f"{what}: {words}")
     for note in found.notes:
         typer.echo(f"note: {note}")
 

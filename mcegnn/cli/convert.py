@@ -8,6 +8,7 @@ import typer
 from mcegnn.cli import file_options as files
 from mcegnn.cli.analyse import Topology, imported, opened
 from mcegnn.cli.messages import mistakes, told
+from mcegnn.cli.tables import assumed_rows
 from mcegnn.runs.outputs import check_output, check_writable
 from systems.sources.file_options import FileOptions
 
@@ -75,8 +76,8 @@ def convert(
             imported(run, output, quiet, topology, said, force)
             with H5MDReader(output) as reader:
                 n_frames = len(reader)
-                for what, words in reader.assumed.items() if not quiet else ():
-                    typer.echo(f"assumed {what}: {words}")
+                for what, words in assumed_rows(reader) if not quiet else ():
+                    typer.echo(f"{what}: {words}")
     typer.echo(f"wrote {n_frames:,} frames to {output}")
 
 

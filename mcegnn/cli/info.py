@@ -79,15 +79,14 @@ def _run(path: Path) -> list[tuple[str, ...]]:
 
 def _told_rows(reader: Any) -> list[tuple[str, ...]]:
     """What is recorded with a run, in words: tables of numbers have rows of their own elsewhere."""
-    from mcegnn.cli.tables import error_rows, leave_out_marked, lost_rows, timing_rows
-    from mcegnn.runs.provenance import (
-        ERRORS,
-        LOST,
-        MARKED,
-        SPARSE,
-        TIMING,
-        estimated_errors_of,
+    from mcegnn.cli.tables import (
+        assumed_rows,
+        error_rows,
+        leave_out_marked,
+        lost_rows,
+        timing_rows,
     )
+    from mcegnn.runs.provenance import ERRORS, LOST, MARKED, SPARSE, TIMING, estimated_errors_of
 
     elsewhere = (
         "configuration",
@@ -112,7 +111,7 @@ def _told_rows(reader: Any) -> list[tuple[str, ...]]:
             if versions
             else []
         ),
-        *((f"assumed {what}", words) for what, words in reader.assumed.items()),
+        *assumed_rows(reader),
         *(timing_rows(reader) if any(key.startswith(TIMING) for key in reader.provenance) else []),
         *lost_rows(reader),
         *(("beyond training", words) for words in leave_out_marked(reader, every=True)),

@@ -16,6 +16,7 @@ from mcegnn.cli.messages import (
 )
 from mcegnn.cli.progress import progress, waiting
 from mcegnn.cli.tables import (
+    assumed_rows,
     error_numbers,
     known_of,
     leave_out_marked,
@@ -216,7 +217,7 @@ def rows_of(reader: Any) -> list[tuple[str, ...]]:
     rows += [(key, text) for key, text in said.items() if key.startswith("resumed at step")]
     rows += [*configured.rows(), *configured.time_rows()] if configured is not None else []
     rows += lost_rows(reader) + timing_rows(reader)
-    rows += [(f"assumed {what}", words) for what, words in reader.assumed.items()]
+    rows += assumed_rows(reader)
     rows += (
         [("dynamics", reader.configuration["dynamics"])]
         if "dynamics" in reader.configuration

@@ -209,6 +209,11 @@ def why_energy_drifts(reader: Any) -> str:
     return _BENCHMARK if configuration["system"] == "charged" else _FIRST_ORDER
 
 
+def assumed_rows(reader: Any) -> list[tuple[str, str]]:
+    """What was assumed where the files of another program do not tell."""
+    return [(f"assumed {what}", words) for what, words in reader.assumed.items()]
+
+
 def number_rows(found: Any) -> list[tuple[str, ...]]:
     """The numbers of an analysis that have no table of their own."""
     return [
@@ -220,36 +225,35 @@ def number_rows(found: Any) -> list[tuple[str, ...]]:
 
 def error_rows(found: dict[str, Any] | None) -> list[tuple[str, ...]]:
     """The worst body and the median in one row."""
-    import numpy as np
-
     from mcegnn.simulation.solar import kilometers
 
     if found is None:
         return []
-    km = found["km"]
-    worst = max(km, key=lambda name: km[name])
-    text = (
-        f"largest {kilometers(km[worst])} ({worst}), median"
-        f" {kilometers(float(np.median(list(km.values()))))}, after {found['days']:.6g} days"
-    )
-    return [("estimated error of positions", text)]
+    worst, km, rest = _worst(found)
+    return [("estimated error of positions", f"largest {kilometers(km)} ({worst}), {rest}")]
 
 
 def error_numbers(found: dict[str, Any] | None) -> "list[Number]":
     """The same for the numbers of a page."""
-    import numpy as np
-
-    from mcegnn.simulation.solar import kilometers
     from trajectories.analysis.results import Number
 
     if found is None:
         return []
+    worst, km, rest = _worst(found)
+    label = "largest estimated error of positions"
+    return [Number("estimated_error", label, km, "km", note=f"{worst}'s; {rest}")]
+
+
+def _worst(found: dict[str, Any]) -> tuple[str, float, str]:
+    """The body that is farthest off, by how many kilometres, and in words the median of all."""
+    import numpy as np
+
+    from mcegnn.simulation.solar import kilometers
+
     km = found["km"]
     worst = max(km, key=lambda name: km[name])
     middle = kilometers(float(np.median(list(km.values()))))
-    note = f"{worst}'s; median {middle}, after {found['days']:.6g} days"
-    label = "largest estimated error of positions"
-    return [Number("estimated_error", label, km[worst], "km", note=note)]
+    return worst, km[worst], f"median {middle}, after {found['days']:.6g} days"
 
 
 def jpl_rows(distance: Any) -> list[tuple[str, ...]]:

@@ -197,21 +197,14 @@ class AtomsRun(Configuration):
                 else []
             ),
         ]
-        chain = self.integrator == "nose-hoover"
-        held += (
-            [("friction", f"{METAL.convert(self.friction, 'ps'):.6g} /ps")]
-            if self.integrator in ("langevin-baoab", "npt")
-            else []
-        )
-        held += (
-            [
-                ("period of the thermostat", self.time(self.period))
-                if chain
-                else ("period of the barostat", f"{self.time(self.period)}, which sets its mass")
-            ]
-            if self.integrator in ("nose-hoover", "npt")
-            else []
-        )
+        if self.integrator in ("langevin-baoab", "npt"):
+            held.append(("friction", f"{METAL.convert(self.friction, 'ps'):.6g} /ps"))
+        if self.integrator == "nose-hoover":
+            held.append(("period of the thermostat", self.time(self.period)))
+        if self.integrator == "npt":
+            held.append(
+                ("period of the barostat", f"{self.time(self.period)}, which sets its mass")
+            )
         kept = [("frozen", f"{len(self.frozen)} atoms")] if self.frozen else []
         drawn = (
             "drawn from the seed" + (f" at {self.temperature[0]:g} K" if self.temperature else "")
@@ -328,7 +321,8 @@ class AtomsRun(Configuration):
                 self.learned, warn=self.warn_above or np.inf, stop=self.stop_above or np.inf
             )
         made = named.potential(self.potential)
-        if self.potential_digest and named.digest(made) != self.potential_digest:
+        now = named.digest(made)
+        if self.potential_digest and now and now != self.potential_digest:
             raise ValueError(
                 f"the source of the potential {self.potential} has changed since the run began; put"
                 " it back as it was"

@@ -80,15 +80,7 @@ def refuse_without(job: Any) -> None:
         pytest.skip("the extra 'qm9' is not installed")
 
 
-def resumable() -> list[Any]:
-    """What can be gone on with, and the one kind of which it is known that it cannot."""
-    why = "a run keeps a hash of its potential's source, and ours has been formatted since"
-    refused = pytest.mark.xfail(reason=why, strict=True)
-    every = kept.jobs("trainings", "runs")
-    return [pytest.param(job, marks=[refused] * ("--potential" in job.command)) for job in every]
-
-
-@pytest.mark.parametrize("job", resumable(), ids=str)
+@pytest.mark.parametrize("job", kept.jobs("trainings", "runs"), ids=str)
 def test_what_was_stopped_goes_on_to_the_same_end(job: Any, folder: Path, cli: Run) -> None:
     refuse_without(job)
     before = {name: kept.numbers(job.stopped / name) for name in kept.FILES[job.kind]}
@@ -122,8 +114,7 @@ def test_what_is_said_of_old_files_is_the_same(job: Any, folder: Path, cli: Run)
 
 
 def test_a_finished_run_says_so(folder: Path, cli: Run) -> None:
-    runs = [job for job in kept.jobs("runs") if "--potential" not in job.command]
-    for job in runs:
+    for job in kept.jobs("runs"):
         out = cli("rollout", "--resume", job.finished / kept.RUN)
         assert "is complete" in out.out
         found, wanted = (kept.numbers(where / job.finished / kept.RUN) for where in (folder, KEPT))

@@ -40,11 +40,12 @@ def opened(
     not be guessed are 1 u.
     """
     sources, reading = [p for p in (topology, path) if p is not None], Reading(options)
+    numbers = atomic_numbers(path) if topology is None else None
     left_open = ExitStack()  # until the last frame is read
     with _in_words(path, topology, options=options), ExitStack() as failed:
         failed.push(left_open)
         u, heard = _universe(
-            [left_open.enter_context(without_offsets(p)) for p in sources], options
+            [left_open.enter_context(without_offsets(p)) for p in sources], options, numbers
         )
         left_open.callback(u.trajectory.close)
         atoms = u.atoms
@@ -55,7 +56,7 @@ def opened(
         fixed = identities_of(u, reading)
         failed.pop_all()
     incomplete = any("Not all velocities were present" in text for text in heard)
-    if topology is None and atomic_numbers(path) is not None and (unread := left_unread(path)):
+    if numbers is not None and (unread := left_unread(path)):
         reading.notes.append(f"of the H5MD file are not read: {', '.join(unread)}")
     if incomplete:
         reading.notes.append("left out, since not all atoms have them: velocities")
@@ -141,9 +142,11 @@ def _hint(path: Path, options: FileOptions, error: str) -> str:
     )
 
 
-def _universe(sources: list[Path], options: FileOptions) -> tuple[Any, list[str]]:
-    """The universe of a topology and a trajectory, of which nothing is guessed yet; and what its
-    readers warned of."""
+def _universe(
+    sources: list[Path], options: FileOptions, numbers: np.ndarray | None
+) -> tuple[Any, list[str]]:
+    """The universe of a topology and a trajectory, or of a file that tells atomic ``numbers``, of
+    which nothing is guessed yet; and what its readers warned of."""
     import MDAnalysis
 
     more: dict[str, Any] = {}
@@ -154,7 +157,7 @@ def _universe(sources: list[Path], options: FileOptions) -> tuple[Any, list[str]
         more = {**more, "format": name}
         if len(sources) == 1 and name in MDAnalysis._PARSERS:
             more["topology_format"] = name
-    if len(sources) == 1 and (numbers := atomic_numbers(sources[0])) is not None:
+    if numbers is not None:
         return _of_species(sources[0], numbers), []
     if len(sources) > 1 and is_dump(sources[-1]):
         more = {"format": "LAMMPSDUMP", "additional_columns": flag_columns(sources[-1]), **more}
