@@ -297,9 +297,8 @@ def test_a_model_whose_weights_change_does_not_say_what_it_said_before(models: P
 def test_potentials_of_ours_may_be_laid_out_anew() -> None:
     """A run does not keep the text of our own files, which formatting and moves change; of a
     user's file it does."""
-    from systems.potentials.lennard_jones import LennardJones
-
     from mcegnn.interfaces import named
+    from systems.potentials.lennard_jones import LennardJones
 
     assert named.digest(LennardJones(0.01, 3.4)) == ""
     assert len(named.digest(test_potentials_of_ours_may_be_laid_out_anew)) == 16
