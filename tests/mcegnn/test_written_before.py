@@ -35,16 +35,22 @@ kept = _module(KEPT / "kept.py")
 MADE = json.loads((KEPT / "made.json").read_text(encoding="utf-8"))
 SAME_MACHINE = {"commit": MADE["commit"], **kept.machine()} == MADE
 
-# Shares of an entry's largest number. Other processors add in another order: a relative 1e-16 in
-# float64 and 1e-7 in float32 an operation, which a few dozen steps let grow a hundredfold. Adam
-# divides gradients by their size, and so makes the noise of a small one as large as a step of lr.
-DOUBLE, SINGLE, TRAINED = 1e-9, 1e-4, 1e-3
-TOLERANCES = {
-    "runs": DOUBLE, "runs/charged-mcegnn": SINGLE,
-    "predictions": DOUBLE, "predictions/charged-egnn": SINGLE,
-    "predictions/charged-mcegnn": SINGLE, "predictions/solar-mcegnn": SINGLE,
-    "evaluations": SINGLE, "analyses": 1e-6, "trainings": TRAINED, "trainings/refined": 1e-6,
-}  # fmt: skip
+# Shares of an entry's largest number. Other processors add in another order, by which few steps in
+# float64 differ by 1e-14 and in float32 by 1e-6, as SSE2 in place of AVX2 showed. Mean errors of
+# energies are differences of large numbers.
+DOUBLE, SINGLE, SCORES = 1e-9, 1e-4, 1e-3
+_SINGLE = (
+    "runs/charged-mcegnn", "runs/ethanol", "runs/nose-hoover", "runs/committee", "runs/alloy",
+    "predictions/ethanol", "predictions/aspirin", "predictions/charged-egnn",
+    "predictions/charged-mcegnn", "predictions/solar-mcegnn",
+)  # fmt: skip
+TOLERANCES = {"runs": DOUBLE, "predictions": DOUBLE, "evaluations": SCORES, "trainings": SINGLE}
+TOLERANCES |= {"analyses": 1e-8} | dict.fromkeys(_SINGLE, SINGLE)
+# Some of the charged data set's systems are chaotic: a bit more or less, and they end elsewhere,
+# which changes mean errors by some per cent, and with them which weights are the best.
+TOLERANCES |= dict.fromkeys(("evaluations/unrolled", "evaluations/charged-mcegnn"), 0.3)
+CHAOTIC = ("trainings/one-shot", "trainings/unrolled", "trainings/refined")
+STEADY = ("model.", "average.", "optimizer.", "header.update", "update", "loss", "lr")
 FLOOR = 1e-10  # drifts are 1e-16, and all noise
 
 
@@ -52,6 +58,8 @@ def assert_same(job: Any, found: dict[str, Any], wanted: dict[str, Any]) -> None
     """To the bit where that can be, within the tolerance else."""
     if SAME_MACHINE:
         assert kept.difference(found, wanted) == kept.SAME
+    if str(job) in CHAOTIC:
+        wanted = {name: value for name, value in wanted.items() if name.startswith(STEADY)}
     off = kept.difference(found, wanted, FLOOR)
     assert off.share <= TOLERANCES.get(str(job), TOLERANCES[job.kind]), off
 

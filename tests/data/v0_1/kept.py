@@ -188,7 +188,8 @@ def difference(found: Numbers, kept: Numbers, floor: float = 0.0) -> Off:
     if lacking := kept.keys() - found.keys():
         return Off(", ".join(sorted(lacking)), np.inf)
     pairs = {name: (np.asarray(found[name]), np.asarray(kept[name])) for name in kept}
-    most = max((Off(name, _share(*pair, floor)) for name, pair in pairs.items()), key=_by_share)
+    shares = (Off(name, _share(*pair, floor)) for name, pair in pairs.items())
+    most = max(shares, key=_by_share, default=SAME)
     return most if most.share else SAME
 
 
