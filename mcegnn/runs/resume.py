@@ -9,7 +9,7 @@ from integrators.state import State
 from mcegnn.runs.provenance import changed_conditions
 from mcegnn.simulation import Configuration, configuration_from
 from systems.system import System
-from trajectories import checkpoint
+from trajectories.storage import checkpoint
 from trajectories.storage.h5md import H5MDReader
 
 

@@ -13,7 +13,7 @@ from mcegnn.runs.events import Event, FrameWritten, Saved
 from mcegnn.runs.outputs import check_writable
 from mcegnn.runs.resume import Position
 from mcegnn.simulation import Configuration
-from trajectories import checkpoint
+from trajectories.storage import checkpoint
 from trajectories.storage.atomic_write import temporary_path
 from trajectories.storage.checkpoint import Checkpoint
 from trajectories.storage.writer import H5MDWriter

@@ -11,7 +11,7 @@ import pytest
 import integrators.compiled.driver
 import mcegnn.runs.run_file
 import trajectories.storage.writer
-from trajectories import checkpoint
+from trajectories.storage import checkpoint
 from trajectories.storage.h5md import H5MDReader
 from trajectories.storage.journal import JournaledFile
 from trajectories.storage.writer import H5MDWriter

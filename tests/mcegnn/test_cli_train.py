@@ -475,7 +475,7 @@ def test_a_run_of_before_first_updates_had_a_time(
     always the same."""
     validated = Trainer.run
 
-    def first(trainer: Trainer) -> Iterator[Progress]:
+    def first(trainer: Trainer, *stopped: Any) -> Iterator[Progress]:
         yield next(validated(trainer))
         raise KeyboardInterrupt
 

@@ -439,7 +439,7 @@ def test_a_resumed_run_knows_how_it_began(
     )
     validated = Trainer.run
 
-    def first(trainer: Trainer) -> Any:
+    def first(trainer: Trainer, *stopped: Any) -> Any:
         yield next(validated(trainer))
         raise KeyboardInterrupt
 

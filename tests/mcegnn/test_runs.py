@@ -42,7 +42,7 @@ from mcegnn.runs.rollout import RolloutResult, RolloutRun
 from mcegnn.runs.rollout_options import configuration
 from mcegnn.runs.times import Times
 from mcegnn.simulation import Configuration
-from trajectories import checkpoint
+from trajectories.storage import checkpoint
 from trajectories.storage.h5md import H5MDReader
 from trajectories.storage.journal import JournaledFile
 

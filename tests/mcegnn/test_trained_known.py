@@ -83,7 +83,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert CliRunner().invoke(app, [*command, "-o", "run"]).exit_code == 0
         validated = Trainer.run
 
-        def first(trainer: Trainer) -> Iterator[Any]:
+        def first(trainer: Trainer, *stopped: Any) -> Iterator[Any]:
             yield next(validated(trainer))
             raise KeyboardInterrupt
 

@@ -45,7 +45,7 @@ def holder(tmp_path: Path, kind: str) -> Iterator["subprocess.Popen[str]"]:
     assert process.stdout.readline() == "held\n"
     yield process
     process.kill()
-    process.communicate()
+    process.communicate(timeout=600)
 
 
 def test_who_holds_it_is_named(tmp_path: Path, holder: "subprocess.Popen[str]") -> None:
