@@ -41,14 +41,20 @@ def _sources(folder: str) -> str:
 
 
 def jit(
-    function: Callable[..., Any], *, reorder: bool = True, exact: bool = False, inline: bool = False
+    function: Callable[..., Any],
+    *,
+    reorder: bool = True,
+    exact: bool = False,
+    inline: bool = False,
+    part: bool = False,
 ) -> Any:
     """Compile a function of the packages with numba, without the interpreter's lock, kept on disk
     where any folder can be written.
 
     Without ``reorder`` sums are taken in the order in which they are written; ``exact`` rounds
     every operation as NumPy does. ``inline`` makes it a part of whatever compiled function calls
-    it, as `inlined` does.
+    it, as `inlined` does; so does ``part``, which does not compile it by itself as well: faster
+    where one function alone calls it, which is not large itself.
 
     numba looks at the file of the function alone, not at those of the functions it calls; so the
     copy on disk is named after them all.
@@ -56,6 +62,7 @@ def jit(
     options = {
         **_OPTIONS,
         "forceinline": inline,
+        "inline": "always" if part else "never",
         "fastmath": set() if exact else FASTMATH if reorder else FASTMATH - {"reassoc"},
     }
     function.__qualname__ += f"_{_sources(str(Path(function.__code__.co_filename).parent))}"

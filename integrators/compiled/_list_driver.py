@@ -2,6 +2,8 @@
 something is needed that it has not."""
 
 import math
+from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -37,111 +39,126 @@ def _determinant(m):
     )
 
 
-@jit  # not inlined: its linear algebra takes seconds to compile, and its answer changes no number
-def holds(x, cell, before, before_cell, moves, reach, cutoff):
+@inlined
+def holds(x, before, reach, cutoff):
     """Whether a list made ``before`` misses no pair nearer than the cutoff:
     `systems.neighbors.lists.NeighborList` says why."""
-    strain, least = np.eye(3), 1.0
-    if moves:
-        strain = np.linalg.solve(before_cell, cell)
-        least = math.sqrt(np.linalg.eigvalsh(strain @ strain.T)[0])
+    allowed = 0.5 * (reach - cutoff)
+    if allowed < 0.0:
+        return False
+    limit = allowed * allowed
+    for i in range(len(x)):
+        square = 0.0
+        for b in range(3):
+            d = x[i, b] - before[i, b]
+            square += d * d
+        if not square <= limit:
+            return False
+    return True
+
+
+@jit  # not inlined: its linear algebra takes seconds to compile, and its answer changes no number
+def holds_in_moving_cell(x, cell, before, before_cell, reach, cutoff):
+    """The same where the cell has moved since."""
+    strain = np.linalg.solve(before_cell, cell)
+    least = math.sqrt(np.linalg.eigvalsh(strain @ strain.T)[0])
     allowed = 0.5 * (least * reach - cutoff)
     if allowed < 0.0:
         return False
     limit = allowed * allowed
     for i in range(len(x)):
         square = 0.0
-        if moves:
-            for b in range(3):
-                d = x[i, b] - (
-                    before[i, 0] * strain[0, b]
-                    + before[i, 1] * strain[1, b]
-                    + before[i, 2] * strain[2, b]
-                )
-                square += d * d
-        else:
-            for b in range(3):
-                d = x[i, b] - before[i, b]
-                square += d * d
+        for b in range(3):
+            d = x[i, b] - (
+                before[i, 0] * strain[0, b]
+                + before[i, 1] * strain[1, b]
+                + before[i, 2] * strain[2, b]
+            )
+            square += d * d
         if not square <= limit:
             return False
     return True
 
 
-@jit
-def run(
-    at,
-    n_steps,
-    x,
-    p,
-    masses,
-    inverse,
-    forces,
-    cell,
-    moves,
-    before,
-    before_cell,
-    reach,
-    cutoff,
-    scheme,
-    memory,
-    rate,
-    virial,
-    system,
-):
-    """Go on from ``at`` (step of n_steps, operation, whether forces are those of x, random draws);
-    returns why it has stopped.
+@cache
+def driver(thermostats: bool, moving_cell: bool) -> Any:
+    """The driver of schemes that have such operations: what a scheme has not is not compiled."""
 
-    x, p, forces, before [n, 3]; masses [n]; inverse [3 n] of 1 / mass; cell and its rate of strain
-    [3, 3]; ``scheme`` is a `integrators.compiled._operations.Table`.
-    """
-    operations, durations, settings = scheme.operations, scheme.durations, scheme.settings
-    fixed, stopped, dt, time, seed = (
-        scheme.fixed,
-        scheme.stopped,
-        scheme.dt,
-        scheme.time,
-        scheme.seed,
-    )
-    n = len(masses)
-    flat_x, flat_p, flat_f = x.reshape(-1), p.reshape(-1), forces.reshape(-1)
-    across_x, across_p = x.T, p.T
-    while at[STEP] < n_steps:
-        now = time + at[STEP] * dt
-        while at[OPERATION] < len(operations):
-            k = at[OPERATION]
-            operation, h = operations[k], durations[k]
-            if operation in (KICK, CELL_KICK):
-                if at[FRESH] == 0:
-                    return (
-                        FORCES
-                        if holds(x, cell, before, before_cell, moves, reach, cutoff)
-                        else LIST
-                    )
-                for i in fixed:
-                    forces[i, 0] = forces[i, 1] = forces[i, 2] = 0.0
-                for i in range(3 * n):
-                    flat_p[i] += h * flat_f[i]
-                if operation == CELL_KICK:
-                    cell_kick(rate, virial, abs(_determinant(cell)), settings[k], h, now, n)
-            elif operation == DRIFT:
-                for i in range(3 * n):
-                    flat_x[i] += h * inverse[i] * flat_p[i]
-                at[FRESH] = 0
-            elif operation == NOISE:
-                noise(across_p, masses, settings[k], h, now, seed, at[DRAWS], system, stopped)
-                at[DRAWS] += 1
-            elif operation == CHAIN:
-                chain(across_p, masses, settings[k], h, now, memory)
-            elif operation == CELL_KINETIC:
-                cell_kinetic(across_p, masses, rate, settings[k], h, now)
-            elif operation == STRETCH:
-                stretch(across_x, across_p, cell, rate, h)
-                at[FRESH] = 0
-            else:
-                cell_noise(rate, settings[k], h, now, n, seed, at[DRAWS], system)
-                at[DRAWS] += 1
-            at[OPERATION] += 1
-        at[OPERATION] = 0
-        at[STEP] += 1
-    return DONE
+    @jit
+    def run(
+        at,
+        n_steps,
+        x,
+        p,
+        masses,
+        inverse,
+        forces,
+        cell,
+        before,
+        before_cell,
+        reach,
+        cutoff,
+        scheme,
+        memory,
+        rate,
+        virial,
+        system,
+    ):
+        """Go on from ``at`` (step of n_steps, operation, whether forces are those of x, random
+        draws); returns why it has stopped.
+
+        x, p, forces, before [n, 3]; masses [n]; inverse [3 n] of 1 / mass; cell and its rate of
+        strain [3, 3]; ``scheme`` is a `integrators.compiled._operations.Table`.
+        """
+        operations, durations, settings = scheme.operations, scheme.durations, scheme.settings
+        fixed, stopped, dt, time, seed = (
+            scheme.fixed,
+            scheme.stopped,
+            scheme.dt,
+            scheme.time,
+            scheme.seed,
+        )
+        n = len(masses)
+        flat_x, flat_p, flat_f = x.reshape(-1), p.reshape(-1), forces.reshape(-1)
+        across_x, across_p = x.T, p.T
+        while at[STEP] < n_steps:
+            now = time + at[STEP] * dt
+            while at[OPERATION] < len(operations):
+                k = at[OPERATION]
+                operation, h = operations[k], durations[k]
+                if operation in (KICK, CELL_KICK):
+                    if at[FRESH] == 0:
+                        if moving_cell:
+                            kept = holds_in_moving_cell(x, cell, before, before_cell, reach, cutoff)
+                        else:
+                            kept = holds(x, before, reach, cutoff)
+                        return FORCES if kept else LIST
+                    for i in fixed:
+                        forces[i, 0] = forces[i, 1] = forces[i, 2] = 0.0
+                    for i in range(3 * n):
+                        flat_p[i] += h * flat_f[i]
+                    if moving_cell and operation == CELL_KICK:
+                        cell_kick(rate, virial, abs(_determinant(cell)), settings[k], h, now, n)
+                elif operation == DRIFT:
+                    for i in range(3 * n):
+                        flat_x[i] += h * inverse[i] * flat_p[i]
+                    at[FRESH] = 0
+                elif thermostats and operation == NOISE:
+                    noise(across_p, masses, settings[k], h, now, seed, at[DRAWS], system, stopped)
+                    at[DRAWS] += 1
+                elif thermostats and operation == CHAIN:
+                    chain(across_p, masses, settings[k], h, now, memory)
+                elif moving_cell and operation == CELL_KINETIC:
+                    cell_kinetic(across_p, masses, rate, settings[k], h, now)
+                elif moving_cell and operation == STRETCH:
+                    stretch(across_x, across_p, cell, rate, h)
+                    at[FRESH] = 0
+                elif moving_cell:
+                    cell_noise(rate, settings[k], h, now, n, seed, at[DRAWS], system)
+                    at[DRAWS] += 1
+                at[OPERATION] += 1
+            at[OPERATION] = 0
+            at[STEP] += 1
+        return DONE
+
+    return run

@@ -99,7 +99,7 @@ class _Pool:
         from integrators.compiled import _driver
         from systems.kernel import compile_kernel, compile_once, plain
 
-        self._run = compile_once(_driver.run, _driver.RUN)
+        self._run = compile_once(_driver.driver(*program.features), _driver.RUN)
         n = inside.n_particles
         charges = np.broadcast_to(inside.charges, inside.positions.shape[:-1]).reshape(-1, n)
         self._halvings = np.zeros(len(charges), np.int64)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from integrators.barostats import check_periodic
-from integrators.compiled import _operations as codes
 from integrators.compiled.table import SLICE_SECONDS, Program
 from integrators.random import Random
 from integrators.state import State
@@ -77,6 +76,8 @@ class _Mover:
         from integrators.compiled import _list_driver
 
         self._driver, self._system, self.k = _list_driver, system, k
+        _, thermostats, _, _ = program.features
+        self._advance = _list_driver.driver(thermostats, program.moving_cell)
         potential = program.kick
         self.x, self.p = (
             np.array(a, dtype=float, order="C") for a in (system.positions, system.momenta)
@@ -86,10 +87,10 @@ class _Mover:
             if system.cell is None
             else np.array(system.cell, dtype=float, order="C")
         )
-        self._moves = int((program.operations == codes.STRETCH).any())
+        self._moves = program.moving_cell
         if self._moves:
             check_periodic(system)
-        self._wanted = VIRIAL if (program.operations == codes.CELL_KICK).any() else ONLY_FORCES
+        self._wanted = VIRIAL if self._moves else ONLY_FORCES
         random = numbers_of(state, "a thermostat") if program.draws else Random()
         self._threads = threads
         self._rooms = PairForces(potential, system, threads)
@@ -143,7 +144,7 @@ class _Mover:
             neighbors(*self.geometry), neighbors
         )  # who evaluated a frame in between may have found it anew
         while True:
-            stopped = driver.run(
+            stopped = self._advance(
                 self.at,
                 until,
                 self.x,
@@ -151,7 +152,6 @@ class _Mover:
                 *self._fixed,
                 self._rooms.forces,
                 self.cell,
-                self._moves,
                 *self._before,
                 self._table,
                 self.memory,

@@ -67,6 +67,19 @@ class Program:
         """Whether a thermostat remembers something."""
         return any(isinstance(flow, NoseHooverChain) for flow in self.flows)
 
+    @property
+    def moving_cell(self) -> bool:
+        """Whether a barostat moves the cell."""
+        return any(isinstance(flow, _MOVING_CELL) for flow in self.flows)
+
+    @property
+    def features(self) -> tuple[bool, bool, bool, bool]:
+        """What the driver of all pairs must have been compiled with: halved steps, thermostats,
+        conics, relativity."""
+        families = (_THERMOSTATS, _CONICS, _RELATIVITY)
+        has = [any(isinstance(flow, family) for flow in self.flows) for family in families]
+        return self.halved is not None, has[0], has[1], has[2]
+
     def evaluate(self, system: System) -> Evaluation:
         """What the full potential says, by its kernel where it has one."""
         from systems.kernel import evaluate
@@ -182,8 +195,10 @@ def compile_flow(flow: Flow) -> Program | None:
     )
 
 
+_THERMOSTATS = (OrnsteinUhlenbeck, NoseHooverChain)
+_CONICS = (Jump, KeplerDrift)
 _RELATIVITY = (PostNewtonian, EinsteinInfeldHoffmann)
-_ALL_PAIRS = (Jump, KeplerDrift, *_RELATIVITY)
+_ALL_PAIRS = (*_CONICS, *_RELATIVITY)
 _MOVING_CELL = (CellKick, CellKinetic, Stretch, CellNoise)
 _CODES: dict[type, int] = {
     Drift: codes.DRIFT,

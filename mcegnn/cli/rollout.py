@@ -9,6 +9,7 @@ import typer
 
 from mcegnn.cli import atoms_options as atoms
 from mcegnn.cli import file_options as files
+from mcegnn.cli.compiling import compiling_told
 from mcegnn.cli.events import command_line, follow
 from mcegnn.cli.messages import Mistake, mistakes, told
 from mcegnn.runs.outputs import check_output
@@ -351,7 +352,9 @@ def _do(
             check_output(page, overwrite)
     code = 0
     try:
-        _summary(follow(run, quiet=quiet, verbose=verbose), run.configuration.n_steps, quiet)
+        with compiling_told(quiet):
+            result = follow(run, quiet=quiet, verbose=verbose)
+        _summary(result, run.configuration.n_steps, quiet)
     except typer.Exit as end:
         code = end.exit_code
     if page is not None and code in (0, 3):

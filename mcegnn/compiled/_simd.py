@@ -127,7 +127,6 @@ class Writer:
 def pointers(context: Any, arrays: Any) -> Any:
     """A named tuple of arrays as one of pointers to their beginnings: arrays would be counted
     wherever they are handed on."""
-    pointer_types = [types.CPointer(array.dtype) for array in arrays.types]
 
     def write(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         found = []
@@ -139,7 +138,29 @@ def pointers(context: Any, arrays: Any) -> Any:
             )
         return context.make_tuple(builder, sig.return_type, found)
 
-    return types.NamedTuple(pointer_types, arrays.instance_class)(arrays), write
+    return pointers_type(arrays)(arrays), write
+
+
+def pointers_type(arrays: Any) -> Any:
+    """The type of the `pointers` of a named tuple of arrays, of its type."""
+    return types.NamedTuple([types.CPointer(a.dtype) for a in arrays.types], arrays.instance_class)
+
+
+@intrinsic
+def call_phase(
+    context: Any, address: Any, layer: Any, part: Any, w: Any, N: Any, workspace: Any
+) -> Any:
+    """Call the compiled function ``(layer, part, w, N, workspace)`` at an address: what is called
+    by its name is compiled into its caller as well, and all of its callers."""
+    kinds = (types.int64, types.int64, w, N, workspace)
+
+    def write(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        function_type = context.call_conv.get_function_type(types.none, kinds)
+        callee = builder.inttoptr(args[0], function_type.as_pointer())
+        context.call_conv.call_function(builder, callee, types.none, kinds, args[1:])
+        return context.get_dummy_value()
+
+    return types.none(types.int64, *kinds), write
 
 
 @intrinsic

@@ -13,55 +13,15 @@ from functools import partial
 
 import numpy as np
 
-from mcegnn.compiled._edges_backward import edges_backward
-from mcegnn.compiled._edges_forward import activations, edges_forward
-from mcegnn.compiled._nodes import atomic_energies, embed, grad_update, update_nodes
-from mcegnn.compiled._simd import count, filled, fma, load, moved, number, pointers, put, store
-from mcegnn.compiled._simd_math import circular, increase
-from mcegnn.compiled._workspace import BLOCK, NODES
+from mcegnn.compiled._functions import by_direction, repel, softened_distance
+from mcegnn.compiled._simd import call_phase, moved, number, pointers, put
+from mcegnn.compiled._simd_math import increase
 from systems.kernel import jit
 
 kernel = partial(jit, reorder=False)
-# of the harmonics, and of Ziegler, Biersack and Littmark's screening
-_A, _B, _C, _D = math.sqrt(3.0), math.sqrt(15.0), math.sqrt(5.0 / 8.0), math.sqrt(3.0 / 8.0)
-_WEIGHTS, _EXPONENTS = (0.18175, 0.50986, 0.28022, 0.02817), (3.1998, 0.94229, 0.4029, 0.20162)
-_WIDTH = 0.1  # of the nearest distance, over which the softened distance comes to rest
-
-
-@kernel
-def envelope(t):
-    """One at zero, zero from t = 1 on, and its derivative."""
-    t5 = t * t * t * t * t
-    return 1.0 - t5 * t * (28.0 - 48.0 * t + 21.0 * t * t), -168.0 * t5 * (1.0 - t) * (1.0 - t)
-
-
-@kernel
-def softened_distance(r, nearest):
-    """The softened distance of one below the nearest, and its derivative
-    (`mcegnn.nn.repulsion`)."""
-    t = max(0.0, (r / nearest - (1.0 - _WIDTH)) / _WIDTH)
-    return nearest * (1.0 - _WIDTH + _WIDTH * (0.5 + t * t * t * (1.0 - 0.5 * t))), t * t * (
-        3.0 - 2.0 * t
-    )
-
-
-@kernel
-def repel(r, strength, length, end, wall):
-    """Ziegler, Biersack and Littmark's energy of a pair and that of a wall, which end at ``end``,
-    and its derivative."""
-    screened = slope = 0.0
-    for k in range(4):
-        term = _WEIGHTS[k] * math.exp(-_EXPONENTS[k] * r / length)
-        screened += term
-        slope -= term * _EXPONENTS[k] / length
-    fade, fall = envelope(r / end)
-    pull, inside = strength / r, 1.0 - r / end
-    energy = pull * screened * fade + wall * inside * inside * inside
-    return (
-        energy,
-        pull * (slope * fade + screened * (fall / end - fade / r))
-        - 3.0 * wall * inside * inside / end,
-    )
+part_of = partial(jit, reorder=False, part=True)
+# places in `mcegnn.compiled.phases.PHASES`
+PREPARE, FORWARD_PAIRS, FORWARD_NODES, BACKWARD_NODES, BACKWARD_PAIRS = range(5)
 
 
 @kernel
@@ -82,7 +42,7 @@ def halved(starts, j, image, images):
     return begin, neighbour[:m].copy(), which[:m].copy()
 
 
-@kernel
+@part_of
 def near_pairs(x, table, starts, j, image, w, N, arrays):
     """The pairs nearer than the cutoff, of a list that has each once, energies of the repulsion,
     and what is closest beside training."""
@@ -128,138 +88,7 @@ def near_pairs(x, table, starts, j, image, w, N, arrays):
     arrays.counts[0] = m
 
 
-@kernel
-def harmonics(x, y, z, degrees, Y):
-    """The harmonics of a direction (`mcegnn.nn.harmonics`)."""
-    put(Y, 0, x)
-    put(Y, 1, y)
-    put(Y, 2, z)
-    xx, yy, zz = x * x, y * y, z * z
-    if degrees > 1:
-        put(Y, 3, _A * x * y)
-        put(Y, 4, _A * y * z)
-        put(Y, 5, _A * x * z)
-        put(Y, 6, 0.5 * _A * (xx - yy))
-        put(Y, 7, 0.5 * (3.0 * zz - 1.0))
-    if degrees > 2:
-        put(Y, 8, _C * y * (3.0 * xx - yy))
-        put(Y, 9, _B * x * y * z)
-        put(Y, 10, _D * y * (5.0 * zz - 1.0))
-        put(Y, 11, 0.5 * z * (5.0 * zz - 3.0))
-        put(Y, 12, _D * x * (5.0 * zz - 1.0))
-        put(Y, 13, 0.5 * _B * z * (xx - yy))
-        put(Y, 14, _C * x * (xx - 3.0 * yy))
-
-
-@kernel
-def by_direction(x, y, z, degrees, g):
-    """Derivatives by a direction's components from those by its harmonics, but for their part along
-    it."""
-    dx, dy, dz = float(number(g, 0)), float(number(g, 1)), float(number(g, 2))
-    xx, yy, zz = x * x, y * y, z * z
-    if degrees > 1:
-        xy, yz, xz, difference, height = (
-            number(g, 3),
-            number(g, 4),
-            number(g, 5),
-            number(g, 6),
-            number(g, 7),
-        )
-        dx += _A * (y * xy + z * xz + x * difference)
-        dy += _A * (x * xy + z * yz - y * difference)
-        dz += _A * (y * yz + x * xz) + 3.0 * z * height
-    if degrees > 2:
-        a, b, c, d = number(g, 8), number(g, 9), number(g, 10), number(g, 11)
-        e, f, h = number(g, 12), number(g, 13), number(g, 14)
-        plane, level = 3.0 * _C * (xx - yy), 5.0 * zz - 1.0
-        dx += 6.0 * _C * x * y * a + _B * z * (y * b + x * f) + _D * level * e + plane * h
-        dy += plane * a + _B * z * (x * b - y * f) + _D * level * c - 6.0 * _C * x * y * h
-        dz += (
-            _B * (x * y * b + 0.5 * (xx - yy) * f)
-            + 10.0 * _D * z * (y * c + x * e)
-            + 1.5 * level * d
-        )
-    return dx, dy, dz
-
-
-@kernel
-def expand(first, last, w, N, workspace):
-    """Harmonics, radial functions sin(w t) envelope / t sqrt(2) / cutoff, the envelope, and
-    derivatives by the distance."""
-    B, C, cutoff, scale = N.B, N.components, N.cutoff, math.sqrt(2.0) / N.cutoff
-    for e in range(first, last):
-        d, g, basis = (
-            moved(workspace.offsets, 7 * e),
-            moved(workspace.geometry, (C + 2) * e),
-            moved(workspace.basis, 2 * B * e),
-        )
-        r, t = number(d, 3), number(d, 5) / cutoff
-        end, fall = envelope(t)
-        harmonics(number(d, 0) / r, number(d, 1) / r, number(d, 2) / r, N.degrees, g)
-        put(g, C, end * N.end)
-        put(g, C + 1, fall * N.end / cutoff)
-        for c in range(C + 1):
-            put(workspace.gradient, (C + 1) * e + c, 0.0)
-        value, slope, turn = (
-            filled(basis, scale * end / t),
-            filled(basis, scale * (fall - end / t) / (t * cutoff)),
-            filled(basis, t),
-        )
-        rise = filled(basis, math.pi * scale * end / (t * cutoff))
-        for k in range(0, B, count(basis)):
-            frequency = load(w.frequencies, k)
-            sine, cosine = circular(frequency * turn)
-            store(basis, k, sine * value)
-            store(basis, B + k, fma(sine, slope, frequency * cosine * rise))
-
-
-@kernel
-def along_pairs(layer, forward, part, w, N, workspace):
-    """A part's blocks of pairs."""
-    m, n = number(workspace.counts, 0), N.nodes
-    blocks, size = (m + BLOCK - 1) // BLOCK, 2 * BLOCK * (3 * N.F + N.E2)
-    sums, scratch = (
-        moved(workspace.sums, part * n * (2 * N.F + N.W)),
-        moved(workspace.scratch, part * N.scratch),
-    )
-    spare, touched = (
-        moved(scratch, N.scratch - size),
-        moved(workspace.touched, part * ((n + NODES - 1) // NODES)),
-    )
-    for block in range(blocks * part // N.parts, blocks * (part + 1) // N.parts):
-        first = block * BLOCK
-        count_ = min(BLOCK, m - first)
-        for e in range(2 * first, 2 * (first + count_)):
-            put(touched, number(workspace.pairs, e) // NODES, 1)
-        keeps = block < N.kept
-        slot = moved(workspace.kept, (block * N.layers + layer) * size) if keeps else spare
-        if forward:
-            edges_forward(layer, first, count_, w, N, workspace, slot, scratch, sums)
-        else:
-            if not keeps:
-                activations(layer, first, count_, w, N, workspace, slot, scratch)
-            edges_backward(layer, first, count_, w, N, workspace, slot, scratch, sums)
-
-
-@kernel
-def at_nodes(step, part, w, N, workspace):
-    """A part's blocks of nodes."""
-    n, layers = N.nodes, N.layers
-    blocks = (n + NODES - 1) // NODES
-    scratch = moved(workspace.scratch, part * N.scratch)
-    for block in range(blocks * part // N.parts, blocks * (part + 1) // N.parts):
-        first, last = block * NODES, min((block + 1) * NODES, n)
-        if step == 1:
-            embed(first, last, w, N, workspace)
-        elif step <= 2 * layers + 1:
-            update_nodes((step - 3) // 2, first, last, w, N, workspace, scratch)
-            if step == 2 * layers + 1:
-                atomic_energies(first, last, w, N, workspace, scratch)
-        else:
-            grad_update((4 * layers + 1 - step) // 2, first, last, w, N, workspace, scratch)
-
-
-@kernel
+@part_of
 def edge_forces(N, arrays, forces, virial):
     """Forces [n, 3] and the sum of d dE/dd [3, 3], from derivatives by harmonics and distances."""
     workspace, C = pointers(arrays), N.components
@@ -303,23 +132,25 @@ def edge_forces(N, arrays, forces, virial):
 
 
 @kernel
-def steps(begin, end, first, last, x, table, starts, j, image, weights, N, arrays, forces, virial):
-    """The steps ``begin`` to ``end`` of the parts ``first`` to ``last``: of all parts, or one
-    step."""
+def steps(
+    begin, end, first, last, x, table, starts, j, image, weights, N, arrays, forces, virial, phases
+):
+    """The steps ``begin`` to ``end`` of the parts ``first`` to ``last``: of all parts, or one step.
+    ``phases`` are the addresses of `mcegnn.compiled.phases.PHASES`."""
     layers, w, workspace = N.layers, pointers(weights), pointers(arrays)
     for step in range(begin, end):
         if step == 0:
             near_pairs(x, table, starts, j, image, weights, N, arrays)
-        elif step == 4 * layers + 2:
+            continue
+        if step == 4 * layers + 2:
             edge_forces(N, arrays, forces, virial)
+            continue
+        if step == 1:
+            phase, layer = PREPARE, 0
+        elif step <= 2 * layers + 1:
+            phase, layer = (FORWARD_NODES if step % 2 else FORWARD_PAIRS), step // 2 - 1
         else:
-            for part in range(first, last):
-                if step == 1:
-                    m = number(workspace.counts, 0)
-                    expand(m * part // N.parts, m * (part + 1) // N.parts, w, N, workspace)
-                if step == 1 or (step > 2 * layers + 1) != (step % 2 == 1):
-                    at_nodes(step, part, w, N, workspace)
-                elif step <= 2 * layers:
-                    along_pairs(step // 2 - 1, True, part, w, N, workspace)
-                else:
-                    along_pairs((4 * layers + 1 - step) // 2, False, part, w, N, workspace)
+            phase = BACKWARD_PAIRS if step % 2 else BACKWARD_NODES
+            layer = (4 * layers + 1 - step) // 2
+        for part in range(first, last):
+            call_phase(phases[phase], layer, part, w, N, workspace)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from mcegnn.compiled._workspace import BLOCK, NODES, Numbers, Workspace, scratch_size, slot_size
+from mcegnn.compiled.phases import addresses
 from mcegnn.compiled.weights import Network, aligned, sizes, stacked
 from systems.cell import volume
 from systems.ensemble import map_ensemble
@@ -130,10 +131,11 @@ class MessagePassing:
 
         kernels: Any = _steps
         N, workspace, w = state.numbers, state.workspace, self._weights
+        phases = addresses(w, N, workspace)
         threads, last = min(self.threads, N.parts), 4 * N.layers + 2
         if threads == 1:
             kernels.steps(
-                0, last + 1, 0, N.parts, x, table, starts, j, image, w, N, workspace, *out
+                0, last + 1, 0, N.parts, x, table, starts, j, image, w, N, workspace, *out, phases
             )
             return
         edges = np.linspace(0, N.parts, threads + 1).astype(int).tolist()
@@ -154,6 +156,7 @@ class MessagePassing:
                     N,
                     workspace,
                     *out,
+                    phases,
                 )
 
             shared(share, 1 if step in (0, last) else threads)
