@@ -20,13 +20,14 @@ from integrators.velocities import maxwell_boltzmann
 from systems.potentials.lennard_jones import LennardJones
 from systems.sources.atoms import from_atoms
 from systems.sources.charged import benchmark_coulomb, charged_systems
+from trajectories.checks import Limits
+from trajectories.monitor import Monitor
 from trajectories.rollout import advance
 from trajectories.storage import layout
 from trajectories.storage import writer as writer_module
 from trajectories.storage.journal import JournaledFile
 from trajectories.storage.plain import PlainFile
 from trajectories.storage.writer import H5MDWriter
-from trajectories.watch import Limits, Watch
 
 _KILLS = 50
 
@@ -158,7 +159,7 @@ def _cost(flow: Flow, state: State, dt: float, n_steps: int, every: int, limits:
                     writer.write(now)
 
     def safe() -> None:
-        run(Watch(flow, dt, limits, print).states(state, n_steps, every), JournaledFile)
+        run(Monitor(flow, dt, limits, print).states(state, n_steps, every), JournaledFile)
 
     def bare() -> None:
         with _without_checksums():
