@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from systems.units import METAL, PASCALS
+from trajectories.analysis.known import Known
 from trajectories.analysis.orbits import to_ecliptic
-from trajectories.analysis.thermo import Known, pressures, temperatures, time_axis
+from trajectories.analysis.thermo import pressures, temperatures
+from trajectories.analysis.time_series import time_axis
 from trajectories.storage.h5md import H5MDReader
 
 _PANELS = 6

@@ -16,7 +16,7 @@ from ase.io import write
 
 from systems.units import METAL
 from trajectories.analysis import analyse
-from trajectories.analysis.thermo import Known
+from trajectories.analysis.known import Known
 from trajectories.foreign import import_trajectory, is_ours
 from trajectories.storage.h5md import H5MDReader
 

@@ -13,7 +13,7 @@ from trajectories.analysis.blocks import single_frames
 from trajectories.analysis.bonding import Bonds, bonded, bonds
 from trajectories.analysis.draw import COLORS
 from trajectories.analysis.orbits import to_ecliptic
-from trajectories.analysis.thermo import time_axis
+from trajectories.analysis.time_series import time_axis
 from trajectories.storage.h5md import H5MDReader
 
 _PLACES = 500_000  # of a particle in a frame: six bytes each, eight as text
