@@ -25,7 +25,7 @@ from trajectories.monitor import Monitor
 from trajectories.rollout import advance
 from trajectories.storage import layout
 from trajectories.storage import writer as writer_module
-from trajectories.storage.journal import JournaledFile
+from trajectories.storage.journaled_file import JournaledFile
 from trajectories.storage.plain import PlainFile
 from trajectories.storage.writer import H5MDWriter
 
