@@ -15,12 +15,12 @@ from integrators.random import Random
 from integrators.state import State
 from integrators.thermostats import numbers_of
 from systems.cell import PBC
-from systems.neighbors.cells import shared
 from systems.neighbors.lists import NeighborList
 from systems.neighbors.pairs import Pairs
 from systems.potentials.pair import FORCES as ONLY_FORCES
 from systems.potentials.pair import VIRIAL, PairForces
 from systems.system import System
+from systems.threads import shared
 
 
 def advance(

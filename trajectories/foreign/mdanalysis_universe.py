@@ -10,7 +10,8 @@ import numpy as np
 
 from systems.sources.atoms_files import RefusedFileError
 from systems.sources.file_options import FileOptions
-from systems.sources.lammps_files import flag_columns, is_dump
+from systems.sources.lammps_dumps import flag_columns
+from systems.sources.lammps_files import is_dump
 from trajectories.foreign.source import said
 
 

@@ -390,7 +390,7 @@ def test_a_file_that_was_replaced_before_it_was_locked(
     path.write_bytes(b"old")
 
     def slowly(*arguments: Any) -> Lock:
-        monkeypatch.setattr(journal, "Lock", Lock)
+        monkeypatch.setattr(journaled_file, "Lock", Lock)
         with JournaledFile(
             path, fresh=True
         ) as file:  # another process begins anew and ends meanwhile
@@ -398,7 +398,7 @@ def test_a_file_that_was_replaced_before_it_was_locked(
             file.commit()
         return Lock(*arguments)
 
-    monkeypatch.setattr(journal, "Lock", slowly)
+    monkeypatch.setattr(journaled_file, "Lock", slowly)
     with JournaledFile(path, fresh=fresh) as file:
         assert path.read_bytes() == b"new"
         assert file.read(3) == (bytes(3) if fresh else b"new")
