@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+from integrators.span import Span
 from integrators.state import Flow, State
 from systems.system import System
 from trajectories.checks import Faults, Limits, StateChecks, Violation
@@ -147,10 +148,8 @@ class Monitor:
 
     def _advance(self, state: State, n_steps: int, every: int, phase: int = 0) -> Iterator[State]:
         """The run from a state on, systems that are lost held where they are in it."""
-        held = tuple(self.lost)
-        return advance(
-            self.flow, state, self.dt, n_steps, every, threads=self.threads, phase=phase, held=held
-        )
+        span, held = Span(n_steps, every, phase), tuple(self.lost)
+        return advance(self.flow, state, self.dt, span, threads=self.threads, held=held)
 
     def _mark(self, now: State, counts: bool) -> None:
         """Tell of systems that have left what the potential was trained on; ``counts`` says whether

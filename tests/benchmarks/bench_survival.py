@@ -15,6 +15,7 @@ from record import COMMAND_AND_PEAK, Row, ratio, shown
 
 from integrators.ensembles import symplectic_euler, velocity_verlet
 from integrators.random import Random
+from integrators.span import Span
 from integrators.state import Flow, State
 from integrators.velocities import maxwell_boltzmann
 from systems.potentials.lennard_jones import LennardJones
@@ -163,7 +164,7 @@ def _cost(flow: Flow, state: State, dt: float, n_steps: int, every: int, limits:
 
     def bare() -> None:
         with _without_checksums():
-            run(advance(flow, state, dt, n_steps, every), PlainFile)
+            run(advance(flow, state, dt, Span(n_steps, every)), PlainFile)
 
     for work in (safe, bare):
         work()

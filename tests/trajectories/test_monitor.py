@@ -10,6 +10,7 @@ import pytest
 
 import trajectories.monitor
 from integrators.ensembles import velocity_verlet
+from integrators.span import Span
 from integrators.state import State
 from systems.kernel import KernelFunction
 from systems.neighbors.nearest import nearer
@@ -257,7 +258,7 @@ def test_a_run_that_stopped_between_frames_holds_the_last_frame(kind: str) -> No
     step = before.lost[1]
     assert step % 20 > 3
     stop = step - 2
-    *_, state = advance(flow, unstable(4), dt, stop, 1)
+    *_, state = advance(flow, unstable(4), dt, Span(stop))
     again = Monitor(flow, dt, Limits(energy=1e3), lambda violation: None)
     phase = stop % 20
     found = list(
@@ -400,8 +401,8 @@ def test_a_sound_run_is_left_alone() -> None:
 @pytest.mark.parametrize("kind", FORCES)
 def test_held_systems_stay(kind: str) -> None:
     state, flow = unstable(4), velocity_verlet(FORCES[kind](1.0))
-    *_, last = advance(flow, state, 0.1, 50, 10, held=(1, 3))
-    *_, free = advance(flow, state, 0.1, 50, 10)
+    *_, last = advance(flow, state, 0.1, Span(50, 10), held=(1, 3))
+    *_, free = advance(flow, state, 0.1, Span(50, 10))
     np.testing.assert_array_equal(last.system.positions[[1, 3]], state.system.positions[[1, 3]])
     np.testing.assert_array_equal(last.system.positions[[0, 2]], free.system.positions[[0, 2]])
 
