@@ -22,13 +22,13 @@ from integrators.compiled._thermostats import (
     noise,
     stretch,
 )
-from systems.kernel import inlined, jit
+from systems.kernel import inlined_jit, jit
 
 DONE, LIST, FORCES = range(3)  # what it stops for: its end, a list that may miss pairs, forces
 STEP, OPERATION, FRESH, DRAWS = range(4)  # where it stands
 
 
-@inlined
+@inlined_jit
 def _determinant(m):
     return (
         m[0, 0] * (m[1, 1] * m[2, 2] - m[1, 2] * m[2, 1])
@@ -96,13 +96,8 @@ def run(
     [3, 3]; ``scheme`` is a `integrators.compiled._operations.Table`.
     """
     operations, durations, settings = scheme.operations, scheme.durations, scheme.settings
-    fixed, stopped, dt, time, seed = (
-        scheme.fixed,
-        scheme.stopped,
-        scheme.dt,
-        scheme.time,
-        scheme.seed,
-    )
+    fixed, stopped, seed = scheme.fixed, scheme.stopped, scheme.seed
+    dt, time = scheme.dt, scheme.time
     n = len(masses)
     flat_x, flat_p, flat_f = x.reshape(-1), p.reshape(-1), forces.reshape(-1)
     across_x, across_p = x.T, p.T
@@ -113,11 +108,8 @@ def run(
             operation, h = operations[k], durations[k]
             if operation in (KICK, CELL_KICK):
                 if at[FRESH] == 0:
-                    return (
-                        FORCES
-                        if holds(x, cell, before, before_cell, moves, reach, cutoff)
-                        else LIST
-                    )
+                    whole = holds(x, cell, before, before_cell, moves, reach, cutoff)
+                    return FORCES if whole else LIST
                 for i in fixed:
                     forces[i, 0] = forces[i, 1] = forces[i, 2] = 0.0
                 for i in range(3 * n):

@@ -117,20 +117,16 @@ class Search:
         )
         starts, j, image = self._turned(begin, count, len(shifts), threads)
         periodic = bins.box.heights[bins.box.pbc]
-        from systems.neighbors import _cell_list
+        from systems.neighbors import _neighbor_lists
 
-        kernels: Any = _cell_list
+        kernels: Any = _neighbor_lists
         if (periodic < 2.0 * cutoff * (1.0 + 1e-9)).any():  # else no neighbour is there twice
             kernels.ties(starts, j, image)
         if not direct:
             i = np.repeat(np.arange(n), count)
             return of_shifts(i, j, shifts[image] + outside[i] - outside[j], n)
-        return Pairs(
-            starts,
-            j,
-            image,
-            shifts if len(shifts) <= _FEW_CODES else kernels.numbered(image, shifts),
-        )
+        images = shifts if len(shifts) <= _FEW_CODES else kernels.numbered(image, shifts)
+        return Pairs(starts, j, image, images)
 
     def _searched(
         self, bins: Bins, cutoff: float, far: np.ndarray, outside: np.ndarray, threads: int
@@ -169,9 +165,9 @@ class Search:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Starts, neighbours and codes of shifts of the lists, from the pairs as they were
         found."""
-        from systems.neighbors import _cell_list
+        from systems.neighbors import _neighbor_lists
 
-        kernels: Any = _cell_list
+        kernels: Any = _neighbor_lists
         starts = np.concatenate([[0], np.cumsum(count)])  # as many from one side as from the other
         j, image = np.empty((2, starts[-1]), np.int32)
         rows = np.searchsorted(starts, np.linspace(0, starts[-1], threads + 1)).astype(int)

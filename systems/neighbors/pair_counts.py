@@ -27,9 +27,9 @@ def pair_counts(
     the centre itself. Raises ValueError for an ensemble, a cell without volume or a position that
     is not finite.
     """
-    from systems.neighbors import _cell_list
+    from systems.neighbors import _pair_counts
 
-    kernels: Any = _cell_list
+    kernels: Any = _pair_counts
     check_search(positions, float(edges[-1]))
     threads = threads if len(positions) >= PARALLEL else 1
     bins, n_kinds = Bins.of(positions, cell, pbc, float(edges[-1])), int(kinds.max()) + 1
