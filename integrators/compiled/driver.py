@@ -72,8 +72,8 @@ def advance(
             yield pool.remembered(evaluated, after).at(state.step + after, dt)
         done += n_steps
         if not span.is_frame(done):
-            moved = {"positions": x.copy().reshape(shape), "momenta": p.copy().reshape(shape)}
-            here = _outside(program, replace(inside, **moved))
+            positions, momenta = x.copy().reshape(shape), p.copy().reshape(shape)
+            here = _outside(program, replace(inside, positions=positions, momenta=momenta))
             yield pool.remembered(here, done).at(state.step + done, dt)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from systems.cell import minimum_image
+from systems.cell import PBC, minimum_image
 from systems.neighbors.pair_counts import pair_counts
 from systems.system import System
 from trajectories.analysis.blocks import Group, single_frames, some_systems
@@ -175,7 +175,7 @@ def count_pairs(
     }
 
 
-def _in_cell(template: System, x: np.ndarray, cell: np.ndarray, pbc: tuple[bool, ...]) -> System:
+def _in_cell(template: System, x: np.ndarray, cell: np.ndarray, pbc: PBC) -> System:
     """The particles of a frame, in its cell where there is one."""
     periodic = any(pbc) and bool(cell.any())
     return replace(
