@@ -158,9 +158,8 @@ def _same(read: Any, value: Any) -> bool:
     if value is None or isinstance(value, str):
         return type(read) is type(value) and bool(read == value)
     one, other = np.asarray(read), np.asarray(value)
-    kinds = {one.dtype.kind, other.dtype.kind}
-    number = kinds <= set("iuf")
-    alike = one.shape == other.shape and (number or kinds == {"b"})
+    number = one.dtype.kind in "iuf" and other.dtype.kind in "iuf"
+    alike = one.shape == other.shape and (number or one.dtype == other.dtype == np.bool_)
     return alike and bool(np.array_equal(one, other, equal_nan=number))
 
 
