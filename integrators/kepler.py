@@ -151,64 +151,93 @@ def stumpff(z: Array) -> tuple[Array, Array, Array, Array]:
     return c0, c1, c2, c3
 
 
-@np.errstate(
-    over="ignore", invalid="ignore", divide="ignore"
-)  # far brackets of hyperbolas overflow, and are found to be too far
+@dataclass(frozen=True, eq=False)
+class _KeplerEquation:
+    """r0 X + eta G2 + zeta G3 = t in the universal variable X, [..., 1] each (Stumpff; Rein and
+    Tamayo 2015, section 2.3); t is at most half a period."""
+
+    r0: Array
+    eta: Array
+    zeta: Array
+    beta: Array
+    t: Array
+
+    @classmethod
+    def of(cls, q: Array, v: Array, mu: Array, dt: float) -> "_KeplerEquation":
+        """Of bodies at q with velocities v, after a time dt."""
+        xp = namespace(q)
+        r0 = (q**2).sum(-1)[..., None] ** 0.5
+        eta, speed2 = (q * v).sum(-1)[..., None], (v**2).sum(-1)[..., None]
+        beta = 2.0 * mu / r0 - speed2
+        bound = beta > 0
+        unit = xp.where(bound, abs(beta), xp.ones_like(beta))
+        period = 2.0 * np.pi * mu * unit**-1.5
+        t = xp.where(bound, dt - period * xp.round(dt / period), dt * xp.ones_like(beta))
+        return cls(r0, eta, mu - beta * r0, beta, t)
+
+    def forward(self) -> tuple["_KeplerEquation", Array]:
+        """The same for a time that is not negative, whose root is of the other sign where it was;
+        and that sign."""
+        xp = namespace(self.t)
+        sign = xp.where(self.t < 0, -xp.ones_like(self.t), xp.ones_like(self.t))
+        return replace(self, eta=sign * self.eta, t=abs(self.t)), sign
+
+    def at(self, X: Array) -> tuple[Array, Array]:
+        """The left side, which grows with X, and its slope, the distance r."""
+        _, c1, c2, c3 = stumpff(self.beta * X**2)
+        slope = self.r0 + X * (self.eta * c1 + X * self.zeta * c2)
+        return X * (self.r0 + X * (self.eta * c2 + X * self.zeta * c3)), slope
+
+    def bracket(self) -> tuple[Array, Array]:
+        """Below and above the root for a time that is not negative."""
+        xp, bound = namespace(self.t), self.beta > 0
+        unit = xp.where(bound, abs(self.beta), xp.ones_like(self.beta))
+        # t is at most half a period, so a bound body's anomaly changes by less than a turn
+        low, high = 0.0 * self.t, xp.where(bound, 2.0 * np.pi * unit**-0.5, self.t / self.r0)
+        for _ in range(DOUBLINGS):
+            if not bool((short := (self.at(high)[0] < self.t) & (high != 0.0)).any()):
+                break
+            low, high = xp.where(short, high, low), xp.where(short, 2.0 * high, high)
+        return low, high
+
+    def root(self) -> Array:
+        """X for a time that is not negative, by Newton's steps that never leave a shrinking
+        bracket."""
+        xp, t = namespace(self.t), self.t
+        low, high = self.bracket()
+        X = xp.where(t / self.r0 < high, t / self.r0, 0.5 * (low + high))
+        # so short a time, or so far away, that the anomaly's change underflows: nothing moves
+        last, done = high - low, (t == 0) | (high == 0.0)
+        for _ in range(200):
+            value, slope = self.at(X)
+            below = value <= t  # what has overflown is above
+            low, high = xp.where(below, X, low), xp.where(below, high, X)
+            new = X - (value - t) / slope
+            # far out on a hyperbola Newton's steps are all of length one, and halving is quicker
+            newton = (low <= new) & (new <= high) & (abs(new - X) <= 0.5 * last)
+            new = xp.where(done, X, xp.where(newton, new, 0.5 * (low + high)))
+            X, last = new, abs(new - X)
+            # Newton's steps converge quadratically: the one after a small step would be lost in
+            # round-off
+            done = done | (last <= xp.where(newton, 1e-11, 4e-16) * abs(new))
+            if bool(done.all()):
+                break
+        return X
+
+
+# far brackets of hyperbolas overflow, and are found to be too far
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def kepler_coefficients(
     q: Array, v: Array, mu: Array, dt: float
 ) -> tuple[Array, Array, Array, Array]:
     """f - 1, g, f', g' - 1 [..., 1] of x(t + dt) = f q + g v, x'(t + dt) = f' q + g' v for conics
-    of any kind.
-
-    Kepler's equation r0 X + eta G2 + zeta G3 = t in the universal variable X (Stumpff; Rein and
-    Tamayo 2015, section 2.3) is solved by Newton's steps that never leave a shrinking bracket. Its
-    left side grows with X, by the distance r.
-    """
-    xp = namespace(q)
-    r0 = (q**2).sum(-1)[..., None] ** 0.5
-    eta, speed2 = (q * v).sum(-1)[..., None], (v**2).sum(-1)[..., None]
-    beta = 2.0 * mu / r0 - speed2
-    zeta = mu - beta * r0
-    bound = beta > 0
-    unit = xp.where(bound, abs(beta), xp.ones_like(beta))
-    period = 2.0 * np.pi * mu * unit**-1.5
-    t = xp.where(bound, dt - period * xp.round(dt / period), dt * xp.ones_like(beta))
-    sign = xp.where(t < 0, -xp.ones_like(t), xp.ones_like(t))
-
-    def equation(X: Array) -> tuple[Array, Array]:
-        _, c1, c2, c3 = stumpff(beta * X**2)
-        return X * (r0 + X * (sign * eta * c2 + X * zeta * c3)), r0 + X * (
-            sign * eta * c1 + X * zeta * c2
-        )
-
-    # t is at most half a period, so a bound body's anomaly changes by less than a turn
-    low, high = 0.0 * t, xp.where(bound, 2.0 * np.pi * unit**-0.5, abs(t) / r0)
-    still = (
-        high == 0.0
-    )  # so short a time, or so far away, that the anomaly's change underflows: nothing moves
-    for _ in range(DOUBLINGS):
-        if not bool((short := (equation(high)[0] < abs(t)) & ~still).any()):
-            break
-        low, high = xp.where(short, high, low), xp.where(short, 2.0 * high, high)
-    X = xp.where(abs(t) / r0 < high, abs(t) / r0, 0.5 * (low + high))
-    last, done = high - low, (t == 0) | still
-    for _ in range(200):
-        value, slope = equation(X)
-        below = value <= abs(t)  # what has overflown is above
-        low, high = xp.where(below, X, low), xp.where(below, high, X)
-        new = X - (value - abs(t)) / slope
-        # far out on a hyperbola Newton's steps are all of length one, and halving is quicker
-        newton = (low <= new) & (new <= high) & (abs(new - X) <= 0.5 * last)
-        new = xp.where(done, X, xp.where(newton, new, 0.5 * (low + high)))
-        X, last = new, abs(new - X)
-        # Newton's steps converge quadratically: the one after a small step would be lost in
-        # round-off
-        done = done | (last <= xp.where(newton, 1e-11, 4e-16) * abs(new))
-        settled = bool(done.all())
-        if settled:
-            break
-    X = xp.where(t == 0, 0.0 * X, sign * X)
-    _, c1, c2, c3 = stumpff(beta * X**2)
+    of any kind."""
+    equation = _KeplerEquation.of(q, v, mu, dt)
+    r0, t = equation.r0, equation.t
+    forward, sign = equation.forward()
+    X = forward.root()
+    X = namespace(q).where(t == 0, 0.0 * X, sign * X)
+    _, c1, c2, c3 = stumpff(equation.beta * X**2)
     g1, g2, g3 = X * c1, X**2 * c2, X**3 * c3
-    r = r0 + eta * g1 + zeta * g2
+    r = r0 + equation.eta * g1 + equation.zeta * g2
     return -mu * g2 / r0, t - mu * g3, -mu * g1 / (r0 * r), -mu * g2 / r

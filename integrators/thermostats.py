@@ -131,12 +131,6 @@ class NoseHooverChain:
 
     def __call__(self, state: State, dt: float) -> State:
         system = state.system
-        kT, masses = self._kT_and_masses(state)
-        chain = self.chain(state)
-        xi, v = (
-            [chain[..., 0, k] for k in range(self.length)],
-            [chain[..., 1, k] for k in range(self.length)],
-        )
         mass = system.masses[:, None]
         common = (
             mass * center_velocity(system)[..., None, :]
@@ -144,34 +138,39 @@ class NoseHooverChain:
             else 0.0 * system.momenta
         )
         twice = ((system.momenta - common) ** 2 / mass).sum((-1, -2))
+        chain, scale = self._moved(state, twice, dt)
+        momenta = common + (system.momenta - common) * scale[..., None, None]
+        return replace(
+            state, system=replace(system, momenta=momenta), thermostat=chain, coordinates=None
+        )
+
+    def _moved(self, state: State, twice: Array, dt: float) -> tuple[Array, Array]:
+        """The chain after a time step, and what it multiplies momenta by, whose kinetic energy is
+        half of ``twice``."""
+        kT, masses = self._kT_and_masses(state)
+        chain, n = self.chain(state), self.length
+        xi, v = [chain[..., 0, k] for k in range(n)], [chain[..., 1, k] for k in range(n)]
         exp, degrees = namespace(twice).exp, self.degrees(state.system)
         scale: Any = 1.0
 
-        def pull(k: int) -> Any:
-            return (
-                twice - degrees * kT if k == 0 else masses[k - 1] * v[k - 1] ** 2 - kT
-            ) / masses[k]
-
         def swing(k: int, h: float) -> None:
-            slowed = exp(-0.25 * h * v[k + 1]) if k + 1 < self.length else 1.0
-            v[k] = (v[k] * slowed + 0.5 * h * pull(k)) * slowed
+            above = masses[k - 1] * v[k - 1] ** 2 if k else twice
+            pull = (above - (kT if k else degrees * kT)) / masses[k]
+            slowed = exp(-0.25 * h * v[k + 1]) if k + 1 < n else 1.0
+            v[k] = (v[k] * slowed + 0.5 * h * pull) * slowed
 
         # the chain's own motion by Yoshida's fourth order: its error adds nothing to that of the
         # step (Martyna et al. 1996)
         for weight in WEIGHTS[4]:
             h = weight * dt
-            for k in reversed(range(self.length)):
+            for k in reversed(range(n)):
                 swing(k, h)
             scale, twice = scale * exp(-h * v[0]), twice * exp(-2.0 * h * v[0])
             xi = [x + h * u for x, u in zip(xi, v, strict=True)]
-            for k in range(self.length):
+            for k in range(n):
                 swing(k, h)
-        momenta = common + (system.momenta - common) * scale[..., None, None]
         stack = namespace(twice).stack
-        moved = stack([stack(xi, -1), stack(v, -1)], -2)
-        return replace(
-            state, system=replace(system, momenta=momenta), thermostat=moved, coordinates=None
-        )
+        return stack([stack(xi, -1), stack(v, -1)], -2), scale
 
     def chain(self, state: State) -> Array:
         """The chain's positions and velocities, [..., 2, length]: the state's, or at rest."""

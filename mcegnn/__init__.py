@@ -34,7 +34,7 @@ _PUBLIC = {
     "rollout": "trajectories.rollout",
     "H5MDWriter": "trajectories.storage.writer",
     "H5MDReader": "trajectories.storage.h5md",
-    "universe": "trajectories.storage.h5md",
+    "universe": "trajectories.mdanalysis",
     "PotentialCalculator": "mcegnn.interfaces.ase",
     "CalculatorPotential": "mcegnn.interfaces.ase",
     "load": "mcegnn.learned",

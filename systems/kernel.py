@@ -53,7 +53,7 @@ def jit(
 
     Without ``reorder`` sums are taken in the order in which they are written; ``exact`` rounds
     every operation as NumPy does. ``inline`` makes it a part of whatever compiled function calls
-    it, as `inlined` does; so does ``part``, which does not compile it by itself as well: faster
+    it, as `inlined_jit` does; so does ``part``, which does not compile it by itself as well: faster
     where one function alone calls it, which is not large itself.
 
     numba looks at the file of the function alone, not at those of the functions it calls; so the
@@ -75,7 +75,7 @@ def jit(
 # A function that others call must be in them. Where it is not, the process that compiles both takes
 # the one copy, and those that find the caller on disk the other, which was optimised again, with
 # sums in another order: then the first run has other bits than all later ones.
-inlined = partial(jit, inline=True)
+inlined_jit = partial(jit, inline=True)
 
 
 @cache

@@ -44,6 +44,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of reference data, which not every machine has."""
+    if "MCEGNN_DATA" not in os.environ:
+        pytest.skip("MCEGNN_DATA is not set: the folder with the reference data is not known")
+    return Path(os.environ["MCEGNN_DATA"])
+
+
+@pytest.fixture(scope="session")
 def cases() -> Path:
     """The folder of those inputs; it is read and never written, so tests that write beside a file
     copy it first."""

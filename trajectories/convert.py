@@ -151,7 +151,7 @@ def _write_dcd(reader: H5MDReader, path: Path, which: int | None) -> None:
     of an ensemble as a whole."""
     import MDAnalysis
 
-    from trajectories._universe import Boxes
+    from trajectories.mdanalysis import Boxes
 
     times, picosecond = reader.times, METAL.convert(1.0, "ps") if reader.units is METAL else 1.0
     n = reader.n_particles * (1 if which is not None else reader.n_systems or 1)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from integrators.span import Span
 from integrators.state import Flow, State
 from trajectories.rollout import advance
 from trajectories.storage.h5md import H5MDReader
@@ -30,7 +31,8 @@ def finer_run(
     """
     if run.n_systems is not None:
         raise ValueError("errors of positions are those of a single system")
-    yield from advance(flow, State(run[0].system), interval / n_parts, n_parts * n_frames, n_parts)
+    span = Span(n_parts * n_frames, n_parts)
+    yield from advance(flow, State(run[0].system), interval / n_parts, span)
 
 
 def position_errors(run: H5MDReader, finer: State, n_parts: int) -> PositionErrors:

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from systems.units import METAL, PASCALS
+from trajectories.analysis.known import Known
 from trajectories.analysis.orbits import to_ecliptic
-from trajectories.analysis.thermo import Known, pressures, temperatures, time_axis
+from trajectories.analysis.thermo import pressures, temperatures
+from trajectories.analysis.time_series import time_axis
 from trajectories.storage.h5md import H5MDReader
 
 _PANELS = 6
@@ -90,48 +92,35 @@ def _orbits(figure: Any, reader: H5MDReader) -> None:
     x = to_ecliptic(x - x[:, [int(np.argmax(reader.masses))]])
     y = x[..., 1]
     reach = np.hypot(x[..., 0], y).max(0)
-    map_of_colors = (
-        colormaps["tab20"] if len(reach) <= 20 else colormaps["turbo"].resampled(len(reach))
-    )
-    colors = [map_of_colors(k) for k in range(len(reach))]
+    many = len(reach) > 20
+    map_of_colors = colormaps["turbo"].resampled(len(reach)) if many else colormaps["tab20"]
     inner, outer = figure.subplots(1, 2)
     for axis, title, limit in (
         (inner, "inner planets", 1.8),
         (outer, "the whole", max(2.0, 1.08 * reach.max())),
     ):
         for k, name in enumerate(reader.names):
-            # frames too far apart for a line to follow the orbit are dots
-            jump = np.hypot(np.diff(x[:, k, 0]), np.diff(y[:, k])).max(initial=0.0)
-            style = (
-                {"lw": 0.9}
-                if jump < 0.7 * reach[k] or reach[k] == 0
-                else {"ls": "", "marker": ".", "ms": 1.5}
-            )
-            axis.plot(
-                x[:, k, 0], y[:, k], color=colors[k], zorder=1 if name == "Moon" else 2, **style
-            )
-            axis.plot(
-                x[-1, k, 0],
-                y[-1, k],
-                "o",
-                ms=_SMALL if name == "Moon" else 4,
-                color=colors[k],
-                label=name,
-                zorder=3,
-            )
-        axis.set(
-            title=title,
-            xlim=(-limit, limit),
-            ylim=(-limit, limit),
-            aspect="equal",
-            xlabel="x, au",
-            ylabel="y, au",
-        )
+            _orbit(axis, name, x[:, k, 0], y[:, k], map_of_colors(k))
+        within = (-limit, limit)
+        axis.set(title=title, xlim=within, ylim=within, aspect="equal", xlabel="x, au")
+        axis.set_ylabel("y, au")
     handles, labels = outer.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False)
     figure.suptitle(
         f"{len(reach)} bodies over {reader.times[-1] / 365.25:.4g} years, ecliptic from above"
     )
+
+
+def _orbit(axis: Any, name: str, x: np.ndarray, y: np.ndarray, color: Any) -> None:
+    """A body's path, and a dot where it is at the end; frames too far apart for a line to follow
+    the orbit are dots."""
+    jump, reach = np.hypot(np.diff(x), np.diff(y)).max(initial=0.0), np.hypot(x, y).max()
+    dots = {"ls": "", "marker": ".", "ms": 1.5}
+    style: dict[str, Any] = {"lw": 0.9} if jump < 0.7 * reach or reach == 0 else dots
+    moon = name == "Moon"
+    axis.plot(x, y, color=color, zorder=1 if moon else 2, **style)
+    size = _SMALL if moon else 4
+    axis.plot(x[-1], y[-1], "o", ms=size, color=color, label=name, zorder=3)
 
 
 def _swarm(figure: Any, reader: H5MDReader) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from integrators.compiled import driver as compiled
 from integrators.compiled.table import compile_flow
+from integrators.span import Span
 from integrators.state import Flow, State
 from systems.system import Evaluation, System, all_finite, check, coincident
 
@@ -23,8 +24,9 @@ def rollout(
     on neither. Raises ValueError where n_steps is not a whole multiple of ``every``, dt is zero or
     not finite, a number of the state is not finite, or the potential is not finite at the start.
     """
-    for now in advance(flow, state, dt, n_steps, every, threads=threads):
-        if (now.step - state.step) % every == 0:
+    span = Span(n_steps, every)
+    for now in advance(flow, state, dt, span, threads=threads):
+        if span.is_frame(now.step - state.step):
             yield now
 
 
@@ -32,20 +34,17 @@ def advance(
     flow: Flow,
     state: State,
     dt: float,
-    n_steps: int,
-    every: int = 1,
+    span: Span,
     *,
     threads: int | None = None,
-    phase: int = 0,
     held: Sequence[int] = (),
 ) -> Iterator[State]:
     """As `rollout`, with further states in between, so that whoever watches a long run hears of it
     at least every 0.1 s or step.
 
-    ``phase`` is how many steps the last frame lies behind the state: a run that stopped between two
-    frames goes on with it. Systems of an ensemble that are ``held`` stay as they are in the state.
+    Systems of an ensemble that are ``held`` stay as they are in the state.
     """
-    _refuse(dt, phase + n_steps, every, threads)
+    _check_span(dt, span, threads)
     if not isinstance(state, State):
         raise TypeError(
             f"a rollout starts from a State, not from a {type(state).__name__}; write State(system)"
@@ -72,13 +71,13 @@ def advance(
     yield state
     kept = state
     if program is not None:
-        for now in compiled.advance(program, state, dt, n_steps, every, threads, phase, held):
+        for now in compiled.advance(program, state, dt, span, threads, held):
             yield with_held(now, kept, held)
         return
     start = state.step
-    for step in range(start + 1, start + n_steps + 1):
+    for step in range(start + 1, start + span.n_steps + 1):
         state = with_held(flow(state, dt).at(step, dt), kept, held)
-        if (step - start + phase) % every == 0:
+        if span.is_frame(step - start):
             state = evaluated(flow, state)
         yield state
 
@@ -143,7 +142,8 @@ def evaluated(flow: Flow, state: State) -> State:
     return replace(state, evaluation=evaluation._replace(potential=potential))
 
 
-def _refuse(dt: float, n_steps: int, every: int, threads: int | None) -> None:
+def _check_span(dt: float, span: Span, threads: int | None) -> None:
+    n_steps, every = span.phase + span.n_steps, span.every
     if not (np.isfinite(dt) and dt != 0.0):
         raise ValueError(f"the time step must be finite and not zero, not {dt}")
     if every < 1 or n_steps < 0:

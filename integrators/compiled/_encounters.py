@@ -2,10 +2,10 @@
 
 import math
 
-from systems.kernel import inlined
+from systems.kernel import inlined_jit
 
 
-@inlined
+@inlined_jit
 def strained(x, p, masses, charges, charged, constant, little, much, roundest, h, coarse, fine):
     """Whether `integrators.encounters.strain` of any pair exceeds one for a step of h."""
     slow, quick, span = (coarse / h) ** 2, (fine / h) ** 2, abs(h)

@@ -3,13 +3,13 @@ whole arrays."""
 
 import math
 
-from systems.kernel import inlined
+from systems.kernel import inlined_jit
 
 TURN = 2.0 * math.pi
 HALVINGS, DOUBLINGS = 520, 2200  # at most, as in `integrators.kepler`
 
 
-@inlined
+@inlined_jit
 def stumpff(z):
     """c0 ... c3 of z: a series for small arguments, quadrupling of the argument for others."""
     halvings = 0
@@ -50,14 +50,14 @@ def stumpff(z):
     return c0, c1, c2, c3
 
 
-@inlined
+@inlined_jit
 def kepler_equation(X, r0, eta, zeta, beta):
     """r0 X + eta G2 + zeta G3, which grows with X everywhere, and its slope, the distance r."""
     _, c1, c2, c3 = stumpff(beta * X * X)
     return X * (r0 + X * (eta * c2 + X * zeta * c3)), r0 + X * (eta * c1 + X * zeta * c2)
 
 
-@inlined
+@inlined_jit
 def bracketed(r0, eta, zeta, beta, t):
     """The root of Kepler's equation for a time of either sign by Newton's steps that never leave a
     shrinking bracket."""
@@ -99,7 +99,7 @@ def bracketed(r0, eta, zeta, beta, t):
     return sign * X
 
 
-@inlined
+@inlined_jit
 def kepler_coefficients(qx, qy, qz, vx, vy, vz, mu, dt):
     """f - 1, g, f', g' - 1 of one body; see `integrators.kepler.kepler_coefficients`."""
     r2 = qx * qx + qy * qy + qz * qz

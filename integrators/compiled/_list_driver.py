@@ -24,13 +24,13 @@ from integrators.compiled._thermostats import (
     noise,
     stretch,
 )
-from systems.kernel import inlined, jit
+from systems.kernel import inlined_jit, jit
 
 DONE, LIST, FORCES = range(3)  # what it stops for: its end, a list that may miss pairs, forces
 STEP, OPERATION, FRESH, DRAWS = range(4)  # where it stands
 
 
-@inlined
+@inlined_jit
 def _determinant(m):
     return (
         m[0, 0] * (m[1, 1] * m[2, 2] - m[1, 2] * m[2, 1])
@@ -39,7 +39,7 @@ def _determinant(m):
     )
 
 
-@inlined
+@inlined_jit
 def holds(x, before, reach, cutoff):
     """Whether a list made ``before`` misses no pair nearer than the cutoff:
     `systems.neighbors.lists.NeighborList` says why."""
@@ -111,13 +111,8 @@ def driver(thermostats: bool, moving_cell: bool) -> Any:
         strain [3, 3]; ``scheme`` is a `integrators.compiled._operations.Table`.
         """
         operations, durations, settings = scheme.operations, scheme.durations, scheme.settings
-        fixed, stopped, dt, time, seed = (
-            scheme.fixed,
-            scheme.stopped,
-            scheme.dt,
-            scheme.time,
-            scheme.seed,
-        )
+        fixed, stopped, seed = scheme.fixed, scheme.stopped, scheme.seed
+        dt, time = scheme.dt, scheme.time
         n = len(masses)
         flat_x, flat_p, flat_f = x.reshape(-1), p.reshape(-1), forces.reshape(-1)
         across_x, across_p = x.T, p.T

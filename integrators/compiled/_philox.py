@@ -5,14 +5,14 @@ import math
 
 import numpy as np
 
-from systems.kernel import inlined, jit
+from systems.kernel import inlined_jit, jit
 
 _LOW = np.uint64(0xFFFFFFFF)
 _M0, _M1, _W0, _W1 = (np.uint64(k) for k in (0xD2511F53, 0xCD9E8D57, 0x9E3779B9, 0xBB67AE85))
 _32 = np.uint64(32)
 
 
-@inlined
+@inlined_jit
 def philox(c0, c1, c2, c3, k0, k1):
     """Four random words of 32 bits for a counter of four and a key of two, all held in uint64."""
     for _ in range(10):
@@ -22,7 +22,7 @@ def philox(c0, c1, c2, c3, k0, k1):
     return c0, c1, c2, c3
 
 
-@inlined
+@inlined_jit
 def three_normals(low, high, count, system, particle):
     """Three normal numbers (Box and Muller 1958) of a particle of a system, in the draw ``count``;
     low and high are the seed's halves."""

@@ -2,10 +2,10 @@
 
 import math
 
-from systems.kernel import inlined
+from systems.kernel import inlined_jit
 
 
-@inlined
+@inlined_jit
 def einstein_infeld_hoffmann(x, p, masses, constant, c2, sweeps, room, h):
     """The implicit midpoint rule for the first post-Newtonian terms of all masses; room [13, n] is
     overwritten."""
@@ -28,21 +28,17 @@ def einstein_infeld_hoffmann(x, p, masses, constant, c2, sweeps, room, h):
     for _ in range(sweeps):
         change[:] = 0.0
         for i in range(n):
-            ux, uy, uz = (
-                0.5 * (start[0, i] + v[0, i]),
-                0.5 * (start[1, i] + v[1, i]),
-                0.5 * (start[2, i] + v[2, i]),
-            )
+            ux = 0.5 * (start[0, i] + v[0, i])
+            uy = 0.5 * (start[1, i] + v[1, i])
+            uz = 0.5 * (start[2, i] + v[2, i])
             u2 = ux * ux + uy * uy + uz * uz
             ax = ay = az = 0.0
             for j in range(n):
                 if j == i:
                     continue
-                wx, wy, wz = (
-                    0.5 * (start[0, j] + v[0, j]),
-                    0.5 * (start[1, j] + v[1, j]),
-                    0.5 * (start[2, j] + v[2, j]),
-                )
+                wx = 0.5 * (start[0, j] + v[0, j])
+                wy = 0.5 * (start[1, j] + v[1, j])
+                wz = 0.5 * (start[2, j] + v[2, j])
                 dx, dy, dz = x[0, j] - x[0, i], x[1, j] - x[1, i], x[2, j] - x[2, i]
                 r2 = dx * dx + dy * dy + dz * dz
                 near = constant * masses[j] / math.sqrt(r2)

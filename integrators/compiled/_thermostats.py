@@ -20,13 +20,13 @@ from integrators.compiled._operations import (
 )
 from integrators.compiled._philox import three_normals
 from integrators.weights import WEIGHTS
-from systems.kernel import inlined
+from systems.kernel import inlined_jit
 
 _WEIGHTS = WEIGHTS[4]
 _LOW, _32 = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 
-@inlined
+@inlined_jit
 def at_time(row, at, time):
     """The quantity that begins at column ``at``, at a time."""
     return row[at] + (row[at + 1] - row[at]) * min(
@@ -34,7 +34,7 @@ def at_time(row, at, time):
     )
 
 
-@inlined
+@inlined_jit
 def noise(p, masses, row, h, time, seed, count, system, stopped):
     """Friction and noise on the momenta; those of the particles ``stopped`` [any] become zero."""
     low, high = np.uint64(seed) & _LOW, np.uint64(seed) >> _32
@@ -50,20 +50,20 @@ def noise(p, masses, row, h, time, seed, count, system, stopped):
         p[0, i] = p[1, i] = p[2, i] = 0.0
 
 
-@inlined
+@inlined_jit
 def _kick_chain(v, k, h, pull):
     slowed = math.exp(-0.25 * h * v[k + 1]) if k + 1 < len(v) else 1.0
     v[k] = (v[k] * slowed + 0.5 * h * pull) * slowed
 
 
-@inlined
+@inlined_jit
 def _chain_force(v, k, twice, degrees, kT, one):
     if k == 0:
         return (twice - degrees * kT) / (degrees * one)
     return ((degrees * one if k == 1 else one) * v[k - 1] ** 2 - kT) / one
 
 
-@inlined
+@inlined_jit
 def _common_velocity(p, masses):
     """The velocity of the centre of mass."""
     x = y = z = mass = 0.0
@@ -72,7 +72,7 @@ def _common_velocity(p, masses):
     return x / mass, y / mass, z / mass
 
 
-@inlined
+@inlined_jit
 def chain(p, masses, row, h, time, memory):
     """A Nose-Hoover chain, whose positions and velocities are memory [2, length]."""
     kT, degrees = at_time(row, KT, time), row[DEGREES]
@@ -101,7 +101,7 @@ def chain(p, masses, row, h, time, memory):
         p[2, i] = scale * p[2, i] + masses[i] * uz
 
 
-@inlined
+@inlined_jit
 def push(rate, cell_force, row, h, time, n):
     """The cell's rate of strain [3, 3] under ``cell_force`` [3, 3]."""
     mass = (n + 1) * at_time(row, KT, time) * row[PERIOD] ** 2
@@ -115,7 +115,7 @@ def push(rate, cell_force, row, h, time, n):
             rate[a, a] += h / mass * mean
 
 
-@inlined
+@inlined_jit
 def cell_kick(rate, virial, volume, row, h, time, n):
     """The virial, less the pressure's share, acts on the cell."""
     cell_force = virial.copy()
@@ -125,7 +125,7 @@ def cell_kick(rate, virial, volume, row, h, time, n):
     push(rate, cell_force, row, h, time, n)
 
 
-@inlined
+@inlined_jit
 def cell_kinetic(p, masses, rate, row, h, time):
     """The particles' motion acts on the cell."""
     flux, n = np.zeros((3, 3)), p.shape[1]
@@ -139,7 +139,7 @@ def cell_kinetic(p, masses, rate, row, h, time):
     push(rate, flux, row, h, time, n)
 
 
-@inlined
+@inlined_jit
 def _exponential(rates, axes, factor, shift):
     """axes diag(exp(factor * rates + shift)) axes^T."""
     out = np.zeros((3, 3))
@@ -151,7 +151,7 @@ def _exponential(rates, axes, factor, shift):
     return out
 
 
-@inlined
+@inlined_jit
 def _turn(vectors, matrix):
     """Each column of vectors [3, n], a row vector, times the matrix, in place."""
     for i in range(vectors.shape[1]):
@@ -160,7 +160,7 @@ def _turn(vectors, matrix):
             vectors[b, i] = x * matrix[0, b] + y * matrix[1, b] + z * matrix[2, b]
 
 
-@inlined
+@inlined_jit
 def stretch(x, p, cell, rate, h):
     """Positions [3, n] and cell [3, 3] follow the rate of strain, momenta the other way."""
     rates, axes = np.linalg.eigh(rate)
@@ -171,7 +171,7 @@ def stretch(x, p, cell, rate, h):
     _turn(cell.T, there)
 
 
-@inlined
+@inlined_jit
 def cell_noise(rate, row, h, time, n, seed, count, system):
     """Friction and noise on the rate of strain."""
     low, high = np.uint64(seed) & _LOW, np.uint64(seed) >> _32

@@ -14,6 +14,7 @@ from integrators.compiled.table import SLICE_SECONDS, Program
 from integrators.flows import Drift
 from integrators.kepler import InCoordinates
 from integrators.random import Random
+from integrators.span import Span
 from integrators.state import Coordinates, State
 from integrators.thermostats import numbers_of
 from systems.system import System
@@ -33,27 +34,23 @@ def advance(
     program: Program,
     state: State,
     dt: float,
-    n_steps: int,
-    every: int,
+    span: Span,
     threads: int | None = None,
-    phase: int = 0,
     held: Sequence[int] = (),
 ) -> Iterator[State]:
-    """States at the end of each slice of about 0.1 s, and at every ``every``-th step, which carry
-    an evaluation as well.
+    """States at the end of each slice of about 0.1 s, and at every frame, which carry an evaluation
+    as well.
 
-    ``phase`` is how many steps the last frame lies behind the state. Systems of an ensemble are
-    shared out among threads; each is advanced by one thread alone, so its bits depend on neither
-    threads nor slices. What becomes of those that are ``held`` is no matter.
+    Systems of an ensemble are shared out among threads; each is advanced by one thread alone, so
+    its bits depend on neither threads nor slices. What becomes of those that are ``held`` is no
+    matter.
     """
     if dt < 0 and program.noisy:
         raise ValueError("friction and noise cannot run backwards in time")
     if program.listed:
         from integrators.compiled import list_driver as listed
 
-        yield from listed.advance(
-            program, state, dt, n_steps, every, threads or available_cores(), phase, held
-        )
+        yield from listed.advance(program, state, dt, span, threads or available_cores(), held)
         return
     inside = _inside(program, state)
     shape = inside.positions.shape
@@ -62,31 +59,32 @@ def advance(
         for a in (inside.positions, inside.momenta)
     )
     pool = _Pool(program, inside, state, dt, min(threads or available_cores(), len(x)))
-    start, done, rate = state.step, 0, 0.0
-    per_frame = 2 * x.nbytes
-    while done < n_steps:
-        slice_steps = max(1, int(rate * SLICE_SECONDS)) if rate else max(1, 20_000 // x.size)
-        until = every - (phase + done) % every
-        # frames hold no thermostat, so its memory is taken at the end of a slice
-        most = until if program.chained else max(1, SLICE_BYTES // per_frame) * every
-        slice_steps = min(slice_steps, n_steps - done, most)
-        n_frames = max(0, (slice_steps - until) // every + 1)
-        frames = np.empty((2, n_frames, *x.shape))
+    done, rate = 0, 0.0
+    while done < span.n_steps:
+        until, n_steps = span.to_frame(done), _slice_steps(program, span, done, rate, x)
+        frames = np.empty((2, max(0, (n_steps - until) // span.every + 1), *x.shape))
         began = time.perf_counter()
-        pool.run(x, p, done, slice_steps, until, every, frames)
-        rate = slice_steps / max(time.perf_counter() - began, 1e-9)
-        for frame, evaluated in enumerate(
-            _frames(program, inside, frames.reshape(2, n_frames, *shape))
-        ):
-            step = start + done + until + frame * every
-            yield pool.remembered(evaluated, step - start).at(step, dt)
-        done += slice_steps
-        if (phase + done) % every:
-            here = _outside(
-                program,
-                replace(inside, positions=x.copy().reshape(shape), momenta=p.copy().reshape(shape)),
-            )
-            yield pool.remembered(here, done).at(start + done, dt)
+        pool.run(x, p, done, n_steps, until, span.every, frames)
+        rate = n_steps / max(time.perf_counter() - began, 1e-9)
+        kept = _frames(program, inside, frames.reshape(*frames.shape[:2], *shape))
+        for frame, evaluated in enumerate(kept):
+            after = done + until + frame * span.every
+            yield pool.remembered(evaluated, after).at(state.step + after, dt)
+        done += n_steps
+        if not span.is_frame(done):
+            positions, momenta = x.copy().reshape(shape), p.copy().reshape(shape)
+            here = _outside(program, replace(inside, positions=positions, momenta=momenta))
+            yield pool.remembered(here, done).at(state.step + done, dt)
+
+
+def _slice_steps(program: Program, span: Span, done: int, rate: float, x: np.ndarray) -> int:
+    """Steps of the next slice, of about 0.1 s at this rate of steps per second, zero before the
+    first slice; their frames are not too large."""
+    # frames hold no thermostat, so its memory is taken at the end of a slice
+    frames = max(1, SLICE_BYTES // (2 * x.nbytes)) * span.every
+    most = span.to_frame(done) if program.chained else frames
+    wanted = max(1, int(rate * SLICE_SECONDS)) if rate else max(1, 20_000 // x.size)
+    return min(wanted, span.n_steps - done, most)
 
 
 class _Pool:

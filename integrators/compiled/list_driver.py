@@ -11,25 +11,24 @@ import numpy as np
 from integrators.barostats import check_periodic
 from integrators.compiled.table import SLICE_SECONDS, Program
 from integrators.random import Random
+from integrators.span import Span
 from integrators.state import State
 from integrators.thermostats import numbers_of
 from systems.cell import PBC
-from systems.neighbors.cells import shared
 from systems.neighbors.lists import NeighborList
 from systems.neighbors.pairs import Pairs
 from systems.potentials.pair import FORCES as ONLY_FORCES
 from systems.potentials.pair import VIRIAL, PairForces
 from systems.system import System
+from systems.threads import shared
 
 
 def advance(
     program: Program,
     state: State,
     dt: float,
-    n_steps: int,
-    every: int,
+    span: Span,
     threads: int,
-    phase: int,
     held: Sequence[int],
 ) -> Iterator[State]:
     """As `integrators.compiled.driver.advance`. Forces of a single large system are shared out
@@ -40,20 +39,18 @@ def advance(
     )
     within = threads if n_systems is None else 1
     movers = [_Mover(program, state, single, k, dt, within) for k, single in enumerate(singles)]
-    moving = [
-        mover for k, mover in enumerate(movers) if k not in held
-    ]  # a list of what is not finite cannot be made
+    # a list of what is not finite cannot be made
+    moving = [mover for k, mover in enumerate(movers) if k not in held]
     beside = min(threads, len(moving)) if n_systems is not None else 1
     bounds = np.linspace(0, len(moving), beside + 1).astype(int)
     done, rate = 0, 0.0
-    while done < n_steps:
+    while done < span.n_steps:
         slice_steps = max(1, int(rate * SLICE_SECONDS)) if rate else 1
-        slice_steps = min(slice_steps, n_steps - done, every - (phase + done) % every)
+        slice_steps = min(slice_steps, span.n_steps - done, span.to_frame(done))
         began, until = time.perf_counter(), state.step + done + slice_steps
 
-        with (
-            program.kick.lists() as lists
-        ):  # those that frames were evaluated with, unless another thread has them
+        # the lists that frames were evaluated with, unless another thread has them
+        with program.kick.lists() as lists:
             own = [lists[mover.k] for mover in moving]
 
             def some(k: int, until: int = until, own: list[NeighborList] = own) -> None:
@@ -64,7 +61,7 @@ def advance(
         rate = slice_steps / max(time.perf_counter() - began, 1e-9)
         done += slice_steps
         here = _joined(program, state, movers, moving).at(until, dt)
-        yield here if (phase + done) % every else program.evaluated(here)
+        yield program.evaluated(here) if span.is_frame(done) else here
 
 
 class _Mover:

@@ -1,26 +1,27 @@
 """A scheme table as arrays, which the compiled drivers run."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from integrators.barostats import CellKick, CellKinetic, CellNoise, Piston, Stretch
+from integrators.barostats import CellKick, CellKinetic, CellNoise, Stretch
 from integrators.compiled import _operations as codes
 from integrators.compiled._operations import Table
+from integrators.compiled.settings import MOVING_CELL, settings_of
 from integrators.composition import Scheme
 from integrators.encounters import Halved
 from integrators.flows import Drift, Kick
 from integrators.kepler import DemocraticHeliocentric, InCoordinates, Jump, KeplerDrift
 from integrators.relativity import SWEEPS, EinsteinInfeldHoffmann, PostNewtonian
 from integrators.state import Flow, State
-from integrators.thermostats import NoseHooverChain, OrnsteinUhlenbeck, Ramp
+from integrators.thermostats import NoseHooverChain, OrnsteinUhlenbeck
 from systems.potentials.fixed import Fixed
 from systems.system import Evaluation, KernelPotential, ListPotential, System
 
-SLICE_SECONDS = (
-    0.1  # between two states at the most, so that progress, Ctrl-C and checkpoints stay alive
-)
+# between two states at the most, so that progress, Ctrl-C and checkpoints stay alive
+SLICE_SECONDS = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,9 +38,8 @@ class Program:
     flows: tuple[Flow, ...]
     operations: np.ndarray
     fractions: np.ndarray
-    constants: (
-        np.ndarray
-    )  # star, G of the conics, GM and squared speed of light of relativity, sweeps, G of relativity
+    # star, G of the conics, GM and squared speed of light of relativity, sweeps, G of relativity
+    constants: np.ndarray
     kick: Any
     full: Any
     fixed: np.ndarray
@@ -70,7 +70,7 @@ class Program:
     @property
     def moving_cell(self) -> bool:
         """Whether a barostat moves the cell."""
-        return any(isinstance(flow, _MOVING_CELL) for flow in self.flows)
+        return any(isinstance(flow, MOVING_CELL) for flow in self.flows)
 
     @property
     def features(self) -> tuple[bool, bool, bool, bool]:
@@ -104,7 +104,7 @@ class Program:
         return Table(
             self.operations,
             self.fractions * dt,
-            np.stack([_row(flow, system) for flow in self.flows]),
+            np.stack([settings_of(flow, system) for flow in self.flows]),
             constants,
             np.zeros(0) if self.halved is None else self.halved.limits,
             self.fixed,
@@ -128,49 +128,55 @@ def compile_flow(flow: Flow) -> Program | None:
     form."""
     chart = flow.chart if isinstance(flow, InCoordinates) else None
     halved = flow if isinstance(flow, Halved) else None
-    scheme = (
-        flow.flow
-        if isinstance(flow, InCoordinates)
-        else flow.scheme
-        if isinstance(flow, Halved)
-        else flow
-    )
+    scheme = flow
+    if isinstance(flow, InCoordinates):
+        scheme = flow.flow
+    elif isinstance(flow, Halved):
+        scheme = flow.scheme
     if not isinstance(scheme, Scheme):
         return None
-    pieces = [piece for piece, _ in scheme.table]
-    acting = {
-        id(piece.potential): piece.potential
-        for piece in pieces
-        if isinstance(piece, Kick | CellKick)
-    }
-    codes = [_code(piece) for piece in pieces]
-    if None in codes or len(acting) != 1:
+    pieces = tuple(piece for piece, _ in scheme.table)
+    acting = {id(p.potential): p.potential for p in pieces if isinstance(p, Kick | CellKick)}
+    operations, shared = [_code(piece) for piece in pieces], _shared(pieces)
+    if None in operations or shared is None or len(acting) != 1:
         return None
     kick: Any = next(iter(acting.values()))
     fixed = np.zeros(0, np.int64)
     if isinstance(kick, Fixed):
         kick, fixed = kick.potential, np.flatnonzero(kick.which)
     full: Any = flow.potential
-    whole = full.potential if isinstance(full, Fixed) else full
-    listed = (
-        _has_list(kick)
-        and _has_list(whole)
-        and not any(isinstance(piece, _ALL_PAIRS) for piece in pieces)
-    )
-    kernels = (
-        _has_kernel(kick)
-        and _has_kernel(whole)
-        and not any(isinstance(piece, _MOVING_CELL) for piece in pieces)
-    )
-    if not (listed or kernels) or (listed and halved is not None):
+    listed = _takes_lists(pieces, kick, full)
+    if not (listed or _takes_kernels(pieces, kick, full)) or (listed and halved is not None):
         return None
-    # the drivers have room for one star, one relativity, one chain, one moving cell, one set of
-    # particles that are stopped
+    return Program(
+        pieces,
+        np.array(operations),
+        np.array([fraction for _, fraction in scheme.table]),
+        shared.constants,
+        kick,
+        full,
+        fixed,
+        shared.stopped,
+        chart,
+        listed,
+        halved,
+    )
+
+
+class _Shared(NamedTuple):
+    """What all pieces share: see `Program`."""
+
+    constants: np.ndarray
+    stopped: np.ndarray
+
+
+def _shared(pieces: Sequence[Flow]) -> _Shared | None:
+    """The constants, and the particles that are stopped. The drivers have room for one star, one
+    relativity, one chain and one set of particles: None where there are several."""
     stars = {p.star for p in pieces if isinstance(p, Jump | KeplerDrift | PostNewtonian)} or {-1}
     conics = {p.constant for p in pieces if isinstance(p, KeplerDrift)} or {0.0}
-    relativity = {(p.constant, p.speed_of_light) for p in pieces if isinstance(p, _RELATIVITY)} or {
-        (0.0, 1.0)
-    }
+    relativity = {(p.constant, p.speed_of_light) for p in pieces if isinstance(p, _RELATIVITY)}
+    relativity = relativity or {(0.0, 1.0)}
     chains = {id(p) for p in pieces if isinstance(p, NoseHooverChain)}
     held = {id(p.fixed): p.fixed for p in pieces if isinstance(p, OrnsteinUhlenbeck)} or {0: None}
     if max(len(stars), len(conics), len(relativity), len(chains), len(held)) > 1:
@@ -178,28 +184,29 @@ def compile_flow(flow: Flow) -> Program | None:
     stops = next(iter(held.values()))
     stopped = np.zeros(0, np.int64) if stops is None else np.flatnonzero(stops)
     star, kepler, (constant, c) = stars.pop(), conics.pop(), relativity.pop()
-    fractions = np.array([fraction for _, fraction in scheme.table])
-    constants = np.array([star, kepler, constant, c**2, SWEEPS, constant])
-    return Program(
-        tuple(pieces),
-        np.array(codes),
-        fractions,
-        constants,
-        kick,
-        full,
-        fixed,
-        stopped,
-        chart,
-        listed,
-        halved,
+    return _Shared(np.array([star, kepler, constant, c**2, SWEEPS, constant]), stopped)
+
+
+def _takes_lists(pieces: Sequence[Flow], kick: Any, full: Any) -> bool:
+    """Whether the driver with neighbour lists runs these pieces."""
+    potentials = kick, full.potential if isinstance(full, Fixed) else full
+    return all(isinstance(one, ListPotential) for one in potentials) and not any(
+        isinstance(piece, _ALL_PAIRS) for piece in pieces
     )
+
+
+def _takes_kernels(pieces: Sequence[Flow], kick: Any, full: Any) -> bool:
+    """Whether the driver of all pairs runs these pieces."""
+    potentials = kick, full.potential if isinstance(full, Fixed) else full
+    return all(
+        isinstance(one, KernelPotential) and one.kernel is not None for one in potentials
+    ) and not any(isinstance(piece, MOVING_CELL) for piece in pieces)
 
 
 _THERMOSTATS = (OrnsteinUhlenbeck, NoseHooverChain)
 _CONICS = (Jump, KeplerDrift)
 _RELATIVITY = (PostNewtonian, EinsteinInfeldHoffmann)
 _ALL_PAIRS = (*_CONICS, *_RELATIVITY)
-_MOVING_CELL = (CellKick, CellKinetic, Stretch, CellNoise)
 _CODES: dict[type, int] = {
     Drift: codes.DRIFT,
     Kick: codes.KICK,
@@ -216,59 +223,7 @@ _CODES: dict[type, int] = {
 }
 
 
-def _has_kernel(potential: Any) -> bool:
-    return isinstance(potential, KernelPotential) and potential.kernel is not None
-
-
-def _has_list(potential: Any) -> bool:
-    return isinstance(potential, ListPotential)
-
-
 def _code(piece: Flow) -> int | None:
     if isinstance(piece, PostNewtonian) and piece.heliocentric:
         return codes.POST_NEWTONIAN_HELIOCENTRIC
     return _CODES.get(type(piece))
-
-
-def _row(flow: Flow, system: System) -> np.ndarray:
-    """What a flow holds, in the columns of settings."""
-    row = np.zeros(codes.SETTINGS)
-    row[codes.KT : codes.KT + 4], row[codes.PRESSURE : codes.PRESSURE + 4] = (
-        _ramp(0.0, 1.0),
-        _ramp(0.0, 1.0),
-    )
-    boltzmann = system.units.boltzmann
-    if isinstance(flow, OrnsteinUhlenbeck):
-        row[codes.KT : codes.KT + 4], row[codes.FRICTION] = (
-            _ramp(flow.temperature, boltzmann),
-            flow.friction,
-        )
-    elif isinstance(flow, NoseHooverChain):
-        row[codes.KT : codes.KT + 4], row[codes.PERIOD], row[codes.DEGREES] = (
-            _ramp(flow.temperature, boltzmann),
-            flow.period,
-            flow.degrees(system),
-        )
-        row[codes.ABOUT_CENTER] = flow.n_degrees is None
-    elif isinstance(flow, _MOVING_CELL):
-        piston: Piston = flow.piston
-        row[codes.KT : codes.KT + 4], row[codes.PRESSURE : codes.PRESSURE + 4] = (
-            _ramp(piston.temperature, boltzmann),
-            _ramp(piston.pressure, 1.0),
-        )
-        friction = 1.0 / piston.period if piston.friction is None else piston.friction
-        row[codes.PERIOD], row[codes.FRICTION], row[codes.FLEXIBLE] = (
-            piston.period,
-            friction,
-            piston.flexible,
-        )
-    return row
-
-
-def _ramp(quantity: float | Ramp, unit: float) -> np.ndarray:
-    """First, last, duration, beginning."""
-    if isinstance(quantity, Ramp):
-        return np.array(
-            [quantity.first * unit, quantity.last * unit, quantity.duration, quantity.begin]
-        )
-    return np.array([quantity * unit, quantity * unit, 1.0, 0.0])

@@ -19,7 +19,7 @@ from mcegnn.runs.provenance import estimated_errors_of
 from mcegnn.runs.rollout import RolloutResult
 from trajectories.analysis import Analysis
 from trajectories.analysis.guard import left_out
-from trajectories.analysis.thermo import matter
+from trajectories.analysis.matter import matter
 from trajectories.conservation import conservation
 from trajectories.storage.h5md import H5MDReader
 

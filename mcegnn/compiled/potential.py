@@ -11,12 +11,12 @@ from mcegnn.compiled.phases import addresses
 from mcegnn.compiled.weights import Network, aligned, sizes, stacked
 from systems.cell import volume
 from systems.ensemble import map_ensemble
-from systems.neighbors.cells import shared
 from systems.neighbors.lists import NeighborList
 from systems.neighbors.nearest import Near, nearer_than_trained
 from systems.neighbors.pairs import Pairs
 from systems.species import places_among
 from systems.system import Evaluation, System
+from systems.threads import shared
 from systems.units import METAL
 from systems.workspaces import Workspaces
 

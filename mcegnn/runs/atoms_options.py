@@ -12,11 +12,12 @@ from mcegnn.names import nearest
 from mcegnn.runs.times import FRAMES, Times, every_of, steps_of
 from mcegnn.simulation.atoms import BY_ENSEMBLE, INTEGRATORS, THERMOSTATS, AtomsRun
 from systems.observables import center_velocity, kinetic_energy
+from systems.quantities import duration, force, pressure, rate, temperature
 from systems.sources import template
 from systems.sources.atoms import Structure, read
 from systems.sources.file_options import FileOptions
 from systems.system import System
-from systems.units import METAL, duration, force, pressure, rate, temperature
+from systems.units import METAL
 
 _FORCES = ("calculator", "model", "potential")
 _HYDROGEN = 4.0  # u: what is lighter vibrates fast

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mcegnn.simulation import Configuration
-    from trajectories.watch import Breach
+    from trajectories.checks import Violation
 
 _OPTIONS = {
     "energy": "--max-energy-jump",
@@ -15,7 +15,7 @@ _OPTIONS = {
 _NAMED = 10  # systems that are listed one by one
 
 
-def event_in_words(configuration: "Configuration", breach: "Breach") -> str:
+def event_in_words(configuration: "Configuration", breach: "Violation") -> str:
     """When it happened, where, and what."""
     names = configuration.names
     where = "" if breach.system is None else f"system {breach.system}: "
@@ -27,7 +27,7 @@ def event_in_words(configuration: "Configuration", breach: "Breach") -> str:
     )
 
 
-def cause(configuration: "Configuration", breach: "Breach", marked: bool) -> str:
+def cause(configuration: "Configuration", breach: "Violation", marked: bool) -> str:
     """Why it happened, probably, and what helps; ``marked`` says whether the run had left what its
     potential was trained on."""
     dt, model = configuration.time(configuration.dt), configuration.model
@@ -59,7 +59,7 @@ def cause(configuration: "Configuration", breach: "Breach", marked: bool) -> str
 
 def hints(
     configuration: "Configuration",
-    breach: "Breach",
+    breach: "Violation",
     marked: bool,
     lost: Mapping[int, int],
     resume_command: str,
@@ -88,7 +88,7 @@ def hints(
     return before
 
 
-def _collapsed(configuration: "Configuration", breach: "Breach", marked: bool) -> bool:
+def _collapsed(configuration: "Configuration", breach: "Violation", marked: bool) -> bool:
     """Whether atoms have come nearer than can be sound, so that to go on is no use."""
     usual = configuration.min_distance is None
     return marked or breach.limit == "nearness" or (breach.limit == "distance" and usual)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from integrators.span import Span
 from integrators.state import Flow, State
 from mcegnn.runs.errors import forces_in_words
 from mcegnn.runs.events import Event, Warned
@@ -137,7 +138,7 @@ class AlongDynamics:
     def _states(self, flow: Flow, start: State) -> Iterator[tuple[State | None, list[Unlabelled]]]:
         config, template = self.configuration, timeless(self.configuration.structure.atoms)
         n_steps, phase = config.n_steps - start.step, start.step % config.every
-        states = advance(flow, start, config.dt, n_steps, config.every, phase=phase)
+        states = advance(flow, start, config.dt, Span(n_steps, config.every, phase))
         while True:
             with forces_in_words():
                 now = next(states, None)

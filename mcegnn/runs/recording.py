@@ -20,7 +20,8 @@ from mcegnn.runs.run_file import RunFile, check_run_file
 from mcegnn.runs.signals import StopRequest, handled
 from mcegnn.runs.start import check_first_state, is_idle
 from mcegnn.simulation import Configuration
-from trajectories.watch import Breach, Exploded, Watch
+from trajectories.checks import Violation
+from trajectories.monitor import LimitViolated, Monitor
 
 _NAMED = 10  # systems that leave what their potential was trained on, and are told of one by one
 
@@ -76,7 +77,7 @@ class Recording:
         self.speed = Speed.begin()
         self._now = position.state
         self._events: deque[Event] = deque()
-        self._watch = Watch(
+        self._watch = Monitor(
             flow,
             configuration.dt,
             configuration.limits(),
@@ -159,7 +160,7 @@ class Recording:
             self._end_here(file, states)
             file.close()
             raise
-        except Exploded as error:
+        except LimitViolated as error:
             diverged = self._diverged(file, error)
             file.close()
             yield from self._drained()  # other systems have diverged in the same stretch of steps
@@ -216,12 +217,12 @@ class Recording:
                 if state is not None:
                     self._take(file, state)
             self._end(file)
-        except Exploded as error:  # who goes on finds it out
+        except LimitViolated as error:  # who goes on finds it out
             self._diverged(file, error)
 
-    def _diverged(self, file: RunFile, error: Exploded) -> RunDiverged:
+    def _diverged(self, file: RunFile, error: LimitViolated) -> RunDiverged:
         """Keep the last valid state; what happened, why probably, and what can be done."""
-        breach, config, marked = error.breach, self.configuration, bool(self._watch.marked)
+        breach, config, marked = error.violation, self.configuration, bool(self._watch.marked)
         last = (
             {breach.system: breach.step}
             if breach.system is not None and config.n_systems > 1
@@ -236,14 +237,14 @@ class Recording:
         )
         return RunDiverged(message, hints(config, breach, marked, self.lost, file.resume_command))
 
-    def _on_diverged(self, breach: Breach) -> None:
+    def _on_diverged(self, breach: Violation) -> None:
         """A system of an ensemble is held."""
         assert breach.system is not None
         words = event_in_words(self.configuration, breach)
         message = f"{words}; it is held where it was before, the others go on"
         self._events.append(Diverged(message, breach.system, breach.step, len(self.lost)))
 
-    def _on_left_training(self, breach: Breach) -> None:
+    def _on_left_training(self, breach: Violation) -> None:
         """A system leaves what its potential was trained on."""
         neighbors = breach.limit == "neighbors"
         n_told = len(self._watch.sparse if neighbors else self._watch.marked)

@@ -12,7 +12,8 @@ from mcegnn.runs.atoms_options import atoms_run
 from mcegnn.runs.solar_options import solar_run
 from mcegnn.runs.times import Times, every_of, steps_of
 from mcegnn.simulation import AtomsRun, ChargedRun, Configuration, SolarRun
-from systems.units import REDUCED, distance, duration, energy, plain
+from systems.quantities import distance, duration, energy, plain
+from systems.units import REDUCED
 
 SYSTEMS = ("charged", "solar")
 _OPTIONS = {

@@ -8,8 +8,9 @@ from typing import Any
 
 from mcegnn.runs.times import FRAMES, Times, every_of, steps_of
 from mcegnn.simulation import SolarRun
+from systems.quantities import duration
 from systems.sources.solar import SolarSystem
-from systems.units import ASTRONOMICAL, duration
+from systems.units import ASTRONOMICAL
 
 _YEARS = 10.0  # that are covered unless the options say how long
 

@@ -5,16 +5,16 @@ import numpy as np
 from integrators.state import State
 from mcegnn.simulation import Configuration
 from systems.neighbors.nearest import nearer, nearer_than_trained
-from trajectories.watch import Watch
+from trajectories.monitor import Monitor
 
 
-def check_first_state(configuration: Configuration, state: State, watch: Watch) -> None:
+def check_first_state(configuration: Configuration, state: State, watch: Monitor) -> None:
     """Raise ValueError if something is wrong with a run's first state, before it has moved."""
     if state.step:
         return
     _check_distances(configuration, state, watch.limits.distance)
     _check_trained(configuration, state, watch.limits.nearness)
-    for system, (_, what) in watch.apart(state, watch.limits.neighbors).items():
+    for system, (_, what) in watch.too_sparse(state, watch.limits.neighbors).items():
         of = f" of system {system}" if configuration.n_systems > 1 else ""
         raise ValueError(
             f"at the start{of} {what}; begin with a denser structure, or train on structures"

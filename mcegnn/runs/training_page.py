@@ -23,7 +23,7 @@ def write_page(
     of per cents and of what is being done. Raises OSError if the page cannot be written."""
     from mcegnn.models.store import Stored
     from mcegnn.review import review
-    from trajectories.report import page
+    from trajectories.report import Scenes, page
     from trajectories.storage.atomic_write import write_atomically
 
     def looking(done: int, of: int) -> None:
@@ -39,10 +39,8 @@ def write_page(
         f"{options.model.kind} on {options.data.name}, {trainer.update:,} updates",
         _rows(trainer, stored),
         analysis,
-        found.worst,
+        Scenes(found.worst, f"The worst of the {found.part}", last=True),
         analysis.notes,
-        heading=f"The worst of the {found.part}",
-        last=True,
         told=lambda what, share: on_progress(round(100 * share), what),
     )
     write_atomically(path, text.encode())

@@ -16,7 +16,7 @@ from mcegnn.simulation.configuration import Configuration
 from systems.sources.atoms import Structure, path_of
 from systems.system import Potential
 from systems.units import METAL, PASCALS, Units
-from trajectories.watch import Limits
+from trajectories.checks import Limits
 
 INTEGRATORS = (
     "velocity-verlet",

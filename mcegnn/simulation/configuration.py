@@ -14,7 +14,7 @@ import numpy as np
 from integrators.state import Flow, State
 from mcegnn import learned
 from systems.units import Units
-from trajectories.watch import Limits
+from trajectories.checks import Limits
 
 
 @dataclass(frozen=True, kw_only=True)

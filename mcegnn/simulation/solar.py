@@ -15,7 +15,7 @@ from mcegnn.simulation.configuration import Configuration
 from systems.observables import kinetic_energy
 from systems.sources.solar import Body, SolarSystem
 from systems.units import ASTRONOMICAL, Units
-from trajectories.watch import Limits
+from trajectories.checks import Limits
 
 # an estimated error that is told of: so many kilometres, or such a part of the distance to what a
 # body goes around

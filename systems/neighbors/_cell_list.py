@@ -16,10 +16,10 @@ from systems.kernel import jit
 
 # whether a pair is nearer than the cutoff does not depend on who asks: in a lattice many are just
 # as far
-exact = partial(jit, exact=True)
+exact_jit = partial(jit, exact=True)
 
 
-@exact
+@exact_jit
 def extent(fractional):
     """Lowest and highest fractional coordinates, [3] each, and the first particle that has one that
     is not finite, -1 for none."""
@@ -33,7 +33,7 @@ def extent(fractional):
     return low, high, -1
 
 
-@exact
+@exact_jit
 def bins_of(fractional, n_bins, low, spans, pbc):
     """Bin [n] of fractional coordinates [n, 3]; how many cells each particle lies outside along
     periodic directions, [n, 3], the most."""
@@ -56,7 +56,7 @@ def bins_of(fractional, n_bins, low, spans, pbc):
     return bins, outside, most
 
 
-@exact
+@exact_jit
 def in_order(bins, n_bins):
     """Particles sorted by bin (a stable counting sort) [n], and where each bin starts among them
     [n_bins + 1]."""
@@ -72,8 +72,8 @@ def in_order(bins, n_bins):
     return order, start
 
 
-@exact
-def _runs_from(b, start, n_bins, reach, pbc, cell, runs, shifts, moves):
+@exact_jit
+def runs_from(b, start, n_bins, reach, pbc, cell, runs, shifts, moves):
     """The runs of particles that a particle of bin b may be near to: from where to where, by which
     lattice vectors, and how far that is.
 
@@ -110,7 +110,7 @@ def _runs_from(b, start, n_bins, reach, pbc, cell, runs, shifts, moves):
     return n_runs, total
 
 
-@exact
+@exact_jit
 def squares(n, near, px, py, pz, d2):
     """Squared distances of a point to n others that lie one behind another in memory: a loop that
     the compiler vectorises.
@@ -120,15 +120,13 @@ def squares(n, near, px, py, pz, d2):
     the other side's.
     """
     for q in range(n):
-        dx, dy, dz = (
-            near[0, q] - px + near[3, q],
-            near[1, q] - py + near[4, q],
-            near[2, q] - pz + near[5, q],
-        )
+        dx = near[0, q] - px + near[3, q]
+        dy = near[1, q] - py + near[4, q]
+        dz = near[2, q] - pz + near[5, q]
         d2[q] = dx * dx + dy * dy + dz * dz
 
 
-@exact
+@exact_jit
 def compact(n, key, d2, limit, found, c):
     """Keep the keys of those that are near: each is written, and the next overwrites one that is
     too far. No branch to mispredict."""
@@ -139,7 +137,7 @@ def compact(n, key, d2, limit, found, c):
     return np.int64(m)
 
 
-@exact
+@exact_jit
 def search(
     first,
     last,
@@ -168,18 +166,15 @@ def search(
     suffice.
     """
     most = (2 * reach[0] + 1) * (2 * reach[1] + 1) * ((2 * reach[2] + 1) // n_bins[2] + 2)
-    runs, shifts, moves = (
-        np.empty((most, 2), np.int64),
-        np.empty((most, 3), np.int64),
-        np.empty((most, 3)),
-    )
+    runs, shifts = np.empty((most, 2), np.int64), np.empty((most, 3), np.int64)
+    moves = np.empty((most, 3))
     room, w1, w2 = 1024, 2 * far[1] + 1, 2 * far[2] + 1
     near, d2, key = np.empty((6, room)), np.empty(room), np.empty(room, np.int64)
     for b in range(first, last):
         n_in = start[b + 1] - start[b]
         if n_in == 0:
             continue
-        n_runs, total = _runs_from(b, start, n_bins, reach, pbc, cell, runs, shifts, moves)
+        n_runs, total = runs_from(b, start, n_bins, reach, pbc, cell, runs, shifts, moves)
         if total > room:
             room = 2 * total
             near, d2, key = np.empty((6, room)), np.empty(room), np.empty(room, np.int64)
@@ -214,113 +209,3 @@ def search(
             begin[i], count[i] = c, end - c
             c = end
     return np.int64(c)
-
-
-@exact
-def transpose(first, last, found, begin, count, last_code, starts, j, image):
-    """Lists of the particles ``first`` to ``last`` in order of neighbour: each particle in turn is
-    put into its neighbours' lists.
-
-    Returns whether every list came out as long as it has to be; nothing is ever written beyond the
-    last one's end.
-
-    A pair seen from the other side has the opposite shift, whose code is ``last_code`` less the
-    pair's.
-    """
-    at, end = starts[first:last].copy(), np.uint64(max(len(j), 1) - 1)
-    for i in range(len(count)):
-        for q in range(np.uint64(begin[i]), np.uint64(begin[i] + count[i])):
-            k = (found[q] & 0xFFFFFFFF) - first
-            if k >= 0 and k < last - first:
-                to = min(np.uint64(at[np.uint64(k)]), end)
-                at[np.uint64(k)] += 1
-                j[to] = i
-                image[to] = last_code - (found[q] >> 32)
-    return np.array_equal(at, starts[first + 1 : last + 1])
-
-
-@exact
-def ties(starts, j, image):
-    """Images of one and the same neighbour by their code, which is the order of their shifts."""
-    for i in range(len(starts) - 1):
-        for p in range(starts[i] + 1, starts[i + 1]):
-            n, code = j[p], image[p]
-            q = p
-            while q > starts[i] and j[q - 1] == n and image[q - 1] > code:
-                image[q] = image[q - 1]
-                q -= 1
-            image[q] = code
-
-
-@exact
-def numbered(image, images):
-    """Number the shifts that there are anew, in ``image`` [n_pairs] in place; returns them, a
-    choice of ``images`` [n, 3]."""
-    number, n_images = np.full(len(images), -1, np.int32), 0
-    for p in range(len(image)):
-        if number[image[p]] < 0:
-            number[image[p]] = n_images
-            n_images += 1
-        image[p] = number[image[p]]
-    found = np.empty((n_images, 3), images.dtype)
-    for code in range(len(images)):
-        if number[code] >= 0:
-            found[number[code]] = images[code]
-    return found
-
-
-@exact
-def spread(image, images, shift):
-    """The shift of each pair, [n_pairs, 3]."""
-    for p in range(len(image)):
-        code = np.uint64(image[p])
-        shift[p, 0], shift[p, 1], shift[p, 2] = images[code, 0], images[code, 1], images[code, 2]
-
-
-@exact
-def count(first, last, x, start, n_bins, reach, pbc, cell, kinds, edges, counts):
-    """Add to counts [n_kinds, n_kinds, n_edges - 1] the pairs of the particles in the bins
-    ``first`` to ``last``, by distance.
-
-    Sorted positions are x [3, n], their kinds [n]; the edges are evenly spaced from zero.
-    """
-    most = (2 * reach[0] + 1) * (2 * reach[1] + 1) * ((2 * reach[2] + 1) // n_bins[2] + 2)
-    runs, shifts, moves = (
-        np.empty((most, 2), np.int64),
-        np.empty((most, 3), np.int64),
-        np.empty((most, 3)),
-    )
-    room, last_bin = 1024, len(edges) - 2
-    near, d2, kind = np.empty((6, room)), np.empty(room), np.empty(room, np.int64)
-    scale, limit = (last_bin + 1) / edges[-1], edges[-1] ** 2
-    for b in range(first, last):
-        if start[b + 1] == start[b]:
-            continue
-        n_runs, total = _runs_from(b, start, n_bins, reach, pbc, cell, runs, shifts, moves)
-        if total > room:
-            room = 2 * total
-            near, d2, kind = np.empty((6, room)), np.empty(room), np.empty(room, np.int64)
-        at, itself = 0, 0
-        for r in range(n_runs):
-            here = shifts[r, 0] == 0 and shifts[r, 1] == 0 and shifts[r, 2] == 0
-            if here and runs[r, 0] <= start[b] and start[b] < runs[r, 1]:
-                itself = at + start[b] - runs[r, 0]
-            for m in range(runs[r, 0], runs[r, 1]):
-                near[0, at], near[1, at], near[2, at] = x[0, m], x[1, m], x[2, m]
-                near[3, at], near[4, at], near[5, at] = moves[r, 0], moves[r, 1], moves[r, 2]
-                kind[at] = kinds[m]
-                at += 1
-        for k in range(start[b], start[b + 1]):
-            squares(at, near, x[0, k], x[1, k], x[2, k], d2)
-            d2[itself + k - start[b]] = np.inf
-            own = counts[kinds[k]]
-            for q in range(at):
-                if d2[q] < limit:
-                    r = np.sqrt(d2[q])
-                    c = min(int(r * scale), last_bin)
-                    # the product rounds: the edges themselves decide
-                    if r < edges[c]:
-                        c -= 1
-                    elif r >= edges[c + 1] and c < last_bin:
-                        c += 1
-                    own[kind[q], c] += 1

@@ -1,12 +1,8 @@
 """`cell_list`: all near pairs at a cost that grows as the number of particles; its kernels are in
 `systems.neighbors._cell_list`."""
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,17 +10,16 @@ import numpy as np
 from systems.cell import PBC
 from systems.neighbors.box import Box, check_search, extent
 from systems.neighbors.pairs import Pairs, of_shifts
+from systems.threads import shared
 
 PARALLEL = 3000  # particles below which threads cost more than they bring
 # bins a cutoff in the direction in which they lie behind one another: a shorter run to look through
 _ALONG = 2
 _MOST_NEIGHBORS = 3e5
 _MOST_CODES = 2**22  # beyond so many possible shifts those that there are are found by sorting
-_FEW_CODES = (
-    11**3
-    # beyond so many, offsets fall out of the nearest cache, unless those that there are are
-    # numbered anew
-)
+# beyond so many, offsets fall out of the nearest cache, unless those that there are are numbered
+# anew
+_FEW_CODES = 11**3
 
 
 def cell_list(
@@ -68,16 +63,20 @@ class Bins:
         order, start = kernels.in_order(bins, int(n_bins.prod()))
         ordered = (x - outside @ box.cell if most else x).T.take(order, 1)
         outside = outside.astype(np.int64) if most else np.zeros((0, 3), np.int64)
-        return cls(
-            box,
-            n_bins,
-            reach,
-            order,
-            start,
-            ordered,
-            outside,
-            len(x) / float(np.prod(spans * box.heights)),
-        )
+        density = len(x) / float(np.prod(spans * box.heights))
+        return cls(box, n_bins, reach, order, start, ordered, outside, density)
+
+    @property
+    def grid(self) -> tuple[np.ndarray, ...]:
+        """The bins as kernels take them: starts, numbers, reach, periodic directions, cell."""
+        return self.start, self.n_bins, self.reach, self.box.pbc, self.box.cell
+
+    def edges(self, threads: int) -> np.ndarray:
+        """Bins [threads + 1] between which each thread has about as many particles."""
+        n, last = len(self.order), len(self.start) - 1
+        edges = np.searchsorted(self.start, np.linspace(0, n, threads + 1)).astype(int)
+        edges[0], edges[-1] = 0, last
+        return edges
 
 
 class Search:
@@ -118,20 +117,16 @@ class Search:
         )
         starts, j, image = self._turned(begin, count, len(shifts), threads)
         periodic = bins.box.heights[bins.box.pbc]
-        from systems.neighbors import _cell_list
+        from systems.neighbors import _neighbor_lists
 
-        kernels: Any = _cell_list
+        kernels: Any = _neighbor_lists
         if (periodic < 2.0 * cutoff * (1.0 + 1e-9)).any():  # else no neighbour is there twice
             kernels.ties(starts, j, image)
         if not direct:
             i = np.repeat(np.arange(n), count)
             return of_shifts(i, j, shifts[image] + outside[i] - outside[j], n)
-        return Pairs(
-            starts,
-            j,
-            image,
-            shifts if len(shifts) <= _FEW_CODES else kernels.numbered(image, shifts),
-        )
+        images = shifts if len(shifts) <= _FEW_CODES else kernels.numbered(image, shifts)
+        return Pairs(starts, j, image, images)
 
     def _searched(
         self, bins: Bins, cutoff: float, far: np.ndarray, outside: np.ndarray, threads: int
@@ -141,33 +136,16 @@ class Search:
         from systems.neighbors import _cell_list
 
         kernels: Any = _cell_list
-        n, start = len(bins.order), bins.start
+        n, edges = len(bins.order), bins.edges(threads)
         begin, count = np.empty(n, np.int64), np.empty(n, np.int64)
-        # bins with about as many particles for each thread
-        edges = np.searchsorted(start, np.linspace(0, n, threads + 1)).astype(int)
-        edges[0], edges[-1] = 0, len(start) - 1
         expected = int(1.2 * n * min(4.2 * cutoff**3 * bins.density, 1e4) / threads) + 4096
         share = max(expected, len(self._room) // threads)
 
         def search(k: int) -> int:
-            where = self._room[k * share : (k + 1) * share]
+            within, room = (edges[k], edges[k + 1]), self._room[k * share : (k + 1) * share]
+            place = (bins.ordered, bins.order, *bins.grid)
             end: int = kernels.search(
-                edges[k],
-                edges[k + 1],
-                bins.ordered,
-                bins.order,
-                start,
-                bins.n_bins,
-                bins.reach,
-                bins.box.pbc,
-                bins.box.cell,
-                cutoff**2,
-                far,
-                outside,
-                where,
-                0,
-                begin,
-                count,
+                *within, *place, cutoff**2, far, outside, room, 0, begin, count
             )
             return end
 
@@ -178,7 +156,8 @@ class Search:
                 break
             share *= 2
         for k in range(1, threads):
-            begin[bins.order[start[edges[k]] : start[edges[k + 1]]]] += k * share
+            own = slice(bins.start[edges[k]], bins.start[edges[k + 1]])
+            begin[bins.order[own]] += k * share
         return begin, count
 
     def _turned(
@@ -186,9 +165,9 @@ class Search:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Starts, neighbours and codes of shifts of the lists, from the pairs as they were
         found."""
-        from systems.neighbors import _cell_list
+        from systems.neighbors import _neighbor_lists
 
-        kernels: Any = _cell_list
+        kernels: Any = _neighbor_lists
         starts = np.concatenate([[0], np.cumsum(count)])  # as many from one side as from the other
         j, image = np.empty((2, starts[-1]), np.int32)
         rows = np.searchsorted(starts, np.linspace(0, starts[-1], threads + 1)).astype(int)
@@ -243,26 +222,3 @@ def _bins(
     reach = np.ceil(cutoff * (1.0 + 1e-9) / (lengths / n_bins))
     # without images, nobody is farther away than the last bin
     return n_bins.astype(np.int64), np.where(pbc, reach, np.minimum(reach, n_bins)).astype(np.int64)
-
-
-def shared(work: Callable[[int], Any], threads: int) -> list[Any]:
-    """The work of each thread: the kernels hold no lock."""
-    if threads == 1:
-        return [work(0)]
-    others = [_pool(threads - 1).submit(work, k) for k in range(1, threads)]
-    try:
-        first = work(0)  # whoever asks does not sit idle
-    finally:
-        wait(others)  # where one fails, none must work on at what is begun anew
-    return [first, *(other.result() for other in others)]
-
-
-@cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    """Threads are kept: to start them takes as long as a list of a thousand particles."""
-    return ThreadPoolExecutor(threads)
-
-
-with suppress(AttributeError):  # Windows does not fork
-    # a forked process has none of its parent's threads
-    os.register_at_fork(after_in_child=_pool.cache_clear)

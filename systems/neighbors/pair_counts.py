@@ -7,7 +7,8 @@ import numpy as np
 
 from systems.cell import PBC
 from systems.neighbors.box import check_search
-from systems.neighbors.cells import PARALLEL, Bins, shared
+from systems.neighbors.cells import PARALLEL, Bins
+from systems.threads import shared
 
 
 def pair_counts(
@@ -26,31 +27,19 @@ def pair_counts(
     the centre itself. Raises ValueError for an ensemble, a cell without volume or a position that
     is not finite.
     """
-    from systems.neighbors import _cell_list
+    from systems.neighbors import _pair_counts
 
-    kernels: Any = _cell_list
+    kernels: Any = _pair_counts
     check_search(positions, float(edges[-1]))
     threads = threads if len(positions) >= PARALLEL else 1
     bins, n_kinds = Bins.of(positions, cell, pbc, float(edges[-1])), int(kinds.max()) + 1
     counts = np.zeros((threads, n_kinds, n_kinds, len(edges) - 1), np.int64)
-    ends = np.searchsorted(bins.start, np.linspace(0, len(positions), threads + 1)).astype(int)
-    ends[0], ends[-1] = 0, len(bins.start) - 1
+    parts = bins.edges(threads)
     ordered_kinds = np.asarray(kinds, np.int64)[bins.order]
 
     def count(k: int) -> None:
-        kernels.count(
-            ends[k],
-            ends[k + 1],
-            bins.ordered,
-            bins.start,
-            bins.n_bins,
-            bins.reach,
-            bins.box.pbc,
-            bins.box.cell,
-            ordered_kinds,
-            edges,
-            counts[k],
-        )
+        within = parts[k], parts[k + 1]
+        kernels.count(*within, bins.ordered, *bins.grid, ordered_kinds, edges, counts[k])
 
     shared(count, threads)
     total: np.ndarray = counts.sum(0)

@@ -33,9 +33,9 @@ class Pairs:
     @cached_property
     def shift(self) -> np.ndarray:
         """Of each pair, int8 [n_pairs, 3]; int32 where particles are hundreds of cells apart."""
-        from systems.neighbors import _cell_list
+        from systems.neighbors import _neighbor_lists
 
-        kernels: Any = _cell_list
+        kernels: Any = _neighbor_lists
         wide = self.images.size and abs(self.images).max() > 127
         shift = np.empty((len(self), 3), np.int32 if wide else np.int8)
         kernels.spread(self.image, self.images, shift)

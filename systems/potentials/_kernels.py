@@ -2,7 +2,7 @@
 
 import math
 
-from systems.kernel import inlined, jit
+from systems.kernel import inlined_jit, jit
 
 
 @jit
@@ -35,7 +35,7 @@ def coulomb(x, masses, charges, parameters, forces):
     return energy
 
 
-@inlined
+@inlined_jit
 def gravity(x, masses, charges, parameters, forces):
     """parameters: G, softening squared, body left out (-1: none)."""
     constant, eps2, omit = parameters[0], parameters[1], int(parameters[2])
@@ -74,7 +74,7 @@ def oblate_gravity(x, masses, charges, parameters, forces):
     return energy
 
 
-@inlined
+@inlined_jit
 def oblateness(x, masses, constant, parameters, at, forces):
     """The J2 term of the body whose five parameters begin at ``at`` upon all others, and their pull
     back on it."""
@@ -109,12 +109,8 @@ def pair_table(x, masses, charges, parameters, forces):
     radius, spacing, number of knots; then, knot by knot, w, its slope, energy, its slope, where
     slopes are per spacing. Beyond the ends the last cubics go on.
     """
-    limit, first, inverse, last = (
-        parameters[1],
-        parameters[2],
-        1.0 / parameters[3],
-        int(parameters[4]) - 2,
-    )
+    limit, first = parameters[1], parameters[2]
+    inverse, last = 1.0 / parameters[3], int(parameters[4]) - 2
     couplings = charges if parameters[0] == 1.0 else masses
     n = x.shape[1]
     energy = 0.0
@@ -126,12 +122,8 @@ def pair_table(x, masses, charges, parameters, forces):
             knot = 0 if not at > 0.0 else last if at > last else int(at)
             s, k = at - knot, 5 + 4 * knot
             left, right = (1.0 - s) * (1.0 - s), s * s
-            a0, a1, b0, b1 = (
-                (1.0 + 2.0 * s) * left,
-                s * left,
-                (3.0 - 2.0 * s) * right,
-                (s - 1.0) * right,
-            )
+            a0, a1 = (1.0 + 2.0 * s) * left, s * left
+            b0, b1 = (3.0 - 2.0 * s) * right, (s - 1.0) * right
             product = couplings[i] * couplings[j]
             w = product * (
                 a0 * parameters[k]
@@ -162,12 +154,8 @@ def springs(x, masses, charges, parameters, forces):
     """parameters: (i, j, stiffness, length) of each spring."""
     energy = 0.0
     for k in range(0, len(parameters), 4):
-        i, j, stiffness, length = (
-            int(parameters[k]),
-            int(parameters[k + 1]),
-            parameters[k + 2],
-            parameters[k + 3],
-        )
+        i, j = int(parameters[k]), int(parameters[k + 1])
+        stiffness, length = parameters[k + 2], parameters[k + 3]
         dx, dy, dz = x[0, i] - x[0, j], x[1, i] - x[1, j], x[2, i] - x[2, j]
         r = (dx * dx + dy * dy + dz * dz) ** 0.5
         stretch = r - length

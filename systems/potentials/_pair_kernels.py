@@ -13,16 +13,15 @@ from functools import partial
 
 import numpy as np
 
-from systems.kernel import inlined, jit
+from systems.kernel import inlined_jit, jit
 from systems.potentials.pair import FORCES, VIRIAL
 
-FORCE_SHIFT, SWITCH, SHIFT = range(
-    3
-)  # in the order of `systems.potentials.lennard_jones.Truncation`
+# in the order of `systems.potentials.lennard_jones.Truncation`
+FORCE_SHIFT, SWITCH, SHIFT = range(3)
 _U = np.uint64  # an index without a sign is not tested for being negative
 
 
-@inlined
+@inlined_jit
 def longest(first, last, starts):
     """The most pairs that one centre has."""
     most = 0
@@ -31,7 +30,7 @@ def longest(first, last, starts):
     return most
 
 
-@partial(inlined, reorder=False)
+@partial(inlined_jit, reorder=False)
 def near(k, x, table, starts, j, image, cutoff2, dx, dy, dz, d2):
     """Offsets from particle k to its neighbours within the cutoff, and their squared lengths;
     returns how many."""
@@ -39,18 +38,16 @@ def near(k, x, table, starts, j, image, cutoff2, dx, dy, dz, d2):
     m = _U(0)
     for p in range(_U(starts[k]), _U(starts[k + 1])):
         n, c = _U(j[p]), _U(image[p])
-        ox, oy, oz = (
-            x[n, 0] - xk + table[c, 0],
-            x[n, 1] - yk + table[c, 1],
-            x[n, 2] - zk + table[c, 2],
-        )
+        ox = x[n, 0] - xk + table[c, 0]
+        oy = x[n, 1] - yk + table[c, 1]
+        oz = x[n, 2] - zk + table[c, 2]
         r2 = ox * ox + oy * oy + oz * oz
         dx[m], dy[m], dz[m], d2[m] = ox, oy, oz, r2
         m += _U(r2 < cutoff2)
     return m
 
 
-@inlined
+@inlined_jit
 def law(r2, c12, c6, at_cutoff, slope, kind, cutoff2, per_width):
     """u and u' / r of Lennard-Jones."""
     inverse = 1.0 / r2
@@ -70,7 +67,7 @@ def law(r2, c12, c6, at_cutoff, slope, kind, cutoff2, per_width):
     return u, w
 
 
-@inlined
+@inlined_jit
 def forces_of(m, dx, dy, dz, d2, constants, kind):
     """The force on a centre from its near pairs."""
     c12, c6, at_cutoff, slope, cutoff2, per_width = constants
@@ -83,7 +80,7 @@ def forces_of(m, dx, dy, dz, d2, constants, kind):
     return fx, fy, fz
 
 
-@inlined
+@inlined_jit
 def energy_of(m, d2, constants, kind):
     """The energy of a centre's near pairs."""
     c12, c6, at_cutoff, slope, cutoff2, per_width = constants
@@ -94,7 +91,7 @@ def energy_of(m, d2, constants, kind):
     return energy
 
 
-@inlined
+@inlined_jit
 def virial_of(m, dx, dy, dz, d2, constants, kind):
     """Sums of -w d d over a centre's near pairs: xx, xy, xz, yy, yz, zz."""
     c12, c6, at_cutoff, slope, cutoff2, per_width = constants
@@ -111,7 +108,7 @@ def virial_of(m, dx, dy, dz, d2, constants, kind):
     return xx, xy, xz, yy, yz, zz
 
 
-@partial(inlined, reorder=False)
+@partial(inlined_jit, reorder=False)
 def near_by_species(k, x, table, starts, j, image, species, cutoff2, dx, dy, dz, d2, counts):
     """As `near`, in a row for each species of the neighbours [n_species, any]; how many are in each
     goes to counts [n_species]."""
@@ -119,11 +116,9 @@ def near_by_species(k, x, table, starts, j, image, species, cutoff2, dx, dy, dz,
     counts[:] = 0
     for p in range(_U(starts[k]), _U(starts[k + 1])):
         n, c = _U(j[p]), _U(image[p])
-        ox, oy, oz = (
-            x[n, 0] - xk + table[c, 0],
-            x[n, 1] - yk + table[c, 1],
-            x[n, 2] - zk + table[c, 2],
-        )
+        ox = x[n, 0] - xk + table[c, 0]
+        oy = x[n, 1] - yk + table[c, 1]
+        oz = x[n, 2] - zk + table[c, 2]
         r2 = ox * ox + oy * oy + oz * oz
         b = _U(species[n])
         m = counts[b]
@@ -131,15 +126,13 @@ def near_by_species(k, x, table, starts, j, image, species, cutoff2, dx, dy, dz,
         counts[b] = m + _U(r2 < cutoff2)
 
 
-@partial(inlined, reorder=False)
+@partial(inlined_jit, reorder=False)
 def constants_of(epsilon, sigma, cutoff, onset, kind):
     """What `law` needs for a pair of species: 4 epsilon sigma^12, 4 epsilon sigma^6, the energy and
     the slope at the cutoff, its square, and one over the switch's width."""
     s6, c6 = sigma**6, (sigma / cutoff) ** 6
-    at_cutoff, slope = (
-        4.0 * epsilon * (c6 * c6 - c6),
-        -24.0 * epsilon * (2.0 * c6 * c6 - c6) / cutoff,
-    )
+    at_cutoff = 4.0 * epsilon * (c6 * c6 - c6)
+    slope = -24.0 * epsilon * (2.0 * c6 * c6 - c6) / cutoff
     if kind == FORCE_SHIFT:
         at_cutoff -= cutoff * slope
     cutoff2 = cutoff * cutoff
@@ -215,20 +208,12 @@ def lennard_jones_mixture(
     virials,
 ):
     """Of several species; parameters as of `lennard_jones`."""
-    cutoff, onset, kind, n_species = (
-        parameters[0],
-        parameters[1],
-        int(parameters[2]),
-        int(parameters[3]),
-    )
+    cutoff, onset = parameters[0], parameters[1]
+    kind, n_species = int(parameters[2]), int(parameters[3])
     cutoff2, n_pairs = cutoff * cutoff, n_species * n_species
     room = longest(edges[first], edges[last], starts) + 1
-    dx, dy, dz, d2 = (
-        np.empty((n_species, room)),
-        np.empty((n_species, room)),
-        np.empty((n_species, room)),
-        np.empty((n_species, room)),
-    )
+    dx, dy = np.empty((n_species, room)), np.empty((n_species, room))
+    dz, d2 = np.empty((n_species, room)), np.empty((n_species, room))
     constants_by_pair = np.empty((n_pairs, 6))
     for pair in range(n_pairs):
         epsilon, sigma = parameters[4 + pair], parameters[4 + n_pairs + pair]

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from numba import float64, int32, int64, types
 
-from systems.neighbors.cells import PARALLEL, shared
+from systems.neighbors.cells import PARALLEL
 from systems.neighbors.pairs import Pairs
 from systems.system import ListPotential, System
+from systems.threads import shared
 
 PAIR_SIGNATURE = types.void(
     int64,

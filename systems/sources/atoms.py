@@ -179,6 +179,12 @@ def _structures(name: str, reading: Reading, *, last: bool) -> list[Any]:
         raise ValueError(
             f"ASE cannot read atoms from {name}: {said} ({type(error).__name__})"
         ) from None
+    _check_masses(name, reading)
+    return found
+
+
+def _check_masses(name: str, reading: Reading) -> None:
+    """Raise ValueError if atoms of the file have no mass, or sites are to have none."""
     if reading.virtual:
         raise ValueError(
             f"{name} has sites without mass ({', '.join(sorted(reading.virtual)[:4])}), which"
@@ -190,7 +196,6 @@ def _structures(name: str, reading: Reading, *, last: bool) -> list[Any]:
             f"{name} does not tell the masses of atoms {few}; give them as --masses"
             f' "{sorted(lacking)[0]}=12.011,..."'
         )
-    return found
 
 
 def frozen(atoms: Any) -> np.ndarray:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from systems.sources import dl_poly_files, extended_xyz, lammps_files
+from systems.sources import dl_poly_files, extended_xyz, lammps_data, lammps_dumps, lammps_files
 from systems.sources.file_options import Reading
 
 _PACKED = (".gz", ".bz2", ".xz")
@@ -107,9 +107,9 @@ def _frames(path: Path, kind: str, more: dict[str, Any], reading: Reading) -> It
     if kind in _XYZ_FORMATS:
         yield from extended_xyz.frames(path, reading)
     elif kind == "lammps-dump-text":
-        yield from lammps_files.dump_frames(path, reading)
+        yield from lammps_dumps.dump_frames(path, reading)
     elif kind == "lammps-data":
-        yield lammps_files.data_atoms(path, reading, more)
+        yield lammps_data.data_atoms(path, reading, more)
     else:
         from ase.io import iread
 
@@ -137,7 +137,7 @@ def _check_no_units(reading: Reading) -> None:
 def _settled(path: Path, atoms: Any, reading: Reading) -> Any:
     """What ASE read, once its sites are known to be whole, with the masses that the user gave, and
     elements by more than letters."""
-    from systems.sources.identities import identify
+    from systems.sources.identities import AtomLabels, identify
 
     check_occupancies(atoms)
     if dl_poly_files.LABELS in atoms.arrays:
@@ -150,15 +150,11 @@ def _settled(path: Path, atoms: Any, reading: Reading) -> Any:
         return atoms
     velocities = atoms.get_velocities() if atoms.has("momenta") else None
     if names:
-        identify(
-            atoms,
-            reading,
-            names,
-            residues=atoms.arrays["residuenames"],
-            indices=atoms.arrays.get("residuenumbers"),
-        )
+        residues, numbers = atoms.arrays["residuenames"], atoms.arrays.get("residuenumbers")
+        labels = AtomLabels(names, residues=residues, residue_numbers=numbers)
     else:
-        identify(atoms, reading, told=atoms.get_masses())
+        labels = AtomLabels(masses=atoms.get_masses())
+    identify(atoms, reading, labels)
     if velocities is not None:
         atoms.set_velocities(velocities)
     return atoms

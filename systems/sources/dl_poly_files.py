@@ -4,7 +4,7 @@ velocities and forces, and names of atoms."""
 from typing import Any
 
 from systems.sources.file_options import Reading
-from systems.sources.identities import identify
+from systems.sources.identities import AtomLabels, identify
 
 LABELS = "dlp4_labels"  # what ASE calls the rest of an atom's name, after its element
 
@@ -27,7 +27,7 @@ def settle(atoms: Any, reading: Reading) -> Any:
         for symbol, label in zip(atoms.get_chemical_symbols(), atoms.arrays[LABELS], strict=True)
     ]
     told = atoms.get_masses() if atoms.has("masses") else None
-    identify(atoms, reading, names, told)
+    identify(atoms, reading, AtomLabels(names, told))
     if velocities is not None:
         atoms.set_velocities(velocities)
     if atoms.calc is not None:

@@ -9,134 +9,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from systems.sources.residues import (
+    IN_WATER,
+    ION_RESIDUES,
+    IONS,
+    LIPIDS,
+    NUCLEIC,
+    PROTEIN,
+    VIRTUAL,
+    WATER,
+)
+
 ISOTOPES = {"D": 2.01410177811, "T": 3.01604928}  # u, of hydrogen that has a name of its own
-_IONS = {
-    "SOD": "Na",
-    "CLA": "Cl",
-    "POT": "K",
-    "CES": "Cs",
-    "CAL": "Ca",
-    "LIT": "Li",
-    "RUB": "Rb",
-    "IOD": "I",
-    "BAR": "Ba",
-    "CAD": "Cd",
-}
-_ION_RESIDUES = {"ION", "IONS"}
-_VIRTUAL = {
-    "MW",
-    "LP",
-    "LPA",
-    "LPB",
-    "EP",
-    "EPW",
-    "MCH",
-    "MNH",
-    "VS",
-    "VIR",
-    "VIRT",
-    "DUM",
-    "DUMMY",
-}
-_IN_WATER = {"M", "OM", "IW", "LW"}  # what else has no mass there
-_WATER = {
-    "SOL",
-    "HOH",
-    "WAT",
-    "H2O",
-    "HH0",
-    "OHH",
-    "TIP",
-    "TIP2",
-    "TIP3",
-    "TIP4",
-    "TIP5",
-    "T3P",
-    "T4P",
-    "T5P",
-    "SPC",
-    "SPCE",
-    "TP3",
-    "TP4",
-}
-_PROTEIN = {
-    "ALA",
-    "ARG",
-    "ASN",
-    "ASP",
-    "CYS",
-    "GLN",
-    "GLU",
-    "GLY",
-    "HIS",
-    "ILE",
-    "LEU",
-    "LYS",
-    "MET",
-    "PHE",
-    "PRO",
-    "SER",
-    "THR",
-    "TRP",
-    "TYR",
-    "VAL",
-    "MSE",
-    "SEC",
-    "HSD",
-    "HSE",
-    "HSP",
-    "HID",
-    "HIE",
-    "HIP",
-    "CYX",
-    "CYM",
-    "ASH",
-    "GLH",
-    "LYN",
-    "ACE",
-    "NME",
-    "NMA",
-    "NH2",
-    "ALAD",
-    "CYS2",
-    "ARGN",
-    "ASPH",
-    "GLUH",
-    "HISA",
-    "HISB",
-    "HISH",
-    "HIS1",
-    "HIS2",
-    "LYSH",
-    "QLN",
-}
-_NUCLEIC = {
-    "ADE",
-    "CYT",
-    "GUA",
-    "THY",
-    "URA",
-    *(
-        f"{sugar}{base}{end}"
-        for sugar in ("", "D", "R")
-        for base in "ACGTU"
-        for end in ("", "3", "5", "N")
-    ),
-}
-_LIPIDS = {
-    "POPC",
-    "POPE",
-    "POPG",
-    "POPS",
-    "DPPC",
-    "DMPC",
-    "DOPC",
-    "DOPE",
-    "DLPC",
-    "DSPC",
-    "CHOL",
-    "CHL1",
-}
 _ORGANIC = "HCNOSPFIBK"
 # of the two-letter elements that begin as an element of one letter does, those that names of atoms
 # mean
@@ -181,11 +65,11 @@ def guess(
     plain = residues is None and all(
         _head(str(name)).capitalize() in _numbers() for name in set(names)
     )
-    living = any(group.strip().upper() in _PROTEIN | _NUCLEIC for group in set(groups))
+    living = any(group.strip().upper() in PROTEIN | NUCLEIC for group in set(groups))
     single = [
         bool(own)
         and sizes[own[k]] == 1
-        and (not living or groups[k].strip().upper() in _ION_RESIDUES)
+        and (not living or groups[k].strip().upper() in ION_RESIDUES)
         for k in range(n)
     ]
     keys = [(str(names[k]), groups[k], single[k], float(known[k])) for k in range(n)]
@@ -227,7 +111,7 @@ def _head(name: str) -> str:
 def _one(name: str, residue: str, alone: bool, mass: float, plain: bool) -> tuple[int, bool]:
     """The atomic number of an atom (0 where none), and whether it is a virtual site."""
     head, residue = _head(name), residue.strip().upper()
-    if not mass and (head.upper() in _VIRTUAL or (residue in _WATER and head.upper() in _IN_WATER)):
+    if not mass and (head.upper() in VIRTUAL or (residue in WATER and head.upper() in IN_WATER)):
         return 0, True
     if name in ISOTOPES and (not mass or abs(mass - ISOTOPES[name]) < _NEAR):
         return 1, False
@@ -238,15 +122,13 @@ def _one(name: str, residue: str, alone: bool, mass: float, plain: bool) -> tupl
         return _with_mass(one, two if len(head) > 1 else 0, mass), False
     if not head or len(head) > 4:
         return 0, False
-    if head.upper() in _IONS and (alone or head.upper() == _head(residue)):
-        return _numbers()[_IONS[head.upper()]], False
+    if head.upper() in IONS and (alone or head.upper() == _head(residue)):
+        return _numbers()[IONS[head.upper()]], False
     return _by_letters(head, residue, alone, one, two, plain), False
 
 
 def _by_letters(head: str, residue: str, alone: bool, one: int, two: int, plain: bool) -> int:
-    biological = residue in _WATER | _PROTEIN | _NUCLEIC | _LIPIDS and head.upper() != _head(
-        residue
-    )
+    biological = residue in WATER | PROTEIN | NUCLEIC | LIPIDS and head.upper() != _head(residue)
     if not two or len(head) == 1:
         return one
     if biological:

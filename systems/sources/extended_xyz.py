@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from systems.sources.file_options import Reading, unit_size
-from systems.sources.identities import identify
+from systems.sources.identities import AtomLabels, identify
 
 ENDINGS = (".xyz", ".extxyz")
 _SPECIES = (
@@ -111,13 +111,9 @@ def atoms_of(text: str, reading: Reading) -> Any:
         _ipi_cell(atoms, comment, ipi)
     style = _style(comment, reading) if ipi else reading.options.units
     _scale(atoms, style)
-    identify(
-        atoms,
-        reading,
-        names or None,
-        _told_masses(atoms, style),
-        reduced=style == "lj" or atoms.info.get("units") in _SIZELESS,
-    )
+    reduced = style == "lj" or atoms.info.get("units") in _SIZELESS
+    labels = AtomLabels(names or None, _told_masses(atoms, style), reduced=reduced)
+    identify(atoms, reading, labels)
     _set_velocities(atoms, style, reading)
     return atoms
 

@@ -57,7 +57,8 @@ class FileOptions:
     ) -> Self:
         """The options of these texts, of which None says nothing; ValueError, in one sentence, for
         what cannot be."""
-        from systems.units import METAL, REDUCED, duration
+        from systems.quantities import duration
+        from systems.units import METAL, REDUCED
 
         for name, value in (("units", units), ("format", format)):
             if value == "":

@@ -2,6 +2,7 @@
 better, and what is guessed."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,46 +11,47 @@ from systems.sources.elements import by_mass, guess
 from systems.sources.file_options import FileOptions, Reading
 
 _LIGHTEST = 0.5  # u, below which no atom is
-VIRTUAL_MASS = (
-    1e-10  # u, of sites that have none: it counts in no sum, and momenta still tell velocities
-)
+# u, of sites that have none: it counts in no sum, and momenta still tell velocities
+VIRTUAL_MASS = 1e-10
 
 
-def identify(
-    atoms: Any,
-    reading: Reading,
-    names: Sequence[str] | None = None,
-    told: np.ndarray | None = None,
-    types: Sequence[str] = (),
-    *,
-    residues: Sequence[str] | None = None,
-    indices: Sequence[int] | None = None,
-    chosen: Sequence[str] | None = None,
-    reduced: bool = False,
-) -> None:
-    """Set elements and masses of an ``ase.Atoms`` whose atoms are called ``names`` [n]; without
-    names its elements are known.
+@dataclass(frozen=True, eq=False)
+class AtomLabels:
+    """What a file tells of its atoms, [n] each: their ``names``, None where elements are known,
+    ``masses`` (u, 0 where it does not), ``types``, and residues with their numbers as of
+    `systems.sources.elements.guess`.
 
-    Masses are those that the user gave, by name, type or element, else those the file ``told`` [n]
-    (u, 0 where it does not), else those of the elements. ``residues`` and ``indices`` are theirs as
-    of `systems.sources.elements.guess`; masses of the user go by the names ``chosen`` [n] where
-    these are others. Atoms of no element get the one that has their mass, but not in ``reduced``
-    units, where masses are bare numbers. Positions and momenta stay. What is guessed, unknown or
-    given goes into ``reading``; names that are no elements are kept.
+    Masses that the user gives go by the names ``chosen`` where these are others. In ``reduced``
+    units masses are bare numbers, which tell no elements.
     """
-    told = None if told is None else np.asarray(told, dtype=float)
+
+    names: Sequence[str] | None = None
+    masses: np.ndarray | None = None
+    types: Sequence[str] = ()
+    residues: Sequence[str] | None = None
+    residue_numbers: Sequence[int] | None = None
+    chosen: Sequence[str] | None = None
+    reduced: bool = False
+
+
+def identify(atoms: Any, reading: Reading, labels: AtomLabels) -> None:
+    """Set elements and masses of an ``ase.Atoms``; positions and momenta stay.
+
+    Masses are those that the user gave, by name, type or element, else those the file tells, else
+    those of the elements. Atoms of no element get the one that has their mass. What is guessed,
+    unknown or given goes into ``reading``; names that are no elements are kept.
+    """
+    names, told = labels.names, labels.masses
     key = (
         None if names is None else list(names),
-        list(types),
-        b"" if told is None else told.tobytes(),
+        list(labels.types),
+        b"" if told is None else np.asarray(told, dtype=float).tobytes(),
         atoms.numbers.tobytes() if names is None else b"",
-        reduced,
+        labels.reduced,
     )
-    if (
-        reading.identified is None or reading.identified[0] != key
-    ):  # frames of a trajectory are of the same atoms
-        found = _identities(atoms, reading, names, told, types, residues, indices, chosen, reduced)
-        reading.identified = key, *found
+    # frames of a trajectory are of the same atoms
+    if reading.identified is None or reading.identified[0] != key:
+        reading.identified = key, *_identities(atoms, reading, labels)
     _, numbers, masses = reading.identified
     atoms.numbers[:] = numbers
     if names is not None and "names" not in atoms.arrays and key[0] != atoms.get_chemical_symbols():
@@ -58,25 +60,17 @@ def identify(
         atoms.set_masses(masses)
 
 
-def _identities(
-    atoms: Any,
-    reading: Reading,
-    names: Sequence[str] | None,
-    told: np.ndarray | None,
-    types: Sequence[str],
-    residues: Sequence[str] | None,
-    indices: Sequence[int] | None,
-    chosen: Sequence[str] | None,
-    reduced: bool,
-) -> tuple[np.ndarray, np.ndarray]:
+def _identities(atoms: Any, reading: Reading, labels: AtomLabels) -> tuple[np.ndarray, np.ndarray]:
     """Atomic numbers and masses as of `identify`, which leaves ``atoms`` as it is."""
     from ase.data import chemical_symbols
 
-    n = len(atoms)
+    n, names = len(atoms), labels.names
+    told = None if labels.masses is None else np.asarray(labels.masses, dtype=float)
     masses = np.zeros(n) if told is None else told.copy()
     numbers, virtual, own = atoms.numbers.copy(), np.zeros(n, dtype=bool), masses > 0
     if names is not None:
-        guessed = guess(names, residues, None if told is None or reduced else masses, indices)
+        known = None if told is None or labels.reduced else masses
+        guessed = guess(names, labels.residues, known, labels.residue_numbers)
         numbers = guessed.numbers
         virtual = guessed.virtual | (~own & own.any())  # the file tells that they have none
         masses = np.where(own, masses, np.where(virtual, 0.0, guessed.masses))
@@ -84,18 +78,17 @@ def _identities(
     else:
         masses = np.where(own, masses, np.where(numbers > 0, atoms.get_masses(), 0.0))
     symbols = [chemical_symbols[k] for k in numbers]
-    labels = list(chosen if chosen is not None else symbols if names is None else names)
-    given = _chosen(labels, types or labels, symbols, reading)
+    called = list(next(one for one in (labels.chosen, names, symbols) if one is not None))
+    types = labels.types or called
+    given = _chosen(called, types, symbols, reading)
     masses = np.where(given > 0, given, masses)
-    if not reduced:
+    if not labels.reduced:
         _name_by_mass(numbers, masses, reading)
         _say_light(masses, reading)
     virtual &= masses <= 0
-    lacking = (masses <= 0) & ~virtual
-    reading.virtual |= {name for name, is_so in zip(labels, virtual, strict=True) if is_so}
-    reading.massless |= {
-        name for name, is_so in zip(types or labels, lacking, strict=True) if is_so and not reduced
-    }
+    lacking = (masses <= 0) & ~virtual & (not labels.reduced)
+    reading.virtual |= {name for name, is_so in zip(called, virtual, strict=True) if is_so}
+    reading.massless |= {name for name, is_so in zip(types, lacking, strict=True) if is_so}
     return numbers, np.where(masses > 0, masses, np.where(virtual, VIRTUAL_MASS, 1.0))
 
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
+from systems.orbits import Orbits, tightest_orbits
 from systems.potentials.gravity import Gravity, Oblateness
 from systems.system import System, check, coincident
 from systems.units import ASTRONOMICAL, GM_SUN
@@ -122,7 +122,7 @@ class SolarSystem:
         return len(gm) > 1 and gm[-2] > 0.01 * gm[-1]
 
     @cached_property
-    def _tightest(self) -> "Orbits":
+    def _tightest(self) -> Orbits:
         return tightest_orbits(self.system)
 
     @property
@@ -151,42 +151,6 @@ class SolarSystem:
         """A twentieth of the shortest orbital period, in days, and the body that has it."""
         k = int(np.argmin(self.periods))
         return float(self.periods[k]) / 20, self.names[k]
-
-
-class Orbits(NamedTuple):
-    """Of each body its osculating orbit: period, the body it is about, eccentricity, [n]; infinite,
-    -1 and 0 where it is not bound."""
-
-    periods: np.ndarray
-    centers: np.ndarray
-    eccentricities: np.ndarray
-
-
-def tightest_orbits(system: System) -> Orbits:
-    """Each body's orbit of the shortest period, about a body that is not lighter."""
-    x, v, m = system.positions, system.velocities, system.masses
-    order = np.argsort(-m, kind="stable")  # of two equal ones the first is the heavier
-    orbits = Orbits(np.full(len(m), math.inf), np.full(len(m), -1), np.zeros(len(m)))
-    for rank, k in enumerate(order):
-        heavier = order[:rank]
-        mu = system.units.gravitation * (m[k] + m[heavier])
-        d, w = x[k] - x[heavier], v[k] - v[heavier]
-        r = np.linalg.norm(d, axis=1)
-        with np.errstate(
-            divide="ignore", invalid="ignore"
-        ):  # a parabola never returns, and at one place there is no orbit
-            inverse_axis = 2.0 / r - (w**2).sum(1) / mu
-            found = 2 * math.pi / np.sqrt(mu * abs(inverse_axis) ** 3)
-        found = np.where((inverse_axis > 0) & (r > 0) & (mu > 0), found, math.inf)
-        if np.isfinite(found).any():
-            j = int(found.argmin())
-            e = np.cross(w[j], np.cross(d[j], w[j])) / mu[j] - d[j] / r[j]
-            orbits.periods[k], orbits.centers[k], orbits.eccentricities[k] = (
-                found[j],
-                heavier[j],
-                np.linalg.norm(e),
-            )
-    return orbits
 
 
 def read_bodies(path: str | Path, epoch: float = J2000) -> SolarSystem:

@@ -12,6 +12,7 @@ import numpy as np
 from record import Row, seconds
 
 from integrators.ensembles import velocity_verlet
+from integrators.span import Span
 from integrators.state import State
 from systems.potentials.coulomb import Coulomb
 from systems.sources.solar import j2000
@@ -66,7 +67,7 @@ def million_frames(n_frames: int = 1_000_000) -> list[Row]:
         tempfile.TemporaryDirectory() as folder,
         H5MDWriter(Path(folder) / "run.h5md", solar.system, n_frames=n_frames) as writer,
     ):
-        for state in advance(flow, State(solar.system), 0.5, n_frames - 1, 1):
+        for state in advance(flow, State(solar.system), 0.5, Span(n_frames - 1)):
             writer.write(state)
             if writer.due:
                 writer.flush()

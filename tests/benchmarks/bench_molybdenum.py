@@ -19,7 +19,8 @@ from bench_rmd17 import COMMAND
 from MDAnalysis.analysis.rdf import InterRDF
 from record import Row
 
-from trajectories.storage.h5md import H5MDReader, universe
+from trajectories.mdanalysis import universe
+from trajectories.storage.h5md import H5MDReader
 
 MODEL, RUN = RUNS / "molybdenum" / "best.safetensors", RUNS / "molybdenum" / "npt.h5md"
 _SETTINGS = (

@@ -15,18 +15,20 @@ from record import COMMAND_AND_PEAK, Row, ratio, shown
 
 from integrators.ensembles import symplectic_euler, velocity_verlet
 from integrators.random import Random
+from integrators.span import Span
 from integrators.state import Flow, State
 from integrators.velocities import maxwell_boltzmann
 from systems.potentials.lennard_jones import LennardJones
 from systems.sources.atoms import from_atoms
 from systems.sources.charged import benchmark_coulomb, charged_systems
+from trajectories.checks import Limits
+from trajectories.monitor import Monitor
 from trajectories.rollout import advance
 from trajectories.storage import layout
 from trajectories.storage import writer as writer_module
-from trajectories.storage.journal import JournaledFile
+from trajectories.storage.journaled_file import JournaledFile
 from trajectories.storage.plain import PlainFile
 from trajectories.storage.writer import H5MDWriter
-from trajectories.watch import Limits, Watch
 
 _KILLS = 50
 
@@ -158,11 +160,11 @@ def _cost(flow: Flow, state: State, dt: float, n_steps: int, every: int, limits:
                     writer.write(now)
 
     def safe() -> None:
-        run(Watch(flow, dt, limits, print).states(state, n_steps, every), JournaledFile)
+        run(Monitor(flow, dt, limits, print).states(state, n_steps, every), JournaledFile)
 
     def bare() -> None:
         with _without_checksums():
-            run(advance(flow, state, dt, n_steps, every), PlainFile)
+            run(advance(flow, state, dt, Span(n_steps, every)), PlainFile)
 
     for work in (safe, bare):
         work()

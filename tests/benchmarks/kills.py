@@ -14,8 +14,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from trajectories.mdanalysis import universe
 from trajectories.storage import checkpoint, journal
-from trajectories.storage.h5md import H5MDReader, universe
+from trajectories.storage.h5md import H5MDReader
 
 # flushes come as fast as they can, so that the moments within one are met
 _HASTY = (

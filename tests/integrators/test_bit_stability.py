@@ -10,6 +10,7 @@ import pytest
 import integrators.compiled.driver
 from integrators.ensembles import symplectic_euler, velocity_verlet, wisdom_holman, yoshida_4
 from integrators.relativity import PostNewtonian
+from integrators.span import Span
 from integrators.state import State
 from systems.potentials.gravity import Gravity
 from systems.sources.charged import benchmark_coulomb, charged_systems
@@ -112,11 +113,11 @@ def test_slices_are_as_short_as_they_are_told(case: str, monkeypatch: pytest.Mon
     long."""
     flow, start, dt = CASES[case]
     monkeypatch.setattr(integrators.compiled.driver, "SLICE_SECONDS", 1e-9)
-    steps = [state.step for state in advance(flow, start(), dt, 600, 600)]
+    steps = [state.step for state in advance(flow, start(), dt, Span(600, 600))]
     assert len(steps) > 300
     assert set(np.diff(steps[2:])) == {1}
     monkeypatch.setattr(integrators.compiled.driver, "SLICE_SECONDS", 1e9)
-    assert len(list(advance(flow, start(), dt, 600, 600))) <= 3
+    assert len(list(advance(flow, start(), dt, Span(600, 600)))) <= 3
 
 
 @cases

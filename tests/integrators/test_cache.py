@@ -27,7 +27,7 @@ print(*last.system.positions.ravel())
 # a planet that stands still, instead of its conic
 EDIT = """
 
-@inlined
+@inlined_jit
 def kepler_coefficients(qx, qy, qz, vx, vy, vz, mu, dt):
     return 0.0 * mu * qx * dt, 0.0 * qy * vx, 0.0 * qz * vy, 0.0 * vz
 """

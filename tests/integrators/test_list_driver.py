@@ -14,6 +14,7 @@ from integrators.compiled.table import compile_flow
 from integrators.ensembles import langevin_baoab, nose_hoover, npt, velocity_verlet, yoshida_4
 from integrators.flows import Drift
 from integrators.random import Random
+from integrators.span import Span
 from integrators.state import Flow, State
 from integrators.thermostats import Ramp
 from integrators.velocities import maxwell_boltzmann
@@ -161,7 +162,7 @@ def test_bits_do_not_depend_on_threads(name: str) -> None:
 
 def test_frames_carry_evaluations_and_slices_do_not() -> None:
     flow, start = FLOWS["NPT"](LennardJones()), fluid()
-    states = list(advance(flow, start, DT, 40, 10))
+    states = list(advance(flow, start, DT, Span(40, 10)))
     frames = [state for state in states if state.step % 10 == 0]
     assert [state.step for state in frames] == [0, 10, 20, 30, 40]
     for state in frames:

@@ -16,6 +16,7 @@ from integrators.compiled.table import compile_flow
 from integrators.ensembles import INTEGRATORS
 from integrators.kepler import InCoordinates
 from integrators.relativity import PostNewtonian
+from integrators.span import Span
 from integrators.state import State
 from systems.potentials.gravity import Gravity
 from systems.sources.charged import benchmark_coulomb, charged_systems
@@ -106,7 +107,7 @@ def test_a_run_resumed_between_two_frames_keeps_their_rhythm(name: str, interpre
     flow, start = gravity(name, interpreter), State(j2000().system)
     frames = {state.step: state for state in rollout(flow, start, 0.5, 60, 20)}
     *_, stopped = rollout(flow, start, 0.5, 27, 27)
-    resumed = {state.step: state for state in advance(flow, stopped, 0.5, 33, 20, phase=7)}
+    resumed = {state.step: state for state in advance(flow, stopped, 0.5, Span(33, 20, phase=7))}
     assert {40, 60} <= set(resumed)
     for step in (40, 60):
         assert_same_bits(resumed[step], frames[step])

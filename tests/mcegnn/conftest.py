@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 
 import integrators.compiled.driver
 import integrators.compiled.list_driver
-import trajectories.watch
+import trajectories.monitor
 from mcegnn.cli.app import app
 
 
@@ -271,7 +271,7 @@ def signalled(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], AbstractContex
 
     @contextmanager
     def at(step: int) -> Iterator[None]:
-        advance, came = trajectories.watch.advance, False
+        advance, came = trajectories.monitor.advance, False
 
         def interrupted(*arguments: Any, **more: Any) -> Iterator[Any]:
             nonlocal came
@@ -284,7 +284,7 @@ def signalled(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], AbstractContex
         with monkeypatch.context() as patch:
             patch.setattr(integrators.compiled.driver, "SLICE_SECONDS", 1e-9)
             patch.setattr(integrators.compiled.list_driver, "SLICE_SECONDS", 1e-9)
-            patch.setattr(trajectories.watch, "advance", interrupted)
+            patch.setattr(trajectories.monitor, "advance", interrupted)
             yield
 
     return at

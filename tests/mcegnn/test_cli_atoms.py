@@ -21,9 +21,10 @@ from systems.observables import kinetic_energy, momentum, pressure, temperature
 from systems.potentials.lennard_jones import LennardJones
 from systems.units import METAL
 from trajectories.analysis.averages import block_error
+from trajectories.mdanalysis import universe
 from trajectories.rollout import rollout
 from trajectories.storage import checkpoint
-from trajectories.storage.h5md import H5MDReader, universe
+from trajectories.storage.h5md import H5MDReader
 
 Run = Callable[..., Any]
 ARGON = ("--potential", "mcegnn:LennardJones:epsilon=0.0104,sigma=3.4")

@@ -239,7 +239,7 @@ def test_a_torn_run_that_may_not_be_mended(bound: Run, closed: Path) -> None:
     closed.chmod(0o755)
     run, content = closed / "run.h5md", (closed / "run.h5md").read_bytes()
     journal_of(run).write_bytes(
-        journal._record(len(content), [(0, zlib.crc32(bytes(4096)), content[:4096])])
+        journal.record_of(len(content), [(0, zlib.crc32(bytes(4096)), content[:4096])])
     )
     run.write_bytes(bytes(4096) + content[4096:])
     run.chmod(0o444)

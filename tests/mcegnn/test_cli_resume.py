@@ -13,7 +13,7 @@ import mcegnn.runs.run_file
 import trajectories.storage.writer
 from trajectories.storage import checkpoint
 from trajectories.storage.h5md import H5MDReader
-from trajectories.storage.journal import JournaledFile
+from trajectories.storage.journaled_file import JournaledFile
 from trajectories.storage.writer import H5MDWriter
 
 Run = Callable[..., Any]

@@ -35,12 +35,10 @@ def read(path: Path | str) -> dict[str, Any]:
         }
 
 
-def test_charged_run_is_the_benchmark(succeed: Run) -> None:
+def test_charged_run_is_the_benchmark(succeed: Run, data: Path) -> None:
     """Seed 43 gives the public generator's trajectories, whose frame k is the state after 100 (k +
     1) steps."""
-    if "MCEGNN_DATA" not in os.environ:
-        pytest.skip("MCEGNN_DATA does not name the folder of reference data")
-    reference = np.load(Path(os.environ["MCEGNN_DATA"]) / "charged" / "reference.npz")
+    reference = np.load(data / "charged" / "reference.npz")
     succeed("rollout", "charged", "--systems", 10, "--seed", 43, "-o", "run.h5md")
     run = read("run.h5md")
     assert run["steps"] == list(range(0, 5001, 100))

@@ -16,7 +16,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.neighborlist import neighbor_list
 
 from mcegnn.models.store import Stored, load, save
-from trajectories.watch import SPARSE
+from trajectories.monitor import SPARSE
 
 Command = Callable[..., Any]
 SMALL = {"n_features": 8, "n_channels": [3, 2], "n_layers": 2, "n_radial": 5, "cutoff": 4.0}

@@ -145,7 +145,7 @@ def test_mended_is_said_in_a_line(succeed: Run, cli: Run) -> None:
     succeed("rollout", "solar", "--steps", 40, "--every", 10, "--dt", "0.5 day", "-o", "run.h5md")
     content = Path("run.h5md").read_bytes()
     journal.journal_of("run.h5md").write_bytes(
-        journal._record(len(content), [(0, zlib.crc32(bytes(4096)), content[:4096])])
+        journal.record_of(len(content), [(0, zlib.crc32(bytes(4096)), content[:4096])])
     )
     Path("run.h5md").write_bytes(bytes(4096) + content[4096:])
     outcome = cli("analyse", "run.h5md")

@@ -17,9 +17,9 @@ import pytest
 
 import systems.sources.charged
 import trajectories.storage.writer
-from trajectories.storage import checkpoint, journal
+from trajectories.storage import checkpoint, journal, journaled_file
 from trajectories.storage.h5md import H5MDReader
-from trajectories.storage.journal import JournaledFile
+from trajectories.storage.journaled_file import JournaledFile
 
 Run = Callable[..., Any]
 
@@ -104,10 +104,12 @@ def test_a_disk_that_gets_full(
         write(fd, data, at)
 
     with monkeypatch.context() as patch:
-        patch.setattr(journal, "write_at", counted)
+        for module in (journal, journaled_file):
+            patch.setattr(module, "write_at", counted)
         succeed(*arguments, "-o", "whole.h5md")
         room, written[0] = part * written[0], 0
-        patch.setattr(journal, "write_at", lambda fd, data, at: counted(fd, data, at, room))
+        for module in (journal, journaled_file):
+            patch.setattr(module, "write_at", lambda fd, data, at: counted(fd, data, at, room))
         outcome = cli(*arguments, "-o", "run.h5md")
     assert outcome.code == 1
     assert outcome.err.count("\n") == 1

@@ -1,7 +1,6 @@
 """The data sets that models learn from: official splits, the right pairs of states, known errors of
 guesses, and refusals by name."""
 
-import os
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -79,10 +78,8 @@ def test_charged_shapes(charged: Split) -> None:
             assert part.of_ensemble(name).shape == (len(part), 5, 3)
 
 
-def test_charged_samples_are_the_generators(charged: Split) -> None:
-    if "MCEGNN_DATA" not in os.environ:
-        pytest.skip("MCEGNN_DATA is not set: the folder with the reference data is not known")
-    reference = np.load(Path(os.environ["MCEGNN_DATA"]) / "charged" / "reference.npz")
+def test_charged_samples_are_the_generators(charged: Split, data: Path) -> None:
+    reference = np.load(data / "charged" / "reference.npz")
     before = charged.train.ensemble()
     np.testing.assert_array_equal(before.charges[:10], reference["charges"])
     for name in ("positions", "velocities"):

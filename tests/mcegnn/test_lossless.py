@@ -440,17 +440,16 @@ def test_trajectories_of_others_there_and_back(tmp_path: Path, succeed: Run, suf
 
 def test_a_run_of_before_goes_on_without_stress(tmp_path: Path) -> None:
     """A file that was begun when no stress was kept."""
-    import trajectories.storage.layout as layout
+    from trajectories.storage.rows import rows_of
 
     atoms = bulk("Cu", cubic=True)
     flow, path = velocity_verlet(CalculatorPotential(EMT(), stress=True)), tmp_path / "run.h5md"
     states = list(rollout(flow, State(from_atoms(atoms)), 0.1, 3))
-    whole = layout.columns
     with pytest.MonkeyPatch.context() as patch, H5MDWriter(path, states[0].system) as writer:
         without = {"observables/trajectory/stress/value"}
         patch.setattr(
-            "trajectories.storage.writer.columns",
-            lambda s: {k: v for k, v in whole(s).items() if k not in without},
+            "trajectories.storage.writer.rows_of",
+            lambda s: {k: v for k, v in rows_of(s).items() if k not in without},
         )
         for state in states[:2]:
             writer.write(state)

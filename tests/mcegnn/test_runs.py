@@ -44,7 +44,7 @@ from mcegnn.runs.times import Times
 from mcegnn.simulation import Configuration
 from trajectories.storage import checkpoint
 from trajectories.storage.h5md import H5MDReader
-from trajectories.storage.journal import JournaledFile
+from trajectories.storage.journaled_file import JournaledFile
 
 Equal = Callable[[Path, Path], bool]
 WARM = {"temperature": "300 K", "ensemble": "nvt"}

@@ -2,7 +2,6 @@
 README says."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,11 +54,10 @@ def test_help_names_every_preset(succeed: Run) -> None:
         assert name in told
 
 
+@pytest.mark.usefixtures("data")
 @pytest.mark.parametrize(("name", "forces"), [("ethanol", 5e-3), ("aspirin", 14e-3)])
 def test_shipped_potentials_on_the_official_test_structures(name: str, forces: float) -> None:
     """Force errors in eV / Angstrom, of 1,000 structures of revised MD17's first split."""
-    if "MCEGNN_DATA" not in os.environ:
-        pytest.skip("MCEGNN_DATA is not set: the folder with the reference data is not known")
     test = named(f"rmd17:{name}").test
     assert test is not None
     assert measures(load(name).model, test)["force_mae"] < forces

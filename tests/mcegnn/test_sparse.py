@@ -24,7 +24,8 @@ from systems.neighbors.sparse import counted, mean_neighbors
 from systems.potentials.committee import Committee
 from systems.sources.atoms import from_atoms
 from systems.system import System
-from trajectories.watch import SPARSE, Breach, Exploded, Limits, Watch
+from trajectories.checks import Limits, Violation
+from trajectories.monitor import SPARSE, LimitViolated, Monitor
 
 
 def potential(species: list[int], **options: Any) -> ConservativePotential:
@@ -126,16 +127,16 @@ def test_a_committee_counts_for_each_cutoff() -> None:
     assert count[:3] == (mean_of_ase(molecule("CH3CH2OH"), 2.0), 8.0, 2.0)
 
 
-def watched(
+def monitored(
     system: System, fewest: float, n_steps: int, every: int, share: float = 0.5, cutoff: float = 5.0
 ) -> Any:
-    """What is told of, the watch, and its error, where it ends in one."""
-    told: list[Breach] = []
-    held: list[Breach] = []
+    """What is told of, the monitor, and its error, where it ends in one."""
+    told: list[Violation] = []
+    held: list[Violation] = []
     law = potential(
         sorted(set(np.asarray(system.species).tolist())), fewest=fewest, scale=1e-9, cutoff=cutoff
     )
-    watch = Watch(
+    monitor = Monitor(
         velocity_verlet(law.frozen()),
         1.0,
         Limits(neighbors=share),
@@ -143,11 +144,11 @@ def watched(
         tell_near=told.append,
     )
     try:
-        for _ in watch.states(State(system), n_steps, every):
+        for _ in monitor.states(State(system), n_steps, every):
             pass
-    except Exploded as error:
-        return told, held, watch, error
-    return told, held, watch, None
+    except LimitViolated as error:
+        return told, held, monitor, error
+    return told, held, monitor, None
 
 
 def flying(n_systems: int | None = None) -> tuple[System, float]:
@@ -182,34 +183,34 @@ def test_a_run_is_told_of_marked_and_stopped(every: int) -> None:
     """Told of once, at the first count below; stopped at the first step below half, in numbers that
     are ASE's."""
     system, fewest = flying()
-    told, _, watch, error = watched(system, fewest, 1000, every)
+    told, _, monitor, error = monitored(system, fewest, 1000, every)
     assert error is not None
     first = next(step for step in range(1, 1000) if at(system, step) < 0.5 * fewest)
     counts = every * -(-50 // every)
-    assert error.breach.limit == "neighbors"
+    assert error.violation.limit == "neighbors"
     if every > 50:  # where each frame has a count
-        assert error.breach.step == first
-    assert first <= error.breach.step <= -(-first // counts) * counts
+        assert error.violation.step == first
+    assert first <= error.violation.step <= -(-first // counts) * counts
     assert (
-        f"on average {at(system, error.breach.step):.4g} neighbours within 5 Angstrom"
-        in error.breach.what
+        f"on average {at(system, error.violation.step):.4g} neighbours within 5 Angstrom"
+        in error.violation.what
     )
-    assert f"in training never fewer than {fewest:.4g}" in error.breach.what
-    assert error.good.step == (error.breach.step - 1) // every * every
+    assert f"in training never fewer than {fewest:.4g}" in error.violation.what
+    assert error.good.step == (error.violation.step - 1) // every * every
     below = next(step for step in range(0, 1000, counts) if at(system, step) < SPARSE * fewest)
     assert [(one.step, one.system, one.limit) for one in told] == [(below, None, "neighbors")]
-    assert watch.sparse == {0: below}
-    assert watch.marked == {}
-    again, _, watch, error = watched(system, fewest, 1000, every, share=0.0)
-    assert (error, watch.sparse) == (None, {0: below})
+    assert monitor.sparse == {0: below}
+    assert monitor.marked == {}
+    again, _, monitor, error = monitored(system, fewest, 1000, every, share=0.0)
+    assert (error, monitor.sparse) == (None, {0: below})
     assert again == told
-    assert watched(system, 0.0, 1000, every)[2].sparse == {}
+    assert monitored(system, 0.0, 1000, every)[2].sparse == {}
 
 
 def test_systems_of_an_ensemble_are_held_one_by_one() -> None:
     """The fast one is held, the slow one only marked, later; each is told of by its number."""
     system, fewest = flying(3)
-    told, held, watch, error = watched(system, fewest, 600, 50)
+    told, held, monitor, error = monitored(system, fewest, 600, 50)
     assert error is None
     assert [one.system for one in held] == [0]
     assert (
@@ -219,7 +220,7 @@ def test_systems_of_an_ensemble_are_held_one_by_one() -> None:
     )
     assert sorted(one.system for one in told) == [0, 1, 2]
     for s in range(3):
-        assert watch.sparse[s] == next(
+        assert monitor.sparse[s] == next(
             step for step in range(0, 601, 50) if at(system.copy_of(s), step) < SPARSE * fewest
         )
 
@@ -231,19 +232,19 @@ def test_a_stretched_crystal_and_a_molecule() -> None:
     atoms.rattle(0.02, seed=0)
     fewest = mean_of_ase(atoms, 5.0)
     assert (
-        watched(from_atoms(atoms), 1.2 * fewest, 50, 50)[0] == []
+        monitored(from_atoms(atoms), 1.2 * fewest, 50, 50)[0] == []
     )  # the least of some structures is passed by chance
-    assert watched(from_atoms(atoms), fewest, 50, 50)[0] == []
+    assert monitored(from_atoms(atoms), fewest, 50, 50)[0] == []
     atoms.set_cell(1.2 * np.asarray(atoms.cell), scale_atoms=True)
-    told, _, _, error = watched(from_atoms(atoms), fewest, 50, 50)
+    told, _, _, error = monitored(from_atoms(atoms), fewest, 50, 50)
     assert (error, [one.step for one in told]) == (None, [0])
     assert f"on average {mean_of_ase(atoms, 5.0):.4g} neighbours" in told[0].what
     atoms.set_cell(2.0 * np.asarray(atoms.cell), scale_atoms=True)
-    error = watched(from_atoms(atoms), fewest, 50, 50)[3]
-    assert (error.breach.step, error.breach.limit) == (1, "neighbors")
+    error = monitored(from_atoms(atoms), fewest, 50, 50)[3]
+    assert (error.violation.step, error.violation.limit) == (1, "neighbors")
     ethanol = from_atoms(molecule("CH3CH2OH"))
-    assert watched(ethanol, 8.0, 50, 50)[0] == []
-    told, _, _, error = watched(ethanol, 10.1, 50, 50)
+    assert monitored(ethanol, 8.0, 50, 50)[0] == []
+    told, _, _, error = monitored(ethanol, 10.1, 50, 50)
     assert (
         "on average 8 neighbours within 5 Angstrom, in training never fewer than 10.1"
         in told[0].what

@@ -1,7 +1,6 @@
 """What is said of labelled structures before training: known numbers, spoilt data that are found,
 and silence where data are right."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,13 +34,6 @@ MOLECULES = [
 ]
 KCAL = 23.0605
 HARTREE, BOHR = 27.2114, 0.529177
-
-
-@pytest.fixture(scope="session")
-def data() -> Path:
-    if "MCEGNN_DATA" not in os.environ:
-        pytest.skip("MCEGNN_DATA is not set: the folder with the reference data is not known")
-    return Path(os.environ["MCEGNN_DATA"])
 
 
 def of_atoms(frames: list[Atoms]) -> Dataset:

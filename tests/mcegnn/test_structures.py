@@ -1,7 +1,6 @@
 """Labelled structures: what files hold is what is read, splits and hashes, and what is refused and
 how it is said."""
 
-import os
 import re
 import sqlite3
 from collections.abc import Callable
@@ -42,13 +41,6 @@ MOLECULES = [
     "toluene",
     "uracil",
 ]
-
-
-@pytest.fixture
-def data() -> Path:
-    if "MCEGNN_DATA" not in os.environ:
-        pytest.skip("MCEGNN_DATA is not set: the folder with the reference data is not known")
-    return Path(os.environ["MCEGNN_DATA"])
 
 
 def labelled(atoms: Atoms, seed: int = 0, **more: Any) -> Atoms:

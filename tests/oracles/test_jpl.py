@@ -1,7 +1,6 @@
 """The solar system against JPL: DE440 over weeks and years, and the 34 bodies whose truth lies in
 the data folder."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +22,6 @@ KM = ASTRONOMICAL.convert(1.0, "km")
 PAPERS_HORIZON = 1000 * 30 / 1440  # a thousand steps of half an hour, in days
 # not among the paper's bodies
 LEFT_OUT = {"Pluto", "Charon", "Phobos", "Deimos", "Ceres", "Vesta", "Eris"}
-
-
-@pytest.fixture(scope="module")
-def data() -> Path:
-    if "MCEGNN_DATA" not in os.environ:
-        pytest.skip("MCEGNN_DATA is not set: the folder with the reference data is not known")
-    return Path(os.environ["MCEGNN_DATA"])
 
 
 def forecast(

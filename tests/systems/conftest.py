@@ -1,10 +1,8 @@
 """What the tests of systems share: the data folder, scattered particles, and one potential of every
 kind."""
 
-import os
 from collections.abc import Callable, Iterator
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,13 +25,6 @@ KINDS = (
     "springs with length",
     "sum",
 )
-
-
-@pytest.fixture(scope="session")
-def data() -> Path:
-    if "MCEGNN_DATA" not in os.environ:
-        pytest.skip("MCEGNN_DATA is not set: the folder with the reference data is not known")
-    return Path(os.environ["MCEGNN_DATA"])
 
 
 @pytest.fixture(scope="session", autouse=True)

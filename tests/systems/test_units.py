@@ -11,17 +11,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from systems.units import (
-    ASTRONOMICAL,
-    BY_NAME,
-    METAL,
-    REDUCED,
-    Units,
-    duration,
-    pressure,
-    rate,
-    temperature,
-)
+from systems.quantities import duration, pressure, rate, temperature
+from systems.units import ASTRONOMICAL, BY_NAME, METAL, REDUCED, Units
 
 # Both sides are a handful of products of rounded constants: a few units in the last place.
 ROUNDING = 1e-15 * 8

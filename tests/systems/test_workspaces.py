@@ -33,7 +33,7 @@ def test_copies_begin_with_none() -> None:
 
 FORK = """
 import os, signal, time
-from systems.neighbors.cells import shared
+from systems.threads import shared
 
 shared(lambda k: time.sleep(0.3), 3)  # long enough for each thread to be started
 time.sleep(0.3)

@@ -16,7 +16,7 @@ from ase.io import write
 
 from systems.units import METAL
 from trajectories.analysis import analyse
-from trajectories.analysis.thermo import Known
+from trajectories.analysis.known import Known
 from trajectories.foreign import import_trajectory, is_ours
 from trajectories.storage.h5md import H5MDReader
 
@@ -186,25 +186,26 @@ def test_h5md_of_others(opened: Opened, cases: Path) -> None:
         assert diffusion(run) == pytest.approx(4.5e-9, rel=0.15)
 
 
-@pytest.mark.parametrize(
-    ("species", "creator", "taken"),
-    [
-        ([29.0, 13.0], "ZnH5MD", True),
-        ([1, 1], "ZnH5MD", True),
-        ([8, 1], "N/A", True),
-        ([1, 2], "lammps", False),
-        ([1.5, 8.0], "ZnH5MD", False),
-        ([0, 8], "ZnH5MD", False),
-        ([[8, 1], [1, 8]], "ZnH5MD", False),
-    ],
+SPECIES = (
+    ([29.0, 13.0], "ZnH5MD", True),
+    ([1, 1], "ZnH5MD", True),
+    ([8, 1], "N/A", True),
+    ([1, 2], "lammps", False),
+    ([1.5, 8.0], "ZnH5MD", False),
+    ([0, 8], "ZnH5MD", False),
+    ([[8, 1], [1, 8]], "ZnH5MD", False),
 )
-@pytest.mark.parametrize("each_frame", [True, False])
+
+
+@pytest.mark.parametrize(
+    ("species", "creator", "taken", "each_frame"),
+    # what is kept once is the same in all frames
+    [(*case, each) for case in SPECIES for each in (True, False) if each or np.ndim(case[0]) == 1],
+)
 def test_species_of_h5md(
     opened: Opened, tmp_path: Path, species: Any, creator: str, taken: bool, each_frame: bool
 ) -> None:
     """Atomic numbers need no topology; the types of a file of LAMMPS are none."""
-    if not each_frame and np.ndim(species) > 1:
-        pytest.skip("what is kept once is the same in all frames")
     path, times = tmp_path / "zn.h5md", np.arange(2)
     x = np.random.default_rng(0).uniform(0, 5, (2, 2, 3))
     with h5py.File(path, "w") as file:

@@ -19,8 +19,8 @@ from systems.system import System
 from systems.units import METAL, REDUCED
 from trajectories.analysis import Analysis, Axis, Curves, Known, analyse
 from trajectories.analysis.draw import COLORS
+from trajectories.report import Scenes, scene, still, write_report
 from trajectories.report import page as page_of
-from trajectories.report import scene, still, write_report
 from trajectories.report import scene as scene_module
 from trajectories.storage.h5md import H5MDReader
 
@@ -225,10 +225,8 @@ def test_everything_said_is_escaped_and_in_its_place() -> None:
         text,
         [(text, text)],
         Analysis(curves=[curves], warnings=[text]),
-        systems,
+        Scenes(systems, text, last=True),
         [text],
-        heading=text,
-        last=True,
     )
     found = Labels()
     found.feed(shown)

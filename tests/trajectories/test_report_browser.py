@@ -12,7 +12,7 @@ import pytest
 from systems.system import System
 from systems.units import ASTRONOMICAL, REDUCED
 from trajectories.analysis import Analysis, Axis, Curves, analyse
-from trajectories.report import page, still, write_report
+from trajectories.report import Scenes, page, still, write_report
 from trajectories.storage.h5md import H5MDReader
 
 Written = Callable[..., Path]
@@ -210,10 +210,8 @@ def test_stills(browser: Any, tmp_path: Path) -> None:
         "",
         [("command", "mcegnn")],
         Analysis(curves=[curves]),
-        scenes,
+        Scenes(scenes, "The worst", last=True),
         [],
-        heading="The worst",
-        last=True,
     )
     (tmp_path / "page.html").write_text(text, encoding="utf-8")
     browser.get_log("browser")
@@ -261,7 +259,7 @@ def test_runs_that_are_compared_play_by_their_times(
 def scene_page(browser: Any, tmp_path: Path, **shown: Any) -> Any:
     """A page of one scene, in the browser."""
     (tmp_path / "page.html").write_text(
-        page("A scene", "", [], Analysis(), [shown], []), encoding="utf-8"
+        page("A scene", "", [], Analysis(), Scenes([shown]), []), encoding="utf-8"
     )
     browser.get((tmp_path / "page.html").as_uri())
     return browser

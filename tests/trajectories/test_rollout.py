@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import integrators.compiled.driver
 from integrators.ensembles import velocity_verlet
+from integrators.span import Span
 from integrators.state import State
 from systems.sources.atoms import from_atoms
 from systems.system import System
@@ -170,7 +171,7 @@ def test_whoever_watches_hears_of_it_between_frames(
 ) -> None:
     monkeypatch.setattr(integrators.compiled.driver, "SLICE_SECONDS", 1e-9)
     n_steps = 1200
-    steps = [s.step for s in advance(case.flow, case.state, case.dt, n_steps, n_steps)]
+    steps = [s.step for s in advance(case.flow, case.state, case.dt, Span(n_steps, n_steps))]
     assert steps == sorted(set(steps))
     assert (steps[0], steps[-1]) == (0, n_steps)
     assert len(steps) > 10
@@ -182,9 +183,8 @@ def continued(case: Any, cut: int, n_steps: int, every: int) -> Iterator[State]:
         if now.step % every == 0:
             yield now
     # a checkpoint keeps no evaluation
-    for state in advance(
-        case.flow, replace(now, evaluation=None), case.dt, n_steps - cut, every, phase=cut % every
-    ):
+    stopped, span = replace(now, evaluation=None), Span(n_steps - cut, every, cut % every)
+    for state in advance(case.flow, stopped, case.dt, span):
         if state.step % every == 0 and state.step > cut:
             yield state
 
@@ -199,7 +199,7 @@ def test_a_run_cut_in_two_is_the_same_run(case: Any, cut: int) -> None:
 
 def test_phase_counts_for_whole_multiples(case: Any) -> None:
     with pytest.raises(ValueError, match="whole multiple"):
-        next(advance(case.flow, case.state, case.dt, 40, 40, phase=1))
+        next(advance(case.flow, case.state, case.dt, Span(40, 40, phase=1)))
 
 
 @pytest.mark.parametrize(

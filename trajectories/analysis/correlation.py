@@ -1,5 +1,5 @@
 """Correlations in time over all origins: mean squared displacement, velocity autocorrelation,
-diffusion, vibrational spectrum.
+vibrational spectrum.
 
 MDAnalysis' own EinsteinMSD keeps a whole run in memory and in float32, and it has no velocity
 autocorrelation. Here a run is read in blocks, each correlated by FFT with itself and as many frames
@@ -7,17 +7,14 @@ after it as there are lags: n log(lags) time for n frames.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
-from trajectories.analysis.blocks import Group, spacing
+from trajectories.analysis.blocks import Group
 from trajectories.storage.h5md import H5MDReader
 
 BUDGET = 2**28  # bytes that a block and its transforms may take
-_BLOCKS = 5  # of a run whose diffusion is judged
-_SHORTEST = 20  # frames in one of them
 
 
 def longest_lag(run: H5MDReader, n_frames: int) -> int:
@@ -165,94 +162,6 @@ def _batches(group: Group, length: int) -> Iterable[Group]:
     many = max(1, BUDGET // (4 * 16 * 3 * length))
     for k in range(0, len(group), many):
         yield group[k : k + many]
-
-
-@dataclass(frozen=True)
-class Diffusion:
-    """D in length^2 / time, half of its 95 % interval, the lags fitted, in time, and the power of
-    time that displacements grow with.
-
-    ``powers`` are those of the first and of the second half of these lags, ``displacement`` is the
-    mean squared one at the last of them. ``interval`` is None where there are fewer than three
-    blocks to tell it from.
-    """
-
-    coefficient: float
-    interval: float | None
-    begin: float
-    end: float
-    power: float
-    powers: tuple[float, float]
-    displacement: float
-    n_blocks: int
-
-
-def diffusion(
-    run: H5MDReader,
-    group: Group,
-    begin: float | None = None,
-    end: float | None = None,
-    *,
-    about_center: bool = False,
-) -> Diffusion:
-    """Einstein's D, the slope of the mean squared displacement over six, in five blocks of the run
-    (fewer where they would be short).
-
-    Each block and each system is a sample of its own, so the interval is Student's and needs no
-    model of how lags correlate. ``begin`` and ``end`` are the lags between which the line is
-    fitted: a tenth and a half of a block else. ``about_center`` is as in
-    `mean_squared_displacement`. Raises ValueError below 20 frames, and for lags that are not within
-    a block.
-    """
-    n, n_systems = len(run), run.n_systems or 1
-    if n < _SHORTEST:
-        raise ValueError(f"a diffusion coefficient takes at least {_SHORTEST} frames, not {n}")
-    apart = spacing(run.times)
-    n_blocks = max(1, min(_BLOCKS, n // _SHORTEST))
-    length = n // n_blocks
-    most = longest_lag(run, length)
-    low = max(1, length // 10) if begin is None else max(1, round(begin / apart))
-    high = most if end is None else round(end / apart)
-    if not low < high <= most:
-        raise ValueError(
-            f"the lags to be fitted must lie between {apart:.4g} and {most * apart:.4g}, the"
-            " beginning before the end"
-        )
-    lags = np.arange(low, high + 1)
-    slopes, curves = [], []
-    for k in range(n_blocks):
-        block = slice(k * length, (k + 1) * length)
-        msd = mean_squared_displacement(run, {"": group}, high, block, about_center=about_center)[
-            ""
-        ]
-        curves.append(msd.mean(1))
-        slopes += [np.polyfit(lags * apart, msd[low:, s], 1)[0] / 6.0 for s in range(n_systems)]
-    mean = np.mean(curves, 0)
-    grown = np.log(np.maximum(mean[low:], 1e-300))
-
-    def power(part: slice) -> float:
-        return float(np.polyfit(np.log(lags[part]), grown[part], 1)[0])
-
-    half = len(lags) // 2
-    powers = (power(slice(half + 1)), power(slice(half - 1, None)))
-    samples = np.array(slopes)
-    interval = None
-    if len(samples) >= 3:
-        from scipy import special
-
-        interval = float(
-            special.stdtrit(len(samples) - 1, 0.975) * samples.std(ddof=1) / np.sqrt(len(samples))
-        )
-    return Diffusion(
-        float(samples.mean()),
-        interval,
-        low * apart,
-        high * apart,
-        power(slice(None)),
-        powers,
-        float(mean[-1]),
-        n_blocks,
-    )
 
 
 def spectrum(autocorrelation: np.ndarray, spacing: float) -> tuple[np.ndarray, np.ndarray]:

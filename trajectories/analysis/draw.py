@@ -75,36 +75,10 @@ def draw(curves: Curves, axes: Any) -> None:
     """Curves into matplotlib axes, with their units on both."""
     logarithmic = curves.y_axis.logarithmic and _spread(curves) > _DECADE
     for k, (name, y) in enumerate(curves.values.items()):
-        x, y, color = np.asarray(curves.x), np.asarray(y, dtype=float), COLORS[k % len(COLORS)]
-        if logarithmic:
-            y = np.where(
-                y > 0, y, np.nan
-            )  # zero has no logarithm, as where nothing has drifted yet
-        if curves.line:
-            # beyond the colours there are, lines are broken in another way
-            few = (
-                "." if np.isfinite(y).sum() <= _FEW else None
-            )  # a line takes two points to be seen
-            axes.plot(
-                *thinned(x, y),
-                color=color,
-                ls=("-", "--", ":")[k // len(COLORS) % 3],
-                label=name or None,
-                marker=few,
-            )
-        else:
-            many = len(x) > _POINTS  # then they are an image, which is smaller than so many circles
-            axes.plot(
-                x,
-                y,
-                color=color,
-                ls="none",
-                marker="o",
-                ms=1.5 if many else 3,
-                mew=0,
-                label=name or None,
-                rasterized=many,
-            )
+        x, y = np.asarray(curves.x), np.asarray(y, dtype=float)
+        if logarithmic:  # zero has no logarithm, as where nothing has drifted yet
+            y = np.where(y > 0, y, np.nan)
+        (_line if curves.line else _points)(axes, x, y, k, name or None)
     if curves.parity:
         _square(curves, axes)
     for name, at in curves.marks.items():
@@ -120,6 +94,22 @@ def draw(curves: Curves, axes: Any) -> None:
         _legend_below(axes)
     elif n:
         axes.legend(handlelength=1.2, markerscale=1.0 if curves.line else 3.0)
+
+
+def _line(axes: Any, x: np.ndarray, y: np.ndarray, k: int, name: str | None) -> None:
+    """The k-th curve as a line; beyond the colours there are, lines are broken in another way."""
+    style = ("-", "--", ":")[k // len(COLORS) % 3]
+    few = "." if np.isfinite(y).sum() <= _FEW else None  # a line takes two points to be seen
+    color = COLORS[k % len(COLORS)]
+    axes.plot(*thinned(x, y), color=color, ls=style, label=name, marker=few)
+
+
+def _points(axes: Any, x: np.ndarray, y: np.ndarray, k: int, name: str | None) -> None:
+    """The k-th curve as points; where they are many, an image, which is smaller than so many
+    circles."""
+    many, color = len(x) > _POINTS, COLORS[k % len(COLORS)]
+    size = 1.5 if many else 3
+    axes.plot(x, y, color=color, ls="none", marker="o", ms=size, mew=0, label=name, rasterized=many)
 
 
 def _whole_ticks(axes: Any) -> None:

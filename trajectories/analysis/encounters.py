@@ -72,51 +72,38 @@ def _by_trees(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def encounter_curves(run: H5MDReader) -> tuple[list[Number], list[Curves]]:
     """Closest approach and exchange of energy, against time: median, nearest tenth and least over
     an ensemble's systems."""
-    near = closest_approach(run)
-    unit, axis = run.units.length, Axis("time", run.units.time)
+    number, curves = _closest(run)
+    exchanged = _energy_exchange(run)
+    if exchanged is None:
+        return [number], [curves]
+    return [number, exchanged[0]], [curves, exchanged[1]]
+
+
+def _closest(run: H5MDReader) -> tuple[Number, Curves]:
+    """The closest approach, in the frames kept; and the distances of the nearest two."""
+    near, unit = closest_approach(run), run.units.length
+    least, (i, j) = float(near.distances.min()), near.particles
     where = f" in system {near.system}" if run.n_systems else ""
-    note = (
-        f"particles {near.particles[0]} and {near.particles[1]}{where} at time"
-        f" {run.times[near.frame]:g}"
-    )
-    numbers = [
-        Number(
-            "closest_approach",
-            "closest approach, in the frames kept",
-            float(near.distances.min()),
-            unit,
-            note=note,
-        )
-    ]
-    said = f"Nearest of all were {note}: {near.distances.min():.4g} {unit}".rstrip() + "."
-    shown = _spread(near.distances)
-    curves = [
-        Curves(
-            "closest",
-            "Distance of the nearest two",
-            axis,
-            run.times,
-            Axis("distance", unit, True),
-            shown,
-            said,
-        )
-    ]
+    note = f"particles {i} and {j}{where} at time {run.times[near.frame]:g}"
+    label = "closest approach, in the frames kept"
+    time, distance = Axis("time", run.units.time), Axis("distance", unit, True)
+    title, shown = "Distance of the nearest two", _spread(near.distances)
+    said = f"Nearest of all were {note}: {least:.4g} {unit}".rstrip() + "."
+    curves = Curves("closest", title, time, run.times, distance, shown, said)
+    return Number("closest_approach", label, least, unit, note=note), curves
+
+
+def _energy_exchange(run: H5MDReader) -> tuple[Number, Curves] | None:
+    """How energy goes between motion and field; None where one of the two is not known."""
     kinetic, potential = run.observable("kinetic_energy"), run.observable("potential_energy")
     if kinetic is None or potential is None:
-        return numbers, curves
-    kinetic, potential = (values.reshape(len(run), -1) for values in (kinetic, potential))
-    gained = kinetic - kinetic[0]
-    largest = abs(gained).max(0)
-    numbers.append(
-        Number(
-            "energy_exchange",
-            "largest exchange of energy",
-            float(np.median(largest)),
-            run.units.energy,
-            note="each system's largest, median over systems" if run.n_systems else "",
-        )
+        return None
+    gained, lost = (
+        energy - energy[0] for energy in (v.reshape(len(run), -1) for v in (kinetic, potential))
     )
-    lost = potential - potential[0]
+    note = "each system's largest, median over systems" if run.n_systems else ""
+    largest, unit = float(np.median(abs(gained).max(0))), run.units.energy
+    number = Number("energy_exchange", "largest exchange of energy", largest, unit, note=note)
     each = {"kinetic": gained, "potential": lost, "total": gained + lost}
     # a few systems in which particles met would outweigh all others in a mean
     shown = {name: np.median(change, 1) for name, change in each.items()}
@@ -125,18 +112,10 @@ def encounter_curves(run: H5MDReader) -> tuple[list[Number], list[Curves]]:
         f"{'Medians over systems: kinetic' if run.n_systems else 'Kinetic'} energy changes by up"
         f" to {most['kinetic']:.4g}, the total by {most['total']:.2g}."
     )
-    curves.append(
-        Curves(
-            "exchange",
-            "Energy, change since the start",
-            axis,
-            run.times,
-            Axis("energy, median" if run.n_systems else "energy", run.units.energy),
-            shown,
-            said,
-        )
-    )
-    return numbers, curves
+    time = Axis("time", run.units.time)
+    axis = Axis("energy, median" if run.n_systems else "energy", unit)
+    title = "Energy, change since the start"
+    return number, Curves("exchange", title, time, run.times, axis, shown, said)
 
 
 def _spread(values: np.ndarray) -> dict[str, np.ndarray]:

@@ -8,8 +8,9 @@ import numpy as np
 from systems.units import METAL
 from trajectories.analysis import correlation
 from trajectories.analysis.blocks import spacing
+from trajectories.analysis.diffusion import Diffusion, diffusion
 from trajectories.analysis.results import Analysis, Axis, Curves, Number
-from trajectories.analysis.thermo import time_axis
+from trajectories.analysis.time_series import time_axis
 from trajectories.storage.h5md import H5MDReader
 
 _SQUARE_METERS = 1e-8  # a second, in one Angstrom^2 / ps
@@ -30,59 +31,54 @@ def displacement(
 ) -> None:
     """Mean squared displacements of groups of particles, and the diffusion coefficients of those
     that diffuse."""
-    times, center = time_axis(run)[1], not run.frozen and run.n_particles > 1
-    lags = spacing(times) * np.arange(n_lags + 1)
+    (axis, times), center = time_axis(run), not run.frozen and run.n_particles > 1
     msd = correlation.mean_squared_displacement(
         run, groups, n_lags, told=lambda n: told("displacements", n / len(run)), about_center=center
     )
     if center:
         found.notes.append("displacements and velocities are those about the centre of mass")
-    length, time = run.units.length, time_axis(run)[0].unit
-    unit = f"{length}^2" if length else ""
-    per = f"{unit}/{time}" if time else ""
     for name, group in groups.items():
+        told("diffusion", 0.0)
         try:
-            told("diffusion", 0.0)
-            d = correlation.diffusion(run, group, about_center=center)
+            d = diffusion(run, group, about_center=center)
         except ValueError as error:
             found.notes.append(f"no diffusion coefficient: {error}")
             break
-        scale = float(
-            np.ptp(run.times) / np.ptp(times)
-        )  # from the run's unit of time to the one that is shown
-        of = "" if len(groups) == 1 else f" of {name}"
-        window = f"lags of {d.begin / scale:.3g} to {d.end / scale:.3g} {time}".rstrip()
-        doubt = _no_diffusion(run, d)
-        if doubt:
-            found.notes.append(f"no diffusion coefficient{of} from {window}: {doubt}")
-            continue
-        value, interval = d.coefficient * scale, None if d.interval is None else d.interval * scale
-        if run.units is METAL:
-            value, interval, per = (
-                value * _SQUARE_METERS,
-                None if interval is None else interval * _SQUARE_METERS,
-                "m^2/s",
-            )
-        note = f"slope over {window}" if interval is None else f"95 % interval; slope over {window}"
-        found.numbers.append(
-            Number(f"diffusion_{name}", f"diffusion coefficient{of}", value, per, interval, note)
-        )
+        _add_diffusion(run, name, "" if len(groups) == 1 else f" of {name}", d, found)
+    unit = f"{run.units.length}^2" if run.units.length else ""
+    lags = spacing(times) * np.arange(n_lags + 1)
     shown = {name: values.mean(1) for name, values in msd.items()}
-    said = ", ".join(f"{name} {values[-1]:.3g} {unit}".rstrip() for name, values in shown.items())
-    found.curves.append(
-        Curves(
-            "msd",
-            "Mean squared displacement",
-            Axis("lag", time),
-            lags,
-            Axis("displacement", unit),
-            shown,
-            f"At the longest lag: {said}.",
-        )
+    each = ", ".join(f"{name} {values[-1]:.3g} {unit}".rstrip() for name, values in shown.items())
+    lag, moved, said = (
+        Axis("lag", axis.unit),
+        Axis("displacement", unit),
+        f"At the longest lag: {each}.",
     )
+    found.curves.append(Curves("msd", "Mean squared displacement", lag, lags, moved, shown, said))
 
 
-def _no_diffusion(run: H5MDReader, d: correlation.Diffusion) -> str:
+def _add_diffusion(run: H5MDReader, name: str, of: str, d: Diffusion, found: Analysis) -> None:
+    """Add a diffusion coefficient in the units that are shown, or why there is none."""
+    axis, times = time_axis(run)
+    # from the run's unit of time to the one that is shown
+    scale = float(np.ptp(run.times) / np.ptp(times))
+    window = f"lags of {d.begin / scale:.3g} to {d.end / scale:.3g} {axis.unit}".rstrip()
+    if doubt := _no_diffusion(run, d):
+        found.notes.append(f"no diffusion coefficient{of} from {window}: {doubt}")
+        return
+    value, interval = d.coefficient * scale, None if d.interval is None else d.interval * scale
+    length = run.units.length
+    unit = f"{length}^2" if length else ""
+    per = f"{unit}/{axis.unit}" if axis.unit else ""
+    if run.units is METAL:
+        value, per = value * _SQUARE_METERS, "m^2/s"
+        interval = None if interval is None else interval * _SQUARE_METERS
+    note = f"slope over {window}" if interval is None else f"95 % interval; slope over {window}"
+    label = f"diffusion coefficient{of}"
+    found.numbers.append(Number(f"diffusion_{name}", label, value, per, interval, note))
+
+
+def _no_diffusion(run: H5MDReader, d: Diffusion) -> str:
     """Why the particles do not diffuse between these lags; nothing where they do."""
     first, then = (round(power, 1) + 0.0 for power in d.powers)  # no minus before zero
     powers = (

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from systems.sources.solar import tightest_orbits
+from systems.orbits import tightest_orbits
 from systems.units import ASTRONOMICAL
 from trajectories.analysis.blocks import blocks
 from trajectories.analysis.results import Axis, Curves

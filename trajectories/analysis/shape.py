@@ -5,7 +5,7 @@ import numpy as np
 
 from trajectories.analysis.blocks import Group, single_frames, some_systems
 from trajectories.analysis.results import Axis, Curves
-from trajectories.analysis.thermo import over_systems, time_axis
+from trajectories.analysis.time_series import over_systems, time_axis
 from trajectories.storage.h5md import H5MDReader
 
 _LOOKS = 10_000  # frames, of all systems together

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from systems.sources import atoms_files, extended_xyz, lammps_files
+from systems.sources import atoms_files, extended_xyz, lammps_dumps, lammps_files
 from systems.sources.atoms_files import ending
 from systems.sources.file_options import FileOptions, Reading
 
@@ -48,7 +48,7 @@ def frames_of(path: Path, reading: Reading) -> Frames:
     if kind in ("extxyz", "xyz"):
         return Frames(extended_xyz.count(path), atoms_files.frames(path, reading))
     if kind == "lammps-dump-text":
-        return Frames(lammps_files.count_dump(path), atoms_files.frames(path, reading))
+        return Frames(lammps_dumps.count_dump(path), atoms_files.frames(path, reading))
     found = list(_whole(path, reading))
     return Frames(len(found), iter(found))
 

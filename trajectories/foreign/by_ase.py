@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -16,16 +16,15 @@ from systems.sources.atoms_files import NOT_TEXT
 from systems.sources.file_options import FileOptions, Reading
 from systems.sources.template import keep_same, timeless, without_results
 from systems.system import Evaluation, System
-from systems.units import BY_NAME, METAL, REDUCED, Units
+from trajectories.foreign.ase_clock import Clock, clock_of
 from trajectories.foreign.ase_files import Frames, frames_of, is_own, number, reads
 from trajectories.foreign.source import SOME_VELOCITIES, Lacking, Source, said, virtual_sites
 from trajectories.foreign.unwrapping import recorded_positions
 
 __all__ = ["opened", "reads"]
 
-_CONSTANT_ENERGY = (
-    "VelocityVerlet",
-)  # what conserves energy of ASE's dynamics; their names are in the file
+# what conserves energy of ASE's dynamics; their names are in the file
+_CONSTANT_ENERGY = ("VelocityVerlet",)
 
 
 def opened(path: Path, options: FileOptions, without: Collection[str] = ()) -> Source:
@@ -39,7 +38,7 @@ def opened(path: Path, options: FileOptions, without: Collection[str] = ()) -> S
         first = next(file.frames, None)
         if first is None or not len(first):
             raise ValueError("it holds no atoms or no frames")
-        clock = _clock(first, file.description, options)
+        clock = clock_of(first, file.description, options)
         has = (_has(first) | ({"velocities"} if SOME_VELOCITIES in without else set())) - set(
             without
         )
@@ -74,63 +73,6 @@ def _template(first: Any) -> Any:
     return template
 
 
-class _Clock(NamedTuple):
-    """How times of frames are known: by each frame's own ``info``, else ``every`` so much; ``told``
-    unless nobody knows."""
-
-    told: bool
-    own: bool
-    every: float
-    units: Units
-
-    def at(self, atoms: Any, k: int) -> tuple[float, int]:
-        """Time and step of frame ``k``."""
-        if self.own:
-            return float(atoms.info["time"]), int(
-                atoms.info.get("step", atoms.info.get("timestep", k))
-            )
-        return k * self.every, k
-
-
-def _clock(first: Any, description: dict[str, Any], options: FileOptions) -> _Clock:
-    ours, every = _tells_time(first), _every(description)
-    units = BY_NAME[first.info["units"]] if ours else REDUCED if options.reduced else METAL
-    if options.frame_interval is not None:
-        return _Clock(True, False, options.frame_interval, units)
-    own = ours or (
-        isinstance(first.info.get("time"), float) and "timestep" in first.info
-    )  # of a dump that tells its time
-    return _Clock(
-        own or bool(every),
-        own,
-        every or (1.0 if units is REDUCED else METAL.convert(1.0, "ps")),
-        units,
-    )
-
-
-def _every(description: dict[str, Any]) -> float:
-    """The time from one frame to the next, in ASE's unit and ours, where its dynamics wrote the
-    file; zero where that is not known."""
-    return number(description.get("timestep")) * number(description.get("interval"))
-
-
-def _tells_time(atoms: Any) -> bool:
-    """Whether a frame was written by `trajectories.convert`; the unit of another program's "time"
-    is anybody's guess."""
-    time, step, units = (atoms.info.get(name) for name in ("time", "step", "units"))
-    if (
-        not isinstance(time, int | float)
-        or not isinstance(step, int | np.integer)
-        or not isinstance(units, str)
-        or units not in BY_NAME
-    ):
-        return False
-    twice = atoms.info.get("time_fs")
-    return units != METAL.name or (
-        isinstance(twice, int | float) and bool(np.isclose(twice, time / METAL.convert(1.0, "fs")))
-    )
-
-
 def _known(first: Any, description: dict[str, Any], *, constraints_told: bool) -> dict[str, Any]:
     """What the first frame and the file's header tell of the run."""
     from ase.constraints import FixAtoms
@@ -156,7 +98,7 @@ def _states(
     first: Any,
     file: Frames,
     has: set[str],
-    clock: _Clock,
+    clock: Clock,
     reading: Reading,
     template: Any,
 ) -> Iterator[State]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from systems.sources.atoms_files import RefusedFileError
 from systems.sources.file_options import Reading, unit_size
-from systems.sources.identities import identify
+from systems.sources.identities import AtomLabels, identify
 from systems.units import METAL
 
 _INDEXED = (
@@ -154,18 +154,12 @@ def identities_of(u: Any, reading: Reading) -> dict[str, Any]:
         names, elements = [""] * len(atoms), [""] * len(atoms)
         reading.assumed["elements"] = "none: it is a coarse model, whose beads are no atoms"
     made = Atoms(positions=np.zeros((len(atoms), 3)), numbers=np.zeros(len(atoms), dtype=int))
-    identify(
-        made,
-        reading,
-        [element or name for element, name in zip(elements, names, strict=True)],
-        told,
-        types,
-        residues=[
-            "" if element else residue for element, residue in zip(elements, residues, strict=True)
-        ],
-        indices=atoms.resindices,
-        chosen=names,
-    )
+    elements_or_names = [element or name for element, name in zip(elements, names, strict=True)]
+    residues = [
+        "" if element else residue for element, residue in zip(elements, residues, strict=True)
+    ]
+    labels = AtomLabels(elements_or_names, told, types, residues, atoms.resindices, names)
+    identify(made, reading, labels)
     charges = (
         np.nan_to_num(np.asarray(atoms.charges, dtype=float)) if hasattr(atoms, "charges") else 0.0
     )

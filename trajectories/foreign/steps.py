@@ -7,7 +7,11 @@ lattice vector is taken off. In one that is unwrapped, atoms spread without boun
 like a jump is a step of more than half a cell.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
+
+from trajectories.foreign.lattice import Lattice
 
 # of a cell, rms of a component with which one normal step in 10,000 is longer than half a cell
 _WIDTH = 0.1285
@@ -17,10 +21,8 @@ _NEAR = 0.46
 _FEW = 5  # such steps tell nothing yet
 _LONG = 0.3  # of a cell: what is left of a jump in the median, where jumps are really long steps
 _ATOMS, _LOOKS = 2000, 64  # atoms and frames that are looked at
-_SPREAD, _GROWS = (
-    0.4,
-    0.65,
-)  # squared cells of displacement that tell spreading from a window, and the part not put back
+# squared cells of displacement that tell spreading from a window, and the part not put back
+_SPREAD, _GROWS = 0.4, 0.65
 _OUTSIDE = 0.05  # of coordinates, more than at the start, that are outside of a window
 
 
@@ -60,6 +62,23 @@ class _Parts:
         return expected > _FEW and self._n_near < 0.02 * expected
 
 
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A frame's steps as they are followed [n, 3], and the numbers of the atoms that jumped across
+    the cell.
+
+    ``rounded`` are fractions of `Steps.some` steps, which rounding leaves, ``images`` [n, 3] the
+    cells that atoms are away from where the file has them, in the basis of the first frame.
+    """
+
+    frame: int
+    followed: np.ndarray
+    rounded: np.ndarray
+    lattice: Lattice
+    jumped: np.ndarray
+    images: np.ndarray
+
+
 class Steps:
     """Statistics of steps, gathered frame by frame in fractions of a reduced cell."""
 
@@ -68,9 +87,8 @@ class Steps:
         self._to_images, self._fractions = _Parts(), _Parts()
         self._square, self._count = 0.0, 0
         self._residuals: list[float] = []
-        self._displacements: list[
-            tuple[float, float]
-        ] = []  # mean squared, of positions as they are and of followed ones
+        # mean squared, of positions as they are and of followed ones
+        self._displacements: list[tuple[float, float]] = []
         self._outside: list[float] = []
         self.largest = self.largest_share = 0.0
         self.least_height = np.inf
@@ -88,46 +106,29 @@ class Steps:
         """Whether `add` needs the fractions of this frame."""
         return frame % self._every == 0
 
-    def add(
-        self,
-        frame: int,
-        step: np.ndarray,
-        rounded: np.ndarray,
-        offsets: np.ndarray,
-        least: float,
-        jumped: np.ndarray,
-        fractions: np.ndarray | None,
-        images: np.ndarray,
-    ) -> None:
-        """Take a frame: followed steps [n, 3], and the numbers of the atoms that jumped across the
-        cell.
-
-        ``rounded`` are fractions of `some` steps, which rounding leaves, ``offsets`` the lattice
-        vectors about the origin, and ``least`` is the least height of the cell; fractions and
-        images are in the basis of the first frame.
-        """
-        ways = (offsets / (offsets**2).sum(1)[:, None]).T
-        self._to_images.add(step[self.some] @ ways)
-        self._fractions.add(rounded[:, self._pbc])
-        squares = np.einsum("ni,ni->n", step, step)
+    def add(self, step: Step, fractions: np.ndarray | None) -> None:
+        """Take a frame, with its positions in fractions of the lattice [n, 3] in the basis of the
+        first frame where `looks` asks for them."""
+        ways = (step.lattice.offsets / (step.lattice.offsets**2).sum(1)[:, None]).T
+        self._to_images.add(step.followed[self.some] @ ways)
+        self._fractions.add(step.rounded[:, self._pbc])
+        squares = np.einsum("ni,ni->n", step.followed, step.followed)
         self._square += float(squares.sum())
         self._count += len(squares)
-        longest = float(squares.max()) ** 0.5
-        self.largest, self.largest_share = (
-            max(self.largest, longest),
-            max(self.largest_share, longest / least),
-        )
+        longest, least = float(squares.max()) ** 0.5, step.lattice.least_height
+        self.largest = max(self.largest, longest)
+        self.largest_share = max(self.largest_share, longest / least)
         self.least_height = min(self.least_height, least)
-        if len(jumped):
-            left = (step[jumped] @ ways).max(1)
+        if len(step.jumped):
+            left = (step.followed[step.jumped] @ ways).max(1)
             if not self.jumps:
-                self.first_jump = (frame, int(jumped[left.argmin()]))
-            self.jumps += len(jumped)
+                self.first_jump = (step.frame, int(step.jumped[left.argmin()]))
+            self.jumps += len(step.jumped)
             self._residuals += left[: _ATOMS // 10].tolist()
         if fractions is not None:
             raw = fractions[self.some][:, self._pbc]
             gone = raw - self._first
-            followed = gone - images[self.some][:, self._pbc]
+            followed = gone - step.images[self.some][:, self._pbc]
             self._displacements.append((float((gone**2).mean()), float((followed**2).mean())))
             self._outside.append(_outside(raw))
 

@@ -7,17 +7,16 @@ for that; `steps` judges which.
 """
 
 from collections.abc import Mapping
-from itertools import product
 from typing import Any
 
 import numpy as np
 
 from systems.cell import complete
-from trajectories.foreign.steps import Steps
+from trajectories.foreign.lattice import Lattice, flipped
+from trajectories.foreign.steps import Step, Steps
 
 _FLAGS, _UNWRAPPED = ("ix", "iy", "iz"), ("xu", "yu", "zu")  # columns of LAMMPS
 _IMAGE, _POSITION = "image", "unwrapped_position"  # of H5MD, and of GPUMD's extended XYZ
-_STRAIN = 0.05  # after which the shortest basis is looked for again
 _WHOLE = 0.02  # of a cell, by which columns of a file may differ from a whole number of cells
 NEAREST, FRACTIONS, AS_IS = "nearest image", "nearest image in fractions of the cell", "as it is"
 IMAGE_FLAGS, UNWRAPPED = "image flags of the file", "unwrapped coordinates of the file"
@@ -39,10 +38,9 @@ class Unwrapper:
         self._recorded, self._how, self._frame = recorded, how, -1
         self._steps = Steps(n_frames)
         self._unwrapped = self._images = np.zeros((0, 3))  # of the last frame
-        self._lattice: _Lattice | None = None
-        self._basis = np.eye(
-            3
-        )  # of the lattice in that of the first frame: a cell that is sheared may be flipped
+        self._lattice: Lattice | None = None
+        # of the lattice in that of the first frame: a cell that is sheared may be flipped
+        self._basis = np.eye(3)
 
     def __call__(self, positions: np.ndarray, cell: np.ndarray | None, pbc: Any) -> np.ndarray:
         self._frame += 1
@@ -51,7 +49,7 @@ class Unwrapper:
         before = self._lattice
         if before is None or not np.array_equal(cell, before.cell):
             try:
-                self._lattice = _Lattice(cell, np.asarray(pbc), before)
+                self._lattice = Lattice(cell, np.asarray(pbc), before)
             except np.linalg.LinAlgError:
                 raise ValueError(f"the cell of frame {self._frame} has no volume") from None
         lattice = self._lattice
@@ -63,11 +61,11 @@ class Unwrapper:
         unwrapped = self._followed(positions, before, lattice)
         return positions if self._how == AS_IS else unwrapped
 
-    def _followed(self, x: np.ndarray, before: "_Lattice", lattice: "_Lattice") -> np.ndarray:
+    def _followed(self, x: np.ndarray, before: Lattice, lattice: Lattice) -> np.ndarray:
         """Each atom at its image nearest to where it was, as the lattice carries it on."""
         carried, images, unwrapped = self._unwrapped, self._images, x
         if lattice is not before:
-            flip = _flip(before.vectors, lattice.vectors)
+            flip = flipped(before.vectors, lattice.vectors)
             carried = carried @ (before.inverse @ np.linalg.inv(flip) @ lattice.vectors)
             self._basis = flip @ self._basis
         step = x - carried
@@ -86,16 +84,7 @@ class Unwrapper:
             images = turns
         self._unwrapped, self._images = unwrapped, images
         fractions = (x @ lattice.inverse) @ self._basis if self._steps.looks(self._frame) else None
-        self._steps.add(
-            self._frame,
-            step,
-            rounded,
-            lattice.offsets,
-            lattice.least_height,
-            jumped,
-            fractions,
-            images,
-        )
+        self._steps.add(Step(self._frame, step, rounded, lattice, jumped, images), fractions)
         return unwrapped
 
     @property
@@ -160,61 +149,6 @@ class Unwrapper:
                 f"the {self._recorded} contradict its positions: atom {atom} jumps across the cell"
                 f" between frames {frame - 1} and {frame}, which they do not tell; {_ADVICE}"
             )
-
-
-class _Lattice:
-    """A cell with its shortest basis, and the lattice vectors about the origin, to which a nearest
-    image may be off by rounding.
-
-    In a cell that leans far over rounding would be wrong by more than one. Raises LinAlgError if
-    there is no volume.
-    """
-
-    shortest: np.ndarray
-    reduced_as: np.ndarray  # the inverse of the lattice whose shortest basis was looked for
-
-    def __init__(self, cell: np.ndarray, pbc: np.ndarray, before: "_Lattice | None") -> None:
-        self.cell, self.pbc = np.array(cell), pbc
-        vectors = complete(np.where(pbc[:, None], cell, 0.0))
-        if not np.any(cell, axis=1)[pbc].all() or abs(np.linalg.det(vectors)) < 1e-9:
-            raise np.linalg.LinAlgError
-        self.vectors, self.inverse = vectors, np.linalg.inv(vectors)
-        if before is not None and abs(before.reduced_as @ vectors - np.eye(3)).max() < _STRAIN:
-            self.shortest, self.reduced_as = before.shortest, before.reduced_as
-        else:
-            from ase.geometry import minkowski_reduce
-
-            self.shortest = np.asarray(minkowski_reduce(vectors, pbc)[1], dtype=float)
-            self.reduced_as = self.inverse
-        self.reduced_inverse = np.linalg.inv(self.shortest @ vectors)
-        around = np.array(
-            list(product(*([0, 1, -1] if periodic else [0] for periodic in pbc))), dtype=float
-        )
-        self._around = around[1:]
-        self.offsets = self._around @ (self.shortest @ vectors)
-        self._squares = (self.offsets**2).sum(1)
-        self.least_height = float((1.0 / np.linalg.norm(self.reduced_inverse, axis=0))[pbc].min())
-
-    def to_nearest(self, step: np.ndarray, turns: np.ndarray) -> None:
-        """Change turns [n, 3], of the shortest basis, so that steps less these are the shortest of
-        all images."""
-        left = step - turns @ (self.shortest @ self.vectors)
-        squares = np.einsum("ni,ni->n", left, left)
-        far = np.flatnonzero(
-            squares > 0.25 * self._squares.min()
-        )  # no shorter image is possible for others
-        if len(far):
-            gained = 2.0 * left[far] @ self.offsets.T - self._squares
-            best = gained.argmax(1)
-            better = gained[np.arange(len(far)), best] > 1e-9
-            turns[far[better]] += self._around[best[better]]
-
-
-def _flip(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """The basis of the lattice before that is nearest to the one after; LAMMPS flips cells that it
-    shears."""
-    flip = np.rint(np.linalg.solve(before.T, after.T).T)
-    return flip if abs(abs(np.linalg.det(flip)) - 1.0) < 1e-6 else np.eye(3)
 
 
 def recorded_positions(

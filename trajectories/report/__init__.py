@@ -6,12 +6,12 @@ from pathlib import Path
 
 from trajectories.analysis.guard import left_out
 from trajectories.analysis.results import Analysis
-from trajectories.report.page import Told, page
+from trajectories.report.page import Scenes, Told, page
 from trajectories.report.scene import scene, still
 from trajectories.storage.atomic_write import write_atomically
 from trajectories.storage.h5md import H5MDReader
 
-__all__ = ["page", "scene", "still", "write_report"]
+__all__ = ["Scenes", "page", "scene", "still", "write_report"]
 
 
 def write_report(
@@ -42,6 +42,6 @@ def write_report(
                 shown, omitted = scene(one, label)
                 scenes.append(shown)
                 notes += [f"{label}: {text}" if against is not None else text for text in omitted]
-    data = page(title, about, rows, analysis, scenes, notes, told=told).encode()
+    data = page(title, about, rows, analysis, Scenes(scenes), notes, told=told).encode()
     write_atomically(path, data)
     return len(data)

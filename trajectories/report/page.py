@@ -4,6 +4,7 @@ without a network."""
 import html
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
@@ -16,27 +17,33 @@ Rows = Sequence[tuple[str, ...]]
 Told = Callable[[str, float], None]
 
 
+@dataclass(frozen=True)
+class Scenes:
+    """Scenes of `trajectories.report.scene` beside each other, under one heading; ``last`` where
+    they come after the figures."""
+
+    scenes: Sequence[dict[str, Any]]
+    heading: str = "Scene"
+    last: bool = False
+
+
 def page(
     title: str,
     about: str,
     rows: Rows,
     analysis: Analysis,
-    scenes: Sequence[dict[str, Any]],
+    shown: Scenes,
     notes: Sequence[str],
     *,
-    heading: str = "Scene",
-    last: bool = False,
     told: Told = lambda what, share: None,
 ) -> str:
     """HTML of a report.
 
-    ``rows`` say what was run, ``scenes`` are those of `trajectories.report.scene`, with ``heading``
-    above them, ``last`` where they come after the figures. ``told`` hears which share of the
-    figures is drawn.
+    ``rows`` say what was run. ``told`` hears which share of the figures is drawn.
     """
     warnings = "".join(f"<li>{_text(warning)}</li>" for warning in analysis.warnings)
     numbers = [(number.label, str(number)) for number in analysis.numbers]
-    shown, notes = _scenes(scenes, heading) if scenes else "", list(notes)
+    scenes, notes = _scenes(shown.scenes, shown.heading) if shown.scenes else "", list(notes)
     figures = _figures(analysis.curves, notes, told)
     parts = [
         (
@@ -44,10 +51,10 @@ def page(
             ' id="theme">Light or dark</button></header>'
         ),
         f'<ul class="warnings" aria-label="Warnings">{warnings}</ul>' if warnings else "",
-        "" if last else shown,
+        "" if shown.last else scenes,
         f"<h2>Numbers</h2>{_table(numbers)}" if numbers else "",
         f'<h2>Figures</h2><div class="figures">{figures}</div>' if figures else "",
-        shown if last else "",
+        scenes if shown.last else "",
         "".join(f'<p class="note">{_text(_sentence(note))}</p>' for note in notes),
         f"<h2>What was run</h2>{_table(rows)}",
     ]
@@ -104,50 +111,57 @@ def _figure(curves: Curves) -> str:
 
 
 def _scenes(scenes: Sequence[dict[str, Any]], heading: str) -> str:
-    first, views = scenes[0], []
-    legend: dict[str, str] = {}
-    for k, one in enumerate(scenes):
-        legend |= one["legend"]
-        moves = f" moving through {one['frames']:,} frames" if one["frames"] > 1 else ""
-        words = (
-            f"{one['label']}: {one['particles']:,} particles{moves}; turn by dragging or arrow"
-            " keys, zoom by plus and minus"
-        )
-        # no tag may end the script that holds the numbers
-        data = json.dumps(one, separators=(",", ":")).replace("<", "\\u003c")
-        head = f"<h3>{_text(one['label'])}</h3>" if len(scenes) > 1 else ""
-        views.append(
-            f'<div>{head}<canvas data-scene="scene{k}" tabindex="0" role="img"'
-            f' aria-label="{_text(words)}"></canvas><script type="application/json"'
-            f' id="scene{k}">{data}</script></div>'
-        )
-    systems = "".join(f'<option value="{s}">system {s}</option>' for s in range(first["systems"]))
-    chosen = (
-        f'<label>System <select id="system">{systems}</select></label>'
-        if first["systems"] > 1
-        else ""
-    )
-    compress = (
-        '<label><input type="checkbox" id="compress" checked> compress distances</label>'
-        if first["compress"]
-        else ""
-    )
-    colors = "".join(
-        f'<li><span style="background:{color}"></span>{_text(name)}</li>'
-        for name, color in legend.items()
-    )
-    still, plays = ("", "space plays and pauses, comma and full stop go a frame back and on; ")
-    if all(one["frames"] == 1 for one in scenes):
-        still, plays = " hidden", ""
+    moves = any(one["frames"] > 1 for one in scenes)
+    plays = "space plays and pauses, comma and full stop go a frame back and on; " if moves else ""
+    views = "".join(_view(one, k, len(scenes) > 1) for k, one in enumerate(scenes))
     return (
         f"<h2>{_text(heading)}</h2><div"
-        f' class="scenes{" many" if len(scenes) > 2 else ""}">{"".join(views)}</div><div'
-        f' class="controls"><div class="player"{still}><button id="play">Play</button><input'
-        f' id="frame" type="range" min="0" max="{first["frames"] - 1}" value="0"'
+        f' class="scenes{" many" if len(scenes) > 2 else ""}">{views}</div>'
+        f"{_controls(scenes[0], moves)}{_legend(scenes)}<p"
+        f' class="note">Keys: {plays}in the scene arrows turn, + and - zoom, 0 resets.</p>'
+    )
+
+
+def _view(scene: dict[str, Any], k: int, named: bool) -> str:
+    """The k-th canvas with the numbers of its scene."""
+    moves = f" moving through {scene['frames']:,} frames" if scene["frames"] > 1 else ""
+    words = (
+        f"{scene['label']}: {scene['particles']:,} particles{moves}; turn by dragging or arrow"
+        " keys, zoom by plus and minus"
+    )
+    # no tag may end the script that holds the numbers
+    data = json.dumps(scene, separators=(",", ":")).replace("<", "\\u003c")
+    head = f"<h3>{_text(scene['label'])}</h3>" if named else ""
+    return (
+        f'<div>{head}<canvas data-scene="scene{k}" tabindex="0" role="img"'
+        f' aria-label="{_text(words)}"></canvas><script type="application/json"'
+        f' id="scene{k}">{data}</script></div>'
+    )
+
+
+def _controls(first: dict[str, Any], moves: bool) -> str:
+    """What plays the scenes and chooses what they show."""
+    systems = "".join(f'<option value="{s}">system {s}</option>' for s in range(first["systems"]))
+    chosen = f'<label>System <select id="system">{systems}</select></label>'
+    compress = '<label><input type="checkbox" id="compress" checked> compress distances</label>'
+    return (
+        f'<div class="controls"><div class="player"{"" if moves else " hidden"}><button'
+        f' id="play">Play</button><input id="frame" type="range" min="0"'
+        f' max="{first["frames"] - 1}" value="0"'
         ' aria-label="Frame"><label>Speed <select id="speed"><option'
         ' value="0.25">slow</option><option value="1" selected>usual</option><option'
         ' value="4">fast</option></select></label><output id="clock"'
-        f' for="frame"></output></div>{chosen}{compress}<button id="reset">Reset'
-        f' view</button></div><ul class="legend" aria-label="Colours">{colors}</ul><p'
-        f' class="note">Keys: {plays}in the scene arrows turn, + and - zoom, 0 resets.</p>'
+        f' for="frame"></output></div>{chosen if first["systems"] > 1 else ""}'
+        f'{compress if first["compress"] else ""}<button id="reset">Reset view</button></div>'
     )
+
+
+def _legend(scenes: Sequence[dict[str, Any]]) -> str:
+    colors: dict[str, str] = {}
+    for one in scenes:
+        colors |= one["legend"]
+    items = "".join(
+        f'<li><span style="background:{color}"></span>{_text(name)}</li>'
+        for name, color in colors.items()
+    )
+    return f'<ul class="legend" aria-label="Colours">{items}</ul>'

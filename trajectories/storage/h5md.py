@@ -1,5 +1,4 @@
-"""H5MD 1.1 files of rollouts: `H5MDReader` gives their frames back in float64, `universe` opens
-them in MDAnalysis.
+"""H5MD 1.1 files of rollouts: `H5MDReader` gives their frames back in float64.
 
 Layout: one particle group, ``particles/trajectory``, whose particle axis runs over systems, then
 particles; observables are [frames] or [frames, n_systems]. Reduced and astronomical runs carry no
@@ -8,83 +7,28 @@ Molecular runs are kept in Angstrom, ps and kJ/mol. Every element shares one ``s
 ``time`` dataset by hard links.
 """
 
-import json
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-import h5py
 import numpy as np
 
 from integrators.state import State
 from systems.system import Evaluation, System
-from systems.units import BY_NAME, METAL
-from trajectories.storage.journal import recover
-from trajectories.storage.layout import (
-    CELLS,
-    GROUP,
-    OBSERVABLES,
-    STRESS,
-    file_units,
-    sealed,
-    whole_frames,
-)
-from trajectories.storage.locks import OPEN_ELSEWHERE, FileInUseError
+from trajectories.storage.layout import CELLS, GROUP, OBSERVABLES, STRESS, file_units
+from trajectories.storage.recorded_run import RecordedRun
 
 
 class DamagedRunError(ValueError):
     """Frames of a run's file are not what was written."""
 
 
-class H5MDReader:
+class H5MDReader(RecordedRun):
     """The frames of a file of ours, in float64 and in the run's units; a sequence of `State`.
 
     `frames` gives a slice of positions, velocities or forces with the ensemble's leading axis.
     Raises FileNotFoundError, or ValueError where the file is not an H5MD file of ours.
     """
-
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        if not self.path.is_file():
-            raise FileNotFoundError(f"there is no file {path}")
-        self._file = _opened(path)
-        try:
-            self._n_frames = whole_frames(self._file)
-            self.units = BY_NAME[self._file["parameters/units"].attrs["name"]]
-            whole = sealed(self._file)
-        except EOFError:
-            self._file.close()
-            raise ValueError(f"{path} holds no frames yet") from None
-        except Exception as error:  # HDF5 has many kinds for a damaged file
-            foreign = isinstance(error, KeyError) and _is_foreign(self._file)
-            self._file.close()
-            what = (
-                "not a trajectory written by mcegnn, or a damaged one"
-                if isinstance(error, KeyError)
-                else "damaged"
-            )
-            if foreign:
-                raise ValueError(
-                    f"{path} is an H5MD file of another program, which tells no names of atoms;"
-                    " name its topology with --topology FILE (PDB, GRO, PSF, ...)"
-                ) from None
-            raise ValueError(
-                f"{path} is {what}"
-                f" ({' '.join(str(error.args[0] if error.args else error).split())})"
-            ) from None
-        if not whole:
-            self._file.close()
-            raise ValueError(
-                f"{path} is damaged: its texts and tables are not those that were written; take a"
-                " copy of it, if there is one"
-            )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
 
     def __len__(self) -> int:
         return self._n_frames
@@ -121,73 +65,9 @@ class H5MDReader:
         self._n_frames = min(n_frames, self._n_frames)
 
     @cached_property
-    def n_systems(self) -> int | None:
-        """Systems of the ensemble; None where the run was of a single system."""
-        return (
-            int(self._file["parameters/n_systems"][()])
-            if "parameters/n_systems" in self._file
-            else None
-        )
-
-    @cached_property
     def n_particles(self) -> int:
         """Particles of one system."""
         return int(self._file[f"{GROUP}/position/value"].shape[1]) // (self.n_systems or 1)
-
-    @property
-    def names(self) -> list[str]:
-        """The particles' names, empty where they have none."""
-        return (
-            [name.decode() for name in self._file["parameters/names"][()]]
-            if "parameters/names" in self._file
-            else []
-        )
-
-    @property
-    def provenance(self) -> dict[str, str]:
-        """What was recorded of the run."""
-        return {
-            key: value[()].decode() for key, value in self._file["parameters/provenance"].items()
-        }
-
-    @cached_property
-    def configuration(self) -> dict[str, Any]:
-        """What made the run, as the command line recorded it; empty for a file written from
-        Python."""
-        recorded = json.loads(self.provenance.get("configuration", "{}"))
-        return recorded if isinstance(recorded, dict) else {}
-
-    @cached_property
-    def missing(self) -> tuple[str, ...]:
-        """What a trajectory of another program had not: "velocities", "masses", "times"."""
-        return tuple(filter(None, self.provenance.get("missing", "").split(", ")))
-
-    @property
-    def notes(self) -> list[str]:
-        """What else is to be known of a trajectory of another program."""
-        return self.provenance.get("notes", "").splitlines()
-
-    @property
-    def assumed(self) -> dict[str, str]:
-        """What was decided, in words, where another program's files do not tell, or tell wrongly:
-        "units", "times", ..."""
-        return dict(json.loads(self.provenance.get("assumed", "{}")))
-
-    @property
-    def cannot_follow(self) -> str:
-        """Why atoms of another program's wrapped trajectory could not be followed across the cell;
-        "" if they could."""
-        return self.provenance.get("cannot_follow", "")
-
-    @property
-    def name(self) -> str:
-        """What users know the run by: the path, or the files it was imported from."""
-        return self.provenance.get("imported", str(self.path))
-
-    @property
-    def has_velocities(self) -> bool:
-        """False of trajectories of other programs that had none."""
-        return "velocities" not in self.missing
 
     @cached_property
     def moving(self) -> np.ndarray:
@@ -211,17 +91,6 @@ class H5MDReader:
         """[(n_systems,) n_particles]."""
         flat = self._read(f"{GROUP}/charge/value", 0)
         return flat if self.n_systems is None else flat.reshape(self.n_systems, self.n_particles)
-
-    @cached_property
-    def frozen(self) -> list[int]:
-        """The particles that were held, as the command line recorded them."""
-        return list(self.configuration.get("frozen", ()))
-
-    @property
-    def template(self) -> str:
-        """What the atoms had beside a system, info and further arrays, as
-        `systems.sources.template` writes it; empty where that was nothing."""
-        return self.provenance.get("template", "") or str(self.configuration.get("template", ""))
 
     @cached_property
     def pbc(self) -> tuple[bool, bool, bool]:
@@ -275,7 +144,9 @@ class H5MDReader:
         return self._read(path, self._whole(which))[()] if path in self._file else None
 
     def universe(self) -> Any:
-        """The run in MDAnalysis: `universe`."""
+        """The run in MDAnalysis: `trajectories.universe`."""
+        from trajectories.mdanalysis import universe
+
         return universe(self.path)
 
     def _whole(self, which: int | slice) -> int | slice:
@@ -322,72 +193,3 @@ class H5MDReader:
         own = self.observable(CELLS, k)
         cell = self._read(f"{GROUP}/box/edges/value", k) if own is None else own
         return cell if cell.any() else None
-
-
-def _is_foreign(file: h5py.File) -> bool:
-    """Whether it is an H5MD file that another program wrote; False for one that is too damaged to
-    tell."""
-    try:
-        return "particles" in file and (GROUP not in file or "parameters/units" not in file)
-    except (OSError, RuntimeError, KeyError):
-        return False
-
-
-def _opened(path: str | Path) -> h5py.File:
-    """The file, brought to its last commit where its writer was stopped; ValueError where it is no
-    HDF5 file or is being written."""
-    try:
-        recover(path)
-        return h5py.File(path, "r")
-    except (FileInUseError, PermissionError) as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
-    except (OSError, RuntimeError) as error:
-        if "unable to lock file" in str(error):  # HDF5's own words for it
-            raise ValueError(f"{path} cannot be read: {OPEN_ELSEWHERE}") from None
-        raise ValueError(
-            f"{path} is not an HDF5 file, or a damaged one ({' '.join(str(error).split())})"
-        ) from None
-
-
-def universe(path: str | Path) -> Any:
-    """The run as an MDAnalysis Universe (float32): particles' names, elements, masses and charges;
-    an ensemble's systems are its residues.
-
-    Molecular runs have MDAnalysis' units; reduced and astronomical ones keep their own. MDAnalysis
-    knows cells by lengths and angles, so positions, velocities and forces are turned into the
-    standard orientation together with the cell, frame by frame, where it lies otherwise
-    (`systems.orientation`). Where the cell is not periodic in some direction, the box is so long
-    there that no image is met; where it leans so much that MDAnalysis would miss shortest images,
-    the box is another one of the same lattice.
-    """
-    import MDAnalysis
-
-    from trajectories._universe import RunReader
-
-    with H5MDReader(path) as reader:
-        n_systems, n, names, species = (
-            reader.n_systems or 1,
-            reader.n_particles,
-            reader.names,
-            reader.species,
-        )
-        charges, masses = np.ravel(reader.charges), np.tile(reader.masses, n_systems)
-        convert, times = reader.units is METAL, reader.times
-        spacing = float(times[1] - times[0]) * reader._scale("time") if len(times) > 1 else 1.0
-    residues = np.repeat(np.arange(n_systems), n)
-    u = MDAnalysis.Universe.empty(
-        n_systems * n, n_systems, atom_resindex=residues, trajectory=False
-    )
-    u.add_TopologyAttr("masses", masses)
-    u.add_TopologyAttr("charges", charges)
-    if species.any():
-        from ase.data import chemical_symbols
-
-        symbols = [chemical_symbols[k] for k in species]
-        for attribute in ("elements", "types"):
-            u.add_TopologyAttr(attribute, symbols * n_systems)
-        names = names or symbols
-    u.add_TopologyAttr("names", (names or [str(k) for k in range(n)]) * n_systems)
-    u.add_TopologyAttr("resids", np.arange(1, n_systems + 1))
-    u.load_new(str(path), format=RunReader, convert_units=convert, dt=spacing)
-    return u

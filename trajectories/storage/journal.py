@@ -1,14 +1,9 @@
-"""Files that a stop at any moment leaves as they were at their last commit: what `H5MDWriter` lets
-HDF5 write into.
+"""Journals of commits: what is to be written over a file goes into one first, with a checksum, so
+that a commit that was stopped half way is done once more.
 
-HDF5 knows no transactions: a program killed while it writes may leave a file that no reader opens.
-So it is given this file instead of the disk. What it writes beyond the end of the last commit goes
-to disk at once, since nothing refers to it yet. What it writes over is kept in memory, page by
-page, until `JournaledFile.commit`: the pages go into a journal beside the file, with a checksum,
-then over the file, and the journal is emptied. A journal found whole was not applied to its end,
-and `recover` does so once more; one that is not whole was never begun to be applied, so the file is
-as it was. This is the write-ahead logging of databases (Mohan et al., ACM TODS 17 (1992) 94), redo
-only.
+This is the write-ahead logging of databases (Mohan et al., ACM TODS 17 (1992) 94), redo only; a
+journal found whole was not applied to its end, and `recover` does so once more; one that is not
+whole was never begun to be applied, so the file is as it was.
 """
 
 import os
@@ -17,19 +12,17 @@ import warnings
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
 
-from trajectories.storage._random_access import BINARY, read_at, read_into, sync, write_at
-from trajectories.storage.atomic_write import rename
+from trajectories.storage._random_access import BINARY, read_at, sync, write_at
 from trajectories.storage.locks import FileInUseError, Lock, lock_open_file, lock_path
 
-_PAGE = 4096
 _MAGIC = b"mcegnn journal 1"
 _HEAD = struct.Struct("<16sQQ")  # magic, the file's length after this commit, number of pages
-_PLACE = struct.Struct(
-    "<QII"
-)  # where a page's bytes go, how many they are, and the checksum of those that were there
+# where a page's bytes go, how many they are, and the checksum of those that were there
+_PLACE = struct.Struct("<QII")
 _CHECK = struct.Struct("<I")
+#: Of a commit: where, the checksum of what was there, and what is to be there.
+Pages = Sequence[tuple[int, int, bytes | bytearray]]
 
 
 class RecoveredWarning(UserWarning):
@@ -38,222 +31,13 @@ class RecoveredWarning(UserWarning):
 
 def journal_of(path: str | Path) -> Path:
     """Where the journal of a file lies while it is written."""
-    return Path(f"{_real(path)}.journal")
+    return Path(f"{real_path(path)}.journal")
 
 
-class JournaledFile:
-    """A file for reading and writing, as h5py wants one; nothing is final before `commit`.
-
-    A new file has another name, ``path`` with ``.tmp`` behind it, until its first commit; so
-    ``path`` either is a whole file or is not there. ``fresh`` begins a new one, which takes the
-    place of what is there. Raises `FileInUseError` if another process writes the file, and OSError
-    if it cannot be written.
-    """
-
-    def __init__(self, path: str | Path, *, fresh: bool) -> None:
-        self._path = _real(path)
-        self._name = Path(f"{self._path}.tmp") if fresh else self._path
-        # what a fresh file takes the place of stays locked until then
-        self._fd = self._old = self._journal = -1
-        self.failure: OSError | None = None
-        self._lock = Lock(self._path)
-        try:
-            self._fd = _opened(self._name, self._path, os.O_CREAT if fresh else 0)
-            if fresh and self._path.exists():
-                self._old = _opened(self._path, self._path)
-            there = self._old if fresh else self._fd
-            if there >= 0:
-                _apply_journal(there, self._path)  # its journal is about to go
-            if fresh:
-                os.ftruncate(self._fd, 0)
-            self._journal = os.open(
-                journal_of(self._path), os.O_RDWR | os.O_CREAT | os.O_TRUNC | BINARY, 0o666
-            )
-        except BaseException:
-            self._close_files()
-            if fresh:
-                self._name.unlink(missing_ok=True)
-            self._lock.release()
-            raise
-        # as of the last commit, and as HDF5 sees it
-        self._final = self._end = os.fstat(self._fd).st_size
-        # what is beyond has been cut off, and is zero where it is written anew
-        self._low = self._final
-        self._pages: dict[int, bytearray] = {}
-        self._before: dict[int, int] = {}  # checksums of what the pages are to be written over
-        self._at = 0
-
-    @property
-    def target(self) -> Self:
-        """What h5py writes into: this."""
-        return self
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """As of any file."""
-        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._end}[whence]
-        return self._at
-
-    def tell(self) -> int:
-        """As of any file."""
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        """As of any file; beyond what was written there are zeros."""
-        into = memoryview(buffer).cast("B")
-        first, n = self._at, len(into)
-        held = read_into(self._fd, into, first)
-        into[held:] = bytes(n - held)
-        if self._low < first + n and first < self._final:
-            cut = slice(max(self._low - first, 0), min(self._final - first, n))
-            into[cut] = bytes(max(0, cut.stop - cut.start))
-        if self._pages and first < self._final:
-            for k in range(first // _PAGE, -(-min(first + n, self._final) // _PAGE)):
-                if k in self._pages:
-                    begin, end = (
-                        max(first, k * _PAGE),
-                        min(first + n, k * _PAGE + len(self._pages[k])),
-                    )
-                    into[begin - first : end - first] = self._pages[k][
-                        begin - k * _PAGE : end - k * _PAGE
-                    ]
-        self._at += n
-        return n
-
-    def read(self, size: int) -> bytes:
-        """As of any file; h5py takes what can be read and sought for a file."""
-        out = bytearray(size)
-        self.readinto(out)
-        return bytes(out)
-
-    def write(self, data: Any) -> int:
-        """To disk where nothing is yet; what is there is written over at the next commit."""
-        out = memoryview(data).cast("B")
-        first, n = self._at, len(out)
-        over = min(n, max(0, self._final - first))
-        place = 0
-        while place < over:
-            k, within = divmod(first + place, _PAGE)
-            page = self._page(k)
-            length = min(over - place, len(page) - within)
-            page[within : within + length] = out[place : place + length]
-            place += length
-        if over < n and self.failure is None:
-            try:
-                write_at(self._fd, out[over:], first + over)
-            # HDF5 would not take no for an answer, not even when it is closed: the writer asks for
-            # it
-            except OSError as error:
-                self.failure = error
-        self._at += n
-        self._end = max(self._end, self._at) if n else self._end
-        return n
-
-    def _page(self, k: int) -> bytearray:
-        """The bytes of a page that were final at the last commit, to be written over."""
-        if k not in self._pages:
-            held = read_at(self._fd, min(_PAGE, self._final - k * _PAGE), k * _PAGE)
-            self._before[k] = zlib.crc32(held)
-            self._pages[k] = bytearray(held if k * _PAGE < self._low else len(held))
-        return self._pages[k]
-
-    def truncate(self, size: int) -> int:
-        """Set the length, which holds from the next commit on; what is cut off reads as zeros, if
-        there is ever more again."""
-        if size < self._end:
-            for k in [k for k in self._pages if k * _PAGE >= size]:
-                self._pages[k][:] = bytes(len(self._pages[k]))
-            whole = -(-size // _PAGE) * _PAGE
-            if (
-                size % _PAGE
-                and size < self._final
-                and (size < self._low or size // _PAGE in self._pages)
-            ):
-                page = self._page(size // _PAGE)
-                page[size % _PAGE :] = bytes(len(page) - size % _PAGE)
-            self._low = min(self._low, whole)
-            os.ftruncate(self._fd, max(size, self._final))
-        self._end = size
-        return size
-
-    def flush(self) -> None:
-        """HDF5's own flush says nothing of ours."""
-
-    def commit(self) -> None:
-        """Make all that was written final; OSError where the disk does not take it, and then
-        nothing of it is."""
-        if self.failure is None:
-            try:
-                self._commit()
-            except OSError as error:
-                self.failure = error
-        if self.failure is not None:
-            raise self.failure
-
-    def _commit(self) -> None:
-        if self._end > self._final:
-            os.ftruncate(self._fd, self._end)
-        for k in range(self._low // _PAGE, -(-min(self._end, self._final) // _PAGE)):
-            self._page(k)  # cut off and grown over again: zeros
-        pages = [
-            (k * _PAGE, self._before[k], page)
-            for k, page in sorted(self._pages.items())
-            if k * _PAGE < self._end
-        ]
-        if self._final:  # a new file is not seen before it is whole
-            sync(self._fd)
-            write_at(self._journal, _record(self._end, pages), 0)
-            sync(self._journal)
-        _apply(self._fd, self._end, pages)
-        sync(self._fd)
-        os.ftruncate(self._journal, 0)
-        if self._name != self._path:
-            self._take_name()
-        self._final = self._low = self._end
-        self._pages, self._before = {}, {}
-
-    def _take_name(self) -> None:
-        """Put the new file in the old one's place. Windows does so with none that is open; the lock
-        stays."""
-        self._close_data()
-        try:
-            rename(self._name, self._path)
-            self._name = self._path
-        finally:
-            self._fd = _opened(self._name, self._path)
-
-    def close(self) -> None:
-        """Forget what was not committed."""
-        if self._fd < 0:
-            return
-        begun = self._name != self._path
-        # else a commit failed half way, and whoever reads the file ends it
-        done = not os.fstat(self._journal).st_size
-        if done and not begun and os.fstat(self._fd).st_size > self._final:
-            os.ftruncate(self._fd, self._final)
-        self._close_files()  # first: Windows removes no file that is open
-        if begun:
-            self._name.unlink(missing_ok=True)
-        if done:
-            journal_of(self._path).unlink(missing_ok=True)
-        self._lock.release()
-
-    def _close_files(self) -> None:
-        self._close_data()
-        if self._journal >= 0:
-            os.close(self._journal)
-        self._journal = -1
-
-    def _close_data(self) -> None:
-        for fd in (self._fd, self._old):
-            if fd >= 0:
-                os.close(fd)
-        self._fd = self._old = -1
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+def write_journal(fd: int, end: int, pages: Pages) -> None:
+    """Put a commit into an open journal: the file's length after it, and its pages."""
+    write_at(fd, record_of(end, pages), 0)
+    sync(fd)
 
 
 def recover(path: str | Path) -> bool:
@@ -265,7 +49,7 @@ def recover(path: str | Path) -> bool:
     if not journal_of(path).exists() and not lock_path(path).exists():
         return False
     try:
-        applied = _recover(_real(path), Path(path))
+        applied = _recover(real_path(path), Path(path))
     except FileInUseError:
         raise
     except OSError:
@@ -286,13 +70,13 @@ def _recover(real: Path, path: Path) -> bool:
     one that lives holds the lock."""
     with Lock(real):
         try:
-            fd = _opened(real, path)
+            fd = open_locked(real, path)
         except FileInUseError:
             if _read_journal(real) is not None:
                 raise
             return False  # somebody reads it with HDF5: it is whole
         try:
-            applied = _apply_journal(fd, real)
+            applied = apply_journal(fd, real)
         finally:
             os.close(fd)
         if applied or _read_journal(real) is None:
@@ -300,17 +84,17 @@ def _recover(real: Path, path: Path) -> bool:
         return applied
 
 
-def _apply_journal(fd: int, path: Path) -> bool:
+def apply_journal(fd: int, path: Path) -> bool:
     """Apply the journal to a file that is locked, where it is this file's."""
     commit = _read_journal(path)
     if commit is None or not _fits(fd, *commit):
         return False
-    _apply(fd, *commit)
+    apply_pages(fd, *commit)
     sync(fd)
     return True
 
 
-def _fits(fd: int, end: int, pages: "_Pages") -> bool:
+def _fits(fd: int, end: int, pages: Pages) -> bool:
     """Whether a journal is this file's, and not that of another one which has its name now.
 
     Each page is as it was before the commit or as it is after, but for one in whose middle the
@@ -323,19 +107,19 @@ def _fits(fd: int, end: int, pages: "_Pages") -> bool:
     return strange <= 1 and os.fstat(fd).st_size >= end
 
 
-def _read_journal(path: str | Path) -> "tuple[int, _Pages] | None":
+def _read_journal(path: str | Path) -> tuple[int, Pages] | None:
     try:
         return _read(journal_of(path).read_bytes())
     except FileNotFoundError:
         return None
 
 
-def _real(path: str | Path) -> Path:
+def real_path(path: str | Path) -> Path:
     """Behind any links, where the file is and its journal belongs."""
     return Path(os.path.realpath(path))
 
 
-def _opened(name: Path, path: Path, flags: int = 0) -> int:
+def open_locked(name: Path, path: Path, flags: int = 0) -> int:
     """The file of that name, open for writing, and locked for HDF5 too."""
     fd = os.open(name, os.O_RDWR | BINARY | flags, 0o666)
     try:
@@ -346,12 +130,8 @@ def _opened(name: Path, path: Path, flags: int = 0) -> int:
     return fd
 
 
-_Pages = Sequence[
-    tuple[int, int, bytes | bytearray]
-]  # where, the checksum of what was there, and what is to be there
-
-
-def _record(end: int, pages: _Pages) -> bytes:
+def record_of(end: int, pages: Pages) -> bytes:
+    """A commit as it stands in the journal."""
     body = b"".join(
         [
             _HEAD.pack(_MAGIC, end, len(pages)),
@@ -361,7 +141,7 @@ def _record(end: int, pages: _Pages) -> bytes:
     return body + _CHECK.pack(zlib.crc32(body))
 
 
-def _read(record: bytes) -> tuple[int, _Pages] | None:
+def _read(record: bytes) -> tuple[int, Pages] | None:
     """The length and the pages of a commit, None where its record is not whole."""
     body, check = record[: -_CHECK.size], record[-_CHECK.size :]
     if len(body) < _HEAD.size or _CHECK.pack(zlib.crc32(body)) != check:
@@ -377,7 +157,8 @@ def _read(record: bytes) -> tuple[int, _Pages] | None:
     return end, pages
 
 
-def _apply(fd: int, end: int, pages: _Pages) -> None:
+def apply_pages(fd: int, end: int, pages: Pages) -> None:
+    """Write pages over an open file and set its length."""
     for at, _, page in pages:
         write_at(fd, page, at)
     os.ftruncate(fd, end)

@@ -7,13 +7,10 @@ here. What neither covers, texts and small tables, `sealed` adds up.
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import h5py
 import numpy as np
 
-from integrators.state import State
-from systems.observables import kinetic_energy, pressure
 from systems.system import System
 from systems.units import METAL, Units
 
@@ -23,10 +20,8 @@ OBSERVABLES = "observables/trajectory"
 STRESS = "stress"
 # observable [frames, n_systems, 3, 3] of an ensemble whose systems have cells of their own
 CELLS = "cells"
-VERSION = (
-    "v110",
-    "v110",
-)  # of HDF5's format: the first one with checksums throughout; read by HDF5 1.10 (2016) and later
+# of HDF5's format: the first one with checksums throughout; read by HDF5 1.10 (2016) and later
+VERSION = ("v110", "v110")
 # zlib that packs nothing, for its frame and its Adler-32: HDF5's own Fletcher-32 takes a hole,
 # zeros with a sum of zero, for data
 CHECKED = {"compression": "gzip", "compression_opts": 0}
@@ -91,82 +86,6 @@ def record(file: h5py.File, provenance: Mapping[str, str]) -> None:
             recorded.create_dataset(key, data=value, dtype=_TEXT)
 
 
-def columns(states: Sequence[State]) -> dict[str, np.ndarray]:
-    """Every time-dependent dataset's rows for these states."""
-    first = states[0].system
-    flat = (first.n_systems or 1) * first.n_particles
-    n = len(states)
-
-    def stack(values: Sequence[Any]) -> np.ndarray:
-        return np.stack([np.asarray(v, dtype=float).reshape(flat, 3) for v in values])
-
-    def constant(values: Any) -> np.ndarray:
-        copies = np.broadcast_to(values, first.positions.shape[:-1]).reshape(flat)
-        return np.broadcast_to(copies, (n, flat))
-
-    scale = {name: factor for name, (factor, _) in file_units(first.units).items()}
-    cells = np.stack(
-        [
-            np.zeros((3, 3)) if s.system.cell is None else np.asarray(s.system.cell, dtype=float)
-            for s in states
-        ]
-    )
-    columns = {
-        f"{GROUP}/position/step": np.array([s.step for s in states]),
-        f"{GROUP}/position/time": np.array([s.time for s in states]) * scale.get("time", 1.0),
-        f"{GROUP}/position/value": stack([s.system.positions for s in states]),
-        f"{GROUP}/velocity/value": (
-            stack([s.system.velocities for s in states]) * scale.get("velocity", 1.0)
-        ),
-        f"{GROUP}/species/value": constant(np.asarray(first.species, dtype=np.int32)),
-        f"{GROUP}/mass/value": constant(np.asarray(first.masses)),
-        f"{GROUP}/charge/value": constant(np.asarray(first.charges)),
-        f"{GROUP}/box/edges/value": cells if cells.ndim == 3 else np.zeros((n, 3, 3)),
-        f"{GROUP}/box/pbc/value": np.broadcast_to(np.array(first.pbc), (n, 3)),
-        f"{OBSERVABLES}/kinetic_energy/value": np.stack(
-            [np.asarray(kinetic_energy(s.system)) for s in states]
-        ),
-    }
-    if cells.ndim == 4:  # H5MD has one box a frame; the systems' own stand beside it
-        columns[f"{OBSERVABLES}/{CELLS}/value"] = cells
-    forces = _of_all([s.evaluation and s.evaluation.forces for s in states], "forces")
-    if forces:
-        columns[f"{GROUP}/force/value"] = stack(forces) * scale.get("force", 1.0)
-    energies = _of_all([s.evaluation and s.evaluation.energy for s in states], "a potential energy")
-    if energies:
-        columns[f"{OBSERVABLES}/potential_energy/value"] = np.stack(
-            [np.asarray(energy) for energy in energies]
-        )
-    uncertain = _of_all(
-        [s.evaluation and s.evaluation.uncertainty for s in states], "an uncertainty"
-    )
-    if uncertain:
-        columns[f"{OBSERVABLES}/uncertainty/value"] = np.stack(
-            [np.asarray(one) for one in uncertain]
-        )
-    stresses = _of_all([s.evaluation and s.evaluation.stress for s in states], "a stress")
-    if (
-        stresses and first.cell is not None and all(first.pbc)
-    ):  # else there is no volume, whatever the potential says
-        pressures = [pressure(s.system, stress) for s, stress in zip(states, stresses, strict=True)]
-        columns[f"{OBSERVABLES}/pressure/value"] = np.stack([np.asarray(p) for p in pressures])
-        columns[f"{OBSERVABLES}/{STRESS}/value"] = np.stack(
-            [np.asarray(stress, dtype=float) for stress in stresses]
-        )
-    return columns
-
-
-def _of_all(values: Sequence[Any], what: str) -> list[Any]:
-    """The values where every state has one, none where none has; ValueError where only some
-    have."""
-    there = [value for value in values if value is not None]
-    if there and len(there) < len(values):
-        raise ValueError(
-            f"some frames have {what} and others have not; write all of them with it or none"
-        )
-    return there
-
-
 def extend(
     file: h5py.File, name: str, first: int, values: np.ndarray, n_hint: int, units: Units
 ) -> None:
@@ -174,9 +93,8 @@ def extend(
     frames."""
     if name not in file:
         # a frame's worth of what never changes takes no room once compressed
-        kept = (
-            {"compression": "gzip", "shuffle": True} if name.split("/")[2] in _CONSTANT else CHECKED
-        )
+        packed = {"compression": "gzip", "shuffle": True}
+        kept = packed if name.split("/")[2] in _CONSTANT else CHECKED
         length = _chunk(max(1, int(np.prod(values.shape[1:]))) * values.dtype.itemsize, n_hint)
         dataset = file.create_dataset(
             name,

@@ -1,7 +1,7 @@
 """`PlainFile`: HDF5's own file, for runs that may be lost.
 
 Nothing stands between HDF5 and the disk: a process that is killed while HDF5 writes may leave a
-file that no reader opens. `journal.JournaledFile` is what runs are kept in unless another storage
+file that no reader opens. Runs are kept in a `journaled_file.JournaledFile` unless another storage
 is asked for.
 """
 

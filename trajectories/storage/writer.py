@@ -12,12 +12,12 @@ from integrators.state import State
 from systems.sources.template import to_text
 from systems.system import System
 from trajectories.interrupts import uninterrupted
-from trajectories.storage.journal import JournaledFile, recover
+from trajectories.storage.journal import recover
+from trajectories.storage.journaled_file import JournaledFile
 from trajectories.storage.layout import (
     OBSERVABLES,
     STRESS,
     VERSION,
-    columns,
     create,
     estimated_bytes,
     extend,
@@ -26,6 +26,7 @@ from trajectories.storage.layout import (
     seal,
     series,
 )
+from trajectories.storage.rows import rows_of
 
 __all__ = ["H5MDWriter", "estimated_bytes"]
 
@@ -34,7 +35,7 @@ _SECONDS = 1.0
 
 
 class Storage(Protocol):
-    """Where HDF5 writes a run: `journal.JournaledFile`, or `plain.PlainFile`."""
+    """Where HDF5 writes a run: `journaled_file.JournaledFile`, or `plain.PlainFile`."""
 
     @property
     def target(self) -> Any:
@@ -63,7 +64,7 @@ class H5MDWriter:
     its first flush on. ``names`` are the particles' names, ``provenance`` whatever should be known
     of the run later, ``n_frames`` a hint for the chunks, ``template`` the ``ase.Atoms`` that the
     system was made of, whose info and further arrays are to be in what the run is converted to,
-    ``storage`` what HDF5 writes into: a kill costs nothing only of a `journal.JournaledFile`.
+    ``storage`` what HDF5 writes into: a kill costs nothing only of a `JournaledFile`.
     Raises FileExistsError where ``path`` exists, unless ``overwrite``; `locks.FileInUseError`, an
     OSError, if another process writes it; and OSError, from `write` and `flush` too, where the disk
     does not take what is written: then the file stays as it was after the last flush.
@@ -150,11 +151,10 @@ class H5MDWriter:
 
     def _flush(self) -> None:
         if self._pending:
-            first, rows = self.n_written, columns(self._pending)
+            first, rows = self.n_written, rows_of(self._pending)
             there = {dataset.name[1:] for dataset in series(self._file)} if first else set(rows)
-            if (
-                stress := f"{OBSERVABLES}/{STRESS}/value"
-            ) not in there:  # a run that was begun before stresses were kept
+            stress = f"{OBSERVABLES}/{STRESS}/value"
+            if stress not in there:  # a run that was begun before stresses were kept
                 rows.pop(stress, None)
             if different := set(rows) ^ there:
                 raise ValueError(

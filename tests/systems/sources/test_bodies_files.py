@@ -218,7 +218,7 @@ def test_what_is_not_text_is_refused(tmp_path: Path) -> None:
 def test_text_that_is_no_table_is_refused(tmp_path: Path) -> None:
     """One field of 200,000 letters is more than Python's csv takes."""
     (tmp_path / "b.csv").write_text('"' + "x" * 200_000)
-    refusal(tmp_path / "b.csv")
+    assert "a bodies file is CSV and begins with name,parent" in refusal(tmp_path / "b.csv")
 
 
 @pytest.mark.parametrize("gm", ["0", "0.0", "-0.0"])

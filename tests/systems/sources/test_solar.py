@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from systems.orbits import tightest_orbits
 from systems.sources import ephemeris
-from systems.sources.solar import COLUMNS, J2000, j2000, read_bodies, tightest_orbits
+from systems.sources.solar import COLUMNS, J2000, j2000, read_bodies
 from systems.system import System
 from systems.units import ASTRONOMICAL, GM_SUN
 

@@ -19,7 +19,8 @@ from trajectories.analysis import (
     spectrum,
     velocity_autocorrelation,
 )
-from trajectories.storage.h5md import H5MDReader, universe
+from trajectories.mdanalysis import universe
+from trajectories.storage.h5md import H5MDReader
 
 Written = Callable[..., Path]
 PICOSECOND = METAL.convert(1.0, "ps")

@@ -10,6 +10,8 @@ import pytest
 from systems.units import METAL
 from trajectories.analysis import Analysis, Axis, Curves, analyse, summary
 from trajectories.analysis.guard import left_out
+from trajectories.analysis.table import ANALYSES
+from trajectories.analysis.task import Task
 from trajectories.report import write_report
 from trajectories.storage.h5md import DamagedRunError, H5MDReader
 
@@ -28,18 +30,16 @@ def liquid(written: Written) -> Path:
 def failing(monkeypatch: pytest.MonkeyPatch, name: str, fail: Callable[[], object]) -> None:
     """Make one entry of the table fail once it has found something."""
 
-    def add(task: summary.Task, found: Analysis) -> None:
+    def add(task: Task, found: Analysis) -> None:
         found.notes.append("found before it failed")
         fail()
 
-    entries = [
-        entry._replace(add=add) if entry.name == name else entry for entry in summary.ANALYSES
-    ]
+    entries = [entry._replace(add=add) if entry.name == name else entry for entry in ANALYSES]
     assert [entry.name for entry in entries].count(name) == 1
     monkeypatch.setattr(summary, "ANALYSES", entries)
 
 
-@pytest.mark.parametrize("name", [entry.name for entry in summary.ANALYSES])
+@pytest.mark.parametrize("name", [entry.name for entry in ANALYSES])
 def test_each_analysis_may_fail(liquid: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """The others give what they give without it; nothing is taken from the one that failed."""
     with H5MDReader(liquid) as run:

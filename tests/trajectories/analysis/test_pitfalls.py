@@ -24,9 +24,9 @@ from trajectories.analysis import (
     velocity_autocorrelation,
 )
 from trajectories.analysis.draw import figure_of
+from trajectories.analysis.matter import matter
 from trajectories.analysis.results import Axis, Curves
 from trajectories.analysis.structure import radial_distribution, radial_distributions
-from trajectories.analysis.thermo import matter
 from trajectories.storage.h5md import H5MDReader
 
 Written = Callable[..., Path]

@@ -29,8 +29,8 @@ from trajectories.analysis import (
 )
 from trajectories.analysis.draw import draw, figure_of, save_figures, svg_of, thinned
 from trajectories.analysis.export import write_csv, write_netcdf
+from trajectories.analysis.matter import matter
 from trajectories.analysis.motion import turning
-from trajectories.analysis.thermo import matter
 from trajectories.forecast import distance_to_jpl
 from trajectories.storage.h5md import H5MDReader
 from trajectories.storage.writer import H5MDWriter

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from integrators.state import State
+from trajectories.mdanalysis import universe
 from trajectories.storage import checkpoint
 from trajectories.storage.checkpoint import Checkpoint
-from trajectories.storage.h5md import H5MDReader, universe
+from trajectories.storage.h5md import H5MDReader
 from trajectories.storage.layout import series
 from trajectories.storage.writer import H5MDWriter
 

@@ -21,7 +21,7 @@ from integrators.state import State
 from systems.system import System
 from systems.units import ASTRONOMICAL, METAL, REDUCED
 from trajectories.storage.h5md import GROUP, OBSERVABLES, H5MDReader
-from trajectories.storage.journal import JournaledFile
+from trajectories.storage.journaled_file import JournaledFile
 from trajectories.storage.locks import FileInUseError
 from trajectories.storage.plain import PlainFile
 from trajectories.storage.writer import H5MDWriter

@@ -13,8 +13,9 @@ import pytest
 from integrators.state import State
 from systems.system import System
 from systems.units import ASTRONOMICAL, METAL
+from trajectories.mdanalysis import universe
 from trajectories.rollout import rollout
-from trajectories.storage.h5md import H5MDReader, universe
+from trajectories.storage.h5md import H5MDReader
 from trajectories.storage.writer import H5MDWriter
 
 ELEMENTS = ("position", "velocity", "force", "species", "mass", "charge")

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from trajectories.storage import journal
-from trajectories.storage.journal import JournaledFile, journal_of, recover
+from trajectories.storage import journal, journaled_file
+from trajectories.storage.journal import journal_of, recover
+from trajectories.storage.journaled_file import JournaledFile
 from trajectories.storage.locks import FileInUseError, Lock, lock_path
 
 # lengths around a page and positions around the ends of pages
@@ -209,7 +210,7 @@ def test_killed_at_any_change(tmp_path: Path, part: float, lost: tuple[str, ...]
 def test_a_journal_that_is_not_whole_is_none(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(b"before")
-    record = journal._record(6, [(0, zlib.crc32(b"before"), b"after!")])
+    record = journal.record_of(6, [(0, zlib.crc32(b"before"), b"after!")])
     for k in range(len(record)):
         journal_of(path).write_bytes(record[:k])
         assert not recover(path)
@@ -244,7 +245,7 @@ def test_one_writer(tmp_path: Path) -> None:
         assert journal_of(path).exists()
         file.seek(0)
         file.write(b"two")
-        journal_of(path).write_bytes(journal._record(3, [(0, zlib.crc32(b"one"), b"six")]))
+        journal_of(path).write_bytes(journal.record_of(3, [(0, zlib.crc32(b"one"), b"six")]))
         with pytest.raises(FileInUseError):
             recover(path)
         file.commit()
@@ -389,7 +390,7 @@ def test_a_file_that_was_replaced_before_it_was_locked(
     path.write_bytes(b"old")
 
     def slowly(*arguments: Any) -> Lock:
-        monkeypatch.setattr(journal, "Lock", Lock)
+        monkeypatch.setattr(journaled_file, "Lock", Lock)
         with JournaledFile(
             path, fresh=True
         ) as file:  # another process begins anew and ends meanwhile
@@ -397,7 +398,7 @@ def test_a_file_that_was_replaced_before_it_was_locked(
             file.commit()
         return Lock(*arguments)
 
-    monkeypatch.setattr(journal, "Lock", slowly)
+    monkeypatch.setattr(journaled_file, "Lock", slowly)
     with JournaledFile(path, fresh=fresh) as file:
         assert path.read_bytes() == b"new"
         assert file.read(3) == (bytes(3) if fresh else b"new")
@@ -470,7 +471,7 @@ def test_after_a_failure_nothing_more_is_final(
         file.seek(0)
         file.write(b"two")
         with monkeypatch.context() as patch:
-            patch.setattr(journal, "_apply", full)
+            patch.setattr(journaled_file, "apply_pages", full)
             with pytest.raises(OSError, match="No space left"):
                 file.commit()
         file.seek(0)

@@ -1,13 +1,18 @@
-"""MDAnalysis' reader of our files, which turns frames into the standard orientation that its boxes
-stand for."""
+"""Our files in MDAnalysis: a reader which turns frames into the standard orientation that its boxes
+stand for, and `universe`."""
 
+from pathlib import Path
 from typing import Any
 
+import MDAnalysis
 import numpy as np
 from MDAnalysis.coordinates.H5MD import H5MDReader
 from MDAnalysis.lib.mdamath import triclinic_box
 
 from systems.orientation import Orientation, compact_basis, standard_orientation, without_images
+from systems.units import METAL
+from trajectories.storage import h5md as runs
+from trajectories.storage.layout import file_units
 
 
 class Boxes:
@@ -71,3 +76,39 @@ class RunReader(H5MDReader):
             attribute[:] = self._orientation.turn(
                 self._particle_group[f"{dataset}/value"][self._frame]
             )
+
+
+def universe(path: str | Path) -> Any:
+    """The run as an MDAnalysis Universe (float32): particles' names, elements, masses and charges;
+    an ensemble's systems are its residues.
+
+    Molecular runs have MDAnalysis' units; reduced and astronomical ones keep their own. MDAnalysis
+    knows cells by lengths and angles, so positions, velocities and forces are turned into the
+    standard orientation together with the cell, frame by frame, where it lies otherwise
+    (`systems.orientation`). Where the cell is not periodic in some direction, the box is so long
+    there that no image is met; where it leans so much that MDAnalysis would miss shortest images,
+    the box is another one of the same lattice.
+    """
+    with runs.H5MDReader(path) as reader:
+        n_systems, n, names = reader.n_systems or 1, reader.n_particles, reader.names
+        species, convert, times = reader.species, reader.units is METAL, reader.times
+        charges, masses = np.ravel(reader.charges), np.tile(reader.masses, n_systems)
+        unit = file_units(reader.units).get("time", (1.0, ""))[0]
+    spacing = float(times[1] - times[0]) * unit if len(times) > 1 else 1.0
+    residues = np.repeat(np.arange(n_systems), n)
+    u = MDAnalysis.Universe.empty(
+        n_systems * n, n_systems, atom_resindex=residues, trajectory=False
+    )
+    u.add_TopologyAttr("masses", masses)
+    u.add_TopologyAttr("charges", charges)
+    if species.any():
+        from ase.data import chemical_symbols
+
+        symbols = [chemical_symbols[k] for k in species]
+        for attribute in ("elements", "types"):
+            u.add_TopologyAttr(attribute, symbols * n_systems)
+        names = names or symbols
+    u.add_TopologyAttr("names", (names or [str(k) for k in range(n)]) * n_systems)
+    u.add_TopologyAttr("resids", np.arange(1, n_systems + 1))
+    u.load_new(str(path), format=RunReader, convert_units=convert, dt=spacing)
+    return u

@@ -8,16 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-import trajectories.watch
+import trajectories.monitor
 from integrators.ensembles import velocity_verlet
+from integrators.span import Span
 from integrators.state import State
 from systems.kernel import KernelFunction
 from systems.neighbors.nearest import nearer
 from systems.potentials.lennard_jones import LennardJones
 from systems.sources.charged import benchmark_coulomb, charged_systems
 from systems.system import Evaluation, System
+from trajectories.checks import Limits, Violation
+from trajectories.monitor import LimitViolated, Monitor
 from trajectories.rollout import advance, rollout
-from trajectories.watch import Breach, Exploded, Limits, Watch
 
 
 class Spring:
@@ -58,14 +60,14 @@ def unstable(n_systems: int | None = None) -> State:
     return State(System.create(x))
 
 
-def watched(
-    watch: Watch, state: State, n_steps: int, every: int
-) -> tuple[list[State], Exploded | None]:
+def monitored(
+    monitor: Monitor, state: State, n_steps: int, every: int
+) -> tuple[list[State], LimitViolated | None]:
     found = []
     try:
-        for now in watch.states(state, n_steps, every):
+        for now in monitor.states(state, n_steps, every):
             found += [now] if now.step % every == 0 else []
-    except Exploded as error:
+    except LimitViolated as error:
         return found, error
     return found, None
 
@@ -93,10 +95,10 @@ def energy(state: State) -> Any:
 def test_the_first_step_of_an_energy_jump(kind: str, every: int) -> None:
     """The energy grows by a factor a step: seen at a frame at the latest, and named by the step at
     which it was beyond the limit."""
-    flow, dt, told = velocity_verlet(FORCES[kind](1.0)), 2.1, list[Breach]()
+    flow, dt, told = velocity_verlet(FORCES[kind](1.0)), 2.1, list[Violation]()
     limit = 1e3
-    watch = Watch(flow, dt, Limits(energy=limit), told.append)
-    frames, error = watched(watch, unstable(), 4000 // every * every, every)
+    monitor = Monitor(flow, dt, Limits(energy=limit), told.append)
+    frames, error = monitored(monitor, unstable(), 4000 // every * every, every)
     assert error is not None
     assert not told
     # from the last good frame on
@@ -104,22 +106,22 @@ def test_the_first_step_of_an_energy_jump(kind: str, every: int) -> None:
     expected = first_bad(
         flow, good, dt, every, lambda a, b: not abs(energy(b) - energy(a)) <= limit
     )
-    assert error.breach.step == expected
-    assert good.step < error.breach.step <= good.step + every
-    assert error.breach.time == expected * dt
-    assert error.breach.particles == (2,)
+    assert error.violation.step == expected
+    assert good.step < error.violation.step <= good.step + every
+    assert error.violation.time == expected * dt
+    assert error.violation.particles == (2,)
     assert error.good.step == good.step
     assert np.array_equal(error.good.system.positions, good.system.positions)
-    assert error.breach.what.startswith("the energy has gone from")
+    assert error.violation.what.startswith("the energy has gone from")
 
 
 @pytest.mark.parametrize("kind", FORCES)
 def test_the_first_step_that_is_not_finite(kind: str) -> None:
     """Without any limit. The frames before are those of the run itself."""
     flow, dt = velocity_verlet(FORCES[kind](1.0)), 3.0
-    watch = Watch(flow, dt, Limits(), lambda breach: None)
+    monitor = Monitor(flow, dt, Limits(), lambda violation: None)
     with np.errstate(all="ignore"):
-        frames, error = watched(watch, unstable(), 4000, 4000)
+        frames, error = monitored(monitor, unstable(), 4000, 4000)
         expected = first_bad(
             flow,
             unstable(),
@@ -128,15 +130,15 @@ def test_the_first_step_that_is_not_finite(kind: str) -> None:
             lambda a, b: not (np.isfinite(energy(b)) and np.isfinite(b.system.positions).all()),
         )
     assert error is not None
-    assert error.breach.step == expected
+    assert error.violation.step == expected
     assert [frame.step for frame in frames] == [0]
-    assert "not finite" in error.breach.what
+    assert "not finite" in error.violation.what
 
 
 def test_steps_are_run_again_but_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Finding one step of 4,000 takes some 64 times fewer states than steps, and about as many
     steps as there were."""
-    real, steps = trajectories.watch.advance, [0]
+    real, steps = trajectories.monitor.advance, [0]
 
     def counted(flow: Any, state: State, *arguments: Any, **more: Any) -> Any:
         before = state.step
@@ -145,9 +147,11 @@ def test_steps_are_run_again_but_twice(monkeypatch: pytest.MonkeyPatch) -> None:
             before = now.step
             yield now
 
-    monkeypatch.setattr(trajectories.watch, "advance", counted)
-    watch = Watch(velocity_verlet(Spring(1.0)), 2.001, Limits(energy=1.0), lambda breach: None)
-    _, error = watched(watch, unstable(), 4000, 4000)
+    monkeypatch.setattr(trajectories.monitor, "advance", counted)
+    monitor = Monitor(
+        velocity_verlet(Spring(1.0)), 2.001, Limits(energy=1.0), lambda violation: None
+    )
+    _, error = monitored(monitor, unstable(), 4000, 4000)
     assert error is not None
     assert steps[0] < 2.2 * 4000
 
@@ -162,28 +166,30 @@ def test_a_slow_run_is_looked_at_between_frames() -> None:
             calls[0] += 1
             return super().__call__(system)._replace(potential=self)
 
-    _, error = watched(
-        Watch(velocity_verlet(Slow(1.0)), 2.001, Limits(energy=1.0), lambda breach: None),
+    _, error = monitored(
+        Monitor(velocity_verlet(Slow(1.0)), 2.001, Limits(energy=1.0), lambda violation: None),
         unstable(),
         8000,
         8000,
     )
     assert error is not None
-    assert error.breach.step < 1000
+    assert error.violation.step < 1000
     assert calls[0] < 4000
 
 
 @pytest.mark.parametrize("kind", FORCES)
 def test_a_bad_system_is_held_and_the_others_do_not_notice(kind: str) -> None:
-    flow, dt, told = velocity_verlet(FORCES[kind](1.0)), 2.1, list[Breach]()
+    flow, dt, told = velocity_verlet(FORCES[kind](1.0)), 2.1, list[Violation]()
     state = unstable(4)
-    frames, error = watched(watch := Watch(flow, dt, Limits(energy=1e3), told.append), state, 35, 7)
+    frames, error = monitored(
+        monitor := Monitor(flow, dt, Limits(energy=1e3), told.append), state, 35, 7
+    )
     assert error is None
-    assert [(breach.system, breach.step) for breach in told] == list(watch.lost.items())
-    assert list(watch.lost) == [1]
+    assert [(violation.system, violation.step) for violation in told] == list(monitor.lost.items())
+    assert list(monitor.lost) == [1]
     assert [frame.step for frame in frames] == list(range(0, 36, 7))
     alone = list(rollout(flow, state, dt, 35, 7))
-    last = watch.lost[1] // 7 if watch.lost[1] % 7 else watch.lost[1] // 7 - 1
+    last = monitor.lost[1] // 7 if monitor.lost[1] % 7 else monitor.lost[1] // 7 - 1
     for k, (frame, other) in enumerate(zip(frames, alone, strict=True)):
         assert frame.evaluation is not None
         assert other.evaluation is not None
@@ -204,18 +210,20 @@ def test_a_bad_system_is_held_and_the_others_do_not_notice(kind: str) -> None:
 
 def test_a_resumed_run_holds_what_was_held() -> None:
     flow, dt = velocity_verlet(Spring(1.0)), 2.1
-    whole, _ = watched(Watch(flow, dt, Limits(energy=1e3), lambda breach: None), unstable(4), 35, 7)
-    watch = Watch(flow, dt, Limits(energy=1e3), lambda breach: None)
-    first, _ = watched(watch, unstable(4), 21, 7)
-    assert watch.lost
-    again = Watch(
+    whole, _ = monitored(
+        Monitor(flow, dt, Limits(energy=1e3), lambda violation: None), unstable(4), 35, 7
+    )
+    monitor = Monitor(flow, dt, Limits(energy=1e3), lambda violation: None)
+    first, _ = monitored(monitor, unstable(4), 21, 7)
+    assert monitor.lost
+    again = Monitor(
         flow,
         dt,
         Limits(energy=1e3),
-        lambda breach: pytest.fail("it is known"),
-        lost=dict(watch.lost),
+        lambda violation: pytest.fail("it is known"),
+        lost=dict(monitor.lost),
     )
-    rest, error = watched(again, replace(first[-1], evaluation=None), 14, 7)
+    rest, error = monitored(again, replace(first[-1], evaluation=None), 14, 7)
     assert error is None
     for mine, its in zip([*first, *rest[1:]], whole, strict=True):
         np.testing.assert_array_equal(mine.system.positions, its.system.positions)
@@ -227,16 +235,16 @@ def test_what_was_held_is_not_told_of_again() -> None:
     many as they are."""
     x = np.zeros((3, 2, 3))
     x[:, 1, 0] = [4.0, 1.0, 5.0]
-    watch = Watch(
+    monitor = Monitor(
         velocity_verlet(Spring(0.0)),
         0.1,
         Limits(distance=2.0),
-        lambda breach: pytest.fail("it is known"),
+        lambda violation: pytest.fail("it is known"),
         lost={1: 3},
     )
-    frames, error = watched(watch, State(System.create(x)), 10, 5)
+    frames, error = monitored(monitor, State(System.create(x)), 10, 5)
     assert error is None
-    assert watch.lost == {1: 3}
+    assert monitor.lost == {1: 3}
     assert len(frames) == 3
 
 
@@ -244,14 +252,14 @@ def test_what_was_held_is_not_told_of_again() -> None:
 def test_a_run_that_stopped_between_frames_holds_the_last_frame(kind: str) -> None:
     """Not where the stop was: the frames are those of the run that never stopped."""
     flow, dt = velocity_verlet(FORCES[kind](1.0)), 2.1
-    whole, _ = watched(
-        before := Watch(flow, dt, Limits(energy=1e3), lambda breach: None), unstable(4), 60, 20
+    whole, _ = monitored(
+        before := Monitor(flow, dt, Limits(energy=1e3), lambda violation: None), unstable(4), 60, 20
     )
     step = before.lost[1]
     assert step % 20 > 3
     stop = step - 2
-    *_, state = advance(flow, unstable(4), dt, stop, 1)
-    again = Watch(flow, dt, Limits(energy=1e3), lambda breach: None)
+    *_, state = advance(flow, unstable(4), dt, Span(stop))
+    again = Monitor(flow, dt, Limits(energy=1e3), lambda violation: None)
     phase = stop % 20
     found = list(
         again.states(
@@ -270,15 +278,15 @@ def test_a_run_that_stopped_between_frames_holds_the_last_frame(kind: str) -> No
 
 def test_no_system_left() -> None:
     x = np.array([[[1.0, 0, 0]], [[2.0, 0, 0]]])
-    told = list[Breach]()
-    _, error = watched(
-        Watch(velocity_verlet(Spring(1.0)), 2.5, Limits(energy=1e3), told.append),
+    told = list[Violation]()
+    _, error = monitored(
+        Monitor(velocity_verlet(Spring(1.0)), 2.5, Limits(energy=1e3), told.append),
         State(System.create(x)),
         50,
         1,
     )
     assert error is not None
-    assert {told[0].system, error.breach.system} == {0, 1}
+    assert {told[0].system, error.violation.system} == {0, 1}
 
 
 def test_lists_of_what_is_not_finite() -> None:
@@ -287,13 +295,13 @@ def test_lists_of_what_is_not_finite() -> None:
     x = np.stack(
         [[[0.0, 0, 0], [4.0, 0, 0]], [[0.0, 0, 0], [1.7, 0, 0]], [[0.0, 0, 0], [4.5, 0, 0]]]
     )
-    state, told = State(System.create(x, masses=[40.0, 40.0])), list[Breach]()
+    state, told = State(System.create(x, masses=[40.0, 40.0])), list[Violation]()
     flow = velocity_verlet(LennardJones(0.0104, 3.4))
-    frames, error = watched(
-        watch := Watch(flow, 1.0, Limits(energy=20.0), told.append), state, 3000, 100
+    frames, error = monitored(
+        monitor := Monitor(flow, 1.0, Limits(energy=20.0), told.append), state, 3000, 100
     )
     assert error is None
-    assert list(watch.lost) == [1]
+    assert list(monitor.lost) == [1]
     other = list(rollout(flow, replace(state, system=state.system.copy_of(2)), 1.0, 3000, 100))
     for mine, its in zip(frames, other, strict=True):
         np.testing.assert_array_equal(mine.system.positions[2], its.system.positions)
@@ -302,11 +310,13 @@ def test_lists_of_what_is_not_finite() -> None:
 def test_forces_that_fail_leave_the_last_state() -> None:
     """Not the last frame: a slow calculator's steps are not thrown away."""
     flow = velocity_verlet(Spring(1.0, fails_at=0.5))
-    frames, error = watched(Watch(flow, 2.1, Limits(), lambda breach: None), unstable(), 1000, 1000)
+    frames, error = monitored(
+        Monitor(flow, 2.1, Limits(), lambda violation: None), unstable(), 1000, 1000
+    )
     assert error is not None
-    assert error.breach.failed
-    assert "the forces failed (KeyError: 'too far')" in error.breach.what
-    assert error.good.step == error.breach.step - 1 > 0
+    assert error.violation.failed
+    assert "the forces failed (KeyError: 'too far')" in error.violation.what
+    assert error.good.step == error.violation.step - 1 > 0
     assert [frame.step for frame in frames] == [0]
 
 
@@ -317,15 +327,15 @@ def test_particles_that_come_too_close() -> None:
     v = np.array([[0.1, 0, 0], [-0.1, 0, 0], [0.0, 0, 0]])
     state, limit = State(System.create(x, velocities=v)), 0.55
     flow = velocity_verlet(Spring(0.0))
-    frames, error = watched(
-        Watch(flow, 0.25, Limits(distance=limit), lambda breach: None), state, 200, 20
+    frames, error = monitored(
+        Monitor(flow, 0.25, Limits(distance=limit), lambda violation: None), state, 200, 20
     )
     assert error is not None
-    assert set(error.breach.particles) == {0, 1}
+    assert set(error.violation.particles) == {0, 1}
     assert (
-        error.breach.step == 70
+        error.violation.step == 70
     )  # 4 - 0.2 t < 0.55 from t = 17.25 on; 70 * 0.25 is the first beyond
-    assert "nearer than 0.55" in error.breach.what
+    assert "nearer than 0.55" in error.violation.what
     assert frames[-1].step == 60
 
 
@@ -376,7 +386,7 @@ def test_a_sound_run_is_left_alone() -> None:
     that are usual."""
     flow, state = velocity_verlet(benchmark_coulomb()), State(charged_systems(20, seed=43))
     mine = list(
-        Watch(flow, 1e-3, Limits(), lambda breach: pytest.fail(breach.what)).states(
+        Monitor(flow, 1e-3, Limits(), lambda violation: pytest.fail(violation.what)).states(
             state, 1000, 100
         )
     )
@@ -391,8 +401,8 @@ def test_a_sound_run_is_left_alone() -> None:
 @pytest.mark.parametrize("kind", FORCES)
 def test_held_systems_stay(kind: str) -> None:
     state, flow = unstable(4), velocity_verlet(FORCES[kind](1.0))
-    *_, last = advance(flow, state, 0.1, 50, 10, held=(1, 3))
-    *_, free = advance(flow, state, 0.1, 50, 10)
+    *_, last = advance(flow, state, 0.1, Span(50, 10), held=(1, 3))
+    *_, free = advance(flow, state, 0.1, Span(50, 10))
     np.testing.assert_array_equal(last.system.positions[[1, 3]], state.system.positions[[1, 3]])
     np.testing.assert_array_equal(last.system.positions[[0, 2]], free.system.positions[[0, 2]])
 
@@ -404,15 +414,18 @@ def test_two_that_go_bad_in_one_interval() -> None:
         * np.array([0.0, 1.0, 1e-4, 0.0])[:, None, None]
     )
     for kind in FORCES:
-        told = list[Breach]()
+        told = list[Violation]()
         flow = velocity_verlet(FORCES[kind](1.0))
         with np.errstate(all="ignore"):
-            frames, error = watched(
-                watch := Watch(flow, 3.5, Limits(), told.append), State(System.create(x)), 600, 300
+            frames, error = monitored(
+                monitor := Monitor(flow, 3.5, Limits(), told.append),
+                State(System.create(x)),
+                600,
+                300,
             )
         assert error is None
-        assert set(watch.lost) == {1, 2}
-        assert watch.lost[1] < watch.lost[2]
+        assert set(monitor.lost) == {1, 2}
+        assert monitor.lost[1] < monitor.lost[2]
         assert len(frames) == 3
         assert all(np.isfinite(frame.system.positions).all() for frame in frames)
 
@@ -424,13 +437,15 @@ def test_memories_are_held_too() -> None:
         barostat=np.full((3, 3, 3), 2.0),
     )
     new = replace(state, thermostat=np.full((3, 2, 1), 5.0), barostat=np.full((3, 3, 3), np.nan))
-    found = trajectories.watch.with_held(new, state, (1,))
+    found = trajectories.monitor.with_held(new, state, (1,))
     assert found.thermostat is not None
     assert found.barostat is not None
     assert found.thermostat[:, 0, 0].tolist() == [5, 1, 5]
     assert np.isfinite(found.barostat[1]).all()
     assert np.isnan(found.barostat[0]).all()
-    begun = trajectories.watch.with_held(new, replace(state, thermostat=None, barostat=None), (1,))
+    begun = trajectories.monitor.with_held(
+        new, replace(state, thermostat=None, barostat=None), (1,)
+    )
     assert begun.thermostat is not None
     assert begun.thermostat[1].max() == 0
 
@@ -442,12 +457,12 @@ def test_a_list_that_cannot_be_made_ends_its_own_system() -> None:
     x[:, 1, 0] = [4.0, 0.3, 4.5]
     cell = np.broadcast_to(np.eye(3) * 12.0, (3, 3, 3)).copy()
     system = replace(System.create(x, masses=[40.0, 40.0]), cell=cell, pbc=(True, True, True))
-    flow, told = velocity_verlet(LennardJones(0.0104, 3.4)), list[Breach]()
-    frames, error = watched(
-        watch := Watch(flow, 1.0, Limits(), told.append, threads=3), State(system), 2000, 1000
+    flow, told = velocity_verlet(LennardJones(0.0104, 3.4)), list[Violation]()
+    frames, error = monitored(
+        monitor := Monitor(flow, 1.0, Limits(), told.append, threads=3), State(system), 2000, 1000
     )
     assert error is None
-    assert list(watch.lost) == [1]
+    assert list(monitor.lost) == [1]
     alone = list(rollout(flow, State(system.copy_of(2)), 1.0, 2000, 1000))
     for mine, its in zip(frames, alone, strict=True):
         np.testing.assert_array_equal(mine.system.positions[2], its.system.positions)
@@ -459,8 +474,10 @@ def test_a_cell_that_collapses() -> None:
     system = replace(System.create(x), cell=np.diag([8.0, 8.0, 0.0]), pbc=(True, True, True))
     assert nearer(system, 0.3) == {}
     now = State(replace(system, cell=np.full((3, 3), np.nan)))
-    breaches = Watch(velocity_verlet(Spring(1.0)), 0.1, Limits(), print)._breaches(now, now, False)
-    assert [breach.what for breach in breaches] == ["its cell is not finite"]
+    violations = Monitor(velocity_verlet(Spring(1.0)), 0.1, Limits(), print)._violations(
+        now, now, False
+    )
+    assert [violation.what for violation in violations] == ["its cell is not finite"]
 
 
 def test_energy_that_creeps_away_from_the_start() -> None:
@@ -477,17 +494,22 @@ def test_energy_that_creeps_away_from_the_start() -> None:
             )
 
     heated, start = Heated(), State(System.create(np.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]])))
-    frames, error = watched(
-        Watch(heated, 0.01, Limits(energy=0.3, drift=0.5), lambda breach: None), start, 5000, 10
+    frames, error = monitored(
+        Monitor(heated, 0.01, Limits(energy=0.3, drift=0.5), lambda violation: None),
+        start,
+        5000,
+        10,
     )
     assert error is not None
-    assert error.breach.what.endswith(" since the start")
+    assert error.violation.what.endswith(" since the start")
     assert 20 < len(frames) < 400
     half = frames[len(frames) // 2]
-    again = Watch(heated, 0.01, Limits(energy=0.3, drift=0.5), lambda breach: None, start=frames[0])
-    _, same = watched(again, half, 5000, 10)
+    again = Monitor(
+        heated, 0.01, Limits(energy=0.3, drift=0.5), lambda violation: None, start=frames[0]
+    )
+    _, same = monitored(again, half, 5000, 10)
     assert same is not None
-    assert same.breach == error.breach
+    assert same.violation == error.violation
 
 
 class Trained:
@@ -513,27 +535,33 @@ def test_pairs_that_are_nearer_than_in_training(n_systems: int | None, every: in
     v = np.zeros_like(x)
     v[..., 1, 0] = -speeds
     start = State(System.create(x, velocities=v))
-    told: list[Breach] = []
-    lost: list[Breach] = []
-    watch = Watch(
+    told: list[Violation] = []
+    lost: list[Violation] = []
+    monitor = Monitor(
         velocity_verlet(Trained()), 1.0, Limits(nearness=0.8), lost.append, tell_near=told.append
     )
-    found, error = watched(watch, start, 50, every)
+    found, error = monitored(monitor, start, 50, every)
     first, second = (11, 31), (6, 16)  # the first steps after ways of 0.105 and 0.305
     if n_systems is None:
         assert error is not None
-        assert (error.breach.step, error.breach.limit, error.breach.particles) == (
+        assert (error.violation.step, error.violation.limit, error.violation.particles) == (
             first[1],
             "nearness",
             (0, 1),
         )
-        assert [(breach.step, breach.system) for breach in told] == [(first[0], None)]
+        assert [(violation.step, violation.system) for violation in told] == [(first[0], None)]
         assert "X 0 and X 1 are 0.995 apart, in training never nearer than 1" in told[0].what
     else:
         assert (error, found[-1].step) == (None, 50)
-        assert [(breach.step, breach.system) for breach in told] == [(second[0], 1), (first[0], 0)]
-        assert [(breach.step, breach.system) for breach in lost] == [(second[1], 1), (first[1], 0)]
-    free = Watch(velocity_verlet(Trained()), 1.0, Limits(), lost.append)
-    found, error = watched(free, start, 50, every)
+        assert [(violation.step, violation.system) for violation in told] == [
+            (second[0], 1),
+            (first[0], 0),
+        ]
+        assert [(violation.step, violation.system) for violation in lost] == [
+            (second[1], 1),
+            (first[1], 0),
+        ]
+    free = Monitor(velocity_verlet(Trained()), 1.0, Limits(), lost.append)
+    found, error = monitored(free, start, 50, every)
     assert (error, found[-1].step) == (None, 50)
     assert set(free.marked.values()) == ({first[0]} if n_systems is None else {first[0], second[0]})
