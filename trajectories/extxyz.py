@@ -159,7 +159,7 @@ def _same(read: Any, value: Any) -> bool:
         return type(read) is type(value) and bool(read == value)
     one, other = np.asarray(read), np.asarray(value)
     number = one.dtype.kind in "iuf" and other.dtype.kind in "iuf"
-    alike = one.shape == other.shape and (number or one.dtype.kind == other.dtype.kind == "b")
+    alike = one.shape == other.shape and (number or one.dtype == other.dtype == np.bool_)
     return alike and bool(np.array_equal(one, other, equal_nan=number))
 
 

@@ -9,6 +9,7 @@ from mcegnn.runs.divergence import systems_in_words
 from mcegnn.runs.provenance import MARKED, first_steps, lost_of, marked_of, timings
 
 if TYPE_CHECKING:
+    from mcegnn.simulation import Configuration
     from trajectories.analysis.results import Number
 
 _ELSEWHERE = ("from_jpl_", "forecast_error", "valid_time")
@@ -111,7 +112,7 @@ def lost_rows(reader: Any) -> list[tuple[str, ...]]:
     )
 
 
-def run_of(reader: Any) -> Any:
+def run_of(reader: Any) -> "Configuration | None":
     """The run's configuration; None for a file written from Python."""
     from mcegnn.simulation import configuration_from
 
@@ -125,10 +126,10 @@ def conserves(reader: Any) -> list[str]:
     """What the run should conserve: nothing under a thermostat, no momentum with frozen atoms, no
     angular momentum in a periodic cell."""
     configuration, every = reader.configuration, 3 * reader.n_particles
-    thermostat = (
-        getattr(run_of(reader), "holds_temperature", False)
-        or configuration.get("conserves_energy") is False
-    )
+    run = run_of(reader)
+    thermostat = (run is not None and run.holds_temperature) or configuration.get(
+        "conserves_energy"
+    ) is False
     if thermostat or "masses" in reader.missing:
         return []
     held = reader.frozen or configuration.get("n_degrees", every) < every
@@ -150,17 +151,16 @@ def known_of(reader: Any) -> Any:
     imported = "imported" in reader.provenance
     asked = (
         configuration.get("temperature", ())
-        if imported or getattr(run, "holds_temperature", False)
+        if imported or (run is not None and run.holds_temperature)
         else ()
     )
-    pressure: tuple[float, ...] = getattr(run, "pressure", ())
     solar = configuration.get("system") == "solar"
     return Known(
         conserves=conserves(reader),
         sure=not imported or configuration.get("conserves_energy") is True,
-        n_degrees=getattr(run, "n_degrees", configuration.get("n_degrees")),
+        n_degrees=configuration.get("n_degrees") if run is None else run.n_degrees,
         temperature=tuple(asked),
-        pressure=pressure,
+        pressure=() if run is None else run.held_pressure,
         epoch=configuration["epoch"] if solar else None,
         lost=tuple(lost_of(reader)),
         why_energy_drifts=why_energy_drifts(reader),

@@ -11,8 +11,8 @@ from typing import Any
 from mcegnn.runs.atoms_options import atoms_run
 from mcegnn.runs.solar_options import solar_run
 from mcegnn.runs.times import Times, every_of, steps_of
-from mcegnn.simulation import AtomsRun, ChargedRun, Configuration, SolarRun
-from systems.units import REDUCED, distance, duration, energy, plain
+from mcegnn.simulation import ChargedRun, Configuration, SolarRun
+from systems.units import REDUCED, distance, duration
 
 SYSTEMS = ("charged", "solar")
 _OPTIONS = {
@@ -84,16 +84,7 @@ def limits_of(config: Configuration, options: Mapping[str, Any]) -> dict[str, An
     """Where a run is stopped, as far as it is said."""
     found: dict[str, Any] = {}
     if (jump := options.get("max-energy-jump")) is not None:
-        of_atoms = isinstance(config, AtomsRun)
-        found["max_energy_jump"] = (
-            math.inf
-            if jump == "off"
-            else (
-                energy(jump, "--max-energy-jump")
-                if of_atoms
-                else plain(jump, "--max-energy-jump", "0.1")
-            )
-        )
+        found["max_energy_jump"] = math.inf if jump == "off" else config.energy_jump(jump)
     if (least := options.get("min-distance")) is not None:
         found["min_distance"] = (
             0.0 if least == "off" else distance(least, config.units, "--min-distance")
@@ -133,20 +124,26 @@ def _with_model(
     Raises ValueError where the model does not fit the system, or one of ``options``, which are of
     forces and integrators, is given with a dynamics model.
     """
-    from mcegnn import learned
+    from mcegnn.models.named import load_with_digest
 
-    model, digest = learned.model(name, config.system)
+    model, digest = load_with_digest(name)
     config = replace(config, model=name, model_digest=digest)
-    if isinstance(config, AtomsRun):
-        model.refuse_unfit(config.structure.system)
-        return config
-    if not learned.is_dynamics(model):
-        model.refuse_number(config.n_particles)
-        if config.integrator == "wisdom-holman":
-            raise ValueError(
-                "wisdom-holman needs gravity itself; take another --integrator with a learned force"
-            )
-        return config
+    config.check_model()
+    if model.interval is not None:
+        return _in_intervals(config, float(model.interval), times, options)
+    if config.integrator == "wisdom-holman":
+        raise ValueError(
+            "wisdom-holman needs gravity itself; take another --integrator with a learned force"
+        )
+    return config
+
+
+def _in_intervals(
+    config: Configuration, interval: float, times: Times, options: Mapping[str, Any]
+) -> Configuration:
+    """The configuration with a dynamics model in place of force and integrator, whose steps are its
+    intervals. Raises ValueError if one of ``options``, or another time step, is given."""
+    name = config.model
     for option, value in options.items():
         if value is not None:
             raise ValueError(
@@ -154,7 +151,6 @@ def _with_model(
                 f" --{option}"
             )
     units = config.units
-    interval = float(model.interval)
     if times.dt is not None and abs(duration(times.dt, units, "--dt") - interval) > 1e-9 * interval:
         raise ValueError(
             f"{name} predicts steps of {interval:g} {units.time}".rstrip()

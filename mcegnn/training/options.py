@@ -107,15 +107,9 @@ class TrainingOptions(Strict):
 
     @model_validator(mode="after")
     def _matched(self) -> "TrainingOptions":
-        from mcegnn.models.registry import MODELS
-        from mcegnn.tasks.registry import task
+        from mcegnn.tasks.registry import check_trains
 
-        trained = task(self.task.kind).trains
-        if self.model.kind not in trained and self.model.kind in MODELS:
-            wanted = " or a ".join(trained)
-            raise ValueError(
-                f"a task that is {self.task.kind} trains a {wanted}, not a {self.model.kind}"
-            )
+        check_trains(self.task.kind, self.model.kind)
         return self
 
     @property

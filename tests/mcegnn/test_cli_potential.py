@@ -232,7 +232,7 @@ MISTAKES = {
     ),
     "charged": (
         ["charged", "--model", "a.safetensors"],
-        "is in metal units; a charged system is in reduced units",
+        "is in metal units, not in the reduced units of a charged system",
     ),
 }
 
