@@ -33,6 +33,7 @@ class DirectDynamics(Model):
     """
 
     role, periodic = Role.FLOW, False
+    potential: Potential | None = None  # it has none, so frames of its rollouts have no energy
 
     def __init__(
         self,

@@ -52,8 +52,9 @@ class ChargedRun(Configuration):
         from integrators.ensembles import integrator
 
         flow: Flow = integrator(self.integrator)(potential)
-        halved = self.encounters and isinstance(flow, Scheme)
-        return Halved(flow, 1.0, charged=True) if halved else flow
+        if self.encounters and isinstance(flow, Scheme):
+            return Halved(flow, 1.0, charged=True)
+        return flow
 
     def _exact(self) -> Potential:
         from systems.potentials.coulomb import Coulomb

@@ -123,8 +123,9 @@ class SolarRun(Configuration):
         flow: Flow = integrator(self.integrator)(
             potential, relativity=self._relativity(solar), **about
         )
-        halved = self.encounters and isinstance(flow, Scheme)
-        return Halved(flow, ASTRONOMICAL.gravitation) if halved else flow
+        if self.encounters and isinstance(flow, Scheme):
+            return Halved(flow, ASTRONOMICAL.gravitation)
+        return flow
 
     def finer(self) -> tuple[Flow, float] | None:
         """Two thirds of the usual step or of the run's, halved likewise; None under a learned
