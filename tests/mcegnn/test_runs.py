@@ -250,8 +250,12 @@ def closed_after(run: Run, kind: type) -> None:
     events.close()  # type: ignore[attr-defined]
 
 
-def test_trainings_pickled_halfway_go_on_elsewhere(folder: Path) -> None:
+def test_trainings_pickled_halfway_go_on_elsewhere(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Weights, averages and moments to the bits of trainings that never stopped."""
+    # the data are long rollouts, of which nobody needs to hear every step
+    monkeypatch.setattr(integrators.compiled.driver, "SLICE_SECONDS", 1.0)
     runs = [training(name, name) for name in TRAININGS]
     for name in TRAININGS:
         assert result(training(name, f"{name}-whole")).n_updates == 4
