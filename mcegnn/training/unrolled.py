@@ -97,7 +97,7 @@ class Unrolled:
         """The first of the stage's substeps that ends within its tolerance of the fine scheme, for
         each sample."""
         law = model.tabulated()
-        fine = scoring.forecast(model, self._train, self.options).positions
+        fine = scoring.forecast(model, self._train, self.options)
         start = State(model.with_learned_masses(self._train.ensemble()))
         if self.options.lag:
             start = replace(Kick(law)(start, self.options.lag), evaluation=None)

@@ -220,7 +220,7 @@ def test_of_dynamics() -> None:
         }
     ).task
     found = review(trainer(model, Split(some, some, some), **vars(options)), [ROW])
-    predicted = forecast(model, some, options).positions
+    predicted = forecast(model, some, options)
     start, end = some.ensemble().positions, some.of_ensemble("positions")
     errors = ERRORS["mean-square"](predicted, end, start).mean(-1)
     assert found.analysis.number("test_mean").value == pytest.approx(errors.mean())
