@@ -159,6 +159,13 @@ class LearnedForce(Model):
             system.units,
         )
 
+    def rows(self) -> list[tuple[str, str]]:
+        """The learned masses."""
+        masses = self.masses
+        if masses is None:
+            return []
+        return [("learned masses", " ".join(f"{mass:.6g}" for mass in masses.tolist()))]
+
     def predict_targets(self, systems: Sequence[System]) -> Mapping[str, tuple[Any, str]]:
         """Energies, and the largest force on a particle of each system."""
         return energies_and_forces(self.tabulated(), systems, self.units)

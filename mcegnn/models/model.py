@@ -120,6 +120,10 @@ class Model(nn.Module):
         model has none."""
         raise ValueError(self._unfit("predictions of structures"))
 
+    def rows(self) -> list[tuple[str, str]]:
+        """What it has learned or keeps of its training beside hyper-parameters, for a table."""
+        return []
+
     def _unfit(self, wanted: str) -> str:
         verbs = " and mcegnn ".join(self.role.verbs)
         return f"a {type(self).__name__} gives no {wanted}; it is for mcegnn {verbs}"

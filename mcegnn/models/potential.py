@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mcegnn.compiled.potential import MessagePassing
 from mcegnn.harmonics import MOST
+from mcegnn.models.describe import nearest_rows
 from mcegnn.models.model import Model, Role, energies_and_forces
 from mcegnn.models.packing import packed
 from mcegnn.names import refuse_no_counts, refuse_not_positive
@@ -192,6 +193,10 @@ class ConservativePotential(Model):
             dtype=str(next(self.parameters()).dtype).removeprefix("torch."),
             threads=threads,
         )
+
+    def rows(self) -> list[tuple[str, str]]:
+        """How near atoms were in training, and how many neighbours they had."""
+        return nearest_rows(self)
 
     def predict_targets(self, systems: Sequence[System]) -> Mapping[str, tuple[Any, str]]:
         """Energies (eV), and the largest force on an atom of each system (eV/Angstrom)."""

@@ -297,12 +297,11 @@ class TrainingRun:
 
 def _described(trainer: "Trainer", start: "Stored | None") -> Iterator[Event]:
     """What the data are like, and what is odd about them."""
-    from mcegnn.models.describe import nearest_rows
     from mcegnn.tasks.registry import task
 
     problem, split, name = task(trainer.options.task.kind), trainer.split, trainer.options.data.name
     if rows := problem.summary(split, trainer.model, name):
-        yield Described(name, (*rows, *nearest_rows(trainer.model)))
+        yield Described(name, (*rows, *trainer.model.rows()))
     if new := problem.began(trainer.model, start):
         yield Noted(new)
     for warning in problem.doubts(split):
