@@ -1,5 +1,7 @@
 """Geometry of a cell whose rows are the lattice vectors: cartesian = fractional @ cell."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from systems.arrays import Array
@@ -40,3 +42,42 @@ def wrap(positions: Array, cell: Array, pbc: PBC = PERIODIC) -> Array:
     wrapped = np.where(pbc, fractional - np.floor(fractional), fractional)
     # -1e-17 + 1 rounds to 1.0, outside [0, 1)
     return np.where(np.asarray(pbc) & (wrapped >= 1.0), 0.0, wrapped) @ whole
+
+
+def minimum_image(offsets: Array, cell: Array, pbc: PBC = PERIODIC) -> Array:
+    """The shortest periodic image of each offset [..., 3], for any triclinic cell [3, 3].
+
+    In a Minkowski-reduced cell (ASE reduces it) the shortest image is among the 27 around the one
+    that rounding finds. Directions that are not periodic are given a vector at right angles to the
+    others, since one that leans over would mislead the rounding.
+    """
+    offsets = np.asarray(offsets, dtype=float)
+    pbc = (bool(pbc[0]), bool(pbc[1]), bool(pbc[2]))
+    reduced = _reduced(np.ascontiguousarray(cell, dtype=float).tobytes(), pbc)
+    nearest = offsets - np.where(pbc, np.rint(offsets @ np.linalg.inv(reduced)), 0.0) @ reduced
+    if not any(pbc):
+        return nearest
+    # whatever is shorter than half of the shortest lattice vector, which a reduced basis contains,
+    # has no shorter image
+    shortest = (reduced[list(pbc)] ** 2).sum(-1).min()
+    unsure = (nearest**2).sum(-1) >= 0.25 * shortest
+    if unsure.any():
+        near = nearest[unsure]
+        steps = [[-1, 0, 1] if periodic else [0] for periodic in pbc]
+        around = np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1).reshape(-1, 3)
+        images = near[:, None, :] + around @ reduced
+        best = (images**2).sum(-1).argmin(-1)
+        nearest[unsure] = np.take_along_axis(images, best[:, None, None], axis=1)[:, 0]
+    return nearest
+
+
+@lru_cache(64)  # most cells are asked about again and again, and ASE takes a while
+def _reduced(numbers: bytes, pbc: PBC) -> Array:
+    """The Minkowski-reduced basis [3, 3] of the periodic directions of a cell, and unit vectors at
+    right angles to them."""
+    from ase.geometry import minkowski_reduce
+
+    cell = np.frombuffer(numbers).reshape(3, 3)
+    return np.array(
+        minkowski_reduce(complete(np.where(np.reshape(pbc, (3, 1)), cell, 0.0)), pbc)[0]
+    )
