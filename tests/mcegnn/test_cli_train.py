@@ -475,8 +475,8 @@ def test_a_run_of_before_first_updates_had_a_time(
     always the same."""
     validated = Trainer.run
 
-    def first(trainer: Trainer) -> Iterator[Progress]:
-        yield next(validated(trainer))
+    def first(trainer: Trainer, *stop: Any) -> Iterator[Progress]:
+        yield next(validated(trainer, *stop))
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
