@@ -13,11 +13,6 @@ if TYPE_CHECKING:
     from trajectories.analysis.results import Number
 
 _ELSEWHERE = ("from_jpl_", "forecast_error", "valid_time")
-_BENCHMARK = (
-    "it is the benchmark's own scheme: forces above 100 are clipped, first order; --integrator"
-    " yoshida-8 conserves it"
-)
-_FIRST_ORDER = "symplectic-euler is of first order; yoshida-8, the default, conserves it"
 
 
 def shown_times(reader: Any) -> tuple[float, str]:
@@ -154,17 +149,16 @@ def known_of(reader: Any) -> Any:
         if imported or (run is not None and run.holds_temperature)
         else ()
     )
-    solar = configuration.get("system") == "solar"
     return Known(
         conserves=conserves(reader),
         sure=not imported or configuration.get("conserves_energy") is True,
         n_degrees=configuration.get("n_degrees") if run is None else run.n_degrees,
         temperature=tuple(asked),
         pressure=() if run is None else run.held_pressure,
-        epoch=configuration["epoch"] if solar else None,
+        epoch=None if run is None else run.julian_day,
         lost=tuple(lost_of(reader)),
-        why_energy_drifts=why_energy_drifts(reader),
-        parents={body["name"]: body["parent"] for body in configuration["bodies"]} if solar else {},
+        why_energy_drifts="" if run is None else run.why_energy_drifts,
+        parents={} if run is None else dict(run.parents),
     )
 
 
@@ -184,7 +178,7 @@ def conserved_rows(drifts: Any, reader: Any) -> list[tuple[str, ...]]:
     """
     import numpy as np
 
-    relativity = reader.configuration.get("relativity")
+    run, relativity = run_of(reader), reader.configuration.get("relativity")
     rows: list[tuple[str, ...]] = []
     for name, values in conserved(drifts, reader).items():
         largest = np.abs(values).max(0)
@@ -196,17 +190,9 @@ def conserved_rows(drifts: Any, reader: Any) -> list[tuple[str, ...]]:
         )
         newtonian = "Newtonian " if relativity and name != "momentum" else ""
         rows.append((f"relative drift of {newtonian}{name.replace('_', ' ')}", text))
-        if name == "energy" and (why := why_energy_drifts(reader)):
+        if name == "energy" and run is not None and (why := run.why_energy_drifts):
             rows.append(("why energy drifts", why))
     return rows
-
-
-def why_energy_drifts(reader: Any) -> str:
-    """Of a run by a scheme that lets it; nothing of others."""
-    configuration = reader.configuration
-    if configuration.get("integrator") != "symplectic-euler" or configuration.get("model"):
-        return ""
-    return _BENCHMARK if configuration["system"] == "charged" else _FIRST_ORDER
 
 
 def assumed_rows(reader: Any) -> list[tuple[str, str]]:

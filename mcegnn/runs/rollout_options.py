@@ -3,18 +3,23 @@ written."""
 
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mcegnn.runs.atoms_options import atoms_run
+from mcegnn.runs.charged_options import charged_run
 from mcegnn.runs.solar_options import solar_run
 from mcegnn.runs.times import Times, every_of, steps_of
-from mcegnn.simulation import ChargedRun, Configuration, SolarRun
-from systems.units import REDUCED, distance, duration
+from mcegnn.simulation import Configuration
+from systems.units import distance, duration
 
-SYSTEMS = ("charged", "solar")
+_SYSTEMS: Mapping[str, Callable[..., tuple[Configuration, list[str]]]] = {
+    "charged": charged_run,
+    "solar": solar_run,
+}
+SYSTEMS = tuple(_SYSTEMS)
 _OPTIONS = {
     "charged": ("particles", "systems", "seed", "model"),
     "solar": ("epoch", "bodies", "without", "relativity", "j2", "model"),
@@ -50,9 +55,10 @@ def configuration(
     None where they were not given. Raises ValueError, RuntimeError or OSError, in one sentence, if
     it cannot be.
     """
-    kind = system if system in SYSTEMS else "a file"
-    if kind == "a file":
+    kind = system
+    if system not in _SYSTEMS:
         _check_file(system)
+        kind = "a file"
     for name, value in options.items():
         if value is not None and name not in (*_OPTIONS[kind], *LIMITS):
             raise ValueError(
@@ -61,18 +67,10 @@ def configuration(
             )
     given = {name: value for name, value in options.items() if value is not None}
     config: Configuration
-    if kind == "a file":
-        config, warnings = atoms_run(system, integrator, times, given)
+    if system in _SYSTEMS:
+        config, warnings = _SYSTEMS[system](integrator, times, given)
     else:
-        from integrators.ensembles import integrator as named
-
-        chosen = (
-            (ChargedRun if kind == "charged" else SolarRun).usual_integrator
-            if integrator is None
-            else integrator
-        )
-        named(chosen)
-        config, warnings = (_charged if kind == "charged" else solar_run)(chosen, times, given)
+        config, warnings = atoms_run(system, integrator, times, given)
     if "model" in given:
         physics = {"integrator": integrator, "relativity": options.get("relativity")}
         physics["no-j2" if options.get("j2") is False else "j2"] = options.get("j2")
@@ -164,41 +162,6 @@ def _in_intervals(
     return replace(
         config, integrator="", dt=interval, n_steps=n_steps, every=every_of(times, n_steps, 1)
     )
-
-
-def _charged(
-    integrator: str, times: Times, options: Mapping[str, Any]
-) -> tuple[Configuration, list[str]]:
-    from systems.sources.charged import N_STEPS, STEPS_PER_FRAME, TIME_STEP
-
-    n_particles, n_systems, seed = (
-        options.get("particles", 5),
-        options.get("systems", 100),
-        options.get("seed", 0),
-    )
-    for name, count in (("particles", n_particles), ("systems", n_systems)):
-        if count < 1:
-            raise ValueError(f"--{name} must be at least 1, not {count}")
-    if not 0 <= seed < 2**32:
-        raise ValueError(f"--seed must be between 0 and 4294967295, not {seed}")
-    dt = duration(times.dt, REDUCED, "--dt") if times.dt is not None else TIME_STEP
-    if times.steps is None and times.time is None:
-        n_steps = N_STEPS
-    else:
-        n_steps, dt = steps_of(
-            times, dt, None if times.time is None else duration(times.time, REDUCED, "--time")
-        )
-    every = every_of(times, n_steps, STEPS_PER_FRAME)
-    return ChargedRun(
-        integrator=integrator,
-        dt=dt,
-        n_steps=n_steps,
-        every=every,
-        n_particles=n_particles,
-        n_systems=n_systems,
-        seed=seed,
-        encounters=times.dt is None and integrator == "yoshida-8" and "model" not in options,
-    ), []
 
 
 def further_steps(times: Times, config: Configuration) -> int:

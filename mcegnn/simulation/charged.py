@@ -31,6 +31,14 @@ class ChargedRun(Configuration):
         halved = ", steps halved where particles meet" if self.encounters else ""
         return [(name, text + halved) for name, text in super().rows()]
 
+    @property
+    def why_energy_drifts(self) -> str:
+        """The usual integrator is the benchmark's."""
+        return super().why_energy_drifts and (
+            "it is the benchmark's own scheme: forces above 100 are clipped, first order;"
+            " --integrator yoshida-8 conserves it"
+        )
+
     def example(self) -> System:
         """The first of the systems."""
         from systems.sources.charged import charged_systems

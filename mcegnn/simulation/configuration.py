@@ -128,6 +128,23 @@ class Configuration(ABC):
         return None
 
     @property
+    def julian_day(self) -> float | None:
+        """The epoch of its start (TDB), if it has one."""
+        return None
+
+    @property
+    def parents(self) -> Mapping[str, str]:
+        """What bodies go around, by their names, where that is known."""
+        return {}
+
+    @property
+    def why_energy_drifts(self) -> str:
+        """Why its integrator does not conserve the energy, and what does; empty if it should."""
+        if self.model or self.integrator != "symplectic-euler":
+            return ""
+        return "symplectic-euler is of first order; yoshida-8, the default, conserves it"
+
+    @property
     def advice_on_near(self) -> str:
         """What to do where particles are too near each other at the start."""
         return "choose another start"

@@ -63,6 +63,16 @@ class SolarRun(Configuration):
         return [body.name for body in self.bodies]
 
     @property
+    def julian_day(self) -> float:
+        """Its epoch."""
+        return self.epoch
+
+    @property
+    def parents(self) -> Mapping[str, str]:
+        """As the bodies have them."""
+        return {body.name: body.parent for body in self.bodies}
+
+    @property
     def seeded(self) -> bool:
         """Nothing is drawn."""
         return False
