@@ -37,7 +37,7 @@ _PUBLIC = {
     "universe": "trajectories.mdanalysis",
     "PotentialCalculator": "mcegnn.interfaces.ase",
     "CalculatorPotential": "mcegnn.interfaces.ase",
-    "load": "mcegnn.learned",
+    "load": "mcegnn.models.named",
 }
 __all__ = ["__version__", *_PUBLIC]
 

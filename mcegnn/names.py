@@ -67,3 +67,10 @@ def locate(name: str | Path) -> Path:
         else ""
     )
     raise FileNotFoundError(f"there is no model {name}{near}")
+
+
+def absolute(name: str) -> str:
+    """The name of a file wherever one works, if there is such a file here; other names, of what
+    comes with the package or is known by name, are returned as they are."""
+    path = Path(name)
+    return str(path.absolute()) if path.is_file() else name

@@ -12,7 +12,6 @@ from mcegnn.cli import file_options as files
 from mcegnn.cli.messages import (
     mistakes,
     refuse_ending,
-    refuse_figure,
     refuse_folder,
     spelled,
     table,
@@ -33,7 +32,7 @@ from mcegnn.cli.tables import (
     shown_times,
     timing_rows,
 )
-from mcegnn.runs.outputs import check_output, check_writable
+from mcegnn.runs.outputs import check_figure, check_output, check_writable
 from mcegnn.runs.provenance import estimated_errors_of, lost_of, timings
 from systems.sources.file_options import FileOptions
 
@@ -151,7 +150,7 @@ def analyse(
             refuse_ending(netcdf, ".nc", ".cdf")
             check_writable(netcdf)
         if figure is not None:
-            refuse_figure(figure, force)
+            check_figure(figure, force)
         limit = limit_of(tolerance, against)
         said = FileOptions.parse(frame_interval, units, format, masses)
     silent = quiet or as_json

@@ -4,14 +4,14 @@ from pathlib import Path
 
 from mcegnn.cli.messages import table
 from mcegnn.runs.outputs import room
-from mcegnn.simulation import AtomsRun, Configuration
+from mcegnn.simulation import Configuration
 
 
 def describe(config: Configuration, path: Path, n_steps: int) -> None:
     """Print what would be done."""
     many = f" x {config.n_systems:,} systems" if config.n_systems > 1 else ""
     seed = f", seed {config.seed}" if config.seeded else ""
-    what = config.file if isinstance(config, AtomsRun) else config.system
+    _, what = config.subject
     rows = [
         ("system", f"{what}, {config.n_particles:,} particles{many}{seed}"),
         *([("model", config.model)] if config.model else []),

@@ -1,19 +1,14 @@
 """`mcegnn evaluate`: how well a model does on a data set's test samples."""
 
-import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from mcegnn.cli.messages import mistakes, refuse_figure, spelled, table, told
-from mcegnn.cli.progress import progress, waiting
-from mcegnn.cli.reviews import left_out, said, scored
-from mcegnn.names import locate
-
-if TYPE_CHECKING:
-    from trajectories.analysis.results import Number
+from mcegnn.cli.events import follow
+from mcegnn.cli.messages import spelled, table, told
+from mcegnn.cli.reviews import evaluated_rows, said
+from mcegnn.runs.evaluate import EvaluateResult, EvaluateRun
 
 
 @told
@@ -60,47 +55,24 @@ def evaluate(
 
     - `mcegnn evaluate qm9/best.safetensors qm9`
     """
-    with mistakes():
-        if figure is not None:
-            refuse_figure(figure, force)
-        locate(model)
-        with waiting("loading torch", quiet=as_json):
-            from mcegnn.models.store import load
-            from mcegnn.tasks.evaluation import task_for
-            from mcegnn.tasks.task import Asked
-
-            stored = load(model)
-        with progress(100, "per cent", head="loading the data", quiet=as_json) as tell:
-            began = time.perf_counter()
-            began = time.perf_counter()
-
-            def on_progress(done: int, of: int) -> None:
-                nonlocal began
-                if not done:  # until now data were loaded
-                    began = time.perf_counter()
-                tell(100 * done // max(of, 1), "looking at predictions")
-
-            bodies = tuple(without or ())
-            asked = Asked(data, model, validation, bodies, figure, on_progress)
-            problem, options = task_for(stored, asked)
-            scores = problem.score(stored, options, asked)
-            seconds = time.perf_counter() - began
-    noun, part = problem.noun, scores.part
-    counts = {noun: len(part.samples), "of": part.whole, "part": part.name}
-    result = {**scores.values, **counts, "seconds": seconds}
-    rows = [scored(part, noun, data), *left_out(part)]
-    _tell(f"{model} on {data}", result, rows, scores.numbers, as_json)
-
-
-def _tell(
-    title: str,
-    result: dict[str, Any],
-    of: Sequence[tuple[str, str]],
-    numbers: "Sequence[Number]",
-    as_json: bool,
-) -> None:
-    """One JSON object, or a table in the words of a training's."""
+    run = EvaluateRun(
+        model,
+        data,
+        validation=validation,
+        without=without or (),
+        figure=figure,
+        overwrite=force,
+    )
+    result: EvaluateResult = follow(run, quiet=as_json)
     if as_json:
-        typer.echo(spelled(result))
-    else:
-        table(title, [*of, *said(numbers), ("time to score", f"{result['seconds']:.3g} seconds")])
+        typer.echo(spelled(_values(result)))
+        return
+    time = ("time to score", f"{result.seconds:.3g} seconds")
+    rows = [*evaluated_rows(result), *said(result.numbers), time]
+    table(f"{model} on {data}", rows)
+
+
+def _values(result: EvaluateResult) -> dict[str, Any]:
+    """For JSON."""
+    counts = {result.noun: result.scored, "of": result.whole, "part": result.part}
+    return {**result.values, **counts, "seconds": result.seconds}

@@ -129,13 +129,12 @@ def _model(name: str) -> list[tuple[str, str]]:
 def _run_rows(reader: Any) -> list[tuple[str, str]]:
     """The run's physics, in the units that people use where they are known."""
     from mcegnn.cli.tables import run_of
-    from mcegnn.simulation import AtomsRun
 
     run = run_of(reader)
     if run is None:
         return _choices(reader.provenance.get("configuration", "{}"))
     return [
-        ("file", run.file) if isinstance(run, AtomsRun) else ("system", run.system),
+        run.subject,
         *([("model", run.model)] if run.model else []),
         *run.rows(),
         *run.time_rows(),

@@ -78,19 +78,6 @@ def refuse_folder(path: Path, pattern: str, force: bool) -> None:
             path.rmdir()
 
 
-def refuse_figure(path: Path, force: bool) -> None:
-    """ValueError or OSError where a picture cannot be drawn into this file."""
-    if path.exists() and not force:
-        raise FileExistsError(17, "File exists", str(path))
-    if path.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise ValueError(f"cannot draw {path}: a figure's name ends in .png, .svg or .pdf")
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder; name a file to draw")
-    if not path.parent.is_dir():
-        raise ValueError(f"there is no folder {path.parent}")
-    check_writable(path)
-
-
 def told(command: Callable[..., None]) -> Callable[..., None]:
     """A command whose mistakes end in one sentence on standard error and exit code 2, and whose
     warnings are a line each."""

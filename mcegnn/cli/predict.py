@@ -5,10 +5,9 @@ from typing import Annotated
 
 import typer
 
-from mcegnn.cli.messages import mistakes, told
-from mcegnn.cli.progress import progress, waiting
-from mcegnn.names import locate
-from mcegnn.runs.outputs import check_output, check_writable
+from mcegnn.cli.events import follow
+from mcegnn.cli.messages import told
+from mcegnn.runs.predict import PredictResult, PredictRun
 
 
 @told
@@ -40,25 +39,11 @@ def predict(
 
     - `mcegnn predict gap/best.safetensors a.xyz b.cif -o gaps.csv`
     """
-    with mistakes():
-        if output is not None:
-            check_output(output, force)
-            check_writable(output)
-        locate(model)
-        with waiting("loading torch", quiet=quiet or output is None):
-            from mcegnn.models.store import load
-            from mcegnn.prediction import check_predicts, read_structures, table_of
-
-            stored = load(model)
-        check_predicts(stored.model, model)
-        named = read_structures(structures)
-        with progress(len(named), "structures", quiet=quiet) as tell:
-            text = table_of(stored.model, named, lambda done, of: tell(done, "predicting"))
-        if output is None:
-            typer.echo(text, nl=False)
-            return
-        from trajectories.storage.atomic_write import write_atomically
-
-        write_atomically(output, text.encode())
-    if not quiet:
-        typer.echo(f"wrote {len(named):,} {'row' if len(named) == 1 else 'rows'} to {output}")
+    result: PredictResult = follow(
+        PredictRun(model, structures, output, overwrite=force), quiet=quiet
+    )
+    if output is None:
+        typer.echo(result.table, nl=False)
+    elif not quiet:
+        n = len(result.names)
+        typer.echo(f"wrote {n:,} {'row' if n == 1 else 'rows'} to {output}")

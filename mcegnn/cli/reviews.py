@@ -4,24 +4,20 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mcegnn.data.split import Part
+    from mcegnn.runs.evaluate import EvaluateResult
     from trajectories.analysis.results import Number
 
 
-def scored(part: "Part", what: str, data: str) -> tuple[str, str]:
-    """The row of what errors are of; ``what`` the data hold, such as structures."""
-    return scored_row(part.name, what, len(part.samples), part.whole, data)
-
-
 def scored_row(part: str, what: str, n: int, whole: int, data: str) -> tuple[str, str]:
-    """The same of numbers."""
+    """The row of what errors are of; ``what`` the data hold, such as structures."""
     return "scored", f"{part} {what}, {n:,} of {whole:,} in {data}"
 
 
-def left_out(part: "Part") -> list[tuple[str, str]]:
-    """Rows of what was not scored and why, and of what else there is to say of the data."""
-    told = ", ".join(f"{n:,} {reason}" for reason, n in part.left_out.items())
-    return [*([("left out", told)] if told else []), *part.notes]
+def evaluated_rows(result: "EvaluateResult") -> list[tuple[str, str]]:
+    """Rows of what was scored, what was not and why, and of what else there is to say of it."""
+    row = scored_row(result.part, result.noun, result.scored, result.whole, result.data)
+    told = ", ".join(f"{n:,} {reason}" for reason, n in result.left_out.items())
+    return [row, *([("left out", told)] if told else []), *result.notes]
 
 
 def said(numbers: Sequence["Number"]) -> list[tuple[str, str]]:

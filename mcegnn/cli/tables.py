@@ -9,14 +9,10 @@ from mcegnn.runs.divergence import systems_in_words
 from mcegnn.runs.provenance import MARKED, first_steps, lost_of, marked_of, timings
 
 if TYPE_CHECKING:
+    from mcegnn.simulation import Configuration
     from trajectories.analysis.results import Number
 
 _ELSEWHERE = ("from_jpl_", "forecast_error", "valid_time")
-_BENCHMARK = (
-    "it is the benchmark's own scheme: forces above 100 are clipped, first order; --integrator"
-    " yoshida-8 conserves it"
-)
-_FIRST_ORDER = "symplectic-euler is of first order; yoshida-8, the default, conserves it"
 
 
 def shown_times(reader: Any) -> tuple[float, str]:
@@ -111,7 +107,7 @@ def lost_rows(reader: Any) -> list[tuple[str, ...]]:
     )
 
 
-def run_of(reader: Any) -> Any:
+def run_of(reader: Any) -> "Configuration | None":
     """The run's configuration; None for a file written from Python."""
     from mcegnn.simulation import configuration_from
 
@@ -125,10 +121,10 @@ def conserves(reader: Any) -> list[str]:
     """What the run should conserve: nothing under a thermostat, no momentum with frozen atoms, no
     angular momentum in a periodic cell."""
     configuration, every = reader.configuration, 3 * reader.n_particles
-    thermostat = (
-        getattr(run_of(reader), "holds_temperature", False)
-        or configuration.get("conserves_energy") is False
-    )
+    run = run_of(reader)
+    thermostat = (run is not None and run.holds_temperature) or configuration.get(
+        "conserves_energy"
+    ) is False
     if thermostat or "masses" in reader.missing:
         return []
     held = reader.frozen or configuration.get("n_degrees", every) < every
@@ -150,21 +146,19 @@ def known_of(reader: Any) -> Any:
     imported = "imported" in reader.provenance
     asked = (
         configuration.get("temperature", ())
-        if imported or getattr(run, "holds_temperature", False)
+        if imported or (run is not None and run.holds_temperature)
         else ()
     )
-    pressure: tuple[float, ...] = getattr(run, "pressure", ())
-    solar = configuration.get("system") == "solar"
     return Known(
         conserves=conserves(reader),
         sure=not imported or configuration.get("conserves_energy") is True,
-        n_degrees=getattr(run, "n_degrees", configuration.get("n_degrees")),
+        n_degrees=configuration.get("n_degrees") if run is None else run.n_degrees,
         temperature=tuple(asked),
-        pressure=pressure,
-        epoch=configuration["epoch"] if solar else None,
+        pressure=() if run is None else run.held_pressure,
+        epoch=None if run is None else run.julian_day,
         lost=tuple(lost_of(reader)),
-        why_energy_drifts=why_energy_drifts(reader),
-        parents={body["name"]: body["parent"] for body in configuration["bodies"]} if solar else {},
+        why_energy_drifts="" if run is None else run.why_energy_drifts,
+        parents={} if run is None else dict(run.parents),
     )
 
 
@@ -184,7 +178,7 @@ def conserved_rows(drifts: Any, reader: Any) -> list[tuple[str, ...]]:
     """
     import numpy as np
 
-    relativity = reader.configuration.get("relativity")
+    run, relativity = run_of(reader), reader.configuration.get("relativity")
     rows: list[tuple[str, ...]] = []
     for name, values in conserved(drifts, reader).items():
         largest = np.abs(values).max(0)
@@ -196,17 +190,9 @@ def conserved_rows(drifts: Any, reader: Any) -> list[tuple[str, ...]]:
         )
         newtonian = "Newtonian " if relativity and name != "momentum" else ""
         rows.append((f"relative drift of {newtonian}{name.replace('_', ' ')}", text))
-        if name == "energy" and (why := why_energy_drifts(reader)):
+        if name == "energy" and run is not None and (why := run.why_energy_drifts):
             rows.append(("why energy drifts", why))
     return rows
-
-
-def why_energy_drifts(reader: Any) -> str:
-    """Of a run by a scheme that lets it; nothing of others."""
-    configuration = reader.configuration
-    if configuration.get("integrator") != "symplectic-euler" or configuration.get("model"):
-        return ""
-    return _BENCHMARK if configuration["system"] == "charged" else _FIRST_ORDER
 
 
 def assumed_rows(reader: Any) -> list[tuple[str, str]]:

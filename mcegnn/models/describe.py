@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mcegnn.models.potential import ConservativePotential
     from mcegnn.models.store import Stored
 
 
 def model_rows(stored: "Stored") -> list[tuple[str, str]]:
     """What a model is, and what made it."""
-    masses = getattr(stored.model, "masses", None)
     trained_on = stored.record.get("options", {}).get("data", {}).get("name")
     return [
         ("class", stored.kind),
@@ -17,13 +17,8 @@ def model_rows(stored: "Stored") -> list[tuple[str, str]]:
             for key, value in stored.hyperparameters.items()
             if key not in ("nearest", "fewest")
         ),
-        *nearest_rows(stored.model),
+        *stored.model.rows(),
         ("parameters", f"{sum(p.numel() for p in stored.model.parameters()):,}"),
-        *(
-            [("learned masses", " ".join(f"{mass:.6g}" for mass in masses.tolist()))]
-            if masses is not None
-            else []
-        ),
         *([("trained on", f"{trained_on}, {stored.record.get('data', '')}")] if trained_on else []),
         *_commands(stored.record),
         *(
@@ -34,41 +29,28 @@ def model_rows(stored: "Stored") -> list[tuple[str, str]]:
     ]
 
 
-def nearest_rows(model: Any) -> list[tuple[str, str]]:
-    """How near atoms were in training, by pairs of elements, and how many neighbours they had;
-    nothing of models that do not keep it."""
-    fewest = getattr(model, "fewest", 0.0)
-    least = (
-        [
-            (
-                "neighbours in training",
-                f"at least {fewest:.4g} an atom within {model.cutoff:g} Angstrom",
-            )
-        ]
-        if fewest
-        else []
-    )
-    if getattr(model, "nearest", None) is None:
+def nearest_rows(model: "ConservativePotential") -> list[tuple[str, str]]:
+    """How near atoms were in training, by pairs of elements, and how many neighbours they had; no
+    rows if the model does not keep it."""
+    cutoff = f"{model.cutoff:g} Angstrom"
+    words = f"at least {model.fewest:.4g} an atom within {cutoff}"
+    least = [("neighbours in training", words)] if model.fewest else []
+    if model.nearest is None:
         return least
     from ase.data import chemical_symbols
 
     names = [chemical_symbols[number] for number in model.species]
-    pairs = [(i, j) for i in range(len(names)) for j in range(i, len(names))]
-    known = [
-        f"{names[i]}-{names[j]} {model.nearest[i, j]:.4g}" for i, j in pairs if model.nearest[i, j]
-    ]
+    known, never = [], []
+    for i in range(len(names)):
+        for j in range(i, len(names)):
+            pair = f"{names[i]}-{names[j]}"
+            if model.nearest[i, j]:
+                known.append(f"{pair} {model.nearest[i, j]:.4g}")
+            else:
+                never.append(pair)
     rows = [("nearest in training", ", ".join(known) + " Angstrom")] if known else []
-    never = [f"{names[i]}-{names[j]}" for i, j in pairs if not model.nearest[i, j]]
-    far = (
-        [
-            (
-                "not within the cutoff",
-                f"{', '.join(never)}; nearest is taken for the sum of covalent radii",
-            )
-        ]
-        if never
-        else []
-    )
+    taken = "nearest is taken for the sum of covalent radii"
+    far = [("not within the cutoff", f"{', '.join(never)}; {taken}")] if never else []
     return rows + far + least
 
 

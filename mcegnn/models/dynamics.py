@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from integrators.state import State
+from integrators.state import Flow, State
 from mcegnn.graph import Graph, complete
 from mcegnn.models.mcegnn import MCEGNN
-from mcegnn.models.model import Model, Role
+from mcegnn.models.model import Evaluated, Model, Role
 from mcegnn.names import refuse_not_positive
 from mcegnn.nn.convolution import ClampName
 from systems.system import Potential, System
@@ -32,7 +32,8 @@ class DirectDynamics(Model):
     and times in intervals. As a flow it takes steps of ``interval`` only.
     """
 
-    role = Role.FLOW
+    role, periodic = Role.FLOW, False
+    potential: Potential | None = None  # it has none, so frames of its rollouts have no energy
 
     def __init__(
         self,
@@ -70,9 +71,6 @@ class DirectDynamics(Model):
             clamp=clamp,
             normalize=normalize,
         )
-        self.potential: Potential | None = (
-            None  # what frames of a rollout are to be evaluated by; the model itself has none
-        )
 
     def predict(self, x: Tensor, v: Tensor, labels: Tensor, graph: Graph) -> tuple[Tensor, Tensor]:
         """Positions and velocities [n, ..., 3] and charges or masses [n, ...] -> positions and
@@ -103,9 +101,9 @@ class DirectDynamics(Model):
         """What tells particles apart."""
         return frozenset({self.inputs})
 
-    def as_flow(self) -> "DirectDynamics":
-        """Itself."""
-        return self
+    def as_flow(self, scheme: Any = None, reference: Potential | None = None) -> Flow:
+        """Itself, whatever the scheme."""
+        return self if reference is None else Evaluated(self, reference)
 
     def labels(self, system: System) -> Any:
         """What tells the particles apart, [..., n]."""

@@ -2,7 +2,7 @@
 if need be, are learned."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from itertools import pairwise
 from typing import Any, Literal
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mcegnn.models.model import Model, Role
+from mcegnn.models.model import Model, Role, energies_and_forces
 from mcegnn.names import refuse_not_positive
 from systems.potentials.table import PairTable
 from systems.system import Evaluation, System
@@ -29,13 +29,13 @@ class LearnedForce(Model):
 
     u is a perceptron and s its sign and size. Nothing of the law is put in: s starts at zero, and u
     where its random weights put it; ``time`` is a unit that makes forces of order one. ``n_masses``
-    makes the masses parameters, one a particle, the first being the unit; `dressed` gives a system
-    these masses. Lengths are those of ``units``. ``limit`` clips each component of a particle's
-    force, as the charged benchmark does. Torch systems are differentiated through; rollouts use the
-    `tabulated` law.
+    makes the masses parameters, one a particle, the first being the unit; `with_learned_masses`
+    gives a system these masses. Lengths are those of ``units``. ``limit`` clips each component of a
+    particle's force, as the charged benchmark does. Torch systems are differentiated through;
+    rollouts use the `tabulated` law.
     """
 
-    role = Role.POTENTIAL
+    role, periodic = Role.POTENTIAL, False
 
     def __init__(
         self,
@@ -125,12 +125,12 @@ class LearnedForce(Model):
         """As `tabulated`."""
         return self.tabulated()
 
-    def with_learned_masses(self, system: System) -> System:
-        """As `dressed`."""
-        return self.dressed(system)
+    def check_system(self, system: System) -> None:
+        """As any model, and the number of bodies where masses are learned."""
+        super().check_system(system)
+        self._check_number(system.n_particles)
 
-    def refuse_number(self, n_particles: int) -> None:
-        """ValueError where masses are learned, and of another number of bodies."""
+    def _check_number(self, n_particles: int) -> None:
         masses = self.masses
         if masses is not None and len(masses) != n_particles:
             raise ValueError(
@@ -138,13 +138,13 @@ class LearnedForce(Model):
                 f" {n_particles}"
             )
 
-    def dressed(self, system: System, masses: Tensor | None = None) -> System:
-        """The system with its velocities and the learned masses, or these; itself where none are.
-        ValueError where counts differ."""
+    def with_learned_masses(self, system: System, masses: Tensor | None = None) -> System:
+        """The system with its velocities and the learned masses, or these; itself if none are.
+        Raises ValueError if it has another number of bodies."""
         masses = self.masses if masses is None else masses
         if masses is None:
             return system
-        self.refuse_number(system.n_particles)
+        self._check_number(system.n_particles)
         kind: Any = (
             masses if isinstance(system.positions, Tensor) else masses.detach().double().numpy()
         )
@@ -158,6 +158,17 @@ class LearnedForce(Model):
             system.pbc,
             system.units,
         )
+
+    def rows(self) -> list[tuple[str, str]]:
+        """The learned masses."""
+        masses = self.masses
+        if masses is None:
+            return []
+        return [("learned masses", " ".join(f"{mass:.6g}" for mass in masses.tolist()))]
+
+    def predict_targets(self, systems: Sequence[System]) -> Mapping[str, tuple[Any, str]]:
+        """Energies, and the largest force on a particle of each system."""
+        return energies_and_forces(self.tabulated(), systems, self.units)
 
     def forward(self, system: System) -> Evaluation:
         """Forces on a torch system, with their graph; the energy is the `tabulated` law's to

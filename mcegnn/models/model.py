@@ -1,17 +1,22 @@
 """`Model`: what all models have in common, and the roles that they may have."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from torch import nn
 
+from systems.species import places_among
 from systems.system import System
 from systems.units import Units
 
 if TYPE_CHECKING:
-    from integrators.state import Flow
+    from integrators.state import Flow, State
     from systems.system import Potential
+
+    Scheme = Callable[[Potential], Flow]  # an integrator, such as `velocity_verlet`
 
 
 class Role(Enum):
@@ -23,33 +28,68 @@ class Role(Enum):
     CLASSIFIER = "classifier"  #: it gives probabilities of classes
 
     @property
-    def verbs(self) -> str:
+    def verbs(self) -> tuple[str, ...]:
         """The verbs of the command line that such models fit."""
-        return {
-            Role.FLOW: "rollout and evaluate",
-            Role.POTENTIAL: "rollout, predict and evaluate",
-        }.get(self, "predict and evaluate")
+        return _VERBS[self]
+
+
+_VERBS = {
+    Role.FLOW: ("rollout", "evaluate"),
+    Role.POTENTIAL: ("rollout", "predict", "evaluate"),
+    Role.PROPERTY: ("predict", "evaluate"),
+    Role.CLASSIFIER: ("predict", "evaluate"),
+}
+
+#: whether a system has what a model may require; of anything else a system has nothing
+_HAS: Mapping[str, Callable[[System], bool]] = {
+    "charges": lambda system: bool(np.any(system.charges)),
+    "masses": lambda system: True,
+    "cell": lambda system: system.cell is not None,
+}
 
 
 class Model(nn.Module):
     """A model declares its ``role``, its ``units``, what it ``requires`` of a system ("charges",
-    "masses", ...), and the ``species`` it knows (none: any).
+    "masses", "cell"), the ``species`` it knows (none: any), and whether it knows ``periodic``
+    systems.
 
-    ``interval`` is the time step of a model that predicts one step only.
+    ``interval`` is the time step of a model that predicts one step only. Wrappers hand on all of
+    these of what they wrap.
     """
 
     role: Role
     units: Units
     species: tuple[int, ...] = ()
+    periodic: bool = True
     requires: frozenset[str] = frozenset()
     interval: Any = None
 
+    def check_verb(self, verb: str, name: str) -> None:
+        """Raise ValueError, saying for which verbs it is, if the role of this model, called
+        ``name``, does not fit a verb of the command line."""
+        if verb not in self.role.verbs:
+            raise ValueError(
+                f"{name} is a {type(self).__name__}, which mcegnn {verb} cannot use; it is for"
+                f" mcegnn {' and mcegnn '.join(self.role.verbs)}"
+            )
+
     def check_system(self, system: System) -> None:
-        """Raise ValueError if the model is not made for the system."""
+        """Raise ValueError, saying what does not fit or is missing, if the model is not made for
+        the system."""
         if system.units is not self.units:
             raise ValueError(
                 f"this model is in {self.units.name} units; the system is in {system.units.name}"
                 " units"
+            )
+        for name in sorted(self.requires):
+            if not (name in _HAS and _HAS[name](system)):
+                raise ValueError(f"this model requires {name}, which the system does not have")
+        if self.species:
+            places_among(self.species, np.asarray(system.species))
+        if any(system.pbc) and not self.periodic:
+            raise ValueError(
+                "the model was trained on molecules alone, so it does not know periodic systems;"
+                " set pbc to False"
             )
 
     def with_learned_masses(self, system: System) -> System:
@@ -59,16 +99,56 @@ class Model(nn.Module):
     def as_potential(self, threads: int = 1) -> "Potential":
         """The potential that this model is, with the weights as they are now. Raises ValueError if
         it has another role."""
-        raise ValueError(self._unfit("a potential"))
+        raise ValueError(self._unfit("potential"))
 
-    def as_flow(self) -> "Flow":
-        """The flow that this model is. Raises ValueError if it has another role."""
-        raise ValueError(self._unfit("a flow"))
+    def as_flow(
+        self, scheme: "Scheme | None" = None, reference: "Potential | None" = None
+    ) -> "Flow":
+        """The flow by which this model moves particles: that of the integrator ``scheme``, which a
+        potential needs, or of a dynamics model its own, frames of which are evaluated by
+        ``reference``. Raises ValueError if it has another role."""
+        potential = self.as_potential()
+        if scheme is None:
+            raise ValueError(
+                f"a {type(self).__name__} moves particles by an integrator; give one, such as"
+                " velocity_verlet"
+            )
+        return scheme(potential)
 
     def predict_targets(self, systems: Sequence[System]) -> Mapping[str, tuple[Any, str]]:
         """Values [n] and unit of each target of the systems, by name. Raises ValueError if the
         model has none."""
         raise ValueError(self._unfit("predictions of structures"))
 
+    def rows(self) -> list[tuple[str, str]]:
+        """What it has learned or keeps of its training beside hyper-parameters, for a table."""
+        return []
+
     def _unfit(self, wanted: str) -> str:
-        return f"a {type(self).__name__} gives no {wanted}; it is for {self.role.verbs}"
+        verbs = " and mcegnn ".join(self.role.verbs)
+        return f"a {type(self).__name__} gives no {wanted}; it is for mcegnn {verbs}"
+
+
+def energies_and_forces(
+    potential: "Potential", systems: Sequence[System], units: Units
+) -> Mapping[str, tuple[Any, str]]:
+    """What potentials predict: the energy and the largest force on an atom of each system."""
+    found = [potential(system) for system in systems]
+    forces = [float(np.linalg.norm(one.forces, axis=-1).max()) for one in found]
+    force = f"{units.energy}/{units.length}" if units.energy else ""
+    return {
+        "energy": (np.array([float(np.asarray(one.energy)) for one in found]), units.energy),
+        "largest force": (np.array(forces), force),
+    }
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A flow whose frames are evaluated by ``potential``, which does not move them."""
+
+    flow: "Flow"
+    potential: "Potential"
+
+    def __call__(self, state: "State", dt: float) -> "State":
+        """As the flow."""
+        return self.flow(state, dt)

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from mcegnn.compiled.potential import MessagePassing
 from mcegnn.harmonics import MOST
-from mcegnn.models.model import Model, Role
+from mcegnn.models.describe import nearest_rows
+from mcegnn.models.model import Model, Role, energies_and_forces
 from mcegnn.models.packing import packed
 from mcegnn.names import refuse_no_counts, refuse_not_positive
 from mcegnn.neighborhood import Neighborhood, from_graph
@@ -184,39 +185,7 @@ class ConservativePotential(Model):
                 energies = energies + guard(kinds, r, hood)
             return energies, derivative(energies, offsets, differentiable=differentiable)
 
-    def refuse_unfit(self, system: System) -> None:
-        """ValueError for systems in other units, periodic ones where the model has seen none, and
-        species it does not know."""
-        if system.units is not METAL:
-            raise ValueError(
-                f"this potential is in metal units; the system is in {system.units.name} units"
-            )
-        self.kinds(np.asarray(system.species))
-        if any(system.pbc) and not self.periodic:
-            raise ValueError(
-                "the model was trained on molecules alone, so it does not know periodic systems;"
-                " set pbc to False"
-            )
-
-    def check_system(self, system: System) -> None:
-        """As `refuse_unfit`."""
-        self.refuse_unfit(system)
-
     def as_potential(self, threads: int = 1) -> MessagePassing:
-        """As `frozen`."""
-        return self.frozen(threads)
-
-    def predict_targets(self, systems: Sequence[System]) -> Mapping[str, tuple[Any, str]]:
-        """Energies (eV), and the largest force on an atom of each system (eV/Angstrom)."""
-        compiled = self.frozen()
-        found = [compiled(system) for system in systems]
-        forces = [float(np.linalg.norm(one.forces, axis=-1).max()) for one in found]
-        return {
-            "energy": (np.array([float(np.asarray(one.energy)) for one in found]), "eV"),
-            "largest force": (np.array(forces), "eV/Angstrom"),
-        }
-
-    def frozen(self, threads: int = 1) -> MessagePassing:
         """The potential as it is now, compiled for dynamics: without torch, in the precision of the
         weights, on the CPU."""
         return MessagePassing(
@@ -225,28 +194,36 @@ class ConservativePotential(Model):
             threads=threads,
         )
 
+    def rows(self) -> list[tuple[str, str]]:
+        """How near atoms were in training, and how many neighbours they had."""
+        return nearest_rows(self)
+
+    def predict_targets(self, systems: Sequence[System]) -> Mapping[str, tuple[Any, str]]:
+        """Energies (eV), and the largest force on an atom of each system (eV/Angstrom)."""
+        return energies_and_forces(self.as_potential(), systems, self.units)
+
     def forward(self, system: System) -> Evaluation:
         """Energy (eV), forces, stress where the cell is periodic in all directions, and energies of
         atoms.
 
-        Of NumPy systems, single ones or ensembles, by the `frozen` potential, which is made anew
-        where weights have changed; on other devices than the CPU by `differentiated`. ValueError
+        Of NumPy systems, single ones or ensembles, by `as_potential`, which is compiled anew where
+        weights have changed; on other devices than the CPU by `differentiated`. ValueError
         where the model is not made for the system.
         """
         if next(self.parameters()).device.type != "cpu":
             return self.differentiated(system)
-        kept = _FROZEN.get(self)
+        kept = _COMPILED.get(self)
         if kept is None or kept.state != _state(kept.weights):
-            kept = self._frozen_anew()
+            kept = self._compiled_anew()
         return kept.potential(system)._replace(potential=self)
 
-    def _frozen_anew(self) -> "_Kept":
+    def _compiled_anew(self) -> "_Kept":
         """Made once, whatever the threads: the others wait for it."""
         with _LOCK:
-            kept = _FROZEN.get(self)
+            kept = _COMPILED.get(self)
             if kept is None or kept.state != _state(kept.weights):
                 weights = list(self.parameters())
-                kept = _FROZEN[self] = _Kept(weights, _state(weights), self.frozen())
+                kept = _COMPILED[self] = _Kept(weights, _state(weights), self.as_potential())
         return kept
 
     def differentiated(self, system: System) -> Evaluation:
@@ -264,7 +241,7 @@ class ConservativePotential(Model):
         if the model is not made for one of the systems.
         """
         for system in systems:
-            self.refuse_unfit(system)
+            self.check_system(system)
         sizes = np.array([system.n_particles for system in systems], dtype=int)
         group = (np.cumsum(sizes) - sizes) // _TOGETHER
         found: list[Evaluation] = []
@@ -350,7 +327,7 @@ def _checked_nearest(nearest: Sequence[Sequence[float]], n: int) -> np.ndarray:
 
 
 class _Kept(NamedTuple):
-    """A frozen potential, and the weights that it was made of, as they were."""
+    """A compiled potential, and the weights that it was made of, as they were."""
 
     weights: list[nn.Parameter]
     state: list[int]
@@ -363,4 +340,4 @@ def _state(weights: list[nn.Parameter]) -> list[int]:
 
 
 _LOCK = Lock()
-_FROZEN: WeakKeyDictionary[ConservativePotential, _Kept] = WeakKeyDictionary()
+_COMPILED: WeakKeyDictionary[ConservativePotential, _Kept] = WeakKeyDictionary()

@@ -38,7 +38,7 @@ class PropertyModel(Model):
     fit, and numbers that are not finite.
     """
 
-    role = Role.PROPERTY
+    role, periodic = Role.PROPERTY, False
 
     def __init__(
         self,
@@ -126,28 +126,14 @@ class PropertyModel(Model):
         ``starts[k + 1]``: [n]."""
         return self.mean + np.add.reduceat(self.references[kinds], starts[:-1])
 
-    def refuse_unfit(self, system: System) -> None:
-        """ValueError for systems that are no single molecule in free space, in metal units, of
-        species the model knows."""
-        if system.units is not METAL:
-            raise ValueError(
-                f"this model is in metal units; the system is in {system.units.name} units"
-            )
-        self.kinds(np.asarray(system.species))
-        if any(system.pbc):
-            raise ValueError(
-                "the model was trained on molecules, so it does not know periodic systems; set pbc"
-                " to False"
-            )
+    def check_system(self, system: System) -> None:
+        """As any model; the system must be a single molecule of at least one atom."""
+        super().check_system(system)
         if system.positions.ndim != 2 or not len(system.positions):
             raise ValueError(
                 "a molecule's positions are [n_atoms, 3], at least one atom, not"
                 f" {list(system.positions.shape)}"
             )
-
-    def check_system(self, system: System) -> None:
-        """As `refuse_unfit`."""
-        self.refuse_unfit(system)
 
     def predict_targets(self, systems: Sequence[System]) -> Mapping[str, tuple[Any, str]]:
         """The property, in eV."""
@@ -156,9 +142,9 @@ class PropertyModel(Model):
     @torch.no_grad()
     def predict(self, *systems: System) -> np.ndarray:
         """The property (eV) of each of the molecules, float64 [n_systems]. ValueError where there
-        are none, and as `refuse_unfit`."""
+        are none, and as `check_system`."""
         for system in systems:
-            self.refuse_unfit(system)
+            self.check_system(system)
         weight: Any = next(self.parameters())
         batch = collate([complete(system.n_particles) for system in systems])
         kinds = self.kinds(np.concatenate([np.asarray(system.species) for system in systems]))

@@ -20,8 +20,8 @@ def look(
     """Numbers and curves into ``found``; the worst samples are returned as scenes, each true place
     joined with the predicted one."""
     before, true = samples.ensemble().positions, samples.of_ensemble("positions")
-    end = forecast(model, samples, options)
-    predicted, errors = end.positions, errors_of(end, samples, options)
+    predicted = forecast(model, samples, options)
+    errors = errors_of(predicted, samples, options)
     finite = np.isfinite(errors)
     if not finite.all():
         found.warnings.append(

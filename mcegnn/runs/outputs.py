@@ -43,6 +43,19 @@ def check_output(path: Path, overwrite: bool, source: Path | None = None) -> Non
         raise FileExistsError(17, "File exists", str(path))
 
 
+def check_figure(path: Path, overwrite: bool) -> None:
+    """Raise ValueError or OSError if a picture cannot be drawn into this file."""
+    if path.exists() and not overwrite:
+        raise FileExistsError(17, "File exists", str(path))
+    if path.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise ValueError(f"cannot draw {path}: a figure's name ends in .png, .svg or .pdf")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name a file to draw")
+    if not path.parent.is_dir():
+        raise ValueError(f"there is no folder {path.parent}")
+    check_writable(path)
+
+
 def size(n_bytes: float) -> str:
     """A number of bytes for people."""
     for unit in ("B", "kB", "MB", "GB"):

@@ -3,19 +3,23 @@ written."""
 
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mcegnn.runs.atoms_options import atoms_run
+from mcegnn.runs.charged_options import charged_run
 from mcegnn.runs.solar_options import solar_run
 from mcegnn.runs.times import Times, every_of, steps_of
-from mcegnn.simulation import AtomsRun, ChargedRun, Configuration, SolarRun
-from systems.quantities import distance, duration, energy, plain
-from systems.units import REDUCED
+from mcegnn.simulation import Configuration
+from systems.quantities import distance, duration
 
-SYSTEMS = ("charged", "solar")
+_SYSTEMS: Mapping[str, Callable[..., tuple[Configuration, list[str]]]] = {
+    "charged": charged_run,
+    "solar": solar_run,
+}
+SYSTEMS = tuple(_SYSTEMS)
 _OPTIONS = {
     "charged": ("particles", "systems", "seed", "model"),
     "solar": ("epoch", "bodies", "without", "relativity", "j2", "model"),
@@ -51,9 +55,10 @@ def configuration(
     None where they were not given. Raises ValueError, RuntimeError or OSError, in one sentence, if
     it cannot be.
     """
-    kind = system if system in SYSTEMS else "a file"
-    if kind == "a file":
+    kind = system
+    if system not in _SYSTEMS:
         _check_file(system)
+        kind = "a file"
     for name, value in options.items():
         if value is not None and name not in (*_OPTIONS[kind], *LIMITS):
             raise ValueError(
@@ -62,18 +67,10 @@ def configuration(
             )
     given = {name: value for name, value in options.items() if value is not None}
     config: Configuration
-    if kind == "a file":
-        config, warnings = atoms_run(system, integrator, times, given)
+    if system in _SYSTEMS:
+        config, warnings = _SYSTEMS[system](integrator, times, given)
     else:
-        from integrators.ensembles import integrator as named
-
-        chosen = (
-            (ChargedRun if kind == "charged" else SolarRun).usual_integrator
-            if integrator is None
-            else integrator
-        )
-        named(chosen)
-        config, warnings = (_charged if kind == "charged" else solar_run)(chosen, times, given)
+        config, warnings = atoms_run(system, integrator, times, given)
     if "model" in given:
         physics = {"integrator": integrator, "relativity": options.get("relativity")}
         physics["no-j2" if options.get("j2") is False else "j2"] = options.get("j2")
@@ -85,16 +82,7 @@ def limits_of(config: Configuration, options: Mapping[str, Any]) -> dict[str, An
     """Where a run is stopped, as far as it is said."""
     found: dict[str, Any] = {}
     if (jump := options.get("max-energy-jump")) is not None:
-        of_atoms = isinstance(config, AtomsRun)
-        found["max_energy_jump"] = (
-            math.inf
-            if jump == "off"
-            else (
-                energy(jump, "--max-energy-jump")
-                if of_atoms
-                else plain(jump, "--max-energy-jump", "0.1")
-            )
-        )
+        found["max_energy_jump"] = math.inf if jump == "off" else config.energy_jump(jump)
     if (least := options.get("min-distance")) is not None:
         found["min_distance"] = (
             0.0 if least == "off" else distance(least, config.units, "--min-distance")
@@ -134,20 +122,26 @@ def _with_model(
     Raises ValueError where the model does not fit the system, or one of ``options``, which are of
     forces and integrators, is given with a dynamics model.
     """
-    from mcegnn import learned
+    from mcegnn.models.named import load_with_digest
 
-    model, digest = learned.model(name, config.system)
+    model, digest = load_with_digest(name)
     config = replace(config, model=name, model_digest=digest)
-    if isinstance(config, AtomsRun):
-        model.refuse_unfit(config.structure.system)
-        return config
-    if not learned.is_dynamics(model):
-        model.refuse_number(config.n_particles)
-        if config.integrator == "wisdom-holman":
-            raise ValueError(
-                "wisdom-holman needs gravity itself; take another --integrator with a learned force"
-            )
-        return config
+    config.check_model()
+    if model.interval is not None:
+        return _in_intervals(config, float(model.interval), times, options)
+    if config.integrator == "wisdom-holman":
+        raise ValueError(
+            "wisdom-holman needs gravity itself; take another --integrator with a learned force"
+        )
+    return config
+
+
+def _in_intervals(
+    config: Configuration, interval: float, times: Times, options: Mapping[str, Any]
+) -> Configuration:
+    """The configuration with a dynamics model in place of force and integrator, whose steps are its
+    intervals. Raises ValueError if one of ``options``, or another time step, is given."""
+    name = config.model
     for option, value in options.items():
         if value is not None:
             raise ValueError(
@@ -155,7 +149,6 @@ def _with_model(
                 f" --{option}"
             )
     units = config.units
-    interval = float(model.interval)
     if times.dt is not None and abs(duration(times.dt, units, "--dt") - interval) > 1e-9 * interval:
         raise ValueError(
             f"{name} predicts steps of {interval:g} {units.time}".rstrip()
@@ -169,41 +162,6 @@ def _with_model(
     return replace(
         config, integrator="", dt=interval, n_steps=n_steps, every=every_of(times, n_steps, 1)
     )
-
-
-def _charged(
-    integrator: str, times: Times, options: Mapping[str, Any]
-) -> tuple[Configuration, list[str]]:
-    from systems.sources.charged import N_STEPS, STEPS_PER_FRAME, TIME_STEP
-
-    n_particles, n_systems, seed = (
-        options.get("particles", 5),
-        options.get("systems", 100),
-        options.get("seed", 0),
-    )
-    for name, count in (("particles", n_particles), ("systems", n_systems)):
-        if count < 1:
-            raise ValueError(f"--{name} must be at least 1, not {count}")
-    if not 0 <= seed < 2**32:
-        raise ValueError(f"--seed must be between 0 and 4294967295, not {seed}")
-    dt = duration(times.dt, REDUCED, "--dt") if times.dt is not None else TIME_STEP
-    if times.steps is None and times.time is None:
-        n_steps = N_STEPS
-    else:
-        n_steps, dt = steps_of(
-            times, dt, None if times.time is None else duration(times.time, REDUCED, "--time")
-        )
-    every = every_of(times, n_steps, STEPS_PER_FRAME)
-    return ChargedRun(
-        integrator=integrator,
-        dt=dt,
-        n_steps=n_steps,
-        every=every,
-        n_particles=n_particles,
-        n_systems=n_systems,
-        seed=seed,
-        encounters=times.dt is None and integrator == "yoshida-8" and "model" not in options,
-    ), []
 
 
 def further_steps(times: Times, config: Configuration) -> int:

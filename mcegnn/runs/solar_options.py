@@ -16,16 +16,20 @@ _YEARS = 10.0  # that are covered unless the options say how long
 
 
 def solar_run(
-    integrator: str, times: Times, options: Mapping[str, Any]
+    integrator: str | None, times: Times, options: Mapping[str, Any]
 ) -> tuple[SolarRun, list[str]]:
     """The configuration asked for, and warnings.
 
     Raises ValueError, RuntimeError or OSError, in one sentence, if it cannot be.
     """
+    from integrators.ensembles import integrator as known
+
+    chosen = SolarRun.usual_integrator if integrator is None else integrator
+    known(chosen)  # raises for a name that is unknown
     bodies = _bodies(options)
     steps = _steps(times, bodies)
     config = SolarRun(
-        integrator=integrator,
+        integrator=chosen,
         dt=steps.dt,
         n_steps=steps.n_steps,
         every=steps.every,
@@ -35,7 +39,7 @@ def solar_run(
         bodies=bodies.bodies,
         n_particles=len(bodies.bodies),
         encounters=times.dt is None
-        and integrator == SolarRun.usual_integrator
+        and chosen == SolarRun.usual_integrator
         and "model" not in options,
     )
     warnings = [

@@ -1,12 +1,11 @@
 """A training as a run: updates, validations, the best weights, and a page at the end."""
 
 from collections.abc import Generator, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mcegnn.names import locate
+from mcegnn.names import absolute, locate
 from mcegnn.runs.errors import RunDiverged
 from mcegnn.runs.events import (
     Described,
@@ -19,6 +18,7 @@ from mcegnn.runs.events import (
     Stopped,
     Warned,
 )
+from mcegnn.runs.iteration import closed
 from mcegnn.runs.reported import Told, reported
 from mcegnn.runs.signals import StopRequest, handled
 from mcegnn.runs.training_files import (
@@ -115,7 +115,8 @@ class TrainingRun:
 
     def __getstate__(self) -> dict[str, Any]:
         kept = {name: value for name, value in vars(self).items() if name != "_request"}
-        return {**kept, "folder": self.folder.absolute()}
+        start = None if self.start is None else absolute(self.start)
+        return {**kept, "folder": self.folder.absolute(), "start": start}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -149,7 +150,7 @@ class TrainingRun:
 
     def __iter__(self) -> Iterator[Event]:
         try:
-            with handled(self._request), closing(self._events()) as events:
+            with handled(self._request), closed(self._events()) as events:
                 yield from events
         finally:
             self._request.clear()
@@ -168,17 +169,18 @@ class TrainingRun:
             prepare_folder(self.folder)
             self.begun = True
         metrics = rows_of(self.folder / METRICS, trainer.update)
+        found: Review | None = None
         try:
             yield from self._trained(trainer, record, metrics, watch)
+            found = yield from self._reviewed(trainer, record, metrics)
         except KeyboardInterrupt:  # a second signal, which does not wait
             self._request.ask()
         finally:
             if watch is not None:
                 watch.close()
-        if self._request.asked:
+        if found is None:
             yield self._stopped()
             return
-        found = yield from self._reviewed(trainer, record, metrics)
         part = trainer.split.part(found.part)
         yield Finished(
             TrainingResult(
@@ -264,8 +266,10 @@ class TrainingRun:
 
     def _reviewed(
         self, trainer: "Trainer", record: dict[str, Any], metrics: list[dict[str, str]]
-    ) -> Generator[Event, None, "Review"]:
-        """The page is written."""
+    ) -> Generator[Event, None, "Review | None"]:
+        """The page is written; None if it is not, since the run is stopped."""
+        if self._request.asked:
+            return None
         import torch
 
         from mcegnn.runs.training_page import write_page
@@ -277,7 +281,9 @@ class TrainingRun:
             path = self.folder / REPORT
             return write_page(trainer, record, metrics, path, str(self.folder), on_progress)
 
-        found: Review = yield from reported("looking at predictions", work)
+        found: Review | None = yield from reported(
+            "looking at predictions", work, request=self._request
+        )
         return found
 
     def _stopped(self) -> Stopped:
@@ -292,12 +298,11 @@ class TrainingRun:
 
 def _described(trainer: "Trainer", start: "Stored | None") -> Iterator[Event]:
     """What the data are like, and what is odd about them."""
-    from mcegnn.models.describe import nearest_rows
     from mcegnn.tasks.registry import task
 
     problem, split, name = task(trainer.options.task.kind), trainer.split, trainer.options.data.name
     if rows := problem.summary(split, trainer.model, name):
-        yield Described(name, (*rows, *nearest_rows(trainer.model)))
+        yield Described(name, (*rows, *trainer.model.rows()))
     if new := problem.began(trainer.model, start):
         yield Noted(new)
     for warning in problem.doubts(split):

@@ -13,8 +13,9 @@ from integrators.random import Random
 from integrators.state import Flow, State
 from integrators.thermostats import Ramp
 from mcegnn.simulation.configuration import Configuration
+from systems.quantities import energy
 from systems.sources.atoms import Structure, path_of
-from systems.system import Potential
+from systems.system import Potential, System
 from systems.units import METAL, PASCALS, Units
 from trajectories.checks import Limits
 
@@ -57,6 +58,8 @@ class AtomsRun(Configuration):
 
     system: ClassVar[str] = "atoms"
     units: ClassVar[Units] = METAL
+    described_as: ClassVar[str] = "a file's atoms"
+    provides: ClassVar[frozenset[str]] = frozenset({"charges", "masses", "cell"})
 
     file: str = ""
     calculator: str = ""
@@ -97,6 +100,11 @@ class AtomsRun(Configuration):
         """In femto- or picoseconds."""
         fs = value / METAL.convert(1.0, "fs")
         return f"{fs:.6g} fs" if round(fs, 3) < 1000 else f"{fs / 1000:.6g} ps"
+
+    @property
+    def subject(self) -> tuple[str, str]:
+        """The file."""
+        return "file", self.file
 
     @property
     def by(self) -> str:
@@ -142,6 +150,16 @@ class AtomsRun(Configuration):
     def holds_pressure(self) -> bool:
         """In npt."""
         return bool(self.pressure)
+
+    @property
+    def held_pressure(self) -> tuple[float, ...]:
+        """In eV / Angstrom^3."""
+        return self.pressure
+
+    @staticmethod
+    def energy_jump(text: str) -> float:
+        """In eV."""
+        return energy(text, "--max-energy-jump")
 
     @property
     def advice_on_near(self) -> str:
@@ -252,6 +270,10 @@ class AtomsRun(Configuration):
             neighbors=_USUAL_NEIGHBORS * on,
         )
 
+    def example(self) -> System:
+        """The file's atoms."""
+        return self.structure.system
+
     def start(self) -> State:
         """The file's atoms, with the file's velocities or drawn ones; frozen atoms are at rest.
         Nothing is relaxed yet."""
@@ -308,7 +330,6 @@ class AtomsRun(Configuration):
     @cached_property
     def force(self) -> Potential:
         """What moves the atoms; made once."""
-        from mcegnn import learned
         from mcegnn.interfaces import named
         from systems.sources.template import from_text
 
@@ -317,9 +338,10 @@ class AtomsRun(Configuration):
                 self.calculator, self.integrator == "npt", from_text(self.template)
             )
         if not self.potential:
-            return learned.law(
-                self.learned, warn=self.warn_above or np.inf, stop=self.stop_above or np.inf
-            )
+            from integrators.compiled.driver import available_cores
+
+            potential: Potential = self.learned.as_potential(available_cores())
+            return potential
         made = named.potential(self.potential)
         now = named.digest(made)
         if self.potential_digest and now and now != self.potential_digest:
@@ -328,6 +350,22 @@ class AtomsRun(Configuration):
                 " it back as it was"
             )
         return made
+
+    def check_model(self) -> None:
+        """As any, and a potential is needed."""
+        from mcegnn.models.model import Role
+
+        super().check_model()
+        if self.learned.role is not Role.POTENTIAL:
+            raise ValueError(
+                f"{self.model} is a {type(self.learned).__name__}, which moves particles itself; a"
+                " file's atoms are moved by forces, so name a potential"
+            )
+
+    @property
+    def disagreement(self) -> dict[str, float]:
+        """In eV / Angstrom; without limits as much as they like."""
+        return {"warn": self.warn_above or np.inf, "stop": self.stop_above or np.inf}
 
     @property
     def _is_frozen(self) -> np.ndarray | None:

@@ -3,7 +3,7 @@
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from integrators.state import Flow, State
-from mcegnn import learned
+from mcegnn.models.named import load_with_digest
+from systems.quantities import plain
+from systems.system import Potential, System
 from systems.units import Units
 from trajectories.checks import Limits
 
@@ -28,6 +30,10 @@ class Configuration(ABC):
 
     system: ClassVar[str]
     units: ClassVar[Units]
+    #: what messages call such a system
+    described_as: ClassVar[str]
+    #: what tells its particles apart, of what models may require
+    provides: ClassVar[frozenset[str]]
 
     integrator: str
     dt: float
@@ -61,6 +67,11 @@ class Configuration(ABC):
         sound = math.isfinite(self.dt) and all(type(k) is int and k > 0 for k in counts)
         if not sound or self.n_steps % self.every:
             raise ValueError(f"dt {self.dt}, steps {self.n_steps}, every {self.every}")
+
+    @property
+    def subject(self) -> tuple[str, str]:
+        """What moves, as a row of a table: a system of this name, or the atoms of a file."""
+        return "system", self.system
 
     @property
     def names(self) -> list[str]:
@@ -98,9 +109,41 @@ class Configuration(ABC):
         return 0.0
 
     @property
+    def holds_temperature(self) -> bool:
+        """Whether a thermostat acts, so that energy is not conserved."""
+        return False
+
+    @property
     def holds_pressure(self) -> bool:
         """Whether a barostat acts."""
         return False
+
+    @property
+    def held_pressure(self) -> tuple[float, ...]:
+        """The pressure that it holds, or the first and the last, if it holds one."""
+        return ()
+
+    @property
+    def n_degrees(self) -> int | None:
+        """Degrees of freedom that have the temperature, where the particles have one."""
+        return None
+
+    @property
+    def julian_day(self) -> float | None:
+        """The epoch of its start (TDB), if it has one."""
+        return None
+
+    @property
+    def parents(self) -> Mapping[str, str]:
+        """What bodies go around, by their names, where that is known."""
+        return {}
+
+    @property
+    def why_energy_drifts(self) -> str:
+        """Why its integrator does not conserve the energy, and what does; empty if it should."""
+        if self.model or self.integrator != "symplectic-euler":
+            return ""
+        return "symplectic-euler is of first order; yoshida-8, the default, conserves it"
 
     @property
     def advice_on_near(self) -> str:
@@ -150,6 +193,15 @@ class Configuration(ABC):
         # as text, in which what is not a number equals itself
         return json.dumps({**self.to_json(), **free}) == json.dumps({**other.to_json(), **free})
 
+    @staticmethod
+    def energy_jump(text: str) -> float:
+        """What was said of ``max_energy_jump``. Raises ValueError if it is no such number."""
+        return plain(text, "--max-energy-jump", "0.1")
+
+    @abstractmethod
+    def example(self) -> System:
+        """One of its systems, for checks. Raises ValueError if there is none."""
+
     @abstractmethod
     def start(self) -> State:
         """The initial state; ValueError where the model, if there is one, cannot move it."""
@@ -159,12 +211,43 @@ class Configuration(ABC):
         """The flow that moves it: a dynamics model, or the integrator with the exact or the learned
         force."""
 
+    def moved_by(self, exact: Potential, integrate: Callable[[Potential], Flow]) -> Flow:
+        """The flow of the exact potential by an integrator, or that of the model, if there is
+        one."""
+        return self.learned.as_flow(integrate, exact) if self.model else integrate(exact)
+
+    def with_learned_masses(self, system: System) -> System:
+        """The system, with what the model, if there is one, has learned of its masses."""
+        return self.learned.with_learned_masses(system) if self.model else system
+
+    def check_model(self) -> None:
+        """Raise ValueError if the model is not made for such systems: its role, its units, what it
+        requires, the species and the number of particles."""
+        model, name = self.learned, self.model
+        model.check_verb("rollout", name)
+        if model.units is not self.units:
+            raise ValueError(
+                f"the model {name} is in {model.units.name} units, not in the {self.units.name}"
+                f" units of {self.described_as}"
+            )
+        if lacking := sorted(model.requires - self.provides):
+            raise ValueError(
+                f"the model {name} requires {' and '.join(lacking)}; the particles of"
+                f" {self.described_as} differ by their {' and '.join(sorted(self.provides))}"
+            )
+        model.check_system(self.example())
+
     @cached_property
     def learned(self) -> Any:
         """The model, as it was when the run began."""
-        model, digest = learned.model(self.model, self.system)
+        model, digest = load_with_digest(self.model, **self.disagreement)
         if self.model_digest and digest != self.model_digest:
             raise ValueError(
                 f"the model {self.model} is not the one the run began with; put that file back"
             )
         return model
+
+    @property
+    def disagreement(self) -> dict[str, float]:
+        """What the models of a committee may disagree by, as `load_with_digest` takes it."""
+        return {}

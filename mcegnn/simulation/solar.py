@@ -10,10 +10,10 @@ from integrators.composition import Scheme
 from integrators.encounters import COARSE, FINE, Halved
 from integrators.relativity import EinsteinInfeldHoffmann, PostNewtonian
 from integrators.state import Flow, State
-from mcegnn import learned
 from mcegnn.simulation.configuration import Configuration
 from systems.observables import kinetic_energy
 from systems.sources.solar import Body, SolarSystem
+from systems.system import Potential, System
 from systems.units import ASTRONOMICAL, Units
 from trajectories.checks import Limits
 
@@ -33,6 +33,8 @@ class SolarRun(Configuration):
 
     system: ClassVar[str] = "solar"
     units: ClassVar[Units] = ASTRONOMICAL
+    described_as: ClassVar[str] = "a solar system"
+    provides: ClassVar[frozenset[str]] = frozenset({"masses"})
     usual_integrator: ClassVar[str] = "yoshida-8"
 
     epoch: float = 0.0
@@ -59,6 +61,16 @@ class SolarRun(Configuration):
     def names(self) -> list[str]:
         """The bodies' names."""
         return [body.name for body in self.bodies]
+
+    @property
+    def julian_day(self) -> float:
+        """Its epoch."""
+        return self.epoch
+
+    @property
+    def parents(self) -> Mapping[str, str]:
+        """As the bodies have them."""
+        return {body.name: body.parent for body in self.bodies}
 
     @property
     def seeded(self) -> bool:
@@ -101,29 +113,29 @@ class SolarRun(Configuration):
         most = part * (abs(float(energy)) + float(kinetic_energy(system))) / 3.0
         return Limits(most, self.min_distance or 0.0, drift=most)
 
+    def example(self) -> System:
+        """The bodies at the epoch."""
+        return self.solar.system
+
     def start(self) -> State:
         """Where the bodies are at the epoch."""
-        system = self.solar.system
-        return State(learned.dressed(self.learned, system) if self.model else system)
+        return State(self.with_learned_masses(self.solar.system))
 
     def flow(self) -> Flow:
         """Under gravity, a learned law, or a dynamics model."""
+        return self.moved_by(self.solar.gravity(oblate=self.oblate), self._integrated)
+
+    def _integrated(self, potential: Potential) -> Flow:
         from integrators.ensembles import integrator
 
         solar = self.solar
-        exact = solar.gravity(oblate=self.oblate)
-        if self.model and learned.is_dynamics(self.learned):
-            return learned.watched(self.learned, exact)
         about = {"star": solar.star} if self.integrator == "wisdom-holman" else {}
-        potential = learned.law(self.learned) if self.model else exact
         flow: Flow = integrator(self.integrator)(
             potential, relativity=self._relativity(solar), **about
         )
-        return (
-            Halved(flow, ASTRONOMICAL.gravitation)
-            if self.encounters and isinstance(flow, Scheme)
-            else flow
-        )
+        if self.encounters and isinstance(flow, Scheme):
+            return Halved(flow, ASTRONOMICAL.gravitation)
+        return flow
 
     def finer(self) -> tuple[Flow, float] | None:
         """Two thirds of the usual step or of the run's, halved likewise; None under a learned

@@ -1,6 +1,6 @@
 """Direct prediction: a dynamics model says where particles are after the interval in one step."""
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from mcegnn.tasks.pairs import PairsTask, PairsTaskOptions
 from mcegnn.tasks.task import Objective
@@ -11,7 +11,11 @@ if TYPE_CHECKING:
 
 
 class DirectOptions(PairsTaskOptions):
-    """``velocity_weight`` is that of the velocities' error in the loss."""
+    """``velocity_weight`` is that of the velocities' error in the loss. The model takes one step,
+    without an integrator."""
+
+    scheme: ClassVar[str] = ""
+    n_steps: ClassVar[int] = 1
 
     kind: Literal["direct"] = "direct"
     velocity_weight: NotNegative = 0.1

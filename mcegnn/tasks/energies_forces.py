@@ -10,10 +10,11 @@ from mcegnn.tasks.task import Asked, Objective, OnProgress, Rows, Scores, Task, 
 from mcegnn.training.options import DataOptions, NotNegative, Positive, TaskOptions, TrainingOptions
 
 if TYPE_CHECKING:
-    from mcegnn.data.dataset import Dataset
+    from mcegnn.data.dataset import Dataset, Per
     from mcegnn.data.split import Split
     from mcegnn.models.store import Stored
     from mcegnn.training.checkpoint import Checkpoint
+    from systems.units import Units
     from trajectories.analysis.results import Analysis
 
 
@@ -76,6 +77,14 @@ class EnergiesForces(Task):
 
         data: Any = options.data
         return structures(data, _before(start, saved))
+
+    def targets(self, options: TrainingOptions, units: "Units") -> "Mapping[str, tuple[str, Per]]":
+        """Energies, forces and stresses, any of which may be unknown."""
+        return {
+            "energy": ("eV", "system"),
+            "forces": ("eV/Angstrom", "vector"),
+            "stress": ("eV/Angstrom^3", "system"),
+        }
 
     def model(self, options: TrainingOptions, split: "Split", start: "Stored | None") -> "Stored":
         """As `mcegnn.tasks.potential_model.potential`."""

@@ -1,5 +1,6 @@
 """What learning from pairs of states has in common: options of data and errors, and scores."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -8,9 +9,10 @@ from mcegnn.tasks.task import Asked, OnProgress, Scores, Task, check_recorded, l
 from mcegnn.training.options import Count, DataOptions, Strict, TaskOptions, TrainingOptions
 
 if TYPE_CHECKING:
-    from mcegnn.data.dataset import Dataset
+    from mcegnn.data.dataset import Dataset, Per
     from mcegnn.data.split import Split
     from mcegnn.models.store import Stored
+    from systems.units import Units
     from trajectories.analysis.results import Analysis
 
 
@@ -40,6 +42,11 @@ class PairsTask(Task):
         from mcegnn.data.pairs import check_name
 
         check_name(options.name)
+
+    def targets(self, options: TrainingOptions, units: "Units") -> "Mapping[str, tuple[str, Per]]":
+        """Where the particles are after the interval, and how fast."""
+        velocity = f"{units.length}/{units.time}" if units.length else ""
+        return {"positions": (units.length, "vector"), "velocities": (velocity, "vector")}
 
     def score(self, stored: "Stored", options: TrainingOptions | None, asked: Asked) -> Scores:
         """Errors of where particles will be, beside those of no motion and of constant velocity."""

@@ -10,10 +10,11 @@ from mcegnn.tasks.task import Asked, Objective, OnProgress, Scores, Task, check_
 from mcegnn.training.options import Count, DataOptions, TaskOptions, TrainingOptions
 
 if TYPE_CHECKING:
-    from mcegnn.data.dataset import Dataset
+    from mcegnn.data.dataset import Dataset, Per
     from mcegnn.data.split import Split
     from mcegnn.models.store import Stored
     from mcegnn.training.checkpoint import Checkpoint
+    from systems.units import Units
     from trajectories.analysis.results import Analysis
 
 
@@ -64,6 +65,11 @@ class Property(Task):
         task: Any = options.task
         check_property(task.property)
         return super().split(options, start, saved)
+
+    def targets(self, options: TrainingOptions, units: "Units") -> "Mapping[str, tuple[str, Per]]":
+        """The property."""
+        task: Any = options.task
+        return {task.property: ("eV", "system")}
 
     def model(self, options: TrainingOptions, split: "Split", start: "Stored | None") -> "Stored":
         """As `mcegnn.tasks.property_model.model`."""

@@ -24,6 +24,17 @@ def task(kind: str) -> Task:
     return made
 
 
+def check_trains(kind: str, model_class: str) -> None:
+    """Raise ValueError if the task of a name trains other models than those of this class; classes
+    that do not exist are refused where models are made."""
+    from mcegnn.models.registry import MODELS
+
+    trained = task(kind).trains
+    if model_class in MODELS and model_class not in trained:
+        wanted = " or a ".join(trained)
+        raise ValueError(f"a task that is {kind} trains a {wanted}, not a {model_class}")
+
+
 def task_of_model(model_class: str) -> Task:
     """The first task that trains models of this class. Raises ValueError if none does."""
     for kind in TASKS:

@@ -10,12 +10,13 @@ import numpy as np
 from mcegnn.training.options import DataOptions, TaskOptions, TrainingOptions
 
 if TYPE_CHECKING:
-    from mcegnn.data.dataset import Dataset
+    from mcegnn.data.dataset import Dataset, Per
     from mcegnn.data.split import Part, Split
     from mcegnn.models.store import Stored
     from mcegnn.training.checkpoint import Checkpoint
     from mcegnn.training.refinement import Refinement
     from systems.system import System
+    from systems.units import Units
     from trajectories.analysis.results import Analysis, Number
 
 OnProgress = Callable[[int, int], None]  # how many samples are done, and of how many
@@ -118,6 +119,11 @@ class Task:
         from mcegnn.data.registry import load
 
         return load(options.data)
+
+    def targets(self, options: TrainingOptions, units: "Units") -> "Mapping[str, tuple[str, Per]]":
+        """The targets that data in these units must have: the unit of each and what it is one of,
+        by name."""
+        return {}
 
     def model(self, options: TrainingOptions, split: "Split", start: "Stored | None") -> "Stored":
         """A model with fresh weights, or with those of ``start``. Raises ValueError if that is

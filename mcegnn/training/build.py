@@ -33,6 +33,8 @@ def build_trainer(
     torch.manual_seed(options.seed)
     problem = task(options.task.kind)
     split = problem.split(options, start, saved)
+    for name, (unit, per) in problem.targets(options, split.train.units).items():
+        split.train.check_target(name, unit, per)
     stored = problem.model(options, split, start)
     stored = replace(stored, trained=problem.trained(split, start, saved))
     # with all hyper-parameters, those by default and those that the data decided among them

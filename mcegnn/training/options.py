@@ -107,15 +107,9 @@ class TrainingOptions(Strict):
 
     @model_validator(mode="after")
     def _matched(self) -> "TrainingOptions":
-        from mcegnn.models.registry import MODELS
-        from mcegnn.tasks.registry import task
+        from mcegnn.tasks.registry import check_trains
 
-        trained = task(self.task.kind).trains
-        if self.model.kind not in trained and self.model.kind in MODELS:
-            wanted = " or a ".join(trained)
-            raise ValueError(
-                f"a task that is {self.task.kind} trains a {wanted}, not a {self.model.kind}"
-            )
+        check_trains(self.task.kind, self.model.kind)
         return self
 
     @property
@@ -137,10 +131,15 @@ class TrainingOptions(Strict):
 @cache
 def options_class(kind: str) -> type[TrainingOptions]:
     """`TrainingOptions` with the keys of a task. Raises ValueError, naming the nearest, if there is
-    no such task."""
+    no such task, or if keys of it have the names of the trainer's own."""
     from mcegnn.tasks.registry import task
 
     wanted = task(kind)
+    if clashing := sorted(wanted.Options.model_fields.keys() & TrainingOptions.model_fields.keys()):
+        raise ValueError(
+            f"the task {kind!r} has a key {clashing[0]!r}, which every training has already; give"
+            " the task's another name"
+        )
     return create_model(
         "TrainingOptions",
         __base__=TrainingOptions,

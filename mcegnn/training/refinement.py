@@ -73,12 +73,15 @@ class Refinement:
                     None, model.forces(system.positions, getattr(system, model.coupling), law)
                 )
 
-            dressed = (
-                model.dressed(system, torch.cat([light.new_ones(1), light])) if masses else system
-            )
+            if masses:
+                system_now = model.with_learned_masses(
+                    system, torch.cat([light.new_ones(1), light])
+                )
+            else:
+                system_now = system
             o = self.options
             end = positions_after(
-                self._samples.interval, dressed, force, o.integrator, o.substeps, self._task.lag
+                self._samples.interval, system_now, force, o.integrator, o.substeps, self._task.lag
             )
             return ((end - true) / scales).flatten()
 

@@ -8,37 +8,25 @@ from integrators.ensembles import integrator
 from integrators.state import State
 from mcegnn.data.dataset import Dataset
 from mcegnn.losses import ERRORS
-from mcegnn.models.model import Role
-from systems.system import System
 from trajectories.rollout import rollout
 
 _BLOCK = 500  # samples predicted at once
 
 
-def forecast(model: Any, samples: Dataset, options: Any) -> System:
-    """Where the samples are after the interval according to the model: its own step, or its law
-    through the task's scheme, compiled."""
-    if model.role is Role.POTENTIAL:
-        flow, n = integrator(options.scheme)(model.tabulated()), options.n_steps
-        start = State(model.with_learned_masses(samples.ensemble()))
-        *_, end = rollout(flow, start, samples.interval / n, n, n)
-        return end.system
-    blocks = [
-        samples.take(slice(first, first + _BLOCK)).ensemble()
-        for first in range(0, len(samples), _BLOCK)
-    ]
-    ends = [model(State(block), model.interval).system for block in blocks]
-    first = samples.ensemble()
-    return System(
-        np.concatenate([e.positions for e in ends]),
-        np.concatenate([e.momenta for e in ends]),
-        first.masses,
-        first.species,
-        first.charges,
-        first.cell,
-        first.pbc,
-        first.units,
+def forecast(model: Any, samples: Dataset, options: Any) -> np.ndarray:
+    """Positions [n, n_particles, 3] of the samples after the interval according to the model: by
+    its own steps, or by its forces and the task's scheme, compiled."""
+    flow, n = (
+        model.as_flow(lambda potential: integrator(options.scheme)(potential)),
+        options.n_steps,
     )
+    ends = []
+    for first in range(0, len(samples), _BLOCK):
+        block = samples.take(slice(first, first + _BLOCK)).ensemble()
+        start = State(model.with_learned_masses(block))
+        *_, end = rollout(flow, start, samples.interval / n, n, n)
+        ends.append(end.system.positions)
+    return np.concatenate(ends)
 
 
 def check_fits(model: Any, samples: Dataset) -> None:
@@ -76,10 +64,10 @@ def errors(model: Any, samples: Dataset, options: Any) -> np.ndarray:
     return errors_of(forecast(model, samples, options), samples, options)
 
 
-def errors_of(end: System, samples: Dataset, options: Any) -> np.ndarray:
+def errors_of(end: np.ndarray, samples: Dataset, options: Any) -> np.ndarray:
     """The same of a forecast that is there already."""
     found = ERRORS[options.error](
-        end.positions, samples.of_ensemble("positions"), samples.ensemble().positions
+        end, samples.of_ensemble("positions"), samples.ensemble().positions
     ).mean(-1)
     return np.where(np.isfinite(found), found, np.inf)
 

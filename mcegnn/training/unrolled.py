@@ -75,7 +75,7 @@ class Unrolled:
                 # the gradient of the force's limit is zero where it acts
                 force, system = (
                     model if stage.clip else model.unclipped,
-                    model.dressed(tensors(part.ensemble(), model.size)),
+                    model.with_learned_masses(tensors(part.ensemble(), model.size)),
                 )
                 end = positions_after(
                     part.interval, system, force, self.options.integrator, n, self.options.lag
@@ -97,8 +97,8 @@ class Unrolled:
         """The first of the stage's substeps that ends within its tolerance of the fine scheme, for
         each sample."""
         law = model.tabulated()
-        fine = scoring.forecast(model, self._train, self.options).positions
-        start = State(model.dressed(self._train.ensemble()))
+        fine = scoring.forecast(model, self._train, self.options)
+        start = State(model.with_learned_masses(self._train.ensemble()))
         if self.options.lag:
             start = replace(Kick(law)(start, self.options.lag), evaluation=None)
         # the fine scheme resolves everything; what coarser ones do not would teach the law to make

@@ -14,9 +14,12 @@ from systems.system import System
 
 def tensors(system: System, like: Tensor) -> System:
     """The system on torch, its numbers of the kind of ``like``."""
-    return system.map(
-        lambda a: torch.as_tensor(a).to(like) if a.dtype.kind == "f" else torch.as_tensor(a)
-    )
+
+    def tensor(array: Any) -> Tensor:
+        found = torch.as_tensor(array)
+        return found.to(like) if found.is_floating_point() else found
+
+    return system.map(tensor)
 
 
 def positions_after(

@@ -80,7 +80,7 @@ def speed() -> list[Row]:
     species, x = torch.ones(21, 1), torch.from_numpy(system.positions).float()
     rows = []
     for channels, couplings in ((1, 0), (16, 0), ((16, 8), 0), ((16, 8), 8)):
-        own = _model(20.0, n_channels=channels, n_couplings=couplings).frozen()
+        own = _model(20.0, n_channels=channels, n_couplings=couplings).as_potential()
 
         def theirs() -> None:
             for _ in range(20):
@@ -118,7 +118,7 @@ def _by_size() -> list[Row]:
         cutoff = 6.0 if n <= 60 else 5.0
         told = []
         for threads in (1, 2):
-            own = _model(cutoff, n_channels=(16, 8), n_couplings=8).frozen(threads=threads)
+            own = _model(cutoff, n_channels=(16, 8), n_couplings=8).as_potential(threads=threads)
             own(system)
             told.append(
                 statistics.median(
@@ -154,7 +154,7 @@ def whole() -> list[Row]:
         calls = _milliseconds(lambda model=model, system=system: model(system))
         ours = _seconds_a_step(
             lambda n, model=model, system=system: list(
-                rollout(velocity_verlet(model.frozen()), State(system), 0.5 * FS, n, n)
+                rollout(velocity_verlet(model.as_potential()), State(system), 0.5 * FS, n, n)
             )
         )
         ases = _seconds_a_step(lambda n, model=model, system=system: _ase(model, system).run(n))
@@ -194,7 +194,7 @@ def conserved() -> list[Row]:
     error's order in the time step."""
     model = load("ethanol")
     start = State(_relaxed_and_hot(model))
-    run = rollout(velocity_verlet(model.frozen()), start, 0.5 * FS, 200_000, 200)
+    run = rollout(velocity_verlet(model.as_potential()), start, 0.5 * FS, 200_000, 200)
     total = np.array([state.evaluation.energy + kinetic_energy(state.system) for state in run])
     per_atom = 1e3 * (total - total[0]) / 9
     drift = (
@@ -232,6 +232,6 @@ def _fluctuation(model: Any, start: State, dt: float) -> float:
     n = round(2000 / dt)
     totals = [
         s.evaluation.energy + kinetic_energy(s.system)
-        for s in rollout(velocity_verlet(model.frozen()), start, dt * FS, n, round(5 / dt))
+        for s in rollout(velocity_verlet(model.as_potential()), start, dt * FS, n, round(5 / dt))
     ]
     return float(np.std(totals))

@@ -108,7 +108,7 @@ def pressed_pairs(stored: Stored, structures: Dataset, many: int = 5) -> list[tu
     """Of each two elements, in the structures where they are nearest and in some where they are
     not: how the energy goes."""
     model: Any = stored.model
-    potential, found = model.frozen(), []
+    potential, found = model.as_potential(), []
     systems = [
         structures.system(int(k))
         for k in np.unique(np.linspace(0, len(structures) - 1, 200).astype(int))
@@ -176,7 +176,7 @@ def cost(name: str, stored: Stored, plain: Stored, system: System) -> Row:
     works = []
     for one in (stored, plain):
         model: Any = one.model
-        potential = model.frozen()
+        potential = model.as_potential()
         potential(system)
 
         def work(potential: Any = potential) -> None:

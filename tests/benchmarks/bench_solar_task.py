@@ -124,7 +124,7 @@ def _forced(
 ) -> str:
     torch.set_num_threads(2)
     before = samples.ensemble()
-    start = before if masses_of is None else masses_of.dressed(before)
+    start = before if masses_of is None else masses_of.with_learned_masses(before)
     *_, end = rollout(
         yoshida_8(potential), State(start), samples.interval / n_steps, n_steps, n_steps
     )

@@ -85,7 +85,7 @@ def measure() -> list[Row]:
             "trained on 60 crystals": (lambda: load(model), COPPER),
             "LennardJones": (lambda: LennardJones(epsilon=0.0104, sigma=3.4), ARGON),
             "committee of two": (
-                lambda: Committee([load("ethanol"), load("ethanol").frozen()]),
+                lambda: Committee([load("ethanol"), load("ethanol").as_potential()]),
                 MOLECULES,
             ),
         }
@@ -150,7 +150,7 @@ def single() -> dict[str, float]:
     """Median microseconds of a call."""
     model, copper = load("ethanol"), shaken(COPPER[1:], 20)
     ethanol, argon = shaken(MOLECULES[:1], 20), shaken(ARGON[1:], 20)
-    committee = Committee([model.frozen(), model.frozen()])
+    committee = Committee([model.as_potential(), model.as_potential()])
     lennard_jones = LennardJones(epsilon=0.0104, sigma=3.4)
     with TemporaryDirectory() as folder:
         crystals = load(trained(Path(folder)))

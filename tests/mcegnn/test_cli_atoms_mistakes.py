@@ -151,7 +151,7 @@ TABLE = {
     ),
     "bad skin": ("the skin must not be negative", "argon.xyz", *lennard_jones("skin=-0.5"), *HOT),
     "reduced model": (
-        "is in reduced units; a file's atoms are in metal units",
+        "is in reduced units, not in the metal units of a file's atoms",
         "ethanol.xyz",
         "--model",
         "charged-force",

@@ -208,7 +208,7 @@ MISTAKES = {
     ),
     "a pair force": (
         ["ethanol.xyz", "--model", "a.safetensors,charged-force"],
-        "is in reduced units",
+        "a.safetensors and charged-force make no committee: their units are metal and reduced",
     ),
     "not there": (
         ["ethanol.xyz", "--model", "a.safetensors,c.safetensors"],
@@ -232,7 +232,7 @@ MISTAKES = {
     ),
     "charged": (
         ["charged", "--model", "a.safetensors"],
-        "is in metal units; a charged system is in reduced units",
+        "is in metal units, not in the reduced units of a charged system",
     ),
 }
 

@@ -475,8 +475,8 @@ def test_a_run_of_before_first_updates_had_a_time(
     always the same."""
     validated = Trainer.run
 
-    def first(trainer: Trainer, *stopped: Any) -> Iterator[Progress]:
-        yield next(validated(trainer))
+    def first(trainer: Trainer, *stop: Any) -> Iterator[Progress]:
+        yield next(validated(trainer, *stop))
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
@@ -836,7 +836,7 @@ def test_a_charged_model_for_the_solar_system(
     refuse: Run, trained: dict[str, Path], kind: str
 ) -> None:
     refuse(
-        "is in reduced units; a solar system is in astronomical units",
+        "is in reduced units, not in the astronomical units of a solar system",
         "rollout",
         "solar",
         "--model",
@@ -887,7 +887,7 @@ def solar_model(here: Path, kind: str) -> Path:
 def test_a_solar_model(refuse: Run, succeed: Run, solar_model: Path) -> None:
     """It goes with the solar system, and not with charges."""
     refuse(
-        "is in astronomical units; a charged system is in reduced units",
+        "is in astronomical units, not in the reduced units of a charged system",
         "rollout",
         "charged",
         "--model",

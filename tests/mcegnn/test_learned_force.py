@@ -245,7 +245,7 @@ def test_learned_masses_begin_with_the_unit() -> None:
 def test_dressed_systems_keep_their_velocities(kind: str, copies: tuple[int, ...]) -> None:
     model, system = learned(1, "masses", n_masses=5), scattered(1, 5, *copies)
     start = system if kind == "NumPy" else tensors(system)
-    dressed = model.dressed(start)
+    dressed = model.with_learned_masses(start)
     assert model.masses is not None
     assert type(dressed.masses) is type(dressed.momenta) is type(start.masses)
     masses, velocities, momenta = (
@@ -266,14 +266,14 @@ def test_dressed_systems_keep_their_velocities(kind: str, copies: tuple[int, ...
 def test_systems_stay_as_they_are_where_no_masses_are_learned(coupling: str) -> None:
     system, model = scattered(1, 5), learned(1, coupling)
     assert model.masses is None
-    assert model.dressed(system) is system
+    assert model.with_learned_masses(system) is system
 
 
 def test_a_system_of_another_number_of_bodies_is_refused() -> None:
     with pytest.raises(
         ValueError, match="the model has learned the masses of 4 bodies; the system has 5"
     ):
-        learned(1, "masses", n_masses=4).dressed(scattered(1, 5))
+        learned(1, "masses", n_masses=4).with_learned_masses(scattered(1, 5))
 
 
 @pytest.mark.parametrize(
@@ -297,7 +297,7 @@ def loss_of(model: LearnedForce, system: System, scheme: str, clip: bool, target
     the end."""
     flow, state = (
         integrator(scheme)(model if clip else model.unclipped),
-        State(model.dressed(system)),
+        State(model.with_learned_masses(system)),
     )
     for _ in range(6):
         state = flow(state, 0.1)
@@ -317,7 +317,7 @@ def test_gradients_through_rollouts(coupling: str, n_masses: int, clip: bool, sc
     model, system = learned(3, coupling, n_masses=n_masses), tensors(scattered(3, 5, 2))
     if clip:
         with torch.no_grad():
-            model.limit = 0.7 * float(model(model.dressed(system)).forces.abs().max())
+            model.limit = 0.7 * float(model(model.with_learned_masses(system)).forces.abs().max())
     stream = torch.Generator().manual_seed(1)
     target = torch.randn(2, 5, 3, generator=stream, dtype=torch.float64)
     loss_of(model, system, scheme, clip, target).backward()

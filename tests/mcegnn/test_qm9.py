@@ -738,7 +738,7 @@ def test_models_and_data_that_do_not_belong_together(
     )
     for system in ("charged", "solar"):
         refuse(
-            "predicts U0 of molecules, neither forces nor motion",
+            "is a PropertyModel, which mcegnn rollout cannot use; it is for mcegnn predict and",
             "rollout",
             system,
             "--model",

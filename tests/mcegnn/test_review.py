@@ -219,8 +219,10 @@ def test_of_dynamics() -> None:
             "n_updates": 1,
         }
     ).task
-    found = review(trainer(model, Split(some, some, some), **vars(options)), [ROW])
-    predicted = forecast(model, some, options).positions
+    of_options = trainer(model, Split(some, some, some))
+    of_options.options.task = options
+    found = review(of_options, [ROW])
+    predicted = forecast(model, some, options)
     start, end = some.ensemble().positions, some.of_ensemble("positions")
     errors = ERRORS["mean-square"](predicted, end, start).mean(-1)
     assert found.analysis.number("test_mean").value == pytest.approx(errors.mean())
@@ -244,8 +246,8 @@ def test_a_forecast_that_is_not_finite(monkeypatch: pytest.MonkeyPatch) -> None:
     from mcegnn.review import dynamics
 
     some = split("charged", 4).test.take(slice(0, 8))
-    spoilt = SimpleNamespace(positions=some.of_ensemble("positions").copy())
-    spoilt.positions[3] = np.nan
+    spoilt = some.of_ensemble("positions").copy()
+    spoilt[3] = np.nan
     monkeypatch.setattr(dynamics, "forecast", lambda *given: spoilt)
     found = Analysis()
     worst = dynamics.look(

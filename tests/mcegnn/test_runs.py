@@ -16,13 +16,19 @@ import ase.io
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.build import molecule
+from ase.calculators.singlepoint import SinglePointCalculator
 
 import integrators.compiled.driver
 import integrators.compiled.list_driver
+import mcegnn.prediction
 import mcegnn.runs.label
 import mcegnn.runs.run_file
+from mcegnn import load
+from mcegnn.names import locate
 from mcegnn.runs.atoms_options import atoms_run
 from mcegnn.runs.errors import RunDiverged, WritingFailed
+from mcegnn.runs.evaluate import EvaluateRun
 from mcegnn.runs.events import (
     Diverged,
     Event,
@@ -37,14 +43,19 @@ from mcegnn.runs.events import (
 )
 from mcegnn.runs.label import LabelRun
 from mcegnn.runs.label_sources import AlongDynamics, OfFile
+from mcegnn.runs.predict import PredictRun
 from mcegnn.runs.resume import saved_rollout
 from mcegnn.runs.rollout import RolloutResult, RolloutRun
 from mcegnn.runs.rollout_options import configuration
 from mcegnn.runs.times import Times
+from mcegnn.runs.training import TrainingRun
 from mcegnn.simulation import Configuration
+from mcegnn.training.options import parse
+from systems.sources.atoms import read_all
 from trajectories.storage import checkpoint
 from trajectories.storage.h5md import H5MDReader
 from trajectories.storage.journaled_file import JournaledFile
+from trajectories.storage.tensor_file import read_tensors
 
 Equal = Callable[[Path, Path], bool]
 WARM = {"temperature": "300 K", "ensemble": "nvt"}
@@ -119,14 +130,14 @@ for path in sys.argv[1:]:
     with open(path, "rb") as file:
         *_, last = pickle.load(file)
     assert type(last).__name__ == "Finished", last
-    pickle.dumps(last)
+    with open(path + ".result", "wb") as file:
+        pickle.dump(last.result, file)
 assert "typer" not in sys.modules
 """
 
 
-def finish_elsewhere(folder: Path, *runs: Run) -> None:
-    """Pickle runs and iterate them to their end in a process of its own, in another folder."""
-    (folder / "elsewhere").mkdir()
+def finish_elsewhere(folder: Path, *runs: Run) -> list[Any]:
+    """Pickle runs and iterate them to their end in a process of its own; their results."""
     paths = [folder / f"{k}.pickle" for k in range(len(runs))]
     for path, run in zip(paths, runs, strict=True):
         path.write_bytes(pickle.dumps(run))
@@ -141,6 +152,7 @@ def finish_elsewhere(folder: Path, *runs: Run) -> None:
     )
     assert done.stderr == ""
     assert (done.returncode, done.stdout) == (0, "")
+    return [pickle.loads(Path(f"{path}.result").read_bytes()) for path in paths]
 
 
 @pytest.mark.parametrize("at_frame", [True, False])
@@ -186,6 +198,172 @@ def test_labels_of_a_file_go_on(folder: Path) -> None:
     assert result(pickle.loads(pickle.dumps(run))).n_structures == 5
     assert result(whole).other_results == ()
     assert Path("run.xyz").read_bytes() == Path("whole.xyz").read_bytes()
+
+
+MOST_BODIES = ["Mercury", "Venus", "Earth", "Moon", "Mars", "Saturn", "Uranus", "Neptune", "Pluto"]
+NETWORK = {"n_features": 4, "n_channels": 2, "n_layers": 2}
+TRAININGS: dict[str, dict[str, Any]] = {
+    "direct": {
+        "data": {"name": "solar", "n_train": 20, "without": MOST_BODIES},
+        "model": {
+            "kind": "DirectDynamics",
+            "hyperparameters": {
+                **NETWORK,
+                "interval": 1000 / 48,
+                "inputs": "masses",
+                "units": "astronomical",
+            },
+        },
+        "task": {"kind": "direct"},
+    },
+    "energy-forces": {
+        "data": {"name": "train.xyz", "n_train": 8, "n_validation": 2},
+        "model": {
+            "kind": "ConservativePotential",
+            "hyperparameters": {**NETWORK, "n_radial": 4, "cutoff": 3.0},
+        },
+        "task": {"kind": "energy-forces"},
+    },
+}
+
+
+def training(name: str, folder: str) -> TrainingRun:
+    """Four updates, and validations after each two."""
+    ase.io.write("train.xyz", [labelled_water(k) for k in range(12)])
+    counts = {"n_updates": 4, "batch": 4, "validate_every": 2, "warmup": 1, "ema": 0.5}
+    return TrainingRun(parse({**TRAININGS[name], **counts}), folder, threads=1)
+
+
+def labelled_water(k: int) -> Atoms:
+    """Shaken water with labels that are any numbers."""
+    stream, atoms = np.random.default_rng(k), molecule("H2O")
+    atoms.rattle(0.05, seed=k)
+    results = {"energy": stream.normal(), "forces": stream.normal(size=(3, 3))}
+    atoms.calc = SinglePointCalculator(atoms, **results)
+    return atoms
+
+
+def closed_after(run: Run, kind: type) -> None:
+    """Iterate a run to its first event of a kind, and leave it there."""
+    events = iter(run)
+    assert any(isinstance(event, kind) for event in events)
+    events.close()  # type: ignore[attr-defined]
+
+
+def test_trainings_pickled_halfway_go_on_elsewhere(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights, averages and moments to the bits of trainings that never stopped."""
+    # the data are long rollouts, of which nobody needs to hear every step
+    monkeypatch.setattr(integrators.compiled.driver, "SLICE_SECONDS", 1.0)
+    runs = [training(name, name) for name in TRAININGS]
+    for name in TRAININGS:
+        assert result(training(name, f"{name}-whole")).n_updates == 4
+    for run in runs:
+        assert isinstance(run, Run)
+        closed_after(run, Saved)
+        header, _ = read_tensors(run.folder / "last.checkpoint")
+        assert header["update"] == 2
+    for name, trained in zip(TRAININGS, finish_elsewhere(folder, *runs), strict=True):
+        assert (trained.n_updates, trained.folder) == (4, folder / name)
+        assert trained.report_file.is_file()
+        for file in ("best.safetensors", "last.checkpoint"):
+            (_, one), (_, other) = (
+                read_tensors(Path(where) / file) for where in (name, f"{name}-whole")
+            )
+            assert one.keys() == other.keys()
+            for key, values in one.items():
+                np.testing.assert_array_equal(values, other[key], strict=True, err_msg=key)
+
+
+def test_scores_and_predictions_pickled_halfway_are_made_elsewhere(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both begin anew, with the same numbers; a table that is not whole is never there."""
+    ase.io.write("train.xyz", [labelled_water(k) for k in range(7)])
+    evaluation, prediction = (
+        EvaluateRun("ethanol", "train.xyz"),
+        PredictRun("ethanol", ["train.xyz@2", "train.xyz"], "table.csv"),
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(mcegnn.prediction, "_TOGETHER", 3)
+        for run in (evaluation, prediction):
+            assert isinstance(run, Run)
+            closed_after(run, Progress)
+    assert not Path("table.csv").exists()
+    scores, said, again, in_memory = finish_elsewhere(
+        folder,
+        evaluation,
+        prediction,
+        EvaluateRun("ethanol", "train.xyz"),
+        PredictRun("ethanol", ["train.xyz@2", "train.xyz"]),
+    )
+    assert scores.values == again.values
+    assert (scores.part, scores.scored, scores.noun) == ("all", 7, "structures")
+    assert said.names == ("train.xyz@2", *(f"train.xyz@{k}" for k in range(7)))
+    assert Path("table.csv").read_text() == said.table == in_memory.table
+    energies, unit = said.targets["energy"]
+    assert unit == "eV"
+    assert energies[0] == energies[3]
+    model: Any = load("ethanol")
+    assert energies[0] == model(read_all("train.xyz@2")[0][0]).energy
+
+
+def test_scores_and_predictions_that_are_stopped() -> None:
+    """From the loop or before it began: nothing is written, and both can be iterated again."""
+    ase.io.write("train.xyz", [labelled_water(k) for k in range(7)])
+    runs: list[Any] = [
+        EvaluateRun("ethanol", "train.xyz"),
+        PredictRun("ethanol", ["train.xyz"], "table.csv"),
+    ]
+    for run in runs:
+        run.stop()
+        *_, last = run
+        assert isinstance(last, Stopped)
+        assert "anew" in last.message
+        for event in run:
+            last = event
+            if isinstance(event, Started):
+                run.stop()
+        assert isinstance(last, Stopped)
+        assert not Path("table.csv").exists()
+        assert isinstance(list(run)[-1], Finished)
+    with pytest.raises(FileExistsError):
+        list(runs[1])
+
+
+def test_runs_whose_inputs_are_not_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names are those of where the run was pickled; what is missing is named in one sentence."""
+    ase.io.write("train.xyz", [labelled_water(k) for k in range(12)])
+    shutil.copy(locate("ethanol"), "mine.safetensors")
+    run = training("energy-forces", "run")
+    closed_after(run, Saved)
+    pickled = [
+        pickle.dumps(one)
+        for one in (
+            PredictRun("mine.safetensors", ["train.xyz"]),
+            EvaluateRun("mine.safetensors", "train.xyz"),
+            run,
+        )
+    ]
+    (folder / "elsewhere").mkdir()
+    monkeypatch.chdir(folder / "elsewhere")
+    for one in pickled[:2]:
+        assert isinstance(list(pickle.loads(one))[-1], Finished)
+    with pytest.raises(FileNotFoundError, match=r"there is no file train\.xyz"):
+        list(pickle.loads(pickled[2]))
+    monkeypatch.chdir(folder)
+    shutil.move("run", "kept")
+    with pytest.raises(FileNotFoundError, match=r"no folder .*run, in which the training began; p"):
+        list(pickle.loads(pickled[2]))
+    Path("train.xyz").unlink()
+    for one in pickled[:2]:
+        with pytest.raises(FileNotFoundError, match=r"there is no .*train\.xyz"):
+            list(pickle.loads(one))
+    Path("mine.safetensors").unlink()
+    for one in pickled[:2]:
+        with pytest.raises(FileNotFoundError, match=r"there is no model .*mine\.safetensors"):
+            list(pickle.loads(one))
 
 
 def test_stop_saves_as_a_signal_does(equal: Equal) -> None:

@@ -96,7 +96,7 @@ def test_it_changes_no_number_and_survives_the_file(tmp_path: Path) -> None:
     system, plain, knowing = from_atoms(atoms), potential([42]), potential([42], fewest=21.4)
     np.testing.assert_array_equal(plain(system).forces, knowing(system).forces)
     np.testing.assert_array_equal(plain(system).energy, knowing(system).energy)
-    assert (knowing.frozen().fewest, knowing.frozen().cutoff) == (21.4, 5.0)
+    assert (knowing.as_potential().fewest, knowing.as_potential().cutoff) == (21.4, 5.0)
     save(
         Stored.make("ConservativePotential", {"species": [42], "n_layers": 1, "fewest": 21.4}),
         tmp_path / "m.safetensors",
@@ -105,7 +105,7 @@ def test_it_changes_no_number_and_survives_the_file(tmp_path: Path) -> None:
     far = replace(system, positions=9.0 * system.positions, cell=9.0 * np.asarray(system.cell))
     for silent in (
         plain,
-        plain.frozen(),
+        plain.as_potential(),
         Committee([plain, plain]),
         None,
         lambda system: None,
@@ -123,7 +123,7 @@ def test_a_committee_counts_for_each_cutoff() -> None:
         for more in ({"fewest": 9.0}, {"fewest": 10.0}, {}, {"fewest": 8.0, "cutoff": 2.0})
     ]
     assert counted(Committee(members[:3]), system)[0][:3] == (8.0, 10.0, 5.0)
-    count = counted(Committee([one.frozen() for one in members]), system)[0]
+    count = counted(Committee([one.as_potential() for one in members]), system)[0]
     assert count[:3] == (mean_of_ase(molecule("CH3CH2OH"), 2.0), 8.0, 2.0)
 
 
@@ -137,7 +137,7 @@ def monitored(
         sorted(set(np.asarray(system.species).tolist())), fewest=fewest, scale=1e-9, cutoff=cutoff
     )
     monitor = Monitor(
-        velocity_verlet(law.frozen()),
+        velocity_verlet(law.as_potential()),
         1.0,
         Limits(neighbors=share),
         held.append,

@@ -23,8 +23,8 @@ from integrators.ensembles import velocity_verlet
 from integrators.random import Random
 from integrators.state import State
 from integrators.velocities import maxwell_boltzmann
+from mcegnn import load
 from mcegnn.interfaces.ase import CalculatorPotential, PotentialCalculator
-from mcegnn.learned import load
 from mcegnn.models.potential import ConservativePotential
 from systems.potentials.committee import Committee, Doubt
 from systems.potentials.lennard_jones import LennardJones
@@ -75,7 +75,7 @@ CASES: dict[str, tuple[Callable[[], Any], list[System]]] = {
     "a periodic model": (metal, shaken(COPPER, 120)),
     "Lennard-Jones": (lambda: LennardJones(epsilon=0.0104, sigma=3.4), shaken(ARGON, 240)),
     "a committee": (
-        lambda: Committee([load("ethanol"), load("ethanol").frozen()]),
+        lambda: Committee([load("ethanol"), load("ethanol").as_potential()]),
         shaken(MOLECULES, 160),
     ),
     "a table": (lambda: PairTable.of(lambda r: 1.0 / r**3, 0.1, 20.0, 512), shaken(MOLECULES, 240)),
@@ -122,7 +122,7 @@ def test_a_shared_potential_is_right(case: str) -> None:
 
 def test_no_more_is_kept_than_calls_at_a_time() -> None:
     """Whatever pools of threads come and go; a single thread keeps one."""
-    potential, systems = metal().frozen(), shaken(COPPER, 64)
+    potential, systems = metal().as_potential(), shaken(COPPER, 64)
     for system in systems[:3]:
         potential(system)
     assert len(potential._workspaces) == 1

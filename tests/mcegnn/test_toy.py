@@ -18,7 +18,7 @@ from mcegnn.models.model import Model, Role
 from mcegnn.models.registry import MODELS
 from mcegnn.tasks.registry import TASKS
 from mcegnn.tasks.task import Task
-from mcegnn.training.options import DataOptions
+from mcegnn.training.options import DataOptions, TaskOptions
 from systems.sources.atoms import from_atoms
 from systems.units import METAL
 
@@ -122,6 +122,33 @@ def test_a_name_that_is_taken(toy: None) -> None:
         TASKS.register("counting", Counting)
     with pytest.raises(ValueError, match="no model 'Compositon'; did you mean Composition"):
         MODELS["Compositon"]
+
+
+def test_a_key_that_every_training_has(toy: None, refuse: Callable[..., Any]) -> None:
+    """A task's own keys have names of their own."""
+
+    class Options(TaskOptions):
+        lr: float = 1.0
+
+    TASKS.register("clashing", type("Clashing", (Counting,), {"Options": Options}))
+    refuse(
+        "the task 'clashing' has a key 'lr', which every training has already; give the task's"
+        " another name",
+        *("train", "toy.toml", "--set", "task.kind=clashing", "-o", "run"),
+    )
+
+
+def test_data_without_the_targets_of_a_task(
+    toy: None, refuse: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of another name, another unit, or one of each atom: said before anything is trained."""
+    for targets, words in (
+        ({"bonds": ("atoms", "system")}, "the molecules have no target 'bonds'; there are: heavy"),
+        ({"heavy atoms": ("eV", "system")}, "the target 'heavy atoms' is in atoms, not in eV"),
+        ({"heavy atoms": ("atoms", "atom")}, "'heavy atoms' is one per system, not per atom"),
+    ):
+        monkeypatch.setattr(Counting, "targets", lambda *_, targets=targets: targets)
+        refuse(words, "train", "toy.toml", "-o", "run")
 
 
 def test_targets_of_the_wrong_length_or_unit() -> None:
