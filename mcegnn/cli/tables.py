@@ -6,25 +6,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mcegnn.runs.divergence import systems_in_words
-from mcegnn.runs.provenance import MARKED, first_steps, lost_of, marked_of, timings
+from mcegnn.runs.provenance import lost_of, timings
+from mcegnn.runs.reading import conserves, shown_times, why_energy_drifts
 
 if TYPE_CHECKING:
     from trajectories.analysis.results import Number
 
 _ELSEWHERE = ("from_jpl_", "forecast_error", "valid_time")
-_BENCHMARK = (
-    "it is the benchmark's own scheme: forces above 100 are clipped, first order; --integrator"
-    " yoshida-8 conserves it"
-)
-_FIRST_ORDER = "symplectic-euler is of first order; yoshida-8, the default, conserves it"
-
-
-def shown_times(reader: Any) -> tuple[float, str]:
-    """What a run's times are multiplied with to be shown, and the unit: picoseconds in metal units,
-    whose own unit nobody knows."""
-    if reader.units.name != "metal":
-        return 1.0, reader.units.time
-    return 1.0 / reader.units.convert(1.0, "ps"), "frames" if "times" in reader.missing else "ps"
 
 
 def against_rows(found: dict[str, Any], reader: Any) -> list[tuple[str, ...]]:
@@ -70,32 +58,6 @@ def timing_rows(reader: Any) -> list[tuple[str, ...]]:
     ]
 
 
-def leave_out_marked(reader: Any, every: bool = False) -> list[str]:
-    """Let the reader end where a system left what its potential was trained on, unless ``every``
-    frame is asked for; what to say of it.
-
-    ValueError where no frame would be left.
-    """
-    marked, n = marked_of(reader), len(reader)
-    sound = int((reader.steps < min(marked.values())).sum()) if marked else n
-    if sound == n:
-        return []
-    first = min(marked.values())
-    near = first in first_steps(reader, MARKED).values()
-    what = (
-        "were nearer to each other than any"
-        if near
-        else "had fewer neighbours on average than in any structure"
-    )
-    why = f"from step {first:,} on atoms {what} that the model was trained on"
-    if every:
-        return [f"{why}: what is said of {n - sound:,} of {n:,} frames is a guess"]
-    if not sound:
-        raise ValueError(f"{why}, so all {n:,} frames are left out; take them in with --all-frames")
-    reader.end_at(sound)
-    return [f"{n - sound:,} of {n:,} frames are left out: {why}; take them in with --all-frames"]
-
-
 def lost_rows(reader: Any) -> list[tuple[str, ...]]:
     """Which systems stand still, and are in all that is said of the run."""
     lost = lost_of(reader)
@@ -108,63 +70,6 @@ def lost_rows(reader: Any) -> list[tuple[str, ...]]:
         ]
         if lost
         else []
-    )
-
-
-def run_of(reader: Any) -> Any:
-    """The run's configuration; None for a file written from Python."""
-    from mcegnn.simulation import configuration_from
-
-    try:
-        return configuration_from(reader.configuration)
-    except ValueError:
-        return None
-
-
-def conserves(reader: Any) -> list[str]:
-    """What the run should conserve: nothing under a thermostat, no momentum with frozen atoms, no
-    angular momentum in a periodic cell."""
-    configuration, every = reader.configuration, 3 * reader.n_particles
-    thermostat = (
-        getattr(run_of(reader), "holds_temperature", False)
-        or configuration.get("conserves_energy") is False
-    )
-    if thermostat or "masses" in reader.missing:
-        return []
-    held = reader.frozen or configuration.get("n_degrees", every) < every
-    changed = (
-        {"momentum", "angular_momentum"}
-        if held
-        else {"angular_momentum"}
-        if any(reader.pbc)
-        else set()
-    )
-    return [name for name in ("energy", "momentum", "angular_momentum") if name not in changed]
-
-
-def known_of(reader: Any) -> Any:
-    """What the configuration says of a run, for `trajectories.analysis.analyse`."""
-    from trajectories.analysis import Known
-
-    run, configuration = run_of(reader), reader.configuration
-    imported = "imported" in reader.provenance
-    asked = (
-        configuration.get("temperature", ())
-        if imported or getattr(run, "holds_temperature", False)
-        else ()
-    )
-    pressure: tuple[float, ...] = getattr(run, "pressure", ())
-    solar = configuration.get("system") == "solar"
-    return Known(
-        conserves=conserves(reader),
-        sure=not imported or configuration.get("conserves_energy") is True,
-        n_degrees=getattr(run, "n_degrees", configuration.get("n_degrees")),
-        temperature=tuple(asked),
-        pressure=pressure,
-        epoch=configuration["epoch"] if solar else None,
-        lost=tuple(lost_of(reader)),
-        why_energy_drifts=why_energy_drifts(reader),
-        parents={body["name"]: body["parent"] for body in configuration["bodies"]} if solar else {},
     )
 
 
@@ -199,14 +104,6 @@ def conserved_rows(drifts: Any, reader: Any) -> list[tuple[str, ...]]:
         if name == "energy" and (why := why_energy_drifts(reader)):
             rows.append(("why energy drifts", why))
     return rows
-
-
-def why_energy_drifts(reader: Any) -> str:
-    """Of a run by a scheme that lets it; nothing of others."""
-    configuration = reader.configuration
-    if configuration.get("integrator") != "symplectic-euler" or configuration.get("model"):
-        return ""
-    return _BENCHMARK if configuration["system"] == "charged" else _FIRST_ORDER
 
 
 def assumed_rows(reader: Any) -> list[tuple[str, str]]:
