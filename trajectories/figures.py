@@ -30,8 +30,13 @@ def why_undrawable(reader: H5MDReader) -> str:
 
 
 def draw_trajectory(reader: H5MDReader, path: str | Path, known: Known | None = None) -> None:
-    """Draw a run into a PNG, SVG or PDF file: bodies as orbits, charges in six panels, atoms by
-    temperature, energy, pressure.
+    """Draw a run into a PNG, SVG or PDF file, as `trajectory_figure`."""
+    trajectory_figure(reader, known).savefig(path, dpi=150)
+
+
+def trajectory_figure(reader: H5MDReader, known: Known | None = None) -> Any:
+    """A figure of a run: bodies as orbits, charges in six panels, atoms by temperature, energy,
+    pressure.
 
     ``known`` is what temperatures are counted by. Raises ValueError, as `why_undrawable`
     says, where there is nothing to draw.
@@ -48,7 +53,7 @@ def draw_trajectory(reader: H5MDReader, path: str | Path, known: Known | None = 
         _orbits(figure, reader)
     else:
         _swarm(figure, reader)
-    figure.savefig(path, dpi=150)
+    return figure
 
 
 def _matter(figure: Any, reader: H5MDReader, known: Known) -> None:

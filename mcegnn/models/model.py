@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 from systems.system import System
-from systems.units import Units
+from systems.units import METAL, Units
 
 if TYPE_CHECKING:
     from integrators.state import Flow
@@ -35,7 +36,8 @@ class Model(nn.Module):
     """A model declares its ``role``, its ``units``, what it ``requires`` of a system ("charges",
     "masses", ...), and the ``species`` it knows (none: any).
 
-    ``interval`` is the time step of a model that predicts one step only.
+    ``interval`` is the time step of a model that predicts one step only, ``file`` what the model
+    was loaded from.
     """
 
     role: Role
@@ -43,6 +45,7 @@ class Model(nn.Module):
     species: tuple[int, ...] = ()
     requires: frozenset[str] = frozenset()
     interval: Any = None
+    file: Path | None = None
 
     def check_system(self, system: System) -> None:
         """Raise ValueError if the model is not made for the system."""
@@ -59,11 +62,24 @@ class Model(nn.Module):
     def as_potential(self, threads: int = 1) -> "Potential":
         """The potential that this model is, with the weights as they are now. Raises ValueError if
         it has another role."""
-        raise ValueError(self._unfit("a potential"))
+        raise ValueError(self._unfit("potential"))
 
     def as_flow(self) -> "Flow":
         """The flow that this model is. Raises ValueError if it has another role."""
-        raise ValueError(self._unfit("a flow"))
+        raise ValueError(self._unfit("flow"))
+
+    def calculator(self) -> Any:
+        """A calculator for ASE, of the weights as they are now. Raises ValueError if the model
+        gives no forces on atoms."""
+        from mcegnn.interfaces.ase import PotentialCalculator
+
+        potential = self.as_potential()
+        if self.units is not METAL:
+            raise ValueError(
+                f"this model is in {self.units.name} units, and ASE's calculators are for atoms, in"
+                " metal units"
+            )
+        return PotentialCalculator(potential)
 
     def predict_targets(self, systems: Sequence[System]) -> Mapping[str, tuple[Any, str]]:
         """Values [n] and unit of each target of the systems, by name. Raises ValueError if the

@@ -3,17 +3,18 @@
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 class RunDiverged(RuntimeError):
     """The run does not go on: its numbers are no longer valid, or what moves it has failed.
 
-    ``hints`` are sentences on what can be done.
+    ``hints`` are sentences on what can be done, ``path`` is the file with what was written.
     """
 
-    def __init__(self, message: str, hints: tuple[str, ...] = ()) -> None:
-        super().__init__(message, hints)
-        self.message, self.hints = message, hints
+    def __init__(self, message: str, hints: tuple[str, ...] = (), path: Path | None = None) -> None:
+        super().__init__(message, hints, path)
+        self.message, self.hints, self.path = message, hints, path
 
     def __str__(self) -> str:
         return "\n".join((self.message, *self.hints))
