@@ -57,5 +57,5 @@ def _new(file: str, output: Path, keywords: dict[str, Any], overwrite: bool) -> 
     options = options_of(keywords, _KNOWN)
     run, warnings = label_run(file, output, times_of(keywords), options, overwrite=overwrite)
     for warning in warnings:
-        warn(warning)
+        warn(warning, 4)
     return run

@@ -6,7 +6,7 @@ import numpy as np
 
 from mcegnn.api.results import Result, numbers_of
 from mcegnn.names import nearest
-from mcegnn.runs.reading import known_of, shown_times
+from mcegnn.runs.reading import known_of
 
 if TYPE_CHECKING:
     from trajectories.analysis import Analysis
@@ -127,7 +127,10 @@ def figure(reader: "H5MDReader", what: str) -> Any:
     if what == "trajectory":
         return trajectory_figure(reader, known)
     if what in _ANALYSES:
-        found, words = analyse_one(reader, _ANALYSES[what], known), f"this run has no {what}"
+        found, words = (
+            analyse_one(reader, _ANALYSES[what], known),
+            f"this run has no {_ANALYSES[what]}",
+        )
     else:
         found = everything(reader, None, 0.1, None)
         keys = ["trajectory", *(one.key for one in found.curves)]
@@ -139,16 +142,17 @@ def figure(reader: "H5MDReader", what: str) -> Any:
 
 def rows(reader: "H5MDReader") -> list[tuple[str, str]]:
     """What a run is, in a few words."""
-    factor, unit = shown_times(reader)
-    first, last = (factor * float(reader.times[k]) for k in (0, -1))
+    from trajectories.analysis.thermo import time_axis
+
+    axis, times = time_axis(reader)
     who = _formula(reader)
     many = "" if reader.n_systems is None else f"{reader.n_systems:,} systems of "
     told = [
         ("frames", f"{len(reader):,} frames"),
         ("particles", f"{many}{reader.n_particles:,} {who}"),
     ]
-    if unit != "frames":
-        told.append(("time", f"time {first:.6g} to {last:.6g} {unit}".rstrip()))
+    if axis.label == "time":
+        told.append(("time", f"time {times[0]:.6g} to {times[-1]:.6g} {axis.unit}".rstrip()))
     return [*told, ("units", f"{reader.units.name} units")]
 
 

@@ -93,7 +93,7 @@ def _new(system: str, output: Path, keywords: dict[str, Any], how: dict[str, Any
     request = Request(system, integrator, times_of(keywords), options, output)
     run, warnings = new_rollout(request, **how, command=command)
     for warning in warnings:
-        warn(warning)
+        warn(warning, 4)
     return run
 
 

@@ -105,7 +105,7 @@ def _path_for(atoms: Any, output: Path) -> Path:
     """Extended XYZ, which everybody reads, has no place for a cell of one or two vectors."""
     if not output.parent.is_dir():
         raise ValueError(
-            f"there is no folder {output.parent}; make it first or name another as output"
+            f"there is no folder {output.parent}; make it first or name another file as output"
         )
     return output.with_suffix(".start.xyz" if atoms.cell.rank in (0, 3) else ".start.traj")
 

@@ -134,20 +134,20 @@ class Trajectory:
 
     @property
     def times(self) -> np.ndarray:
-        """[frames], in ``time_unit``."""
-        from mcegnn.runs.reading import shown_times
+        """[frames], in ``time_unit``; the numbers of the frames if a file tells no times."""
+        from trajectories.analysis.thermo import time_axis
 
         with self._opened() as reader:
-            return np.asarray(shown_times(reader)[0] * reader.times)
+            return time_axis(reader)[1]
 
     @property
     def time_unit(self) -> str:
-        """ "ps" of atoms, "day" of planets, nothing in reduced units, "frames" where a file tells
-        no times."""
-        from mcegnn.runs.reading import shown_times
+        """ "ps" of atoms, "years" of planets, nothing in reduced units or if a file tells no
+        times."""
+        from trajectories.analysis.thermo import time_axis
 
         with self._opened() as reader:
-            return shown_times(reader)[1]
+            return time_axis(reader)[0].unit
 
     @property
     def steps(self) -> np.ndarray:
