@@ -15,7 +15,7 @@ _RENAMED = {"force": "overwrite=True", "no_j2": "j2=False", "from": "start"}
 _CHOICES = r"nve|nvt|npt|off|[a-z]+-(?:baoab|verlet|euler|hoover|holman|\d)"
 _OPTION = re.compile(
     r"(?<![\w/.-])--(?P<name>[a-z][a-z0-9-]*)"
-    rf"(?: (?P<value>\"[^\"]*\"|'[^']*'|-?\d[\w.+-]*\w|\d|[A-Z][A-Z:]*\b(?!,)|[A-Z](?:,[A-Z])+"
+    rf"(?: (?P<value>\"[^\"]*\"|'[^']*'|-?\d[\w.+-]*\w|\d|[A-Z](?:,[A-Z])+\b|[A-Z][A-Z:]*\b"
     rf"|(?:{_CHOICES})(?![\w-])))?"
 )
 _RESUME = re.compile(

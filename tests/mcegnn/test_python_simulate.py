@@ -393,8 +393,7 @@ def test_a_mistake_is_an_exception_in_one_sentence_and_nothing_is_left(
         save(Stored.make("PropertyModel", {"n_features": 4}), "property.safetensors")
     kind, words, call = MISTAKES[name]
     before = snapshot(folder)
-    with warnings.catch_warnings(), pytest.raises(kind) as raised:
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"), pytest.raises(kind) as raised:
         call()
     assert words in str(raised.value)
     assert "--" not in str(raised.value)

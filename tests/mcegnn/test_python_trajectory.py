@@ -1,4 +1,4 @@
-"""`mcegnn.Trajectory`: any run or foreign file, read lazily, with the numbers of `mcegnn analyse`."""
+"""`mcegnn.Trajectory`: any run or foreign file, read lazily, with `mcegnn analyse`'s numbers."""
 
 import csv
 import json
