@@ -41,12 +41,11 @@ def trajectory_figure(reader: H5MDReader, known: Known | None = None) -> Any:
     ``known`` is what temperatures are counted by. Raises ValueError, as `why_undrawable`
     says, where there is nothing to draw.
     """
-    # a figure of its own, not pyplot's: no global state and no screen
-    from matplotlib.figure import Figure
+    from trajectories.analysis.notebook_figure import NotebookFigure
 
     if why := why_undrawable(reader):
         raise ValueError(why)
-    figure = Figure(figsize=(9.0, 5.4), layout="constrained")
+    figure = NotebookFigure(figsize=(9.0, 5.4), layout="constrained")
     if reader.units is METAL:
         _matter(figure, reader, known or Known())
     elif reader.names:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from mcegnn.api import looks
 from mcegnn.api.frames import Frames
 from mcegnn.api.results import Result, table
+from mcegnn.api.source import Source
 from mcegnn.api.words import words_of_python
 from systems.system import System
 
@@ -50,54 +50,20 @@ class Trajectory:
         all_frames: bool = False,
     ) -> None:
         self.path, self.all_frames = Path(path), all_frames
-        self._folder: TemporaryDirectory[str] | None = None
-        self._kept: H5MDReader | None = None
+        if isinstance(masses, Mapping):
+            masses = ",".join(f"{name}={mass!r}" for name, mass in masses.items())
+        said = {
+            "frame_interval": frame_interval,
+            "units": units,
+            "format": format,
+            "masses": masses,
+        }
         with words_of_python():
-            if isinstance(masses, Mapping):
-                masses = ",".join(f"{name}={mass!r}" for name, mass in masses.items())
-            said = {
-                "frame_interval": frame_interval,
-                "units": units,
-                "format": format,
-                "masses": masses,
-            }
-            self._file = self._found(None if topology is None else Path(topology), said)
-            with self._opened() as reader:
-                if not len(reader):
-                    raise ValueError(f"{self.path} holds no frames yet")
-
-    def _found(self, topology: Path | None, said: dict[str, str | None]) -> Path:
-        """The run's own file, or that of the run which another program's trajectory becomes."""
-        from mcegnn.runs.reading import check_own, imported
-        from systems.sources.file_options import FileOptions
-
-        options = FileOptions.parse(**said)
-        if check_own(self.path, topology, options):
-            return self.path.absolute()
-        self._folder = TemporaryDirectory()
-        file = Path(self._folder.name) / f"{self.path.name}.h5md"
-        imported(self.path, file, topology, options)
-        return file
-
-    @contextmanager
-    def _opened(self) -> "Iterator[H5MDReader]":
-        """The reader of all frames: that of the ``with`` block, or one for this once, so that a run
-        may go on meanwhile."""
-        if self._kept is not None:
-            yield self._kept
-            return
-        from trajectories.storage.h5md import H5MDReader
-
-        if self._folder is not None and not self._file.exists():
-            raise ValueError(f"the trajectory of {self.path} is closed; open it anew")
-        with H5MDReader(self._file) as reader:
-            yield reader
+            self._source = Source(self.path, None if topology is None else Path(topology), said)
+        self._opened = self._source.opened
 
     def __enter__(self) -> Self:
-        from trajectories.storage.h5md import H5MDReader
-
-        if self._kept is None:
-            self._kept = H5MDReader(self._file)
+        self._source.keep_open()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -105,13 +71,7 @@ class Trajectory:
 
     def close(self) -> None:
         """Close the file; the run that was made of a foreign trajectory is gone then."""
-        if self._kept is not None:
-            self._kept.__exit__()
-            self._kept = None
-        if self._folder is not None:
-            self._folder.cleanup()
-
-    # ---- frames
+        self._source.close()
 
     def __len__(self) -> int:
         with self._opened() as reader:
@@ -176,21 +136,17 @@ class Trajectory:
         """As `positions`."""
         return Frames(self._opened, "force")
 
-    # ---- what they say
-
     @contextmanager
     def _looked_at(self) -> "Iterator[H5MDReader]":
         """The reader for analyses, without frames that are left out; errors in words of Python."""
         from mcegnn.api.following import warn
         from mcegnn.runs.reading import leave_out_marked
-        from trajectories.storage.h5md import H5MDReader
 
-        with words_of_python():
-            self.__len__()  # says what is wrong with the file
-            with H5MDReader(self._file) as reader:
-                for warning in leave_out_marked(reader, self.all_frames):
-                    warn(warning)
-                yield reader
+        # a reader of its own, which may end before the last frame
+        with words_of_python(), self._source.anew() as reader:
+            for warning in leave_out_marked(reader, self.all_frames):
+                warn(warning)
+            yield reader
 
     @property
     def temperature(self) -> Result:
@@ -264,8 +220,6 @@ class Trajectory:
             figure.savefig(path, dpi=150)
         return figure
 
-    # ---- for others
-
     @overload
     def to_ase(self, frames: int, system: int | None = None) -> Any: ...
     @overload
@@ -287,7 +241,7 @@ class Trajectory:
         from trajectories.storage.h5md import universe
 
         with words_of_python():
-            return universe(self._file)
+            return universe(self._source.file)
 
     def __repr__(self) -> str:
         with self._opened() as reader:

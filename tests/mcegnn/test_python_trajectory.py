@@ -172,10 +172,10 @@ def test_frames_are_read_one_by_one(run: Trajectory, monkeypatch: pytest.MonkeyP
 
 def test_a_with_block_keeps_the_file_open_and_closes_it(run: Trajectory) -> None:
     with run:
-        kept = run._kept
+        kept = run._source._kept
         run[0], run.times, run.temperature
-        assert run._kept is kept is not None
-    assert run._kept is None
+        assert run._source._kept is kept is not None
+    assert run._source._kept is None
     assert len(run) == 121
 
 
@@ -188,7 +188,7 @@ def test_a_foreign_file_is_read_as_the_command_line_reads_it(
         check_same(run.rdf(), said, folder)
         assert run[0].masses.tolist() == [15.999, 2.014, 2.014]
         np.testing.assert_allclose(np.diff(run.times), 0.002, rtol=1e-12)
-        inside = run._file
+        inside = run._source.file
         assert inside.is_file()
     assert not inside.exists()
     with pytest.raises(ValueError, match="is closed; open it anew"):
@@ -215,7 +215,7 @@ def test_figures(run: Trajectory, runs: Path, tmp_path: Path) -> None:
     (line,) = rdf.axes[0].lines
     np.testing.assert_array_equal(line.get_ydata(), run.rdf().y)
     assert run.plot("temperature").axes[0].get_ylabel() == "temperature (K)"
-    assert run.plot("trajectory").axes
+    assert run.plot("trajectory")._repr_png_().startswith(b"\x89PNG")
     energies = Trajectory(runs / "charged.h5md").energy
     assert len(energies.plot(tmp_path / "e.svg").axes[0].lines) == 9
     assert (tmp_path / "e.svg").is_file()
