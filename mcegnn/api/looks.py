@@ -104,8 +104,8 @@ def _series(
 
     axis, times = time_axis(reader)
     title = name[0].upper() + name[1:]
-    told = numbers_of(numbers)
-    return Result(name, title, times, axis.label, axis.unit, values, name, unit, told)
+    by_key = numbers_of(numbers)
+    return Result(name, title, times, axis.label, axis.unit, values, name, unit, by_key)
 
 
 def everything(
@@ -137,7 +137,14 @@ def figure(reader: "H5MDReader", what: str) -> Any:
         near = nearest(what, [*_ANALYSES, *keys])
         words = f"this run has no {what!r}; did you mean {near}? (it has {', '.join(keys)})"
     with styled():
-        return figure_of(_curve(found, what, words), title=True)
+        return figure_of(_shown(found, what, words), title=True)
+
+
+def _shown(found: "Analysis", what: str, otherwise: str) -> Any:
+    """The curves of this key; of "energy" the potential one where the total is not conserved."""
+    keys = [one.key for one in found.curves]
+    instead = ("potential_energy", "potential") if what == "energy" else ()
+    return _curve(found, next((key for key in (what, *instead) if key in keys), what), otherwise)
 
 
 def rows(reader: "H5MDReader") -> list[tuple[str, str]]:
@@ -147,13 +154,13 @@ def rows(reader: "H5MDReader") -> list[tuple[str, str]]:
     axis, times = time_axis(reader)
     who = _formula(reader)
     many = "" if reader.n_systems is None else f"{reader.n_systems:,} systems of "
-    told = [
+    found = [
         ("frames", f"{len(reader):,} frames"),
         ("particles", f"{many}{reader.n_particles:,} {who}"),
     ]
     if axis.label == "time":
-        told.append(("time", f"time {times[0]:.6g} to {times[-1]:.6g} {axis.unit}".rstrip()))
-    return [*told, ("units", f"{reader.units.name} units")]
+        found.append(("time", f"time {times[0]:.6g} to {times[-1]:.6g} {axis.unit}".rstrip()))
+    return [*found, ("units", f"{reader.units.name} units")]
 
 
 def _formula(reader: "H5MDReader") -> str:

@@ -27,24 +27,24 @@ _FIRST_ORDER = "symplectic-euler is of first order; yoshida-8, the default, cons
 def opened(
     run: Path,
     topology: Path | None = None,
-    said: "FileOptions | None" = None,
+    options: "FileOptions | None" = None,
     beside: Path | None = None,
     on_progress: OnProgress = lambda done, of: None,
 ) -> "Iterator[H5MDReader]":
     """A run of ours, or another program's trajectory, written as one into the system's folder of
     temporary files, which is gone at the end of the block.
 
-    What was ``said`` of files, and the topology, is refused for a run of ours, unless it is for the
-    other one, which is looked at ``beside`` it. Raises FileNotFoundError or ValueError if the file
+    ``options`` of files and a topology are refused for a run of ours, unless they are for the other
+    one, which is looked at ``beside`` it. Raises FileNotFoundError or ValueError if the file
     cannot be read or holds no frames.
     """
     from trajectories.storage.h5md import H5MDReader
 
-    own = check_own(run, topology, said, beside)
+    own = check_own(run, topology, options, beside)
     with tempfile.TemporaryDirectory() as folder:
         copy = run if own else Path(folder) / f"{run.name}.h5md"
         if not own:
-            imported(run, copy, topology, said, on_progress=on_progress)
+            imported(run, copy, topology, options, on_progress=on_progress)
         with H5MDReader(copy) as reader:
             if not len(reader):
                 raise ValueError(f"{run} holds no frames yet")
@@ -54,7 +54,7 @@ def opened(
 def check_own(
     run: Path,
     topology: Path | None = None,
-    said: "FileOptions | None" = None,
+    options: "FileOptions | None" = None,
     beside: Path | None = None,
 ) -> bool:
     """Whether a file is a run of ours. Raises ValueError if it is a folder, or if something was
@@ -69,8 +69,8 @@ def check_own(
     # of two, the topology is for the one that is not ours
     both = beside is not None and is_ours(run) and not is_ours(beside)
     own = is_ours(run, None if both else topology)
-    if own and said is not None and (beside is None or is_ours(beside)):
-        check_no_file_options(said, f"{run} tells all itself")
+    if own and options is not None and (beside is None or is_ours(beside)):
+        check_no_file_options(options, f"{run} tells all itself")
     return own
 
 
@@ -89,7 +89,7 @@ def imported(
     run: Path,
     out: Path,
     topology: Path | None = None,
-    said: "FileOptions | None" = None,
+    options: "FileOptions | None" = None,
     *,
     overwrite: bool = False,
     on_progress: OnProgress = lambda done, of: None,
@@ -97,8 +97,8 @@ def imported(
     """Write another program's trajectory as a run of ours; errors as of `import_trajectory`."""
     from trajectories.foreign import import_trajectory
 
-    options = {} if said is None else asdict(said)
-    import_trajectory(run, out, topology, **options, overwrite=overwrite, told=on_progress)
+    values = {} if options is None else asdict(options)
+    import_trajectory(run, out, topology, **values, overwrite=overwrite, told=on_progress)
 
 
 def shown_times(reader: Any) -> tuple[float, str]:

@@ -214,6 +214,7 @@ def test_figures(run: Trajectory, runs: Path, tmp_path: Path) -> None:
     assert (tmp_path / "rdf.png").read_bytes().startswith(b"\x89PNG")
     (line,) = rdf.axes[0].lines
     np.testing.assert_array_equal(line.get_ydata(), run.rdf().y)
+    assert run.plot("energy").axes[0].get_ylabel() == "potential energy (eV/atom)"
     assert run.plot("temperature").axes[0].get_ylabel() == "temperature (K)"
     assert run.plot("trajectory")._repr_png_().startswith(b"\x89PNG")
     energies = Trajectory(runs / "charged.h5md").energy
