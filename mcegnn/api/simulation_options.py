@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -103,8 +104,8 @@ def _count(name: str, value: Any) -> int:
 def _text(name: str, value: Any) -> str:
     if isinstance(value, str | Path):
         return str(value)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return repr(float(value)) if isinstance(value, float) else repr(value)
+    if isinstance(value, Real) and not isinstance(value, bool):  # NumPy's too
+        return repr(int(value)) if isinstance(value, Integral) else repr(float(value))
     if name in ("calculator", "potential"):
         raise TypeError(
             f"{name} is a name, such as {_EXAMPLES[name]}, which a run can keep and make again; an"

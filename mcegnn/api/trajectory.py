@@ -220,10 +220,6 @@ class Trajectory:
             figure.savefig(path, dpi=150)
         return figure
 
-    @overload
-    def to_ase(self, frames: int, system: int | None = None) -> Any: ...
-    @overload
-    def to_ase(self, frames: slice = ..., system: int | None = None) -> list[Any]: ...
     def to_ase(self, frames: int | slice = slice(None), system: int | None = None) -> Any:
         """The `ase.Atoms` of a frame, or a list of those of several, with all that the run keeps
         and its energies, forces and stress; ``system`` is one of an ensemble's."""

@@ -39,7 +39,10 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 
 CALLS: dict[str, tuple[str, dict[str, Any]]] = {
-    "charged": ("charged", {"systems": 3, "steps": 40, "every": 10, "integrator": "yoshida-8"}),
+    "charged": (
+        "charged",
+        {"systems": np.int64(3), "steps": 40, "every": 10, "integrator": "yoshida-8"},
+    ),
     "solar": (
         "solar",
         {"time": "20 day", "every": 5, "without": ["Moon", "Pluto"], "relativity": True},
