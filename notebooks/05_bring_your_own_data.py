@@ -25,38 +25,17 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import numpy as np
-import torch
 from ase import units
-from ase.calculators.emt import EMT
 from ase.cluster import Icosahedron
-from ase.io import read as read_atoms
-from ase.io import write
+from ase.io import read, write
 from matplotlib import rcParams
 from matplotlib.figure import Figure
 
-from mcegnn import (
-    CalculatorPotential,
-    Coulomb,
-    Random,
-    State,
-    System,
-    from_atoms,
-    langevin_baoab,
-    maxwell_boltzmann,
-    rollout,
-    to_atoms,
-    yoshida,
-)
+from mcegnn import Coulomb, State, System, fit, label, predict, rollout, simulate, yoshida
 from mcegnn.data.consistency import unit_warnings
 from mcegnn.data.labelled import from_file
 from mcegnn.data.statistics import outliers, summary
-from mcegnn.data.structures import structures
-from mcegnn.tasks.potential_model import potential
-from mcegnn.training.options import read as read_options
-from mcegnn.training.trainer import Trainer
 from systems.observables import kinetic_energy
-from systems.sources.atoms import read as read_start
-from systems.sources.solar import COLUMNS, read_bodies
 from trajectories.analysis.draw import COLORS, STYLE
 
 rcParams.update(STYLE)
@@ -70,15 +49,15 @@ folder = Path(mkdtemp())
 
 # %%
 kcal = units.kcal / units.mol  # in eV
-emt = CalculatorPotential(EMT())
-random = Random(1)
-start = State(maxwell_boltzmann(from_atoms(Icosahedron("Cu", 2)), temperature=600.0, random=random), random=random)
-received = []
-for state in rollout(langevin_baoab(emt, 600.0, friction=0.02 / units.fs), start, dt=4 * units.fs, n_steps=1000, every=5):
-    atoms = to_atoms(state.system)
-    atoms.info["dft_energy"] = state.evaluation.energy / kcal
-    atoms.arrays["dft_forces"] = state.evaluation.forces / kcal
-    received.append(atoms)
+label(
+    Icosahedron("Cu", 2), calculator="emt", temperature="600 K", friction="20 /ps", dt="4 fs",
+    steps=1000, every=5, seed=1, output=folder / "emt.xyz",
+)  # fmt: skip
+received = read(folder / "emt.xyz", ":")
+for atoms in received:
+    atoms.info["dft_energy"] = atoms.get_potential_energy() / kcal
+    atoms.arrays["dft_forces"] = atoms.get_forces() / kcal
+    atoms.calc = None
 write(folder / "received.xyz", received, columns=["symbols", "positions", "dft_forces"])
 print(*(folder / "received.xyz").read_text().splitlines()[:4], sep="\n")
 
@@ -101,7 +80,7 @@ except ValueError as error:
 # %%
 def labelled(energy=1.0, forces=1.0):
     """The structures received, their energies and forces times these factors, as a file of our names."""
-    found = read_atoms(folder / "received.xyz", ":")
+    found = read(folder / "received.xyz", ":")
     for atoms in found:
         atoms.info["REF_energy"] = energy * atoms.info.pop("dft_energy")
         atoms.arrays["REF_forces"] = forces * atoms.arrays.pop("dft_forces")
@@ -160,63 +139,65 @@ assert [len(unit_warnings(data)) for data in attempts.values()] == [0, 1, 1, 1]
 # `outliers` names single structures that stand out, such as one whose energy did not converge.
 
 # %%
-for label, value in summary(right):
-    print(f"{label:30} {value}")
+for row, value in summary(right):
+    print(f"{row:30} {value}")
 broken = right["energy"] + np.where(np.arange(len(right)) == 17, 8.0, 0.0)
 outliers(right.with_values(energy=broken))
 
 # %% [markdown]
-# `mcegnn train extxyz --data labelled.xyz` shows the same table and warnings before it trains.
+# `fit`, and `mcegnn train extxyz --data labelled.xyz`, say the same before they train.
 #
 # ## Options of a training
 #
-# A training is a TOML file. The presets are such files; `key=value` changes them, here as with `--set` on the command line. A key that
-# does not exist is refused, with the nearest that does.
+# A training is a TOML file. The presets are such files; keywords of `fit` change their options, wherever they
+# stand, as does `--set key=value` on the command line. An option that does not exist is refused, with the
+# nearest that does.
 
 # %%
-changes = [
-    f"data.name='{folder / 'labelled.xyz'}'", "n_updates=150", "validate_every=50", "warmup=20", "ema=0.97", "compile=false",
-    "model.hyperparameters={n_features=16, n_channels=4, n_layers=2, cutoff=5.0}",
-]  # fmt: skip
+small = {"n_features": 16, "n_channels": 4, "n_couplings": 0, "n_layers": 2, "cutoff": 5.0}
+short = {"n_updates": 150, "validate_every": 50, "warmup": 20, "ema": 0.97, "compile": False, "threads": 1}
 try:
-    read_options("extxyz", [*changes, "batch_size=4"])
-except ValueError as error:
+    fit(folder / "labelled.xyz", preset="extxyz", output=folder / "mine", batch_size=4)
+except TypeError as error:
     print(error)
-options = read_options("extxyz", [*changes, "batch=4"])
 
 # %% [markdown]
-# The options name the data; the data decide the rest: the elements, their mean energies, the size of the forces, and how many neighbours
-# an atom has.
+# The options name the data; the data decide the rest: the elements, their mean energies, the size of the
+# forces, and how many neighbours an atom has.
 
 # %%
-torch.manual_seed(0)  # of the first weights
-torch.set_num_threads(1)  # more do not make structures of thirteen atoms faster
 labelled(energy=kcal, forces=kcal)  # writes the file anew, as it should be
-split = structures(options.data)
-stored = potential(options, split.train)
-for name in ("species", "reference_energies", "scale", "n_neighbors", "periodic"):
-    print(f"{name:20} {stored.hyperparameters[name]}")
-for now in (trainer := Trainer(stored, split, options)).run():
-    print(f"after {now.update:3} updates: forces are {1000 * now.parts['forces']:.0f} meV/Angstrom off, in the mean")
+trained = fit(folder / "labelled.xyz", preset="extxyz", output=folder / "mine", batch=4, **small, **short)
+for update, error in zip(trained.metrics["update"], trained.metrics["forces"], strict=True):
+    print(f"after {update:.0f} updates: forces are {1000 * error:.0f} meV/Angstrom off, in the mean")
 
 # %% [markdown]
-# ## Start files of rollouts
+# ## Structures to predict, and to start from
 #
-# Atoms start from any file that ASE reads, the last structure of it or `FILE@INDEX`: `mcegnn rollout labelled.xyz@0 --model ...`. Bodies
-# start from a CSV file, `mcegnn rollout solar --bodies bodies.csv`. Its columns are names, the body that each goes around, GM,
-# barycentric positions and velocities in km and km/s, and oblateness, which may be empty.
+# Structures are files that ASE reads (`FILE@INDEX` is one of several), `ase.Atoms`, or systems of ours.
 
 # %%
-print(read_start(str(folder / "labelled.xyz@0")).system)
+predicted = predict(trained.model, folder / "labelled.xyz")["energy"]
+print(f"{abs(predicted.values - right['energy']).mean():.3f} {predicted.unit} off in the mean")
+run = simulate(
+    f"{folder / 'labelled.xyz'}@0", model=trained.model, temperature="300 K", steps=200, output=folder / "run.h5md"
+)
+run
+
+# %% [markdown]
+# Bodies start from a CSV file. Its columns are names, the body that each goes around, GM, barycentric
+# positions and velocities in km and km/s, and oblateness, which may be empty.
+
+# %%
 (folder / "bodies.csv").write_text(
-    f"""{",".join(COLUMNS)}
+    """name,parent,gm_km3_s2,x_km,y_km,z_km,vx_km_s,vy_km_s,vz_km_s,j2,radius_km,pole_ra_deg,pole_dec_deg
 star,,1.327e11,0,0,0,0,0,0,,,,
 inner,star,4e5,1.496e8,0,0,0,29.78,0,,,,
 outer,star,4e5,0,2.394e8,0,-23.54,0,0,,,,
 """
 )
-own = read_bodies(folder / "bodies.csv")
-print(dict(zip(own.names, own.periods.round(1).tolist(), strict=True)), "days")
+run = simulate("solar", bodies=folder / "bodies.csv", time="10 year", output=folder / "planets.h5md")
+print(run, run.energy, sep="\n")
 
 # %% [markdown]
 # ## Particles from a plain table

@@ -3,7 +3,7 @@
 import errno
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,11 @@ def refuse_together(reader: H5MDReader, system: int | None) -> None:
         )
 
 
-def _atoms(reader: H5MDReader, which: int | None) -> Iterator[Any]:
-    """Every frame as ase.Atoms, one system or all one after the other, with all that the run keeps
-    and, in metal units, all results.
+def atoms_of(
+    reader: H5MDReader, which: int | None, frames: Iterable[int] | None = None
+) -> Iterator[Any]:
+    """Every frame, or those of these numbers, as ase.Atoms, one system or all one after the other,
+    with all that the run keeps and, in metal units, all results.
 
     What the files of another program did not tell, velocities, masses or times, is not there.
     """
@@ -41,7 +43,7 @@ def _atoms(reader: H5MDReader, which: int | None) -> Iterator[Any]:
     template = from_text(reader.template) if which is not None or reader.n_systems is None else None
     if template is not None:
         template, _ = without_results(template)
-    for k in range(len(reader)):
+    for k in range(len(reader)) if frames is None else frames:
         state = reader[k]
         system = state.system if which is None else state.system.copy_of(which)
         atoms = _structure(reader, k, system, template)
@@ -118,7 +120,7 @@ def _add_results(
 def _write_xyz(reader: H5MDReader, path: Path, which: int | None) -> set[str]:
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         xyz = ExtendedXYZ(file)
-        for atoms in _atoms(reader, which):
+        for atoms in atoms_of(reader, which):
             xyz.write(atoms)
     return xyz.left_out
 
@@ -129,7 +131,7 @@ def _write_traj(reader: H5MDReader, path: Path, which: int | None) -> set[str]:
 
     left_out: set[str] = set()
     with Trajectory(path, "w") as trajectory:
-        for atoms in _atoms(reader, which):
+        for atoms in atoms_of(reader, which):
             others = atoms.arrays.keys() - {
                 "numbers",
                 "positions",

@@ -32,25 +32,29 @@ def why_undrawable(reader: H5MDReader) -> str:
 
 
 def draw_trajectory(reader: H5MDReader, path: str | Path, known: Known | None = None) -> None:
-    """Draw a run into a PNG, SVG or PDF file: bodies as orbits, charges in six panels, atoms by
-    temperature, energy, pressure.
+    """Draw a run into a PNG, SVG or PDF file, as `trajectory_figure`."""
+    trajectory_figure(reader, known).savefig(path, dpi=150)
+
+
+def trajectory_figure(reader: H5MDReader, known: Known | None = None) -> Any:
+    """A figure of a run: bodies as orbits, charges in six panels, atoms by temperature, energy,
+    pressure.
 
     ``known`` is what temperatures are counted by. Raises ValueError, as `why_undrawable`
     says, where there is nothing to draw.
     """
-    # a figure of its own, not pyplot's: no global state and no screen
-    from matplotlib.figure import Figure
+    from trajectories.analysis.notebook_figure import NotebookFigure
 
     if why := why_undrawable(reader):
         raise ValueError(why)
-    figure = Figure(figsize=(9.0, 5.4), layout="constrained")
+    figure = NotebookFigure(figsize=(9.0, 5.4), layout="constrained")
     if reader.units is METAL:
         _matter(figure, reader, known or Known())
     elif reader.names:
         _orbits(figure, reader)
     else:
         _swarm(figure, reader)
-    figure.savefig(path, dpi=150)
+    return figure
 
 
 def _matter(figure: Any, reader: H5MDReader, known: Known) -> None:

@@ -1,6 +1,5 @@
 """`mcegnn analyse`: what a run conserved, how fast it was, and how far planets are from JPL's."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -25,15 +24,14 @@ from mcegnn.cli.tables import (
     conserved_rows,
     error_rows,
     jpl_rows,
-    known_of,
-    leave_out_marked,
     lost_rows,
     number_rows,
-    shown_times,
     timing_rows,
 )
+from mcegnn.runs import reading
 from mcegnn.runs.outputs import check_figure, check_output, check_writable
 from mcegnn.runs.provenance import estimated_errors_of, lost_of, timings
+from mcegnn.runs.reading import known_of, leave_out_marked, shown_times
 from systems.sources.file_options import FileOptions
 
 if TYPE_CHECKING:
@@ -226,62 +224,18 @@ def opened(
     said: FileOptions | None = None,
     beside: Path | None = None,
 ) -> "Iterator[H5MDReader]":
-    """A run of ours, or another program's trajectory, written as one into the system's folder of
-    temporary files.
-
-    What was ``said`` of files, and the topology, is refused for a run of ours, unless it is for the
-    other one, which is looked at ``beside`` it.
-    """
-    from trajectories.foreign import is_ours
-    from trajectories.storage.h5md import H5MDReader
-
-    with mistakes():
-        if run.is_dir():
-            raise ValueError(
-                f"{run} is a folder; name a run in it, or of a training make the page with mcegnn"
-                f" report {run}"
-            )
-        both = (
-            beside is not None and is_ours(run) and not is_ours(beside)
-        )  # the topology is for the other
-        own = is_ours(run, None if both else topology)
-        if own and said is not None and (beside is None or is_ours(beside)):
-            files.refuse_file_options(said, f"{run} tells all itself")
-    with tempfile.TemporaryDirectory() as folder:
-        copy = run if own else Path(folder) / f"{run.name}.h5md"
-        with mistakes():
-            if not own:
-                imported(run, copy, quiet, topology, said)
-            reader = H5MDReader(copy)
-        with reader:
-            with mistakes():
-                if not len(reader):
-                    raise ValueError(f"{run} holds no frames yet")
-            yield reader
+    """As `mcegnn.runs.reading.opened`, with a bar while another program's trajectory is read."""
+    with ExitStack() as stack:
+        with mistakes(), reading_bar(quiet) as on_progress:
+            reader = stack.enter_context(reading.opened(run, topology, said, beside, on_progress))
+        yield reader
 
 
-def imported(
-    run: Path,
-    out: Path,
-    quiet: bool,
-    topology: Path | None = None,
-    said: FileOptions | None = None,
-    overwrite: bool = False,
-) -> None:
-    """Write another program's trajectory as a run of ours; errors as of `import_trajectory`."""
-    from dataclasses import asdict
-
-    from trajectories.foreign import import_trajectory
-
+@contextmanager
+def reading_bar(quiet: bool) -> "Iterator[reading.OnProgress]":
+    """A bar for a trajectory that is read."""
     with progress(100, "per cent", quiet=quiet) as report:
-        import_trajectory(
-            run,
-            out,
-            topology,
-            **({} if said is None else asdict(said)),
-            overwrite=overwrite,
-            told=lambda done, n: report(round(100 * done / n), f"reading {n:,} frames"),
-        )
+        yield lambda done, n: report(round(100 * done / n), f"reading {n:,} frames")
 
 
 def _print(

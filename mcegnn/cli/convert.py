@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 
 from mcegnn.cli import file_options as files
-from mcegnn.cli.analyse import Topology, imported, opened
+from mcegnn.cli.analyse import Topology, opened, reading_bar
 from mcegnn.cli.messages import mistakes, told
 from mcegnn.cli.tables import assumed_rows
 from mcegnn.runs.outputs import check_output, check_writable
+from mcegnn.runs.reading import imported
 from systems.sources.file_options import FileOptions
 
 
@@ -73,7 +74,8 @@ def convert(
                 )
             check_output(output, force, run)
             check_writable(output)
-            imported(run, output, quiet, topology, said, force)
+            with reading_bar(quiet) as bar:
+                imported(run, output, topology, said, overwrite=force, on_progress=bar)
             with H5MDReader(output) as reader:
                 n_frames = len(reader)
                 for what, words in assumed_rows(reader) if not quiet else ():

@@ -5,8 +5,6 @@ from typing import Annotated
 
 import typer
 
-from systems.sources.file_options import FileOptions
-
 PANEL = "Files of other programs"
 
 
@@ -46,14 +44,3 @@ Masses = Annotated[
         " tells]",
     ),
 ]
-
-
-def refuse_file_options(options: FileOptions, what: str) -> None:
-    """ValueError where something was said of a file that tells all itself."""
-    given = [
-        name for name in ("frame_interval", "units", "format", "masses") if getattr(options, name)
-    ]
-    if given:
-        raise ValueError(
-            f"--{given[0].replace('_', '-')} goes with files of other programs; {what}"
-        )

@@ -82,11 +82,11 @@ def _told_rows(reader: Any) -> list[tuple[str, ...]]:
     from mcegnn.cli.tables import (
         assumed_rows,
         error_rows,
-        leave_out_marked,
         lost_rows,
         timing_rows,
     )
     from mcegnn.runs.provenance import ERRORS, LOST, MARKED, SPARSE, TIMING, estimated_errors_of
+    from mcegnn.runs.reading import leave_out_marked
 
     elsewhere = (
         "configuration",
@@ -128,7 +128,7 @@ def _model(name: str) -> list[tuple[str, str]]:
 
 def _run_rows(reader: Any) -> list[tuple[str, str]]:
     """The run's physics, in the units that people use where they are known."""
-    from mcegnn.cli.tables import run_of
+    from mcegnn.runs.reading import run_of
 
     run = run_of(reader)
     if run is None:

@@ -1,9 +1,7 @@
 """`mcegnn label`: structures with the energies and forces of a calculator, as a training set."""
 
-from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,15 +11,9 @@ from mcegnn.cli.events import follow
 from mcegnn.cli.messages import mistakes, table, told
 from mcegnn.runs.outputs import size
 from mcegnn.runs.times import Times
-from systems.sources.file_options import FileOptions
 
 if TYPE_CHECKING:
-    from mcegnn.runs.label import LabelResult, LabelRun
-    from mcegnn.simulation import AtomsRun
-
-_FORCES = ("calculator", "potential")
-_OF_FILES = ("units", "format", "masses")
-_EVERY = 10  # steps from one structure to the next, where they divide the run
+    from mcegnn.runs.label import LabelResult
 
 
 @told
@@ -100,47 +92,13 @@ def label(
     }
     path = output or Path(f"{Path(file).stem}-labelled.xyz")
     with mistakes():
-        run, warnings = _new(file, path, force, Times(dt, None, steps, every), options)
+        from mcegnn.runs.label_options import label_run
+
+        times = Times(dt, None, steps, every)
+        run, warnings = label_run(file, path, times, options, overwrite=force)
     for warning in warnings if not quiet else ():
         typer.echo(f"warning: {warning}", err=True)
     _summary(follow(run, quiet=quiet), quiet)
-
-
-def _new(
-    file: str, path: Path, force: bool, times: Times, options: Mapping[str, Any]
-) -> tuple["LabelRun", list[str]]:
-    """The run that is asked for, and warnings."""
-    from mcegnn.runs.atoms_options import check_forces
-    from mcegnn.runs.label import LabelRun, check_label_files
-    from mcegnn.runs.label_sources import AlongDynamics, OfFile
-
-    check_label_files(file, path, force)
-    check_forces(file, options)
-    if times.steps is not None:
-        config, warnings = _dynamics(file, times, options)
-        return LabelRun(AlongDynamics(config), path, overwrite=force), warnings
-    given = {**options, "every": times.every, "dt": times.dt}
-    for name, value in given.items():
-        if value is not None and name not in (*_FORCES, *_OF_FILES):
-            raise ValueError(
-                f"--{name} is of dynamics: add --steps N, or leave it out to label the structures"
-                f" of {file} as they are"
-            )
-    said = FileOptions.parse(**{name: options[name] for name in _OF_FILES})
-    forces = {name: options[name] or "" for name in _FORCES}
-    return LabelRun(OfFile(file, **forces, options=said), path, overwrite=force), []
-
-
-def _dynamics(file: str, times: Times, options: Mapping[str, Any]) -> tuple["AtomsRun", list[str]]:
-    """The rollout along which structures are labelled, every ten steps where that divides them."""
-    from mcegnn.runs.atoms_options import atoms_run
-
-    assert times.steps is not None
-    if times.every is None and times.steps % _EVERY == 0:
-        times = replace(times, every=_EVERY)
-    chosen = {**options, "ensemble": options["ensemble"] or "nvt"}
-    given = {name: value for name, value in chosen.items() if value is not None}
-    return atoms_run(file, None, times, given)
 
 
 def _summary(result: "LabelResult", quiet: bool) -> None:

@@ -1,7 +1,6 @@
 """How the command line speaks: one sentence for a mistake, tables for results, a progress line for
 anything long."""
 
-import errno
 import functools
 import json
 import math
@@ -13,7 +12,8 @@ from typing import Any
 
 import typer
 
-from mcegnn.runs.errors import RunDiverged, WritingFailed
+from mcegnn.console import table_of
+from mcegnn.runs.errors import RunDiverged, WritingFailed, sentence
 from mcegnn.runs.outputs import check_writable
 
 
@@ -29,25 +29,8 @@ def mistakes() -> Iterator[None]:
         yield
     except (RunDiverged, WritingFailed):  # of a run that has begun: no mistake
         raise
-    except FileExistsError as error:
-        raise Mistake(
-            f"{error.filename or error} exists already; choose another name or overwrite it with"
-            " --force"
-        ) from None
-    except PermissionError as error:
-        raise Mistake(f"{error.filename} cannot be written or read: permission denied") from None
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise Mistake(
-                f"no space is left on the disk of {error.filename or 'the file to be written'}"
-            ) from None
-        raise Mistake(
-            f"{error.filename}: {error.strerror}"
-            if error.filename and error.strerror
-            else str(error)
-        ) from None
-    except (ValueError, RuntimeError) as error:
-        raise Mistake(str(error)) from None
+    except (OSError, ValueError, RuntimeError) as error:
+        raise Mistake(sentence(error)) from None
 
 
 def refuse_ending(path: Path, *endings: str) -> None:
@@ -128,26 +111,8 @@ def table(
     """Rows under a title on standard output, or on standard error where something else is to be
     read from the former."""
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
-    shown = Table(
-        title=Text(title),
-        title_justify="left",
-        title_style="bold",
-        show_header=bool(header),
-        box=None,
-        pad_edge=False,
-    )
-    for k in range(max(len(row) for row in rows)):
-        shown.add_column(
-            header[k] if header else "",
-            justify="left" if k == 0 or not header else "right",
-            overflow="fold",
-        )
-    for row in rows:
-        shown.add_row(*(Text(cell) for cell in row))  # a name is no markup
-    Console(stderr=err).print(shown)
+    Console(stderr=err).print(table_of(title, rows, header))
 
 
 def spelled(values: Any) -> str:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 import typer
 
+from mcegnn.console import bar, in_words, spinner
+
 _LINE_SECONDS, _FIRST_SECONDS = 30.0, 2.0
 Report = Callable[[int, str], None]
 
@@ -22,13 +24,6 @@ def progress(
     ``head`` is said before all else, by what is not over at once.
     """
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
 
     console = Console(stderr=True)
     if quiet:
@@ -36,19 +31,11 @@ def progress(
     elif not console.is_terminal:
         yield _lines(total, what, head, done)
     else:
-        count = TextColumn("{task.completed:,.0f} " + what)
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            count,
-            TimeRemainingColumn(),
-        )
         if head:
             typer.echo(head, err=True)
-        with Progress(*columns, console=console, transient=True) as bar:
-            task = bar.add_task("starting", total=total, completed=done)
-            yield lambda now, text: bar.update(task, completed=now, description=text)
+        with bar(console, what) as shown:
+            task = shown.add_task("starting", total=total, completed=done)
+            yield lambda now, text: shown.update(task, completed=now, description=text)
 
 
 @contextmanager
@@ -56,16 +43,13 @@ def waiting(what: str, *, quiet: bool = False) -> Iterator[None]:
     """Says what is waited for within: in a terminal until it is over, elsewhere in one line where
     it takes a while."""
     from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn
 
     console = Console(stderr=True)
     if quiet:
         yield
     elif console.is_terminal:
-        with Progress(
-            SpinnerColumn(), TextColumn("{task.description}"), console=console, transient=True
-        ) as bar:
-            bar.add_task(what)
+        with spinner(console) as shown:
+            shown.add_task(what)
             yield
     else:
         line = threading.Timer(_FIRST_SECONDS, typer.echo, [f"{what} ..."], {"err": True})
@@ -102,15 +86,3 @@ def _lines(total: int, what: str, head: str, done: int) -> Report:
             spoke, seen, last = at, at if now > last else seen, now
 
     return report
-
-
-def in_words(seconds: float) -> str:
-    """A time to wait."""
-    for most, unit, name in (
-        (100.0, 1.0, "seconds"),
-        (6000.0, 60.0, "minutes"),
-        (360000.0, 3600.0, "hours"),
-    ):
-        if seconds < most:
-            return f"{seconds / unit:.0f} {name}"
-    return f"{seconds / 86400:.0f} days"

@@ -18,14 +18,12 @@ from mcegnn.cli.progress import progress, waiting
 from mcegnn.cli.tables import (
     assumed_rows,
     error_numbers,
-    known_of,
-    leave_out_marked,
     lost_rows,
-    run_of,
     timing_rows,
 )
 from mcegnn.runs.outputs import check_output, check_writable, size
 from mcegnn.runs.provenance import estimated_errors_of
+from mcegnn.runs.reading import known_of, leave_out_marked, run_of
 from systems.sources.file_options import FileOptions
 
 

@@ -1,7 +1,5 @@
 """`mcegnn rollout`: move a system and keep its frames."""
 
-from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -270,12 +268,21 @@ def rollout(
     if threads is not None and threads < 1:
         raise Mistake(f"--threads must be at least 1, not {threads}")
     with mistakes():
+        from mcegnn.runs.rollout_request import (
+            Request,
+            check_resumed,
+            new_rollout,
+            resumed_rollout,
+        )
+
+        how: dict[str, Any] = {"threads": threads, "command": command_line()}
         if resume is not None:
             fixed = {name: given[name] for name in ("dt", "every", "integrator", "output")}
-            _check_choices(system, {**options, **fixed, "force": force or None})
-            run = _resumed(resume, times, options, threads)
+            check_resumed(system, {**options, **fixed, "force": force or None})
+            run = resumed_rollout(resume, times, options, **how)
         else:
-            run, warnings = _new(system, integrator, times, options, output, force, threads)
+            request = Request(system, integrator, times, options, output)
+            run, warnings = new_rollout(request, overwrite=force, **how)
             for warning in warnings if not quiet else ():
                 typer.echo(f"warning: {warning}", err=True)
     if dry_run:
@@ -283,49 +290,6 @@ def rollout(
         return
     page = run.output.with_suffix(".html") if report else None
     _do(run, page, overwrite=force or resume is not None, quiet=quiet, verbose=verbose)
-
-
-def _new(
-    system: str | None,
-    integrator: str | None,
-    times: Times,
-    options: Mapping[str, Any],
-    output: Path | None,
-    force: bool,
-    threads: int | None,
-) -> tuple["RolloutRun", list[str]]:
-    """The run that is asked for, and warnings."""
-    from mcegnn.runs.rollout import RolloutRun
-    from mcegnn.runs.rollout_options import configuration, default_output
-
-    if system is None:
-        raise ValueError("name a system (charged, solar, or a file of atoms), or a run to --resume")
-    config, warnings = configuration(system, integrator, times, options)
-    run = RolloutRun(
-        config,
-        output or default_output(system),
-        overwrite=force,
-        threads=threads,
-        command=command_line(),
-    )
-    run.check()
-    return run, warnings
-
-
-def _resumed(
-    path: Path, times: Times, options: Mapping[str, Any], threads: int | None
-) -> "RolloutRun":
-    """The run of this file, to go on as far as is asked for."""
-    from mcegnn.runs.resume import saved_rollout
-    from mcegnn.runs.rollout import RolloutRun
-    from mcegnn.runs.rollout_options import further_steps, limits_of
-
-    saved = saved_rollout(path).configuration
-    n_steps = saved.n_steps + further_steps(times, saved)
-    config = replace(saved, n_steps=n_steps, **limits_of(saved, options))
-    run = RolloutRun(config, path, resume=True, threads=threads, command=command_line())
-    run.check()
-    return run
 
 
 def _describe(run: "RolloutRun") -> None:
@@ -395,18 +359,3 @@ def _report(run: Path, page: Path, quiet: bool) -> None:
         written = write(reader, page, run, quiet=quiet, every=min(marked.values(), default=1) == 0)
     if not quiet:
         typer.echo(f"wrote {page}, {size(written)}")
-
-
-def _check_choices(system: str | None, choices: Mapping[str, Any]) -> None:
-    """Raise ValueError for what a resumed run takes from its checkpoint: all but where it is
-    stopped."""
-    from mcegnn.runs.rollout_options import LIMITS
-
-    given = [
-        f"--{name}" for name, value in choices.items() if value is not None and name not in LIMITS
-    ]
-    if system is not None or given:
-        raise ValueError(
-            "--resume takes its system and physics from the run; leave out"
-            f" {', '.join(given or [str(system)])}"
-        )

@@ -8,14 +8,13 @@ from mcegnn.cli.messages import table
 from mcegnn.cli.tables import (
     conserved_rows,
     error_rows,
-    known_of,
     last_jpl_rows,
-    leave_out_marked,
     number_rows,
     took,
 )
 from mcegnn.runs.outputs import size
 from mcegnn.runs.provenance import estimated_errors_of
+from mcegnn.runs.reading import known_of, leave_out_marked
 from mcegnn.runs.rollout import RolloutResult
 from trajectories.analysis import Analysis
 from trajectories.analysis.guard import left_out

@@ -6,21 +6,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mcegnn.runs.divergence import systems_in_words
-from mcegnn.runs.provenance import MARKED, first_steps, lost_of, marked_of, timings
+from mcegnn.runs.provenance import lost_of, timings
+from mcegnn.runs.reading import conserves, run_of, shown_times
 
 if TYPE_CHECKING:
-    from mcegnn.simulation import Configuration
     from trajectories.analysis.results import Number
 
 _ELSEWHERE = ("from_jpl_", "forecast_error", "valid_time")
-
-
-def shown_times(reader: Any) -> tuple[float, str]:
-    """What a run's times are multiplied with to be shown, and the unit: picoseconds in metal units,
-    whose own unit nobody knows."""
-    if reader.units.name != "metal":
-        return 1.0, reader.units.time
-    return 1.0 / reader.units.convert(1.0, "ps"), "frames" if "times" in reader.missing else "ps"
 
 
 def against_rows(found: dict[str, Any], reader: Any) -> list[tuple[str, ...]]:
@@ -66,32 +58,6 @@ def timing_rows(reader: Any) -> list[tuple[str, ...]]:
     ]
 
 
-def leave_out_marked(reader: Any, every: bool = False) -> list[str]:
-    """Let the reader end where a system left what its potential was trained on, unless ``every``
-    frame is asked for; what to say of it.
-
-    ValueError where no frame would be left.
-    """
-    marked, n = marked_of(reader), len(reader)
-    sound = int((reader.steps < min(marked.values())).sum()) if marked else n
-    if sound == n:
-        return []
-    first = min(marked.values())
-    near = first in first_steps(reader, MARKED).values()
-    what = (
-        "were nearer to each other than any"
-        if near
-        else "had fewer neighbours on average than in any structure"
-    )
-    why = f"from step {first:,} on atoms {what} that the model was trained on"
-    if every:
-        return [f"{why}: what is said of {n - sound:,} of {n:,} frames is a guess"]
-    if not sound:
-        raise ValueError(f"{why}, so all {n:,} frames are left out; take them in with --all-frames")
-    reader.end_at(sound)
-    return [f"{n - sound:,} of {n:,} frames are left out: {why}; take them in with --all-frames"]
-
-
 def lost_rows(reader: Any) -> list[tuple[str, ...]]:
     """Which systems stand still, and are in all that is said of the run."""
     lost = lost_of(reader)
@@ -104,61 +70,6 @@ def lost_rows(reader: Any) -> list[tuple[str, ...]]:
         ]
         if lost
         else []
-    )
-
-
-def run_of(reader: Any) -> "Configuration | None":
-    """The run's configuration; None for a file written from Python."""
-    from mcegnn.simulation import configuration_from
-
-    try:
-        return configuration_from(reader.configuration)
-    except ValueError:
-        return None
-
-
-def conserves(reader: Any) -> list[str]:
-    """What the run should conserve: nothing under a thermostat, no momentum with frozen atoms, no
-    angular momentum in a periodic cell."""
-    configuration, every = reader.configuration, 3 * reader.n_particles
-    run = run_of(reader)
-    thermostat = (run is not None and run.holds_temperature) or configuration.get(
-        "conserves_energy"
-    ) is False
-    if thermostat or "masses" in reader.missing:
-        return []
-    held = reader.frozen or configuration.get("n_degrees", every) < every
-    changed = (
-        {"momentum", "angular_momentum"}
-        if held
-        else {"angular_momentum"}
-        if any(reader.pbc)
-        else set()
-    )
-    return [name for name in ("energy", "momentum", "angular_momentum") if name not in changed]
-
-
-def known_of(reader: Any) -> Any:
-    """What the configuration says of a run, for `trajectories.analysis.analyse`."""
-    from trajectories.analysis import Known
-
-    run, configuration = run_of(reader), reader.configuration
-    imported = "imported" in reader.provenance
-    asked = (
-        configuration.get("temperature", ())
-        if imported or (run is not None and run.holds_temperature)
-        else ()
-    )
-    return Known(
-        conserves=conserves(reader),
-        sure=not imported or configuration.get("conserves_energy") is True,
-        n_degrees=configuration.get("n_degrees") if run is None else run.n_degrees,
-        temperature=tuple(asked),
-        pressure=() if run is None else run.held_pressure,
-        epoch=None if run is None else run.julian_day,
-        lost=tuple(lost_of(reader)),
-        why_energy_drifts="" if run is None else run.why_energy_drifts,
-        parents={} if run is None else dict(run.parents),
     )
 
 

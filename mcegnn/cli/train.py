@@ -9,11 +9,9 @@ import typer
 from mcegnn.cli.events import command_line, follow
 from mcegnn.cli.messages import Mistake, mistakes, table, told
 from mcegnn.cli.reviews import said, scored_row
-from mcegnn.names import presets
 
 if TYPE_CHECKING:
     from mcegnn.runs.training import TrainingRun
-    from mcegnn.training.options import TrainingOptions
 
 
 @told
@@ -87,6 +85,7 @@ def train(
     with mistakes():
         from mcegnn.runs.training import TrainingRun
         from mcegnn.runs.training_files import REPORT, complete, resumed
+        from mcegnn.runs.training_options import training_options
 
         if resume is not None:
             if preset or change or start or output or data:
@@ -105,7 +104,7 @@ def train(
             )
         else:
             run = TrainingRun(
-                _options(preset, change or [], data, start),
+                training_options(preset, change or [], data=data, started=start is not None),
                 output or Path(Path(str(preset)).stem),
                 start=start,
                 threads=threads,
@@ -115,20 +114,6 @@ def train(
                 command=command_line(),
             )
     _follow(run, quiet, None if resume is None else saved.header["update"])
-
-
-def _options(
-    preset: str | None, changes: list[str], data: str | None, start: str | None
-) -> "TrainingOptions":
-    """The options of a preset or a file, changed as was asked."""
-    if preset is None:
-        raise ValueError(
-            f"name a preset ({', '.join(presets())}), a TOML file, or a folder to --resume"
-        )
-    from mcegnn.training.options import read
-
-    named = [] if data is None else [f"data.name={json.dumps(data)}"]
-    return read(preset, [*changes, *named], started=start is not None)
 
 
 def _follow(run: "TrainingRun", quiet: bool, done: int | None) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch import nn
 
 from systems.species import places_among
 from systems.system import System
-from systems.units import Units
+from systems.units import METAL, Units
 
 if TYPE_CHECKING:
     from integrators.state import Flow, State
@@ -54,7 +55,7 @@ class Model(nn.Module):
     systems.
 
     ``interval`` is the time step of a model that predicts one step only. Wrappers hand on all of
-    these of what they wrap.
+    these of what they wrap. ``file`` is what the model was loaded from.
     """
 
     role: Role
@@ -63,6 +64,7 @@ class Model(nn.Module):
     periodic: bool = True
     requires: frozenset[str] = frozenset()
     interval: Any = None
+    file: Path | None = None
 
     def check_verb(self, verb: str, name: str) -> None:
         """Raise ValueError, saying for which verbs it is, if the role of this model, called
@@ -114,6 +116,19 @@ class Model(nn.Module):
                 " velocity_verlet"
             )
         return scheme(potential)
+
+    def calculator(self) -> Any:
+        """A calculator for ASE, of the weights as they are now. Raises ValueError if the model
+        gives no forces on atoms."""
+        from mcegnn.interfaces.ase import PotentialCalculator
+
+        potential = self.as_potential()
+        if self.units is not METAL:
+            raise ValueError(
+                f"this model is in {self.units.name} units, and ASE's calculators are for atoms, in"
+                " metal units"
+            )
+        return PotentialCalculator(potential)
 
     def predict_targets(self, systems: Sequence[System]) -> Mapping[str, tuple[Any, str]]:
         """Values [n] and unit of each target of the systems, by name. Raises ValueError if the

@@ -126,4 +126,5 @@ def load(name: str | Path) -> Stored:
             f" ({' '.join(str(error).split())[:200]})"
         ) from None
     stored.model.eval().requires_grad_(False)
+    stored.model.file = path.absolute()
     return stored

@@ -5,7 +5,8 @@ from typing import Any
 
 from mcegnn.runs.times import Times, every_of, steps_of
 from mcegnn.simulation import ChargedRun
-from systems.units import REDUCED, duration
+from systems.quantities import duration
+from systems.units import REDUCED
 
 
 def charged_run(

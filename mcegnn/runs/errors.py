@@ -1,18 +1,20 @@
 """Errors that end a run which has begun; what was written before stays."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 class RunDiverged(RuntimeError):
     """The run does not go on: its numbers are no longer valid, or what moves it has failed.
 
-    ``hints`` are sentences on what can be done.
+    ``hints`` are sentences on what can be done, ``path`` is the file with what was written.
     """
 
-    def __init__(self, message: str, hints: tuple[str, ...] = ()) -> None:
-        super().__init__(message, hints)
-        self.message, self.hints = message, hints
+    def __init__(self, message: str, hints: tuple[str, ...] = (), path: Path | None = None) -> None:
+        super().__init__(message, hints, path)
+        self.message, self.hints, self.path = message, hints, path
 
     def __str__(self) -> str:
         return "\n".join((self.message, *self.hints))
@@ -24,6 +26,24 @@ class WritingFailed(OSError):
 
 class ForcesFailed(RuntimeError):
     """What moves the particles, perhaps foreign code, has failed with an error of its own."""
+
+
+def sentence(error: Exception) -> str:
+    """What an error says to users: those of the operating system have no words of their own."""
+    if not isinstance(error, OSError) or isinstance(error, WritingFailed):
+        return str(error)
+    if isinstance(error, FileExistsError):
+        return (
+            f"{error.filename or error} exists already; choose another name or overwrite it with"
+            " --force"
+        )
+    if isinstance(error, PermissionError):
+        return f"{error.filename} cannot be written or read: permission denied"
+    if error.errno == errno.ENOSPC:
+        return f"no space is left on the disk of {error.filename or 'the file to be written'}"
+    if error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 @contextmanager

@@ -235,7 +235,8 @@ class Recording:
             f"{event_in_words(config, breach)}; {cause(config, breach, marked)}; {file.kept}, the"
             f" last good state is of step {error.good.step:,}"
         )
-        return RunDiverged(message, hints(config, breach, marked, self.lost, file.resume_command))
+        further = hints(config, breach, marked, self.lost, file.resume_command)
+        return RunDiverged(message, further, self.output)
 
     def _on_diverged(self, breach: Violation) -> None:
         """A system of an ensemble is held."""

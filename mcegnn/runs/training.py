@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mcegnn.names import absolute, locate
 from mcegnn.runs.errors import RunDiverged
 from mcegnn.runs.events import (
@@ -27,6 +29,7 @@ from mcegnn.runs.training_files import (
     METRICS,
     REPORT,
     check_folder,
+    metrics_of,
     prepare_folder,
     resumed,
     rows_of,
@@ -65,6 +68,12 @@ class TrainingResult:
     def report_file(self) -> Path:
         """The page."""
         return self.folder / REPORT
+
+    @property
+    def metrics(self) -> dict[str, np.ndarray]:
+        """What was measured at each validation [n_validations], by name: "update", "loss", "error",
+        ..."""
+        return metrics_of(self.folder / METRICS)
 
     @property
     def model(self) -> Any:

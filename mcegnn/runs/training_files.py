@@ -3,8 +3,11 @@
 import csv
 import io
 import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from mcegnn.runs.outputs import check_writable
 from trajectories.storage.atomic_write import write_atomically
@@ -78,6 +81,14 @@ def write_metrics(metrics: list[dict[str, str]], path: Path) -> None:
     writer.writeheader()
     writer.writerows(metrics)
     write_atomically(path, text.getvalue().encode())
+
+
+def metrics_of(path: Path) -> dict[str, np.ndarray]:
+    """The metrics of all validations [n_validations] by name, NaN where there is none."""
+    rows = rows_of(path, sys.maxsize)
+    return {
+        name: np.array([float(row[name] or "nan") for row in rows]) for name in (rows or [{}])[0]
+    }
 
 
 def rows_of(path: Path, update: int) -> list[dict[str, str]]:

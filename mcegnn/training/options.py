@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import (
@@ -148,10 +149,16 @@ def options_class(kind: str) -> type[TrainingOptions]:
     )
 
 
-def read(name: str, changes: Sequence[str] = (), *, started: bool = False) -> TrainingOptions:
+def read(
+    name: str,
+    changes: Sequence[str] = (),
+    *,
+    settings: Mapping[str, Any] = MappingProxyType({}),
+    started: bool = False,
+) -> TrainingOptions:
     """The options of a preset or of a TOML file, with ``changes`` such as "lr=1e-3" or
     "model.hyperparameters.n_channels=5"; a whole number in a key is the place of an element, the
-    first at 0: "task.stages.0.lr=1e-3".
+    first at 0: "task.stages.0.lr=1e-3". ``settings`` are further ones, values by their keys.
 
     Where the run is ``started`` from another potential, that one's sizes hold in place of a
     preset's. Raises FileNotFoundError, with the nearest preset, where there is neither, and
@@ -183,6 +190,8 @@ def read(name: str, changes: Sequence[str] = (), *, started: bool = False) -> Tr
             values["model"]["hyperparameters"] = {}
     for change in changes:
         _set(values, change)
+    for key, value in settings.items():
+        put(values, key, value)
     options = parse(values)
     for key, place in options.task.replaces.items():
         if key in values:
@@ -301,17 +310,23 @@ def _set(values: dict[str, Any], change: str) -> None:
         value = text.strip()
     except RecursionError:
         raise ValueError(f"--set {key} nests too deeply") from None
-    *outer, last = key.strip().split(".")
-    inner: Any = values
     if value == "none":  # TOML has no word for it
         value = None
     try:
-        for k, name in enumerate(outer):
-            place = _place(inner, outer[:k], name)
-            inner = inner.setdefault(place, {}) if isinstance(inner, dict) else inner[place]
-        inner[_place(inner, outer, last)] = value
+        put(values, key.strip(), value)
     except ValueError as error:
         raise ValueError(" ".join(f"--set {change}: {error}".split())) from None
+
+
+def put(values: dict[str, Any], key: str, value: Any) -> None:
+    """Put a value into nested values, at a key such as "task.stages.0.lr". Raises ValueError if
+    there is no such place."""
+    *outer, last = key.split(".")
+    inner: Any = values
+    for k, name in enumerate(outer):
+        place = _place(inner, outer[:k], name)
+        inner = inner.setdefault(place, {}) if isinstance(inner, dict) else inner[place]
+    inner[_place(inner, outer, last)] = value
 
 
 def _place(inner: Any, path: Sequence[str], name: str) -> str | int:

@@ -184,10 +184,10 @@ def _square(curves: Curves, axes: Any) -> None:
 def figure_of(
     curves: Curves, size: tuple[float, float] = (5.2, 3.2), *, title: bool = False
 ) -> Any:
-    """A matplotlib figure of its own, not pyplot's: no global state and no screen."""
-    from matplotlib.figure import Figure
+    """A matplotlib figure of the curves."""
+    from trajectories.analysis.notebook_figure import NotebookFigure
 
-    figure = Figure(figsize=size, layout="constrained")
+    figure = NotebookFigure(figsize=size, layout="constrained")
     axes = figure.subplots()
     draw(curves, axes)
     if title:

@@ -1,0 +1,1 @@
+"""What users import from `mcegnn`: the verbs of the command line as functions, and `Trajectory`."""
