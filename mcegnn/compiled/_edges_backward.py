@@ -23,7 +23,7 @@ from mcegnn.compiled._workspace import BLOCK
 from systems.kernel import jit
 
 kernel = partial(jit, reorder=False)
-part_of = partial(jit, reorder=False, part=True)
+kernel_part = partial(jit, reorder=False, part=True)
 
 
 @kernel
@@ -253,7 +253,7 @@ def grad_all_harmonics(layer, m, N, workspace, pairs, geometry, gradient, gates,
         )
 
 
-@part_of
+@kernel_part
 def edges_backward(layer, first, m, w, N, workspace, slot, scratch, sums):
     """The same block's derivatives, given those by the layer's messages and channels."""
     F, B, E, E2, stride, width = N.F, N.B, N.E, N.E2, N.components + 2, 2 * N.F + N.W

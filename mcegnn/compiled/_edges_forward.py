@@ -31,7 +31,7 @@ from mcegnn.compiled._workspace import BLOCK
 from systems.kernel import jit
 
 kernel = partial(jit, reorder=False)
-part_of = partial(jit, reorder=False, part=True)
+kernel_part = partial(jit, reorder=False, part=True)
 
 
 @kernel
@@ -226,7 +226,7 @@ def scatter_channels(
                     add(to_j, q, fma(its, u, its_mix * load(i, q)))
 
 
-@part_of
+@kernel_part
 def edges_forward(layer, first, m, w, N, workspace, slot, scratch, sums):
     """A block of pairs of a layer: all that is added to nodes."""
     activations(layer, first, m, w, N, workspace, slot, scratch)

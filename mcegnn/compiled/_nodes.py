@@ -15,7 +15,7 @@ from mcegnn.compiled._workspace import NODES
 from systems.kernel import jit
 
 kernel = partial(jit, reorder=False)
-part_of = partial(jit, reorder=False, part=True)
+kernel_part = partial(jit, reorder=False, part=True)
 
 
 @kernel
@@ -48,7 +48,7 @@ def clear_touched(first, N, workspace):
         put(workspace.touched, part * ((N.nodes + NODES - 1) // NODES) + first // NODES, 0)
 
 
-@part_of
+@kernel_part
 def embed(first, last, w, N, workspace):
     """Features and what is said of a block of nodes in the first layer: both depend on the species
     alone."""
@@ -117,7 +117,7 @@ def channel_products(layer, first, m, w, N, workspace, inputs, width):
         )
 
 
-@part_of
+@kernel_part
 def update_nodes(layer, first, last, w, N, workspace, scratch):
     """A block of nodes after their messages: channels, products and features, and what they send in
     the next layer."""
@@ -195,7 +195,7 @@ def update_nodes(layer, first, last, w, N, workspace, scratch):
         )
 
 
-@part_of
+@kernel_part
 def atomic_energies(first, last, w, N, workspace, scratch):
     """Energies of a block of nodes, and derivatives by what the last layer made of them."""
     F, m = N.F, last - first
@@ -262,7 +262,7 @@ def grad_products(layer, first, m, w, N, workspace, by_inputs, width, scratch):
         )
 
 
-@part_of
+@kernel_part
 def grad_update(layer, first, last, w, N, workspace, scratch):
     """Derivatives by the inputs of a block of nodes in a layer, given those by its outputs."""
     F, m, n, width = N.F, last - first, N.nodes, N.n_inputs

@@ -15,10 +15,10 @@ from mcegnn.compiled._workspace import BLOCK, NODES
 from systems.kernel import jit
 
 kernel = partial(jit, reorder=False)
-part_of = partial(jit, reorder=False, part=True)
+kernel_part = partial(jit, reorder=False, part=True)
 
 
-@part_of
+@kernel_part
 def expand(first, last, w, N, workspace):
     """Harmonics, radial functions sin(w t) envelope / t sqrt(2) / cutoff, the envelope, and
     derivatives by the distance."""

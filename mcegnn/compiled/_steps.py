@@ -19,7 +19,7 @@ from mcegnn.compiled._simd_math import increase
 from systems.kernel import jit
 
 kernel = partial(jit, reorder=False)
-part_of = partial(jit, reorder=False, part=True)
+kernel_part = partial(jit, reorder=False, part=True)
 # places in `mcegnn.compiled.phases.PHASES`
 PREPARE, FORWARD_PAIRS, FORWARD_NODES, BACKWARD_NODES, BACKWARD_PAIRS = range(5)
 
@@ -42,7 +42,7 @@ def halved(starts, j, image, images):
     return begin, neighbour[:m].copy(), which[:m].copy()
 
 
-@part_of
+@kernel_part
 def near_pairs(x, table, starts, j, image, w, N, arrays):
     """The pairs nearer than the cutoff, of a list that has each once, energies of the repulsion,
     and what is closest beside training."""
@@ -88,7 +88,7 @@ def near_pairs(x, table, starts, j, image, w, N, arrays):
     arrays.counts[0] = m
 
 
-@part_of
+@kernel_part
 def edge_forces(N, arrays, forces, virial):
     """Forces [n, 3] and the sum of d dE/dd [3, 3], from derivatives by harmonics and distances."""
     workspace, C = pointers(arrays), N.components
