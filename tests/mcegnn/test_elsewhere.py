@@ -113,6 +113,8 @@ def test_atoms(there: Run, tmp_path: Path) -> None:
     there("train", "--resume", "mine")
     assert (tmp_path / "mine/report.html").is_file()
     assert "forces" in there("evaluate", "mine/best.safetensors", "labelled.xyz")[0]
+    there("predict", "mine/best.safetensors", "set.xyz", "-o", "table.csv")
+    assert (tmp_path / "table.csv").read_bytes().count(b"\n") == 13
     model = ("--model", "mine/best.safetensors", "--temperature", "10 K", "--steps", 2)
     there("rollout", "one.xyz", *model, "--min-distance", "off", "-o", "model.h5md")
     assert "structures" in there("info", "mine/best.safetensors")[0]
@@ -139,7 +141,7 @@ def test_killed(start: Run, there: Run, tmp_path: Path, moment: str) -> None:
         _, refused = there("analyse", "run.h5md", code=2)
         assert f"it is open in another program (process {process.pid} on " in refused
     process.kill()
-    _, err = process.communicate()
+    _, err = process.communicate(timeout=600)
     assert process.returncode == -9, "it ended before it could be killed"
     assert lock_path(path).exists()
     written = re.findall(r"^written: (\d+) frames", err, re.MULTILINE)
