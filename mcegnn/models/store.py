@@ -24,7 +24,7 @@ class Stored:
     """A model, the class and hyper-parameters it is made of, and whatever is recorded of how it
     came about.
 
-    ``trained`` are numbers that tell what it was trained on (`mcegnn.training.trained`), uint64 by
+    ``trained`` are numbers that tell what it was trained on (`mcegnn.data.trained`), uint64 by
     name; none where nobody knows.
     """
 
