@@ -16,11 +16,12 @@ from mcegnn.harmonics import MOST
 from mcegnn.models.describe import nearest_rows
 from mcegnn.models.model import Model, Role, energies_and_forces
 from mcegnn.models.packing import packed
+from mcegnn.models.together import evaluate_together
 from mcegnn.names import refuse_no_counts, refuse_not_positive
-from mcegnn.neighborhood import Neighborhood, from_graph
+from mcegnn.neighborhood import Neighborhood
 from mcegnn.nn.energy import EnergyNetwork, derivative
 from mcegnn.nn.repulsion import Repulsion, estimated
-from mcegnn.radius import Method, radius_graph
+from mcegnn.radius import Method
 from systems.ensemble import singles, stack_evaluations
 from systems.species import checked, places_among
 from systems.system import Evaluation, System
@@ -246,68 +247,9 @@ class ConservativePotential(Model):
         group = (np.cumsum(sizes) - sizes) // _TOGETHER
         found: list[Evaluation] = []
         for k in np.unique(group):
-            found += self._together([systems[int(s)] for s in np.flatnonzero(group == k)], method)
+            some = [systems[int(s)] for s in np.flatnonzero(group == k)]
+            found += evaluate_together(self, some, method)
         return found
-
-    def _together(self, systems: Sequence[System], method: Method | None) -> list[Evaluation]:
-        weight, sizes = next(self.parameters()), [system.n_particles for system in systems]
-        device = weight.device
-        x = torch.as_tensor(
-            np.concatenate([np.asarray(s.positions, dtype=float) for s in systems]), device=device
-        )
-        owner = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes)).to(device)
-        cells, options = None, {}
-        if any(any(system.pbc) for system in systems):
-            none = np.zeros((3, 3))
-            lattices = torch.as_tensor(
-                np.stack([none if s.cell is None else np.asarray(s.cell, float) for s in systems]),
-                device=device,
-            )
-            pbc = torch.tensor([system.pbc for system in systems])
-            cells, options = lattices[owner], {"cell": lattices, "pbc": pbc}
-        graph = radius_graph(x, self.cutoff, owner, method=method, **options)
-        hood, offsets = from_graph(graph, x, self.cutoff, cells)
-        kinds = self.kinds(np.concatenate([np.asarray(system.species) for system in systems]))
-        energies, gradient = self.energies_and_gradient(
-            torch.from_numpy(kinds).to(device), offsets.to(weight), hood
-        )
-        forces = (gradient.sum(1) - hood.returned(gradient)).double().cpu().numpy()
-        of_atoms = energies.detach().double().cpu().numpy() + self.reference_energies[kinds]
-        by_atom = torch.einsum("npa,npb->nab", offsets, gradient.double())
-        virials = x.new_zeros(len(sizes), 3, 3).index_add(0, owner, by_atom).cpu().numpy()
-        apart, senders = offsets.cpu().numpy(), hood.senders.cpu().numpy()
-        found, last = [], np.cumsum(sizes)
-        for system, virial, end in zip(systems, virials, last.tolist(), strict=True):
-            own = slice(end - system.n_particles, end)
-            stress = None
-            if all(system.pbc) and system.cell is not None:
-                stress = 0.5 * (virial + virial.T) / abs(np.linalg.det(system.cell))
-            closest = (
-                None
-                if self.nearest is None
-                else self._closest(kinds[own], apart[own], senders[own] - own.start)
-            )
-            found.append(
-                Evaluation(
-                    np.float64(of_atoms[own].sum()),
-                    forces[own],
-                    stress,
-                    of_atoms[own],
-                    closest=closest,
-                    potential=self,
-                )
-            )
-        return found
-
-    def _closest(self, kinds: np.ndarray, offsets: np.ndarray, senders: np.ndarray) -> np.ndarray:
-        """`Evaluation.closest` of one system."""
-        assert self.nearest is not None
-        known = estimated(self.species, self.nearest, self.cutoff)[kinds[:, None], kinds[senders]]
-        ratios = np.linalg.norm(offsets, axis=-1) / known
-        i, place = np.unravel_index(ratios.argmin(), ratios.shape)
-        if not ratios[i, place] < 1.0:
-            return np.array([1.0, -1.0, -1.0, 0.0])
-        return np.array([ratios[i, place], *sorted((i, senders[i, place])), known[i, place]])
 
 
 def _checked_nearest(nearest: Sequence[Sequence[float]], n: int) -> np.ndarray:
