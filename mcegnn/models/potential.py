@@ -72,41 +72,12 @@ class ConservativePotential(Model):
         fewest: float = 0.0,
     ) -> None:
         super().__init__()
-        channels = (
-            tuple(n_channels)
-            if isinstance(n_channels, Sequence) and not isinstance(n_channels, str)
-            else (n_channels,)
-        )
+        channels = _checked_channels(n_channels)
         refuse_no_counts(n_features=n_features, n_layers=n_layers, n_radial=n_radial)
-        for count in channels:
-            refuse_no_counts(n_channels=count)
-        if not 1 <= len(channels) <= MOST:
-            raise ValueError(
-                f"n_channels are of vectors and of tensors up to rank {MOST}: one to {MOST}"
-                f" numbers, not {len(channels)}"
-            )
-        most = min(channels) if len(channels) > 1 else 0
-        if (
-            isinstance(n_couplings, bool)
-            or not isinstance(n_couplings, int)
-            or not 0 <= n_couplings <= most
-        ):
-            allowed = (
-                f"at most the fewest channels, and 0 with vectors alone: 0 to {most}, not"
-                f" {n_couplings!r}"
-            )
-            raise ValueError(f"n_couplings is {allowed}; set n_couplings={most}")
-        if (
-            isinstance(smoothness, bool)
-            or not isinstance(smoothness, int | float)
-            or not 0.0 <= smoothness <= 2.0
-        ):
+        _check_couplings(n_couplings, channels)
+        if not _is_number(smoothness) or not 0.0 <= smoothness <= 2.0:
             raise ValueError(f"smoothness is a power between 0 and 2, not {smoothness!r}")
-        if (
-            isinstance(fewest, bool)
-            or not isinstance(fewest, int | float)
-            or not 0.0 <= fewest < np.inf
-        ):
+        if not _is_number(fewest) or not 0.0 <= fewest < np.inf:
             raise ValueError(
                 f"fewest is a mean number of neighbours, never below zero, not {fewest!r}"
             )
@@ -250,6 +221,38 @@ class ConservativePotential(Model):
             some = [systems[int(s)] for s in np.flatnonzero(group == k)]
             found += evaluate_together(self, some, method)
         return found
+
+
+def _checked_channels(n_channels: int | Sequence[int]) -> tuple[int, ...]:
+    """The numbers of channels of each rank. Raises ValueError if they are no counts, or of ranks
+    that there are not."""
+    if isinstance(n_channels, Sequence) and not isinstance(n_channels, str):
+        channels = tuple(n_channels)
+    else:
+        channels = (n_channels,)
+    for count in channels:
+        refuse_no_counts(n_channels=count)
+    if not 1 <= len(channels) <= MOST:
+        raise ValueError(
+            f"n_channels are of vectors and of tensors up to rank {MOST}: one to {MOST}"
+            f" numbers, not {len(channels)}"
+        )
+    return channels
+
+
+def _check_couplings(n_couplings: int, channels: tuple[int, ...]) -> None:
+    """Raise ValueError if there are more than channels."""
+    most = min(channels) if len(channels) > 1 else 0
+    whole = isinstance(n_couplings, int) and not isinstance(n_couplings, bool)
+    if not whole or not 0 <= n_couplings <= most:
+        raise ValueError(
+            f"n_couplings is at most the fewest channels, and 0 with vectors alone: 0 to {most},"
+            f" not {n_couplings!r}; set n_couplings={most}"
+        )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _checked_nearest(nearest: Sequence[Sequence[float]], n: int) -> np.ndarray:

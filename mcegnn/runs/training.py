@@ -221,8 +221,9 @@ class TrainingRun:
 
         options = trainer.options
         problem = task(options.task.kind)
-        slow = "the first update compiles, which takes a minute or more" if options.compiles else ""
-        yield Started("training", options.total, "updates", done=trainer.update, detail=slow)
+        if options.compiles:  # it is long before anything else can be said
+            yield Noted("the first update compiles, which takes a minute or more")
+        yield Started("training", options.total, "updates", done=trainer.update)
         try:
             for now in trainer.run(lambda: self._request.asked):
                 row = {**vars(now), **now.parts}
