@@ -16,11 +16,12 @@ from mcegnn.harmonics import MOST
 from mcegnn.models.describe import nearest_rows
 from mcegnn.models.model import Model, Role, energies_and_forces
 from mcegnn.models.packing import packed
+from mcegnn.models.together import evaluate_together
 from mcegnn.names import refuse_no_counts, refuse_not_positive
-from mcegnn.neighborhood import Neighborhood, from_graph
+from mcegnn.neighborhood import Neighborhood
 from mcegnn.nn.energy import EnergyNetwork, derivative
 from mcegnn.nn.repulsion import Repulsion, estimated
-from mcegnn.radius import Method, radius_graph
+from mcegnn.radius import Method
 from systems.ensemble import singles, stack_evaluations
 from systems.species import checked, places_among
 from systems.system import Evaluation, System
@@ -71,41 +72,12 @@ class ConservativePotential(Model):
         fewest: float = 0.0,
     ) -> None:
         super().__init__()
-        channels = (
-            tuple(n_channels)
-            if isinstance(n_channels, Sequence) and not isinstance(n_channels, str)
-            else (n_channels,)
-        )
+        channels = _checked_channels(n_channels)
         refuse_no_counts(n_features=n_features, n_layers=n_layers, n_radial=n_radial)
-        for count in channels:
-            refuse_no_counts(n_channels=count)
-        if not 1 <= len(channels) <= MOST:
-            raise ValueError(
-                f"n_channels are of vectors and of tensors up to rank {MOST}: one to {MOST}"
-                f" numbers, not {len(channels)}"
-            )
-        most = min(channels) if len(channels) > 1 else 0
-        if (
-            isinstance(n_couplings, bool)
-            or not isinstance(n_couplings, int)
-            or not 0 <= n_couplings <= most
-        ):
-            allowed = (
-                f"at most the fewest channels, and 0 with vectors alone: 0 to {most}, not"
-                f" {n_couplings!r}"
-            )
-            raise ValueError(f"n_couplings is {allowed}; set n_couplings={most}")
-        if (
-            isinstance(smoothness, bool)
-            or not isinstance(smoothness, int | float)
-            or not 0.0 <= smoothness <= 2.0
-        ):
+        _check_couplings(n_couplings, channels)
+        if not _is_number(smoothness) or not 0.0 <= smoothness <= 2.0:
             raise ValueError(f"smoothness is a power between 0 and 2, not {smoothness!r}")
-        if (
-            isinstance(fewest, bool)
-            or not isinstance(fewest, int | float)
-            or not 0.0 <= fewest < np.inf
-        ):
+        if not _is_number(fewest) or not 0.0 <= fewest < np.inf:
             raise ValueError(
                 f"fewest is a mean number of neighbours, never below zero, not {fewest!r}"
             )
@@ -246,68 +218,41 @@ class ConservativePotential(Model):
         group = (np.cumsum(sizes) - sizes) // _TOGETHER
         found: list[Evaluation] = []
         for k in np.unique(group):
-            found += self._together([systems[int(s)] for s in np.flatnonzero(group == k)], method)
+            some = [systems[int(s)] for s in np.flatnonzero(group == k)]
+            found += evaluate_together(self, some, method)
         return found
 
-    def _together(self, systems: Sequence[System], method: Method | None) -> list[Evaluation]:
-        weight, sizes = next(self.parameters()), [system.n_particles for system in systems]
-        device = weight.device
-        x = torch.as_tensor(
-            np.concatenate([np.asarray(s.positions, dtype=float) for s in systems]), device=device
-        )
-        owner = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes)).to(device)
-        cells, options = None, {}
-        if any(any(system.pbc) for system in systems):
-            none = np.zeros((3, 3))
-            lattices = torch.as_tensor(
-                np.stack([none if s.cell is None else np.asarray(s.cell, float) for s in systems]),
-                device=device,
-            )
-            pbc = torch.tensor([system.pbc for system in systems])
-            cells, options = lattices[owner], {"cell": lattices, "pbc": pbc}
-        graph = radius_graph(x, self.cutoff, owner, method=method, **options)
-        hood, offsets = from_graph(graph, x, self.cutoff, cells)
-        kinds = self.kinds(np.concatenate([np.asarray(system.species) for system in systems]))
-        energies, gradient = self.energies_and_gradient(
-            torch.from_numpy(kinds).to(device), offsets.to(weight), hood
-        )
-        forces = (gradient.sum(1) - hood.returned(gradient)).double().cpu().numpy()
-        of_atoms = energies.detach().double().cpu().numpy() + self.reference_energies[kinds]
-        by_atom = torch.einsum("npa,npb->nab", offsets, gradient.double())
-        virials = x.new_zeros(len(sizes), 3, 3).index_add(0, owner, by_atom).cpu().numpy()
-        apart, senders = offsets.cpu().numpy(), hood.senders.cpu().numpy()
-        found, last = [], np.cumsum(sizes)
-        for system, virial, end in zip(systems, virials, last.tolist(), strict=True):
-            own = slice(end - system.n_particles, end)
-            stress = None
-            if all(system.pbc) and system.cell is not None:
-                stress = 0.5 * (virial + virial.T) / abs(np.linalg.det(system.cell))
-            closest = (
-                None
-                if self.nearest is None
-                else self._closest(kinds[own], apart[own], senders[own] - own.start)
-            )
-            found.append(
-                Evaluation(
-                    np.float64(of_atoms[own].sum()),
-                    forces[own],
-                    stress,
-                    of_atoms[own],
-                    closest=closest,
-                    potential=self,
-                )
-            )
-        return found
 
-    def _closest(self, kinds: np.ndarray, offsets: np.ndarray, senders: np.ndarray) -> np.ndarray:
-        """`Evaluation.closest` of one system."""
-        assert self.nearest is not None
-        known = estimated(self.species, self.nearest, self.cutoff)[kinds[:, None], kinds[senders]]
-        ratios = np.linalg.norm(offsets, axis=-1) / known
-        i, place = np.unravel_index(ratios.argmin(), ratios.shape)
-        if not ratios[i, place] < 1.0:
-            return np.array([1.0, -1.0, -1.0, 0.0])
-        return np.array([ratios[i, place], *sorted((i, senders[i, place])), known[i, place]])
+def _checked_channels(n_channels: int | Sequence[int]) -> tuple[int, ...]:
+    """The numbers of channels of each rank. Raises ValueError if they are no counts, or of ranks
+    that there are not."""
+    if isinstance(n_channels, Sequence) and not isinstance(n_channels, str):
+        channels = tuple(n_channels)
+    else:
+        channels = (n_channels,)
+    for count in channels:
+        refuse_no_counts(n_channels=count)
+    if not 1 <= len(channels) <= MOST:
+        raise ValueError(
+            f"n_channels are of vectors and of tensors up to rank {MOST}: one to {MOST}"
+            f" numbers, not {len(channels)}"
+        )
+    return channels
+
+
+def _check_couplings(n_couplings: int, channels: tuple[int, ...]) -> None:
+    """Raise ValueError if there are more than channels."""
+    most = min(channels) if len(channels) > 1 else 0
+    whole = isinstance(n_couplings, int) and not isinstance(n_couplings, bool)
+    if not whole or not 0 <= n_couplings <= most:
+        raise ValueError(
+            f"n_couplings is at most the fewest channels, and 0 with vectors alone: 0 to {most},"
+            f" not {n_couplings!r}; set n_couplings={most}"
+        )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _checked_nearest(nearest: Sequence[Sequence[float]], n: int) -> np.ndarray:

@@ -230,7 +230,7 @@ class TrainingRun:
 
         options = trainer.options
         problem = task(options.task.kind)
-        if options.compiles:
+        if options.compiles:  # it is long before anything else can be said
             yield Noted("the first update compiles, which takes a minute or more")
         yield Started("training", options.total, "updates", done=trainer.update)
         try:
