@@ -2,6 +2,7 @@
 guesses, and refusals by name."""
 
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -191,9 +192,7 @@ def test_without_a_body(solar: Split) -> None:
 def test_a_bodies_file(tmp_path: Path, solar: Split) -> None:
     """The shipped table under another name is the same year; from another table come other
     bodies."""
-    import systems
-
-    table = (Path(systems.__file__).parent / "data" / "j2000.csv").read_text()
+    table = (files("systems") / "data" / "j2000.csv").read_text()
     (tmp_path / "mine.csv").write_text(table)
     assert_same_bits(pairs.split(f"solar:{tmp_path / 'mine.csv'}").test, solar.test)
     with pytest.raises(FileNotFoundError, match=r"there is no bodies file .*none\.csv"):
