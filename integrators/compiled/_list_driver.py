@@ -68,16 +68,6 @@ def holds(x, cell, before, before_cell, moves, reach, cutoff):
     return True
 
 
-@inlined_jit
-def kick(p, forces, fixed, h):
-    """Momenta [n, 3] take the forces [n, 3], which those of the particles ``fixed`` [any] lose."""
-    for i in fixed:
-        forces[i, 0] = forces[i, 1] = forces[i, 2] = 0.0
-    flat_p, flat_f = p.reshape(-1), forces.reshape(-1)
-    for i in range(len(flat_p)):
-        flat_p[i] += h * flat_f[i]
-
-
 @jit
 def run(
     at,
@@ -109,7 +99,7 @@ def run(
     fixed, stopped, seed = scheme.fixed, scheme.stopped, scheme.seed
     dt, time = scheme.dt, scheme.time
     n = len(masses)
-    flat_x, flat_p = x.reshape(-1), p.reshape(-1)
+    flat_x, flat_p, flat_f = x.reshape(-1), p.reshape(-1), forces.reshape(-1)
     across_x, across_p = x.T, p.T
     while at[STEP] < n_steps:
         now = time + at[STEP] * dt
@@ -120,7 +110,10 @@ def run(
                 if at[FRESH] == 0:
                     whole = holds(x, cell, before, before_cell, moves, reach, cutoff)
                     return FORCES if whole else LIST
-                kick(p, forces, fixed, h)
+                for i in fixed:
+                    forces[i, 0] = forces[i, 1] = forces[i, 2] = 0.0
+                for i in range(3 * n):
+                    flat_p[i] += h * flat_f[i]
                 if operation == CELL_KICK:
                     cell_kick(rate, virial, abs(_determinant(cell)), settings[k], h, now, n)
             elif operation == DRIFT:
