@@ -78,8 +78,8 @@ def jit(
 inlined_jit = partial(jit, inline=True)
 
 
-# Of a function that makes a kernel: it makes one for each choice of arguments, which are constants in
-# it, so that the branches they rule out are not compiled.
+# Of a function that makes a kernel: it makes one for each choice of arguments, which are constants
+# in it, so that the branches they rule out are not compiled.
 kernel_factory = cache
 
 
