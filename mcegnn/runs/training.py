@@ -41,7 +41,7 @@ from mcegnn.training.options import TrainingOptions, parse
 if TYPE_CHECKING:
     from mcegnn.models.store import Stored
     from mcegnn.review import Review
-    from mcegnn.training.checkpoint import Checkpoint
+    from mcegnn.training.checkpoint import TrainingCheckpoint
     from mcegnn.training.trainer import Trainer
 
 
@@ -214,7 +214,7 @@ class TrainingRun:
         trainer, record = build_trainer(self.options, start, self.threads, saved)
         return trainer, {**record, **self._origin(start, saved), "_start": start}
 
-    def _origin(self, start: "Stored | None", saved: "Checkpoint | None") -> dict[str, Any]:
+    def _origin(self, start: "Stored | None", saved: "TrainingCheckpoint | None") -> dict[str, Any]:
         """The command that began the training, and the record of the model it began from."""
         if saved is not None:
             was = saved.header["record"]

@@ -11,7 +11,7 @@ from trajectories.analysis.guard import left_out
 from trajectories.analysis.known import Known
 from trajectories.analysis.results import Analysis
 from trajectories.analysis.table import ANALYSES
-from trajectories.analysis.task import Task
+from trajectories.analysis.task import AnalysisTask
 from trajectories.forecast import forecast_error
 from trajectories.storage.h5md import H5MDReader
 
@@ -44,7 +44,7 @@ def analyse(
         found.curves.append(forecast_curves(found.forecast, run, tolerance, found))
     found.notes.extend(_known_beforehand(run, known, select))
     found.warnings.extend([run.cannot_follow] if run.cannot_follow else [])
-    task = Task(run, known, chosen, told)
+    task = AnalysisTask(run, known, chosen, told)
     for entry in ANALYSES:
         if entry.fits(task):
             part = Analysis()
