@@ -170,7 +170,7 @@ class Task:
         return ()
 
     def doubts(self, split: "Split") -> Sequence[str]:
-        """What is odd about the data, in sentences."""
+        """Warnings about the data, in sentences."""
         return split.doubts
 
     def began(self, model: Any, start: "Stored | None") -> str:

@@ -29,7 +29,7 @@ def build_trainer(
     if threads is not None:
         torch.set_num_threads(threads)
     if options.device != "cpu" and not torch.cuda.is_available():
-        raise ValueError(f"device {options.device!r} is not there; use device=cpu")
+        raise ValueError(f"device {options.device!r} is not available; use device=cpu")
     torch.manual_seed(options.seed)
     problem = task(options.task.kind)
     split = problem.split(options, start, saved)

@@ -36,7 +36,7 @@ def analyse_one(
 
 
 def _why(task: AnalysisTask, motion: Entry) -> str:
-    """What is to be said of a run whose motion cannot be looked at."""
+    """The note on a run whose motion cannot be analysed."""
     found = Analysis()
     if len(task.run) < 3:
         return ": it takes three frames"

@@ -59,8 +59,8 @@ def _known_beforehand(run: H5MDReader, known: Known, select: str | None) -> list
     notes = ["it is a single frame: nothing that takes time is computed"] if len(run) == 1 else []
     if known.lost:
         notes.append(
-            "systems that went bad are left out of temperature, pressure, volume and energy, but"
-            " not of what is conserved, of distances and motions"
+            "systems that diverged are left out of temperature, pressure, volume and energy, but"
+            " not of conserved quantities, distances and motions"
         )
     notes.extend(run.notes)
     if "masses" in run.missing:

@@ -55,9 +55,7 @@ def _distances(task: AnalysisTask, found: Analysis) -> None:
     found.notes += [] if own else _not_told_apart(task)
     if len(task.run) > 1:
         seen = "" if every == 1 else f", and in one frame of {every}"
-        found.notes.append(
-            f"distances, bonds and angles were looked at in the second half of the run{seen}"
-        )
+        found.notes.append(f"distances, bonds and angles are of the second half of the run{seen}")
 
 
 def _not_told_apart(task: AnalysisTask) -> list[str]:
@@ -154,7 +152,7 @@ ANALYSES = (
         lambda t: t.is_atoms and t.run.n_particles > 1 and t.chosen is None,
         _bonds,
     ),
-    Entry("distance from the shape at the start", lambda t: t.is_shaped, _shape),
+    Entry("RMSD from the first frame", lambda t: t.is_shaped, _shape),
     Entry("correlations in time", lambda t: t.is_atoms, _correlations),
     Entry(
         "mean squared displacement",
