@@ -11,8 +11,8 @@ from trajectories.storage.h5md import H5MDReader
 
 
 def displacement_error(predicted: Array, true: Array, start: Array) -> Array:
-    """|predicted - true|^2 / |start - true|^2 of each body, [..., n]: zero is exact, one is to
-    stand still (arXiv 2309.03139)."""
+    """|predicted - true|^2 / |start - true|^2 of each body, [..., n]: zero is exact, one is no
+    motion (arXiv 2309.03139)."""
     return ((predicted - true) ** 2).sum(-1) / ((start - true) ** 2).sum(-1)
 
 

@@ -33,7 +33,9 @@ def evaluate(
     ] = False,
     figure: Annotated[
         Path | None,
-        typer.Option(help="Draw the law of a learned force into this PNG, SVG or PDF file."),
+        typer.Option(
+            help="Plot a learned pair force against distance into this PNG, SVG or PDF file."
+        ),
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite the figure where it exists.")

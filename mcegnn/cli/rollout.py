@@ -57,7 +57,7 @@ def rollout(
         Path | None,
         typer.Option(
             help=(
-                "Go on with the run of this file, to the same bits; with --steps or --time, for so"
+                "Continue the run of this file, bitwise reproducibly; with --steps or --time for so"
                 " much more; --max-energy-jump and "
                 "--min-distance may be others."
             ),
@@ -340,8 +340,8 @@ def _summary(result: "RolloutResult", n_steps: int, quiet: bool) -> None:
         )
     if result.diverged and result.n_steps:
         went = (
-            f"{len(result.diverged)} of {result.n_systems} systems went bad and were held from"
-            " then on"
+            f"{len(result.diverged)} of {result.n_systems} systems diverged and were frozen"
+            " at their last valid state"
         )
         typer.echo(f"mcegnn: {went}: {systems_in_words(result.diverged)}", err=True)
     if result.diverged:

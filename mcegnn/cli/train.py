@@ -44,7 +44,7 @@ def train(
         typer.Option("--from", help="Start from the weights of this model (a name or a file)."),
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(help="Go on with the run of this folder, to the same bits.")
+        Path | None, typer.Option(help="Continue the run of this folder, bitwise reproducibly.")
     ] = None,
     threads: Annotated[int | None, typer.Option(help="Threads. [default: all cores]")] = None,
     tensorboard: Annotated[

@@ -49,8 +49,8 @@ class _Written:
 class LabelRun:
     """The structures of ``source``, labelled and written to the extended XYZ file ``output``.
 
-    Iterating it does it; `mcegnn.runs.events.Run` says how it is stopped, pickled and gone on with,
-    to the same bits. Frozen atoms have a column of that name, and their true forces.
+    Iterating it does it; `mcegnn.runs.events.Run` says how it is stopped, pickled and resumed,
+    bitwise reproducibly. Frozen atoms have a column of that name, and their true forces.
 
     Raises ValueError, RuntimeError or OSError, each in one sentence, if it cannot begin or the disk
     takes no more, and `RunDiverged` if the forces fail later: what was labelled stays.
@@ -198,7 +198,7 @@ def check_label_files(file: str, output: Path, overwrite: bool) -> None:
 
 class _Writing:
     """An extended XYZ file, opened with the first structure that is written, so that an old one
-    stays where nothing can be labelled; one that is gone on with is cut to ``n_bytes``."""
+    stays where nothing can be labelled; one that is resumed is cut to ``n_bytes``."""
 
     def __init__(self, path: Path, n_bytes: int) -> None:
         self.path, self.n_bytes = path, n_bytes

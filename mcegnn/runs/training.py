@@ -41,7 +41,7 @@ from mcegnn.training.options import TrainingOptions, parse
 if TYPE_CHECKING:
     from mcegnn.models.store import Stored
     from mcegnn.review import Review
-    from mcegnn.training.checkpoint import Checkpoint
+    from mcegnn.training.checkpoint import TrainingCheckpoint
     from mcegnn.training.trainer import Trainer
 
 
@@ -87,10 +87,10 @@ class TrainingRun:
     """A training of these options into ``folder``, from the weights of the model ``start`` where
     one is named.
 
-    Iterating it does it; `mcegnn.runs.events.Run` says how it is stopped, pickled and gone on with,
-    to the same bits: from its last validation. ``resume`` takes up a training that is in the folder
-    already (`of_folder`); ``dry_run`` ends where the folder would be made. ``command`` is kept in
-    the model's file.
+    Iterating it does it; `mcegnn.runs.events.Run` says how it is stopped, pickled and resumed,
+    bitwise reproducibly: from its last validation. ``resume`` takes up a training that is in the
+    folder already (`of_folder`); ``dry_run`` ends where the folder would be made. ``command`` is
+    kept in the model's file.
 
     Raises ValueError, RuntimeError or OSError, each in one sentence, if options, data and model do
     not belong together or a file cannot be written, and `RunDiverged` if the loss is not finite.
@@ -118,7 +118,7 @@ class TrainingRun:
 
     @classmethod
     def of_folder(cls, folder: str | Path, **how: Any) -> "TrainingRun":
-        """The training of a folder, to be gone on with. Raises FileNotFoundError or ValueError if
+        """The training of a folder, to be resumed. Raises FileNotFoundError or ValueError if
         there is none."""
         return cls(resumed(Path(folder)).options, folder, resume=True, **how)
 
@@ -214,7 +214,7 @@ class TrainingRun:
         trainer, record = build_trainer(self.options, start, self.threads, saved)
         return trainer, {**record, **self._origin(start, saved), "_start": start}
 
-    def _origin(self, start: "Stored | None", saved: "Checkpoint | None") -> dict[str, Any]:
+    def _origin(self, start: "Stored | None", saved: "TrainingCheckpoint | None") -> dict[str, Any]:
         """The command that began the training, and the record of the model it began from."""
         if saved is not None:
             was = saved.header["record"]
@@ -306,7 +306,7 @@ class TrainingRun:
 
 
 def _described(trainer: "Trainer", start: "Stored | None") -> Iterator[Event]:
-    """What the data are like, and what is odd about them."""
+    """Statistics of the data, and warnings about them."""
     from mcegnn.tasks.registry import task
 
     problem, split, name = task(trainer.options.task.kind), trainer.split, trainer.options.data.name

@@ -273,7 +273,7 @@ def test_lost_systems_have_a_report(cli: Run) -> None:
         "run.h5md",
     )
     assert outcome.code == 3
-    assert "went bad and were held" in Path("run.html").read_text()
+    assert "diverged, frozen since" in Path("run.html").read_text()
 
 
 @pytest.mark.parametrize("ensemble", [(), ("--ensemble", "npt", "--pressure", "1 bar")])
@@ -582,14 +582,18 @@ def test_names_that_would_mislead(succeed: Run, refuse: Run, structures: Path) -
         "run.h5md",
     )
     refuse(
-        "out.csv would be a .nc file of a misleading name; end it in .nc or .cdf",
+        "out.csv does not end in .nc or .cdf, the format that is written; name it out.nc",
         "analyse",
         "run.h5md",
         "--netcdf",
         "out.csv",
     )
     refuse(
-        "out.pdf would be a .html file of a misleading name", "report", "run.h5md", "-o", "out.pdf"
+        "out.pdf does not end in .html, the format that is written; name it out.html",
+        "report",
+        "run.h5md",
+        "-o",
+        "out.pdf",
     )
     Path("training").mkdir()
     refuse(

@@ -17,7 +17,7 @@ _FEWEST = 32  # frames that a spectrum takes
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
+class AnalysisTask:
     """What an analysis is made of: a run, what is known of it, the particles that were chosen
     [some], and who hears of progress."""
 

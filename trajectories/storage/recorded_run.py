@@ -111,7 +111,7 @@ class RecordedRun:
 
     @cached_property
     def frozen(self) -> list[int]:
-        """The particles that were held, as the command line recorded them."""
+        """The particles that were fixed, as the command line recorded them."""
         return list(self.configuration.get("frozen", ()))
 
     @property

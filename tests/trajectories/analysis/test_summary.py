@@ -532,7 +532,7 @@ def test_what_is_left_out_of_a_liquid_is_said(
     with H5MDReader(liquid) as run:
         found = analyse(run)
     assert (
-        "distances, bonds and angles were looked at in the second half of the run, and in one frame"
+        "distances, bonds and angles are of the second half of the run, and in one frame"
         " of 11" in found.notes
     )
     assert any(note.startswith("correlations in time end at 50 frames") for note in found.notes)
