@@ -12,6 +12,7 @@ import numpy as np
 
 from integrators.ensembles import symplectic_euler
 from integrators.state import State
+from mcegnn.data.assembly import dataset_of_pairs
 from mcegnn.data.dataset import Dataset
 from mcegnn.data.split import Split
 from systems.sources.charged import (
@@ -38,7 +39,7 @@ def frames(systems: System, threads: int | None = None) -> Dataset:
     flow, start = symplectic_euler(benchmark_coulomb()), State(systems)
     *_, before = rollout(flow, start, TIME_STEP, first, first, threads=threads)
     *_, after = rollout(flow, before, TIME_STEP, last - first, last - first, threads=threads)
-    return Dataset.of_pairs(before.system, after.system, INTERVAL)
+    return dataset_of_pairs(before.system, after.system, INTERVAL)
 
 
 def charged(n_train: int = N_TRAIN, threads: int | None = None) -> Split:

@@ -7,19 +7,12 @@ from mcegnn.data.dataset import Dataset
 from systems.cell import complete
 
 _HOT, _FROZEN = 15.0, 1e-4  # eV/Angstrom; molecules at 500 K have 1.2
-_MOST_STRUCTURES, _N_CENTRES, _N_OTHERS, _N_OTHER_ATOMS = (
-    20_000,
-    200,
-    1000,
-    20_000,
-)  # a second's work
+# a second's work
+_MOST_STRUCTURES, _N_CENTRES, _N_OTHERS, _N_OTHER_ATOMS = 20_000, 200, 1000, 20_000
 _NEAR_PAIR = 0.4  # Angstrom, of the atom that is displaced most
 FEWEST_PAIRS = 12
-_CORRELATED, _UNCORRELATED, _WRONG_FACTOR = (
-    0.7,
-    0.5,
-    1.5,
-)  # of published data: 0.88 or more, and 0.78 to 1.11
+# of published data: 0.88 or more, and 0.78 to 1.11
+_CORRELATED, _UNCORRELATED, _WRONG_FACTOR = 0.7, 0.5, 1.5
 LEAST_DIFFERENCE = 1e-3  # eV: smaller ones are the noise of labels
 
 
@@ -60,11 +53,13 @@ def unit_warnings(structures: Dataset) -> list[str]:
     known = structures["forces"][np.isfinite(structures["forces"])]
     if not len(known):
         return []
-    found, usual, rms = (
-        [],
-        float(np.nanmedian(force_rms(structures))),
-        float((known**2).mean() ** 0.5),
-    )
+    return _warnings_of_size(structures, known) + _warnings_of_work(structures)
+
+
+def _warnings_of_size(structures: Dataset, known: np.ndarray) -> list[str]:
+    """Sentences on ``known`` forces that are of no usual size."""
+    usual, rms = float(np.nanmedian(force_rms(structures))), float((known**2).mean() ** 0.5)
+    found = []
     if usual > _HOT:
         found.append(
             f"forces of {usual:.3g} eV/Angstrom rms are beyond those of molecules and solids, about"
@@ -75,19 +70,22 @@ def unit_warnings(structures: Dataset) -> list[str]:
             f"forces of {rms:.3g} eV/Angstrom rms are nearly zero; convert them if in other units,"
             " or add structures off equilibrium"
         )
+    return found
+
+
+def _warnings_of_work(structures: Dataset) -> list[str]:
+    """Sentences on energies of near structures that do not fit the work of their forces."""
     rise, work = _differences(structures)
     risen, worked = (float(np.median(abs(part))) if len(part) else 0.0 for part in (rise, work))
     if len(work) < FEWEST_PAIRS or max(risen, worked) < LEAST_DIFFERENCE or not worked:
-        return found
+        return []
     if not risen:
         return [
-            *found,
-            (
-                f"energies of near structures are the same where their forces say {worked:.3g} eV;"
-                " give each structure its own energy"
-            ),
+            f"energies of near structures are the same where their forces say {worked:.3g} eV;"
+            " give each structure its own energy"
         ]
     correlation, factor = rank_correlation(rise, work), abs(slope(rise, work))
+    found = []
     if abs(correlation) < _UNCORRELATED:
         said = f"rank correlation {correlation:.2f} over {len(work)} pairs of near structures"
         found.append(

@@ -1,29 +1,17 @@
 """`Dataset`: systems of any sizes with named targets; what everything that learns is trained on."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NamedTuple, Self
+from typing import Self
 
 import numpy as np
 
+from mcegnn.data.hashes import hash_numbers
+from mcegnn.data.target import Per, Target
 from systems.system import System
 from systems.units import METAL, Units
 
-Per = Literal["system", "atom", "vector"]
 _MOST_HASHED = 20_000  # atoms: more would take longer than a tenth of a second
-
-
-class Target(NamedTuple):
-    """What a model is to predict: ``values``, NaN where unknown, in ``unit``.
-
-    They are one ``per`` system [n, ...], one per atom [n_atoms, ...], or a vector of each atom
-    [n_atoms, 3].
-    """
-
-    values: np.ndarray
-    unit: str
-    per: Per = "system"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -70,7 +58,7 @@ class Dataset:
             if value is not None and value.shape != shape:
                 raise ValueError(f"{name} has shape {value.shape}, not {shape}")
         for name, target in self.targets.items():
-            _check_target(name, target, n, n_atoms)
+            target.check(name, n, n_atoms)
 
     @classmethod
     def of_systems(
@@ -105,59 +93,6 @@ class Dataset:
             noun=noun,
         )
 
-    @classmethod
-    def of_pairs(cls, before: System, after: System, interval: float) -> Self:
-        """Ensembles [n, n_particles, ...] of the same particles before and after ``interval``; the
-        targets are where they are then, "positions", and how fast, "velocities"."""
-        n, n_particles = before.positions.shape[:2]
-        units = before.units
-
-        def flat(array: np.ndarray) -> np.ndarray:
-            return np.ascontiguousarray(array).reshape(n * n_particles, *array.shape[2:])
-
-        def each(array: np.ndarray) -> np.ndarray:
-            return flat(np.broadcast_to(array, (n, n_particles)))
-
-        targets = {
-            "positions": Target(flat(after.positions), units.length, "vector"),
-            "velocities": Target(flat(after.velocities), _velocity(units), "vector"),
-        }
-        return cls(
-            np.arange(n + 1) * n_particles,
-            each(before.species),
-            flat(before.positions),
-            targets,
-            masses=each(before.masses),
-            charges=each(before.charges),
-            momenta=flat(before.momenta),
-            units=units,
-            interval=interval,
-            noun="samples",
-        )
-
-    @classmethod
-    def joined(cls, parts: Sequence["Dataset"]) -> "Dataset":
-        """The systems of all parts, in their order. Raises ValueError if there are no parts."""
-        if not parts:
-            raise ValueError("there is no dataset to join")
-        first = parts[0]
-        ends = np.cumsum(np.concatenate([part.sizes for part in parts]))
-
-        def every(name: str) -> np.ndarray | None:
-            arrays = [getattr(part, name) for part in parts]
-            return None if arrays[0] is None else np.concatenate(arrays)
-
-        arrays: dict[str, Any] = {name: every(name) for name in (*_OF_ATOMS, *_OF_SYSTEMS)}
-        return replace(
-            first,
-            starts=np.concatenate([[0], ends]).astype(np.int64),
-            targets={
-                name: target._replace(values=np.concatenate([part[name] for part in parts]))
-                for name, target in first.targets.items()
-            },
-            **arrays,
-        )
-
     def __len__(self) -> int:
         return len(self.starts) - 1
 
@@ -168,9 +103,12 @@ class Dataset:
     def __getitem__(self, name: str) -> np.ndarray:
         """The values of a target. Raises KeyError, naming those there are, if there is none."""
         if name not in self.targets:
-            known = ", ".join(self.targets) or "none"
-            raise KeyError(f"the {self.noun} have no target {name!r}; there are: {known}")
+            raise KeyError(self._without(name))
         return self.targets[name].values
+
+    def _without(self, name: str) -> str:
+        known = ", ".join(self.targets) or "none"
+        return f"the {self.noun} have no target {name!r}; there are: {known}"
 
     @property
     def sizes(self) -> np.ndarray:
@@ -195,8 +133,7 @@ class Dataset:
     def check_target(self, name: str, unit: str, per: Per = "system") -> None:
         """Raise ValueError if there is no such target, or it is in another unit or of others."""
         if name not in self.targets:
-            known = ", ".join(self.targets) or "none"
-            raise ValueError(f"the {self.noun} have no target {name!r}; there are: {known}")
+            raise ValueError(self._without(name))
         target = self.targets[name]
         if target.unit != unit:
             raise ValueError(f"the target {name!r} is in {target.unit or 'no unit'}, not in {unit}")
@@ -214,22 +151,14 @@ class Dataset:
         chosen = np.arange(len(self))[which]
         starts, atoms = atoms_of(self.starts, chosen)
 
-        def some(name: str, places: np.ndarray) -> np.ndarray | None:
-            array = getattr(self, name)
-            return None if array is None else array[places]
-
         targets = {
             name: target._replace(values=target.values[chosen if target.per == "system" else atoms])
             for name, target in self.targets.items()
         }
-        arrays: dict[str, Any] = {name: some(name, atoms) for name in _OF_ATOMS}
-        arrays |= {name: some(name, chosen) for name in _OF_SYSTEMS}
-        return replace(
-            self,
-            starts=starts,
-            targets=targets,
-            **arrays,
-        )
+        places = dict.fromkeys(OF_ATOMS, atoms) | dict.fromkeys(OF_SYSTEMS, chosen)
+        arrays = {name: getattr(self, name) for name in places}
+        taken = {k: None if a is None else a[places[k]] for k, a in arrays.items()}
+        return replace(self, starts=starts, targets=targets, **taken)
 
     def system(self, k: int) -> System:
         """System k. Raises IndexError if there is none."""
@@ -292,12 +221,8 @@ class Dataset:
                 f"the {self.noun} hold {', '.join(chemical_symbols[z] for z in others)}; the"
                 f" elements known are {known}"
             )
-        counted = np.concatenate(
-            [
-                np.zeros((1, len(species)), int),
-                np.cumsum(self.species[:, None] == np.asarray(species), axis=0),
-            ]
-        )
+        is_one = self.species[:, None] == np.asarray(species)
+        counted = np.concatenate([np.zeros((1, len(species)), int), np.cumsum(is_one, axis=0)])
         return counted[self.starts[1:]] - counted[self.starts[:-1]]
 
     def fingerprint(self) -> str:
@@ -305,32 +230,14 @@ class Dataset:
         seven digits: the same on every machine."""
         some = self.take(slice(None, None, max(1, -(-len(self.species) // _MOST_HASHED))))
         counts = [some.sizes, some.species, some.periodic.ravel()]
-        found = hashlib.sha256(np.concatenate(counts).astype("<i8").tobytes())
         known = (some.positions, some.cells, some.masses, some.charges, some.momenta)
-        for values in (*known, *(some[name] for name in sorted(some.targets))):
-            if values is not None:
-                # zero added makes a negative zero positive
-                numbers = (values.ravel() + 0.0).tolist()
-                found.update(" ".join(f"{value:.6e}" for value in numbers).encode())
-        return f"{len(self)} {self.noun}, {found.hexdigest()[:16]}"
+        found = hash_numbers(counts, [*known, *(some[name] for name in sorted(some.targets))])
+        return f"{len(self)} {self.noun}, {found[:16]}"
 
 
-def _velocity(units: Units) -> str:
-    return f"{units.length}/{units.time}" if units.length else ""
-
-
-_OF_ATOMS = ("species", "positions", "masses", "charges", "momenta")
-_OF_SYSTEMS = ("cell", "pbc")
-
-
-def _check_target(name: str, target: Target, n: int, n_atoms: int) -> None:
-    """Raise ValueError if a target is not of ``n`` systems or their ``n_atoms`` atoms."""
-    values, wanted = target.values, n if target.per == "system" else n_atoms
-    if len(values) != wanted:
-        of = "systems" if target.per == "system" else "atoms"
-        raise ValueError(f"the target {name!r} has {len(values)} values for {wanted} {of}")
-    if target.per == "vector" and values.shape != (n_atoms, 3):
-        raise ValueError(f"the target {name!r} has shape {values.shape}, not {(n_atoms, 3)}")
+#: arrays of atoms and of systems, by their names
+OF_ATOMS = ("species", "positions", "masses", "charges", "momenta")
+OF_SYSTEMS = ("cell", "pbc")
 
 
 def atoms_of(starts: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,7 @@ import hashlib
 import numpy as np
 
 from mcegnn.data.dataset import Dataset
+from mcegnn.data.hashes import hash_numbers
 
 _MOST_ATOMS, _MOST_MOLECULES, _DIGITS = 20_000, 1000, 12
 
@@ -19,23 +20,22 @@ def same_data(recorded: str, dataset: Dataset) -> bool:
 def _fingerprint(dataset: Dataset) -> str:
     """Each kind of data had its own."""
     if dataset.interval:
-        found = hashlib.sha256()
-        for x in (dataset.ensemble().positions, dataset.of_ensemble("positions")):
-            found.update(np.array([f"{value:.6e}" for value in x[:8].ravel()]).tobytes())
+        digits = _hash_text(dataset.ensemble().positions, dataset.of_ensemble("positions"))
     elif dataset.noun == "molecules":
         some = dataset.take(slice(0, _MOST_MOLECULES))
-        found = hashlib.sha256(np.concatenate([some.sizes, some.species]).astype("<i8").tobytes())
-        _add(found, some.positions, *(some[name] for name in sorted(some.targets)))
+        targets = [some[name] for name in sorted(some.targets)]
+        digits = hash_numbers([some.sizes, some.species], [some.positions, *targets])
     else:
         some = dataset.take(slice(None, None, max(1, -(-len(dataset.species) // _MOST_ATOMS))))
         counts = [some.sizes, some.species, some.periodic.ravel()]
-        found = hashlib.sha256(np.concatenate(counts).astype("<i8").tobytes())
-        _add(found, some.positions, some["forces"], some["energy"], some.cells, some["stress"])
-    return f"{len(dataset)} {dataset.noun}, {found.hexdigest()[:_DIGITS]}"
+        known = [some.positions, some["forces"], some["energy"], some.cells, some["stress"]]
+        digits = hash_numbers(counts, known)
+    return f"{len(dataset)} {dataset.noun}, {digits[:_DIGITS]}"
 
 
-def _add(found: "hashlib._Hash", *arrays: np.ndarray) -> None:
-    for numbers in arrays:
-        # zero added makes a negative zero positive
-        text = " ".join(f"{value:.6e}" for value in (numbers.ravel() + 0.0).tolist())
-        found.update(text.encode())
+def _hash_text(*arrays: np.ndarray) -> str:
+    """Of the first samples, as arrays of text."""
+    found = hashlib.sha256()
+    for x in arrays:
+        found.update(np.array([f"{value:.6e}" for value in x[:8].ravel()]).tobytes())
+    return found.hexdigest()

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mcegnn.data.dataset import Dataset, Target
+from mcegnn.data.dataset import Dataset
 from mcegnn.data.split import Split
+from mcegnn.data.target import Target
 
 if TYPE_CHECKING:
     from mcegnn.tasks.property import MoleculeOptions

@@ -14,7 +14,7 @@ import numpy as np
 from integrators.ensembles import yoshida_8
 from integrators.relativity import PostNewtonian
 from integrators.state import State
-from mcegnn.data.dataset import Dataset
+from mcegnn.data.assembly import dataset_of_pairs
 from mcegnn.data.split import Split
 from systems.sources.solar import SolarSystem
 from systems.system import System
@@ -66,7 +66,7 @@ def _split(system: System, x: np.ndarray, p: np.ndarray) -> Split:
 
     n = N_TRAIN + N_VALIDATION + N_TEST
     return Split.at(
-        Dataset.of_pairs(ensemble(0, n), ensemble(N_AHEAD, N_AHEAD + n), INTERVAL),
+        dataset_of_pairs(ensemble(0, n), ensemble(N_AHEAD, N_AHEAD + n), INTERVAL),
         N_TRAIN,
         N_TRAIN + N_VALIDATION,
     )

@@ -14,9 +14,8 @@ _MOST_COMPARED = 500  # atoms in free space, of which all pairs are compared
 _TOO_NEAR = 0.5  # Angstrom; the bond of H2 is 0.74
 # eV an atom: of published data 0.009 to 0.27; without it the start of each relaxation stood out
 _LEAST_SPREAD = 0.02
-_OTHER_FORCES = (
-    15.0  # times the usual, so that kcal/mol among eV are found; of published data 4.3 is the most
-)
+# times the usual, so that kcal/mol among eV are found; of published data 4.3 is the most
+_OTHER_FORCES = 15.0
 _FEW_ZERO = 0.05  # of the atoms: a site of high symmetry has no force
 _LEAST_USUAL = 0.2  # eV/Angstrom: relaxed structures have none at all
 
@@ -45,54 +44,39 @@ def summary(structures: Dataset) -> list[tuple[str, str]]:
     from ase.data import chemical_symbols
 
     sizes, elements = structures.sizes, structures.elements
-    residual = (
-        structures["energy"]
-        - structures.composition(elements) @ reference_energies(structures, elements)
-    ) / sizes
-    counts = [int((structures.species == z).sum()) for z in elements]
-    n_periodic, n_stressed = (
-        int(structures.periodic.any(-1).sum()),
-        int(np.isfinite(structures["stress"]).all((1, 2)).sum()),
-    )
-    nearest, known = (
-        nearest_distances(structures).min(),
-        structures["forces"][np.isfinite(structures["forces"]).all(1)],
-    )
-    length = np.linalg.norm(known, axis=-1)
+    least, most, n = sizes.min(), sizes.max(), len(structures)
+    counts = {chemical_symbols[z]: int((structures.species == z).sum()) for z in elements}
+    n_periodic = int(structures.periodic.any(-1).sum())
+    n_stressed = int(np.isfinite(structures["stress"]).all((1, 2)).sum())
+    nearest = nearest_distances(structures).min()
+    bound = f"{nearest:.3f} Angstrom" if np.isfinite(nearest) else "single atoms only"
     return [
-        ("structures", f"{len(structures):,}"),
-        (
-            "atoms per structure",
-            f"{sizes.min()}" if sizes.min() == sizes.max() else f"{sizes.min()} to {sizes.max()}",
-        ),
-        (
-            "atoms of elements",
-            ", ".join(
-                f"{chemical_symbols[z]} {n:,}" for z, n in zip(elements, counts, strict=True)
-            ),
-        ),
-        ("periodic", _how_many(n_periodic, len(structures))),
-        (
-            "energy less that of its atoms",
-            (
-                f"{abs(residual).mean():.4g} eV/atom mean, {residual.min():.4g} to"
-                f" {residual.max():.4g}"
-            ),
-        ),
-        (
-            "forces",
-            (
-                f"{(known**2).mean() ** 0.5:.4g} eV/Angstrom rms, {length.max():.4g} the largest"
-                if len(known)
-                else "none are known"
-            ),
-        ),
-        (
-            "nearest atoms",
-            f"{nearest:.3f} Angstrom" if np.isfinite(nearest) else "single atoms only",
-        ),
-        ("stress", _how_many(n_stressed, len(structures))),
+        ("structures", f"{n:,}"),
+        ("atoms per structure", f"{least}" if least == most else f"{least} to {most}"),
+        ("atoms of elements", ", ".join(f"{symbol} {m:,}" for symbol, m in counts.items())),
+        ("periodic", _how_many(n_periodic, n)),
+        ("energy less that of its atoms", _energies_in_words(structures)),
+        ("forces", _forces_in_words(structures)),
+        ("nearest atoms", bound),
+        ("stress", _how_many(n_stressed, n)),
     ]
+
+
+def _energies_in_words(structures: Dataset) -> str:
+    """Of energies less those of the atoms, eV/atom, the mean size and the range."""
+    elements = structures.elements
+    atoms = structures.composition(elements) @ reference_energies(structures, elements)
+    bound = (structures["energy"] - atoms) / structures.sizes
+    return f"{abs(bound).mean():.4g} eV/atom mean, {bound.min():.4g} to {bound.max():.4g}"
+
+
+def _forces_in_words(structures: Dataset) -> str:
+    """Of the forces that are known, the usual one and the largest."""
+    known = structures["forces"][np.isfinite(structures["forces"]).all(1)]
+    if not len(known):
+        return "none are known"
+    rms, largest = (known**2).mean() ** 0.5, np.linalg.norm(known, axis=-1).max()
+    return f"{rms:.4g} eV/Angstrom rms, {largest:.4g} the largest"
 
 
 def outliers(structures: Dataset) -> list[str]:

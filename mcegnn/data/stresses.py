@@ -14,10 +14,8 @@ from mcegnn.data.dataset import Dataset
 
 _N_CENTRES, _N_OTHERS = 200, 300
 _LEAST_STRAIN, _MOST_STRAIN, _MOST_MOVED = 1e-4, 0.15, 0.5  # Angstrom
-_CORRELATED, _WRONG_FACTOR = (
-    0.7,
-    2.5,
-)  # of right data: 0.8 or more, and 0.7 to 1; units are ten times apart or more
+# of right data: 0.8 or more, and 0.7 to 1; units are ten times apart or more
+_CORRELATED, _WRONG_FACTOR = 0.7, 2.5
 _LARGE = 0.6  # eV/Angstrom^3, about 100 GPa
 _KBAR = 1602.1766208
 #: what residual energies are of what stresses say, where stresses are in other units
@@ -99,24 +97,16 @@ def _compared(same: Dataset, n_centres: int) -> np.ndarray:
     cells."""
     some = same.take(slice(0, _N_OTHERS))
     n, n_atoms = len(some), int(some.sizes[0])
-    fractional = np.einsum(
-        "kai,kij->kaj", some.positions.reshape(n, n_atoms, 3), np.linalg.inv(some.cells)
-    )
-    forces, virials = (
-        some["forces"].reshape(n, n_atoms, 3),
-        some["stress"] * abs(np.linalg.det(some.cells))[:, None, None],
-    )
+    positions = some.positions.reshape(n, n_atoms, 3)
+    fractional = np.einsum("kai,kij->kaj", positions, np.linalg.inv(some.cells))
+    forces = some["forces"].reshape(n, n_atoms, 3)
+    virials = some["stress"] * abs(np.linalg.det(some.cells))[:, None, None]
     found = []
     for a in range(min(n_centres, n)):
-        u, sigma, vt = np.linalg.svd(np.linalg.inv(some.cells[a]) @ some.cells)
-        if not (np.linalg.det(u @ vt) > 0).all():
+        strain, turn = _strains(some.cells[a], some.cells)
+        if not (np.linalg.det(turn) > 0).all():
             continue  # a cell of the other hand
-        strain, turn = (u * np.log(sigma)[:, None]) @ u.mT, u @ vt  # along the axes of a
-        offset = fractional - fractional[a]
-        offset -= np.rint(offset)
-        offset = (offset - offset.mean(1, keepdims=True)) @ (
-            some.cells[a] @ (np.eye(3) + strain / 2)
-        )
+        offset = _offsets(fractional, a, some.cells[a] @ (np.eye(3) + strain / 2))
         size, moved = abs(strain).max((1, 2)), np.linalg.norm(offset, axis=-1)
         fit = (size > _LEAST_STRAIN) & (size < _MOST_STRAIN) & (moved.max(1) < _MOST_MOVED)
         if fit.any():
@@ -126,3 +116,18 @@ def _compared(same: Dataset, n_centres: int) -> np.ndarray:
             said = 0.5 * ((virials[a] + turn[b] @ virials[b] @ turn[b].T) * strain[b]).sum()
             found.append([some["energy"][b] - some["energy"][a] - work, said])
     return np.array(found).reshape(-1, 2).T
+
+
+def _strains(cell: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Logarithmic strains that make ``cells`` [n, 3, 3] of a cell, along the axes of it, and the
+    rotations that come with them, both [n, 3, 3]."""
+    u, sigma, vt = np.linalg.svd(np.linalg.inv(cell) @ cells)
+    return (u * np.log(sigma)[:, None]) @ u.mT, u @ vt
+
+
+def _offsets(fractional: np.ndarray, a: int, between: np.ndarray) -> np.ndarray:
+    """How far atoms of each structure are from their nearest images in structure a, Angstrom
+    [n, n_atoms, 3], beside the strain; ``between`` [n, 3, 3] are cells half-way."""
+    offset = fractional - fractional[a]
+    offset -= np.rint(offset)
+    return (offset - offset.mean(1, keepdims=True)) @ between

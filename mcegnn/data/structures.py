@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mcegnn.data.assembly import join_datasets
 from mcegnn.data.dataset import Dataset
 from mcegnn.data.fingerprints_0_1 import same_data
 from mcegnn.data.identity import known, same
 from mcegnn.data.isolated import energies, isolated
-from mcegnn.data.labelled import Labelled, named
-from mcegnn.data.labels import AS_THEY_ARE, Notes
+from mcegnn.data.label_rules import AS_THEY_ARE, Notes
+from mcegnn.data.label_targets import Labelled
+from mcegnn.data.labelled import named
 from mcegnn.data.split import Part, Split, random_split
 from mcegnn.data.trained import parts_of
 
@@ -140,7 +142,7 @@ def _official(found: Labelled, n_train: int, n_validation: int) -> tuple[Split, 
             f" + {n_validation}"
         )
     assert found.test is not None
-    copies = same(Dataset.joined([pool.take(slice(0, last)), found.test]))[last:] < last
+    copies = same(join_datasets([pool.take(slice(0, last)), found.test]))[last:] < last
     notes = (
         (("copies", f"{copies.sum():,} structures of the test are training's; left out"),)
         if copies.any()

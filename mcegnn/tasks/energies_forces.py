@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from mcegnn.data.labels import Reading
+from mcegnn.data.label_rules import Reading
 from mcegnn.tasks.task import Asked, Objective, OnProgress, Rows, Scores, Task, label
 from mcegnn.training.options import DataOptions, NotNegative, Positive, TaskOptions, TrainingOptions
 
 if TYPE_CHECKING:
-    from mcegnn.data.dataset import Dataset, Per
+    from mcegnn.data.dataset import Dataset
     from mcegnn.data.split import Split
+    from mcegnn.data.target import Per
     from mcegnn.models.store import Stored
     from mcegnn.training.checkpoint import TrainingCheckpoint
     from systems.units import Units

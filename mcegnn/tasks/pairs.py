@@ -9,8 +9,9 @@ from mcegnn.tasks.task import Asked, OnProgress, Scores, Task, check_recorded, l
 from mcegnn.training.options import Count, DataOptions, Strict, TaskOptions, TrainingOptions
 
 if TYPE_CHECKING:
-    from mcegnn.data.dataset import Dataset, Per
+    from mcegnn.data.dataset import Dataset
     from mcegnn.data.split import Split
+    from mcegnn.data.target import Per
     from mcegnn.models.store import Stored
     from systems.units import Units
     from trajectories.analysis.results import Analysis

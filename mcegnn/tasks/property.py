@@ -10,8 +10,9 @@ from mcegnn.tasks.task import Asked, Objective, OnProgress, Scores, Task, check_
 from mcegnn.training.options import Count, DataOptions, TaskOptions, TrainingOptions
 
 if TYPE_CHECKING:
-    from mcegnn.data.dataset import Dataset, Per
+    from mcegnn.data.dataset import Dataset
     from mcegnn.data.split import Split
+    from mcegnn.data.target import Per
     from mcegnn.models.store import Stored
     from mcegnn.training.checkpoint import TrainingCheckpoint
     from systems.units import Units

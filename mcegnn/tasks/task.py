@@ -10,8 +10,9 @@ import numpy as np
 from mcegnn.training.options import DataOptions, TaskOptions, TrainingOptions
 
 if TYPE_CHECKING:
-    from mcegnn.data.dataset import Dataset, Per
+    from mcegnn.data.dataset import Dataset
     from mcegnn.data.split import Part, Split
+    from mcegnn.data.target import Per
     from mcegnn.models.store import Stored
     from mcegnn.training.checkpoint import TrainingCheckpoint
     from mcegnn.training.refinement import Refinement

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mcegnn.data.dataset import Dataset, Target
+from mcegnn.data.assembly import dataset_of_pairs, join_datasets
+from mcegnn.data.dataset import Dataset
 from mcegnn.data.fingerprints_0_1 import same_data
-from mcegnn.data.labelled import labelled
+from mcegnn.data.label_targets import with_labels
+from mcegnn.data.target import Target
 from systems.system import System
 
 STARTS, SPECIES = np.array([0, 3, 5]), np.array([8, 1, 1, 1, 9])
@@ -22,12 +24,14 @@ def numbers(*shape: int, of: float = 0.0) -> np.ndarray:
 
 def structures() -> Dataset:
     """A molecule whose stress nobody knows, and a crystal."""
-    return labelled(
-        STARTS,
-        SPECIES,
-        numbers(5, 3),
-        np.stack([np.zeros((3, 3)), 4.0 * np.eye(3)]),
-        np.array([[False] * 3, [True] * 3]),
+    return with_labels(
+        Dataset(
+            STARTS,
+            SPECIES,
+            numbers(5, 3),
+            cell=np.stack([np.zeros((3, 3)), 4.0 * np.eye(3)]),
+            pbc=np.array([[False] * 3, [True] * 3]),
+        ),
         energy=numbers(2, of=2.0),
         forces=numbers(5, 3, of=1.0),
         stress=np.stack([np.full((3, 3), np.nan), numbers(3, 3, of=3.0)]),
@@ -48,7 +52,7 @@ def samples() -> Dataset:
         )
         for of in (0.0, 2.0)
     )
-    return Dataset.of_pairs(before, after, 0.5)
+    return dataset_of_pairs(before, after, 0.5)
 
 
 #: made by version 0.1's `digest` of the same numbers
@@ -56,7 +60,7 @@ OLD: dict[str, tuple[str, Dataset]] = {
     "structures": ("2 structures, 6ea8a41694df", structures()),
     "a sample of many structures": (
         "8002 structures, 6e398edc7f06",
-        Dataset.joined([structures()] * 4001),
+        join_datasets([structures()] * 4001),
     ),
     "molecules": ("2 molecules, fa73b0bd7ef5", molecules()),
     "the first of many molecules": (

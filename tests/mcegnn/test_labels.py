@@ -20,11 +20,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcegnn import PotentialCalculator
-from mcegnn.data import labelled as structures_of
+from mcegnn.data.assembly import join_datasets
 from mcegnn.data.consistency import unit_warnings
 from mcegnn.data.dataset import Dataset
+from mcegnn.data.label_rules import Reading
+from mcegnn.data.label_targets import with_labels
 from mcegnn.data.labelled import from_file, read
-from mcegnn.data.labels import Reading
 from mcegnn.data.statistics import outliers, reference_energies, summary
 from mcegnn.data.stresses import stress_warnings
 from mcegnn.data.structures import structures, to_score
@@ -476,18 +477,20 @@ def of(frames: list[Atoms]) -> Dataset:
         frames, labels_of(frames, "set.xyz").labels, strict=True
     ):
         parts.append(
-            structures_of.labelled(
-                np.array([0, len(atoms)]),
-                atoms.numbers,
-                atoms.positions,
-                np.array(atoms.cell)[None],
-                atoms.pbc[None],
+            with_labels(
+                Dataset(
+                    np.array([0, len(atoms)]),
+                    atoms.numbers,
+                    atoms.positions,
+                    cell=np.array(atoms.cell)[None],
+                    pbc=atoms.pbc[None],
+                ),
                 energy=np.array([energy]),
                 forces=forces,
                 stress=stress[None],
             )
         )
-    return Dataset.joined(parts)
+    return join_datasets(parts)
 
 
 def test_forces_are_derivatives_of_the_free_energy(tmp_path: Path, cases: Path) -> None:
@@ -540,7 +543,7 @@ def test_isolated_atoms_are_the_reference(tmp_path: Path) -> None:
     made = structures(StructureOptions(name=name, n_validation=4, n_train=20))
     assert made.isolated == {29: 3.4, 79: 3.7}
     assert made.whole == 34
-    every = Dataset.joined([made.train, made.validation, made.test])
+    every = join_datasets([made.train, made.validation, made.test])
     assert len(every) == 31
     assert (every.sizes == 1).sum() == 1
     assert (
@@ -571,17 +574,15 @@ def test_isolated_atoms_are_the_reference(tmp_path: Path) -> None:
 def test_reference_energies_beside_given_ones_are_found_again(seed: int) -> None:
     stream = np.random.default_rng(seed)
     parts = [
-        structures_of.labelled(
-            np.array([0, 6]),
-            stream.choice([1, 6, 8], 6),
-            stream.normal(size=(6, 3)),
+        with_labels(
+            Dataset(np.array([0, 6]), stream.choice([1, 6, 8], 6), stream.normal(size=(6, 3))),
             forces=stream.normal(size=(6, 3)),
             energy=np.zeros(1),
         )
         for _ in range(20)
     ]
     found, species, true = (
-        Dataset.joined(parts),
+        join_datasets(parts),
         np.array([1, 6, 8]),
         stream.normal(size=3) * 100,
     )

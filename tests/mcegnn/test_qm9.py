@@ -14,9 +14,10 @@ import torch
 from ase.units import Hartree
 
 from mcegnn.data import qm9 as data
-from mcegnn.data.dataset import Dataset, Target
+from mcegnn.data.dataset import Dataset
 from mcegnn.data.qm9 import FREE_ATOMS, PROPERTIES, places, qm9, references
 from mcegnn.data.split import Split
+from mcegnn.data.target import Target
 from mcegnn.graph import complete
 from mcegnn.models.mcegnn import MCEGNN
 from mcegnn.models.property import PropertyModel

@@ -10,7 +10,7 @@ import torch
 
 from integrators.ensembles import yoshida_8
 from integrators.state import State
-from mcegnn.data.dataset import Dataset
+from mcegnn.data.assembly import dataset_of_pairs
 from mcegnn.data.split import Split
 from mcegnn.models.force import LearnedForce
 from mcegnn.models.store import Stored
@@ -78,7 +78,7 @@ def split() -> Split:
     )
     before = State(System.create(x, velocities=v, masses=MASSES))
     *_, after = rollout(yoshida_8(teacher().tabulated()), before, 2.0 / 200, 200, 200)
-    return Split.at(Dataset.of_pairs(before.system, after.system, 2.0), 30, 35)
+    return Split.at(dataset_of_pairs(before.system, after.system, 2.0), 30, 35)
 
 
 def student() -> LearnedForce:

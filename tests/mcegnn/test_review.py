@@ -16,9 +16,11 @@ import pytest
 import torch
 
 from mcegnn.cli import progress
-from mcegnn.data.dataset import Dataset, Target
-from mcegnn.data.labelled import labelled
+from mcegnn.data.assembly import join_datasets
+from mcegnn.data.dataset import Dataset
+from mcegnn.data.label_targets import with_labels
 from mcegnn.data.split import Split
+from mcegnn.data.target import Target
 from mcegnn.losses import ERRORS
 from mcegnn.models.store import Stored
 from mcegnn.review import review, shares
@@ -65,15 +67,13 @@ def structures() -> Dataset:
             size=(6, len(species), 3)
         )
         parts.append(
-            labelled(
-                np.arange(7) * len(species),
-                np.tile(species, 6),
-                x.reshape(-1, 3),
+            with_labels(
+                Dataset(np.arange(7) * len(species), np.tile(species, 6), x.reshape(-1, 3)),
                 forces=stream.normal(size=x.shape).reshape(-1, 3),
                 energy=stream.normal(size=6),
             )
         )
-    return Dataset.joined(parts)
+    return join_datasets(parts)
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from mcegnn.data.assembly import join_datasets
 from mcegnn.data.consistency import unit_warnings
 from mcegnn.data.dataset import Dataset
-from mcegnn.data.labelled import labelled, named
+from mcegnn.data.label_targets import with_labels
+from mcegnn.data.labelled import named
 from mcegnn.data.statistics import nearest_distances, outliers, reference_energies, summary
 
 MOLECULES = [
@@ -39,18 +41,20 @@ HARTREE, BOHR = 27.2114, 0.529177
 def of_atoms(frames: list[Atoms]) -> Dataset:
     """Structures of ASE's atoms, without labels."""
     parts = [
-        labelled(
-            np.array([0, len(atoms)]),
-            atoms.numbers,
-            atoms.positions,
-            np.array(atoms.cell)[None],
-            atoms.pbc[None],
+        with_labels(
+            Dataset(
+                np.array([0, len(atoms)]),
+                atoms.numbers,
+                atoms.positions,
+                cell=np.array(atoms.cell)[None],
+                pbc=atoms.pbc[None],
+            ),
             energy=np.zeros(1),
             forces=np.zeros((len(atoms), 3)),
         )
         for atoms in frames
     ]
-    return Dataset.joined(parts)
+    return join_datasets(parts)
 
 
 def springs(n: int = 60, amplitude: float = 0.05, turned: bool = True) -> Dataset:
@@ -72,10 +76,8 @@ def springs(n: int = 60, amplitude: float = 0.05, turned: bool = True) -> Datase
     for k in range(3):
         forces[:, i[k]] += pull[:, k]
         forces[:, j[k]] -= pull[:, k]
-    return labelled(
-        np.arange(n + 1) * 3,
-        np.tile(atoms.numbers, n),
-        x.reshape(-1, 3),
+    return with_labels(
+        Dataset(np.arange(n + 1) * 3, np.tile(atoms.numbers, n), x.reshape(-1, 3)),
         energy=15.0 * (stretch**2).sum(-1) - 470.0,
         forces=forces.reshape(-1, 3),
     )
@@ -106,16 +108,14 @@ def test_reference_energies_are_found_again(seed: int) -> None:
     rng = np.random.default_rng(seed)
     sizes = rng.integers(2, 9, 20)
     parts = [
-        labelled(
-            np.array([0, k]),
-            rng.choice([1, 6, 8], k),
-            rng.normal(size=(k, 3)),
+        with_labels(
+            Dataset(np.array([0, k]), rng.choice([1, 6, 8], k), rng.normal(size=(k, 3))),
             forces=rng.normal(size=(k, 3)),
             energy=np.zeros(1),
         )
         for k in sizes
     ]
-    found, species, true = Dataset.joined(parts), np.array([8, 1, 6]), rng.normal(size=3) * 100
+    found, species, true = join_datasets(parts), np.array([8, 1, 6]), rng.normal(size=3) * 100
     counts = found.composition(species)
     np.testing.assert_allclose(
         reference_energies(found.with_values(energy=counts @ true), species), true, atol=1e-9
@@ -362,12 +362,12 @@ def test_many_outliers_are_counted() -> None:
 def test_one_bad_energy_does_not_hide_or_blame_others() -> None:
     """Of several compositions a fit leans towards what is far off."""
     water, hydrogen = springs(40, turned=False), of_atoms([molecule("H2")] * 3)
-    mixed = Dataset.joined([water, hydrogen.with_values(energy=np.array([-30.0, -30.01, 1e5]))])
+    mixed = join_datasets([water, hydrogen.with_values(energy=np.array([-30.0, -30.01, 1e5]))])
     assert [line.split(":")[0] for line in outliers(mixed)] == ["structure 42"]
 
 
 def test_single_atoms_are_no_outliers() -> None:
     """They are not bound, as the others are, and many sets have them for reference."""
     alone = of_atoms([Atoms("H"), Atoms("O")]).with_values(energy=np.array([-13.6, -430.0]))
-    assert outliers(Dataset.joined([alone, springs()])) == []
+    assert outliers(join_datasets([alone, springs()])) == []
     assert outliers(alone) == []

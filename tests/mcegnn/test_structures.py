@@ -19,9 +19,11 @@ from ase.db import connect
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcegnn.data import labelled as structures_of
+from mcegnn.data.assembly import join_datasets
 from mcegnn.data.dataset import Dataset
-from mcegnn.data.labelled import from_file, named, read, rmd17
+from mcegnn.data.label_targets import with_labels
+from mcegnn.data.labelled import from_file, named, read
+from mcegnn.data.rmd17 import rmd17
 from mcegnn.data.split import random_split
 from mcegnn.data.structures import to_score
 from mcegnn.tasks.energies_forces import StructureOptions
@@ -67,16 +69,14 @@ def several() -> list[Atoms]:
 def many(n: int = 30) -> Dataset:
     rng = np.random.default_rng(4)
     parts = [
-        structures_of.labelled(
-            np.array([0, k]),
-            np.arange(1, k + 1),
-            rng.normal(size=(k, 3)),
+        with_labels(
+            Dataset(np.array([0, k]), np.arange(1, k + 1), rng.normal(size=(k, 3))),
             forces=rng.normal(size=(k, 3)),
             energy=rng.normal(size=1),
         )
         for k in rng.integers(1, 6, n)
     ]
-    return Dataset.joined(parts)
+    return join_datasets(parts)
 
 
 def assert_same(a: Dataset, b: Dataset, atol: float = 0.0) -> None:
@@ -587,13 +587,13 @@ def test_take_is_a_selection(which: list[int]) -> None:
 @given(st.integers(1, 29))
 def test_joined_undoes_a_cut(cut: int) -> None:
     found = many()
-    assert_same(Dataset.joined([found.take(slice(0, cut)), found.take(slice(cut, None))]), found)
+    assert_same(join_datasets([found.take(slice(0, cut)), found.take(slice(cut, None))]), found)
     assert_same(found.take(np.arange(30) < cut), found.take(slice(0, cut)))
 
 
 def test_nothing_to_join() -> None:
     with pytest.raises(ValueError, match="there is no dataset to join"):
-        Dataset.joined([])
+        join_datasets([])
 
 
 @given(st.integers(1, 30), st.integers(0, 30), st.integers(0, 2**40))
@@ -609,7 +609,7 @@ def test_splits_share_nothing_and_lose_nothing(n_train: int, n_validation: int, 
         n_validation,
         30 - n_train - n_validation,
     ]
-    together = Dataset.joined([parts.train, parts.validation, parts.test])
+    together = join_datasets([parts.train, parts.validation, parts.test])
     assert sorted(together["energy"]) == sorted(found["energy"])
     again = random_split(found, n_train, n_validation, seed)
     assert_same(again.train, parts.train)
@@ -661,5 +661,5 @@ def test_digest_tells_structures_apart() -> None:
 
 
 def test_digest_of_many_is_quick_and_still_tells() -> None:
-    big = Dataset.joined([many()] * 300)
+    big = join_datasets([many()] * 300)
     assert big.fingerprint() != big.with_values(forces=2 * big["forces"]).fingerprint()

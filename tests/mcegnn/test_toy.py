@@ -11,9 +11,10 @@ import pytest
 import torch
 from ase.build import molecule
 
-from mcegnn.data.dataset import Dataset, Target
+from mcegnn.data.dataset import Dataset
 from mcegnn.data.registry import DATASETS
 from mcegnn.data.split import Split, random_split
+from mcegnn.data.target import Target
 from mcegnn.models.model import Model, Role
 from mcegnn.models.registry import MODELS
 from mcegnn.tasks.registry import TASKS

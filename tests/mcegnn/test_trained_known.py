@@ -22,9 +22,10 @@ from scipy.spatial.transform import Rotation
 from typer.testing import CliRunner
 
 from mcegnn.cli.app import app
-from mcegnn.data import labelled as structures_of
+from mcegnn.data.assembly import join_datasets
 from mcegnn.data.dataset import Dataset
 from mcegnn.data.identity import _lengths, keys, known, same
+from mcegnn.data.label_targets import with_labels
 from mcegnn.data.labelled import from_file
 from mcegnn.data.split import random_split
 from mcegnn.data.trained import difference, parts_of
@@ -124,7 +125,7 @@ def scored(
 def taught() -> list[float]:
     """Energies of the 25 structures that run/ was trained on or chosen by, in which labels of the
     32 are the first of their kind."""
-    every = Dataset.joined([from_file("data.xyz")])
+    every = join_datasets([from_file("data.xyz")])
     parts = random_split(every, 20, 5, 0)
     return [*parts.train["energy"], *parts.validation["energy"]]
 
@@ -387,18 +388,20 @@ def test_a_training_goes_on_with_its_own_data(home: Path, cli: Command) -> None:
 def of_frames(atoms: list[Atoms]) -> Dataset:
     """Structures of ASE's atoms, without labels."""
     parts = [
-        structures_of.labelled(
-            np.array([0, len(one)]),
-            one.numbers,
-            one.positions,
-            np.array(one.cell)[None],
-            one.pbc[None],
+        with_labels(
+            Dataset(
+                np.array([0, len(one)]),
+                one.numbers,
+                one.positions,
+                cell=np.array(one.cell)[None],
+                pbc=one.pbc[None],
+            ),
             energy=np.zeros(1),
             forces=np.zeros((len(one), 3)),
         )
         for one in atoms
     ]
-    return Dataset.joined(parts)
+    return join_datasets(parts)
 
 
 def drawn(stream: np.random.Generator) -> Atoms:

@@ -14,6 +14,7 @@ import torch
 
 from integrators.ensembles import velocity_verlet
 from integrators.state import State
+from mcegnn.data.assembly import dataset_of_pairs
 from mcegnn.data.charged import frames
 from mcegnn.data.dataset import Dataset
 from mcegnn.data.split import Split
@@ -372,7 +373,7 @@ def test_test_samples_are_not_looked_at(values: dict[str, Any], split: Split) ->
     """They may hold anything."""
     before = split.test.ensemble()
     broken = replace(before, positions=np.full_like(before.positions, np.nan))
-    hidden = Dataset.of_pairs(broken, broken, split.test.interval)
+    hidden = dataset_of_pairs(broken, broken, split.test.interval)
     blind = Split(split.train, split.validation, hidden)
     one, other = trainer_of(values, split), trainer_of(values, blind)
     assert told(list(one.run())) == told(list(other.run()))
@@ -507,7 +508,7 @@ def coulomb_pairs(constant: float) -> Split:
         2.0 * system.positions, velocities=system.velocities, charges=system.charges
     )
     *_, end = rollout(velocity_verlet(Coulomb(constant)), State(system), 1e-3, 1000, 1000)
-    return Split.at(Dataset.of_pairs(system, end.system, 1.0), 24, 32)
+    return Split.at(dataset_of_pairs(system, end.system, 1.0), 24, 32)
 
 
 @pytest.mark.parametrize("constant", [1.0, -1.0])
