@@ -187,7 +187,7 @@ def test_report(succeed: Run, refuse: Run) -> None:
     """Of a run, of two, at the end of a rollout; never over a page that is there."""
     succeed("rollout", "charged", "--systems", 3, "--steps", 300, "--report")
     page = Path("charged.html").read_text()
-    assert "<h2>What was run</h2>" in page
+    assert "<h2>How the run was made</h2>" in page
     assert "<title>charged.h5md</title>" in page
     drift = re.search(
         r"<th scope=\"row\">largest relative drift of energy</th><td>(.*?)</td>", page
