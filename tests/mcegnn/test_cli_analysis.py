@@ -589,7 +589,7 @@ def test_names_that_would_mislead(succeed: Run, refuse: Run, structures: Path) -
         "out.csv",
     )
     refuse(
-        "out.pdf does not end in .html, the format that is written; name it out.html",
+        "out.pdf does not end in .html or .htm, the format that is written; name it out.html",
         "report",
         "run.h5md",
         "-o",
