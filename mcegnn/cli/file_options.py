@@ -25,7 +25,7 @@ Units = Annotated[
     _option(
         "--units",
         "LAMMPS unit style of the file: metal, real, electron, lj, si, cgs, micro"
-        " or nano. [default: as the file tells]",
+        " or nano. [default: as in the file]",
     ),
 ]
 Format = Annotated[
