@@ -161,7 +161,7 @@ def evaluate(potential: KernelPotential, system: System) -> Evaluation:
 
 
 class KernelFunction:
-    """A potential made of a kernel alone: the shortest way from one's own formula to a compiled
+    """A potential made of a kernel alone: the shortest way from your own formula to a compiled
     rollout.
 
     ``parameters`` is anything NumPy makes a flat float64 array of; the kernel gets that array.

@@ -139,7 +139,7 @@ class ForecastError:
 def forecast_error(run: H5MDReader, reference: H5MDReader) -> ForecastError:
     """The run against the reference at the times that both have a frame of.
 
-    Raises ValueError where the two are not of the same systems, or have no time in common after the
+    Raises ValueError if the two are not of the same systems, or have no time in common after the
     start.
     """
     from scipy.spatial import (

@@ -70,14 +70,15 @@ def analyse(
     ] = None,
     against: Annotated[
         Path | None,
-        typer.Option(
-            help="Another run of the same systems, such as the exact one, to compare with."
-        ),
+        typer.Option(help="Reference: another run of the same systems, such as the exact one."),
     ] = None,
     tolerance: Annotated[
         float | None,
         typer.Option(
-            help="How far from it is still right, in the run's unit of length. [default: 0.1]"
+            help=(
+                "Distance from the reference that counts as agreement, in the run's unit "
+                "of length. [default: 0.1]"
+            )
         ),
     ] = None,
     csv: Annotated[
@@ -88,21 +89,21 @@ def analyse(
         Path | None, typer.Option(help="Write numbers and curves into this NetCDF file.")
     ] = None,
     figures: Annotated[
-        Path | None, typer.Option(help="Draw each figure into this folder, as PDF and as PNG.")
+        Path | None, typer.Option(help="Plot each figure into this folder, as PDF and PNG.")
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object and nothing else.")
     ] = False,
     figure: Annotated[
-        Path | None, typer.Option(help="Draw this run's trajectory into this PNG, SVG or PDF file.")
+        Path | None, typer.Option(help="Plot this run's trajectory into this PNG, SVG or PDF file.")
     ] = None,
     every: Annotated[
         bool,
         typer.Option(
             "--all-frames",
             help=(
-                "Take in frames with atoms nearer to each other than any that the model was"
-                " trained on."
+                "Include frames with atoms nearer to each other than any in the model's "
+                "training data."
             ),
         ),
     ] = False,
@@ -111,8 +112,8 @@ def analyse(
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
-    """Say how a run went: what it conserved, temperature, pressure and diffusion with errors,
-    orbits and their distance to JPL DE440.
+    """Analyse a run: conserved quantities, temperature, pressure and diffusion with errors, orbits
+    and their distance to JPL DE440.
 
     Curves (radial distribution, mean squared displacement, velocity autocorrelation, vibrational
     spectrum, orbital elements, ...) go into files with --csv, --netcdf and --figures.

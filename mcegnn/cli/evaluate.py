@@ -25,7 +25,7 @@ def evaluate(
     ],
     without: Annotated[
         list[str] | None,
-        typer.Option(help="Leave a body of a solar data set out; may be given again."),
+        typer.Option(help="Leave a body of a solar data set out; repeatable."),
     ] = None,
     validation: Annotated[
         bool,
@@ -44,8 +44,8 @@ def evaluate(
         bool, typer.Option("--json", help="Print one JSON object and nothing else.")
     ] = False,
 ) -> None:
-    """Score a model on test samples: errors of energies and forces, of a property, or of where
-    particles will be beside no motion at all.
+    """Score a model on test samples: errors of energies and forces, of a property, or of predicted
+    positions, beside the baseline of no motion.
 
     Examples:
 

@@ -53,12 +53,17 @@ def report(
     masses: files.Masses = None,
     against: Annotated[
         Path | None,
-        typer.Option(help="Another run of the same systems, shown beside it and compared with it."),
+        typer.Option(
+            help=("Reference: another run of the same systems, shown and compared with this one.")
+        ),
     ] = None,
     tolerance: Annotated[
         float | None,
         typer.Option(
-            help="How far from it is still right, in the run's unit of length. [default: 0.1]"
+            help=(
+                "Distance from the reference that counts as agreement, in the run's unit "
+                "of length. [default: 0.1]"
+            )
         ),
     ] = None,
     select: Annotated[
@@ -75,8 +80,8 @@ def report(
         typer.Option(
             "--all-frames",
             help=(
-                "Take in frames with atoms nearer to each other than any that the model was"
-                " trained on."
+                "Include frames with atoms nearer to each other than any in the model's "
+                "training data."
             ),
         ),
     ] = False,
@@ -85,10 +90,10 @@ def report(
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
-    """Write one HTML page that opens without a network: what was run, a scene that plays, what was
-    conserved, and figures.
+    """Write one HTML page that opens without a network: how the run was made, an animated
+    scene, conserved quantities and figures.
 
-    Of a training's folder it shows how the training went, and what its best weights say of the test
+    Of a training's folder it shows learning curves, and predictions of its best weights on the test
     samples.
 
     Examples:

@@ -33,8 +33,8 @@ def rollout(
         str | None,
         typer.Argument(
             help=(
-                "What moves: charged, solar, or a file of atoms that ASE can read (its last"
-                " structure, or FILE@INDEX)."
+                "The system: charged, solar, or a file of atoms that ASE can read (its "
+                "last structure, or FILE@INDEX)."
             )
         ),
     ] = None,
@@ -79,9 +79,9 @@ def rollout(
         str | None,
         typer.Option(
             help=(
-                "A learned force, a dynamics model, or a potential of atoms, in place of exact"
-                " physics: a file, or the name of one that "
-                "comes with the package; potentials separated by commas are a committee."
+                "A learned pair force, a dynamics model or a learned potential, in place "
+                "of exact forces: a file, or the name of one that comes with the package;"
+                " potentials separated by commas are a committee."
             )
         ),
     ] = None,
@@ -89,10 +89,10 @@ def rollout(
         str | None,
         typer.Option(
             help=(
-                'Time step: a bare number for charged, "0.5 day" for solar, "0.5 fs" for atoms.'
-                " [default: 0.001; shortest period / 50, "
-                "at most half a day, halved where bodies meet (and charges under yoshida-8); 0.5 fs"
-                " with hydrogen, else 1 fs]"
+                'Time step: a bare number for charged, "0.5 day" for solar, "0.5 fs" for '
+                "atoms. [default: 0.001; shortest period / 50, at most half a day, halved"
+                " in close encounters (under yoshida-8 also of charges); 0.5 fs with "
+                "hydrogen, else 1 fs]"
             ),
             rich_help_panel=_TIME,
         ),
@@ -108,7 +108,7 @@ def rollout(
         str | None,
         typer.Option(
             "--time",
-            help='Time to cover, such as "10 year". [default for solar]',
+            help='Total simulated time, such as "10 year". [default for solar]',
             rich_help_panel=_TIME,
         ),
     ] = None,
@@ -116,8 +116,8 @@ def rollout(
         int | None,
         typer.Option(
             help=(
-                "Keep a frame every K steps, which must divide the run. [default: 100 for charged,"
-                " else about 500 frames]"
+                "Write a frame every K steps; K must divide the number of steps. "
+                "[default: 100 for charged, else about 500 frames]"
             ),
             rich_help_panel=_TIME,
         ),
@@ -135,14 +135,14 @@ def rollout(
         int | None,
         typer.Option(
             help=(
-                "Independent systems, rolled out together. [default: 100 for charged, 1 for atoms,"
-                " each with its own velocities]"
+                "Number of independent systems, simulated together. [default: 100 for "
+                "charged, 1 for atoms, each with its own velocities]"
             )
         ),
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(help="Seed of what is drawn: the charged benchmark's is 43. [default: 0]"),
+        typer.Option(help="Random seed; the charged benchmark uses 43. [default: 0]"),
     ] = None,
     epoch: Annotated[
         str | None,
@@ -163,14 +163,15 @@ def rollout(
     ] = None,
     without: Annotated[
         list[str] | None,
-        typer.Option(help="Leave a body out; may be given again.", rich_help_panel=_SOLAR),
+        typer.Option(help="Leave a body out; repeatable.", rich_help_panel=_SOLAR),
     ] = None,
     relativity: Annotated[
         bool | None,
         typer.Option(
             "--relativity",
             help=(
-                "Add the star's first post-Newtonian term, or all bodies' where a second is heavy."
+                "Add the first post-Newtonian correction of the star, or of all bodies if"
+                " a second one is heavy."
             ),
             rich_help_panel=_SOLAR,
         ),
@@ -179,7 +180,7 @@ def rollout(
         bool | None,
         typer.Option(
             "--j2/--no-j2",
-            help="Oblateness of the bodies that have one. [default: j2]",
+            help="Include the oblateness (J2) of the bodies that have one. [default: j2]",
             rich_help_panel=_SOLAR,
         ),
     ] = None,
@@ -228,18 +229,17 @@ def rollout(
     ] = None,
     report: Annotated[
         bool,
-        typer.Option("--report", help="Write the run's page, as mcegnn report does, at the end."),
+        typer.Option("--report", help="Write a report page at the end, as mcegnn report does."),
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
+        bool, typer.Option("--dry-run", help="Describe the run without starting it.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", help="Say each time that frames have been written.")
+        bool, typer.Option("--verbose", help="Report each time frames are written.")
     ] = False,
 ) -> None:
-    """Move a system under exact physics, or under a learned model, and keep its frames in an H5MD
-    file.
+    """Simulate a system by exact forces or a learned model; write its trajectory as an H5MD file.
 
     Examples:
 

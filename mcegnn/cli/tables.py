@@ -44,7 +44,7 @@ def took(timing: dict[str, float]) -> str:
     """Seconds and speed in words."""
     speed = timing["steps_per_second"]  # nothing where all of it was over at once
     return f"{timing['seconds']:.2f} s" + (
-        f", {speed:,.0f} steps a second once started" if speed else ""
+        f", {speed:,.0f} steps a second after compilation" if speed else ""
     )
 
 

@@ -27,11 +27,11 @@ def train(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="The folder to make. [default: the preset's name]"),
+        typer.Option("-o", "--output", help="The folder to write. [default: the preset's name]"),
     ] = None,
     change: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Change a key, such as lr=1e-3; may be given again."),
+        typer.Option("--set", help="Set an option, such as lr=1e-3; repeatable."),
     ] = None,
     data: Annotated[
         str | None,
@@ -58,13 +58,13 @@ def train(
         bool, typer.Option("--force", help="Overwrite the folder's run where there is one.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check and show the configuration, and do nothing.")
+        bool, typer.Option("--dry-run", help="Check and show the configuration without training.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
     """Train a model. The folder gets the best weights (best.safetensors), the metrics
     (metrics.csv), a checkpoint to resume from, and at the end a page (report.html): curves, errors
-    by element, what is predicted against what is true, the worst samples to look at.
+    by element, predicted against true values, the worst samples to look at.
 
     Examples:
 

@@ -250,7 +250,7 @@ class Recording:
         neighbors = breach.limit == "neighbors"
         n_told = len(self._watch.sparse if neighbors else self._watch.marked)
         if n_told <= _NAMED:
-            more = "; of more such systems you are not told" if n_told == _NAMED else ""
+            more = "; further such systems are not reported" if n_told == _NAMED else ""
             guess = (
                 "its energies and forces are extrapolated; frames from here on are marked, and"
                 " analyse leaves them out"

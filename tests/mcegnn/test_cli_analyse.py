@@ -298,7 +298,7 @@ def test_info_is_in_words(succeed: Run) -> None:
     succeed("rollout", "solar", "--steps", 20, "-o", "planets.h5md")
     out = succeed("info", "planets.h5md").out
     for words in (
-        "a second once started",
+        "a second after compilation",
         "estimated error of positions",
         f"numpy {version('numpy')}, ",
     ):

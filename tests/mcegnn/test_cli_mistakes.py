@@ -73,7 +73,7 @@ TABLE = {
     "unknown system": ("unknown system 'chraged'; did you mean charged?", "rollout", "chraged"),
     "unknown system, far off": ("known: charged, solar", "rollout", "zzz"),
     "a file as system": (
-        "there is no file run.h5md; what moves is charged, solar, or a file of atoms",
+        "there is no file run.h5md; the system is charged, solar, or a file of atoms",
         "rollout",
         "run.h5md",
     ),

@@ -170,9 +170,7 @@ def _coordination(
         for n in numbers
     ]
     said = (
-        f"Up to first minima: {'; '.join(texts)}."
-        if texts
-        else "No first minimum stands out of g(r)."
+        f"Up to first minima: {'; '.join(texts)}." if texts else "g(r) has no clear first minimum."
     )
     return (
         Curves(

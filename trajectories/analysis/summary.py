@@ -56,7 +56,7 @@ def analyse(
 
 def _known_beforehand(run: H5MDReader, known: Known, select: str | None) -> list[str]:
     """What is to be known of a run before anything is computed."""
-    notes = ["it is a single frame: nothing that takes time is computed"] if len(run) == 1 else []
+    notes = ["it is a single frame: no time-dependent quantities"] if len(run) == 1 else []
     if known.lost:
         notes.append(
             "systems that diverged are left out of temperature, pressure, volume and energy, but"
@@ -64,10 +64,10 @@ def _known_beforehand(run: H5MDReader, known: Known, select: str | None) -> list
         )
     notes.extend(run.notes)
     if "masses" in run.missing:
-        notes.append("atoms whose mass the files do not tell have one of 1 u")
+        notes.append("atoms whose mass the files do not give have a mass of 1 u")
     if "times" in run.missing:
         notes.append(
-            "the files tell no times, so curves go by frames; tell them with --frame-interval"
+            "the files give no times, so curves are against frames; set them with --frame-interval"
         )
     if not run.has_velocities:
         notes.append(

@@ -90,8 +90,7 @@ def _correlations(task: AnalysisTask, found: Analysis) -> None:
     compared."""
     if not task.is_dense:
         found.notes.append(
-            "no density to compare distances with, and no diffusion: there is no box that is"
-            " periodic in all directions"
+            "no g(r) and no diffusion coefficient: the cell is not periodic in all directions"
         )
     if len(task.run) < 3:
         return

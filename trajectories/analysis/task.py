@@ -67,7 +67,7 @@ class AnalysisTask:
         """Why frames cannot be compared with later ones; nothing where they can."""
         if not _evenly_spaced(self.run.times):
             return "the frames are not evenly spaced"
-        return "the files tell no times" if "times" in self.run.missing else ""
+        return "the files give no times" if "times" in self.run.missing else ""
 
     @property
     def n_lags(self) -> int:

@@ -114,7 +114,7 @@ def _coordinates(
 
 
 def _refuse(header: Mapping[str, Any]) -> None:
-    """ValueError where an entry of the header is not of its kind."""
+    """Raise ValueError if an entry of the header is not of its kind."""
     kinds = {
         "format": int,
         "time": (int, float),
