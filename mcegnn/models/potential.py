@@ -12,21 +12,26 @@ import torch
 from torch import Tensor, nn
 
 from mcegnn.compiled.potential import MessagePassing
-from mcegnn.harmonics import MOST
+from mcegnn.models.batches import evaluate_together
 from mcegnn.models.describe import nearest_rows
+from mcegnn.models.hyperparameters import (
+    channels_of,
+    check_channels,
+    check_number,
+    distances_of,
+    one_of_each,
+)
 from mcegnn.models.model import Model, Role, energies_and_forces
 from mcegnn.models.packing import packed
 from mcegnn.names import refuse_no_counts, refuse_not_positive
-from mcegnn.neighborhood import Neighborhood, from_graph
+from mcegnn.neighborhood import Neighborhood
 from mcegnn.nn.energy import EnergyNetwork, derivative
 from mcegnn.nn.repulsion import Repulsion, estimated
-from mcegnn.radius import Method, radius_graph
+from mcegnn.radius import Method
 from systems.ensemble import singles, stack_evaluations
 from systems.species import checked, places_among
 from systems.system import Evaluation, System
 from systems.units import METAL
-
-_TOGETHER = 4096  # atoms of systems that are one graph
 
 
 class ConservativePotential(Model):
@@ -71,62 +76,19 @@ class ConservativePotential(Model):
         fewest: float = 0.0,
     ) -> None:
         super().__init__()
-        channels = (
-            tuple(n_channels)
-            if isinstance(n_channels, Sequence) and not isinstance(n_channels, str)
-            else (n_channels,)
-        )
+        channels = channels_of(n_channels)
         refuse_no_counts(n_features=n_features, n_layers=n_layers, n_radial=n_radial)
-        for count in channels:
-            refuse_no_counts(n_channels=count)
-        if not 1 <= len(channels) <= MOST:
-            raise ValueError(
-                f"n_channels are of vectors and of tensors up to rank {MOST}: one to {MOST}"
-                f" numbers, not {len(channels)}"
-            )
-        most = min(channels) if len(channels) > 1 else 0
-        if (
-            isinstance(n_couplings, bool)
-            or not isinstance(n_couplings, int)
-            or not 0 <= n_couplings <= most
-        ):
-            allowed = (
-                f"at most the fewest channels, and 0 with vectors alone: 0 to {most}, not"
-                f" {n_couplings!r}"
-            )
-            raise ValueError(f"n_couplings is {allowed}; set n_couplings={most}")
-        if (
-            isinstance(smoothness, bool)
-            or not isinstance(smoothness, int | float)
-            or not 0.0 <= smoothness <= 2.0
-        ):
-            raise ValueError(f"smoothness is a power between 0 and 2, not {smoothness!r}")
-        if (
-            isinstance(fewest, bool)
-            or not isinstance(fewest, int | float)
-            or not 0.0 <= fewest < np.inf
-        ):
-            raise ValueError(
-                f"fewest is a mean number of neighbours, never below zero, not {fewest!r}"
-            )
+        check_channels(channels, n_couplings)
+        check_number("smoothness", smoothness, 2.0, "a power between 0 and 2")
+        check_number("fewest", fewest, np.inf, "a mean number of neighbours, never below zero")
         refuse_not_positive(cutoff=cutoff, n_neighbors=n_neighbors, scale=scale)
-        self.species, self.units, self.cutoff, self.scale = (
-            checked(species),
-            METAL,
-            float(cutoff),
-            float(scale),
-        )
+        self.species, self.units = checked(species), METAL
+        self.cutoff, self.scale = float(cutoff), float(scale)
         self.periodic, self.fewest = periodic, float(fewest)
-        if reference_energies and len(reference_energies) != len(self.species):
-            raise ValueError(
-                f"{len(self.species)} species need as many reference energies, not"
-                f" {len(reference_energies)}"
-            )
-        self.reference_energies = np.array(
-            reference_energies or [0.0] * len(self.species), dtype=float
-        )
+        n_species = len(self.species)
+        self.reference_energies = one_of_each(reference_energies, n_species)
         self.network = EnergyNetwork(
-            len(self.species),
+            n_species,
             n_features,
             channels,
             n_layers,
@@ -136,7 +98,7 @@ class ConservativePotential(Model):
             n_couplings=n_couplings,
             smoothness=float(smoothness),
         )
-        self.nearest = _checked_nearest(nearest, len(self.species)) if len(nearest) else None
+        self.nearest = distances_of(nearest, n_species) if len(nearest) else None
         known = None if self.nearest is None else estimated(self.species, self.nearest, self.cutoff)
         self.repulsion = Repulsion(self.species, known, force=self.scale) if repulsion else None
 
@@ -240,90 +202,7 @@ class ConservativePotential(Model):
         ``method`` says how the edges are found (`mcegnn.radius.radius_graph`). Raises ValueError
         if the model is not made for one of the systems.
         """
-        for system in systems:
-            self.check_system(system)
-        sizes = np.array([system.n_particles for system in systems], dtype=int)
-        group = (np.cumsum(sizes) - sizes) // _TOGETHER
-        found: list[Evaluation] = []
-        for k in np.unique(group):
-            found += self._together([systems[int(s)] for s in np.flatnonzero(group == k)], method)
-        return found
-
-    def _together(self, systems: Sequence[System], method: Method | None) -> list[Evaluation]:
-        weight, sizes = next(self.parameters()), [system.n_particles for system in systems]
-        device = weight.device
-        x = torch.as_tensor(
-            np.concatenate([np.asarray(s.positions, dtype=float) for s in systems]), device=device
-        )
-        owner = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes)).to(device)
-        cells, options = None, {}
-        if any(any(system.pbc) for system in systems):
-            none = np.zeros((3, 3))
-            lattices = torch.as_tensor(
-                np.stack([none if s.cell is None else np.asarray(s.cell, float) for s in systems]),
-                device=device,
-            )
-            pbc = torch.tensor([system.pbc for system in systems])
-            cells, options = lattices[owner], {"cell": lattices, "pbc": pbc}
-        graph = radius_graph(x, self.cutoff, owner, method=method, **options)
-        hood, offsets = from_graph(graph, x, self.cutoff, cells)
-        kinds = self.kinds(np.concatenate([np.asarray(system.species) for system in systems]))
-        energies, gradient = self.energies_and_gradient(
-            torch.from_numpy(kinds).to(device), offsets.to(weight), hood
-        )
-        forces = (gradient.sum(1) - hood.returned(gradient)).double().cpu().numpy()
-        of_atoms = energies.detach().double().cpu().numpy() + self.reference_energies[kinds]
-        by_atom = torch.einsum("npa,npb->nab", offsets, gradient.double())
-        virials = x.new_zeros(len(sizes), 3, 3).index_add(0, owner, by_atom).cpu().numpy()
-        apart, senders = offsets.cpu().numpy(), hood.senders.cpu().numpy()
-        found, last = [], np.cumsum(sizes)
-        for system, virial, end in zip(systems, virials, last.tolist(), strict=True):
-            own = slice(end - system.n_particles, end)
-            stress = None
-            if all(system.pbc) and system.cell is not None:
-                stress = 0.5 * (virial + virial.T) / abs(np.linalg.det(system.cell))
-            closest = (
-                None
-                if self.nearest is None
-                else self._closest(kinds[own], apart[own], senders[own] - own.start)
-            )
-            found.append(
-                Evaluation(
-                    np.float64(of_atoms[own].sum()),
-                    forces[own],
-                    stress,
-                    of_atoms[own],
-                    closest=closest,
-                    potential=self,
-                )
-            )
-        return found
-
-    def _closest(self, kinds: np.ndarray, offsets: np.ndarray, senders: np.ndarray) -> np.ndarray:
-        """`Evaluation.closest` of one system."""
-        assert self.nearest is not None
-        known = estimated(self.species, self.nearest, self.cutoff)[kinds[:, None], kinds[senders]]
-        ratios = np.linalg.norm(offsets, axis=-1) / known
-        i, place = np.unravel_index(ratios.argmin(), ratios.shape)
-        if not ratios[i, place] < 1.0:
-            return np.array([1.0, -1.0, -1.0, 0.0])
-        return np.array([ratios[i, place], *sorted((i, senders[i, place])), known[i, place]])
-
-
-def _checked_nearest(nearest: Sequence[Sequence[float]], n: int) -> np.ndarray:
-    """As an array. ValueError where it is not symmetric, [n, n], finite and never below zero."""
-    table = np.array(nearest, dtype=float)
-    if (
-        table.shape != (n, n)
-        or not np.isfinite(table).all()
-        or (table < 0.0).any()
-        or (table != table.T).any()
-    ):
-        raise ValueError(
-            f"nearest are {n} rows of {n} distances, the same from both sides and never below zero,"
-            f" not {nearest}"
-        )
-    return table
+        return evaluate_together(self, systems, method)
 
 
 class _Kept(NamedTuple):
