@@ -1,0 +1,60 @@
+"""The options of the commands that look at trajectories."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Topology = Annotated[
+    Path | None,
+    typer.Option(help="Names and elements of another program's trajectory: PDB, GRO, PSF, ..."),
+]
+Trajectory = Annotated[
+    Path,
+    typer.Argument(
+        help="A trajectory written by mcegnn rollout, or any that ASE or MDAnalysis opens."
+    ),
+]
+Select = Annotated[
+    str | None,
+    typer.Option(
+        help=(
+            'Atoms whose distances and motions count, as MDAnalysis names them: "element O",'
+            ' "index 0:9".'
+        )
+    ),
+]
+Tolerance = Annotated[
+    float | None,
+    typer.Option(
+        help="How far from it is still right, in the run's unit of length. [default: 0.1]"
+    ),
+]
+AllFrames = Annotated[
+    bool,
+    typer.Option(
+        "--all-frames",
+        help=(
+            "Take in frames with atoms nearer to each other than any that the model was trained on."
+        ),
+    ),
+]
+Against = Annotated[
+    Path | None,
+    typer.Option(help="Another run of the same systems, such as the exact one, to compare with."),
+]
+Csv = Annotated[
+    Path | None,
+    typer.Option(help="Write numbers and curves into this folder, a CSV file for each figure."),
+]
+Netcdf = Annotated[
+    Path | None, typer.Option(help="Write numbers and curves into this NetCDF file.")
+]
+Figures = Annotated[
+    Path | None, typer.Option(help="Draw each figure into this folder, as PDF and as PNG.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Figure = Annotated[
+    Path | None, typer.Option(help="Draw this run's trajectory into this PNG, SVG or PDF file.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
