@@ -1,6 +1,7 @@
 """Ensembles for potentials that take a single system."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,3 +40,18 @@ def stack_evaluations(evaluations: Sequence[Evaluation]) -> Evaluation:
         name: stacked(name) for name in ("energy", "forces", "stress", "energies", "closest")
     }
     return Evaluation(**parts, potential=evaluations[0].potential)
+
+
+def replicas(system: System, n: int) -> System:
+    """Return an ensemble of n copies of a system."""
+
+    def copies(array: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(array, (n, *array.shape)).copy()
+
+    return replace(
+        system,
+        positions=copies(system.positions),
+        momenta=copies(system.momenta),
+        charges=np.broadcast_to(system.charges, (n, system.n_particles)).copy(),
+        cell=None if system.cell is None else copies(system.cell),
+    )

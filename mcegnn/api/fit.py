@@ -11,7 +11,8 @@ from mcegnn.api.words import call_of, words_of_python
 from mcegnn.names import nearest, presets
 
 if TYPE_CHECKING:
-    from mcegnn.runs.training import TrainingResult, TrainingRun
+    from mcegnn.runs.training import TrainingRun
+    from mcegnn.runs.training_result import TrainingResult
     from mcegnn.training.options import TrainingOptions
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})

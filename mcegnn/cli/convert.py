@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
+from mcegnn.cli import analysis_options as options
 from mcegnn.cli import file_options as files
-from mcegnn.cli.analyse import Topology, opened, reading_bar
 from mcegnn.cli.messages import mistakes, told
+from mcegnn.cli.reading import opened, reading_bar
 from mcegnn.cli.tables import assumed_rows
 from mcegnn.runs.outputs import check_output, check_writable
 from mcegnn.runs.reading import imported
@@ -16,12 +17,7 @@ from systems.sources.file_options import FileOptions
 
 @told
 def convert(
-    run: Annotated[
-        Path,
-        typer.Argument(
-            help="A trajectory written by mcegnn rollout, or any that ASE or MDAnalysis opens."
-        ),
-    ],
+    run: options.Trajectory,
     output: Annotated[
         Path,
         typer.Argument(
@@ -35,7 +31,7 @@ def convert(
         int | None,
         typer.Option(help="One of the systems of an ensemble, from 0. [default: all side by side]"),
     ] = None,
-    topology: Topology = None,
+    topology: options.Topology = None,
     frame_interval: files.FrameInterval = None,
     units: files.Units = None,
     format: files.Format = None,
@@ -43,7 +39,7 @@ def convert(
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite the file where it exists.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Write a run as extended XYZ, ASE trajectory or DCD; numbers keep the run's units, which for
     atoms are ASE's own.

@@ -2,10 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from mcegnn.cli import train_options as options
 from mcegnn.cli.events import command_line, follow
 from mcegnn.cli.messages import Mistake, mistakes, table, told
 from mcegnn.cli.reviews import said, scored_row
@@ -16,51 +17,17 @@ if TYPE_CHECKING:
 
 @told
 def train(
-    preset: Annotated[
-        str | None,
-        typer.Argument(
-            help=(
-                "charged-egnn, charged-mcegnn, charged-force, solar-mcegnn, solar-force, rmd17,"
-                " extxyz, qm9, or a TOML file."
-            )
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", help="The folder to write. [default: the preset's name]"),
-    ] = None,
-    change: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Set an option, such as lr=1e-3; repeatable."),
-    ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            help="The data set, in place of the preset's; for a potential rmd17:MOLECULE or a file."
-        ),
-    ] = None,
-    start: Annotated[
-        str | None,
-        typer.Option("--from", help="Start from the weights of this model (a name or a file)."),
-    ] = None,
-    resume: Annotated[
-        Path | None, typer.Option(help="Continue the run of this folder, bitwise reproducibly.")
-    ] = None,
-    threads: Annotated[int | None, typer.Option(help="Threads. [default: all cores]")] = None,
-    tensorboard: Annotated[
-        bool,
-        typer.Option(
-            "--tensorboard",
-            help="Write the metrics for TensorBoard too; needs the extra 'tensorboard'.",
-        ),
-    ] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Overwrite the folder's run where there is one.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check and show the configuration without training.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+    preset: options.Preset = None,
+    output: options.Output = None,
+    change: options.Change = None,
+    data: options.Data = None,
+    start: options.Start = None,
+    resume: options.Resume = None,
+    threads: options.Threads = None,
+    tensorboard: options.Tensorboard = False,
+    force: options.Force = False,
+    dry_run: options.DryRun = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Train a model. The folder gets the best weights (best.safetensors), the metrics
     (metrics.csv), a checkpoint to resume from, and at the end a page (report.html): curves, errors

@@ -42,10 +42,12 @@ class Lanes(types.Type):
 
 
 def scalar(dtype: Any) -> Any:
+    """Return LLVM's type of a number."""
     return ir.FloatType() if dtype == types.float32 else ir.DoubleType()
 
 
 def vector(dtype: Any) -> Any:
+    """Return LLVM's type of as many numbers as a register holds."""
     return ir.VectorType(scalar(dtype), BYTES * 8 // dtype.bitwidth)
 
 

@@ -124,10 +124,8 @@ def slot_size(F: int, E2: int) -> int:
     return 2 * BLOCK * (3 * F + E2)
 
 
-def scratch_size(
-    F: int, B: int, E: int, E2: int, n_inputs: int, W: int, components: int, C: int
-) -> int:
+def scratch_size(N: Numbers) -> int:
     """Numbers that a part works with: of a block of pairs, or of one of nodes; and a slot."""
-    pairs, coupled = BLOCK * (6 * F + 3 * E2 + E + B), components * C
-    nodes = NODES * (2 * F + n_inputs + 2 * W + coupled) + 6 * coupled
-    return max(pairs, nodes) + slot_size(F, E2)
+    pairs, coupled = BLOCK * (6 * N.F + 3 * N.E2 + N.E + N.B), N.components * N.C
+    nodes = NODES * (2 * N.F + N.n_inputs + 2 * N.W + coupled) + 6 * coupled
+    return max(pairs, nodes) + slot_size(N.F, N.E2)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -157,7 +157,7 @@ class Dataset:
         }
         places = dict.fromkeys(OF_ATOMS, atoms) | dict.fromkeys(OF_SYSTEMS, chosen)
         arrays = {name: getattr(self, name) for name in places}
-        taken = {k: None if a is None else a[places[k]] for k, a in arrays.items()}
+        taken: dict[str, Any] = {k: None if a is None else a[places[k]] for k, a in arrays.items()}
         return replace(self, starts=starts, targets=targets, **taken)
 
     def system(self, k: int) -> System:

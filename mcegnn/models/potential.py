@@ -12,8 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from mcegnn.compiled.potential import MessagePassing
-from mcegnn.harmonics import MOST
+from mcegnn.models.batches import evaluate_together
 from mcegnn.models.describe import nearest_rows
+from mcegnn.models.hyperparameters import (
+    channels_of,
+    check_channels,
+    check_number,
+    distances_of,
+    one_of_each,
+)
 from mcegnn.models.model import Model, Role, energies_and_forces
 from mcegnn.models.packing import packed
 from mcegnn.models.together import evaluate_together
@@ -26,8 +33,6 @@ from systems.ensemble import singles, stack_evaluations
 from systems.species import checked, places_among
 from systems.system import Evaluation, System
 from systems.units import METAL
-
-_TOGETHER = 4096  # atoms of systems that are one graph
 
 
 class ConservativePotential(Model):
@@ -72,33 +77,19 @@ class ConservativePotential(Model):
         fewest: float = 0.0,
     ) -> None:
         super().__init__()
-        channels = _checked_channels(n_channels)
+        channels = channels_of(n_channels)
         refuse_no_counts(n_features=n_features, n_layers=n_layers, n_radial=n_radial)
-        _check_couplings(n_couplings, channels)
-        if not _is_number(smoothness) or not 0.0 <= smoothness <= 2.0:
-            raise ValueError(f"smoothness is a power between 0 and 2, not {smoothness!r}")
-        if not _is_number(fewest) or not 0.0 <= fewest < np.inf:
-            raise ValueError(
-                f"fewest is a mean number of neighbours, never below zero, not {fewest!r}"
-            )
+        check_channels(channels, n_couplings)
+        check_number("smoothness", smoothness, 2.0, "a power between 0 and 2")
+        check_number("fewest", fewest, np.inf, "a mean number of neighbours, never below zero")
         refuse_not_positive(cutoff=cutoff, n_neighbors=n_neighbors, scale=scale)
-        self.species, self.units, self.cutoff, self.scale = (
-            checked(species),
-            METAL,
-            float(cutoff),
-            float(scale),
-        )
+        self.species, self.units = checked(species), METAL
+        self.cutoff, self.scale = float(cutoff), float(scale)
         self.periodic, self.fewest = periodic, float(fewest)
-        if reference_energies and len(reference_energies) != len(self.species):
-            raise ValueError(
-                f"{len(self.species)} species need as many reference energies, not"
-                f" {len(reference_energies)}"
-            )
-        self.reference_energies = np.array(
-            reference_energies or [0.0] * len(self.species), dtype=float
-        )
+        n_species = len(self.species)
+        self.reference_energies = one_of_each(reference_energies, n_species)
         self.network = EnergyNetwork(
-            len(self.species),
+            n_species,
             n_features,
             channels,
             n_layers,
@@ -108,7 +99,7 @@ class ConservativePotential(Model):
             n_couplings=n_couplings,
             smoothness=float(smoothness),
         )
-        self.nearest = _checked_nearest(nearest, len(self.species)) if len(nearest) else None
+        self.nearest = distances_of(nearest, n_species) if len(nearest) else None
         known = None if self.nearest is None else estimated(self.species, self.nearest, self.cutoff)
         self.repulsion = Repulsion(self.species, known, force=self.scale) if repulsion else None
 
@@ -212,63 +203,7 @@ class ConservativePotential(Model):
         ``method`` says how the edges are found (`mcegnn.radius.radius_graph`). Raises ValueError
         if the model is not made for one of the systems.
         """
-        for system in systems:
-            self.check_system(system)
-        sizes = np.array([system.n_particles for system in systems], dtype=int)
-        group = (np.cumsum(sizes) - sizes) // _TOGETHER
-        found: list[Evaluation] = []
-        for k in np.unique(group):
-            some = [systems[int(s)] for s in np.flatnonzero(group == k)]
-            found += evaluate_together(self, some, method)
-        return found
-
-
-def _checked_channels(n_channels: int | Sequence[int]) -> tuple[int, ...]:
-    """The numbers of channels of each rank. Raises ValueError if they are no counts, or of ranks
-    that there are not."""
-    if isinstance(n_channels, Sequence) and not isinstance(n_channels, str):
-        channels = tuple(n_channels)
-    else:
-        channels = (n_channels,)
-    for count in channels:
-        refuse_no_counts(n_channels=count)
-    if not 1 <= len(channels) <= MOST:
-        raise ValueError(
-            f"n_channels are of vectors and of tensors up to rank {MOST}: one to {MOST}"
-            f" numbers, not {len(channels)}"
-        )
-    return channels
-
-
-def _check_couplings(n_couplings: int, channels: tuple[int, ...]) -> None:
-    """Raise ValueError if there are more than channels."""
-    most = min(channels) if len(channels) > 1 else 0
-    whole = isinstance(n_couplings, int) and not isinstance(n_couplings, bool)
-    if not whole or not 0 <= n_couplings <= most:
-        raise ValueError(
-            f"n_couplings is at most the fewest channels, and 0 with vectors alone: 0 to {most},"
-            f" not {n_couplings!r}; set n_couplings={most}"
-        )
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _checked_nearest(nearest: Sequence[Sequence[float]], n: int) -> np.ndarray:
-    """As an array. ValueError where it is not symmetric, [n, n], finite and never below zero."""
-    table = np.array(nearest, dtype=float)
-    if (
-        table.shape != (n, n)
-        or not np.isfinite(table).all()
-        or (table < 0.0).any()
-        or (table != table.T).any()
-    ):
-        raise ValueError(
-            f"nearest are {n} rows of {n} distances, the same from both sides and never below zero,"
-            f" not {nearest}"
-        )
-    return table
+        return evaluate_together(self, systems, method)
 
 
 class _Kept(NamedTuple):

@@ -6,17 +6,10 @@ import numpy as np
 
 from trajectories.analysis.results import Analysis, Axis, Curves, Number
 
-_COLUMNS = (
-    "update",
-    "loss",
-    "error",
-    "median",
-    "best",
-    "lr",
-    "seconds",
-    "starting",
-)  # the others are errors of parts, by name
+# the others are errors of parts, by name
+_COLUMNS = ("update", "loss", "error", "median", "best", "lr", "seconds", "starting")
 _UPDATES = Axis("updates")
+_MEASURE = "mean absolute error"
 
 
 def in_thousandths(what: str) -> str:
@@ -34,87 +27,52 @@ def learning(metrics: Sequence[Mapping[str, str]], found: Analysis) -> None:
     columns = {
         name: np.array([float(row[name] or "nan") for row in metrics]) for name in metrics[0]
     }
-    updates, seconds, best = columns["update"], columns["seconds"], _best(columns["error"])
-    mark = {"best": float(updates[best])}
-    loss = columns["loss"]
+    updates, loss, rate = columns["update"], columns["loss"], columns["lr"]
+    best = _best(columns["error"])
     said = f"From {loss[0]:.3g} to {loss[-1]:.3g}."
+    axis = Axis("loss", "", True)
     found.curves.append(
-        Curves(
-            "loss",
-            "Training loss",
-            _UPDATES,
-            updates,
-            Axis("loss", "", True),
-            {"": _positive(loss)},
-            said,
-        )
+        Curves("loss", "Training loss", _UPDATES, updates, axis, {"": _positive(loss)}, said)
     )
-    parts = {name: 1e3 * values for name, values in columns.items() if name not in _COLUMNS}
-    for name, values in parts.items():
-        unit = in_thousandths(name)
-        said = (
-            f"{values[best]:.4g} {unit} at the best validation, after {updates[best]:,.0f} updates."
-        )
-        axis = Axis("mean absolute error", unit, True)
-        found.curves.append(
-            Curves(
-                f"validation_{name.replace(' ', '_')}",
-                f"Validation, {name}",
-                _UPDATES,
-                updates,
-                axis,
-                {"": values},
-                said,
-                marks=mark,
-            )
-        )
-        note = "mean absolute error"
-        found.numbers.append(
-            Number(
-                f"validation_{name.replace(' ', '_')}",
-                f"validation, {name}",
-                float(values[best]),
-                unit,
-                note=note,
-            )
-        )
+    parts = [name for name in columns if name not in _COLUMNS]
+    for name in parts:
+        _validation_of_part(name, 1e3 * columns[name], updates, best, found)
     if not parts:
-        said = (
-            f"Mean {columns['error'][best]:.3g} at the best validation, after {updates[best]:,.0f}"
-            " updates."
-        )
-        shown = {
-            name: _positive(columns[column])
-            for name, column in (("mean", "error"), ("median", "median"))
-        }
-        found.curves.append(
-            Curves(
-                "validation",
-                "Validation error",
-                _UPDATES,
-                updates,
-                Axis("error", "", True),
-                shown,
-                said,
-                marks=mark,
-            )
-        )
-        found.numbers.append(
-            Number("validation", "validation, error", float(columns["error"][best]), note="mean")
-        )
-    rate = columns["lr"]
+        _validation(columns, best, found)
+    said, axis = f"From {rate[0]:.2g} to {rate[-1]:.2g}.", Axis("learning rate")
+    found.curves.append(Curves("lr", "Learning rate", _UPDATES, updates, axis, {"": rate}, said))
+    starting = columns.get("starting", np.full(len(updates), np.nan))
+    _timing(updates, columns["seconds"], starting, best, found)
+
+
+def _validation_of_part(
+    name: str, values: np.ndarray, updates: np.ndarray, best: int, found: Analysis
+) -> None:
+    """The validation errors of a part, such as the forces, in thousandths."""
+    key, unit, measure = f"validation_{name.replace(' ', '_')}", in_thousandths(name), _MEASURE
+    value, update = float(values[best]), float(updates[best])
+    said = f"{value:.4g} {unit} at the best validation, after {update:,.0f} updates."
+    axis, title = Axis(measure, unit, True), f"Validation, {name}"
     found.curves.append(
-        Curves(
-            "lr",
-            "Learning rate",
-            _UPDATES,
-            updates,
-            Axis("learning rate"),
-            {"": rate},
-            f"From {rate[0]:.2g} to {rate[-1]:.2g}.",
-        )
+        Curves(key, title, _UPDATES, updates, axis, {"": values}, said, marks={"best": update})
     )
-    _timing(updates, seconds, columns.get("starting", np.full(len(updates), np.nan)), best, found)
+    found.numbers.append(Number(key, f"validation, {name}", value, unit, note=measure))
+
+
+def _validation(columns: Mapping[str, np.ndarray], best: int, found: Analysis) -> None:
+    """The validation errors of a task that has one kind of them, mean and median."""
+    updates = columns["update"]
+    value, update = float(columns["error"][best]), float(updates[best])
+    said = f"Mean {value:.3g} at the best validation, after {update:,.0f} updates."
+    shown = {
+        name: _positive(columns[column])
+        for name, column in (("mean", "error"), ("median", "median"))
+    }
+    axis, marks = Axis("error", "", True), {"best": update}
+    found.curves.append(
+        Curves("validation", "Validation error", _UPDATES, updates, axis, shown, said, marks=marks)
+    )
+    found.numbers.append(Number("validation", "validation, error", value, note="mean"))
 
 
 def _best(errors: np.ndarray) -> int:

@@ -9,8 +9,8 @@ import numpy as np
 from mcegnn.data.dataset import Dataset
 from mcegnn.models.potential import ConservativePotential
 from mcegnn.review.shares import WORST, error_distribution, parity
-from mcegnn.training.prediction import differences, measures_of
-from trajectories.analysis.results import Analysis, Number
+from mcegnn.training.prediction import Differences, differences, measures_of
+from trajectories.analysis.results import Analysis, Curves, Number
 from trajectories.report import still
 
 _SAID = {
@@ -38,61 +38,59 @@ def look(
     off = differences(model, structures, told)
     found.numbers += numbers(measures_of(off, structures), part)
     symbols = np.array(chemical_symbols)[structures.species]
-    sizes, known = structures.sizes, np.isfinite(structures["forces"])
-    true_forces, off_forces, of = (
-        structures["forces"][known],
-        off.forces[known],
-        np.repeat(symbols, 3)[known.ravel()],
+    found.curves.append(_parity_of_energies(model, structures, off, part))
+    found.curves += _figures_of_forces(structures, off, symbols, part)
+    return _worst(structures, off, symbols, energy_weight, part)
+
+
+def _parity_of_energies(
+    model: ConservativePotential, structures: Dataset, off: Differences, part: str
+) -> Curves:
+    """Energies less those of the atoms, eV/atom, true and predicted."""
+    of_atoms = model.reference_energies[model.kinds(structures.species)]
+    reference = np.add.reduceat(of_atoms, structures.starts[:-1])
+    true = (structures["energy"] - reference) / structures.sizes
+    predicted, title = (
+        true + off.energies / structures.sizes,
+        f"Energies less those of the atoms, {part}",
     )
-    reference = np.add.reduceat(
-        model.reference_energies[model.kinds(structures.species)], structures.starts[:-1]
-    )
-    true = (structures["energy"] - reference) / sizes
-    found.curves.append(
-        parity(
-            "parity_energy",
-            f"Energies less those of the atoms, {part}",
-            "energy",
-            "eV/atom",
-            true,
-            true + off.energies / sizes,
-        )
-    )
-    found.curves += (
-        []
-        if not len(of)
-        else [
-            parity(
-                "parity_forces",
-                f"Forces, {part}",
-                "force",
-                "eV/Angstrom",
-                true_forces,
-                true_forces + off_forces,
-                of,
-            ),
-            error_distribution(
-                "force_errors",
-                f"Errors of force components, {part}",
-                {
-                    str(name): 1e3 * abs(off_forces[of == name])
-                    for name in dict.fromkeys(of.tolist())
-                },
-                "meV/Angstrom",
-            ),
-        ]
-    )
+    return parity("parity_energy", title, "energy", "eV/atom", true, predicted)
+
+
+def _figures_of_forces(
+    structures: Dataset, off: Differences, symbols: np.ndarray, part: str
+) -> list[Curves]:
+    """Force components, true and predicted, and their errors by element; none where no forces are
+    known."""
+    known = np.isfinite(structures["forces"])
+    if not known.any():
+        return []
+    true, wrong = structures["forces"][known], off.forces[known]
+    of = np.repeat(symbols, 3)[known.ravel()]
+    errors = {str(name): 1e3 * abs(wrong[of == name]) for name in dict.fromkeys(of.tolist())}
+    title = f"Errors of force components, {part}"
+    return [
+        parity("parity_forces", f"Forces, {part}", "force", "eV/Angstrom", true, true + wrong, of),
+        error_distribution("force_errors", title, errors, "meV/Angstrom"),
+    ]
+
+
+def _worst(
+    structures: Dataset, off: Differences, symbols: np.ndarray, energy_weight: float, part: str
+) -> list[dict[str, Any]]:
+    """Scenes of the structures that the loss weighs most, the worst atom of each marked."""
+    known, starts = np.isfinite(structures["forces"]), structures.starts
     wrong = np.where(known, off.forces, 0.0)
     summed, counted = (
-        np.add.reduceat(values.sum(1), structures.starts[:-1]) for values in (abs(wrong), known)
+        np.add.reduceat(values.sum(1), starts[:-1]) for values in (abs(wrong), known)
     )
     forces = summed / np.maximum(counted, 1)
-    each = forces + energy_weight * abs(off.energies) / sizes
+    each = forces + energy_weight * abs(off.energies) / structures.sizes
     lengths = np.linalg.norm(wrong, axis=1)
     worst = []
     for k in np.argsort(-each, kind="stable")[:WORST]:
-        first = int(structures.starts[k])
-        atom = int(lengths[first : structures.starts[k + 1]].argmax())
+        first = int(starts[k])
+        atom = int(lengths[first : starts[k + 1]].argmax())
         label = (
             f"Structure {k} of the {part}: energy off by {1e3 * off.energies[k]:,.1f} meV, forces"
             f" by {1e3 * forces[k]:,.0f} meV/Angstrom; most on atom {atom}, {symbols[first + atom]}"

@@ -1,7 +1,7 @@
 """From options to the configuration of a rollout of a file's atoms: every option is checked here,
 before anything runs or is written."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,10 +9,12 @@ import numpy as np
 
 from mcegnn.interfaces import named
 from mcegnn.names import nearest
+from mcegnn.runs.atoms_warnings import warnings_of
+from mcegnn.runs.thermostat_options import held
 from mcegnn.runs.times import FRAMES, Times, every_of, steps_of
-from mcegnn.simulation.atoms import BY_ENSEMBLE, INTEGRATORS, THERMOSTATS, AtomsRun
-from systems.observables import center_velocity, kinetic_energy
-from systems.quantities import duration, force, pressure, rate, temperature
+from mcegnn.simulation.atoms import AtomsRun
+from mcegnn.simulation.atoms_integrators import BY_ENSEMBLE, INTEGRATORS, THERMOSTATS
+from systems.quantities import duration, force
 from systems.sources import template
 from systems.sources.atoms import Structure, read
 from systems.sources.file_options import FileOptions
@@ -23,7 +25,6 @@ _FORCES = ("calculator", "model", "potential")
 _HYDROGEN = 4.0  # u: what is lighter vibrates fast
 _STEPS = 1000
 _RELAXED = 0.05  # eV / Angstrom, the largest force that is left by --relax
-_BEAM = 10.0  # times its share of the kinetic energy: the centre of mass moves by more than heat
 
 
 def atoms_run(
@@ -41,10 +42,10 @@ def atoms_run(
     structure = read(file, said)
     light = _is_light(structure)
     dt, n_steps = _steps(times, light)
-    held = _held(chosen, options)
+    holding = held(chosen, options)
     n_systems, seed = _drawing(options)
     _check_atoms(file, structure, chosen)
-    ramped = 2 in (len(held["temperature"]), len(held["pressure"]))
+    ramped = 2 in (len(holding["temperature"]), len(holding["pressure"]))
     config = AtomsRun(
         integrator=chosen,
         dt=dt,
@@ -60,19 +61,19 @@ def atoms_run(
         ramp=n_steps * dt if ramped else 0.0,
         flexible=bool(options.get("flexible")),
         relax=_RELAXED if options.get("relax") else 0.0,
-        draw=_drawn(structure.system, chosen, n_systems, held["temperature"]),
+        draw=_drawn(structure.system, chosen, n_systems, holding["temperature"]),
         file_units=said.units,
         file_format=said.format,
         template=template.to_text(template.timeless(structure.atoms)),
         file_masses=options.get("masses", ""),
         assumed=structure.assumed,
         **_limits(options),
-        **held,
+        **holding,
     )
     _check_thermostat(config)
     if config.potential:
         config = replace(config, potential_digest=named.digest(config.force))
-    return config, _warnings(config, structure, light, options)
+    return config, warnings_of(config, structure, light, options)
 
 
 def _is_light(structure: Structure) -> bool:
@@ -119,29 +120,6 @@ def _check_thermostat(config: AtomsRun) -> None:
             "nose-hoover cannot hold the temperature of a single atom; take --ensemble nvt, which"
             " is Langevin's"
         )
-
-
-def _warnings(
-    config: AtomsRun, structure: Structure, light: bool, options: Mapping[str, Any]
-) -> list[str]:
-    """What users should know of the run that they have asked for."""
-    file = config.file
-    warnings = [
-        f"{file}: assumed {what}: {words}"
-        for what, words in config.assumed.items()
-        if what not in options
-    ]
-    if light and config.dt > 1.5 * METAL.convert(1.0, "fs"):
-        warnings.append(
-            "hydrogen vibrates in 9 fs, so a time step above 1 fs moves it wrongly; use --dt"
-            ' "0.5 fs"'
-        )
-    if config.calculator and (lost := template.unwritable(structure.atoms)):
-        warnings.append(
-            f"the calculator does not get {', '.join(map(str, lost))} of {file}, no numbers, texts"
-            " or arrays that a run can keep"
-        )
-    return warnings + _of_velocities(structure.system, config)
 
 
 def _limits(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -200,57 +178,6 @@ def _integrator(integrator: str | None, options: Mapping[str, Any]) -> str:
     return chosen
 
 
-def _held(integrator: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Temperature and pressure, and how they are held; ValueError for an option that the integrator
-    does not take, or that it lacks."""
-    kelvin = _ramp(options.get("temperature"), "--temperature", temperature)
-    outside = _ramp(options.get("pressure"), "--pressure", pressure)
-    takes = {
-        "pressure": ("npt",),
-        "flexible": ("npt",),
-        "friction": ("langevin-baoab", "npt"),
-        "period": ("nose-hoover", "npt"),
-    }
-    for name, those in takes.items():
-        if options.get(name) is not None and integrator not in those:
-            where = " or ".join(
-                {"npt": "--ensemble npt", "langevin-baoab": "--ensemble nvt"}.get(
-                    one, f"--integrator {one}"
-                )
-                for one in those
-            )
-            raise ValueError(f"--{name} goes with {where}, not with {integrator}")
-    if integrator in THERMOSTATS and not kelvin:
-        raise ValueError(f'{integrator} holds a temperature: give --temperature "300 K"')
-    if integrator in ("nose-hoover", "npt") and not all(kelvin):
-        raise ValueError(
-            f"{integrator} holds a temperature above zero, not {options['temperature']!r}"
-        )
-    if integrator not in THERMOSTATS and len(kelvin) > 1:
-        raise ValueError(
-            f"{integrator} holds no temperature, so none can be ramped; add --ensemble nvt"
-        )
-    if integrator == "npt" and not outside:
-        raise ValueError('npt holds a pressure: give --pressure "1 bar"')
-    ps = METAL.convert(1.0, "ps")
-    period = (
-        (1.0 if integrator == "npt" else 0.1) * ps
-        if options.get("period") is None
-        else duration(options["period"], METAL, "--period")
-    )
-    friction = (
-        1.0 / ps
-        if options.get("friction") is None
-        else rate(options["friction"], METAL, "--friction")
-    )
-    return {"temperature": kelvin, "pressure": outside, "period": period, "friction": friction}
-
-
-def _ramp(text: str | None, what: str, read: Callable[[str, str], float]) -> tuple[float, ...]:
-    """None, one, or the two numbers of "10 K to 300 K"."""
-    return () if text is None else tuple(read(part, what) for part in text.split(" to ", 1))
-
-
 def _drawn(system: System, integrator: str, n_systems: int, kelvin: tuple[float, ...]) -> bool:
     """Whether velocities are drawn: where the file has none, in nve where a temperature is given,
     and for replicas, each its own."""
@@ -259,31 +186,6 @@ def _drawn(system: System, integrator: str, n_systems: int, kelvin: tuple[float,
         or n_systems > 1
         or (integrator not in THERMOSTATS and bool(kelvin))
     )
-
-
-def _of_velocities(system: System, config: AtomsRun) -> list[str]:
-    """What becomes of the file's velocities where that is not what one would expect of them."""
-    if not system.momenta.any():
-        return []
-    if config.draw:
-        each = f"each of the {config.n_systems} systems gets its own, drawn from the seed"
-        return (
-            [f"the velocities of {config.file} are not used: {each}"]
-            if config.n_systems > 1
-            else []
-        )
-    inside, whole = float(kinetic_energy(system, about_center=True)), float(kinetic_energy(system))
-    if (
-        system.n_particles == 1
-        or config.frozen
-        or whole - inside < _BEAM * inside / (system.n_particles - 1)
-    ):
-        return []
-    speed = float(np.linalg.norm(center_velocity(system))) * METAL.convert(1.0, "fs")
-    moves = f"the centre of mass of {config.file} moves at {speed:.3g} Angstrom/fs"
-    if config.about_center:
-        return [f"{moves}, which does not count in the temperature"]
-    return [f"{moves}, which counts in the temperature until friction has taken it"]
 
 
 def _check_cell(file: str, system: System, integrator: str) -> None:

@@ -1,6 +1,5 @@
 """Labels as a run: structures with the energies and forces of a calculator, as a training set."""
 
-import os
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
@@ -13,11 +12,11 @@ from mcegnn.runs.errors import ForcesFailed, RunDiverged, forces_in_words
 from mcegnn.runs.events import Event, Finished, FrameWritten, Progress, Started, Stopped
 from mcegnn.runs.iteration import closed
 from mcegnn.runs.label_sources import Labels, Prepared, Structures, Unlabelled
+from mcegnn.runs.labelled_file import LabelledFile
 from mcegnn.runs.outputs import check_output, check_writable
 from mcegnn.runs.signals import StopRequest, handled
 from systems.sources.atoms import path_of
 from systems.system import Evaluation
-from trajectories.extxyz import ExtendedXYZ
 
 __all__ = ["LabelResult", "LabelRun", "RunDiverged"]
 
@@ -99,7 +98,7 @@ class LabelRun:
         self.check()
         prepared = yield from self.source.prepared(self._written.state, self._request)
         labelling = _Labelling(self.source.labels(), self.source.labelled_by)
-        writing = _Writing(self.output, self._written.n_bytes)
+        writing = LabelledFile(self.output, self._written.n_bytes)
         try:
             with closing(writing):
                 if prepared is not None and not self._request.asked:
@@ -130,7 +129,7 @@ class LabelRun:
         )
 
     def _labelled(
-        self, prepared: Prepared, labelling: "_Labelling", writing: "_Writing"
+        self, prepared: Prepared, labelling: "_Labelling", writing: LabelledFile
     ) -> Iterator[Event]:
         """Label and write one structure after the other; what is written stays where the rest
         fails."""
@@ -194,39 +193,6 @@ def check_label_files(file: str, output: Path, overwrite: bool) -> None:
         )
     check_output(output, overwrite, path_of(file))
     check_writable(output)
-
-
-class _Writing:
-    """An extended XYZ file, opened with the first structure that is written, so that an old one
-    stays where nothing can be labelled; one that is resumed is cut to ``n_bytes``."""
-
-    def __init__(self, path: Path, n_bytes: int) -> None:
-        self.path, self.n_bytes = path, n_bytes
-        self._xyz: ExtendedXYZ | None = None
-
-    @property
-    def left_out(self) -> set[str]:
-        """What the format has no place for."""
-        return set() if self._xyz is None else self._xyz.left_out
-
-    def write(self, atoms: Any) -> int:
-        """To the operating system; returns the length of the file."""
-        if self._xyz is None:
-            self._file = open(  # noqa: SIM115 (closed by close)
-                self.path, "r+" if self.n_bytes else "w", encoding="utf-8", newline="\n"
-            )
-            if self.n_bytes:
-                os.truncate(self._file.fileno(), self.n_bytes)
-                self._file.seek(0, os.SEEK_END)
-            self._xyz = ExtendedXYZ(self._file)
-        self._xyz.write(atoms)
-        self._file.flush()
-        return os.fstat(self._file.fileno()).st_size
-
-    def close(self) -> None:
-        """Close the file."""
-        if self._xyz is not None:
-            self._file.close()
 
 
 class _Labelling:

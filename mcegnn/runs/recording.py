@@ -1,10 +1,8 @@
 """One stretch of a rollout, from where it begins or goes on to its end or to a stop: its states are
 watched and written."""
 
-import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,40 +16,13 @@ from mcegnn.runs.provenance import LOST, MARKED, SPARSE, TIMING
 from mcegnn.runs.resume import Position
 from mcegnn.runs.run_file import RunFile, check_run_file
 from mcegnn.runs.signals import StopRequest, handled
+from mcegnn.runs.speed import Speed
 from mcegnn.runs.start import check_first_state, is_idle
 from mcegnn.simulation import Configuration
 from trajectories.checks import Violation
 from trajectories.monitor import LimitViolated, Monitor
 
 _NAMED = 10  # systems that leave what their potential was trained on, and are told of one by one
-
-
-@dataclass
-class Speed:
-    """How long a stretch took, in seconds, and its steps a second without the start, when drivers
-    are compiled and loaded."""
-
-    began: float
-    started: tuple[int, float]
-    seconds: float = 0.0
-    steps_per_second: float = 0.0
-
-    @classmethod
-    def begin(cls) -> "Speed":
-        """Start the clock."""
-        now = time.monotonic()
-        return cls(now, (0, now))
-
-    def take(self, step: int) -> None:
-        """A state has come: the start is over with the first."""
-        if self.started[0] == 0:
-            self.started = (step, time.monotonic())
-
-    def end(self, step: int) -> None:
-        """Stop the clock."""
-        ended = time.monotonic()
-        self.seconds = ended - self.began
-        self.steps_per_second = (step - self.started[0]) / max(ended - self.started[1], 1e-9)
 
 
 class Recording:

@@ -1,16 +1,12 @@
 """A training as a run: updates, validations, the best weights, and a page at the end."""
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from mcegnn.names import absolute, locate
 from mcegnn.runs.errors import RunDiverged
 from mcegnn.runs.events import (
-    Described,
     Event,
     Finished,
     Noted,
@@ -23,19 +19,21 @@ from mcegnn.runs.events import (
 from mcegnn.runs.iteration import closed
 from mcegnn.runs.reported import Told, reported
 from mcegnn.runs.signals import StopRequest, handled
+from mcegnn.runs.training_data import described
 from mcegnn.runs.training_files import (
     BEST,
     LAST,
     METRICS,
     REPORT,
     check_folder,
-    metrics_of,
+    keep,
     prepare_folder,
     resumed,
     rows_of,
     tensorboard,
     write_metrics,
 )
+from mcegnn.runs.training_result import TrainingResult
 from mcegnn.training.options import TrainingOptions, parse
 
 if TYPE_CHECKING:
@@ -43,44 +41,6 @@ if TYPE_CHECKING:
     from mcegnn.review import Review
     from mcegnn.training.checkpoint import TrainingCheckpoint
     from mcegnn.training.trainer import Trainer
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """A training that is over, in ``folder``: its best ``model`` and the page ``report``; errors
-    are of the ``part`` of the data, ``scored`` of ``whole`` ``noun`` of ``data``."""
-
-    folder: Path
-    n_updates: int
-    part: str
-    scored: int
-    whole: int
-    noun: str
-    data: str
-    numbers: tuple[Any, ...]
-
-    @property
-    def model_file(self) -> Path:
-        """The best weights."""
-        return self.folder / BEST
-
-    @property
-    def report_file(self) -> Path:
-        """The page."""
-        return self.folder / REPORT
-
-    @property
-    def metrics(self) -> dict[str, np.ndarray]:
-        """What was measured at each validation [n_validations], by name: "update", "loss", "error",
-        ..."""
-        return metrics_of(self.folder / METRICS)
-
-    @property
-    def model(self) -> Any:
-        """The best model, ready to be used."""
-        from mcegnn.models.store import load
-
-        return load(self.model_file).model
 
 
 class TrainingRun:
@@ -168,7 +128,7 @@ class TrainingRun:
         self.check()
         yield Started("loading torch and the data", 0, "")
         trainer, record = self._built()
-        yield from _described(trainer, record.pop("_start", None))
+        yield from described(trainer, record.pop("_start", None))
         if self.dry_run:
             yield Finished(trainer.options)
             return
@@ -238,7 +198,7 @@ class TrainingRun:
                 row = {**vars(now), **now.parts}
                 metrics.append({name: str(value) for name, value in row.items() if name != "parts"})
                 write_metrics(metrics, self.folder / METRICS)
-                self._keep(trainer, record)
+                keep(trainer, record, self.folder)
                 if watch is not None:
                     for name in ("loss", "error", "median", "lr"):
                         watch.add_scalar(name, getattr(now, name), now.update)
@@ -255,23 +215,6 @@ class TrainingRun:
                 else "nothing was validated before"
             )
             raise RunDiverged(f"{error}; {kept}") from None
-
-    def _keep(self, trainer: "Trainer", record: dict[str, Any]) -> None:
-        """Write the best model and the checkpoint."""
-        from mcegnn.data.trained import without_labels
-        from mcegnn.models.store import Stored, save
-
-        model = trainer.options.model
-        best = Stored(
-            trainer.best,
-            model.kind,
-            dict(model.hyperparameters),
-            {**record, "validation": trainer.best_error},
-            without_labels(trainer.trained),
-        )
-        save(best, self.folder / BEST)
-        # last: what it says is done is not done again
-        trainer.save(self.folder / LAST, record)
 
     def _reviewed(
         self, trainer: "Trainer", record: dict[str, Any], metrics: list[dict[str, str]]
@@ -303,16 +246,3 @@ class TrainingRun:
             on = f"mcegnn train --resume {self.folder}"
             message = f"stopped; go on from the last validation with: {on}"
         return Stopped(message, self._request.signal)
-
-
-def _described(trainer: "Trainer", start: "Stored | None") -> Iterator[Event]:
-    """Statistics of the data, and warnings about them."""
-    from mcegnn.tasks.registry import task
-
-    problem, split, name = task(trainer.options.task.kind), trainer.split, trainer.options.data.name
-    if rows := problem.summary(split, trainer.model, name):
-        yield Described(name, (*rows, *trainer.model.rows()))
-    if new := problem.began(trainer.model, start):
-        yield Noted(new)
-    for warning in problem.doubts(split):
-        yield Warned(warning)

@@ -13,7 +13,7 @@ from mcegnn.runs.outputs import check_writable
 from trajectories.storage.atomic_write import write_atomically
 
 if TYPE_CHECKING:
-    from mcegnn.training.checkpoint import TrainingCheckpoint
+    from mcegnn.training.trainer import Trainer
 
 _COLUMNS = {"update", "loss", "error", "median", "lr", "seconds"}
 BEST, LAST, METRICS, REPORT = "best.safetensors", "last.checkpoint", "metrics.csv", "report.html"
@@ -111,3 +111,21 @@ def rows_of(path: Path, update: int) -> list[dict[str, str]]:
         raise ValueError(
             f"{path} does not hold the metrics of a training ({type(error).__name__}: {error})"
         ) from None
+
+
+def keep(trainer: "Trainer", record: dict[str, Any], folder: Path) -> None:
+    """Write the best model and the checkpoint."""
+    from mcegnn.data.trained import without_labels
+    from mcegnn.models.store import Stored, save
+
+    model = trainer.options.model
+    best = Stored(
+        trainer.best,
+        model.kind,
+        dict(model.hyperparameters),
+        {**record, "validation": trainer.best_error},
+        without_labels(trainer.trained),
+    )
+    save(best, folder / BEST)
+    # last: what it says is done is not done again
+    trainer.save(folder / LAST, record)

@@ -2,7 +2,7 @@
 learned force."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -11,32 +11,19 @@ import numpy as np
 
 from integrators.random import Random
 from integrators.state import Flow, State
-from integrators.thermostats import Ramp
+from mcegnn.simulation.atoms_forces import force_of
+from mcegnn.simulation.atoms_integrators import INTEGRATORS, THERMOSTATS, flow_of
+from mcegnn.simulation.atoms_rows import rows_of
 from mcegnn.simulation.configuration import Configuration
+from systems.ensemble import replicas
 from systems.quantities import energy
 from systems.sources.atoms import Structure, path_of
 from systems.system import Potential, System
-from systems.units import METAL, PASCALS, Units
+from systems.units import METAL, Units
 from trajectories.checks import Limits
 
-INTEGRATORS = (
-    "velocity-verlet",
-    "langevin-baoab",
-    "nose-hoover",
-    "npt",
-    "yoshida-4",
-    "yoshida-6",
-    "yoshida-8",
-    "symplectic-euler",
-)
-THERMOSTATS = ("langevin-baoab", "nose-hoover", "npt")
-BY_ENSEMBLE = {"nve": "velocity-verlet", "nvt": "langevin-baoab", "npt": "npt"}
-_USUAL_JUMP, _USUAL_DISTANCE, _USUAL_NEARNESS, _USUAL_NEIGHBORS = (
-    10.0,
-    0.3,
-    0.8,
-    0.5,
-)  # eV an atom, Angstrom, shares
+# eV an atom, Angstrom, shares
+_USUAL_JUMP, _USUAL_DISTANCE, _USUAL_NEARNESS, _USUAL_NEIGHBORS = 10.0, 0.3, 0.8, 0.5
 _TUPLES = ("temperature", "pressure", "frozen")
 
 
@@ -120,11 +107,8 @@ class AtomsRun(Configuration):
     def about_center(self) -> bool:
         """Whether the temperature is that of the motion about the centre of mass: where nothing
         changes the total momentum."""
-        return (
-            not self.frozen
-            and self.n_particles > 1
-            and self.integrator not in ("langevin-baoab", "npt")
-        )
+        free = self.integrator not in ("langevin-baoab", "npt")
+        return not self.frozen and self.n_particles > 1 and free
 
     @property
     def n_degrees(self) -> int:
@@ -181,9 +165,8 @@ class AtomsRun(Configuration):
         from systems.sources.file_options import FileOptions, masses_of
 
         masses = masses_of(self.file_masses) if self.file_masses else {}
-        return read(
-            self.file, FileOptions(units=self.file_units, format=self.file_format, masses=masses)
-        )
+        said = FileOptions(units=self.file_units, format=self.file_format, masses=masses)
+        return read(self.file, said)
 
     @property
     def has_cell(self) -> bool:
@@ -202,73 +185,18 @@ class AtomsRun(Configuration):
 
     def rows(self) -> list[tuple[str, str]]:
         """Forces, integrator, temperature and pressure, and how these are held."""
-        atmosphere = 1e5 / PASCALS
-        held = [
-            *(
-                [("temperature", " to ".join(f"{kelvin:g} K" for kelvin in self.temperature))]
-                if self.temperature
-                else []
-            ),
-            *(
-                [("pressure", " to ".join(f"{p / atmosphere:g} bar" for p in self.pressure))]
-                if self.pressure
-                else []
-            ),
-        ]
-        if self.integrator in ("langevin-baoab", "npt"):
-            held.append(("friction", f"{METAL.convert(self.friction, 'ps'):.6g} /ps"))
-        if self.integrator == "nose-hoover":
-            held.append(("period of the thermostat", self.time(self.period)))
-        if self.integrator == "npt":
-            held.append(
-                ("period of the barostat", f"{self.time(self.period)}, which sets its mass")
-            )
-        kept = [("frozen", f"{len(self.frozen)} atoms")] if self.frozen else []
-        drawn = (
-            "drawn from the seed" + (f" at {self.temperature[0]:g} K" if self.temperature else "")
-            if self.draw
-            else "the file's"
-        )
-        about = " about the centre of mass" if self.draw and self.about_center else ""
-        eased = (
-            [("relaxed before", f"until no force is above {self.relax:g} eV/Angstrom")]
-            if self.relax
-            else []
-        )
-        moving = ("velocities", drawn + about)
-        return [
-            ("forces", self.by),
-            *self._handed_on,
-            *super().rows(),
-            *held,
-            *kept,
-            *eased,
-            moving,
-        ]
-
-    @property
-    def _handed_on(self) -> list[tuple[str, str]]:
-        """What a calculator gets beside positions and the like, in words."""
-        from systems.sources.template import beside, from_text
-
-        names = list(beside(from_text(self.template))) if self.calculator and self.template else []
-        return [("the calculator also gets", ", ".join(names))] if names else []
+        return rows_of(self)
 
     def limits(self) -> Limits:
         """Usually 10 eV an atom from one frame to the next, 0.3 Angstrom, less than half of the
         shortest bond there is, and 0.8 of the nearest distance and half of the fewest neighbours
         that a potential was trained on."""
         jump = _USUAL_JUMP if self.max_energy_jump is None else self.max_energy_jump
-        least, on = (
-            (_USUAL_DISTANCE if self.min_distance is None else self.min_distance),
-            self.min_distance != 0.0,
-        )
-        return Limits(
-            jump * self.n_particles,
-            least,
-            nearness=_USUAL_NEARNESS * on,
-            neighbors=_USUAL_NEIGHBORS * on,
-        )
+        least = _USUAL_DISTANCE if self.min_distance is None else self.min_distance
+        nearness, neighbors = _USUAL_NEARNESS, _USUAL_NEIGHBORS
+        if self.min_distance == 0.0:
+            nearness = neighbors = 0.0
+        return Limits(jump * self.n_particles, least, nearness=nearness, neighbors=neighbors)
 
     def example(self) -> System:
         """The file's atoms."""
@@ -281,75 +209,22 @@ class AtomsRun(Configuration):
 
         system = self.structure.system
         if self.n_systems > 1:
-            count, n = self.n_systems, system.n_particles
-            cell = (
-                None if system.cell is None else np.broadcast_to(system.cell, (count, 3, 3)).copy()
-            )
-            arrays: dict[str, Any] = {
-                name: np.broadcast_to(getattr(system, name), (count, n, 3)).copy()
-                for name in ("positions", "momenta")
-            }
-            system = replace(
-                system,
-                **arrays,
-                charges=np.broadcast_to(system.charges, (count, n)).copy(),
-                cell=cell,
-            )
+            system = replicas(system, self.n_systems)
         random = Random(self.seed)
         if self.draw:
-            system = maxwell_boltzmann(
-                system, self.temperature[0], random, at_rest=self.about_center
-            )
+            hot, at_rest = self.temperature[0], self.about_center
+            system = maxwell_boltzmann(system, hot, random, at_rest=at_rest)
         system.momenta[..., list(self.frozen), :] = 0.0
         return State(system, random=random)
 
     def flow(self) -> Flow:
         """The integrator with the forces."""
-        from integrators import ensembles
-        from integrators.barostats import Piston
-        from systems.potentials.fixed import Fixed
-
-        force, frozen = self.force, self._is_frozen
-        temperature, pressure = (self._held(values) for values in (self.temperature, self.pressure))
-        if self.integrator == "langevin-baoab":
-            return ensembles.langevin_baoab(force, temperature, self.friction, frozen)
-        if self.integrator == "npt":
-            piston = Piston(temperature, pressure, self.period, flexible=self.flexible)
-            return ensembles.npt(force, piston, self.friction)
-        acting = force if frozen is None else Fixed(force, frozen)
-        if self.integrator == "nose-hoover":
-            return ensembles.nose_hoover(
-                acting, temperature, self.period, None if self.about_center else self.n_degrees
-            )
-        flow: Flow = ensembles.integrator(self.integrator)(acting)
-        return flow
-
-    def _held(self, values: tuple[float, ...]) -> float | Ramp:
-        return Ramp(values[0], values[1], self.ramp) if len(values) == 2 else sum(values)
+        return flow_of(self)
 
     @cached_property
     def force(self) -> Potential:
         """What moves the atoms; made once."""
-        from mcegnn.interfaces import named
-        from systems.sources.template import from_text
-
-        if self.calculator:
-            return named.calculator_potential(
-                self.calculator, self.integrator == "npt", from_text(self.template)
-            )
-        if not self.potential:
-            from integrators.compiled.driver import available_cores
-
-            potential: Potential = self.learned.as_potential(available_cores())
-            return potential
-        made = named.potential(self.potential)
-        now = named.digest(made)
-        if self.potential_digest and now and now != self.potential_digest:
-            raise ValueError(
-                f"the source of the potential {self.potential} has changed since the run began; put"
-                " it back as it was"
-            )
-        return made
+        return force_of(self)
 
     def check_model(self) -> None:
         """As any, and a potential is needed."""
@@ -368,8 +243,6 @@ class AtomsRun(Configuration):
         return {"warn": self.warn_above or np.inf, "stop": self.stop_above or np.inf}
 
     @property
-    def _is_frozen(self) -> np.ndarray | None:
+    def is_frozen(self) -> np.ndarray | None:
         """[n_particles], or None where no atom is."""
-        if not self.frozen:
-            return None
-        return np.isin(np.arange(self.n_particles), self.frozen)
+        return np.isin(np.arange(self.n_particles), self.frozen) if self.frozen else None

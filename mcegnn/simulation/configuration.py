@@ -13,6 +13,7 @@ import numpy as np
 
 from integrators.state import Flow, State
 from mcegnn.models.named import load_with_digest
+from mcegnn.simulation.checks import check_model_fits
 from systems.quantities import plain
 from systems.system import Potential, System
 from systems.units import Units
@@ -223,19 +224,7 @@ class Configuration(ABC):
     def check_model(self) -> None:
         """Raise ValueError if the model is not made for such systems: its role, its units, what it
         requires, the species and the number of particles."""
-        model, name = self.learned, self.model
-        model.check_verb("rollout", name)
-        if model.units is not self.units:
-            raise ValueError(
-                f"the model {name} is in {model.units.name} units, not in the {self.units.name}"
-                f" units of {self.described_as}"
-            )
-        if lacking := sorted(model.requires - self.provides):
-            raise ValueError(
-                f"the model {name} requires {' and '.join(lacking)}; the particles of"
-                f" {self.described_as} differ by their {' and '.join(sorted(self.provides))}"
-            )
-        model.check_system(self.example())
+        check_model_fits(self.learned, self.model, self)
 
     @cached_property
     def learned(self) -> Any:

@@ -2,12 +2,12 @@
 changed by ``key=value``."""
 
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
@@ -20,6 +20,8 @@ from pydantic import (
 )
 
 from mcegnn.names import nearest, presets
+from mcegnn.training.option_errors import in_words, keys_of_others
+from mcegnn.training.option_keys import apply_change, put
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -141,12 +143,8 @@ def options_class(kind: str) -> type[TrainingOptions]:
             f"the task {kind!r} has a key {clashing[0]!r}, which every training has already; give"
             " the task's another name"
         )
-    return create_model(
-        "TrainingOptions",
-        __base__=TrainingOptions,
-        data=(wanted.Data, ...),
-        task=(wanted.Options, ...),
-    )
+    keys: Any = {"data": (wanted.Data, ...), "task": (wanted.Options, ...)}
+    return create_model("TrainingOptions", __base__=TrainingOptions, **keys)
 
 
 def read(
@@ -164,6 +162,27 @@ def read(
     preset's. Raises FileNotFoundError, with the nearest preset, where there is neither, and
     ValueError where a key or a value is wrong.
     """
+    values = _values_of(name)
+    if started and name in presets():
+        from mcegnn.tasks.registry import task
+
+        if task(values["task"]["kind"]).keeps_sizes:
+            values["model"]["hyperparameters"] = {}
+    for change in changes:
+        apply_change(values, change)
+    for key, value in settings.items():
+        put(values, key, value)
+    options = parse(values)
+    for key, place in options.task.replaces.items():
+        if key in values:
+            raise ValueError(
+                f"a task that is {options.task.kind} has {key} of its own; set {place} in its place"
+            )
+    return options
+
+
+def _values_of(name: str) -> dict[str, Any]:
+    """The values of a preset or of a TOML file."""
     path = Path(name)
     if path.suffix == ".toml" or path.is_file():
         if not path.is_file():
@@ -180,25 +199,9 @@ def read(
             f" {', '.join(presets())})"
         )
     try:
-        values = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{name} is no TOML file: {error}") from None
-    if started and name in presets():
-        from mcegnn.tasks.registry import task
-
-        if task(values["task"]["kind"]).keeps_sizes:
-            values["model"]["hyperparameters"] = {}
-    for change in changes:
-        _set(values, change)
-    for key, value in settings.items():
-        put(values, key, value)
-    options = parse(values)
-    for key, place in options.task.replaces.items():
-        if key in values:
-            raise ValueError(
-                f"a task that is {options.task.kind} has {key} of its own; set {place} in its place"
-            )
-    return options
 
 
 def parse(values: dict[str, Any]) -> TrainingOptions:
@@ -214,7 +217,7 @@ def parse(values: dict[str, Any]) -> TrainingOptions:
     try:
         return wanted.model_validate(values)
     except ValidationError as error:
-        raise ValueError(_in_words(error, wanted, kind)) from None
+        raise ValueError(in_words(error, wanted, kind)) from None
 
 
 def _kind(values: Any) -> str | None:
@@ -234,114 +237,10 @@ def parse_recorded(values: dict[str, Any]) -> TrainingOptions:
     values = {**values, "task": {**values["task"], "kind": kind}}
     for name in {"task", "data"} & values.keys():
         if isinstance(values[name], dict):
-            strange = _of_others(kind, name)
-            table = {key: value for key, value in values[name].items() if key not in strange}
-            values[name] = table
+            strange = keys_of_others(kind, name)
+            values[name] = {key: it for key, it in values[name].items() if key not in strange}
     return parse(values)
 
 
 #: kinds of tasks as version 0.1 called them
 RENAMED = {"one-shot": "direct"}
-
-
-def _of_others(kind: str, table: str) -> dict[str, list[str]]:
-    """Keys of a table, "task" or "data", that a task has not, and the kinds of those that have."""
-    from mcegnn.tasks.registry import TASKS
-
-    own = _fields(options_class(kind), [table])
-    found: dict[str, list[str]] = {}
-    for other in TASKS:
-        for key in _fields(options_class(other), [table]):
-            if key not in own:
-                found.setdefault(key, []).append(other)
-    return found
-
-
-def _in_words(error: ValidationError, options: type[TrainingOptions], kind: str | None) -> str:
-    """The first mistake, in a sentence; without a kind of task first what is wrong whichever."""
-    mistakes = error.errors()
-    first = mistakes[0]
-    if kind is None:
-        first = next((one for one in mistakes if one["type"] != "extra_forbidden"), first)
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        table, key = str(first["loc"][0]), str(first["loc"][-1])
-        if kind is not None and len(first["loc"]) == 2 and table in ("task", "data"):
-            others = _of_others(kind, table).get(key)
-            if others:
-                return (
-                    f"a task that is {kind} has no key {where!r}, which is of one that is"
-                    f" {' or '.join(others)}; leave it out"
-                )
-        known = _fields(options, first["loc"][:-1])
-        return f"there is no key {where!r}; did you mean {nearest(str(first['loc'][-1]), known)}?"
-    simple = first["type"] != "missing" and not isinstance(first["input"], dict)
-    given = f" (given: {first['input']!r})" if simple else ""
-    message = first["msg"].removeprefix("Value error, ")
-    message = message.replace("valid tuple", "list, such as [1, 2]")
-    return f"{where or 'the configuration'}: {message}{given}"[:300]
-
-
-def _fields(options: type[BaseModel], location: Sequence[str | int]) -> list[str]:
-    """Names of the fields at a place in the options."""
-    for part in location:
-        if isinstance(part, str):
-            options = next(_models(options.model_fields[part].annotation))
-    return list(options.model_fields)
-
-
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The classes of options in a field's type, such as those of a tuple's elements."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for inner in get_args(annotation):
-        yield from _models(inner)
-
-
-def _set(values: dict[str, Any], change: str) -> None:
-    """Put one ``key=value`` into nested values; the value is read as TOML, and as text where it is
-    none."""
-    key, equals, text = change.partition("=")
-    if not equals or not key.strip():
-        raise ValueError(f"--set takes key=value, such as lr=1e-3, not {change!r}")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()
-    except RecursionError:
-        raise ValueError(f"--set {key} nests too deeply") from None
-    if value == "none":  # TOML has no word for it
-        value = None
-    try:
-        put(values, key.strip(), value)
-    except ValueError as error:
-        raise ValueError(" ".join(f"--set {change}: {error}".split())) from None
-
-
-def put(values: dict[str, Any], key: str, value: Any) -> None:
-    """Put a value into nested values, at a key such as "task.stages.0.lr". Raises ValueError if
-    there is no such place."""
-    *outer, last = key.split(".")
-    inner: Any = values
-    for k, name in enumerate(outer):
-        place = _place(inner, outer[:k], name)
-        inner = inner.setdefault(place, {}) if isinstance(inner, dict) else inner[place]
-    inner[_place(inner, outer, last)] = value
-
-
-def _place(inner: Any, path: Sequence[str], name: str) -> str | int:
-    """The key of a table, or the index of a list's element; ValueError where ``inner``, which is at
-    ``path``, has no such place."""
-    where = ".".join(path)
-    if isinstance(inner, list):
-        if name not in map(str, range(len(inner))):
-            known = f"its elements are 0 to {len(inner) - 1}" if inner else "it is empty"
-            raise ValueError(f"{where} is a list, and {name!r} is none of its elements; {known}")
-        return int(name)
-    if not isinstance(inner, dict):
-        raise ValueError(f"{where} holds a value, not further keys")
-    if name.isdecimal():
-        raise ValueError(
-            f"{where or 'the configuration'} holds no list, so it has no element {name}"
-        )
-    return name

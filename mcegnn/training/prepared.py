@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mcegnn.data.dataset import Dataset
-from mcegnn.neighborhood import Neighborhood, places
+from mcegnn.neighborhood import Neighborhood, Places, places
 
 _DRAWN = 500  # batches of which the largest tells how much room most need
 
@@ -58,50 +58,22 @@ class Prepared:
     def __init__(
         self, structures: Dataset, model: Knowing, dtype: torch.dtype, device: torch.device
     ) -> None:
-        parts = [places(structures.system(k), model.cutoff) for k in range(len(structures))]
-        degree = max(part.senders.shape[1] for part in parts)
-        n = int(structures.starts[-1])
-        senders, mirror, offsets = (
-            np.zeros((n, degree), int),
-            np.zeros((n, degree), int),
-            np.zeros((n, degree, 3)),
-        )
-        # within the structure; empty places are their own node's and their own mirror images
-        own = np.arange(n) - np.repeat(structures.starts[:-1], structures.sizes)
-        senders[:], mirror[:] = own[:, None], own[:, None] * degree + np.arange(degree)
-        offsets[..., 0] = model.cutoff
-        for part, first, last in zip(
-            parts, structures.starts[:-1], structures.starts[1:], strict=True
-        ):
-            there = part.senders.shape[1]
-            node, place = np.divmod(part.mirror, there)
-            senders[first:last, :there], offsets[first:last, :there] = part.senders, part.offsets
-            mirror[first:last, :there] = node * degree + place
+        pairs = _joined_pairs(structures, model.cutoff)
         kinds = model.kinds(structures.species)
         reference = np.add.reduceat(model.reference_energies[kinds], structures.starts[:-1])
-        self.structures, self.degree, self._cutoff = structures, degree, model.cutoff
-        self._starts, self._sizes = (
-            torch.from_numpy(structures.starts),
-            torch.from_numpy(structures.sizes),
-        )
+        self.structures, self._cutoff = structures, model.cutoff
+        self.degree = pairs.senders.shape[1]
+        self._starts = torch.from_numpy(structures.starts)
+        self._sizes = torch.from_numpy(structures.sizes)
         self._kinds, self._senders, self._mirror = (
-            torch.from_numpy(a).to(device) for a in (kinds, senders, mirror)
+            torch.from_numpy(a).to(device) for a in (kinds, pairs.senders, pairs.mirror)
         )
-        solid = np.asarray(structures.periodic.all(1))
+        solid = np.asarray(structures.periodic.all(1))  # others have no volume
         volumes = np.where(solid, abs(np.linalg.det(structures.cells)), 1.0)
-        stresses = np.where(
-            solid[:, None, None], structures["stress"], np.nan
-        )  # others have no volume
-        self._floats = tuple(
-            torch.from_numpy(np.asarray(a)).to(device, dtype)
-            for a in (
-                offsets,
-                structures["energy"] - reference,
-                structures["forces"],
-                stresses,
-                volumes,
-            )
-        )
+        stresses = np.where(solid[:, None, None], structures["stress"], np.nan)
+        energies = structures["energy"] - reference
+        numbers = (pairs.offsets, energies, structures["forces"], stresses, volumes)
+        self._floats = tuple(torch.from_numpy(np.asarray(a)).to(device, dtype) for a in numbers)
 
     def __len__(self) -> int:
         return len(self.structures)
@@ -138,6 +110,27 @@ class Prepared:
         )
         more = 0 if n_atoms is None else n_atoms - len(owner)
         return _filled(made, more, self._cutoff) if more > 0 else made
+
+
+def _joined_pairs(structures: Dataset, cutoff: float) -> Places:
+    """The pairs of all structures, atoms and places numbered from each structure's own first.
+
+    Empty places are their own atom's and their own mirror images, at the cutoff.
+    """
+    parts = [places(structures.system(k), cutoff) for k in range(len(structures))]
+    degree, n = max(part.senders.shape[1] for part in parts), int(structures.starts[-1])
+    own = np.arange(n) - np.repeat(structures.starts[:-1], structures.sizes)
+    senders = np.repeat(own[:, None], degree, 1)
+    mirror = own[:, None] * degree + np.arange(degree)
+    offsets = np.zeros((n, degree, 3))
+    offsets[..., 0] = cutoff
+    bounds = zip(structures.starts[:-1], structures.starts[1:], strict=True)
+    for part, (first, last) in zip(parts, bounds, strict=True):
+        there = part.senders.shape[1]
+        node, place = np.divmod(part.mirror, there)
+        senders[first:last, :there], offsets[first:last, :there] = part.senders, part.offsets
+        mirror[first:last, :there] = node * degree + place
+    return Places(senders, mirror, offsets)
 
 
 def _filled(batch: Batch, more: int, cutoff: float) -> Batch:

@@ -19,6 +19,37 @@ from systems.system import Evaluation, System
 _LIGHTEST = 1e-12  # of the first mass
 
 
+class _Parameters:
+    """What is moved: the last layer of a model and, where they are learned, its masses but the
+    first; as one vector."""
+
+    def __init__(self, model: LearnedForce) -> None:
+        layer = model.exponent[-1].named_parameters()
+        self.layer = {name: parameter.detach() for name, parameter in layer}
+        self.masses = None if model.masses is None else model.masses.detach()[1:]
+
+    @property
+    def values(self) -> Tensor:
+        """As the model has them."""
+        masses = () if self.masses is None else (self.masses,)
+        return torch.cat([p.flatten() for p in (*self.layer.values(), *masses)])
+
+    def split(self, values: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """The last layer's parameters by name, and the masses (none where they are not learned)."""
+        n_masses = 0 if self.masses is None else len(self.masses)
+        *layer, light = values.split([*(p.numel() for p in self.layer.values()), n_masses])
+        named = zip(layer, self.layer.items(), strict=True)
+        return {name: p.view_as(old) for p, (name, old) in named}, light
+
+    def write(self, model: LearnedForce, values: Tensor) -> None:
+        """Give the model these parameters; masses above zero."""
+        layer, light = self.split(values)
+        with torch.no_grad():
+            for name, parameter in model.exponent[-1].named_parameters():
+                parameter.copy_(layer[name])
+            model.log_masses.copy_(light.clamp(min=_LIGHTEST).log())
+
+
 class Refinement:
     """Steps of least squares after the stages, which find what is hardly felt: the pull of a
     distant planet on the others.
@@ -46,55 +77,39 @@ class Refinement:
     def step(self, model: LearnedForce) -> float:
         """Move the model's last layer and masses; returns the task's error, a mean over samples and
         particles."""
-        last = {
-            name: parameter.detach() for name, parameter in model.exponent[-1].named_parameters()
-        }
-        masses = () if model.masses is None else (model.masses.detach()[1:],)
-        system, true, scales = (
-            tensors(self._samples.ensemble(), model.size),
-            *self._true_and_scales(model.size),
-        )
+        parameters = _Parameters(model)
+        samples, options = self._samples, self.options
+        start = tensors(samples.ensemble(), model.size)
+        true, scales = self._true_and_scales(model.size)
 
-        def parts(parameters: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-            """The last layer's and, if they are learned, the masses."""
-            *layer, light = parameters.split(
-                [*(p.numel() for p in last.values()), len(masses[0]) if masses else 0]
-            )
-            return {
-                name: p.view_as(old) for p, (name, old) in zip(layer, last.items(), strict=True)
-            }, light
-
-        def residuals(parameters: Tensor) -> Tensor:
-            layer, light = parts(parameters)
+        def residuals(values: Tensor) -> Tensor:
+            layer, light = parameters.split(values)
 
             def force(system: System) -> Evaluation:
                 law = model.law_to_first_order(layer)
-                return Evaluation(
-                    None, model.forces(system.positions, getattr(system, model.coupling), law)
-                )
+                coupling = getattr(system, model.coupling)
+                return Evaluation(None, model.forces(system.positions, coupling, law))
 
-            if masses:
-                system_now = model.with_learned_masses(
-                    system, torch.cat([light.new_ones(1), light])
-                )
-            else:
-                system_now = system
-            o = self.options
+            system_now = start
+            if parameters.masses is not None:
+                masses = torch.cat([light.new_ones(1), light])
+                system_now = model.with_learned_masses(start, masses)
             end = positions_after(
-                self._samples.interval, system_now, force, o.integrator, o.substeps, self._task.lag
+                samples.interval,
+                system_now,
+                force,
+                options.integrator,
+                options.substeps,
+                self._task.lag,
             )
             return ((end - true) / scales).flatten()
 
         if self._at is not None:
             self._at = self._at.to(model.size)  # a resumed run brings it on the CPU
         else:
-            self._at = torch.cat([p.flatten() for p in (*last.values(), *masses)])
+            self._at = parameters.values
         self._at, error, self.damping = least_squares.step(residuals, self._at, self.damping)
-        layer, light = parts(self._at)
-        with torch.no_grad():
-            for name, parameter in model.exponent[-1].named_parameters():
-                parameter.copy_(layer[name])
-            model.log_masses.copy_(light.clamp(min=_LIGHTEST).log())
+        parameters.write(model, self._at)
         return error
 
     def _true_and_scales(self, like: Tensor) -> tuple[Tensor, Tensor]:

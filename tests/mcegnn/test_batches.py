@@ -9,7 +9,7 @@ import pytest
 import torch
 from ase.build import bulk, molecule
 
-from mcegnn.models import potential as potentials
+from mcegnn.models import batches
 from mcegnn.models.potential import ConservativePotential
 from systems.sources.atoms import from_atoms
 from systems.system import System
@@ -74,7 +74,7 @@ def test_crystals_and_molecules_together() -> None:
 def test_graphs_have_a_largest_size(monkeypatch: pytest.MonkeyPatch) -> None:
     potential, systems = model(), [*molecules(0), *molecules(1)]
     whole = potential.evaluate_batch(systems)
-    monkeypatch.setattr(potentials, "_TOGETHER", 10)
+    monkeypatch.setattr(batches, "_TOGETHER", 10)
     for found, wanted in zip(potential.evaluate_batch(systems), whole, strict=True):
         assert_same(found, wanted)
     assert potential.evaluate_batch([]) == []

@@ -1,0 +1,47 @@
+"""What there is when a training is over."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mcegnn.runs.training_files import BEST, METRICS, REPORT, metrics_of
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """A training that is over, in ``folder``: its best ``model`` and the page ``report``; errors
+    are of the ``part`` of the data, ``scored`` of ``whole`` ``noun`` of ``data``."""
+
+    folder: Path
+    n_updates: int
+    part: str
+    scored: int
+    whole: int
+    noun: str
+    data: str
+    numbers: tuple[Any, ...]
+
+    @property
+    def model_file(self) -> Path:
+        """The best weights."""
+        return self.folder / BEST
+
+    @property
+    def report_file(self) -> Path:
+        """The page."""
+        return self.folder / REPORT
+
+    @property
+    def metrics(self) -> dict[str, np.ndarray]:
+        """What was measured at each validation [n_validations], by name: "update", "loss", "error",
+        ..."""
+        return metrics_of(self.folder / METRICS)
+
+    @property
+    def model(self) -> Any:
+        """The best model, ready to be used."""
+        from mcegnn.models.store import load
+
+        return load(self.model_file).model
