@@ -23,7 +23,6 @@ from mcegnn.models.hyperparameters import (
 )
 from mcegnn.models.model import Model, Role, energies_and_forces
 from mcegnn.models.packing import packed
-from mcegnn.models.together import evaluate_together
 from mcegnn.names import refuse_no_counts, refuse_not_positive
 from mcegnn.neighborhood import Neighborhood
 from mcegnn.nn.energy import EnergyNetwork, derivative

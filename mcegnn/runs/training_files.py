@@ -13,6 +13,7 @@ from mcegnn.runs.outputs import check_writable
 from trajectories.storage.atomic_write import write_atomically
 
 if TYPE_CHECKING:
+    from mcegnn.training.checkpoint import TrainingCheckpoint
     from mcegnn.training.trainer import Trainer
 
 _COLUMNS = {"update", "loss", "error", "median", "lr", "seconds"}
