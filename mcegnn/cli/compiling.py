@@ -8,27 +8,27 @@ from typing import Any
 
 import typer
 
-_FIRST_SECONDS = 2.0
-_LINE = (
-    "compiling for this machine: for this kind of run it is done once, and takes up to half a"
-    " minute"
-)
+from mcegnn.cli import progress
+
+_LINE = "compiling for this machine, once for this kind of run, which takes up to half a minute ..."
 
 
 @contextmanager
 def compiling_told(quiet: bool = False) -> Iterator[None]:
-    """Within, a line on standard error where numba has compiled for two seconds."""
+    """Within, a line on standard error once numba has compiled for as long as a user waits without
+    a word."""
     from numba.core.event import Listener, install_listener
 
     class Told(Listener):
-        """Speaks when outermost compilations have taken so long together."""
+        """Adds up outermost compilations."""
 
-        depth, spoke, left = 0, False, _FIRST_SECONDS
+        depth, began, left = 0, 0.0, progress._FIRST_SECONDS
         timer: threading.Timer | None = None
 
         def on_start(self, event: Any) -> None:
-            if not self.depth and not self.spoke:
-                self.began, self.timer = time.monotonic(), threading.Timer(self.left, self.speak)
+            if not self.depth and self.left > 0.0:
+                self.began = time.monotonic()
+                self.timer = threading.Timer(self.left, typer.echo, [_LINE], {"err": True})
                 self.timer.daemon = True
                 self.timer.start()
             self.depth += 1
@@ -38,10 +38,6 @@ def compiling_told(quiet: bool = False) -> Iterator[None]:
             if not self.depth and self.timer is not None:
                 self.timer.cancel()
                 self.left -= time.monotonic() - self.began
-
-        def speak(self) -> None:
-            self.spoke = True
-            typer.echo(_LINE, err=True)
 
     if quiet:
         yield
