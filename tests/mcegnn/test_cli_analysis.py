@@ -322,7 +322,7 @@ def test_a_ramp(succeed: Run, structures: Path) -> None:
         "ramp.h5md",
     ).out
     assert "last tenth of a ramp" in out
-    assert "asked 10 to 100" in out
+    assert "target 10 to 100" in out
 
 
 def test_what_files_of_other_programs_leave_open(succeed: Run, structures: Path) -> None:
@@ -390,7 +390,7 @@ def test_what_ase_says_of_its_dynamics(succeed: Run, cli: Run, tmp_path: Path) -
     ) as dynamics:
         dynamics.run(60)
     held = succeed("analyse", "nvt.traj").out
-    assert "asked 321; 90 degrees of freedom" in held
+    assert "target 321; 90 degrees of freedom" in held
     assert "relative drift" not in held
     outcome = cli("analyse", "nve.traj")
     assert "halve the time step" in outcome.err

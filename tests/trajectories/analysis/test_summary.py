@@ -557,9 +557,9 @@ def test_times_in_single_precision_are_even(written: Written, record: Callable[.
         ) as run:
             found = analyse(run)
         assert keys(found) == expected
-        assert any("no box that is periodic in all directions" in note for note in found.notes) == (
-            sum(pbc) == 2
-        )
+        assert any(
+            "the cell is not periodic in all directions" in note for note in found.notes
+        ) == (sum(pbc) == 2)
 
 
 def test_two_ensembles(written: Written) -> None:
