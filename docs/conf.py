@@ -20,7 +20,12 @@ ROOT = DOCS.parent
 sys.path[:0] = [str(DOCS), str(ROOT)]
 os.environ["PYTHONPATH"] = str(ROOT)
 
+import pydantic  # noqa: E402
+
 import systems.arrays  # noqa: E402
+
+# options of a task are options: in signatures SerializeAsAny[DataOptions] is DataOptions
+pydantic.SerializeAsAny.__class_getitem__ = classmethod(lambda _, options: options)
 
 # Any to a type checker; in signatures it keeps its name
 systems.arrays.Array = NewType("Array", object)

@@ -49,11 +49,12 @@ def bare(
 
 
 def leave_out(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
-    """Fields of named tuples, which say no more than that they are fields, and pydantic's
-    settings."""
+    """Fields of named tuples, which say no more than that they are fields, pydantic's settings,
+    and what matplotlib adds to its figures."""
     return (
         True
         if name == "model_config"
+        or (getattr(obj, "__module__", None) or "").startswith("matplotlib.")
         or (getattr(obj, "__doc__", None) or "").startswith("Alias for field number")
         else None
     )

@@ -26,11 +26,11 @@ from systems.system import Potential, System
 
 @dataclass(frozen=True)
 class Piston:
-    """What holds the pressure, in the units' energy / length^3, and the temperature, in kelvin (kB
+    """Barostat: pressure, in the units' energy / length^3, and temperature, in kelvin (kB
     T in reduced units); a `Ramp` or a number each.
 
     ``period`` makes the mass of the cell, W = (n + 1) kB T period^2, which is not that of its
-    motion: without friction the volume V of matter with the bulk modulus B rings in 2 pi sqrt(W /
+    motion: without friction the volume V at the bulk modulus B oscillates with period 2 pi sqrt(W /
     (3 V B)), 3.6 periods for a perfect gas and a fifth of one for copper at 300 K. ``friction`` is
     that of its motion (1 / period where it is not given). ``flexible`` lets angles and
     ratios of lengths change, else the cell keeps its shape.
@@ -77,7 +77,7 @@ class Piston:
 
 
 def check_periodic(system: System) -> None:
-    """ValueError where there is no cell that could move."""
+    """Raise ValueError if there is no cell that could move."""
     if system.cell is None or not all(system.pbc):
         raise ValueError("constant pressure needs a cell that is periodic in all directions")
 

@@ -29,7 +29,7 @@ def acceleration(offset: Array, velocity: Array, mu: float, c: float) -> Array:
 
 @dataclass(frozen=True)
 class PostNewtonian:
-    """Velocities change under the 1PN term of body ``star`` while positions stand still; the star
+    """Velocities change under the 1PN term of body ``star`` while positions are constant; the star
     takes the opposite momentum.
 
     The implicit midpoint rule makes it symmetric in time: v' = v + dt a(x, (v + v') / 2).

@@ -24,9 +24,9 @@ class Coordinates:
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """A system at a time, the step it is at, and what flows remember.
+    """A system with its time and step, and the variables of flows.
 
-    ``evaluation`` is what a potential said of this system (None where positions have changed
+    ``evaluation`` is a potential's result for this system (None if positions have changed
     since). ``coordinates`` holds the system in the variables of a flow that works in others than
     inertial ones (`integrators.kepler`), until another flow moves it; ``system`` is always
     inertial. ``origin`` is the time of step zero, kept so that a resumed run has the same times to

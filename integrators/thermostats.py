@@ -17,7 +17,7 @@ from systems.system import System
 
 @dataclass(frozen=True)
 class Ramp:
-    """A quantity that is ``first`` until the time ``begin``, goes straight to ``last`` in
+    """A quantity that is ``first`` until the time ``begin``, changes linearly to ``last`` in
     ``duration``, and stays there."""
 
     first: float
@@ -52,8 +52,8 @@ def numbers_of(state: State, what: str) -> Random:
 
 
 def check_not_negative(what: str, quantity: float | Ramp, *, zero: bool = True) -> None:
-    """ValueError where a temperature or the like is anywhere below zero (or zero, unless it may be)
-    or not finite."""
+    """Raise ValueError if a temperature or the like is anywhere below zero (or zero, unless
+    ``zero``) or not finite."""
     for value in ends(quantity):
         if not (value >= 0 and math.isfinite(value) and (zero or value > 0)):
             raise ValueError(

@@ -16,7 +16,8 @@ def maxwell_boltzmann(
     system of an ensemble its own.
 
     ``at_rest`` takes the motion of the centre of mass out: 3 n - 3 degrees of freedom are left,
-    which have the temperature on average. ValueError for a negative temperature.
+    which have the temperature on average. Raises ValueError for a negative
+    temperature.
     """
     if not temperature >= 0:
         raise ValueError(f"the temperature must not be negative, not {temperature}")

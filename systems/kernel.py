@@ -78,6 +78,11 @@ def jit(
 inlined_jit = partial(jit, inline=True)
 
 
+# Of a function that makes a kernel: it makes one for each choice of arguments, which are constants
+# in it, so that the branches they rule out are not compiled.
+kernel_factory = cache
+
+
 @cache
 def compile_kernel(function: Callable[..., float]) -> Any:
     """``function`` (plain or already numba's) compiled to the kernels' signature.
@@ -156,7 +161,7 @@ def evaluate(potential: KernelPotential, system: System) -> Evaluation:
 
 
 class KernelFunction:
-    """A potential made of a kernel alone: the shortest way from one's own formula to a compiled
+    """A potential made of a kernel alone: the shortest way from your own formula to a compiled
     rollout.
 
     ``parameters`` is anything NumPy makes a flat float64 array of; the kernel gets that array.

@@ -163,13 +163,13 @@ def coincident(positions: Array) -> tuple[int, int, int] | None:
 
 
 class Evaluation(NamedTuple):
-    """What a potential says of a system: energy [...] (None where the field is no gradient), forces
+    """Result of a potential for a system: energy [...] (None if forces are no gradient), forces
     [..., n, 3], stress.
 
-    ``energies`` [..., n], ``uncertainty`` and ``closest`` are there only where a potential has
-    them. ``closest`` [..., 4] is of the pair that is nearest beside what the potential was trained
-    on: its distance over the shortest of training, the numbers of both particles, and that shortest
-    distance; (1, -1, -1, 0) where no pair is nearer. ``potential`` is what made it.
+    ``energies`` [..., n], ``uncertainty`` and ``closest`` are given only by some potentials.
+    ``closest`` [..., 4] is of the pair nearest relative to the training data of the potential: its
+    distance over the shortest in training, the numbers of both particles, and that shortest
+    distance; (1, -1, -1, 0) if no pair is nearer. ``potential`` is the one evaluated.
     """
 
     energy: Array | None
@@ -183,7 +183,7 @@ class Evaluation(NamedTuple):
 
 @runtime_checkable
 class Potential(Protocol):
-    """Whatever acts on a system: energy and forces as a function of its positions."""
+    """A potential: energy and forces as a function of a system's positions."""
 
     def __call__(self, system: System) -> Evaluation: ...
 

@@ -17,7 +17,7 @@ from trajectories.storage.h5md import H5MDReader
 
 
 def refuse_together(reader: H5MDReader, system: int | None) -> None:
-    """ValueError where a system is named that is not there, or none of several that are structures
+    """Raise ValueError if a system does not exist, or none of several that are structures
     of their own."""
     n = reader.n_systems
     if system is not None and not (n is not None and 0 <= system < n):
@@ -197,7 +197,7 @@ def convert_run(reader: H5MDReader, path: Path, system: int | None = None) -> li
 
     Returns the names of what the format has no place for.
 
-    Raises KeyError for an ending that is not in `FORMATS`, OSError where the disk does not take the
+    Raises KeyError for an ending that is not in `FORMATS`, OSError if the disk does not take the
     file: nothing of it is left then.
     """
     temporary = path.with_name(f"{path.stem}.tmp{path.suffix}")

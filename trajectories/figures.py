@@ -43,7 +43,7 @@ def trajectory_figure(reader: H5MDReader, known: Known | None = None) -> Any:
     ``known`` is what temperatures are counted by. Raises ValueError, as `why_undrawable`
     says, where there is nothing to draw.
     """
-    from trajectories.analysis.notebook_figure import NotebookFigure
+    from trajectories.analysis._notebook_figure import NotebookFigure
 
     if why := why_undrawable(reader):
         raise ValueError(why)

@@ -11,8 +11,8 @@ from trajectories.storage.h5md import H5MDReader
 
 
 def displacement_error(predicted: Array, true: Array, start: Array) -> Array:
-    """|predicted - true|^2 / |start - true|^2 of each body, [..., n]: zero is exact, one is to
-    stand still (arXiv 2309.03139)."""
+    """|predicted - true|^2 / |start - true|^2 of each body, [..., n]: zero is exact, one is no
+    motion (arXiv 2309.03139)."""
     return ((predicted - true) ** 2).sum(-1) / ((start - true) ** 2).sum(-1)
 
 
@@ -139,7 +139,7 @@ class ForecastError:
 def forecast_error(run: H5MDReader, reference: H5MDReader) -> ForecastError:
     """The run against the reference at the times that both have a frame of.
 
-    Raises ValueError where the two are not of the same systems, or have no time in common after the
+    Raises ValueError if the two are not of the same systems, or have no time in common after the
     start.
     """
     from scipy.spatial import (

@@ -21,7 +21,7 @@ def rollout(
 
     Each carries the evaluation of the flow's full potential. A flow whose every piece has a kernel
     runs compiled, an ensemble on ``threads`` threads (all cores unless given); the numbers depend
-    on neither. Raises ValueError where n_steps is not a whole multiple of ``every``, dt is zero or
+    on neither. Raises ValueError if n_steps is not a whole multiple of ``every``, dt is zero or
     not finite, a number of the state is not finite, or the potential is not finite at the start.
     """
     span = Span(n_steps, every)

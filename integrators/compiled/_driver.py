@@ -1,7 +1,6 @@
 """The numba driver: runs a scheme's table over many steps and systems, whatever the potential's
 kernel."""
 
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from integrators.compiled._operations import (
 from integrators.compiled._planets import jump, kepler, post_newtonian
 from integrators.compiled._relativity import einstein_infeld_hoffmann
 from integrators.compiled._thermostats import chain, noise
-from systems.kernel import KERNEL, inlined_jit, jit
+from systems.kernel import KERNEL, inlined_jit, jit, kernel_factory
 
 
 @inlined_jit
@@ -31,7 +30,7 @@ def matrix(room, n):
     return room[: 3 * n].reshape(3, n)
 
 
-@cache
+@kernel_factory
 def driver(halves: bool, thermostats: bool, conics: bool, relativity: bool) -> Any:
     """The driver of schemes that may halve steps, or that have such operations: what a scheme has
     not is not compiled, which would take most of the time before a first step."""

@@ -2,7 +2,6 @@
 something is needed that it has not."""
 
 import math
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from integrators.compiled._thermostats import (
     noise,
     stretch,
 )
-from systems.kernel import inlined_jit, jit
+from systems.kernel import inlined_jit, jit, kernel_factory
 
 DONE, LIST, FORCES = range(3)  # what it stops for: its end, a list that may miss pairs, forces
 STEP, OPERATION, FRESH, DRAWS = range(4)  # where it stands
@@ -80,7 +79,7 @@ def holds_in_moving_cell(x, cell, before, before_cell, reach, cutoff):
     return True
 
 
-@cache
+@kernel_factory
 def driver(thermostats: bool, moving_cell: bool) -> Any:
     """The driver of schemes that have such operations: what a scheme has not is not compiled."""
 

@@ -6,6 +6,38 @@ from systems.kernel import inlined_jit
 
 
 @inlined_jit
+def newtonian(x, masses, constant, pulls, depth):
+    """Add the Newtonian accelerations to pulls [3, n] and the depth of the potential to depth
+    [n]."""
+    for i in range(x.shape[1]):
+        for j in range(x.shape[1]):
+            if j == i:
+                continue
+            dx, dy, dz = x[0, j] - x[0, i], x[1, j] - x[1, i], x[2, j] - x[2, i]
+            r2 = dx * dx + dy * dy + dz * dz
+            near = constant * masses[j] / math.sqrt(r2)
+            depth[i] += near
+            pulls[0, i] += near / r2 * dx
+            pulls[1, i] += near / r2 * dy
+            pulls[2, i] += near / r2 * dz
+
+
+@inlined_jit
+def is_settled(start, v, change, scale):
+    """Set v to start + scale * change, [3, n] each; whether that is what it was."""
+    settled = True
+    for i in range(v.shape[1]):
+        moved = size = 0.0
+        for a in range(3):
+            new = start[a, i] + scale * change[a, i]
+            moved += abs(new - v[a, i])
+            size += abs(new)
+            v[a, i] = new
+        settled = settled and moved <= 1e-16 * size
+    return settled
+
+
+@inlined_jit
 def einstein_infeld_hoffmann(x, p, masses, constant, c2, sweeps, room, h):
     """The implicit midpoint rule for the first post-Newtonian terms of all masses; room [13, n] is
     overwritten."""
@@ -15,16 +47,7 @@ def einstein_infeld_hoffmann(x, p, masses, constant, c2, sweeps, room, h):
     for i in range(n):
         for a in range(3):
             start[a, i] = v[a, i] = p[a, i] / masses[i]
-        for j in range(n):
-            if j == i:
-                continue
-            dx, dy, dz = x[0, j] - x[0, i], x[1, j] - x[1, i], x[2, j] - x[2, i]
-            r2 = dx * dx + dy * dy + dz * dz
-            near = constant * masses[j] / math.sqrt(r2)
-            depth[i] += near
-            newton[0, i] += near / r2 * dx
-            newton[1, i] += near / r2 * dy
-            newton[2, i] += near / r2 * dz
+    newtonian(x, masses, constant, newton, depth)
     for _ in range(sweeps):
         change[:] = 0.0
         for i in range(n):
@@ -57,16 +80,7 @@ def einstein_infeld_hoffmann(x, p, masses, constant, c2, sweeps, room, h):
                 ay += radial * dy + along * (uy - wy) + 3.5 * near * newton[1, j]
                 az += radial * dz + along * (uz - wz) + 3.5 * near * newton[2, j]
             change[0, i], change[1, i], change[2, i] = ax, ay, az
-        settled = True
-        for i in range(n):
-            moved = size = 0.0
-            for a in range(3):
-                new = start[a, i] + h / c2 * change[a, i]
-                moved += abs(new - v[a, i])
-                size += abs(new)
-                v[a, i] = new
-            settled = settled and moved <= 1e-16 * size
-        if settled:
+        if is_settled(start, v, change, h / c2):
             break
     for i in range(n):
         for a in range(3):

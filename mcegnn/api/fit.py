@@ -37,7 +37,7 @@ def fit(
     set ("rmd17:aspirin"), for the ``preset`` "extxyz", "rmd17", "qm9", "charged-mcegnn", ..., or a
     TOML file. A preset that brings its own data is all that is needed: fit("charged-force",
     output="law"). ``start`` is the model to begin from. ``resume`` names the folder of a training
-    that is to go on, to the same bits. ``progress`` is a function that gets each event of the run
+    to continue, bitwise reproducibly. ``progress`` is a function that gets each event of the run
     (`mcegnn.runs.events`), or False to show nothing.
 
     Further keywords change the option of their name, wherever it stands in the options:
@@ -48,7 +48,7 @@ def fit(
     Returns the run's `TrainingResult`: the best ``model``, the ``folder``, the page
     ``report_file``, and ``numbers`` on how good it is. Raises FileExistsError if the folder holds a
     run already, unless ``overwrite``; FileNotFoundError if a file is missing; TypeError, with the
-    nearest name, for an option that is not there; ValueError or RuntimeError, in one sentence, if
+    nearest name, for an unknown option; ValueError or RuntimeError, in one sentence, if
     options, data and model do not belong together; `RunDiverged` if the loss is not finite;
     KeyboardInterrupt, which says how to go on, after Ctrl-C.
 

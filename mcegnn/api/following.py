@@ -35,7 +35,7 @@ _STACK = 5  # frames from the warning to the line that called
 
 
 class RunWarning(UserWarning):
-    """Something of a run is probably not as it should be."""
+    """A run probably does not do what was intended."""
 
 
 def follow(run: Run, progress: ProgressOption = None) -> Any:

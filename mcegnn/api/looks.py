@@ -1,4 +1,4 @@
-"""What is said of an open run: the analyses of `mcegnn analyse`, one by one."""
+"""Analyses of an open run: those of `mcegnn analyse`, one by one."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ _ANALYSES = {
     "msd": "mean squared displacement",
     "vacf": "velocity autocorrelation",
     "spectrum": "velocity autocorrelation",
-    "rmsd": "distance from the shape at the start",
+    "rmsd": "RMSD from the first frame",
     "conserved": "conserved quantities",
 }
 _THERMO = "temperature, energy and pressure"

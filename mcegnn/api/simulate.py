@@ -31,9 +31,9 @@ def simulate(
 
     ``system`` is "charged", "solar", a file of atoms (its last structure, or FILE@INDEX), an
     `ase.Atoms` or a `System` in metal units; what is in memory is written beside the output, as
-    OUTPUT.start.xyz. ``resume`` names a run that is to go on, ``steps`` or ``time`` farther than
-    was asked before, to the same bits as one that never stopped. ``progress`` is a function that
-    gets each event of the run (`mcegnn.runs.events`), or False to show nothing; without it a bar is
+    OUTPUT.start.xyz. ``resume`` names a run to continue, by ``steps`` or ``time`` more than before;
+    the result is bitwise that of a run that never stopped. ``progress`` is a function that gets
+    each event of the run (`mcegnn.runs.events`), or False to show nothing; without it a bar is
     shown in terminals and notebooks.
 
     The keywords are the options of the command line, where `mcegnn rollout --help` says what each
@@ -84,7 +84,7 @@ def simulate(
 
 
 def _new(system: str, output: Path, keywords: dict[str, Any], how: dict[str, Any]) -> "RolloutRun":
-    """The run that is asked for; what is to be said of it is warned of."""
+    """The run that is asked for; emits its warnings."""
     from mcegnn.runs.rollout_request import Request, new_rollout
 
     options = options_of(keywords, _OPTIONS)

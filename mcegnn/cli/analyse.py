@@ -38,8 +38,8 @@ def analyse(
     ] = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Say how a run went: what it conserved, temperature, pressure and diffusion with errors,
-    orbits and their distance to JPL DE440.
+    """Analyse a run: conserved quantities, temperature, pressure and diffusion with errors, orbits
+    and their distance to JPL DE440.
 
     Curves (radial distribution, mean squared displacement, velocity autocorrelation, vibrational
     spectrum, orbital elements, ...) go into files with --csv, --netcdf and --figures.

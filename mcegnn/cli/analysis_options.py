@@ -27,7 +27,10 @@ Select = Annotated[
 Tolerance = Annotated[
     float | None,
     typer.Option(
-        help="How far from it is still right, in the run's unit of length. [default: 0.1]"
+        help=(
+            "Distance from the reference that counts as agreement, in the"
+            " run's unit of length. [default: 0.1]"
+        )
     ),
 ]
 AllFrames = Annotated[
@@ -35,13 +38,13 @@ AllFrames = Annotated[
     typer.Option(
         "--all-frames",
         help=(
-            "Take in frames with atoms nearer to each other than any that the model was trained on."
+            "Include frames with atoms nearer to each other than any in the model's training data."
         ),
     ),
 ]
 Against = Annotated[
     Path | None,
-    typer.Option(help="Another run of the same systems, such as the exact one, to compare with."),
+    typer.Option(help=("Reference: another run of the same systems, such as the exact one.")),
 ]
 Csv = Annotated[
     Path | None,
@@ -51,10 +54,10 @@ Netcdf = Annotated[
     Path | None, typer.Option(help="Write numbers and curves into this NetCDF file.")
 ]
 Figures = Annotated[
-    Path | None, typer.Option(help="Draw each figure into this folder, as PDF and as PNG.")
+    Path | None, typer.Option(help="Plot each figure into this folder, as PDF and PNG.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Figure = Annotated[
-    Path | None, typer.Option(help="Draw this run's trajectory into this PNG, SVG or PDF file.")
+    Path | None, typer.Option(help="Plot this run's trajectory into this PNG, SVG or PDF file.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]

@@ -24,8 +24,8 @@ Potential = Annotated[
     str | None,
     _option(
         "--potential",
-        "A potential of ours or one's own: mcegnn:LennardJones:epsilon=0.0104,sigma=3.4, or"
-        " module:factory.",
+        "A potential of mcegnn or your own: "
+        "mcegnn:LennardJones:epsilon=0.0104,sigma=3.4, or module:factory.",
     ),
 ]
 Ensemble = Annotated[
@@ -39,30 +39,37 @@ Temperature = Annotated[
     str | None,
     _option(
         "--temperature",
-        '"300 K", or "10 K to 300 K" over the whole run. Velocities are drawn from it in nve, and'
-        " where the file has none.",
+        '"300 K", or "10 K to 300 K" over the whole run. Initial velocities are '
+        "drawn from it in nve, and if the file has none.",
     ),
 ]
 Pressure = Annotated[
-    str | None, _option("--pressure", 'Of npt: "1 bar", or "1 bar to 2 GPa" over the whole run.')
+    str | None,
+    _option(
+        "--pressure", 'Target pressure of npt: "1 bar", or "1 bar to 2 GPa" over the whole run.'
+    ),
 ]
-Friction = Annotated[str | None, _option("--friction", 'Of nvt and npt: "1 /ps". [default: 1 /ps]')]
+Friction = Annotated[
+    str | None,
+    _option("--friction", 'Friction coefficient of nvt and npt: "1 /ps". [default: 1 /ps]'),
+]
 Period = Annotated[
     str | None,
     _option(
         "--period",
-        'Of a nose-hoover chain, or of the barostat of npt: "500 fs". There it sets the mass of the'
-        " cell, (n + 1) kB T period^2, and its friction, 1 / period; the volume of a solid rings"
-        " several times faster, copper's at 300 K in a fifth of it. [default: 100 fs of a chain, 1"
-        " ps of a barostat]",
+        'Time constant of a Nose-Hoover chain or of the barostat of npt: "500 '
+        'fs". For the barostat it sets the mass of the cell, (n + 1) kB T '
+        "period^2, and its friction, 1 / period; the volume of a solid oscillates"
+        " several times faster, that of copper at 300 K five times. [default: 100"
+        " fs of a chain, 1 ps of a barostat]",
     ),
 ]
 Flexible = Annotated[
     bool | None,
     _option(
         "--flexible",
-        "Of npt: all of the cell moves, angles too, not only its volume. For solids: a liquid lets"
-        " it lose its shape.",
+        "npt varies all of the cell, angles too, not only its volume. For solids "
+        "only: in a liquid the cell loses its shape.",
     ),
 ]
 Relax = Annotated[
@@ -73,10 +80,13 @@ WarnAbove = Annotated[
     str | None,
     _option(
         "--warn-above",
-        "Of a committee (--model A,B,C): warn where its models disagree on a force by more than"
-        ' "0.2 eV/A".',
+        "For a committee (--model A,B,C): warn if its models disagree on a force "
+        'by more than "0.2 eV/A".',
     ),
 ]
 StopAbove = Annotated[
-    str | None, _option("--stop-above", "Of a committee: stop there, and keep the frames before.")
+    str | None,
+    _option(
+        "--stop-above", "For a committee: stop at such a disagreement; earlier frames are kept."
+    ),
 ]

@@ -44,8 +44,7 @@ def convert(
     """Write a run as extended XYZ, ASE trajectory or DCD; numbers keep the run's units, which for
     atoms are ASE's own.
 
-    A trajectory of another program becomes a run, so that it need not be read anew each time it is
-    looked at.
+    A trajectory of another program becomes a run, which later analyses read directly.
 
     Examples: `mcegnn convert planets.h5md planets.xyz`, `mcegnn convert md.traj md.h5md`
     """

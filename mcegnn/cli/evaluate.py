@@ -25,7 +25,7 @@ def evaluate(
     ],
     without: Annotated[
         list[str] | None,
-        typer.Option(help="Leave a body of a solar data set out; may be given again."),
+        typer.Option(help="Leave a body of a solar data set out; repeatable."),
     ] = None,
     validation: Annotated[
         bool,
@@ -33,7 +33,9 @@ def evaluate(
     ] = False,
     figure: Annotated[
         Path | None,
-        typer.Option(help="Draw the law of a learned force into this PNG, SVG or PDF file."),
+        typer.Option(
+            help="Plot a learned pair force against distance into this PNG, SVG or PDF file."
+        ),
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite the figure where it exists.")
@@ -42,8 +44,8 @@ def evaluate(
         bool, typer.Option("--json", help="Print one JSON object and nothing else.")
     ] = False,
 ) -> None:
-    """Score a model on test samples: errors of energies and forces, of a property, or of where
-    particles will be beside no motion at all.
+    """Score a model on test samples: errors of energies and forces, of a property, or of predicted
+    positions, beside the baseline of no motion.
 
     Examples:
 

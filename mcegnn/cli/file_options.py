@@ -24,8 +24,8 @@ Units = Annotated[
     str | None,
     _option(
         "--units",
-        "LAMMPS' name of the file's units: metal, real, electron, lj, si, cgs, micro or nano."
-        " [default: as the file tells]",
+        "LAMMPS unit style of the file: metal, real, electron, lj, si, cgs, micro"
+        " or nano. [default: as in the file]",
     ),
 ]
 Format = Annotated[

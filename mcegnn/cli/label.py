@@ -60,7 +60,7 @@ def label(
     masses: files.Masses = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
-    """Write a training set: structures along a calculator's own dynamics, or those of a file, with
+    """Write a training set: structures along dynamics under a calculator, or those of a file, with
     energy, forces and stress.
 
     Info, tags, moments, charges, isotopes and further columns of the file reach the calculator and

@@ -34,11 +34,11 @@ def mistakes() -> Iterator[None]:
 
 
 def refuse_ending(path: Path, *endings: str) -> None:
-    """ValueError where the file's name would mislead about what is in it."""
+    """Raise ValueError if the file's name does not have the ending of what is written."""
     if path.suffix not in endings:
         raise ValueError(
-            f"{path} would be a {endings[0]} file of a misleading name; end it in"
-            f" {' or '.join(endings)}"
+            f"{path} does not end in {' or '.join(endings)}, the format that is written; name it"
+            f" {path.with_suffix(endings[0])}"
         )
 
 

@@ -42,7 +42,9 @@ def report(
     masses: files.Masses = None,
     against: Annotated[
         Path | None,
-        typer.Option(help="Another run of the same systems, shown beside it and compared with it."),
+        typer.Option(
+            help=("Reference: another run of the same systems, shown and compared with this one.")
+        ),
     ] = None,
     tolerance: options.Tolerance = None,
     select: options.Select = None,
@@ -52,10 +54,10 @@ def report(
     ] = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Write one HTML page that opens without a network: what was run, a scene that plays, what was
-    conserved, and figures.
+    """Write one HTML page that opens without a network: how the run was made, an animated
+    scene, conserved quantities and figures.
 
-    Of a training's folder it shows how the training went, and what its best weights say of the test
+    Of a training's folder it shows learning curves, and predictions of its best weights on the test
     samples.
 
     Examples:

@@ -69,8 +69,7 @@ def rollout(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Move a system under exact physics, or under a learned model, and keep its frames in an H5MD
-    file.
+    """Simulate a system by exact forces or a learned model; write its trajectory as an H5MD file.
 
     Examples:
 
@@ -177,8 +176,8 @@ def _summary(result: "RolloutResult", n_steps: int, quiet: bool) -> None:
         )
     if result.diverged and result.n_steps:
         went = (
-            f"{len(result.diverged)} of {result.n_systems} systems went bad and were held from"
-            " then on"
+            f"{len(result.diverged)} of {result.n_systems} systems diverged and were frozen"
+            " at their last valid state"
         )
         typer.echo(f"mcegnn: {went}: {systems_in_words(result.diverged)}", err=True)
     if result.diverged:

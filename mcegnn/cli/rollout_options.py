@@ -12,8 +12,8 @@ System = Annotated[
     str | None,
     typer.Argument(
         help=(
-            "What moves: charged, solar, or a file of atoms that ASE can read (its last"
-            " structure, or FILE@INDEX)."
+            "The system: charged, solar, or a file of atoms that ASE can "
+            "read (its last structure, or FILE@INDEX)."
         )
     ),
 ]
@@ -34,8 +34,8 @@ Resume = Annotated[
     Path | None,
     typer.Option(
         help=(
-            "Go on with the run of this file, to the same bits; with --steps or --time, for so"
-            " much more; --max-energy-jump and "
+            "Continue the run of this file, bitwise reproducibly; with "
+            "--steps or --time for so much more; --max-energy-jump and "
             "--min-distance may be others."
         ),
         rich_help_panel=_FILE,
@@ -56,9 +56,10 @@ Model = Annotated[
     str | None,
     typer.Option(
         help=(
-            "A learned force, a dynamics model, or a potential of atoms, in place of exact"
-            " physics: a file, or the name of one that "
-            "comes with the package; potentials separated by commas are a committee."
+            "A learned pair force, a dynamics model or a learned "
+            "potential, in place of exact forces: a file, or the name of "
+            "one that comes with the package; potentials separated by "
+            "commas are a committee."
         )
     ),
 ]
@@ -66,10 +67,10 @@ Dt = Annotated[
     str | None,
     typer.Option(
         help=(
-            'Time step: a bare number for charged, "0.5 day" for solar, "0.5 fs" for atoms.'
-            " [default: 0.001; shortest period / 50, "
-            "at most half a day, halved where bodies meet (and charges under yoshida-8); 0.5 fs"
-            " with hydrogen, else 1 fs]"
+            'Time step: a bare number for charged, "0.5 day" for solar, '
+            '"0.5 fs" for atoms. [default: 0.001; shortest period / 50, '
+            "at most half a day, halved in close encounters (under "
+            "yoshida-8 also of charges); 0.5 fs with hydrogen, else 1 fs]"
         ),
         rich_help_panel=_TIME,
     ),
@@ -85,7 +86,7 @@ Span = Annotated[
     str | None,
     typer.Option(
         "--time",
-        help='Time to cover, such as "10 year". [default for solar]',
+        help='Total simulated time, such as "10 year". [default for solar]',
         rich_help_panel=_TIME,
     ),
 ]
@@ -93,8 +94,8 @@ Every = Annotated[
     int | None,
     typer.Option(
         help=(
-            "Keep a frame every K steps, which must divide the run. [default: 100 for charged,"
-            " else about 500 frames]"
+            "Write a frame every K steps; K must divide the number of "
+            "steps. [default: 100 for charged, else about 500 frames]"
         ),
         rich_help_panel=_TIME,
     ),
@@ -112,14 +113,14 @@ Systems = Annotated[
     int | None,
     typer.Option(
         help=(
-            "Independent systems, rolled out together. [default: 100 for charged, 1 for atoms,"
-            " each with its own velocities]"
+            "Number of independent systems, simulated together. [default:"
+            " 100 for charged, 1 for atoms, each with its own velocities]"
         )
     ),
 ]
 Seed = Annotated[
     int | None,
-    typer.Option(help="Seed of what is drawn: the charged benchmark's is 43. [default: 0]"),
+    typer.Option(help="Random seed; the charged benchmark uses 43. [default: 0]"),
 ]
 Epoch = Annotated[
     str | None,
@@ -140,13 +141,16 @@ Bodies = Annotated[
 ]
 Without = Annotated[
     list[str] | None,
-    typer.Option(help="Leave a body out; may be given again.", rich_help_panel=_SOLAR),
+    typer.Option(help="Leave a body out; repeatable.", rich_help_panel=_SOLAR),
 ]
 Relativity = Annotated[
     bool | None,
     typer.Option(
         "--relativity",
-        help=("Add the star's first post-Newtonian term, or all bodies' where a second is heavy."),
+        help=(
+            "Add the first post-Newtonian correction of the star, or of "
+            "all bodies if a second one is heavy."
+        ),
         rich_help_panel=_SOLAR,
     ),
 ]
@@ -154,7 +158,7 @@ J2 = Annotated[
     bool | None,
     typer.Option(
         "--j2/--no-j2",
-        help="Oblateness of the bodies that have one. [default: j2]",
+        help=("Include the oblateness (J2) of the bodies that have one. [default: j2]"),
         rich_help_panel=_SOLAR,
     ),
 ]
@@ -189,10 +193,8 @@ Threads = Annotated[
 ]
 Report = Annotated[
     bool,
-    typer.Option("--report", help="Write the run's page, as mcegnn report does, at the end."),
+    typer.Option("--report", help="Write a report page at the end, as mcegnn report does."),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Describe the run without starting it.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
-Verbose = Annotated[
-    bool, typer.Option("--verbose", help="Say each time that frames have been written.")
-]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Report each time frames are written.")]

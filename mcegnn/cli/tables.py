@@ -44,7 +44,7 @@ def took(timing: dict[str, float]) -> str:
     """Seconds and speed in words."""
     speed = timing["steps_per_second"]  # nothing where all of it was over at once
     return f"{timing['seconds']:.2f} s" + (
-        f", {speed:,.0f} steps a second once started" if speed else ""
+        f", {speed:,.0f} steps a second after compilation" if speed else ""
     )
 
 
@@ -59,12 +59,12 @@ def timing_rows(reader: Any) -> list[tuple[str, ...]]:
 
 
 def lost_rows(reader: Any) -> list[tuple[str, ...]]:
-    """Which systems stand still, and are in all that is said of the run."""
+    """Which systems diverged and are frozen at their last valid state; all numbers count them."""
     lost = lost_of(reader)
     return (
         [
             (
-                "went bad and were held",
+                "diverged, frozen since",
                 f"{len(lost):,} of {reader.n_systems:,} systems: {systems_in_words(lost)}",
             )
         ]

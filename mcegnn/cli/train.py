@@ -31,7 +31,7 @@ def train(
 ) -> None:
     """Train a model. The folder gets the best weights (best.safetensors), the metrics
     (metrics.csv), a checkpoint to resume from, and at the end a page (report.html): curves, errors
-    by element, what is predicted against what is true, the worst samples to look at.
+    by element, predicted against true values, the worst samples to look at.
 
     Examples:
 

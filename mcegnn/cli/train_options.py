@@ -16,11 +16,11 @@ Preset = Annotated[
 ]
 Output = Annotated[
     Path | None,
-    typer.Option("-o", "--output", help="The folder to make. [default: the preset's name]"),
+    typer.Option("-o", "--output", help="The folder to write. [default: the preset's name]"),
 ]
 Change = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Change a key, such as lr=1e-3; may be given again."),
+    typer.Option("--set", help="Set an option, such as lr=1e-3; repeatable."),
 ]
 Data = Annotated[
     str | None,
@@ -33,7 +33,7 @@ Start = Annotated[
     typer.Option("--from", help="Start from the weights of this model (a name or a file)."),
 ]
 Resume = Annotated[
-    Path | None, typer.Option(help="Go on with the run of this folder, to the same bits.")
+    Path | None, typer.Option(help="Continue the run of this folder, bitwise reproducibly.")
 ]
 Threads = Annotated[int | None, typer.Option(help="Threads. [default: all cores]")]
 Tensorboard = Annotated[
@@ -47,6 +47,6 @@ Force = Annotated[
     bool, typer.Option("--force", help="Overwrite the folder's run where there is one.")
 ]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Check and show the configuration, and do nothing.")
+    bool, typer.Option("--dry-run", help="Check and show the configuration without training.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]

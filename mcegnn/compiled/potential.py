@@ -93,7 +93,7 @@ class MessagePassing:
         if closest is not None and closest[0] < 1.0 and not self._told:
             self._told = True
             warnings.warn(
-                f"{nearer_than_trained(system, closest)}: what is said of it is a guess",
+                f"{nearer_than_trained(system, closest)}: its energy and forces are extrapolated",
                 Near,
                 stacklevel=2,
             )

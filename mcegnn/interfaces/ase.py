@@ -100,7 +100,7 @@ class CalculatorPotential:
     calculated one after the other.
 
     ``stress`` asks for the stress too. ``template`` are the atoms that the systems are made of,
-    where these hold something that a system does not and the calculator looks at: info such as a
+    where these hold something that a system does not and the calculator reads: info such as a
     charge or a spin, tags, initial magnetic moments, further arrays. Several threads wait for each
     other. Raises ValueError for a calculator without forces (or stress, where it is asked), for
     systems in other units, and for a template of other atoms.

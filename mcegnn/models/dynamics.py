@@ -1,5 +1,5 @@
-"""`DirectDynamics`: a dynamics model, which says where particles are a fixed time later in one
-stroke; a `Flow` like any other."""
+"""`DirectDynamics`: a dynamics model, which says where particles are a fixed time later in a
+single prediction step; a `Flow` like any other."""
 
 import math
 from dataclasses import replace

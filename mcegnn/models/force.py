@@ -27,12 +27,12 @@ class LearnedForce(Model):
     """F_i = sum_j c_i c_j w(r_ij) (x_i - x_j) with c the charges or the masses, and w(r) = s
     exp(u(log r)) / time^2.
 
-    u is a perceptron and s its sign and size. Nothing of the law is put in: s starts at zero, and u
-    where its random weights put it; ``time`` is a unit that makes forces of order one. ``n_masses``
-    makes the masses parameters, one a particle, the first being the unit; `with_learned_masses`
+    u is a perceptron and s its sign and size. No form of the force is assumed: s starts at zero and
+    u at its random weights; ``time`` is a unit that makes forces of order one. ``n_masses`` makes
+    the masses parameters, one a particle, the first being the unit; `with_learned_masses`
     gives a system these masses. Lengths are those of ``units``. ``limit`` clips each component of a
     particle's force, as the charged benchmark does. Torch systems are differentiated through;
-    rollouts use the `tabulated` law.
+    rollouts use the `tabulated` force.
     """
 
     role, periodic = Role.POTENTIAL, False

@@ -42,10 +42,10 @@ class ConservativePotential(Model):
     ``n_channels`` is the number of vector channels, or the numbers of channels of vectors, of
     tensors of rank two, and of rank three; the first ``n_couplings`` of each are multiplied with
     each other to make others. ``smoothness`` makes radial functions smaller that vary fast
-    (`BesselBasis`): the larger, the more slowly varies what is learned of few structures.
+    (`BesselBasis`): the larger, the more slowly vary functions learned from few structures.
     ``species`` are the atomic numbers it knows, ``reference_energies`` (eV) one number for each of
-    them, which are added in float64; what the network says is in units of ``scale`` (eV). Atoms
-    hear of others within ``cutoff`` (Angstrom) in each of the layers; ``n_neighbors`` is how many
+    them, which are added in float64; the network's output is in units of ``scale`` (eV). Atoms
+    interact within ``cutoff`` (Angstrom) in each of the layers; ``n_neighbors`` is how many
     of them an atom has on average. ``periodic`` tells whether it was trained on crystals: others
     are refused periodic systems. ``nearest`` [n_species, n_species] are the shortest distances
     (Angstrom) of training, zero for pairs that it has not within the cutoff: nearer pairs are told

@@ -28,8 +28,8 @@ class PropertyModel(Model):
     of arXiv 2309.03139).
 
     Atoms enter at rest, told apart by their species alone, and their vectors move from layer to
-    layer; one channel is EGNN with coordinates updated. What a perceptron makes of each atom's
-    features is pooled over the molecule, a sum or a mean; the property, in eV, is ``mean`` +
+    layer; one channel is EGNN with coordinates updated. The output of a perceptron for each
+    atom is pooled over the molecule, a sum or a mean; the property, in eV, is ``mean`` +
     ``std`` times that + the ``references`` of its atoms, one number a species, added in float64.
     ``property`` is its name. Nothing but distances is used of the vectors, so those that leave the
     last layer are not. Beyond the paper, ``n_radial`` Gaussians of each pair's distance at the

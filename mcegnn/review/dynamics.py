@@ -13,6 +13,8 @@ from trajectories.analysis.draw import COLORS
 from trajectories.analysis.results import Analysis, Number
 from trajectories.report import still
 
+_BASELINES = {"stand_still": "no motion", "linear": "constant velocity"}
+
 
 def look(
     model: Any, samples: Dataset, options: Any, part: str, found: Analysis
@@ -52,7 +54,7 @@ def look(
 
 
 def numbers(errors: np.ndarray, samples: Dataset, options: Any, part: str) -> list[Number]:
-    """How errors of samples are spread, and those of who has learned nothing."""
+    """How errors of samples are spread, and those of two baselines without a model."""
     said = {"q90": "90 % quantile", "q99": "99 % quantile"}
     found = [
         Number(
@@ -66,7 +68,7 @@ def numbers(errors: np.ndarray, samples: Dataset, options: Any, part: str) -> li
     return found + [
         Number(
             f"{part}_{name}",
-            f"{part}, {name.replace('_', ' ')}",
+            f"{part}, {_BASELINES[name]}",
             value,
             note="mean, without a model",
         )

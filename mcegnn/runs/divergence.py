@@ -66,12 +66,12 @@ def hints(
 ) -> tuple[str, ...]:
     """What else is to be known, and how the run can go on all the same."""
     before = (
-        (f"before it, other systems went bad: {systems_in_words(lost)}",) if lost else tuple[str]()
+        (f"before it, other systems diverged: {systems_in_words(lost)}",) if lost else tuple[str]()
     )
     if breach.failed:
         return (
             *before,
-            f"if the cause lies elsewhere and is mended, go on with: {resume_command}",
+            f"if the cause lies elsewhere and is removed, resume with: {resume_command}",
         )
     if breach.limit == "neighbors":
         return (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class RunDiverged(RuntimeError):
-    """The run does not go on: its numbers are no longer valid, or what moves it has failed.
+    """The run diverged: its numbers are no longer valid, or its forces could not be computed.
 
     ``hints`` are sentences on what can be done, ``path`` is the file with what was written.
     """

@@ -96,7 +96,7 @@ class Diverged:
 
 @dataclass(frozen=True)
 class Stopped:
-    """The run was asked to stop and can be gone on with, as ``message`` says; it is the last event.
+    """The run was asked to stop and can be resumed, as ``message`` says; it is the last event.
 
     ``signal`` is the number of the signal that asked, None where `stop` was called.
     """

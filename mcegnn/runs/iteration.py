@@ -1,4 +1,4 @@
-"""Iterations of runs that nobody goes on with: they are closed, and so saved, at the latest when
+"""Iterations of runs that nobody resumes: they are closed, and so saved, at the latest when
 the interpreter ends."""
 
 import atexit

@@ -48,8 +48,8 @@ class _Written:
 class LabelRun:
     """The structures of ``source``, labelled and written to the extended XYZ file ``output``.
 
-    Iterating it does it; `mcegnn.runs.events.Run` says how it is stopped, pickled and gone on with,
-    to the same bits. Frozen atoms have a column of that name, and their true forces.
+    Iterating it does it; `mcegnn.runs.events.Run` says how it is stopped, pickled and resumed,
+    bitwise reproducibly. Frozen atoms have a column of that name, and their true forces.
 
     Raises ValueError, RuntimeError or OSError, each in one sentence, if it cannot begin or the disk
     takes no more, and `RunDiverged` if the forces fail later: what was labelled stays.

@@ -9,7 +9,7 @@ from trajectories.extxyz import ExtendedXYZ
 
 class LabelledFile:
     """An extended XYZ file, opened with the first structure that is written, so that an old one
-    stays where nothing can be labelled; one that is gone on with is cut to ``n_bytes``."""
+    stays where nothing can be labelled; one that is resumed is cut to ``n_bytes``."""
 
     def __init__(self, path: Path, n_bytes: int) -> None:
         self.path, self.n_bytes = path, n_bytes

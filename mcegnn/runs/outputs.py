@@ -32,7 +32,7 @@ def check_output(path: Path, overwrite: bool, source: Path | None = None) -> Non
     if path.is_dir():
         raise ValueError(f"{path} is a folder; name a file to write with -o")
     if path.exists() and not path.is_file():
-        raise ValueError(f"{path} is no ordinary file; name another with -o")
+        raise ValueError(f"{path} is not a regular file; name another with -o")
     if not path.parent.is_dir():
         raise ValueError(
             f"there is no folder {path.parent}; make it first or name another file with -o"

@@ -11,7 +11,7 @@ from mcegnn import machine
 if TYPE_CHECKING:
     from mcegnn.simulation import Configuration
 
-# entries of the provenance that begin with it hold which systems went bad, and at which steps
+# entries of the provenance that begin with it hold which systems diverged, and at which steps
 LOST = "lost systems"
 # those that hold in which systems a pair was nearer than any in training, and from which steps on
 MARKED = "nearer than in training"
@@ -63,7 +63,7 @@ def timings(reader: Any) -> list[dict[str, float]]:
 
 
 def lost_of(reader: Any) -> dict[int, int]:
-    """Systems of an ensemble that went bad and were held, and the steps at which they did."""
+    """Systems of an ensemble that diverged and were frozen, and the steps at which they did."""
     return first_steps(reader, LOST)
 
 

@@ -123,7 +123,7 @@ def leave_out_marked(reader: Any, every: bool = False) -> list[str]:
     )
     why = f"from step {first:,} on atoms {what} that the model was trained on"
     if every:
-        return [f"{why}: what is said of {n - sound:,} of {n:,} frames is a guess"]
+        return [f"{why}: {n - sound:,} of {n:,} frames are extrapolated"]
     if not sound:
         raise ValueError(f"{why}, so all {n:,} frames are left out; take them in with --all-frames")
     reader.end_at(sound)

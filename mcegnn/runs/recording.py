@@ -213,7 +213,7 @@ class Recording:
         """A system of an ensemble is held."""
         assert breach.system is not None
         words = event_in_words(self.configuration, breach)
-        message = f"{words}; it is held where it was before, the others go on"
+        message = f"{words}; it is frozen at its last valid state, the others go on"
         self._events.append(Diverged(message, breach.system, breach.step, len(self.lost)))
 
     def _on_left_training(self, breach: Violation) -> None:
@@ -221,9 +221,9 @@ class Recording:
         neighbors = breach.limit == "neighbors"
         n_told = len(self._watch.sparse if neighbors else self._watch.marked)
         if n_told <= _NAMED:
-            more = "; of more such systems you are not told" if n_told == _NAMED else ""
+            more = "; further such systems are not reported" if n_told == _NAMED else ""
             guess = (
-                "what the model says of them is a guess; frames from here on are marked, and"
+                "its energies and forces are extrapolated; frames from here on are marked, and"
                 " analyse leaves them out"
             )
             words = event_in_words(self.configuration, breach)

@@ -29,7 +29,7 @@ _FOREIGN = (".xyz", ".extxyz", ".traj", ".dcd", ".pdb", ".cif", ".csv", ".json",
 
 @dataclass(frozen=True)
 class RolloutResult:
-    """What a rollout has done: ``n_steps`` since it was begun or gone on with, ``n_frames`` in
+    """What a rollout has done: ``n_steps`` since it was begun or resumed, ``n_frames`` in
     all.
 
     ``steps_per_second`` are those of all systems together, once started. ``diverged`` are systems
@@ -48,13 +48,13 @@ class RolloutResult:
 class RolloutRun:
     """A rollout of ``configuration`` into the H5MD file ``output``, with a checkpoint beside it.
 
-    Iterating it does it; `mcegnn.runs.events.Run` says how it is stopped, pickled and gone on with,
-    to the same bits. ``resume`` says that the file is there already and is to be gone on with: the
+    Iterating it does it; `mcegnn.runs.events.Run` says how it is stopped, pickled and resumed,
+    bitwise reproducibly. ``resume`` says that the file is there already and is to be resumed: the
     configuration may differ from its own, which `mcegnn.runs.resume.saved_rollout` reads, only in
     how far the run goes and where it is stopped. ``command`` is kept in the file as what made it.
 
     Raises ValueError, RuntimeError or OSError (FileExistsError where ``output`` exists and
-    ``overwrite`` is not given, FileNotFoundError where a file that is to be gone on with is
+    ``overwrite`` is not given, FileNotFoundError where a file that is to be resumed is
     missing), each in one sentence, before anything is written; `RunDiverged` and `WritingFailed`
     later.
     """
@@ -99,7 +99,7 @@ class RolloutRun:
         if not self.begun:
             if self.output.suffix.lower() in _FOREIGN:
                 raise ValueError(
-                    f"a run is an H5MD file, so {self.output} would mislead; name it"
+                    f"a run is written as an H5MD file, not as {self.output}; name it"
                     f" {self.output.with_suffix('.h5md')} and convert it afterwards"
                 )
             check_output(self.output, self.overwrite, self.configuration.source)

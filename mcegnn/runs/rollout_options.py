@@ -105,7 +105,7 @@ def _check_file(name: str) -> None:
         return
     if path.suffix or path.name != name:
         raise FileNotFoundError(
-            f"there is no file {name}; what moves is charged, solar, or a file of atoms"
+            f"there is no file {name}; the system is charged, solar, or a file of atoms"
         )
     near = difflib.get_close_matches(name, SYSTEMS, 1, cutoff=0.0)[0]
     raise ValueError(

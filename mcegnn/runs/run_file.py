@@ -32,7 +32,7 @@ class RunFile:
 
     ``lost`` are the systems that have diverged, which each checkpoint keeps as they are then.
     ``command`` is kept as what made the file or went on with it. Raises as `H5MDWriter`, and
-    ValueError if another process has gone on with the file since the position was read.
+    ValueError if another process has continued the file since the position was read.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class RunFile:
         # looked at under the lock, before anything is cut
         if checkpoint.load(self.output).state.step != step:
             writer.abandon()
-            raise ValueError(f"another process has gone on with {self.output} meanwhile")
+            raise ValueError(f"another process has continued {self.output} meanwhile")
         return writer
 
     def begin(self, first: State) -> list[Event]:

@@ -39,7 +39,7 @@ from mcegnn.training.options import TrainingOptions, parse
 if TYPE_CHECKING:
     from mcegnn.models.store import Stored
     from mcegnn.review import Review
-    from mcegnn.training.checkpoint import Checkpoint
+    from mcegnn.training.checkpoint import TrainingCheckpoint
     from mcegnn.training.trainer import Trainer
 
 
@@ -47,10 +47,10 @@ class TrainingRun:
     """A training of these options into ``folder``, from the weights of the model ``start`` where
     one is named.
 
-    Iterating it does it; `mcegnn.runs.events.Run` says how it is stopped, pickled and gone on with,
-    to the same bits: from its last validation. ``resume`` takes up a training that is in the folder
-    already (`of_folder`); ``dry_run`` ends where the folder would be made. ``command`` is kept in
-    the model's file.
+    Iterating it does it; `mcegnn.runs.events.Run` says how it is stopped, pickled and resumed,
+    bitwise reproducibly: from its last validation. ``resume`` takes up a training that is in the
+    folder already (`of_folder`); ``dry_run`` ends where the folder would be made. ``command`` is
+    kept in the model's file.
 
     Raises ValueError, RuntimeError or OSError, each in one sentence, if options, data and model do
     not belong together or a file cannot be written, and `RunDiverged` if the loss is not finite.
@@ -78,7 +78,7 @@ class TrainingRun:
 
     @classmethod
     def of_folder(cls, folder: str | Path, **how: Any) -> "TrainingRun":
-        """The training of a folder, to be gone on with. Raises FileNotFoundError or ValueError if
+        """The training of a folder, to be resumed. Raises FileNotFoundError or ValueError if
         there is none."""
         return cls(resumed(Path(folder)).options, folder, resume=True, **how)
 
@@ -174,7 +174,7 @@ class TrainingRun:
         trainer, record = build_trainer(self.options, start, self.threads, saved)
         return trainer, {**record, **self._origin(start, saved), "_start": start}
 
-    def _origin(self, start: "Stored | None", saved: "Checkpoint | None") -> dict[str, Any]:
+    def _origin(self, start: "Stored | None", saved: "TrainingCheckpoint | None") -> dict[str, Any]:
         """The command that began the training, and the record of the model it began from."""
         if saved is not None:
             was = saved.header["record"]
@@ -190,7 +190,7 @@ class TrainingRun:
 
         options = trainer.options
         problem = task(options.task.kind)
-        if options.compiles:
+        if options.compiles:  # it is long before anything else can be said
             yield Noted("the first update compiles, which takes a minute or more")
         yield Started("training", options.total, "updates", done=trainer.update)
         try:

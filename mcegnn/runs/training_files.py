@@ -13,14 +13,14 @@ from mcegnn.runs.outputs import check_writable
 from trajectories.storage.atomic_write import write_atomically
 
 if TYPE_CHECKING:
-    from mcegnn.training.checkpoint import Checkpoint
+    from mcegnn.training.checkpoint import TrainingCheckpoint
     from mcegnn.training.trainer import Trainer
 
 _COLUMNS = {"update", "loss", "error", "median", "lr", "seconds"}
 BEST, LAST, METRICS, REPORT = "best.safetensors", "last.checkpoint", "metrics.csv", "report.html"
 
 
-def complete(folder: Path, saved: "Checkpoint") -> str:
+def complete(folder: Path, saved: "TrainingCheckpoint") -> str:
     """That nothing is left to do, and what can be done instead."""
     update, total = saved.header["update"], saved.options.total
     done = (
@@ -33,7 +33,7 @@ def complete(folder: Path, saved: "Checkpoint") -> str:
     return f"{folder} is complete: {done}; {on}, or make its page anew with: {again}"
 
 
-def resumed(folder: Path) -> "Checkpoint":
+def resumed(folder: Path) -> "TrainingCheckpoint":
     """A folder's training as it was at its last validation. Raises FileNotFoundError or ValueError
     if there is none."""
     from mcegnn.training.checkpoint import checkpoint

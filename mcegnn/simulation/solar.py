@@ -122,7 +122,7 @@ class SolarRun(Configuration):
         return State(self.with_learned_masses(self.solar.system))
 
     def flow(self) -> Flow:
-        """Under gravity, a learned law, or a dynamics model."""
+        """Under gravity, a learned pair force, or a dynamics model."""
         return self.moved_by(self.solar.gravity(oblate=self.oblate), self._integrated)
 
     def _integrated(self, potential: Potential) -> Flow:

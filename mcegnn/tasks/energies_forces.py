@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mcegnn.data.split import Split
     from mcegnn.data.target import Per
     from mcegnn.models.store import Stored
-    from mcegnn.training.checkpoint import Checkpoint
+    from mcegnn.training.checkpoint import TrainingCheckpoint
     from systems.units import Units
     from trajectories.analysis.results import Analysis
 
@@ -70,7 +70,7 @@ class EnergiesForces(Task):
         file_of(options.name)
 
     def split(
-        self, options: TrainingOptions, start: "Stored | None", saved: "Checkpoint | None"
+        self, options: TrainingOptions, start: "Stored | None", saved: "TrainingCheckpoint | None"
     ) -> "Split":
         """As `mcegnn.data.structures.structures`; the test holds none that the model which is begun
         from was trained on."""
@@ -94,7 +94,7 @@ class EnergiesForces(Task):
         return potential(options, split.train, start, split.isolated)
 
     def trained(
-        self, split: "Split", start: "Stored | None", saved: "Checkpoint | None"
+        self, split: "Split", start: "Stored | None", saved: "TrainingCheckpoint | None"
     ) -> dict[str, np.ndarray]:
         """As `mcegnn.data.trained.told_by`."""
         from mcegnn.data.trained import told_by
@@ -175,7 +175,7 @@ class EnergiesForces(Task):
         return look(model, dataset, task.energy_weight, part, found, on_progress)
 
 
-def _before(start: "Stored | None", saved: "Checkpoint | None") -> np.ndarray | None:
+def _before(start: "Stored | None", saved: "TrainingCheckpoint | None") -> np.ndarray | None:
     """What counts as known to a model before its training; of one that goes on what it kept."""
     from mcegnn.data.trained import before_of
 

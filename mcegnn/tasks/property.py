@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mcegnn.data.split import Split
     from mcegnn.data.target import Per
     from mcegnn.models.store import Stored
-    from mcegnn.training.checkpoint import Checkpoint
+    from mcegnn.training.checkpoint import TrainingCheckpoint
     from systems.units import Units
     from trajectories.analysis.results import Analysis
 
@@ -58,7 +58,7 @@ class Property(Task):
             )
 
     def split(
-        self, options: TrainingOptions, start: "Stored | None", saved: "Checkpoint | None"
+        self, options: TrainingOptions, start: "Stored | None", saved: "TrainingCheckpoint | None"
     ) -> "Split":
         """Molecules of QM9."""
         from mcegnn.tasks.property_model import check_property

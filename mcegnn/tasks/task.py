@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mcegnn.data.split import Part, Split
     from mcegnn.data.target import Per
     from mcegnn.models.store import Stored
-    from mcegnn.training.checkpoint import Checkpoint
+    from mcegnn.training.checkpoint import TrainingCheckpoint
     from mcegnn.training.refinement import Refinement
     from systems.system import System
     from systems.units import Units
@@ -113,7 +113,7 @@ class Task:
         check(options.name)
 
     def split(
-        self, options: TrainingOptions, start: "Stored | None", saved: "Checkpoint | None"
+        self, options: TrainingOptions, start: "Stored | None", saved: "TrainingCheckpoint | None"
     ) -> "Split":
         """The data, cut; ``start`` is the model that training begins from, ``saved`` the training
         that goes on. Raises ValueError if there is too little."""
@@ -160,7 +160,7 @@ class Task:
         return {"data": split.train.fingerprint()}
 
     def trained(
-        self, split: "Split", start: "Stored | None", saved: "Checkpoint | None"
+        self, split: "Split", start: "Stored | None", saved: "TrainingCheckpoint | None"
     ) -> dict[str, np.ndarray]:
         """Numbers that tell what is trained on, which model and checkpoint keep; nothing where data
         sets are cut once and for all."""
@@ -171,7 +171,7 @@ class Task:
         return ()
 
     def doubts(self, split: "Split") -> Sequence[str]:
-        """What is odd about the data, in sentences."""
+        """Warnings about the data, in sentences."""
         return split.doubts
 
     def began(self, model: Any, start: "Stored | None") -> str:

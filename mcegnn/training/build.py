@@ -9,7 +9,7 @@ from mcegnn.data.fingerprints_0_1 import same_data
 from mcegnn.data.trained import difference
 from mcegnn.models.store import Stored
 from mcegnn.tasks.registry import task
-from mcegnn.training.checkpoint import Checkpoint
+from mcegnn.training.checkpoint import TrainingCheckpoint
 from mcegnn.training.options import TrainingOptions
 from mcegnn.training.trainer import Trainer
 
@@ -18,7 +18,7 @@ def build_trainer(
     options: TrainingOptions,
     start: Stored | None = None,
     threads: int | None = None,
-    saved: Checkpoint | None = None,
+    saved: TrainingCheckpoint | None = None,
 ) -> tuple[Trainer, dict[str, Any]]:
     """A trainer with its data, and what the model's file will say of it; ``start`` is the model
     that it begins from, ``saved`` the training that it goes on with.
@@ -29,7 +29,7 @@ def build_trainer(
     if threads is not None:
         torch.set_num_threads(threads)
     if options.device != "cpu" and not torch.cuda.is_available():
-        raise ValueError(f"device {options.device!r} is not there; use device=cpu")
+        raise ValueError(f"device {options.device!r} is not available; use device=cpu")
     torch.manual_seed(options.seed)
     problem = task(options.task.kind)
     split = problem.split(options, start, saved)
@@ -47,7 +47,7 @@ def build_trainer(
     return trainer, {"options": options.model_dump(), **problem.record(split)}
 
 
-def _check_same_data(saved: Checkpoint, trainer: Trainer) -> None:
+def _check_same_data(saved: TrainingCheckpoint, trainer: Trainer) -> None:
     """Raise ValueError if the data have changed since a training began, whose split would then be
     another one."""
     train = trainer.split.train

@@ -11,7 +11,7 @@ from mcegnn.training.options import TrainingOptions, parse_recorded
 from trajectories.storage.tensor_file import read_tensors
 
 
-class Checkpoint(NamedTuple):
+class TrainingCheckpoint(NamedTuple):
     """What `Trainer.save` wrote and `Trainer.restore` takes: weights and moments by name, and a
     header of plain values."""
 
@@ -57,7 +57,7 @@ def stalled(options: TrainingOptions, since_best: int) -> bool:
     return bool(options.patience and since_best >= options.patience)
 
 
-def checkpoint(path: Path) -> Checkpoint:
+def checkpoint(path: Path) -> TrainingCheckpoint:
     """Read one; FileNotFoundError or ValueError where there is none or it is not whole."""
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint {path} to go on from")
@@ -69,4 +69,4 @@ def checkpoint(path: Path) -> Checkpoint:
         raise ValueError(
             f"{path} is not a checkpoint of a training, or a damaged one ({error})"
         ) from None
-    return Checkpoint(arrays, header)
+    return TrainingCheckpoint(arrays, header)

@@ -86,7 +86,7 @@ def spread(errors: np.ndarray) -> dict[str, float]:
 
 
 def floors(samples: Dataset, options: Any) -> dict[str, float]:
-    """Mean errors of what needs no model: to stand still, and to fly on straight."""
+    """Mean errors of two baselines without a model: no motion, and constant velocity."""
     x, flight = (
         samples.ensemble().positions,
         samples.ensemble().positions + samples.interval * samples.ensemble().velocities,

@@ -66,7 +66,7 @@ def check_search(positions: np.ndarray, cutoff: float) -> None:
 
 
 def check_cutoff(cutoff: float) -> None:
-    """ValueError where the cutoff is not a positive number, or one whose cube is none."""
+    """Raise ValueError if the cutoff is not a positive number, or one whose cube is none."""
     if not (cutoff > 0 and math.isfinite(cutoff)):
         raise ValueError(f"the cutoff must be a positive number, not {cutoff}")
     if not 1e-90 < cutoff < 1e90:

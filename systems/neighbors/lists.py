@@ -20,7 +20,7 @@ class Reference(NamedTuple):
 
 
 class NeighborList:
-    """Pairs nearer than ``cutoff``, found anew only when some could be missing: called with
+    """Pairs nearer than ``cutoff``, updated only when some could be missing: called with
     positions [n, 3], cell [3, 3] (None in free space) and pbc, it gives their `Pairs`.
 
     The pairs are those nearer than cutoff + skin at the positions and in the cell of `reference`.

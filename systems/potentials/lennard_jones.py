@@ -29,7 +29,7 @@ class LennardJones:
 
     ``epsilon`` and ``sigma`` are numbers for all particles, or of each species by its atomic
     number, ``{18: 0.0104, 36: 0.0141}``; of pairs they are then mixed by Lorentz' and Berthelot's
-    rules (the mean sigma, the geometric mean of epsilon), unless the pair has its own, ``{18:
+    rules (arithmetic mean of sigma, geometric mean of epsilon), unless the pair has its own, ``{18:
     0.0104, 36: 0.0141, (18, 36): 0.0119}``. One cutoff is that of all pairs.
 
     What happens there is ``truncation``: "force-shift" subtracts u(cutoff) + (r - cutoff)

@@ -1,4 +1,4 @@
-"""`PairTable`: a central pair force given by numbers at radii, as learned laws and tabulated
+"""`PairTable`: a central pair force given by numbers at radii, as learned forces and tabulated
 potentials are."""
 
 from collections.abc import Callable

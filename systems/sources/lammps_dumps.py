@@ -23,7 +23,7 @@ def flag_columns(path: Path) -> list[str]:
 
 def dump_texts(path: Path) -> Iterator[tuple[dict[str, str], str]]:
     """Of each frame what it says before its atoms (TIME, UNITS), and its text as ASE reads it;
-    EOFError where the file ends within one."""
+    Raises EOFError if the file ends within one."""
     lines = lines_of(path)
     told: dict[str, str] = {}
     text: list[str] = []

@@ -298,7 +298,7 @@ def test_info_is_in_words(succeed: Run) -> None:
     succeed("rollout", "solar", "--steps", 20, "-o", "planets.h5md")
     out = succeed("info", "planets.h5md").out
     for words in (
-        "a second once started",
+        "a second after compilation",
         "estimated error of positions",
         f"numpy {version('numpy')}, ",
     ):
@@ -362,8 +362,8 @@ def test_info_of_what_was_marked_and_lost(succeed: Run) -> None:
         "beyond training from step 2 on atoms were nearer to each other than any that the"
         " model was trained on" in shown
     )
-    assert "what is said of 2 of 4 frames is a guess" in shown
-    assert "went bad and were held 1 of 2 systems: 0 (step 3)" in shown
+    assert "2 of 4 frames are extrapolated" in shown
+    assert "diverged, frozen since 1 of 2 systems: 0 (step 3)" in shown
     assert "{" not in out
 
 

@@ -54,7 +54,7 @@ def test_numbers_with_errors(succeed: Run, liquid: Path) -> None:
     outcome = succeed("analyse", liquid)
     shown = " ".join(outcome.out.split())
     assert "temperature" in shown
-    assert ", mean of the second half, asked 150" in shown
+    assert ", mean of the second half, target 150" in shown
     assert "±" in shown
     said = json.loads(succeed("analyse", liquid, "--json").out)
     temperature = said["numbers"]["temperature"]
@@ -165,7 +165,7 @@ def test_atoms_of_unknown_mass(succeed: Run, tmp_path: Path) -> None:
     lines = ["beads", "    2", *beads, "   2.00000   2.00000   2.00000"]
     (tmp_path / "beads.gro").write_text("\n".join(lines) + "\n")
     out = succeed("analyse", "beads.gro").out
-    assert "note: atoms whose mass the files do not tell have one of 1 u\n" in out
+    assert "note: atoms whose mass the files do not give have a mass of 1 u\n" in out
     assert "the frames hold no velocities" in out
     head = (
         "ITEM: TIMESTEP\n0\nITEM: NUMBER OF ATOMS\n2\nITEM: BOX BOUNDS pp pp pp\n0 9\n0 9\n0"
@@ -175,7 +175,7 @@ def test_atoms_of_unknown_mass(succeed: Run, tmp_path: Path) -> None:
         "".join(f"{head}1 1 1 1 1 {v} 0 0\n2 2 3 3 3 0 1 0\n" for v in (1, 2))
     )
     moving = succeed("analyse", "dump").out
-    assert "no temperature: the files do not tell all masses" in moving
+    assert "no temperature: the files do not give all masses" in moving
     assert "drift" not in moving
     succeed("report", "beads.gro", "--select", "index 0:1", "-o", "page.html")
     page = Path("page.html").read_text()
@@ -187,7 +187,7 @@ def test_report(succeed: Run, refuse: Run) -> None:
     """Of a run, of two, at the end of a rollout; never over a page that is there."""
     succeed("rollout", "charged", "--systems", 3, "--steps", 300, "--report")
     page = Path("charged.html").read_text()
-    assert "<h2>What was run</h2>" in page
+    assert "<h2>How the run was made</h2>" in page
     assert "<title>charged.h5md</title>" in page
     drift = re.search(
         r"<th scope=\"row\">largest relative drift of energy</th><td>(.*?)</td>", page
@@ -273,7 +273,7 @@ def test_lost_systems_have_a_report(cli: Run) -> None:
         "run.h5md",
     )
     assert outcome.code == 3
-    assert "went bad and were held" in Path("run.html").read_text()
+    assert "diverged, frozen since" in Path("run.html").read_text()
 
 
 @pytest.mark.parametrize("ensemble", [(), ("--ensemble", "npt", "--pressure", "1 bar")])
@@ -352,8 +352,8 @@ def test_what_files_of_other_programs_leave_open(succeed: Run, structures: Path)
     )
     out = succeed("analyse", "bare.xyz").out
     assert (
-        "note: the files tell no times, so curves go by frames; tell them with --frame-interval\n"
-        in out
+        "note: the files give no times, so curves are against frames; set them with"
+        " --frame-interval\n" in out
     )
     assert "time 0 to" not in out
     succeed("report", "bare.xyz")
@@ -361,10 +361,10 @@ def test_what_files_of_other_programs_leave_open(succeed: Run, structures: Path)
     assert '"timed": false' in page or '"timed":false' in page
     assert ">frame</text>" in page
     assert ">time (ps)</text>" not in page
-    assert "note: no correlations in time: the files tell no times\n" in out
+    assert "note: no correlations in time: the files give no times\n" in out
     out = succeed("analyse", "bare.xyz", "--frame-interval", "2 fs").out
     assert "46, time 0 to 0.09 ps" in out
-    assert "the files tell no times" not in out
+    assert "the files give no times" not in out
     assert "46, time 0 to 0.09 ps" in succeed("analyse", "told.xyz").out
 
 
@@ -582,14 +582,18 @@ def test_names_that_would_mislead(succeed: Run, refuse: Run, structures: Path) -
         "run.h5md",
     )
     refuse(
-        "out.csv would be a .nc file of a misleading name; end it in .nc or .cdf",
+        "out.csv does not end in .nc or .cdf, the format that is written; name it out.nc",
         "analyse",
         "run.h5md",
         "--netcdf",
         "out.csv",
     )
     refuse(
-        "out.pdf would be a .html file of a misleading name", "report", "run.h5md", "-o", "out.pdf"
+        "out.pdf does not end in .html or .htm, the format that is written; name it out.html",
+        "report",
+        "run.h5md",
+        "-o",
+        "out.pdf",
     )
     Path("training").mkdir()
     refuse(

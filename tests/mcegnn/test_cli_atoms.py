@@ -157,7 +157,7 @@ def test_npt_through_the_command_line(structures: Path, succeed: Run) -> None:
         "rollout", "argon.xyz", *ARGON, *WARM, *NPT, "--dt", "5 fs", "--steps", 100, "--every", 10
     )
     assert "relative drift" not in outcome.out  # a thermostat conserves nothing
-    for words in ("temperature", ", asked 40;", "pressure", ", asked 1", "volume"):
+    for words in ("temperature", ", target 40;", "pressure", ", target 1", "volume"):
         assert words in outcome.out
     with H5MDReader(structures / "argon.h5md") as reader:
         volumes = np.linalg.det(reader.cells)
@@ -505,9 +505,9 @@ def test_what_is_said_of_atoms(structures: Path, succeed: Run) -> None:
     ) == ("K", "bar", "Angstrom^3")
     assert (
         numbers["temperature"]["note"]
-        == "mean of the second half, asked 40; 324 degrees of freedom"
+        == "mean of the second half, target 40; 324 degrees of freedom"
     )
-    assert numbers["pressure"]["note"] == "mean of the second half, asked 1"
+    assert numbers["pressure"]["note"] == "mean of the second half, target 1"
     said = succeed("info", "argon.h5md").out
     for words in ("40 K", "1 bar", "5 fs", "drawn from the seed at 40 K", "mcegnn:LennardJones"):
         assert words in said

@@ -88,7 +88,7 @@ TABLE = {
     "empty calculator": ("--calculator is empty", "ethanol.xyz", "--calculator", "", *HOT),
     "no name": ("'emt.' is no calculator's name", "ethanol.xyz", "--calculator", "emt.", *HOT),
     "over the file": (
-        "a run is an H5MD file, so ethanol.xyz would mislead",
+        "a run is written as an H5MD file, not as ethanol.xyz",
         "ethanol.xyz",
         *EMT_,
         *HOT,

@@ -73,7 +73,7 @@ TABLE = {
     "unknown system": ("unknown system 'chraged'; did you mean charged?", "rollout", "chraged"),
     "unknown system, far off": ("known: charged, solar", "rollout", "zzz"),
     "a file as system": (
-        "there is no file run.h5md; what moves is charged, solar, or a file of atoms",
+        "there is no file run.h5md; the system is charged, solar, or a file of atoms",
         "rollout",
         "run.h5md",
     ),
@@ -314,7 +314,7 @@ def test_a_run_that_goes_to_pieces_says_where(cli: Run) -> None:
     # the first is told of while there is another that could go on
     *told, before = outcome.err.splitlines()
     assert [line.split(": ", 2)[1] for line in told] == ["system 0", "system 1"]
-    assert before == "before it, other systems went bad: 0 (step 1)"
+    assert before == "before it, other systems diverged: 0 (step 1)"
     assert (
         "system 1: at step 1 (time 1e+200), particle 0: its position is not finite; probably the"
         " time step of 1e+200 is" in outcome.err

@@ -171,7 +171,7 @@ def test_a_run_that_another_process_has_gone_on_with(
         patch.setattr(H5MDWriter, "append", slowly)
         outcome = cli("rollout", "--resume", "run.h5md")
     assert outcome.code == 2
-    assert outcome.err == "mcegnn: another process has gone on with run.h5md meanwhile\n"
+    assert outcome.err == "mcegnn: another process has continued run.h5md meanwhile\n"
     assert_same_run(equal, "run.h5md", "whole.h5md")
     assert sorted(path.name for path in Path().glob("run.*")) == ["run.h5md", "run.h5md.checkpoint"]
 

@@ -92,7 +92,7 @@ def test_no_run(refuse_resume: Run, run: Path) -> None:
 def test_no_checkpoint(refuse_resume: Run) -> None:
     Path("run.h5md.checkpoint").unlink()
     refuse_resume(
-        "run.h5md has no checkpoint (run.h5md.checkpoint is not there), so it cannot be resumed"
+        "run.h5md has no checkpoint (run.h5md.checkpoint is missing), so it cannot be resumed"
     )
 
 

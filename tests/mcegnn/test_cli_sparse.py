@@ -75,8 +75,8 @@ def test_a_run_is_warned_marked_and_stopped(cli: Command) -> None:
         " never fewer than 7.9"
     )
     told = (
-        f"warning: at step {warned} (time {warned} fs): {said.format(at(warned))}: what the model"
-        " says of them is a guess"
+        f"warning: at step {warned} (time {warned} fs): {said.format(at(warned))}: its energies"
+        " and forces are extrapolated"
     )
     assert out.err.count(told) == out.err.count("warning:") == 1
     assert (
@@ -112,7 +112,7 @@ def test_a_run_is_warned_marked_and_stopped(cli: Command) -> None:
         in found["warnings"][-1]
     )
     every = json.loads(cli("analyse", "run.h5md", "--json", "--all-frames").out)
-    assert f"{why}: what is said of {7 - n} of 7 frames is a guess" in every["warnings"][-1]
+    assert f"{why}: {7 - n} of 7 frames are extrapolated" in every["warnings"][-1]
 
 
 def test_a_start_that_is_too_sparse(cli: Command) -> None:

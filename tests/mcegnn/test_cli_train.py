@@ -267,7 +267,7 @@ def test_evaluate_on_validation_samples(succeed: Run, trained: dict[str, Path]) 
         r"\nvalidation, mean-square +" + re.escape(f"{told['mse']:.5g}, mean of 2,000 samples"),
         table,
     )
-    assert "validation, stand still" in table
+    assert "validation, no motion" in table
 
 
 def test_evaluate_says_what_the_training_said(
@@ -689,7 +689,7 @@ TABLE = {
         *SET,
         "model.hyperparameters.n_features=0",
     ),
-    "no such device": ("device 'abacus' is not there; use device=cpu", *SET, "device=abacus"),
+    "no such device": ("device 'abacus' is not available; use device=cpu", *SET, "device=abacus"),
     "a seed beyond 64 bits": ("seed", *SET, "seed=18446744073709551616"),
     "no threads": (
         "--threads must be at least 1, not 0",

@@ -439,8 +439,8 @@ def test_a_resumed_run_knows_how_it_began(
     )
     validated = Trainer.run
 
-    def first(trainer: Trainer, *stopped: Any) -> Any:
-        yield next(validated(trainer))
+    def first(trainer: Trainer, *stop: Any) -> Any:
+        yield next(validated(trainer, *stop))
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

@@ -265,7 +265,7 @@ MISTAKES: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
     ),
     "a missing file": (
         FileNotFoundError,
-        "there is no file no.xyz; what moves is charged, solar, or a file of atoms",
+        "there is no file no.xyz; the system is charged, solar, or a file of atoms",
         lambda: simulate("no.xyz", calculator="emt", output="x.h5md"),
     ),
     "a missing model": (

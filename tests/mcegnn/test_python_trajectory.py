@@ -256,7 +256,7 @@ def test_frames_beyond_what_a_model_was_trained_on_are_left_out_with_a_warning(
         shorter = Trajectory(path).temperature
     assert told[0].filename == __file__
     assert len(shorter.x) == 60
-    with pytest.warns(mcegnn.RunWarning, match="is a guess"):
+    with pytest.warns(mcegnn.RunWarning, match="are extrapolated"):
         assert len(Trajectory(path, all_frames=True).temperature.x) == 121
     assert len(Trajectory(path)) == 121
 

@@ -497,7 +497,7 @@ def test_a_run_whose_files_are_not_there() -> None:
     copy = pickle.loads(pickle.dumps(run))
     assert copy.output == Path("run.h5md").absolute()
     saved = shutil.move("run.h5md.checkpoint", "kept.checkpoint")
-    with pytest.raises(FileNotFoundError, match=r"run\.h5md has no checkpoint \(.* is not there\)"):
+    with pytest.raises(FileNotFoundError, match=r"run\.h5md has no checkpoint \(.* is missing\)"):
         list(copy)
     shutil.move(saved, "run.h5md.checkpoint")
     shutil.move("run.h5md", "kept.h5md")
@@ -536,7 +536,7 @@ def test_an_output_that_exists() -> None:
         assert Path(caught.value.filename).read_text() == "precious"
     assert not Path("run.h5md.checkpoint").exists()
     assert result(RolloutRun(described("charged"), "run.h5md", overwrite=True)).n_steps == 400
-    with pytest.raises(ValueError, match=r"a run is an H5MD file, so x\.traj would mislead"):
+    with pytest.raises(ValueError, match=r"a run is written as an H5MD file, not as x\.traj"):
         RolloutRun(described("charged"), "x.traj").check()
 
 
@@ -585,7 +585,7 @@ def test_runs_that_diverge(equal: Equal) -> None:
     rough, _ = configuration("charged", None, Times(None, None, 200, 10), {"systems": 3})
     strict = replace(rough, max_energy_jump=1e-12)
     before: list[Event] = []
-    with pytest.raises(RunDiverged, match="before it, other systems went bad: "):
+    with pytest.raises(RunDiverged, match="before it, other systems diverged: "):
         before.extend(RolloutRun(strict, "all.h5md"))
     assert sum(isinstance(event, Diverged) for event in before) == 2
     several, _ = configuration(

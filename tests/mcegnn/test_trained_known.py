@@ -84,8 +84,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert CliRunner().invoke(app, [*command, "-o", "run"]).exit_code == 0
         validated = Trainer.run
 
-        def first(trainer: Trainer, *stopped: Any) -> Iterator[Any]:
-            yield next(validated(trainer))
+        def first(trainer: Trainer, *stop: Any) -> Iterator[Any]:
+            yield next(validated(trainer, *stop))
             raise KeyboardInterrupt
 
         patch.setattr(Trainer, "run", first)

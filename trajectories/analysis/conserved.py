@@ -91,7 +91,7 @@ def energy_drift(run: H5MDReader, total: np.ndarray, known: Known, into: Analysi
     slope, span = float(np.median(slopes)), float(np.ptp(times))
     into.numbers.append(Number("energy_slope", "drift of energy", slope, "meV/atom/ps"))
     said = (
-        f"Largest change {largest:.3g} meV an atom; the straight line through it"
+        f"Largest change {largest:.3g} meV an atom; its linear trend"
         f" {'falls' if slope < 0 else 'rises'} by {abs(slope):.2g} meV an atom and ps."
     )
     into.curves.append(

@@ -185,7 +185,7 @@ def figure_of(
     curves: Curves, size: tuple[float, float] = (5.2, 3.2), *, title: bool = False
 ) -> Any:
     """A matplotlib figure of the curves."""
-    from trajectories.analysis.notebook_figure import NotebookFigure
+    from trajectories.analysis._notebook_figure import NotebookFigure
 
     figure = NotebookFigure(figsize=size, layout="constrained")
     axes = figure.subplots()

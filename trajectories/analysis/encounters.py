@@ -87,7 +87,7 @@ def _closest(run: H5MDReader) -> tuple[Number, Curves]:
     note = f"particles {i} and {j}{where} at time {run.times[near.frame]:g}"
     label = "closest approach, in the frames kept"
     time, distance = Axis("time", run.units.time), Axis("distance", unit, True)
-    title, shown = "Distance of the nearest two", _spread(near.distances)
+    title, shown = "Smallest distance between two particles", _spread(near.distances)
     said = f"Nearest of all were {note}: {least:.4g} {unit}".rstrip() + "."
     curves = Curves("closest", title, time, run.times, distance, shown, said)
     return Number("closest_approach", label, least, unit, note=note), curves

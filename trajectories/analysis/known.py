@@ -16,7 +16,7 @@ class Known:
     says, ``temperature`` and ``pressure`` (eV / Angstrom^3) are what a thermostat and barostat
     hold: one value, or the first and the last of a ramp. ``parents`` is the body that each body
     goes around, ``epoch`` a planets' run's start, a TDB Julian day. ``lost`` are systems of an
-    ensemble that went bad and stand still, ``why_energy_drifts`` says it of a scheme that lets it.
+    ensemble that diverged and are frozen, ``why_energy_drifts`` says it of a scheme that lets it.
     """
 
     conserves: Sequence[str] = CONSERVED

@@ -51,7 +51,7 @@ def _temperature(run: H5MDReader, known: Known, into: Analysis) -> None:
         into.notes.append("no temperature: the frames hold no velocities")
         return
     if kelvin is None:
-        into.notes.append("no temperature: the files do not tell all masses")
+        into.notes.append("no temperature: the files do not give all masses")
         return
     degrees, about_center = degrees_of(run, known)
     note, values = f"{degrees:,} degrees of freedom", _sound(kelvin, known)

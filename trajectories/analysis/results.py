@@ -106,14 +106,14 @@ class Analysis:
                 setattr(self, name, getattr(other, name))
 
     def curve(self, key: str) -> Curves:
-        """The curves of that key; KeyError where there are none."""
+        """The curves of that key. Raises KeyError if there are none."""
         for curves in self.curves:
             if curves.key == key:
                 return curves
         raise KeyError(key)
 
     def number(self, key: str) -> Number:
-        """The number of that key; KeyError where there is none."""
+        """The number of that key. Raises KeyError if there is none."""
         for number in self.numbers:
             if number.key == key:
                 return number

@@ -36,13 +36,13 @@ def deviation_curve(run: H5MDReader, group: Group) -> Curves:
     axis, times = time_axis(run)
     unit = f" {run.units.length}".rstrip()
     said = f"At most {values.max():.3g}{unit}, {np.median(values[-1]):.3g}{unit} at the end."
-    title = "Distance from the shape at the start"
+    title = "RMSD from the first frame"
     return Curves(
         "rmsd",
         title,
         axis,
         times[::every],
-        Axis("root mean square distance", run.units.length),
+        Axis("RMSD", run.units.length),
         over_systems(values),
         said,
     )

@@ -6,7 +6,7 @@ from trajectories.analysis.known import Known
 from trajectories.analysis.results import Analysis
 from trajectories.analysis.summary import selected
 from trajectories.analysis.table import ANALYSES, Entry
-from trajectories.analysis.task import Task
+from trajectories.analysis.task import AnalysisTask
 from trajectories.storage.h5md import H5MDReader
 
 _MOTION = "correlations in time"  # its notes say why other analyses do not fit
@@ -28,15 +28,15 @@ def analyse_one(
     """
     by_name = {entry.name: entry for entry in ANALYSES}
     chosen = None if select is None else selected(run, select)
-    task, found = Task(run, known or Known(), chosen, told), Analysis()
+    task, found = AnalysisTask(run, known or Known(), chosen, told), Analysis()
     if not by_name[name].fits(task):
         raise ValueError(f"this run has no {name}{_why(task, by_name[_MOTION])}")
     by_name[name].add(task, found)
     return found
 
 
-def _why(task: Task, motion: Entry) -> str:
-    """What is to be said of a run whose motion cannot be looked at."""
+def _why(task: AnalysisTask, motion: Entry) -> str:
+    """The note on a run whose motion cannot be analysed."""
     found = Analysis()
     if len(task.run) < 3:
         return ": it takes three frames"

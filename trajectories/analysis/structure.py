@@ -1,5 +1,5 @@
-"""Who is how far from whom: radial distribution and coordination numbers, by the neighbour search
-of `systems`, in any cell."""
+"""Radial distribution functions and coordination numbers, by the neighbour search of `systems`, in
+any cell."""
 
 from collections.abc import Callable, Mapping
 from itertools import combinations_with_replacement
@@ -114,7 +114,7 @@ def radial_distributions(
         labels[name][0] if len(groups) == 1 else name: counted.distribution
         for name, counted in found.items()
     }
-    title = "Radial distribution" if periodic else "Distances between atoms"
+    title = "Radial distribution function" if periodic else "Distribution of interatomic distances"
     unit = run.units.length
     axis = Axis("g(r)") if periodic else Axis("neighbours", f"1/{unit}" if unit else "")
     rdf = Curves(
@@ -170,9 +170,7 @@ def _coordination(
         for n in numbers
     ]
     said = (
-        f"Up to first minima: {'; '.join(texts)}."
-        if texts
-        else "No first minimum stands out of g(r)."
+        f"Up to first minima: {'; '.join(texts)}." if texts else "g(r) has no clear first minimum."
     )
     return (
         Curves(

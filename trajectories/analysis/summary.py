@@ -11,7 +11,7 @@ from trajectories.analysis.guard import left_out
 from trajectories.analysis.known import Known
 from trajectories.analysis.results import Analysis
 from trajectories.analysis.table import ANALYSES
-from trajectories.analysis.task import Task
+from trajectories.analysis.task import AnalysisTask
 from trajectories.forecast import forecast_error
 from trajectories.storage.h5md import H5MDReader
 
@@ -44,7 +44,7 @@ def analyse(
         found.curves.append(forecast_curves(found.forecast, run, tolerance, found))
     found.notes.extend(_known_beforehand(run, known, select))
     found.warnings.extend([run.cannot_follow] if run.cannot_follow else [])
-    task = Task(run, known, chosen, told)
+    task = AnalysisTask(run, known, chosen, told)
     for entry in ANALYSES:
         if entry.fits(task):
             part = Analysis()
@@ -56,18 +56,18 @@ def analyse(
 
 def _known_beforehand(run: H5MDReader, known: Known, select: str | None) -> list[str]:
     """What is to be known of a run before anything is computed."""
-    notes = ["it is a single frame: nothing that takes time is computed"] if len(run) == 1 else []
+    notes = ["it is a single frame: no time-dependent quantities"] if len(run) == 1 else []
     if known.lost:
         notes.append(
-            "systems that went bad are left out of temperature, pressure, volume and energy, but"
-            " not of what is conserved, of distances and motions"
+            "systems that diverged are left out of temperature, pressure, volume and energy, but"
+            " not of conserved quantities, distances and motions"
         )
     notes.extend(run.notes)
     if "masses" in run.missing:
-        notes.append("atoms whose mass the files do not tell have one of 1 u")
+        notes.append("atoms whose mass the files do not give have a mass of 1 u")
     if "times" in run.missing:
         notes.append(
-            "the files tell no times, so curves go by frames; tell them with --frame-interval"
+            "the files give no times, so curves are against frames; set them with --frame-interval"
         )
     if not run.has_velocities:
         notes.append(

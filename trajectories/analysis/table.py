@@ -17,7 +17,7 @@ from trajectories.analysis.motion import displacement, vibrations
 from trajectories.analysis.orbits import orbit_curves
 from trajectories.analysis.results import Analysis
 from trajectories.analysis.shape import deviation_curve
-from trajectories.analysis.task import Task
+from trajectories.analysis.task import AnalysisTask
 
 
 class Entry(NamedTuple):
@@ -25,26 +25,26 @@ class Entry(NamedTuple):
     adds its numbers, curves and notes."""
 
     name: str
-    fits: Callable[[Task], bool]
-    add: Callable[[Task, Analysis], None]
+    fits: Callable[[AnalysisTask], bool]
+    add: Callable[[AnalysisTask, Analysis], None]
 
 
-def _conserved(task: Task, found: Analysis) -> None:
+def _conserved(task: AnalysisTask, found: Analysis) -> None:
     task.told("what is conserved", 0.0)
     conserved(task.run, task.known, found)
 
 
-def _orbits(task: Task, found: Analysis) -> None:
+def _orbits(task: AnalysisTask, found: Analysis) -> None:
     found.curves += orbit_curves(task.run, task.known.parents)
 
 
-def _encounters(task: Task, found: Analysis) -> None:
+def _encounters(task: AnalysisTask, found: Analysis) -> None:
     numbers, curves = encounter_curves(task.run)
     found.numbers += numbers
     found.curves += curves if len(task.run) > 1 else []
 
 
-def _distances(task: Task, found: Analysis) -> None:
+def _distances(task: AnalysisTask, found: Analysis) -> None:
     task.told("distances", 0.0)
     own = None if task.chosen is None else {"selection": task.chosen}
     curves, numbers, every = structure.radial_distributions(
@@ -55,12 +55,10 @@ def _distances(task: Task, found: Analysis) -> None:
     found.notes += [] if own else _not_told_apart(task)
     if len(task.run) > 1:
         seen = "" if every == 1 else f", and in one frame of {every}"
-        found.notes.append(
-            f"distances, bonds and angles were looked at in the second half of the run{seen}"
-        )
+        found.notes.append(f"distances, bonds and angles are of the second half of the run{seen}")
 
 
-def _not_told_apart(task: Task) -> list[str]:
+def _not_told_apart(task: AnalysisTask) -> list[str]:
     """Which elements have no curves of their own, because there are many."""
     paired = list(structure.with_mass(task.run))[structure.KINDS :]
     if not paired:
@@ -75,11 +73,11 @@ def _not_told_apart(task: Task) -> list[str]:
     ]
 
 
-def _bonds(task: Task, found: Analysis) -> None:
+def _bonds(task: AnalysisTask, found: Analysis) -> None:
     found.curves += bond_curves(task.run)
 
 
-def _shape(task: Task, found: Analysis) -> None:
+def _shape(task: AnalysisTask, found: Analysis) -> None:
     found.curves.append(
         deviation_curve(
             task.run, np.arange(task.run.n_particles) if task.chosen is None else task.chosen
@@ -87,13 +85,12 @@ def _shape(task: Task, found: Analysis) -> None:
     )
 
 
-def _correlations(task: Task, found: Analysis) -> None:
+def _correlations(task: AnalysisTask, found: Analysis) -> None:
     """What moves in time: that it can be told, and how far apart frames may be that are
     compared."""
     if not task.is_dense:
         found.notes.append(
-            "no density to compare distances with, and no diffusion: there is no box that is"
-            " periodic in all directions"
+            "no g(r) and no diffusion coefficient: the cell is not periodic in all directions"
         )
     if len(task.run) < 3:
         return
@@ -115,11 +112,11 @@ def _correlations(task: Task, found: Analysis) -> None:
         )
 
 
-def _displacement(task: Task, found: Analysis) -> None:
+def _displacement(task: AnalysisTask, found: Analysis) -> None:
     displacement(task.run, task.moving, task.n_lags, found, task.told)
 
 
-def _vibrations(task: Task, found: Analysis) -> None:
+def _vibrations(task: AnalysisTask, found: Analysis) -> None:
     vibrations(task.run, task.moving, task.n_lags, found, task.told)
 
 
@@ -154,7 +151,7 @@ ANALYSES = (
         lambda t: t.is_atoms and t.run.n_particles > 1 and t.chosen is None,
         _bonds,
     ),
-    Entry("distance from the shape at the start", lambda t: t.is_shaped, _shape),
+    Entry("RMSD from the first frame", lambda t: t.is_shaped, _shape),
     Entry("correlations in time", lambda t: t.is_atoms, _correlations),
     Entry(
         "mean squared displacement",

@@ -17,7 +17,7 @@ _FEWEST = 32  # frames that a spectrum takes
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
+class AnalysisTask:
     """What an analysis is made of: a run, what is known of it, the particles that were chosen
     [some], and who hears of progress."""
 
@@ -67,7 +67,7 @@ class Task:
         """Why frames cannot be compared with later ones; nothing where they can."""
         if not _evenly_spaced(self.run.times):
             return "the frames are not evenly spaced"
-        return "the files tell no times" if "times" in self.run.missing else ""
+        return "the files give no times" if "times" in self.run.missing else ""
 
     @property
     def n_lags(self) -> int:

@@ -84,7 +84,7 @@ def _ends_of_ramp(series: Series, values: np.ndarray) -> tuple[Number, str]:
     unit, part, asked = series.unit, max(1, len(values) // 10), series.asked
     first, last = float(values[:part].mean()), float(values[-part:].mean())
     note = f"last tenth of a ramp; {first:.4g} in the first"
-    note += f", asked {asked[0]:.5g} to {asked[-1]:.5g}" if asked else ""
+    note += f", target {asked[0]:.5g} to {asked[-1]:.5g}" if asked else ""
     said = f"From {first:.4g} {unit} to {last:.4g} {unit}, means of a tenth of the run."
     return Number(series.key, series.name, last, unit, note=_joined(note, series.note)), said
 
@@ -96,7 +96,7 @@ def _mean_of_second_half(
     asked, is told of."""
     half = values[len(values) // 2 :]
     mean, error, least = mean_and_error(half)
-    asked = "".join(f", asked {value:.5g}" for value in series.asked)
+    asked = "".join(f", target {value:.5g}" for value in series.asked)
     note = ("mean of the second half" if len(values) > 1 else "") + asked
     number = Number(series.key, series.name, mean, series.unit, error, least=least)
     with_error = "" if error is None else ", with its standard error"
@@ -107,7 +107,9 @@ def _mean_of_second_half(
         )
         drifting = f"still drifting, by {moved} over the second half of the run"
         said += f" It is {drifting}."
-        into.notes.append(f"the {series.name} is {drifting}: its mean is not that of a run at rest")
+        into.notes.append(
+            f"the {series.name} is {drifting}: its mean is not that of an equilibrated run"
+        )
     judged = sure and error is not None and not least and len(half) >= _ENOUGH
     for value in series.asked if judged else ():
         if abs(mean - value) > max(_SPREAD * (error or 0.0), 0.02 * abs(value)):

@@ -71,7 +71,7 @@ def import_trajectory(
     "assumed" what was decided where the file does not tell; under "notes" what else is to be known.
     ``told`` hears of frames done and in all. What ``out`` was stays until the whole is written.
 
-    Raises FileNotFoundError where a file is missing, FileExistsError where ``out`` is there, unless
+    Raises FileNotFoundError if a file is missing, FileExistsError where ``out`` is there, unless
     ``overwrite``, `locks.FileInUseError` if another process writes it, and ValueError, in one
     sentence, where the files cannot be read or something that was said cannot be.
     """

@@ -135,7 +135,7 @@ def _states(
 
 
 def _refuse_others(first: Any, atoms: Any, k: int) -> None:
-    """ValueError where a frame is not of the first one's atoms."""
+    """Raise ValueError if a frame does not have the first one's atoms."""
     if len(atoms) != len(first):
         raise ValueError(
             f"frame {k} has {len(atoms):,} atoms and the first {len(first):,}: this is a set of"

@@ -56,7 +56,7 @@ def page(
         f'<h2>Figures</h2><div class="figures">{figures}</div>' if figures else "",
         scenes if shown.last else "",
         "".join(f'<p class="note">{_text(_sentence(note))}</p>' for note in notes),
-        f"<h2>What was run</h2>{_table(rows)}",
+        f"<h2>How the run was made</h2>{_table(rows)}",
     ]
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta'

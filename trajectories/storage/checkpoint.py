@@ -76,7 +76,7 @@ def load(run: str | Path) -> Checkpoint:
     target = path_of(run)
     if not target.is_file():
         raise FileNotFoundError(
-            f"{run} has no checkpoint ({target} is not there), so it cannot be resumed"
+            f"{run} has no checkpoint ({target} is missing), so it cannot be resumed"
         )
     try:
         header, tensors = read_tensors(target)
@@ -114,7 +114,7 @@ def _coordinates(
 
 
 def _refuse(header: Mapping[str, Any]) -> None:
-    """ValueError where an entry of the header is not of its kind."""
+    """Raise ValueError if an entry of the header is not of its kind."""
     kinds = {
         "format": int,
         "time": (int, float),

@@ -24,10 +24,10 @@ class DamagedRunError(ValueError):
 
 
 class H5MDReader(RecordedRun):
-    """The frames of a file of ours, in float64 and in the run's units; a sequence of `State`.
+    """The frames of a run's H5MD file, in float64 and in the run's units; a sequence of `State`.
 
     `frames` gives a slice of positions, velocities or forces with the ensemble's leading axis.
-    Raises FileNotFoundError, or ValueError where the file is not an H5MD file of ours.
+    Raises FileNotFoundError, or ValueError if the file is not a run's H5MD file.
     """
 
     def __len__(self) -> int:

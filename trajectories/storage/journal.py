@@ -58,7 +58,7 @@ def recover(path: str | Path) -> bool:
         return False  # a file that is only to be read is whole with such a journal too
     if applied:
         warnings.warn(
-            f"{path} was left in the middle of a write; it has been mended from its journal",
+            f"{path} was left in the middle of a write; it has been repaired from its journal",
             RecoveredWarning,
             stacklevel=2,
         )

@@ -16,7 +16,7 @@ from trajectories.storage.locks import OPEN_ELSEWHERE, FileInUseError
 class RecordedRun:
     """An open file of ours: its units, and what was recorded of its run.
 
-    Raises FileNotFoundError, or ValueError where the file is not an H5MD file of ours.
+    Raises FileNotFoundError, or ValueError if the file is not a run's H5MD file.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -111,7 +111,7 @@ class RecordedRun:
 
     @cached_property
     def frozen(self) -> list[int]:
-        """The particles that were held, as the command line recorded them."""
+        """The particles that were fixed, as the command line recorded them."""
         return list(self.configuration.get("frozen", ()))
 
     @property

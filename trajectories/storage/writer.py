@@ -60,12 +60,12 @@ class H5MDWriter:
     what has been flushed is called written.
 
     A process killed at any moment leaves a file with all written frames, and one that was stopped
-    while it flushed has a journal beside it, which `H5MDReader` sees to. A new file is there from
-    its first flush on. ``names`` are the particles' names, ``provenance`` whatever should be known
-    of the run later, ``n_frames`` a hint for the chunks, ``template`` the ``ase.Atoms`` that the
-    system was made of, whose info and further arrays are to be in what the run is converted to,
+    while it flushed has a journal beside it, from which `H5MDReader` recovers. A new file appears
+    with its first flush. ``names`` are the particles' names, ``provenance`` whatever should be
+    known of the run later, ``n_frames`` a hint for the chunks, ``template`` the ``ase.Atoms`` that
+    the system was made of, whose info and further arrays are to be in what the run is converted to,
     ``storage`` what HDF5 writes into: a kill costs nothing only of a `JournaledFile`.
-    Raises FileExistsError where ``path`` exists, unless ``overwrite``; `locks.FileInUseError`, an
+    Raises FileExistsError if ``path`` exists, unless ``overwrite``; `locks.FileInUseError`, an
     OSError, if another process writes it; and OSError, from `write` and `flush` too, where the disk
     does not take what is written: then the file stays as it was after the last flush.
     """

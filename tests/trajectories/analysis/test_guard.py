@@ -11,7 +11,7 @@ from systems.units import METAL
 from trajectories.analysis import Analysis, Axis, Curves, analyse, summary
 from trajectories.analysis.guard import left_out
 from trajectories.analysis.table import ANALYSES
-from trajectories.analysis.task import Task
+from trajectories.analysis.task import AnalysisTask
 from trajectories.report import write_report
 from trajectories.storage.h5md import DamagedRunError, H5MDReader
 
@@ -30,7 +30,7 @@ def liquid(written: Written) -> Path:
 def failing(monkeypatch: pytest.MonkeyPatch, name: str, fail: Callable[[], object]) -> None:
     """Make one entry of the table fail once it has found something."""
 
-    def add(task: Task, found: Analysis) -> None:
+    def add(task: AnalysisTask, found: Analysis) -> None:
         found.notes.append("found before it failed")
         fail()
 

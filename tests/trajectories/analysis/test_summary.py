@@ -213,7 +213,7 @@ def test_single_frames_empty_runs_and_no_velocities(written: Written) -> None:
     x = np.random.default_rng(0).normal(size=(40, 6, 3))
     with H5MDReader(written(x[:1], units=REDUCED, name="one.h5md")) as run:
         found = analyse(run)
-        assert "it is a single frame: nothing that takes time is computed" in found.notes
+        assert "it is a single frame: no time-dependent quantities" in found.notes
         assert not found.curves
     with H5MDReader(written(x[:1], species=6, cell=BOX, name="box.h5md")) as run:
         assert keys(analyse(run)) == ["rdf", "coordination"]
@@ -532,7 +532,7 @@ def test_what_is_left_out_of_a_liquid_is_said(
     with H5MDReader(liquid) as run:
         found = analyse(run)
     assert (
-        "distances, bonds and angles were looked at in the second half of the run, and in one frame"
+        "distances, bonds and angles are of the second half of the run, and in one frame"
         " of 11" in found.notes
     )
     assert any(note.startswith("correlations in time end at 50 frames") for note in found.notes)
@@ -625,7 +625,7 @@ def test_pressure_and_temperature_asked_for(record: Callable[..., Path]) -> None
     assert asked.number("temperature").value == pytest.approx(
         (300 + noise[1])[120:].mean()
     )  # three degrees of freedom an atom
-    assert asked.number("pressure").note == "mean of the second half, asked 100"
+    assert asked.number("pressure").note == "mean of the second half, target 100"
     assert not asked.warnings
     # 303 K is 1 % off, which a thermostat may be; 110 bar are 10 %
     (warning,) = high.warnings
@@ -668,7 +668,7 @@ def test_a_ramp_has_no_mean(record: Callable[..., Path]) -> None:
     number = found.number("temperature")
     assert (number.value, number.error) == (pytest.approx(ramp[-24:].mean()), None)
     assert number.note.startswith(
-        f"last tenth of a ramp; {ramp[:24].mean():.4g} in the first, asked 100 to 300"
+        f"last tenth of a ramp; {ramp[:24].mean():.4g} in the first, target 100 to 300"
     )
     assert not found.warnings
 
