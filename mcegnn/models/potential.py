@@ -26,6 +26,7 @@ from mcegnn.models.packing import packed
 from mcegnn.names import refuse_no_counts, refuse_not_positive
 from mcegnn.neighborhood import Neighborhood
 from mcegnn.nn.energy import EnergyNetwork, derivative
+from mcegnn.nn.radial import BesselBasis
 from mcegnn.nn.repulsion import Repulsion, estimated
 from mcegnn.radius import Method
 from systems.ensemble import singles, stack_evaluations
@@ -92,11 +93,9 @@ class ConservativePotential(Model):
             n_features,
             channels,
             n_layers,
-            n_radial=n_radial,
-            cutoff=self.cutoff,
+            BesselBasis(n_radial, self.cutoff, float(smoothness)),
             n_neighbors=float(n_neighbors),
             n_couplings=n_couplings,
-            smoothness=float(smoothness),
         )
         self.nearest = distances_of(nearest, n_species) if len(nearest) else None
         known = None if self.nearest is None else estimated(self.species, self.nearest, self.cutoff)

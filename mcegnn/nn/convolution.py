@@ -12,6 +12,8 @@ from mcegnn.graph import Graph
 
 ClampName = Literal["norm", "components"]
 
+LIMIT = 100.0  #: of a message's vector
+
 
 def clamp_norm(vectors: Tensor, limit: float) -> Tensor:
     """Vectors [channels, 3, ...] shortened to at most ``limit``: keeps rotation symmetry."""
@@ -47,7 +49,7 @@ class EquivariantConvolution(nn.Module):
     ``n_in`` vector channels come in, ``n_out`` go out: 1 -> m in the first layer, m -> m, m -> 1
     (mean over channels) in the last. With n_in = n_out = 1 it is the layer of EGNN with velocities
     (Satorras, Hoogeboom and Welling 2021). ``n_edge_features`` is the size of a_ij; ``clamp`` tells
-    how a message's vector is limited to ``limit``; ``normalize`` divides differences by length + 1;
+    how a message's vector is limited to `LIMIT`; ``normalize`` divides differences by length + 1;
     ``attention`` multiplies each message by a number between zero and one that it decides itself.
     """
 
@@ -59,12 +61,11 @@ class EquivariantConvolution(nn.Module):
         n_edge_features: int = 0,
         *,
         clamp: ClampName = "norm",
-        limit: float = 100.0,
         normalize: bool = False,
         attention: bool = False,
     ) -> None:
         super().__init__()
-        self.n_in, self.n_out, self.limit, self.normalize = n_in, n_out, limit, normalize
+        self.n_in, self.n_out, self.limit, self.normalize = n_in, n_out, LIMIT, normalize
         self.clamp = CLAMPS[clamp]
         self.edge = nn.Linear(2 * n_features + n_in + n_edge_features, n_features)
         self.message = nn.Linear(n_features, n_features)

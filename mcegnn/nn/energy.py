@@ -18,9 +18,9 @@ class EnergyNetwork(nn.Module):
     each atom.
 
     ``n_channels`` says how many channels of vectors there are, of tensors of rank two, and so on;
-    ``n_neighbors`` how many neighbours within ``cutoff`` a node has on average, by whose root sums
-    over them are divided; ``n_couplings`` how many channels of each degree are coupled with others;
-    ``smoothness`` how much smaller radial functions are that vary fast (`BesselBasis`).
+    ``basis`` are the functions of distances, which end at the cutoff; ``n_neighbors`` says how many
+    neighbours within it a node has on average, by whose root sums over them are divided;
+    ``n_couplings`` how many channels of each degree are coupled with others.
     """
 
     def __init__(
@@ -29,22 +29,20 @@ class EnergyNetwork(nn.Module):
         n_features: int,
         n_channels: Sequence[int],
         n_layers: int,
+        basis: BesselBasis,
         *,
-        n_radial: int,
-        cutoff: float,
         n_neighbors: float,
         n_couplings: int,
-        smoothness: float,
     ) -> None:
         super().__init__()
         self.n_neighbors, self.n_degrees = n_neighbors, len(n_channels)
         self.embedding = nn.Embedding(n_species, n_features)
-        self.basis = BesselBasis(n_radial, cutoff, smoothness)
+        self.basis = basis
         self.layers: Any = nn.ModuleList(
             Interaction(
                 n_features,
                 n_channels,
-                n_radial,
+                len(basis.frequencies),
                 n_couplings=n_couplings,
                 first=k == 0,
                 last=k == n_layers - 1,

@@ -24,6 +24,7 @@ from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 import mcegnn.cli.progress
+from integrators import ensembles
 from integrators.ensembles import symplectic_euler
 from integrators.state import State
 from mcegnn.cli.app import app
@@ -340,6 +341,7 @@ def test_rollout_with_a_learned_force(succeed: Run, trained: dict[str, Path]) ->
 def test_a_learned_force_goes_with_integrators(
     succeed: Run, trained: dict[str, Path], integrator: str
 ) -> None:
+    """By the integrator that was asked for, the tabulated law moves the particles."""
     path = trained["force"] / "best.safetensors"
     succeed(
         "rollout",
@@ -354,6 +356,13 @@ def test_a_learned_force_goes_with_integrators(
         integrator,
         "--quiet",
     )
+    with H5MDReader("charged.h5md") as reader:
+        assert reader.configuration["integrator"] == integrator
+        x, v = reader.frames("position")[-1], reader.frames("velocity")[-1]
+    flow = ensembles.integrator(integrator)(store.load(path).model.tabulated())
+    *_, end = rollout(flow, State(charged_systems(2)), 1e-3, 100, 100)
+    np.testing.assert_allclose(x, end.system.positions, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(v, end.system.velocities, rtol=0, atol=1e-10)
 
 
 def test_a_rollout_with_a_model_goes_on(

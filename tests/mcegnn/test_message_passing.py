@@ -10,7 +10,7 @@ import torch
 from ase import Atoms
 from ase.build import bulk, molecule
 
-from mcegnn.compiled import potential as message_passing
+from mcegnn.compiled import workspaces
 from mcegnn.compiled.potential import MessagePassing
 from mcegnn.models.packing import packed
 from mcegnn.models.potential import ConservativePotential
@@ -211,7 +211,7 @@ def test_what_is_not_kept_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None
     """The way back needs the way forth, from memory or anew: the same bits."""
     network, atoms, found = packed(model()), metal(3), []
     for kept in (0, 1 << 20, 1 << 25):
-        monkeypatch.setattr(message_passing, "_KEPT", kept)
+        monkeypatch.setattr(workspaces, "_KEPT", kept)
         found.append(MessagePassing(network)(atoms).forces)
     np.testing.assert_array_equal(found[0], found[1])
     np.testing.assert_array_equal(found[0], found[2])

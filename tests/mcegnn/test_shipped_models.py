@@ -28,7 +28,7 @@ Run = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def test_samples() -> Dataset:
+def charged_samples() -> Dataset:
     return charged(n_train=1).test
 
 
@@ -63,14 +63,14 @@ def test_shipped_potentials_on_the_official_test_structures(name: str, forces: f
     assert measures(load(name).model, test)["force_mae"] < forces
 
 
-def test_learned_force_on_the_official_test_samples(test_samples: Dataset) -> None:
-    found = score("charged-force", test_samples)
+def test_learned_force_on_the_official_charged_samples(charged_samples: Dataset) -> None:
+    found = score("charged-force", charged_samples)
     assert found.mean() < 2.0e-3
     assert np.median(found) < 1e-5
 
 
-def test_several_channels_beat_one(test_samples: Dataset) -> None:
-    one, several = score("charged-egnn", test_samples), score("charged-mcegnn", test_samples)
+def test_several_channels_beat_one(charged_samples: Dataset) -> None:
+    one, several = score("charged-egnn", charged_samples), score("charged-mcegnn", charged_samples)
     assert (
         load("charged-egnn").hyperparameters["n_channels"]
         == 1
