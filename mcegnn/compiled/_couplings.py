@@ -10,7 +10,8 @@ zero, and so are derivatives.
 from functools import partial
 
 from mcegnn.compiled._matmul import product
-from mcegnn.compiled._simd import count, filled, fma, load, moved, number, spread, store
+from mcegnn.compiled._pointers import moved, number
+from mcegnn.compiled._simd import count, filled, fma, load, spread, store
 from mcegnn.compiled._simd_math import add, clear, copy
 from mcegnn.compiled._workspace import NODES
 from systems.kernel import jit

@@ -5,7 +5,7 @@ the harmonics."""
 import math
 from functools import partial
 
-from mcegnn.compiled._simd import number, put
+from mcegnn.compiled._pointers import number, put
 from systems.kernel import jit
 
 kernel = partial(jit, reorder=False)

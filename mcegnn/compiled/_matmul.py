@@ -7,7 +7,8 @@ from typing import Any
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import types
 
-from mcegnn.compiled._simd import BYTES, I64, Writer, count, intrinsic, moved, scalar
+from mcegnn.compiled._pointers import moved
+from mcegnn.compiled._simd import BYTES, I64, Writer, count, intrinsic, scalar
 from systems.kernel import jit
 
 # rows of a tile by its columns of lanes: the sums, a row of the second factor and a number of the

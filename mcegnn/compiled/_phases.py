@@ -8,8 +8,10 @@ from functools import partial
 from mcegnn.compiled._edges_backward import edges_backward
 from mcegnn.compiled._edges_forward import activations, edges_forward
 from mcegnn.compiled._functions import envelope, harmonics
-from mcegnn.compiled._nodes import atomic_energies, embed, grad_update, update_nodes
-from mcegnn.compiled._simd import count, filled, fma, load, moved, number, put, store
+from mcegnn.compiled._nodes_backward import grad_update
+from mcegnn.compiled._nodes_forward import atomic_energies, embed, update_nodes
+from mcegnn.compiled._pointers import moved, number, put
+from mcegnn.compiled._simd import count, filled, fma, load, store
 from mcegnn.compiled._simd_math import circular
 from mcegnn.compiled._workspace import BLOCK, NODES
 from systems.kernel import jit

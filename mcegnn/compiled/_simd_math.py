@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numba.core import types
 
-from mcegnn.compiled._simd import Writer, count, filled, intrinsic, load, number, put, store
+from mcegnn.compiled._pointers import number, put
+from mcegnn.compiled._simd import Writer, count, filled, intrinsic, load, store
 from systems.kernel import jit
 
 kernel = partial(jit, reorder=False)

@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 
 from mcegnn.compiled._functions import by_direction, repel, softened_distance
-from mcegnn.compiled._simd import call_phase, moved, number, pointers, put
+from mcegnn.compiled._pointers import call_phase, moved, number, pointers, put
 from mcegnn.compiled._simd_math import increase
 from systems.kernel import jit
 

@@ -25,7 +25,7 @@ def addresses(*arguments: Any) -> np.ndarray:
     and a workspace."""
     from numba import typeof
 
-    from mcegnn.compiled._simd import pointers_type
+    from mcegnn.compiled._pointers import pointers_type
 
     with _LOCK:
         weights, numbers, workspace = kinds = tuple(map(typeof, arguments))

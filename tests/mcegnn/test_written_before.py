@@ -5,7 +5,6 @@ was made. Where processor and versions are those it was made with, all bits are 
 
 import importlib.util
 import json
-import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -80,17 +79,24 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def refuse_without(job: Any) -> None:
+@pytest.fixture
+def needed(request: pytest.FixtureRequest) -> Callable[[Any], None]:
     """Skip where a package or data are missing that a job reads."""
-    if job.needs == "MCEGNN_DATA" and "MCEGNN_DATA" not in os.environ:
-        pytest.skip("MCEGNN_DATA is not set: the folder with the reference data is not known")
-    if job.needs == "qm9pack" and importlib.util.find_spec(job.needs) is None:
-        pytest.skip("the extra 'qm9' is not installed")
+
+    def check(job: Any) -> None:
+        if job.needs == "MCEGNN_DATA":
+            request.getfixturevalue("data")
+        elif job.needs:
+            pytest.importorskip(job.needs, reason="an extra is not installed")
+
+    return check
 
 
 @pytest.mark.parametrize("job", kept.jobs("trainings", "runs"), ids=str)
-def test_what_was_stopped_goes_on_to_the_same_end(job: Any, folder: Path, cli: Run) -> None:
-    refuse_without(job)
+def test_what_was_stopped_goes_on_to_the_same_end(
+    job: Any, folder: Path, cli: Run, needed: Callable[[Any], None]
+) -> None:
+    needed(job)
     before = {name: kept.numbers(job.stopped / name) for name in kept.FILES[job.kind]}
     out = cli(*job.resume(job.stopped))
     assert out.code == 0, out.err
@@ -114,8 +120,10 @@ def test_shipped_models_predict_what_they_did(job: Any, folder: Path, cli: Run) 
 
 
 @pytest.mark.parametrize("job", kept.jobs("evaluations", "analyses"), ids=str)
-def test_what_is_said_of_old_files_is_the_same(job: Any, folder: Path, cli: Run) -> None:
-    refuse_without(job)
+def test_what_is_said_of_old_files_is_the_same(
+    job: Any, folder: Path, cli: Run, needed: Callable[[Any], None]
+) -> None:
+    needed(job)
     out = cli(*job.asking)
     assert out.code == 0, out.err
     assert_same(job, kept.answers(json.loads(out.out)), kept.numbers(KEPT / job.answer))
