@@ -25,7 +25,7 @@ def analyse(
     format: files.Format = None,
     masses: files.Masses = None,
     select: options.Select = None,
-    against: options.Against = None,
+    reference: options.Reference = None,
     tolerance: options.Tolerance = None,
     csv: options.Csv = None,
     netcdf: options.Netcdf = None,
@@ -50,7 +50,7 @@ def analyse(
 
     - `mcegnn analyse liquid.h5md --csv numbers --figures figures`
 
-    - `mcegnn analyse learned.h5md --against exact.h5md --tolerance 0.1`
+    - `mcegnn analyse learned.h5md --reference exact.h5md --tolerance 0.1`
 
     - `mcegnn analyse protein.xtc --topology protein.gro --select "name CA"`
 
@@ -62,22 +62,22 @@ def analyse(
     outputs = AnalysisFiles(csv, netcdf, figures, figure)
     with mistakes():
         outputs.check(run, force)
-        limit = limit_of(tolerance, against)
+        limit = limit_of(tolerance, reference)
         said = FileOptions.parse(frame_interval, units, format, masses)
     silent = quiet or as_json
     with ExitStack() as open_files:
-        reader = open_files.enter_context(opened(run, silent, topology, said, beside=against))
-        reference = None
-        if against is not None:
-            other = opened(against, silent, topology, said, beside=run)
-            reference = open_files.enter_context(other)
+        reader = open_files.enter_context(opened(run, silent, topology, said, beside=reference))
+        other = None
+        if reference is not None:
+            beside = opened(reference, silent, topology, said, beside=run)
+            other = open_files.enter_context(beside)
         with mistakes():
             n_frames, marked = len(reader), leave_out_marked(reader, every)
         with mistakes(), progress(100, "per cent", quiet=silent) as report:
             found = analyse_run(
                 reader,
                 known_of(reader),
-                against=reference,
+                against=other,
                 tolerance=limit,
                 select=select,
                 told=lambda what, share: report(round(100 * share), what),
@@ -89,5 +89,5 @@ def analyse(
             left_out = {"frames_left_out": n_frames - len(reader)}
             typer.echo(spelled(summary_of(reader, found) | left_out | compared))
         else:
-            print_analysis(run, reader, found, compared, against)
+            print_analysis(run, reader, found, compared, reference)
         outputs.write(reader, found, quiet=as_json)

@@ -42,9 +42,9 @@ AllFrames = Annotated[
         ),
     ),
 ]
-Against = Annotated[
+Reference = Annotated[
     Path | None,
-    typer.Option(help=("Reference: another run of the same systems, such as the exact one.")),
+    typer.Option(help="Another run of the same systems to compare with, such as the exact one."),
 ]
 Csv = Annotated[
     Path | None,

@@ -2,9 +2,10 @@
 needs them."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from mcegnn.cli.analyse import analyse
 from mcegnn.cli.convert import convert
@@ -15,6 +16,20 @@ from mcegnn.cli.predict import predict
 from mcegnn.cli.report import report
 from mcegnn.cli.rollout import rollout
 from mcegnn.cli.train import train
+
+RENAMED = {"--against": "--reference"}  # options of version 0.1, and what they are called now
+
+
+class _Commands(TyperGroup):
+    """The commands; options by names that they had before are refused with the new ones."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        for word in args:
+            option = word.partition("=")[0]
+            if option in RENAMED:
+                typer.echo(f"mcegnn: {option} is called {RENAMED[option]} now", err=True)
+                raise typer.Exit(2)
+        return super().parse_args(ctx, args)
 
 
 def _version(asked: bool) -> None:
@@ -27,6 +42,7 @@ def _version(asked: bool) -> None:
 
 app = typer.Typer(
     name="mcegnn",
+    cls=_Commands,
     help="Molecular dynamics whose forces and dynamics can be learned.",
     no_args_is_help=True,
     rich_markup_mode="markdown",

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from trajectories.storage.h5md import H5MDReader
 
 
-def limit_of(tolerance: float | None, against: Path | None) -> float:
+def limit_of(tolerance: float | None, reference: Path | None) -> float:
     """How far from another run is still right; ValueError for a tolerance without one."""
-    if tolerance is not None and against is None:
-        raise ValueError("--tolerance goes with --against RUN")
+    if tolerance is not None and reference is None:
+        raise ValueError("--tolerance goes with --reference RUN")
     return 0.1 if tolerance is None else tolerance
 
 

@@ -40,11 +40,9 @@ def report(
     units: files.Units = None,
     format: files.Format = None,
     masses: files.Masses = None,
-    against: Annotated[
+    reference: Annotated[
         Path | None,
-        typer.Option(
-            help=("Reference: another run of the same systems, shown and compared with this one.")
-        ),
+        typer.Option(help="Another run of the same systems, shown and compared with this one."),
     ] = None,
     tolerance: options.Tolerance = None,
     select: options.Select = None,
@@ -64,18 +62,18 @@ def report(
 
     - `mcegnn report planets.h5md`
 
-    - `mcegnn report learned.h5md --against exact.h5md -o compared.html`
+    - `mcegnn report learned.h5md --reference exact.h5md -o compared.html`
 
     - `mcegnn report rmd17 -o training.html`
     """
     with mistakes():  # a name may be too long to ask
         training = run.is_dir()
     if training:
-        of_runs = (against, topology, frame_interval, units, format, masses, select, tolerance)
+        of_runs = (reference, topology, frame_interval, units, format, masses, select, tolerance)
         with mistakes():
             if any(option is not None for option in of_runs):
                 raise ValueError(
-                    f"{run} is a training's folder; --against, --tolerance, --topology, --select"
+                    f"{run} is a training's folder; --reference, --tolerance, --topology, --select"
                     " and what is said of files (--frame-interval, --units, --format, --masses) go"
                     " with runs"
                 )
@@ -87,13 +85,13 @@ def report(
         check_output(path, force, run)
         refuse_ending(path, ".html", ".htm")
         check_writable(path)
-        limit = limit_of(tolerance, against)
+        limit = limit_of(tolerance, reference)
         said = FileOptions.parse(frame_interval, units, format, masses)
     with ExitStack() as open_files:
-        reader = open_files.enter_context(opened(run, quiet, topology, said, beside=against))
+        reader = open_files.enter_context(opened(run, quiet, topology, said, beside=reference))
         other = None
-        if against is not None:
-            beside = opened(against, quiet, topology, said, beside=run)
+        if reference is not None:
+            beside = opened(reference, quiet, topology, said, beside=run)
             other = open_files.enter_context(beside)
         with mistakes():
             look = Look(other, limit, select)

@@ -321,7 +321,7 @@ def rollouts() -> list[Row]:
 
 def _compared(what: str, path: str, exact: str) -> Row:
     text = subprocess.run(
-        [*_MCEGNN, "analyse", path, "--against", exact, "--json"],
+        [*_MCEGNN, "analyse", path, "--reference", exact, "--json"],
         check=True,
         capture_output=True,
         text=True,

@@ -134,7 +134,7 @@ def test_json_against_another_run(succeed: Run, charged: Path) -> None:
     last, limit = found.errors[-1], float(f"{np.median(found.errors[2]):.3g}")
     valid = found.valid_time(limit)
     assert valid.min() < valid.max()
-    chosen = (charged, "--against", "other.h5md", "--tolerance", limit)
+    chosen = (charged, "--reference", "other.h5md", "--tolerance", limit)
     assert json.loads(succeed("analyse", *chosen, "--json").out)["against"] == {
         "frames_compared": 5,
         "last_time": 0.4,

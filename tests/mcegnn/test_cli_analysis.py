@@ -102,9 +102,9 @@ def test_refusals(refuse: Run, succeed: Run, liquid: Path) -> None:
     )
     refuse("there is no folder nowhere", "analyse", liquid, "--csv", "nowhere/numbers")
     refuse("is a file; name a folder", "analyse", liquid, "--figures", "argon.xyz")
-    refuse("--tolerance goes with --against", "analyse", liquid, "--tolerance", 1)
+    refuse("--tolerance goes with --reference", "analyse", liquid, "--tolerance", 1)
     succeed("rollout", "charged", "--systems", 1, "-o", "charged.h5md", "--steps", 100, "--quiet")
-    refuse("the runs are not of the same systems", "analyse", liquid, "--against", "charged.h5md")
+    refuse("the runs are not of the same systems", "analyse", liquid, "--reference", "charged.h5md")
 
 
 @pytest.mark.parametrize("option", ["--csv", "--figures", "--netcdf"])
@@ -218,7 +218,7 @@ def test_report(succeed: Run, refuse: Run) -> None:
         "other.h5md",
         "--quiet",
     )
-    succeed("report", "charged.h5md", "--against", "other.h5md", "-o", "both.html")
+    succeed("report", "charged.h5md", "--reference", "other.h5md", "-o", "both.html")
     both = Path("both.html").read_text()
     assert both.count("data-scene=") == 2
     assert "Distance to the reference" in both
@@ -433,27 +433,29 @@ def test_files_without_times_are_compared_by_frames(
     )
     succeed("convert", "run.h5md", "run.traj")
     ase.io.write("bare.xyz", [Atoms(f.symbols, f.positions) for f in ase.io.read("run.traj", ":")])
-    out = succeed("analyse", "bare.xyz", "--against", "bare.xyz").out
+    out = succeed("analyse", "bare.xyz", "--reference", "bare.xyz").out
     assert "compared                       5 frames\n" in re.sub(" *\n", "\n", out)
     assert "within 0.1 Angstrom for        4 frames\n" in re.sub(" *\n", "\n", out)
-    refuse("bare.xyz tells no times to compare at", "analyse", "run.h5md", "--against", "bare.xyz")
+    refuse(
+        "bare.xyz tells no times to compare at", "analyse", "run.h5md", "--reference", "bare.xyz"
+    )
     refuse(
         "run.h5md and bare.xyz have no frame at the same time",
         "analyse",
         "run.h5md",
-        "--against",
+        "--reference",
         "bare.xyz",
         "--frame-interval",
         "7.77 fs",
     )
-    said = json.loads(succeed("analyse", "run.traj", "--against", "run.h5md", "--json").out)
+    said = json.loads(succeed("analyse", "run.traj", "--reference", "run.h5md", "--json").out)
     assert said["time_unit"] == "ps"
     assert said["time"] == pytest.approx(0.008)
     assert (
         said["against"]["last_time"] == said["against"]["median_valid_time"] == pytest.approx(0.008)
     )
     # the reference's own times stay
-    succeed("analyse", "bare.xyz", "--frame-interval", "2 fs", "--against", "run.traj")
+    succeed("analyse", "bare.xyz", "--frame-interval", "2 fs", "--reference", "run.traj")
     told = cli("analyse", "bare.xyz", "--figure", "bare.png")
     assert "warning: no picture bare.png: bare.xyz holds neither velocities nor ene" in told.err
     assert "; --figures FOLDER draws what there is" in told.err
@@ -553,11 +555,11 @@ def test_a_reference_of_another_program(succeed: Run, refuse: Run, structures: P
     )
     succeed("convert", "run.h5md", "run.dcd")
     succeed("convert", "run.h5md", "top.xyz")
-    out = succeed("analyse", "run.dcd", "--topology", "top.xyz", "--against", "run.dcd").out
+    out = succeed("analyse", "run.dcd", "--topology", "top.xyz", "--reference", "run.dcd").out
     assert "error of positions at the end  0" in out
-    succeed("report", "run.h5md", "--against", "run.h5md", "-o", "same.html")
+    succeed("report", "run.h5md", "--reference", "run.h5md", "-o", "same.html")
     refuse(
-        "--tolerance goes with --against",
+        "--tolerance goes with --reference",
         "report",
         "run.h5md",
         "-o",

@@ -324,3 +324,9 @@ def test_a_run_that_goes_to_pieces_says_where(cli: Run) -> None:
     again = cli("rollout", "--resume", "run.h5md")
     assert again.code == 3
     assert again.err == outcome.err
+
+
+@pytest.mark.parametrize("words", [("--against", "b.h5md"), ("--against=b.h5md",)])
+@pytest.mark.parametrize("verb", ["analyse", "report"])
+def test_an_option_that_was_renamed(refuse: Run, verb: str, words: tuple[str, ...]) -> None:
+    refuse("--against is called --reference now", verb, "a.h5md", *words)

@@ -253,7 +253,7 @@ OPTIONS: dict[str, dict[str, tuple[list[str], list[str]]]] = {
     "label": ATOMS | {"--steps": COUNTS, "-o": FILES} | _STRUCTURES,
     "analyse": {
         "--figure": PICTURES,
-        "--against": FILES,
+        "--reference": FILES,
         "--tolerance": COUNTS,
         "--csv": FOLDERS,
         "--netcdf": FILES,
@@ -262,7 +262,7 @@ OPTIONS: dict[str, dict[str, tuple[list[str], list[str]]]] = {
         **READING,
     },
     "report": {
-        "--against": FILES,
+        "--reference": FILES,
         "--tolerance": COUNTS,
         "-o": FILES,
         "--select": SELECTIONS,
@@ -552,7 +552,7 @@ def assert_answered(folder: Path, arguments: list[str]) -> None:
         assert all(len(line) > 20 for line in ours)
 
 
-@example(arguments=["analyse", "md.traj", "--against", "md.traj", "--figure", "a.png", "--force"])
+@example(arguments=["analyse", "md.traj", "--reference", "md.traj", "--figure", "a.png", "--force"])
 @example(arguments=["analyse", "train.xyz", "--frame-interval", "0.5 fs", "--csv", "numbers"])
 @example(arguments=["report", "torn.xyz", "-o", "torn.html"])
 @example(arguments=["convert", "torn.traj", "out.h5md", "--force"])

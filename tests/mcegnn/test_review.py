@@ -436,7 +436,7 @@ def test_the_page_of_a_folder(
     assert [int(share) for share in said] == [
         round(100 * k / page.count("<figure>")) for k in range(page.count("<figure>"))
     ]
-    for option, value in (("--against", "x.h5md"), ("--topology", "x.gro"), ("--select", "all")):
+    for option, value in (("--reference", "x.h5md"), ("--topology", "x.gro"), ("--select", "all")):
         refuse("go with runs", "report", "small", option, value)
     (tmp_path / "empty").mkdir()
     refuse("empty is a folder without a training's last.checkpoint", "report", "empty")

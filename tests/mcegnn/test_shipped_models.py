@@ -148,7 +148,7 @@ def test_the_learned_law_moves_more_particles_than_it_was_trained_on(succeed: Ru
     )
     succeed(*common, "-o", "exact.h5md")
     succeed(*common, "--model", "charged-force", "-o", "law.h5md")
-    against = json.loads(succeed("analyse", "law.h5md", "--against", "exact.h5md", "--json").out)[
+    against = json.loads(succeed("analyse", "law.h5md", "--reference", "exact.h5md", "--json").out)[
         "against"
     ]
     assert against["frames_compared"] == 11
