@@ -38,7 +38,7 @@ from mcegnn.training.options import TrainingOptions, parse
 
 if TYPE_CHECKING:
     from mcegnn.models.store import Stored
-    from mcegnn.review import Review
+    from mcegnn.tasks.reports import TrainingReport
     from mcegnn.training.checkpoint import TrainingCheckpoint
     from mcegnn.training.trainer import Trainer
 
@@ -138,10 +138,10 @@ class TrainingRun:
             prepare_folder(self.folder)
             self.begun = True
         metrics = rows_of(self.folder / METRICS, trainer.update)
-        found: Review | None = None
+        found: TrainingReport | None = None
         try:
             yield from self._trained(trainer, record, metrics, watch)
-            found = yield from self._reviewed(trainer, record, metrics)
+            found = yield from self._reported(trainer, record, metrics)
         except KeyboardInterrupt:  # a second signal, which does not wait
             self._request.ask()
         finally:
@@ -216,9 +216,9 @@ class TrainingRun:
             )
             raise RunDiverged(f"{error}; {kept}") from None
 
-    def _reviewed(
+    def _reported(
         self, trainer: "Trainer", record: dict[str, Any], metrics: list[dict[str, str]]
-    ) -> Generator[Event, None, "Review | None"]:
+    ) -> Generator[Event, None, "TrainingReport | None"]:
         """The page is written; None if it is not, since the run is stopped."""
         if self._request.asked:
             return None
@@ -228,12 +228,12 @@ class TrainingRun:
 
         record, threads = {**record, "validation": trainer.best_error}, torch.get_num_threads()
 
-        def work(on_progress: Told) -> "Review":
+        def work(on_progress: Told) -> "TrainingReport":
             torch.set_num_threads(threads)  # a thread has its own number
             path = self.folder / REPORT
             return write_page(trainer, record, metrics, path, str(self.folder), on_progress)
 
-        found: Review | None = yield from reported(
+        found: TrainingReport | None = yield from reported(
             "looking at predictions", work, request=self._request
         )
         return found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mcegnn.models.describe import model_rows
 
 if TYPE_CHECKING:
-    from mcegnn.review import Review
+    from mcegnn.tasks.reports import TrainingReport
     from mcegnn.training.trainer import Trainer
 
 
@@ -18,18 +18,18 @@ def write_page(
     path: Path,
     title: str,
     on_progress: Callable[[int, str], None],
-) -> "Review":
+) -> "TrainingReport":
     """Look at the best weights and write the page; returns what was found. ``on_progress`` hears
     of per cents and of what is being done. Raises OSError if the page cannot be written."""
     from mcegnn.models.store import Stored
-    from mcegnn.review import review
+    from mcegnn.tasks.reports import training_report
     from trajectories.report import Scenes, page
     from trajectories.storage.atomic_write import write_atomically
 
     def looking(done: int, of: int) -> None:
         on_progress(round(100 * done / of), "looking at predictions")
 
-    found = review(trainer, metrics, looking)
+    found = training_report(trainer, metrics, looking)
     options, analysis = trainer.options, found.analysis
     stored = Stored(
         trainer.best, options.model.kind, dict(options.model.hyperparameters), dict(record)

@@ -145,7 +145,7 @@ class EnergiesForces(Task):
         """Errors of energies and forces: on the test structures of the data the model was trained
         with, on an official test, or on a file."""
         from mcegnn.data.structures import to_score
-        from mcegnn.review.potentials import numbers
+        from mcegnn.tasks.reports.potentials import numbers
         from mcegnn.training.prediction import differences, measures_of
 
         model: Any = stored.model
@@ -159,7 +159,7 @@ class EnergiesForces(Task):
         told = {"left_out": dict(part.left_out), "labels": dict(part.notes)}
         return Scores(part, {**values, **told}, numbers(values, label(part)))
 
-    def review(
+    def report(
         self,
         model: Any,
         dataset: "Dataset",
@@ -168,8 +168,8 @@ class EnergiesForces(Task):
         found: "Analysis",
         on_progress: OnProgress,
     ) -> list[dict[str, Any]]:
-        """As `mcegnn.review.potentials.look`."""
-        from mcegnn.review.potentials import look
+        """As `mcegnn.tasks.reports.potentials.look`."""
+        from mcegnn.tasks.reports.potentials import look
 
         task: Any = options.task
         return look(model, dataset, task.energy_weight, part, found, on_progress)
@@ -186,7 +186,7 @@ def _before(start: "Stored | None", saved: "TrainingCheckpoint | None") -> np.nd
 
 def in_thousandths(parts: Mapping[str, float], first: Sequence[str] = ()) -> str:
     """A validation in a few words, in thousandths of the units."""
-    from mcegnn.review.learning import in_thousandths as unit
+    from mcegnn.tasks.reports.learning import in_thousandths as unit
 
     names = [name for name in first if name in parts] or list(parts)
     told = (f"{name} {1e3 * parts[name]:.4g} {unit(name)}" for name in names)

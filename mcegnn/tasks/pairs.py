@@ -66,7 +66,7 @@ class PairsTask(Task):
             from mcegnn.figures import draw_law
 
             draw_law(stored.model, split.train, asked.figure)
-        from mcegnn.review.dynamics import numbers
+        from mcegnn.tasks.reports.dynamics import numbers
 
         return Scores(
             part,
@@ -89,7 +89,7 @@ class PairsTask(Task):
 
         return errors(model, dataset, options.task), {}
 
-    def review(
+    def report(
         self,
         model: Any,
         dataset: "Dataset",
@@ -98,7 +98,7 @@ class PairsTask(Task):
         found: "Analysis",
         on_progress: OnProgress,
     ) -> list[dict[str, Any]]:
-        """As `mcegnn.review.dynamics.look`."""
-        from mcegnn.review.dynamics import look
+        """As `mcegnn.tasks.reports.dynamics.look`."""
+        from mcegnn.tasks.reports.dynamics import look
 
         return look(model, dataset, options.task, part, found)

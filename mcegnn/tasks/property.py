@@ -93,7 +93,7 @@ class Property(Task):
     def score(self, stored: "Stored", options: TrainingOptions | None, asked: Asked) -> Scores:
         """Errors of the property on the test of the data the model was trained with."""
         from mcegnn.data.qm9 import load
-        from mcegnn.review.properties import numbers
+        from mcegnn.tasks.reports.properties import numbers
         from mcegnn.training.properties import measures_of, residuals
 
         model: Any = stored.model
@@ -110,7 +110,7 @@ class Property(Task):
         values = {**measures_of(off, model, part.samples), "property": model.property}
         return Scores(part, values, numbers(off, model, part.samples, label(part)))
 
-    def review(
+    def report(
         self,
         model: Any,
         dataset: "Dataset",
@@ -119,7 +119,7 @@ class Property(Task):
         found: "Analysis",
         on_progress: OnProgress,
     ) -> list[dict[str, Any]]:
-        """As `mcegnn.review.properties.look`."""
-        from mcegnn.review.properties import look
+        """As `mcegnn.tasks.reports.properties.look`."""
+        from mcegnn.tasks.reports.properties import look
 
         return look(model, dataset, part, found, on_progress)

@@ -207,7 +207,7 @@ class Task:
             for name, value in values.items()
         ]
 
-    def review(
+    def report(
         self,
         model: Any,
         dataset: "Dataset",
@@ -218,7 +218,7 @@ class Task:
     ) -> list[dict[str, Any]]:
         """Numbers and curves of a part of the data into ``found``; returns scenes of the worst
         samples."""
-        from mcegnn.review.shares import error_distribution
+        from mcegnn.tasks.reports.shares import error_distribution
 
         errors, parts = self.errors(model, dataset, options)
         values = {"mean": float(errors.mean()), "median": float(np.median(errors)), **parts}

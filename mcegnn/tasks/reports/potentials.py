@@ -8,7 +8,7 @@ import numpy as np
 
 from mcegnn.data.dataset import Dataset
 from mcegnn.models.potential import ConservativePotential
-from mcegnn.review.shares import WORST, error_distribution, parity
+from mcegnn.tasks.reports.shares import WORST, error_distribution, parity
 from mcegnn.training.prediction import Differences, differences, measures_of
 from trajectories.analysis.results import Analysis, Curves, Number
 from trajectories.report import still

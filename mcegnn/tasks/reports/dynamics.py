@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from mcegnn.data.dataset import Dataset
-from mcegnn.review.shares import WORST, error_distribution, parity
+from mcegnn.tasks.reports.shares import WORST, error_distribution, parity
 from mcegnn.training.scoring import errors_of, floors, forecast, spread
 from systems.system import System
 from trajectories.analysis.draw import COLORS

@@ -1,4 +1,4 @@
-"""The review of a training: its numbers are the model's, its curves are the metrics', and the worst
+"""The report of a training: its numbers are the model's, its curves are the metrics', and the worst
 samples are the worst."""
 
 import base64
@@ -23,9 +23,9 @@ from mcegnn.data.split import Split
 from mcegnn.data.target import Target
 from mcegnn.losses import ERRORS
 from mcegnn.models.store import Stored
-from mcegnn.review import review, shares
-from mcegnn.review.learning import learning
-from mcegnn.review.shares import error_distribution, parity
+from mcegnn.tasks.reports import shares, training_report
+from mcegnn.tasks.reports.learning import learning
+from mcegnn.tasks.reports.shares import error_distribution, parity
 from mcegnn.training.options import parse
 from mcegnn.training.prediction import measures
 from mcegnn.training.scoring import forecast
@@ -52,7 +52,7 @@ def positions(scene: dict[str, Any]) -> np.ndarray:
 
 
 def trainer(model: Any, split: Any, **task: Any) -> Any:
-    """What a review needs of a trainer."""
+    """What a report needs of a trainer."""
     return SimpleNamespace(
         best=model, split=split, options=SimpleNamespace(task=SimpleNamespace(**task))
     )
@@ -94,7 +94,7 @@ def potential() -> Any:
 def test_of_a_potential(potential: Any, structures: Dataset) -> None:
     seen: list[tuple[int, int]] = []
     split = Split(structures, structures.take(slice(0, 2)), structures)
-    found = review(
+    found = training_report(
         trainer(potential, split, kind="energy-forces", energy_weight=0.5),
         [ROW],
         lambda done, n: seen.append((done, n)),
@@ -152,7 +152,9 @@ def test_of_a_potential(potential: Any, structures: Dataset) -> None:
 def test_without_a_test(potential: Any, structures: Dataset) -> None:
     """The validation stands in for it, and that is said."""
     split = Split(structures, structures.take(slice(0, 5)), structures.take(slice(0, 0)))
-    found = review(trainer(potential, split, kind="energy-forces", energy_weight=0.0), [ROW])
+    found = training_report(
+        trainer(potential, split, kind="energy-forces", energy_weight=0.0), [ROW]
+    )
     assert found.part == "validation"
     assert len(found.worst) == 5
     assert any("no samples for a test" in note for note in found.analysis.notes)
@@ -183,7 +185,9 @@ def test_of_a_property(structures: Dataset) -> None:
             "std": 2.0,
         },
     ).model.double()
-    found = review(trainer(model, Split(molecules, molecules, molecules), kind="property"), [ROW])
+    found = training_report(
+        trainer(model, Split(molecules, molecules, molecules), kind="property"), [ROW]
+    )
     parity = found.analysis.curve("parity")
     np.testing.assert_allclose(
         parity.x, molecules["gap"] - 3.0
@@ -221,7 +225,7 @@ def test_of_dynamics() -> None:
     ).task
     of_options = trainer(model, Split(some, some, some))
     of_options.options.task = options
-    found = review(of_options, [ROW])
+    found = training_report(of_options, [ROW])
     predicted = forecast(model, some, options)
     start, end = some.ensemble().positions, some.of_ensemble("positions")
     errors = ERRORS["mean-square"](predicted, end, start).mean(-1)
@@ -243,7 +247,7 @@ def test_of_dynamics() -> None:
 def test_a_forecast_that_is_not_finite(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is counted, and not drawn."""
     from mcegnn.data.pairs import split
-    from mcegnn.review import dynamics
+    from mcegnn.tasks.reports import dynamics
 
     some = split("charged", 4).test.take(slice(0, 8))
     spoilt = some.of_ensemble("positions").copy()

@@ -5,16 +5,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mcegnn.review.learning import learning
 from mcegnn.tasks.registry import task
+from mcegnn.tasks.reports.learning import learning
 from mcegnn.training.trainer import Trainer
 from trajectories.analysis.results import Analysis
 
-__all__ = ["Review", "review"]
+__all__ = ["TrainingReport", "training_report"]
 
 
 @dataclass(frozen=True, eq=False)
-class Review:
+class TrainingReport:
     """What was found, and the scenes of the worst samples, for a page of `trajectories.report`;
     ``part`` of the data was looked at."""
 
@@ -23,11 +23,11 @@ class Review:
     worst: list[dict[str, Any]] = field(default_factory=list)
 
 
-def review(
+def training_report(
     trainer: Trainer,
     metrics: Sequence[Mapping[str, str]],
     told: Callable[[int, int], None] = lambda done, n: None,
-) -> Review:
+) -> TrainingReport:
     """Of a training with these rows of metrics: its curves and timing, and its best weights on the
     test samples.
 
@@ -44,5 +44,5 @@ def review(
         )
     samples = split.test if part == "test" else split.validation
     problem = task(trainer.options.task.kind)
-    worst = problem.review(trainer.best, samples, trainer.options, part, found, told)
-    return Review(found, part, worst)
+    worst = problem.report(trainer.best, samples, trainer.options, part, found, told)
+    return TrainingReport(found, part, worst)

@@ -7,7 +7,7 @@ import numpy as np
 
 from mcegnn.data.dataset import Dataset
 from mcegnn.models.property import PropertyModel
-from mcegnn.review.shares import WORST, error_distribution, parity
+from mcegnn.tasks.reports.shares import WORST, error_distribution, parity
 from mcegnn.training.properties import measures_of, residuals
 from trajectories.analysis.results import Analysis, Number
 from trajectories.report import still
