@@ -1,7 +1,6 @@
 """What a run's bits depend on: the processor's kind and the versions of what computes."""
 
 import platform
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 COMPUTING = ("mcegnn", "numpy", "scipy", "numba", "torch", "ase", "h5py")
@@ -19,6 +18,8 @@ def processor() -> str:
 
 def installed(package: str) -> str:
     """Its version, "not installed" where it is not there."""
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(package)
     except PackageNotFoundError:

@@ -11,15 +11,15 @@ from typing import Any
 TRAINED = "trained."
 
 
-def refuse_not_positive(**values: float) -> None:
-    """ValueError, naming the first of the values that is no positive number."""
+def check_positive(**values: float) -> None:
+    """Raise ValueError, naming the first value that is not a positive number."""
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
             raise ValueError(f"{name} must be a positive number, not {value!r}")
 
 
-def refuse_no_counts(**values: int) -> None:
-    """ValueError, naming the first of the values that is no whole number, at least 1."""
+def check_counts(**values: int) -> None:
+    """Raise ValueError, naming the first value that is not a whole number of at least 1."""
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ValueError(f"{name} must be a whole number, at least 1, not {value!r}")

@@ -54,7 +54,7 @@ def radius_graph(
     Raises ValueError where input does not fit together or is not finite and where a method is
     unknown or cannot do it, ImportError where torch-cluster is asked for and not installed.
     """
-    _refuse(positions, cutoff, batch)
+    _check_arguments(positions, cutoff, batch)
     x, cutoff = positions.detach(), float(cutoff)
     system = (
         torch.zeros(len(x), dtype=torch.long, device=x.device)
@@ -102,7 +102,7 @@ def _cluster_has_cuda() -> bool:
     return bool(torch_cluster.cuda_version != -1)  # compiled where there was no CUDA
 
 
-def _refuse(positions: Tensor, cutoff: float, batch: Tensor | None) -> None:
+def _check_arguments(positions: Tensor, cutoff: float, batch: Tensor | None) -> None:
     if not (cutoff > 0 and math.isfinite(cutoff)):
         raise ValueError(f"the cutoff must be a positive number, not {float(cutoff)}")
     if positions.ndim != 2 or positions.shape[1] != 3:

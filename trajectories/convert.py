@@ -16,7 +16,7 @@ from trajectories.storage.atomic_write import replacing
 from trajectories.storage.h5md import H5MDReader
 
 
-def refuse_together(reader: H5MDReader, system: int | None) -> None:
+def check_separable(reader: H5MDReader, system: int | None) -> None:
     """Raise ValueError if a system does not exist, or none of several that are structures
     of their own."""
     n = reader.n_systems

@@ -67,7 +67,7 @@ def advance(
         if program is None
         else program.evaluated(state)
     )
-    _refuse_singular(state)
+    _check_forces(state)
     yield state
     kept = state
     if program is not None:
@@ -160,7 +160,7 @@ def _check_span(dt: float, span: Span, threads: int | None) -> None:
         )
 
 
-def _refuse_singular(state: State) -> None:
+def _check_forces(state: State) -> None:
     """Forces that do not fit the system, or are not finite at the start, are a mistake; two
     particles at one place are the usual one."""
     if state.evaluation is None:

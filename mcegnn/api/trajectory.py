@@ -223,10 +223,10 @@ class Trajectory:
     def to_ase(self, frames: int | slice = slice(None), system: int | None = None) -> Any:
         """The `ase.Atoms` of a frame, or a list of those of several, with all that the run keeps
         and its energies, forces and stress; ``system`` is one of an ensemble's."""
-        from trajectories.convert import atoms_of, refuse_together
+        from trajectories.convert import atoms_of, check_separable
 
         with words_of_python(), self._opened() as reader:
-            refuse_together(reader, system)
+            check_separable(reader, system)
             chosen = range(len(reader))[frames]
             if isinstance(chosen, int):
                 return next(atoms_of(reader, system, [chosen]))

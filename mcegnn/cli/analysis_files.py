@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mcegnn.cli.messages import mistakes, refuse_ending, refuse_folder
+from mcegnn.cli.messages import check_ending, check_new_folder, mistakes
 from mcegnn.runs.outputs import check_figure, check_output, check_writable
 from mcegnn.runs.reading import known_of
 
@@ -34,10 +34,10 @@ class AnalysisFiles:
     def check(self, run: Path, force: bool) -> None:
         """Raise ValueError or OSError if the files cannot be written."""
         for folder, ending in self.folders:
-            refuse_folder(folder, ending, force)
+            check_new_folder(folder, ending, force)
         if self.netcdf is not None:
             check_output(self.netcdf, force, run)
-            refuse_ending(self.netcdf, ".nc", ".cdf")
+            check_ending(self.netcdf, ".nc", ".cdf")
             check_writable(self.netcdf)
         if self.picture is not None:
             check_figure(self.picture, force)

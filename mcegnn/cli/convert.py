@@ -81,7 +81,7 @@ def convert(
 def _exported(run: Path, output: Path, system: int | None, said: FileOptions, force: bool) -> int:
     """Write a run of ours in another format; returns how many frames. Exit code 1 where the disk
     does not take them."""
-    from trajectories.convert import FORMATS, convert_run, refuse_together
+    from trajectories.convert import FORMATS, check_separable, convert_run
 
     failure, left_out = "", list[str]()
     with mistakes():
@@ -90,7 +90,7 @@ def _exported(run: Path, output: Path, system: int | None, said: FileOptions, fo
         check_output(output, force)
         with opened(run, quiet=True, said=said) as reader:
             n_frames = len(reader)
-            refuse_together(reader, system)
+            check_separable(reader, system)
             check_writable(output)
             try:
                 left_out = convert_run(reader, output, system)

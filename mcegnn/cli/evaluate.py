@@ -1,14 +1,16 @@
 """`mcegnn evaluate`: how well a model does on a data set's test samples."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mcegnn.cli.events import follow
 from mcegnn.cli.messages import spelled, table, told
 from mcegnn.cli.reviews import evaluated_rows, said
-from mcegnn.runs.evaluate import EvaluateResult, EvaluateRun
+
+if TYPE_CHECKING:
+    from mcegnn.runs.evaluate import EvaluateResult
 
 
 @told
@@ -57,6 +59,8 @@ def evaluate(
 
     - `mcegnn evaluate qm9/best.safetensors qm9`
     """
+    from mcegnn.runs.evaluate import EvaluateRun
+
     run = EvaluateRun(
         model,
         data,
@@ -74,7 +78,7 @@ def evaluate(
     table(f"{model} on {data}", rows)
 
 
-def _values(result: EvaluateResult) -> dict[str, Any]:
+def _values(result: "EvaluateResult") -> dict[str, Any]:
     """For JSON."""
     counts = {result.noun: result.scored, "of": result.whole, "part": result.part}
     return {**result.values, **counts, "seconds": result.seconds}

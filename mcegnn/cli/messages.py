@@ -33,7 +33,7 @@ def mistakes() -> Iterator[None]:
         raise Mistake(sentence(error)) from None
 
 
-def refuse_ending(path: Path, *endings: str) -> None:
+def check_ending(path: Path, *endings: str) -> None:
     """Raise ValueError if the file's name does not have the ending of what is written."""
     if path.suffix not in endings:
         raise ValueError(
@@ -42,7 +42,7 @@ def refuse_ending(path: Path, *endings: str) -> None:
         )
 
 
-def refuse_folder(path: Path, pattern: str, force: bool) -> None:
+def check_new_folder(path: Path, pattern: str, force: bool) -> None:
     """ValueError or OSError where files cannot be written into a folder, which need not be there,
     or some like them are there already."""
     if path.exists() and not path.is_dir():

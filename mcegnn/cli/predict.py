@@ -1,13 +1,15 @@
 """`mcegnn predict`: what a model says of structures, as a table."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mcegnn.cli.events import follow
 from mcegnn.cli.messages import told
-from mcegnn.runs.predict import PredictResult, PredictRun
+
+if TYPE_CHECKING:
+    from mcegnn.runs.predict import PredictResult
 
 
 @told
@@ -39,6 +41,8 @@ def predict(
 
     - `mcegnn predict gap/best.safetensors a.xyz b.cif -o gaps.csv`
     """
+    from mcegnn.runs.predict import PredictRun
+
     result: PredictResult = follow(
         PredictRun(model, structures, output, overwrite=force), quiet=quiet
     )

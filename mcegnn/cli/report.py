@@ -8,7 +8,7 @@ import typer
 
 from mcegnn.cli import analysis_options as options
 from mcegnn.cli import file_options as files
-from mcegnn.cli.messages import mistakes, refuse_ending, told
+from mcegnn.cli.messages import check_ending, mistakes, told
 from mcegnn.cli.page import Look, write_page
 from mcegnn.cli.reading import limit_of, opened
 from mcegnn.cli.training_page import write_training_page
@@ -83,7 +83,7 @@ def report(
     path = run.with_suffix(".html") if output is None else output
     with mistakes():
         check_output(path, force, run)
-        refuse_ending(path, ".html", ".htm")
+        check_ending(path, ".html", ".htm")
         check_writable(path)
         limit = limit_of(tolerance, reference)
         said = FileOptions.parse(frame_interval, units, format, masses)

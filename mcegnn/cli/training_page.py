@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from mcegnn.cli.messages import refuse_ending
+from mcegnn.cli.messages import check_ending
 from mcegnn.cli.progress import progress, waiting
 from mcegnn.runs.outputs import check_output, check_writable
 
@@ -22,7 +22,7 @@ def write_training_page(folder: Path, output: Path | None, force: bool, quiet: b
         )
     path = folder / REPORT if output is None else output
     check_output(path, force)
-    refuse_ending(path, ".html", ".htm")
+    check_ending(path, ".html", ".htm")
     check_writable(path)
     saved = resumed(folder)
     metrics = rows_of(folder / METRICS, saved.header["update"])

@@ -74,7 +74,7 @@ class MessagePassing:
 
     def _evaluate(self, system: System) -> Evaluation:
         """Of a single system."""
-        self._refuse_unfit(system)
+        self._check_system(system)
         n = system.n_particles
         state = self._workspaces.take() or self._new_state()
         starts, j, image, images = state.fit(system)
@@ -99,7 +99,7 @@ class MessagePassing:
             )
         return Evaluation(energies.sum(), forces, stress, energies, closest=closest, potential=self)
 
-    def _refuse_unfit(self, system: System) -> None:
+    def _check_system(self, system: System) -> None:
         """ValueError for other units, and for a periodic system where the network does not know
         any."""
         if system.units is not METAL:

@@ -90,7 +90,7 @@ def read(path: str | Path, reading: Reading = AS_THEY_ARE) -> Labelled:
     if not frames:
         raise ValueError(f"there are no structures in {path}; name a file of labelled structures")
     for k, atoms in enumerate(frames):
-        _refuse_no_atoms(atoms, f"structure {k} of {path}")
+        _check_atoms(atoms, f"structure {k} of {path}")
         _freed(atoms)
     found = labels_of(frames, str(path), reading)
     parts = [
@@ -113,7 +113,7 @@ def _of_database(path: Path) -> tuple[list[Any], Notes]:
     from ase.db import connect
 
     if path.suffix == ".db":
-        _refuse_foreign(path)
+        _check_own_database(path)
     found = []
     for row in connect(path).select():
         atoms = row.toatoms()
@@ -122,7 +122,7 @@ def _of_database(path: Path) -> tuple[list[Any], Notes]:
     return found, ()
 
 
-def _refuse_foreign(path: Path) -> None:
+def _check_own_database(path: Path) -> None:
     """ASE would write its tables into any other SQLite database that it is asked to read."""
     import sqlite3
     from contextlib import closing
@@ -150,7 +150,7 @@ def _structure(atoms: Any, labels: tuple[float, np.ndarray, np.ndarray], where: 
     )
 
 
-def _refuse_no_atoms(atoms: Any, where: str) -> None:
+def _check_atoms(atoms: Any, where: str) -> None:
     if len(atoms) == 0:
         raise ValueError(f"{where} has no atoms; take it out")
     if not (atoms.numbers > 0).all():

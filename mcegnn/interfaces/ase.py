@@ -61,7 +61,7 @@ class PotentialCalculator(Calculator):
             )
         energy, forces = float(evaluation.energy), np.asarray(evaluation.forces)
         if not (math.isfinite(energy) and np.isfinite(forces).all()):
-            _refuse_one_point(self.atoms)
+            _check_apart(self.atoms)
         self.results = {"energy": energy, "free_energy": energy, "forces": forces}
         if evaluation.stress is not None:
             self.results["stress"] = full_3x3_to_voigt_6_stress(np.asarray(evaluation.stress))
@@ -162,7 +162,7 @@ class CalculatorPotential:
         return ["positions", "cell"]
 
 
-def _refuse_one_point(atoms: Any) -> None:
+def _check_apart(atoms: Any) -> None:
     """ValueError, naming them, where two atoms are at one point, or one and an image of the
     other."""
     from ase.neighborlist import neighbor_list

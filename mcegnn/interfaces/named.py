@@ -78,11 +78,11 @@ def calculator(text: str) -> Any:
         raise ValueError(
             f"the calculator {name} cannot be made with {options or 'no options'}: {_said(error)}"
         ) from None
-    _refuse_unknown(name, make, made, options)
+    _check_options_known(name, make, made, options)
     return made
 
 
-def _refuse_unknown(name: str, make: Any, made: Any, options: dict[str, Any]) -> None:
+def _check_options_known(name: str, make: Any, made: Any, options: dict[str, Any]) -> None:
     """ValueError for an option that the calculator would take without a word, and never look at."""
     known = set(getattr(made, "default_parameters", {}))
     if not known or not inspect.isclass(make):

@@ -13,7 +13,7 @@ from integrators.state import Flow, State
 from mcegnn.graph import Graph, complete
 from mcegnn.models.mcegnn import MCEGNN
 from mcegnn.models.model import Evaluated, Model, Role
-from mcegnn.names import refuse_not_positive
+from mcegnn.names import check_positive
 from mcegnn.nn.convolution import ClampName
 from systems.system import Potential, System
 from systems.units import BY_NAME
@@ -51,7 +51,7 @@ class DirectDynamics(Model):
         super().__init__()
         if inputs not in _N_INPUTS:
             raise ValueError(f"inputs are 'charges' or 'masses', not {inputs!r}")
-        refuse_not_positive(interval=interval, length=length)
+        check_positive(interval=interval, length=length)
         if not math.isfinite(interval) or not math.isfinite(length):
             raise ValueError(f"interval and length must be finite, not {interval} and {length}")
         self.interval, self.units, self.length, self.inputs = (

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mcegnn.models.model import Model, Role, energies_and_forces
-from mcegnn.names import refuse_not_positive
+from mcegnn.names import check_positive
 from systems.potentials.table import PairTable
 from systems.system import Evaluation, System
 from systems.units import BY_NAME
@@ -58,7 +58,7 @@ class LearnedForce(Model):
             raise ValueError(
                 f"n_masses is 0, for masses that are given, or at least 2, not {n_masses}"
             )
-        refuse_not_positive(limit=limit, time=time)
+        check_positive(limit=limit, time=time)
         widths = [1, *[n_features] * n_layers]
         hidden = [m for a, b in pairwise(widths) for m in (nn.Linear(a, b), nn.SiLU())]
         self.exponent = nn.Sequential(*hidden, nn.Linear(n_features, 1))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mcegnn.harmonics import MOST
-from mcegnn.names import refuse_no_counts
+from mcegnn.names import check_counts
 
 
 def channels_of(n_channels: int | Sequence[int]) -> tuple[int, ...]:
@@ -18,7 +18,7 @@ def channels_of(n_channels: int | Sequence[int]) -> tuple[int, ...]:
 def check_channels(channels: tuple[int, ...], n_couplings: int) -> None:
     """Raise ValueError if the numbers of channels, or of those that are coupled, are not sound."""
     for count in channels:
-        refuse_no_counts(n_channels=count)
+        check_counts(n_channels=count)
     if not 1 <= len(channels) <= MOST:
         raise ValueError(
             f"n_channels are of vectors and of tensors up to rank {MOST}: one to {MOST}"

@@ -23,7 +23,7 @@ from mcegnn.models.hyperparameters import (
 )
 from mcegnn.models.model import Model, Role, energies_and_forces
 from mcegnn.models.packing import packed
-from mcegnn.names import refuse_no_counts, refuse_not_positive
+from mcegnn.names import check_counts, check_positive
 from mcegnn.neighborhood import Neighborhood
 from mcegnn.nn.energy import EnergyNetwork, derivative
 from mcegnn.nn.radial import BesselBasis
@@ -78,11 +78,11 @@ class ConservativePotential(Model):
     ) -> None:
         super().__init__()
         channels = channels_of(n_channels)
-        refuse_no_counts(n_features=n_features, n_layers=n_layers, n_radial=n_radial)
+        check_counts(n_features=n_features, n_layers=n_layers, n_radial=n_radial)
         check_channels(channels, n_couplings)
         check_number("smoothness", smoothness, 2.0, "a power between 0 and 2")
         check_number("fewest", fewest, np.inf, "a mean number of neighbours, never below zero")
-        refuse_not_positive(cutoff=cutoff, n_neighbors=n_neighbors, scale=scale)
+        check_positive(cutoff=cutoff, n_neighbors=n_neighbors, scale=scale)
         self.species, self.units = checked(species), METAL
         self.cutoff, self.scale = float(cutoff), float(scale)
         self.periodic, self.fewest = periodic, float(fewest)

@@ -13,7 +13,7 @@ from torch.nn import functional
 from mcegnn.graph import Batch, Graph, collate, complete
 from mcegnn.models.mcegnn import MCEGNN
 from mcegnn.models.model import Model, Role
-from mcegnn.names import refuse_not_positive
+from mcegnn.names import check_positive
 from mcegnn.nn.convolution import perceptron
 from systems.species import checked, places_among
 from systems.system import System
@@ -66,7 +66,7 @@ class PropertyModel(Model):
             raise ValueError(
                 f"{len(self.species)} species need as many references, not {len(references)}"
             )
-        refuse_not_positive(std=std, length=length)
+        check_positive(std=std, length=length)
         if n_radial < 0 or n_radial == 1:
             raise ValueError(f"n_radial is 0 or at least 2, not {n_radial}")
         if not all(math.isfinite(value) for value in (mean, std, *references)):

@@ -21,7 +21,7 @@ def configuration_from(values: Mapping[str, Any]) -> Configuration:
     try:
         own = {name: value for name, value in values.items() if name != "system"}
         found = _KINDS[values["system"]].from_values(own)
-        found.refuse_unsound()
+        found.check_settings()
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"the checkpoint holds no configuration of a rollout ({error})") from None
     return found

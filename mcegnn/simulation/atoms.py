@@ -77,9 +77,9 @@ class AtomsRun(Configuration):
         }
         return cls(**plain)
 
-    def refuse_unsound(self) -> None:
+    def check_settings(self) -> None:
         """Counts, times, and the name of the integrator."""
-        super().refuse_unsound()
+        super().check_settings()
         if self.integrator not in INTEGRATORS:
             raise ValueError(f"integrator {self.integrator!r}")
 

@@ -62,8 +62,8 @@ class Configuration(ABC):
         """Plain values for a checkpoint."""
         return {"system": self.system, **asdict(self)}
 
-    def refuse_unsound(self) -> None:
-        """ValueError where counts and times make no rollout."""
+    def check_settings(self) -> None:
+        """Raise ValueError if counts and times make no rollout."""
         counts = (self.n_steps, self.every, self.n_particles, self.n_systems)
         sound = math.isfinite(self.dt) and all(type(k) is int and k > 0 for k in counts)
         if not sound or self.n_steps % self.every:

@@ -105,7 +105,7 @@ def _states(
     had, k, atoms = _has(first), 0, first
     while atoms is not None:
         with _in_words(path):
-            _refuse_others(first, atoms, k)
+            _check_same_atoms(first, atoms, k)
             there = _has(atoms)
             if lost := sorted(has - there - {"velocities"}):
                 raise Lacking(lost[0], k)
@@ -134,7 +134,7 @@ def _states(
             return
 
 
-def _refuse_others(first: Any, atoms: Any, k: int) -> None:
+def _check_same_atoms(first: Any, atoms: Any, k: int) -> None:
     """Raise ValueError if a frame does not have the first one's atoms."""
     if len(atoms) != len(first):
         raise ValueError(

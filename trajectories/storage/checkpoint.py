@@ -80,7 +80,7 @@ def load(run: str | Path) -> Checkpoint:
         )
     try:
         header, tensors = read_tensors(target)
-        _refuse(header)
+        _check_entries(header)
         system = _system("system", tensors, header)
         coordinates = _coordinates(system, tensors, header)
         random = None if header["random"] is None else Random(*header["random"])
@@ -113,7 +113,7 @@ def _coordinates(
     )
 
 
-def _refuse(header: Mapping[str, Any]) -> None:
+def _check_entries(header: Mapping[str, Any]) -> None:
     """Raise ValueError if an entry of the header is not of its kind."""
     kinds = {
         "format": int,
