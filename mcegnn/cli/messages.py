@@ -85,10 +85,10 @@ def told(command: Callable[..., None]) -> Callable[..., None]:
 @contextmanager
 def _told_warnings() -> Iterator[None]:
     """Our own warnings, which are for users, in one line; those of libraries as ever."""
-    from systems.potentials.committee import Doubt
+    from systems.potentials.committee import ExtrapolationWarning
     from trajectories.storage.journal import RecoveredWarning
 
-    own = (Doubt, RecoveredWarning)
+    own = (ExtrapolationWarning, RecoveredWarning)
 
     with warnings.catch_warnings():
         plain = warnings.showwarning

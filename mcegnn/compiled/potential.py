@@ -14,7 +14,7 @@ from mcegnn.compiled.workspaces import numbers_of, with_pairs, workspace_for
 from systems.cell import volume
 from systems.ensemble import map_ensemble
 from systems.neighbors.lists import NeighborList
-from systems.neighbors.nearest import Near, nearer_than_trained
+from systems.neighbors.nearest import NearPairWarning, nearer_than_trained
 from systems.neighbors.pairs import Pairs
 from systems.species import places_among
 from systems.system import Evaluation, System
@@ -37,7 +37,7 @@ class MessagePassing:
 
     Numbers are float32 or float64 by ``dtype``; positions, distances, and sums of energies and
     forces are float64. ``skin`` (Angstrom) is how much farther than the cutoff the neighbour list
-    looks. Where a pair is nearer than any in training, `Near` is warned of once. Results do not
+    looks. `NearPairWarning` is given once if a pair is nearer than any in training. Results do not
     depend on ``threads``. Arrays are kept from one call to the next; calls of several threads at
     the same time each have their own.
     """
@@ -94,7 +94,7 @@ class MessagePassing:
             self._told = True
             warnings.warn(
                 f"{nearer_than_trained(system, closest)}: its energy and forces are extrapolated",
-                Near,
+                NearPairWarning,
                 stacklevel=2,
             )
         return Evaluation(energies.sum(), forces, stress, energies, closest=closest, potential=self)

@@ -15,23 +15,25 @@ _OPTIONS = {
 _NAMED = 10  # systems that are listed one by one
 
 
-def event_in_words(configuration: "Configuration", breach: "Violation") -> str:
+def event_in_words(configuration: "Configuration", violation: "Violation") -> str:
     """When it happened, where, and what."""
     names = configuration.names
-    where = "" if breach.system is None else f"system {breach.system}: "
-    named = () if breach.limit == "nearness" else breach.particles  # there the words name them
+    where = "" if violation.system is None else f"system {violation.system}: "
+    named = (
+        () if violation.limit == "nearness" else violation.particles
+    )  # there the words name them
     who = " and ".join(str(names[k]) if names else f"particle {k}" for k in named)
     return (
-        f"{where}at step {breach.step:,} (time"
-        f" {configuration.time(breach.time)}){f', {who}' if who else ''}: {breach.what}"
+        f"{where}at step {violation.step:,} (time"
+        f" {configuration.time(violation.time)}){f', {who}' if who else ''}: {violation.what}"
     )
 
 
-def cause(configuration: "Configuration", breach: "Violation", marked: bool) -> str:
+def cause(configuration: "Configuration", violation: "Violation", marked: bool) -> str:
     """Why it happened, probably, and what helps; ``marked`` says whether the run had left what its
     potential was trained on."""
     dt, model = configuration.time(configuration.dt), configuration.model
-    if breach.limit == "neighbors":
+    if violation.limit == "neighbors":
         where = (
             "at this temperature and pressure"
             if configuration.holds_pressure
@@ -42,7 +44,7 @@ def cause(configuration: "Configuration", breach: "Violation", marked: bool) -> 
             " (mcegnn label, train --from)"
         )
         return f"{model or 'the potential'} does not hold these atoms together {where}: {ways}"
-    if model and _collapsed(configuration, breach, marked):
+    if model and _collapsed(configuration, violation, marked):
         ways = (
             f"a shorter time step than {dt} or a lower temperature, or train it on structures"
             " like these (mcegnn label, train --from)"
@@ -52,14 +54,14 @@ def cause(configuration: "Configuration", breach: "Violation", marked: bool) -> 
     outside = f"{model} is outside of what it was trained on, or " if model else ""
     return (
         f"if particles have come too close, {step}"
-        if breach.failed
+        if violation.failed
         else f"probably {outside}{step}"
     )
 
 
 def hints(
     configuration: "Configuration",
-    breach: "Violation",
+    violation: "Violation",
     marked: bool,
     lost: Mapping[int, int],
     resume_command: str,
@@ -68,30 +70,30 @@ def hints(
     before = (
         (f"before it, other systems diverged: {systems_in_words(lost)}",) if lost else tuple[str]()
     )
-    if breach.failed:
+    if violation.failed:
         return (
             *before,
             f"if the cause lies elsewhere and is removed, resume with: {resume_command}",
         )
-    if breach.limit == "neighbors":
+    if violation.limit == "neighbors":
         return (
             *before,
             f"to go on all the same, with no check of near pairs either: {resume_command}"
-            f" {_OPTIONS[breach.limit]} off",
+            f" {_OPTIONS[violation.limit]} off",
         )
-    if breach.limit and not _collapsed(configuration, breach, marked):
+    if violation.limit and not _collapsed(configuration, violation, marked):
         return (
             *before,
             f"if the run is sound, go on without this limit: {resume_command}"
-            f" {_OPTIONS[breach.limit]} off",
+            f" {_OPTIONS[violation.limit]} off",
         )
     return before
 
 
-def _collapsed(configuration: "Configuration", breach: "Violation", marked: bool) -> bool:
+def _collapsed(configuration: "Configuration", violation: "Violation", marked: bool) -> bool:
     """Whether atoms have come nearer than can be sound, so that to go on is no use."""
     usual = configuration.min_distance is None
-    return marked or breach.limit == "nearness" or (breach.limit == "distance" and usual)
+    return marked or violation.limit == "nearness" or (violation.limit == "distance" and usual)
 
 
 def systems_in_words(lost: Mapping[int, int]) -> str:

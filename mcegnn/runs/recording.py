@@ -193,32 +193,32 @@ class Recording:
 
     def _diverged(self, file: RunFile, error: LimitViolated) -> RunDiverged:
         """Keep the last valid state; what happened, why probably, and what can be done."""
-        breach, config, marked = error.violation, self.configuration, bool(self._watch.marked)
+        violation, config, marked = error.violation, self.configuration, bool(self._watch.marked)
         last = (
-            {breach.system: breach.step}
-            if breach.system is not None and config.n_systems > 1
+            {violation.system: violation.step}
+            if violation.system is not None and config.n_systems > 1
             else {}
         )
         if lost := self.lost | last:
             file.record(LOST, lost)
         file.save(error.good)
         message = (
-            f"{event_in_words(config, breach)}; {cause(config, breach, marked)}; {file.kept}, the"
-            f" last good state is of step {error.good.step:,}"
+            f"{event_in_words(config, violation)}; {cause(config, violation, marked)}; {file.kept},"
+            f" the last good state is of step {error.good.step:,}"
         )
-        further = hints(config, breach, marked, self.lost, file.resume_command)
+        further = hints(config, violation, marked, self.lost, file.resume_command)
         return RunDiverged(message, further, self.output)
 
-    def _on_diverged(self, breach: Violation) -> None:
+    def _on_diverged(self, violation: Violation) -> None:
         """A system of an ensemble is held."""
-        assert breach.system is not None
-        words = event_in_words(self.configuration, breach)
+        assert violation.system is not None
+        words = event_in_words(self.configuration, violation)
         message = f"{words}; it is frozen at its last valid state, the others go on"
-        self._events.append(Diverged(message, breach.system, breach.step, len(self.lost)))
+        self._events.append(Diverged(message, violation.system, violation.step, len(self.lost)))
 
-    def _on_left_training(self, breach: Violation) -> None:
+    def _on_left_training(self, violation: Violation) -> None:
         """A system leaves what its potential was trained on."""
-        neighbors = breach.limit == "neighbors"
+        neighbors = violation.limit == "neighbors"
         n_told = len(self._watch.sparse if neighbors else self._watch.marked)
         if n_told <= _NAMED:
             more = "; further such systems are not reported" if n_told == _NAMED else ""
@@ -226,7 +226,7 @@ class Recording:
                 "its energies and forces are extrapolated; frames from here on are marked, and"
                 " analyse leaves them out"
             )
-            words = event_in_words(self.configuration, breach)
+            words = event_in_words(self.configuration, violation)
             self._events.append(Warned(f"{words}: {guess}{more}"))
 
     def _drained(self) -> Iterator[Event]:

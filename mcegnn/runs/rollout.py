@@ -20,7 +20,7 @@ from mcegnn.runs.relaxation import relaxed_start
 from mcegnn.runs.resume import Position, saved_rollout
 from mcegnn.runs.signals import StopRequest
 from mcegnn.simulation import Configuration
-from systems.neighbors.nearest import Near
+from systems.neighbors.nearest import NearPairWarning
 
 __all__ = ["RolloutResult", "RolloutRun", "RunDiverged"]
 
@@ -191,7 +191,7 @@ class _NearPairs:
         with self.lock:
             self.n_runs += 1
             if self.n_runs == 1:
-                warnings.simplefilter("ignore", Near)
+                warnings.simplefilter("ignore", NearPairWarning)
                 self.entry = warnings.filters[0]
 
     def remove(self) -> None:

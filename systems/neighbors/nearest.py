@@ -5,14 +5,14 @@ from contextlib import suppress
 import numpy as np
 
 from systems.neighbors.lists import NeighborList
-from systems.potentials.committee import Doubt
+from systems.potentials.committee import ExtrapolationWarning
 from systems.system import System
 
 _SKINS = 3.0  # times the limit, by which particles that are looked after may be farther apart
 _FEW = 64  # particles whose pairs are simply all looked at
 
 
-class Near(Doubt):
+class NearPairWarning(ExtrapolationWarning):
     """A pair is nearer than any in what the potential was trained on."""
 
 

@@ -11,11 +11,11 @@ from systems.neighbors.sparse import KnowsNeighbors
 from systems.system import Evaluation, Potential, System
 
 
-class Uncertain(RuntimeError):
+class ExtrapolationError(RuntimeError):
     """The members of a committee disagree by more than they may."""
 
 
-class Doubt(UserWarning):
+class ExtrapolationWarning(UserWarning):
     """A result that may not be trusted."""
 
 
@@ -24,8 +24,8 @@ class Committee:
 
     The uncertainty [...] of an evaluation is the largest over particles of the members'
     root-mean-square distance from the mean force, in units of force. Above ``warn`` a warning is
-    given, once for each committee; above ``stop`` `Uncertain` is raised. Raises ValueError for
-    fewer than two members, or limits that are not positive.
+    given, once for each committee; above ``stop`` `ExtrapolationError` is raised. Raises ValueError
+    for fewer than two members, or limits that are not positive.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Committee:
             f" {particle}{of} by {spread.max():.3g}{unit}"
         )
         if spread.max() > self.stop:
-            raise Uncertain(
+            raise ExtrapolationError(
                 f"{said}, more than the {self.stop:g} allowed: they are outside what they were"
                 " trained on"
             )
@@ -88,7 +88,7 @@ class Committee:
             return
         warnings.warn(
             f"{said}, more than {self.warn:g}: they may be outside what they were trained on",
-            Doubt,
+            ExtrapolationWarning,
             stacklevel=3,
         )
 

@@ -20,7 +20,7 @@ from systems.system import System
 CUTOFF = 4.0
 seeds = st.integers(0, 10**6)
 few = settings(deadline=None, max_examples=8)
-pytestmark = pytest.mark.filterwarnings("ignore::systems.neighbors.nearest.Near")
+pytestmark = pytest.mark.filterwarnings("ignore::systems.neighbors.nearest.NearPairWarning")
 # nothing at short range; the older repulsion; that below nearest distances, so long that many pairs
 # are below them
 NEAREST = [[2.0, 1.15, 1.0, 0.0], [1.15, 1.6, 1.5, 0.0], [1.0, 1.5, 0.0, 0.0], [0.0, 0.0, 0.0, 2.9]]

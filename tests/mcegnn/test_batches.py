@@ -14,7 +14,7 @@ from mcegnn.models.potential import ConservativePotential
 from systems.sources.atoms import from_atoms
 from systems.system import System
 
-pytestmark = pytest.mark.filterwarnings("ignore::systems.neighbors.nearest.Near")
+pytestmark = pytest.mark.filterwarnings("ignore::systems.neighbors.nearest.NearPairWarning")
 MOLECULES = ("H2O", "CH3CH2OH", "CH4", "H", "C6H6")
 
 

@@ -17,7 +17,7 @@ from mcegnn.models.potential import ConservativePotential
 from systems.system import System
 from systems.units import METAL
 
-pytestmark = pytest.mark.filterwarnings("ignore::systems.neighbors.nearest.Near")
+pytestmark = pytest.mark.filterwarnings("ignore::systems.neighbors.nearest.NearPairWarning")
 REFERENCES = (-13.0, -1000.0, -2000.0, -500.0)
 # of oxygen, hydrogen, carbon, molybdenum; hydrogen and molybdenum are nowhere near each other
 NEAREST = [

@@ -25,7 +25,7 @@ from mcegnn.models.potential import ConservativePotential
 from mcegnn.models.store import Stored, load, save
 from mcegnn.nn.repulsion import WIDTH, Repulsion
 from mcegnn.training.nearest import nearest_distances
-from systems.neighbors.nearest import Near
+from systems.neighbors.nearest import NearPairWarning
 from systems.potentials.committee import Committee
 from systems.sources.atoms import from_atoms
 from systems.system import System
@@ -250,7 +250,8 @@ def test_python_is_warned_once() -> None:
     atoms = Atoms("CO", [[0, 0, 0], [0, 0, 1.1]])
     atoms.calc = PotentialCalculator(model)
     with pytest.warns(
-        Near, match="C 0 and O 1 are 1.1 Angstrom apart, in training never nearer than 1.2 Angstrom"
+        NearPairWarning,
+        match="C 0 and O 1 are 1.1 Angstrom apart, in training never nearer than 1.2 Angstrom",
     ):
         atoms.get_potential_energy()
     with warnings.catch_warnings():
@@ -266,7 +267,7 @@ def test_python_is_warned_once() -> None:
     )
     wider = potential([6, 8], 1, nearest=[[1.3, 1.4], [1.4, 1.3]])
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Near)
+        warnings.simplefilter("ignore", NearPairWarning)
         said, together = model(both).closest, Committee([model, wider])(both).closest
     np.testing.assert_allclose(said, [[1.0, -1.0, -1.0, 0.0], [1.05 / 1.2, 0.0, 1.0, 1.2]])
     np.testing.assert_allclose(together, [[1.0, -1.0, -1.0, 0.0], [1.05 / 1.4, 0.0, 1.0, 1.4]])

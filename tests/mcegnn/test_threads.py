@@ -26,7 +26,7 @@ from integrators.velocities import maxwell_boltzmann
 from mcegnn import load
 from mcegnn.interfaces.ase import CalculatorPotential, PotentialCalculator
 from mcegnn.models.potential import ConservativePotential
-from systems.potentials.committee import Committee, Doubt
+from systems.potentials.committee import Committee, ExtrapolationWarning
 from systems.potentials.lennard_jones import LennardJones
 from systems.potentials.table import PairTable
 from systems.sources.atoms import from_atoms
@@ -254,7 +254,7 @@ def test_a_committee_warns_once_whatever_the_threads() -> None:
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         in_threads(committee, shaken(MOLECULES[:1], 40))
-    assert len([one for one in told if one.category is Doubt]) == 1
+    assert len([one for one in told if one.category is ExtrapolationWarning]) == 1
 
 
 @pytest.mark.parametrize(

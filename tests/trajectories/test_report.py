@@ -19,7 +19,7 @@ from systems.system import System
 from systems.units import METAL, REDUCED
 from trajectories.analysis import Analysis, Axis, Curves, Known, analyse
 from trajectories.analysis.draw import COLORS
-from trajectories.report import Scenes, scene, still, write_report
+from trajectories.report import Scenes, scene, static_scene, write_report
 from trajectories.report import page as page_of
 from trajectories.report import scene as scene_module
 from trajectories.storage.h5md import H5MDReader
@@ -196,7 +196,7 @@ def test_each_system_is_in_its_own_cell(record: Callable[..., Path]) -> None:
     with H5MDReader(record([State(system)])) as run:
         shown, _ = scene(run, "two boxes")
     np.testing.assert_allclose(positions(shown)[0], x % sides[:, None, None], atol=1e-3)
-    alone = still(system.copy_of(1), "one box")
+    alone = static_scene(system.copy_of(1), "one box")
     np.testing.assert_allclose(positions(alone)[0, 0], x[1] % 9.0, atol=1e-3)
 
 
@@ -219,7 +219,7 @@ def test_everything_said_is_escaped_and_in_its_place() -> None:
     attributes."""
     text = """<i>"it's" & so</i>"""
     curves = Curves("one", text, Axis("x"), np.arange(3.0), Axis("y"), {"": np.arange(3.0)}, text)
-    systems = [still(System.create(np.eye(3)), text)] * 2
+    systems = [static_scene(System.create(np.eye(3)), text)] * 2
     shown = page_of(
         text,
         text,

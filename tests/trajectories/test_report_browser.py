@@ -12,7 +12,7 @@ import pytest
 from systems.system import System
 from systems.units import ASTRONOMICAL, REDUCED
 from trajectories.analysis import Analysis, Axis, Curves, analyse
-from trajectories.report import Scenes, page, still, write_report
+from trajectories.report import Scenes, page, write_report
 from trajectories.storage.h5md import H5MDReader
 
 Written = Callable[..., Path]
@@ -200,7 +200,7 @@ def test_stills(browser: Any, tmp_path: Path) -> None:
     nothing to play."""
     stream = np.random.default_rng(0)
     systems = [System.create(stream.normal(size=(n, 3)), species=[8, 1, 1, 6][:n]) for n in (3, 4)]
-    scenes = [still(system, f"Structure {k}") for k, system in enumerate(systems)]
+    scenes = [static_scene(system, f"Structure {k}") for k, system in enumerate(systems)]
     x, y = stream.normal(size=(2, 5000))
     curves = Curves(
         "parity", "Forces", Axis("true"), x, Axis("predicted"), {"": y}, line=False, parity=True
@@ -276,7 +276,7 @@ def test_places(browser: Any, tmp_path: Path) -> None:
     """Whole numbers become places again; compressed, a distance r from the middle is asinh(r /
     0.2)."""
     x = np.random.default_rng(0).normal(size=(5, 3)) + 7.0
-    shown = still(System.create(x), "five")
+    shown = static_scene(System.create(x), "five")
     open_page, places = (
         scene_page(browser, tmp_path, **shown),
         _SCENE + "return [0, 1, 2, 3, 4].map(k => s.place(0, k, [0, 0, 0]))",
@@ -302,13 +302,15 @@ def test_what_is_nearer_hides_what_is_farther(browser: Any, tmp_path: Path) -> N
     for order in (1, -1):
         x, colors = np.array([[0.0, 0, 0], [0, 2, 0]])[::order], ["#ff0000", "#0000ff"][::order]
         red, _, blue, _ = scene_page(
-            browser, tmp_path, **still(System.create(x), "two", colors=colors, radii=[0.5, 0.5])
+            browser,
+            tmp_path,
+            **static_scene(System.create(x), "two", colors=colors, radii=[0.5, 0.5]),
         ).execute_script(middle, {})
         assert red > blue + 50
 
 
 def test_bonds_that_break_are_not_drawn(browser: Any, tmp_path: Path) -> None:
-    shown = still(System.create([[0.0, 0, 0], [2.0, 0, 0]]), "two", bonds=[[0, 1]])
+    shown = static_scene(System.create([[0.0, 0, 0], [2.0, 0, 0]]), "two", bonds=[[0, 1]])
     count = (
         _SCENE + "const p = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; return"
         " p.filter((v, k) => k % 4 == 3 && v).length"

@@ -7,11 +7,11 @@ from pathlib import Path
 from trajectories.analysis.guard import left_out
 from trajectories.analysis.results import Analysis
 from trajectories.report.page import Scenes, Told, page
-from trajectories.report.scene import scene, still
+from trajectories.report.scene import scene, static_scene
 from trajectories.storage.atomic_write import write_atomically
 from trajectories.storage.h5md import H5MDReader
 
-__all__ = ["Scenes", "page", "scene", "still", "write_report"]
+__all__ = ["Scenes", "page", "scene", "static_scene", "write_report"]
 
 
 def write_report(

@@ -92,7 +92,7 @@ def _positions(run: H5MDReader, part: _Part) -> np.ndarray:
     return np.stack(shown)
 
 
-def still(system: System, label: str, **other: Any) -> dict[str, Any]:
+def static_scene(system: System, label: str, **other: Any) -> dict[str, Any]:
     """The scene of one system that does not move.
 
     ``other`` values take the place of what is found, as "colors", "legend" and "bonds", or are

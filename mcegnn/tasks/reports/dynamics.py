@@ -11,7 +11,7 @@ from mcegnn.training.scoring import errors_of, floors, forecast, spread
 from systems.system import System
 from trajectories.analysis.draw import COLORS
 from trajectories.analysis.results import Analysis, Number
-from trajectories.report import still
+from trajectories.report import static_scene
 
 _BASELINES = {"stand_still": "no motion", "linear": "constant velocity"}
 
@@ -85,7 +85,7 @@ def _both(samples: Dataset, predicted: np.ndarray, k: int, label: str) -> dict[s
     )
     colors = {"true": COLORS[0], "predicted": COLORS[1]}
     pairs = [[i, n + i] for i in range(n)]
-    return still(
+    return static_scene(
         system,
         label,
         colors=[color for color in colors.values() for _ in range(n)],

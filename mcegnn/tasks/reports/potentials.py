@@ -11,7 +11,7 @@ from mcegnn.models.potential import ConservativePotential
 from mcegnn.tasks.reports.shares import WORST, error_distribution, parity
 from mcegnn.training.prediction import Differences, differences, measures_of
 from trajectories.analysis.results import Analysis, Curves, Number
-from trajectories.report import still
+from trajectories.report import static_scene
 
 _SAID = {
     "energy_mae": ("energy", "mean absolute error", "meV"),
@@ -96,7 +96,7 @@ def _worst(
             f" by {1e3 * forces[k]:,.0f} meV/Angstrom; most on atom {atom}, {symbols[first + atom]}"
             f" (circled), by {1e3 * lengths[first + atom]:,.0f}"
         )
-        worst.append(still(structures.system(int(k)), label, marked=atom))
+        worst.append(static_scene(structures.system(int(k)), label, marked=atom))
     return worst
 
 

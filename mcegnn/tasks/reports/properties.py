@@ -10,7 +10,7 @@ from mcegnn.models.property import PropertyModel
 from mcegnn.tasks.reports.shares import WORST, error_distribution, parity
 from mcegnn.training.properties import measures_of, residuals
 from trajectories.analysis.results import Analysis, Number
-from trajectories.report import still
+from trajectories.report import static_scene
 
 
 def look(
@@ -46,7 +46,7 @@ def look(
         label = (
             f"Molecule {k} of the {part}: {name} {true[k]:.5g} eV, off by {1e3 * off[k]:,.1f} meV"
         )
-        worst.append(still(molecules.system(int(k)), label))
+        worst.append(static_scene(molecules.system(int(k)), label))
     return worst
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from systems.potentials.committee import Committee, Uncertain
+from systems.potentials.committee import Committee, ExtrapolationError
 from systems.potentials.springs import Springs
 from systems.potentials.sum import Sum
 from systems.system import Evaluation, System
@@ -96,7 +96,7 @@ def test_it_stops_naming_system_and_particle() -> None:
     far = replace(one, positions=x)
     springs = [Springs(np.array([[0, 1], [2, 3]]), stiffness=k, length=0.0) for k in (1.0, 3.0)]
     with pytest.raises(
-        Uncertain,
+        ExtrapolationError,
         match=r"particle [23] of system 1 by .*, more than the 10 allowed: they are outside",
     ):
         Committee(springs, stop=10.0)(far)

@@ -400,7 +400,7 @@ def test_planets_that_drift_are_told_of(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kinds", "left", "still"),
+    ("kinds", "left", "static_scene"),
     [
         ([29, 29, 28, 28, 47, 47], "", ""),
         ([29, 29, 28, 28, 47, 79], "Au", ""),
