@@ -12,7 +12,7 @@ import pytest
 from systems.system import System
 from systems.units import ASTRONOMICAL, REDUCED
 from trajectories.analysis import Analysis, Axis, Curves, analyse
-from trajectories.report import Scenes, page, write_report
+from trajectories.report import Scenes, page, static_scene, write_report
 from trajectories.storage.h5md import H5MDReader
 
 Written = Callable[..., Path]
