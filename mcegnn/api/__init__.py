@@ -1,1 +1,1 @@
-"""What users import from `mcegnn`: the verbs of the command line as functions, and `Trajectory`."""
+"""The Python interface of `mcegnn`: each command as a function, and `Trajectory`."""

@@ -1,4 +1,4 @@
-"""`fit`: what `mcegnn train` does, from Python."""
+"""`fit`: train a model from Python, as `mcegnn train` does."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,9 +48,9 @@ def fit(
     Returns the run's `TrainingResult`: the best ``model``, the ``folder``, the page
     ``report_file``, and ``numbers`` on how good it is. Raises FileExistsError if the folder holds a
     run already, unless ``overwrite``; FileNotFoundError if a file is missing; TypeError, with the
-    nearest name, for an unknown option; ValueError or RuntimeError, in one sentence, if
-    options, data and model do not belong together; `RunDiverged` if the loss is not finite;
-    KeyboardInterrupt, which says how to go on, after Ctrl-C.
+    nearest name, for an unknown option; ValueError or RuntimeError, in one sentence, if options,
+    data and model do not belong together; `RunDiverged` if the loss is not finite;
+    KeyboardInterrupt, which says how to resume the training, after Ctrl-C.
 
     >>> model = mcegnn.fit("train.xyz", preset="extxyz", n_updates=20_000, output="mine").model
     """

@@ -1,4 +1,4 @@
-"""A run that is followed from Python: what it tells becomes warnings, and a bar for whoever looks.
+"""Running a run from Python: its warnings become Python warnings, its progress a bar.
 
 In a notebook the bar is a line of HTML, in a terminal it is rich's; elsewhere nothing is shown.
 """
@@ -35,12 +35,12 @@ _STACK = 5  # frames from the warning to the line that called
 
 
 class RunWarning(UserWarning):
-    """A run probably does not do what was intended."""
+    """Warning that a run probably does not do what was intended."""
 
 
 def follow(run: Run, progress: ProgressOption = None) -> Any:
-    """Do the run and return its result; raises what it raises, and KeyboardInterrupt, which says
-    how to go on, if Ctrl-C has stopped it.
+    """Execute the run and return its result. Raises what the run raises, and KeyboardInterrupt,
+    which says how to resume, if Ctrl-C has stopped it.
 
     ``progress`` is a function that gets each event, or False to show nothing.
     """
@@ -66,7 +66,7 @@ def _warn(event: Event) -> None:
 
 
 def warn(message: str, stacklevel: int = _STACK) -> None:
-    """A `RunWarning` in the words of Python."""
+    """Issue a `RunWarning` in which options are called as in Python."""
     warnings.warn(in_python(message), RunWarning, stacklevel=stacklevel)
 
 

@@ -1,4 +1,4 @@
-"""Positions, velocities and forces of a run as arrays that are read when they are indexed."""
+"""Positions, velocities and forces of a run as lazy arrays, read from the file when indexed."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 
 class Frames:
-    """An array [frames, (n_systems,) n_particles, 3] in float64, of which indexing by a number or a
-    slice reads those frames only; NumPy takes it as the whole array.
+    """Lazy float64 array [frames, (n_systems,) n_particles, 3]: indexing by a number or a slice
+    reads those frames only, `numpy.asarray` reads all of them.
 
     >>> run.positions[-1], run.positions[::10, 0], np.asarray(run.positions)
     """
@@ -24,14 +24,14 @@ class Frames:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """[frames, (n_systems,) n_particles, 3]."""
+        """Shape of the array, (frames, (n_systems,) n_particles, 3)."""
         with self._opened() as reader:
             systems = () if reader.n_systems is None else (reader.n_systems,)
             return (len(reader), *systems, reader.n_particles, 3)
 
     @property
     def ndim(self) -> int:
-        """Of axes."""
+        """Number of axes."""
         return len(self.shape)
 
     @property

@@ -1,4 +1,4 @@
-"""`label`: what `mcegnn label` does, from Python."""
+"""`label`: make a training set from Python, as `mcegnn label` does."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -26,11 +26,12 @@ def label(
     `mcegnn label` does.
 
     ``structures`` is a file, an `ase.Atoms` or a `System` in metal units. Without ``steps`` all
-    structures of a file are labelled as they are. With ``steps=3000`` those along dynamics from the
-    last one are, one ``every`` 10 steps, at the ``temperature`` and so on as of `simulate`.
-    ``calculator`` or ``potential`` labels them, and moves them.
+    structures of a file are labelled as they are. With ``steps=3000`` the last one is the start of
+    a dynamics run, of which one structure ``every`` 10 steps is labelled; ``temperature`` and so on
+    are those of `simulate`. ``calculator`` or ``potential`` gives the labels, and the forces that
+    move the atoms.
 
-    Returns how many were labelled. Raises FileExistsError if the output exists, unless
+    Returns the number of labelled structures. Raises FileExistsError if the output exists, unless
     ``overwrite``; FileNotFoundError, ValueError, RuntimeError or TypeError, in one sentence, if the
     run cannot begin; `RunDiverged` if the forces fail later: what was labelled stays.
 

@@ -1,4 +1,4 @@
-"""Analyses of an open run: those of `mcegnn analyse`, one by one."""
+"""The single analyses of `mcegnn analyse` on an open run."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ _OF_ENERGY = ("energy_change", "energy_slope", "energy_drift", "potential_energy
 
 def curves(reader: "H5MDReader", key: str, select: str | None = None) -> Result:
     """The curves of this key, with the numbers of their analysis. Raises ValueError if the run has
-    none."""
+    no such curve."""
     from trajectories.analysis.single import analyse_one
 
     name = _ANALYSES[key]
@@ -44,7 +44,7 @@ def _curve(found: "Analysis", key: str, otherwise: str) -> Any:
 
 
 def temperature(reader: "H5MDReader") -> Result:
-    """Of each frame [frames] or [frames, n_systems], in kelvin."""
+    """Temperature of each frame in kelvin, [frames] or [frames, n_systems]."""
     from systems.units import METAL
     from trajectories.analysis.single import analyse_one
     from trajectories.analysis.thermo import temperatures
@@ -63,8 +63,8 @@ def temperature(reader: "H5MDReader") -> Result:
 
 
 def energy(reader: "H5MDReader") -> Result:
-    """Of each frame [frames] or [frames, n_systems]: total, kinetic and potential, as far as they
-    are known."""
+    """Total, kinetic and potential energy of each frame, [frames] or [frames, n_systems], as far as
+    they are known."""
     from systems.units import METAL
 
     kinetic, potential = (
@@ -81,7 +81,7 @@ def energy(reader: "H5MDReader") -> Result:
 
 
 def _of_energy(reader: "H5MDReader") -> "list[Any]":
-    """The numbers of the analyses that look at energies, as far as they fit."""
+    """The numbers of the analyses of energies that apply to this run."""
     from trajectories.analysis.guard import left_out
     from trajectories.analysis.single import analyse_one
 
@@ -99,7 +99,7 @@ def _series(
     unit: str,
     numbers: list[Any],
 ) -> Result:
-    """Something of each frame, over time."""
+    """A quantity of each frame over time, as a `Result`."""
     from trajectories.analysis.time_series import time_axis
 
     axis, times = time_axis(reader)
@@ -111,7 +111,8 @@ def _series(
 def everything(
     reader: "H5MDReader", reference: Any, tolerance: float, select: str | None
 ) -> "Analysis":
-    """As `trajectories.analysis.analyse`, with what is known of the run."""
+    """Everything that `trajectories.analysis.analyse` finds, given what the run's configuration
+    says."""
     from trajectories.analysis import analyse
 
     return analyse(reader, known_of(reader), against=reference, tolerance=tolerance, select=select)
@@ -148,7 +149,7 @@ def _shown(found: "Analysis", what: str, otherwise: str) -> Any:
 
 
 def rows(reader: "H5MDReader") -> list[tuple[str, str]]:
-    """What a run is, in a few words."""
+    """Rows of a table that describe a run: system, frames, times, units."""
     from trajectories.analysis.time_series import time_axis
 
     axis, times = time_axis(reader)

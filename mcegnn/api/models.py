@@ -1,4 +1,4 @@
-"""Models from Python: by name or path, and back from a model to the file that a run can name."""
+"""Load models by name or path, save them, and find the name by which a run can refer to one."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ ModelLike = Any  # a name, a path, a model, or several of them: a committee
 
 
 def load(name: str | Path) -> "Model":
-    """The model of a name that comes with the package, or of a file.
+    """Load a model: by the name of one that comes with the package, or from a file.
 
     A `ConservativePotential` and a `LearnedForce` act on a system (``model(system)`` gives energy
     and forces), a `DirectDynamics` moves it, a `PropertyModel` predicts numbers of it (`predict`).
@@ -30,7 +30,7 @@ def load(name: str | Path) -> "Model":
 
 
 def loaded(model: Any) -> "Model":
-    """A model as it is, or that of a name or a path."""
+    """Return a model as it is, or load that of a name or a path."""
     from mcegnn.models.model import Model
     from mcegnn.models.store import load as stored
 
@@ -43,8 +43,8 @@ def loaded(model: Any) -> "Model":
 
 
 def save(model: "Model", path: str | Path, *, overwrite: bool = False) -> None:
-    """Write a model that was loaded, and whose weights have perhaps been changed since, into a file
-    that `load`, `simulate` and the command line take.
+    """Save a loaded model, with its weights as they are now, to a file for `load`, `simulate` and
+    the command line.
 
     Raises FileExistsError if the file exists, unless ``overwrite``, and ValueError if the model was
     not loaded: `mcegnn.models.store` saves one that was made in memory, with its
@@ -72,11 +72,11 @@ def save(model: "Model", path: str | Path, *, overwrite: bool = False) -> None:
 
 
 def name_of(model: ModelLike) -> str:
-    """What a run calls a model: its name or its file; of several, with commas in between.
+    """Name by which a run refers to a model: its name or file; of several, joined by commas.
 
-    A run keeps the name of a model's file and what that file held, so that it can go on later and
-    elsewhere. So a model in memory must have been loaded from a file, and must still be what that
-    file holds. Raises ValueError if it is not.
+    A run keeps the name of a model's file and the digest of its contents, so that it can be resumed
+    later and elsewhere. So a model in memory must have been loaded from a file, and must still be
+    what that file holds. Raises ValueError if it is not.
     """
     from mcegnn.models.model import Model
 

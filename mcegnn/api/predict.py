@@ -1,4 +1,4 @@
-"""`predict`: what a model says of structures, from Python."""
+"""`predict`: a model's predictions of structures, from Python."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -20,8 +20,8 @@ class Predicted(NamedTuple):
 def predict(
     model: ModelLike, structures: StructureLike | Sequence[StructureLike]
 ) -> dict[str, Predicted]:
-    """What a model predicts of structures, by the name of the target: of a potential "energy" (eV)
-    and "largest force" (eV/Angstrom), of a property model the property that it was trained on.
+    """Predict the targets of structures, by name: a potential's "energy" (eV) and "largest force"
+    (eV/Angstrom), or the property that a property model was trained on.
 
     ``model`` is a name, a file or a model. ``structures`` are files (all that one holds, or
     FILE@INDEX), `ase.Atoms` or systems in metal units, one or a list of them.

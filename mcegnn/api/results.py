@@ -1,5 +1,4 @@
-"""What an analysis of a run gives to users of Python: named arrays with units, numbers with errors,
-and a figure."""
+"""Results of analyses in Python: named arrays with units, numbers with errors, and a figure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,11 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Result:
-    """Curves over one axis with what else was found beside them.
+    """Result of an analysis: curves over one axis, and numbers with errors.
 
-    ``x`` [n] is the axis, ``curves`` are [n] each by name ("" if there is only one), or
-    [n, n_systems] where each system of an ensemble has its own; labels and units stand beside them.
-    ``numbers`` are values with errors and units by key, ``notes`` what is to be known of them.
+    ``x`` [n] is the axis, ``curves`` are [n] each by name ("" if there is only one), or [n,
+    n_systems] where each system of an ensemble has its own; labels and units stand beside them.
+    ``numbers`` are values with errors and units by key, ``notes`` are remarks on them.
     ``result["distance"]`` gives the axis, by its label, or a curve, by its name. In a notebook it
     shows its figure.
     """
@@ -105,7 +104,7 @@ class Result:
 
 
 def numbers_of(numbers: "Iterable[Number]") -> "dict[str, Number]":
-    """Numbers by their key, their notes in the words of Python."""
+    """Numbers by their key, with notes that name options as in Python."""
     return {one.key: replace(one, note=in_python(one.note)) for one in numbers}
 
 

@@ -1,4 +1,4 @@
-"""`simulate`: what `mcegnn rollout` does, from Python."""
+"""`simulate`: run molecular dynamics from Python, as `mcegnn rollout` does."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -27,13 +27,13 @@ def simulate(
     progress: ProgressOption = None,
     **options: Unpack[SimulationOptions],
 ) -> Trajectory:
-    """Move a system and keep its frames in the H5MD file ``output``, as `mcegnn rollout` does.
+    """Simulate a system and write its frames to the H5MD file ``output``, as `mcegnn rollout` does.
 
     ``system`` is "charged", "solar", a file of atoms (its last structure, or FILE@INDEX), an
-    `ase.Atoms` or a `System` in metal units; what is in memory is written beside the output, as
-    OUTPUT.start.xyz. ``resume`` names a run to continue, by ``steps`` or ``time`` more than before;
-    the result is bitwise that of a run that never stopped. ``progress`` is a function that gets
-    each event of the run (`mcegnn.runs.events`), or False to show nothing; without it a bar is
+    `ase.Atoms` or a `System` in metal units; a structure in memory is written beside the output, as
+    OUTPUT.start.xyz. ``resume`` names a run to continue, for ``steps`` or ``time`` beyond its end;
+    the result is bitwise identical to that of an uninterrupted run. ``progress`` is a function that
+    gets each event of the run (`mcegnn.runs.events`), or False to show nothing; without it a bar is
     shown in terminals and notebooks.
 
     The keywords are the options of the command line, where `mcegnn rollout --help` says what each
@@ -53,7 +53,7 @@ def simulate(
     Returns the run's `Trajectory`. Raises FileExistsError if the output exists, unless
     ``overwrite``; FileNotFoundError if a file is missing; ValueError, RuntimeError or TypeError, in
     one sentence, if the run cannot begin; `RunDiverged` if it diverged, whose ``path`` is the file
-    with the frames before; KeyboardInterrupt, which says how to go on, after Ctrl-C.
+    with the frames before; KeyboardInterrupt, which says how to resume the run, after Ctrl-C.
 
     >>> run = mcegnn.simulate("argon.xyz", potential="mcegnn:LennardJones:epsilon=0.0104,sigma=3.4",
     ...     ensemble="nvt", temperature="94 K", time="20 ps", output="argon.h5md")
@@ -84,7 +84,7 @@ def simulate(
 
 
 def _new(system: str, output: Path, keywords: dict[str, Any], how: dict[str, Any]) -> "RolloutRun":
-    """The run that is asked for; emits its warnings."""
+    """Prepare a new run of these options, and issue its warnings."""
     from mcegnn.runs.rollout_request import Request, new_rollout
 
     options = options_of(keywords, _OPTIONS)
@@ -100,7 +100,7 @@ def _new(system: str, output: Path, keywords: dict[str, Any], how: dict[str, Any
 def _resumed(
     system: Any, path: Path, keywords: dict[str, Any], given: dict[str, Any], threads: int | None
 ) -> "RolloutRun":
-    """The run of a file, which goes on."""
+    """Prepare the continuation of the run in a file."""
     from mcegnn.runs.rollout_request import check_resumed, resumed_rollout
 
     times, options = times_of(keywords), options_of(keywords, _OPTIONS)
@@ -111,7 +111,7 @@ def _resumed(
 
 
 def _checked(system: StructureLike | None) -> StructureLike:
-    """What moves. Raises ValueError if nothing does."""
+    """Return the system to simulate. Raises ValueError if none is given."""
     if system is None:
         raise ValueError(
             'name a system ("charged", "solar", or a file of atoms), or a run to resume'
@@ -120,6 +120,6 @@ def _checked(system: StructureLike | None) -> StructureLike:
 
 
 def _check_threads(threads: int | None) -> None:
-    """Raise ValueError for a number of threads that cannot be."""
+    """Raise ValueError if the number of threads is not valid."""
     if threads is not None and threads < 1:
         raise ValueError(f"threads must be at least 1, not {threads}")

@@ -13,7 +13,7 @@ Text = str | float  # a quantity with its unit, or a bare number in reduced unit
 
 
 class Dynamics(TypedDict, total=False):
-    """How atoms move, and how far: for `simulate` and `label` alike."""
+    """Keywords on how atoms move, and for how long, which `simulate` and `label` share."""
 
     calculator: str
     potential: str
@@ -35,7 +35,7 @@ class Dynamics(TypedDict, total=False):
 
 
 class SimulationOptions(Dynamics, total=False):
-    """All keywords of `simulate` that say what moves, how, and how far."""
+    """All keywords of `simulate` that say what moves, how, and for how long."""
 
     model: ModelLike
     integrator: str
@@ -58,14 +58,14 @@ _TIMES = ("dt", "time", "steps", "every")
 
 
 def times_of(keywords: Mapping[str, Any]) -> Times:
-    """How far it goes."""
+    """The keywords that say how long the run is."""
     given = {name: _value(name, keywords.get(name)) for name in _TIMES}
     return Times(**given)
 
 
 def options_of(keywords: Mapping[str, Any], known: Sequence[str]) -> dict[str, Any]:
-    """All of the known options but those that say how far it goes, named and written as on the
-    command line; None where they were not given."""
+    """All known options but those of the run's length, named and written as on the command line;
+    None where they were not given."""
     return {
         name.replace("_", "-"): _value(name, keywords.get(name))
         for name in known
@@ -74,8 +74,8 @@ def options_of(keywords: Mapping[str, Any], known: Sequence[str]) -> dict[str, A
 
 
 def _value(name: str, value: Any) -> Any:
-    """A keyword's value as the command line would have it. Raises TypeError if it is of another
-    kind."""
+    """A keyword's value as the command line would give it. Raises TypeError if it is of another
+    type."""
     if value is None:
         return None
     if name == "model":

@@ -1,5 +1,5 @@
-"""The file behind a trajectory: a run's own, or that of the run which another program's trajectory
-becomes."""
+"""The file behind a `Trajectory`: a run's own, or the H5MD file that another program's trajectory
+is converted to."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Source:
-    """A run, open only while it is read or between `keep_open` and `close`, so that it may go on
-    meanwhile.
+    """A run's file, open only while it is read or between `keep_open` and `close`, so that the run
+    may be resumed meanwhile.
 
-    A foreign trajectory is written as a run into a temporary folder, which `close` takes away.
+    A foreign trajectory is converted to a run's file in a temporary folder, which `close` deletes.
     Raises FileNotFoundError or ValueError if it cannot be read or holds no frames.
     """
 
@@ -47,7 +47,7 @@ class Source:
             yield reader
 
     def anew(self) -> "H5MDReader":
-        """A reader of its own. Raises ValueError if the trajectory is closed."""
+        """Open a new reader. Raises ValueError if the trajectory is closed."""
         from trajectories.storage.h5md import H5MDReader
 
         if self._folder is not None and not self.file.exists():
@@ -60,7 +60,7 @@ class Source:
             self._kept = self.anew()
 
     def close(self) -> None:
-        """Close the file; the run that was made of a foreign trajectory is gone then."""
+        """Close the file, and delete the one that a foreign trajectory was converted to."""
         if self._kept is not None:
             self._kept.__exit__()
             self._kept = None

@@ -1,5 +1,5 @@
-"""Structures from Python: files, `ase.Atoms` or systems; those in memory become a file that a run
-can name."""
+"""Structures from Python: files, `ase.Atoms` or systems; those in memory are written to a file for
+the run."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,13 +17,13 @@ StructureLike = Any  # a file's name, ase.Atoms or a System
 
 
 def is_name(structure: StructureLike) -> bool:
-    """Whether it is a file's name, or another name."""
+    """Whether a structure is given by a name, such as that of a file."""
     return isinstance(structure, str | Path)
 
 
 def atoms_of(structure: StructureLike) -> Any:
-    """The `ase.Atoms` of what is in memory. Raises TypeError for other things, and ValueError for
-    systems that are no atoms."""
+    """Convert a structure in memory to `ase.Atoms`. Raises TypeError for other objects, and
+    ValueError for systems that are not of atoms."""
     from ase import Atoms
 
     from systems.sources.atoms import to_atoms
@@ -49,8 +49,8 @@ def atoms_of(structure: StructureLike) -> Any:
 
 
 def systems_of(structures: StructureLike | Sequence[StructureLike]) -> "list[Named]":
-    """The systems of one structure or several, each with its name: its file, with @INDEX where that
-    holds several, or its number among those in memory."""
+    """Systems of one structure or several, each with its name: its file, with @INDEX if that holds
+    several, or its number among those in memory."""
     from mcegnn.prediction import Named, read_structures
     from systems.sources.atoms import from_atoms
 
@@ -69,10 +69,10 @@ def systems_of(structures: StructureLike | Sequence[StructureLike]) -> "list[Nam
 
 
 class StartFile:
-    """The file of a structure, for a run that is to write ``output``: its ``name``.
+    """The file, ``name``, that holds the initial structure of a run whose output is ``output``.
 
-    What is in memory is written beside it, as OUTPUT.start.xyz, with every digit and all that the
-    run takes from it: so the run can be begun anew from there, also on the command line.
+    A structure in memory is written beside it, as OUTPUT.start.xyz, with every digit and all that
+    the run takes from it: so the run can be repeated from there, also on the command line.
 
     Raises FileExistsError if that file exists and must not be overwritten, and as `atoms_of`.
     """
@@ -97,7 +97,7 @@ class StartFile:
             raise
 
     def undo(self) -> None:
-        """The run has not begun: what was there before is there again."""
+        """Restore what was there before, since the run has not begun."""
         if self._made is not None:
             self._made.unlink(missing_ok=True)
             if self._before is not None:

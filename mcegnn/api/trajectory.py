@@ -70,7 +70,7 @@ class Trajectory:
         self.close()
 
     def close(self) -> None:
-        """Close the file; the run that was made of a foreign trajectory is gone then."""
+        """Close the file, and delete the one that a foreign trajectory was converted to."""
         self._source.close()
 
     def __len__(self) -> int:
@@ -94,7 +94,7 @@ class Trajectory:
 
     @property
     def times(self) -> np.ndarray:
-        """[frames], in ``time_unit``; the numbers of the frames if a file tells no times."""
+        """Times [frames] in ``time_unit``; the frames' numbers if the file holds no times."""
         from trajectories.analysis.time_series import time_axis
 
         with self._opened() as reader:
@@ -102,7 +102,7 @@ class Trajectory:
 
     @property
     def time_unit(self) -> str:
-        """ "ps" of atoms, "years" of planets, nothing in reduced units or if a file tells no
+        """Unit of `times`: "ps" for atoms, "years" for planets, "" in reduced units or without
         times."""
         from trajectories.analysis.time_series import time_axis
 
@@ -123,22 +123,23 @@ class Trajectory:
 
     @property
     def positions(self) -> Frames:
-        """[frames, (n_systems,) n_particles, 3], never wrapped, read when they are indexed."""
+        """Unwrapped positions [frames, (n_systems,) n_particles, 3], read when they are indexed."""
         return Frames(self._opened, "position")
 
     @property
     def velocities(self) -> Frames:
-        """As `positions`, per unit of time of `units` (of atoms ASE's, 10.18 fs)."""
+        """Velocities, shaped as `positions`, in `units` (for atoms Angstrom per 10.18 fs, as in
+        ASE)."""
         return Frames(self._opened, "velocity")
 
     @property
     def forces(self) -> Frames:
-        """As `positions`."""
+        """Forces, shaped as `positions`, in `units`."""
         return Frames(self._opened, "force")
 
     @contextmanager
     def _looked_at(self) -> "Iterator[H5MDReader]":
-        """The reader for analyses, without frames that are left out; errors in words of Python."""
+        """Reader for analyses, without frames left out; errors name options as in Python."""
         from mcegnn.api.following import warn
         from mcegnn.runs.reading import leave_out_marked
 
@@ -150,8 +151,8 @@ class Trajectory:
 
     @property
     def temperature(self) -> Result:
-        """In K of each frame, with the mean of the second half. Raises ValueError without
-        velocities or masses, or for particles that are no atoms."""
+        """Temperature of each frame in K, with the mean of the second half. Raises ValueError
+        without velocities or masses, or for particles that are no atoms."""
         with self._looked_at() as reader:
             return looks.temperature(reader)
 
@@ -195,8 +196,8 @@ class Trajectory:
     ) -> "Analysis":
         """All numbers, curves, warnings and notes of `mcegnn analyse`.
 
-        ``reference`` is another run of the same systems, whose distance is told, with the time it
-        stays below ``tolerance`` (in the run's unit of length).
+        ``reference`` is another run of the same systems: its distance is analysed too, with the
+        time it stays below ``tolerance`` (in the run's unit of length).
         """
         other = reference
         if other is not None and not isinstance(other, Trajectory):

@@ -1,5 +1,5 @@
-"""The sentences of errors and warnings in the words of Python: options are keywords, and a run goes
-on by a call."""
+"""Errors and warnings as users of Python know them: options are keywords, and a run is resumed by a
+function call."""
 
 import re
 import shlex
@@ -26,7 +26,7 @@ _VERBS = {"rollout": "simulate", "train": "fit"}
 
 
 def in_python(text: str) -> str:
-    """A sentence of the command line with keywords in place of its options."""
+    """Replace the command line's options in a sentence by keywords of Python."""
     text = _RESUME.sub(_call, " ".join(text.split()))
     text = text.replace("(mcegnn label, train --from)", "(mcegnn.label, and mcegnn.fit with start)")
     text = re.sub(r"(?<![\w-])with -o\b", "as output", text)
@@ -34,7 +34,7 @@ def in_python(text: str) -> str:
 
 
 def _call(match: re.Match[str]) -> str:
-    """The call by which a run goes on."""
+    """The function call that resumes a run."""
     (path,) = shlex.split(match["path"].rstrip(",;"))
     return f"mcegnn.{_VERBS[match['verb']]}(resume={path!r}{_also(match['more'])})"
 
@@ -58,8 +58,7 @@ def _keyword(match: re.Match[str]) -> str:
 
 @contextmanager
 def words_of_python() -> Iterator[None]:
-    """Errors within keep their kind and say what they have to say in one sentence, in the words of
-    Python."""
+    """Reword errors raised within for Python, in one sentence each; they keep their type."""
     try:
         yield
     except RunDiverged as error:
@@ -78,14 +77,14 @@ def words_of_python() -> Iterator[None]:
 
 
 def _of_system(error: OSError) -> OSError:
-    """The same error with a sentence of ours."""
+    """The same operating system error with a message of one sentence."""
     kinds = (FileExistsError, FileNotFoundError, PermissionError, OSError)
     kind = next(one for one in kinds if isinstance(error, one))
     return kind(in_python(sentence(error)))
 
 
 def check_keywords(function: str, given: Mapping[str, Any], known: Any) -> None:
-    """Raise TypeError, with the nearest name, for a keyword that a function does not know."""
+    """Raise TypeError, with the nearest name, if a keyword is unknown to the function."""
     for name in given:
         if name not in known:
             raise TypeError(
@@ -94,7 +93,8 @@ def check_keywords(function: str, given: Mapping[str, Any], known: Any) -> None:
 
 
 def call_of(function: str, *arguments: Any, **keywords: Any) -> str:
-    """A call as one would type it, which a run keeps as what made it; what is None is left out."""
+    """A function call as one would type it, which a run keeps as its origin; arguments that are
+    None are left out."""
     parts = [_spelled(one) for one in arguments if one is not None]
     parts += [f"{name}={_spelled(one)}" for name, one in keywords.items() if one is not None]
     return f"mcegnn.{function}({', '.join(parts)})"

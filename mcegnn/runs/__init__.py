@@ -1,1 +1,2 @@
-"""Runs: long work from a configuration, as an iterator of events that any program can follow."""
+"""Runs: simulations, trainings and other long work as iterators of events, for any program to
+follow."""

@@ -30,9 +30,9 @@ _RELAXED = 0.05  # eV / Angstrom, the largest force that is left by --relax
 def atoms_run(
     file: str, integrator: str | None, times: Times, options: Mapping[str, Any]
 ) -> tuple[AtomsRun, list[str]]:
-    """The configuration asked for, and warnings.
+    """Return the configuration of these options, and warnings.
 
-    Raises ValueError or RuntimeError, in one sentence, if it cannot be.
+    Raises ValueError or RuntimeError, in one sentence, if the options are not valid.
     """
     chosen = _integrator(integrator, options)
     check_forces(file, options)
@@ -123,7 +123,8 @@ def _check_thermostat(config: AtomsRun) -> None:
 
 
 def _limits(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Of what a committee's models may disagree by; ValueError if there is no committee."""
+    """Limits of how far a committee's models may disagree. Raises ValueError if there is no
+    committee."""
     given = {
         name.replace("-", "_"): force(options[name], f"--{name}")
         for name in ("warn-above", "stop-above")
@@ -143,7 +144,7 @@ def _limits(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_forces(file: str, options: Mapping[str, Any]) -> None:
-    """ValueError unless exactly one of the options names forces."""
+    """Raise ValueError unless exactly one option names what gives the forces."""
     _check_empty(options)
     if len(given := [name for name in _FORCES if options.get(name) is not None]) != 1:
         what = "give only one of" if given else "something has to move its atoms: give one of"
@@ -189,7 +190,7 @@ def _drawn(system: System, integrator: str, n_systems: int, kelvin: tuple[float,
 
 
 def _check_cell(file: str, system: System, integrator: str) -> None:
-    """ValueError if periodic directions have no extent, or the cell that is to move is open."""
+    """Raise ValueError if periodic directions have no extent, or a cell that is to move is open."""
     if integrator == "npt" and not all(system.pbc):
         raise ValueError(
             f"npt needs a cell that is periodic in all directions; that of {file} is not"

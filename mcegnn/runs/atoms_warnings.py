@@ -1,4 +1,4 @@
-"""What users should know of a rollout of a file's atoms that they have asked for."""
+"""Warnings about the options of a rollout of a file's atoms."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ _BEAM = 10.0  # times its share of the kinetic energy: the centre of mass moves 
 def warnings_of(
     config: AtomsRun, structure: Structure, light: bool, options: Mapping[str, Any]
 ) -> list[str]:
-    """Return sentences on what the file does not tell, the time step, and velocities."""
+    """Return warnings about what the file lacks, the time step, and velocities."""
     file = config.file
     warnings = [
         f"{file}: assumed {what}: {words}"

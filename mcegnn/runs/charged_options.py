@@ -12,9 +12,9 @@ from systems.units import REDUCED
 def charged_run(
     integrator: str | None, times: Times, options: Mapping[str, Any]
 ) -> tuple[ChargedRun, list[str]]:
-    """The configuration asked for, and warnings, of which there are none.
+    """Return the configuration of these options, and no warnings.
 
-    Raises ValueError, in one sentence, if it cannot be.
+    Raises ValueError, in one sentence, if the options are not valid.
     """
     from integrators.ensembles import integrator as known
     from systems.sources.charged import N_STEPS, STEPS_PER_FRAME, TIME_STEP

@@ -1,4 +1,4 @@
-"""What a run says of systems that diverge: when and which, why probably, and what can be done."""
+"""Messages about systems that diverge: when and which, the probable cause, and what can be done."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ _NAMED = 10  # systems that are listed one by one
 
 
 def event_in_words(configuration: "Configuration", violation: "Violation") -> str:
-    """When it happened, where, and what."""
+    """Say when and where a system diverged, and how."""
     names = configuration.names
     where = "" if violation.system is None else f"system {violation.system}: "
     named = (
@@ -30,8 +30,8 @@ def event_in_words(configuration: "Configuration", violation: "Violation") -> st
 
 
 def cause(configuration: "Configuration", violation: "Violation", marked: bool) -> str:
-    """Why it happened, probably, and what helps; ``marked`` says whether the run had left what its
-    potential was trained on."""
+    """Say the probable cause, and what helps; ``marked`` is whether the run had left the data that
+    its potential was trained on."""
     dt, model = configuration.time(configuration.dt), configuration.model
     if violation.limit == "neighbors":
         where = (
@@ -66,7 +66,7 @@ def hints(
     lost: Mapping[int, int],
     resume_command: str,
 ) -> tuple[str, ...]:
-    """What else is to be known, and how the run can go on all the same."""
+    """Further hints, and how the run can be resumed all the same."""
     before = (
         (f"before it, other systems diverged: {systems_in_words(lost)}",) if lost else tuple[str]()
     )
@@ -91,7 +91,7 @@ def hints(
 
 
 def _collapsed(configuration: "Configuration", violation: "Violation", marked: bool) -> bool:
-    """Whether atoms have come nearer than can be sound, so that to go on is no use."""
+    """Whether atoms have come too near each other, so that resuming is of no use."""
     usual = configuration.min_distance is None
     return marked or violation.limit == "nearness" or (violation.limit == "distance" and usual)
 

@@ -21,15 +21,15 @@ class RunDiverged(RuntimeError):
 
 
 class WritingFailed(OSError):
-    """A disk does not take what the run writes; the message says how to go on."""
+    """The disk does not accept what the run writes; the message says how to resume."""
 
 
 class ForcesFailed(RuntimeError):
-    """What moves the particles, perhaps foreign code, has failed with an error of its own."""
+    """The force calculation, perhaps code of the user's, has failed with an error of its own."""
 
 
 def sentence(error: Exception) -> str:
-    """What an error says to users: those of the operating system have no words of their own."""
+    """The message of an error in one sentence; for errors of the operating system one is made."""
     if not isinstance(error, OSError) or isinstance(error, WritingFailed):
         return str(error)
     if isinstance(error, FileExistsError):
@@ -48,8 +48,8 @@ def sentence(error: Exception) -> str:
 
 @contextmanager
 def forces_in_words() -> Iterator[None]:
-    """Whatever error the forces end in, perhaps of foreign code, becomes a `ForcesFailed` in words,
-    so that it is not taken for one of the file's."""
+    """Turn any error of the force calculation, perhaps of code of the user's, into `ForcesFailed`,
+    so that it is not taken for an error of the file."""
     try:
         yield
     except Exception as error:

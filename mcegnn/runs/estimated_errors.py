@@ -1,5 +1,4 @@
-"""How far each body of a solar run is from where a finer run has it: estimated at the end of a run
-and kept in its file."""
+"""Estimated position errors of a solar run, from a second run with finer steps."""
 
 import json
 from collections.abc import Iterator
@@ -22,8 +21,8 @@ _FEW_STEPS, _MOST_STEPS = 150_000, 2_000_000
 def estimate_errors(
     configuration: Configuration, halvings: int, path: Path, request: StopRequest
 ) -> Iterator[Event]:
-    """Compare a finished run, in which ``halvings`` steps were halved, with a finer one, and keep
-    in its file what was found; a stop that is asked for leaves the file as it is.
+    """Estimate the errors of a finished run, in which ``halvings`` steps were halved, by a finer
+    run, and write them to its file; a requested stop leaves the file as it is.
 
     The last frame is compared, or the last that the finer run reaches in a fixed number of steps,
     so that this adds about a second or two to an ordinary long run, and to a run with encounters

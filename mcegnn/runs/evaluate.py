@@ -1,4 +1,4 @@
-"""An evaluation as a run: how well a model does on labelled data."""
+"""An evaluation as a run: errors of a model on labelled data."""
 
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -76,8 +76,8 @@ class EvaluateRun:
         self._request = StopRequest()
 
     def check(self) -> None:
-        """Raise ValueError or OSError, in one sentence, if the run cannot begin: at once, before
-        torch is loaded."""
+        """Raise ValueError or OSError, in one sentence, if the run cannot begin; takes no time,
+        since torch is not loaded yet."""
         if self.figure is not None:
             check_figure(self.figure, self.overwrite)
         locate(self.model)
@@ -106,7 +106,7 @@ class EvaluateRun:
         yield Finished(result)
 
     def _scored(self) -> Generator[Event, None, EvaluateResult | None]:
-        """The scores; None if it is stopped."""
+        """Compute the scores; None if the run is stopped."""
         import torch
 
         from mcegnn.models.store import load

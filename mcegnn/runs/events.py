@@ -1,4 +1,5 @@
-"""What a run tells while it works: plain frozen values, for a terminal, a notebook or a worker.
+"""Events that a run yields while it works: plain frozen values, for a terminal, a notebook or a
+worker.
 
 Iterating a run runs it. The last event is `Finished` or `Stopped`; a run that cannot go on ends
 with an exception of `mcegnn.runs.errors` instead, and one that cannot begin with ValueError,
@@ -13,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 
 @dataclass(frozen=True)
 class Started:
-    """A part of the work begins: ``total`` of ``unit``, of which ``done`` are done already.
+    """A part of the work begins: ``total`` of ``unit``, of which ``done`` are complete.
 
     ``what`` names the part, ``detail`` says what those who wait for it should know. A run may have
     several parts, one after the other; `Progress` is that of the last one started.
@@ -38,7 +39,8 @@ class Progress:
 
 @dataclass(frozen=True)
 class FrameWritten:
-    """``path`` now holds ``n_frames`` frames or structures that are on disk: no kill loses one."""
+    """``path`` now holds ``n_frames`` frames or structures that are safely on disk, even if the
+    process is killed."""
 
     path: Path
     n_frames: int
@@ -46,7 +48,8 @@ class FrameWritten:
 
 @dataclass(frozen=True)
 class Saved:
-    """All that is needed to go on from ``step`` is on disk, beside the ``n_frames`` of ``path``."""
+    """A checkpoint at ``step`` is on disk, beside the ``n_frames`` frames of ``path``: the run can
+    be resumed from there."""
 
     path: Path
     step: int
@@ -55,7 +58,7 @@ class Saved:
 
 @dataclass(frozen=True)
 class Described:
-    """What the work is about: ``rows`` of a table under a ``title``."""
+    """A description of the work: ``rows`` of a table under a ``title``."""
 
     title: str
     rows: tuple[tuple[str, ...], ...]
@@ -70,10 +73,10 @@ class Noted:
 
 @dataclass(frozen=True)
 class Warned:
-    """Something is probably not as it should be, in a sentence.
+    """A warning, in a sentence: something is probably not as it should be.
 
-    ``minor`` is what whoever has asked for little output need not read: advice on what was asked
-    for, not on what has happened.
+    ``minor`` warnings are not shown where little output is wanted: they are advice on options, not
+    on what has happened.
     """
 
     message: str
@@ -82,9 +85,10 @@ class Warned:
 
 @dataclass(frozen=True)
 class Diverged:
-    """A system of an ensemble has diverged and is held at its last valid state; the others go on.
+    """A system of an ensemble has diverged and is frozen at its last valid state; the others
+    continue.
 
-    ``n_diverged`` systems have done so by now. Where no other is left, the run raises `RunDiverged`
+    ``n_diverged`` systems have done so by now. If no other is left, the run raises `RunDiverged`
     instead.
     """
 
@@ -128,15 +132,15 @@ Event = (
 
 @runtime_checkable
 class Run(Protocol):
-    """Long work that knows no terminal, and can be pickled before it begins, after it has ended and
-    after it has been stopped.
+    """Long work that needs no terminal. A run can be pickled before it begins, after it has ended
+    and after it has been stopped.
 
     Closing the iterator stops the run as `stop` does. Iterating it once more, or its pickle in
-    another process, goes on from what was saved.
+    another process, resumes from the last checkpoint.
     """
 
     def __iter__(self) -> Iterator[Event]:
-        """Do the work, and yield what happens."""
+        """Do the work, and yield its events."""
 
     def stop(self) -> None:
         """Ask the run to save its state and to end with `Stopped`, from any thread; if it is not

@@ -1,5 +1,5 @@
-"""Iterations of runs that nobody resumes: they are closed, and so saved, at the latest when
-the interpreter ends."""
+"""Closing of iterations of runs that are abandoned, at the latest when the interpreter ends, so
+that their state is saved."""
 
 import atexit
 import os
@@ -14,8 +14,8 @@ _suspended: dict[Events, int] = {}  # and the processes in which they were begun
 
 @contextmanager
 def closed(events: Events) -> Iterator[Events]:
-    """Close an iterator at the end of the block, or before modules are taken apart at the end of
-    the interpreter, when nothing could be saved any more."""
+    """Close an iterator at the end of the block, or when the interpreter ends, while the run's
+    state can still be saved."""
     _suspended[events] = os.getpid()
     try:
         with closing(events):

@@ -25,8 +25,8 @@ _ENDINGS = (".xyz", ".extxyz")
 
 @dataclass(frozen=True)
 class LabelResult:
-    """What has been labelled: ``n_structures`` in the file, and the names of what it does not hold:
-    ``other_results`` of other calculations, and ``left_out``, for which it has no place."""
+    """Result of labelling: ``n_structures`` in the file, and names of what was not written to it:
+    ``other_results`` of other calculations, and ``left_out``, for which the format has no place."""
 
     path: Path
     n_structures: int
@@ -52,7 +52,7 @@ class LabelRun:
     bitwise reproducibly. Frozen atoms have a column of that name, and their true forces.
 
     Raises ValueError, RuntimeError or OSError, each in one sentence, if it cannot begin or the disk
-    takes no more, and `RunDiverged` if the forces fail later: what was labelled stays.
+    is full, and `RunDiverged` if the forces fail later: what was labelled stays.
     """
 
     def __init__(self, source: Structures, output: str | Path, *, overwrite: bool = False) -> None:
@@ -158,7 +158,7 @@ class LabelRun:
                 return
 
     def _check_written(self) -> None:
-        """FileNotFoundError or ValueError if what was written before is not there."""
+        """Raise FileNotFoundError or ValueError if what was written before is missing."""
         n, n_bytes = self._written.n_structures, self._written.n_bytes
         if not self.output.is_file():
             raise FileNotFoundError(
@@ -205,7 +205,7 @@ class _Labelling:
         self.other_results: set[str] = set()
 
     def labelled(self, one: Unlabelled) -> Any:
-        """The atoms with their labels; `ForcesFailed` in words where there are none."""
+        """Return the atoms with their labels. Raises `ForcesFailed` if the forces fail."""
         with forces_in_words():
             atoms, others = labelled(one, self.by, self.evaluate(one))
         self.other_results.update(others)
@@ -216,8 +216,8 @@ def labelled(one: Unlabelled, by: str, evaluation: Evaluation) -> tuple[Any, lis
     """The atoms with their labels and with all that they came with but other results, whose names
     are returned.
 
-    Frozen atoms are told of by a column of that name: ASE gives zeros for the forces on atoms that
-    a constraint holds.
+    Frozen atoms are marked in a column of that name: ASE gives zeros for the forces on atoms that a
+    constraint holds.
     """
     import numpy as np
     from ase.calculators.singlepoint import SinglePointCalculator

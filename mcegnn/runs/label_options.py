@@ -20,8 +20,8 @@ _EVERY = 10  # steps from one structure to the next, where they divide the run
 def label_run(
     file: str, path: Path, times: Times, options: Mapping[str, Any], *, overwrite: bool = False
 ) -> tuple[LabelRun, list[str]]:
-    """The run that is asked for, and warnings; ``options`` are named as on the command line, None
-    where they were not given.
+    """Return the run of these options, and warnings; ``options`` are named as on the command line,
+    None where they were not given.
 
     Raises ValueError, RuntimeError or OSError, in one sentence, if it cannot begin.
     """

@@ -33,8 +33,8 @@ Labels = Callable[[Unlabelled], Evaluation]
 
 @dataclass(frozen=True)
 class Prepared:
-    """What is to be labelled: ``total`` structures, of which the first that ``states`` hold has the
-    number ``first``; each state, if there are any, comes with its structures."""
+    """Structures ready for labelling: ``total`` of them, of which the first that ``states`` hold
+    has the number ``first``; each state, if there are any, comes with its structures."""
 
     total: int
     first: int
@@ -58,8 +58,8 @@ class Structures(Protocol):
     def prepared(
         self, state: State | None, request: StopRequest
     ) -> Generator[Event, None, Prepared | None]:
-        """The structures from a state on (None: from the start), after events of what has to be
-        done before; None if a stop is asked for meanwhile."""
+        """Yield events of the preparation and return the structures from a state on (None: from the
+        start); None if a stop is requested meanwhile."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Files that a run is to write: whether they may be written, and whether there is room for them."""
+"""Checks of the files that a run will write: that they can be written and fit on the disk."""
 
 import os
 import shutil
@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 
 def check_writable(path: Path) -> None:
-    """Raise OSError now, naming the file, rather than after the work, if it cannot be written;
-    nothing is left behind and nothing changed."""
+    """Raise OSError, naming the file, if it cannot be written, before the work begins; nothing is
+    created or changed."""
     # a file that is not there is tried under another name: a kill in between must not leave an
     # empty one
     there = path.exists()
@@ -57,7 +57,7 @@ def check_figure(path: Path, overwrite: bool) -> None:
 
 
 def size(n_bytes: float) -> str:
-    """A number of bytes for people."""
+    """A number of bytes in words, such as "1.2 GB"."""
     for unit in ("B", "kB", "MB", "GB"):
         if n_bytes < 1000:
             return f"{n_bytes:.0f} {unit}" if unit == "B" else f"{n_bytes:.1f} {unit}"
@@ -66,7 +66,7 @@ def size(n_bytes: float) -> str:
 
 
 def estimated_bytes(configuration: "Configuration") -> float:
-    """About how large the file of a rollout will be."""
+    """Estimated size of a rollout's file in bytes."""
     from trajectories.storage.writer import estimated_bytes
 
     return estimated_bytes(
@@ -79,7 +79,7 @@ def estimated_bytes(configuration: "Configuration") -> float:
 
 
 def room(configuration: "Configuration", path: Path) -> str:
-    """The file of a rollout with its size, and the room that is left on its disk, in words."""
+    """A rollout's file with its estimated size, and the free space on its disk, in words."""
     needed, free = estimated_bytes(configuration), shutil.disk_usage(path.parent).free
     return (
         f"{path}, about {size(needed)} ({size(free)}"

@@ -1,4 +1,4 @@
-"""Predictions as a run: what a model says of structures in files, as a table."""
+"""Predictions as a run: a model's predictions of structures in files, as a table."""
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ __all__ = ["PredictResult", "PredictRun"]
 
 @dataclass(frozen=True, eq=False)
 class PredictResult:
-    """What a model says of structures of these ``names``: values [n] and unit of each target, by
-    name; ``path`` is the table that was written, if one was."""
+    """Predictions of the structures ``names``: values [n] and unit of each target, by name;
+    ``path`` is the table that was written, if any."""
 
     names: tuple[str, ...]
     targets: Mapping[str, tuple[Any, str]]
@@ -36,8 +36,8 @@ class PredictResult:
 
 
 class PredictRun:
-    """What ``model``, a name or a file, says of all structures of ``files`` (FILE@INDEX is one of
-    several), written to the CSV table ``output``, if one is named.
+    """Predict all structures of ``files`` (FILE@INDEX is one of several) by ``model``, a name or a
+    file, and write the CSV table ``output``, if one is named.
 
     Iterating it does it; `mcegnn.runs.events.Run` says how it is stopped and pickled. The table is
     written as a whole at the end: stopped before, a run writes nothing, and iterated again it
@@ -74,8 +74,8 @@ class PredictRun:
         self._request = StopRequest()
 
     def check(self) -> None:
-        """Raise ValueError or OSError, in one sentence, if the run cannot begin: at once, before
-        torch is loaded."""
+        """Raise ValueError or OSError, in one sentence, if the run cannot begin; takes no time,
+        since torch is not loaded yet."""
         if self.output is not None:
             check_output(self.output, self.overwrite)
             check_writable(self.output)
@@ -112,7 +112,7 @@ class PredictRun:
         yield Finished(result)
 
     def _read(self) -> "tuple[Model, list[Named]]":
-        """The model and the structures, which belong together."""
+        """Load the model and the structures, and check that they fit."""
         from mcegnn.models.named import load
         from mcegnn.prediction import check_structures, read_structures
 
@@ -125,7 +125,7 @@ class PredictRun:
     def _predicted(
         self, model: "Model", structures: "list[Named]"
     ) -> Generator[Event, None, PredictResult | None]:
-        """Predict some at a time; None if it is stopped."""
+        """Predict some structures at a time; None if the run is stopped."""
         from mcegnn.prediction import joined, predictions
 
         total, done, parts = len(structures), 0, []
