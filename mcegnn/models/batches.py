@@ -1,4 +1,5 @@
-"""Energies, forces and stresses of many systems: as one graph without edges between them."""
+"""Energies, forces and stresses of many systems at once, as one graph without edges between
+them."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple

@@ -1,4 +1,4 @@
-"""`ModelCommittee`: several potentials that answer together, as one model."""
+"""`ModelCommittee`: the mean of several potentials, used as one model."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,8 +12,9 @@ from systems.system import System
 
 
 class ModelCommittee(Model):
-    """Potentials whose mean acts and whose spread is told (`systems.potentials.committee`), above
-    ``warn`` and ``stop`` as there; units, species and needs are those of its members.
+    """Committee of potentials: their mean acts, their spread is the uncertainty, with the limits
+    ``warn`` and ``stop`` of `systems.potentials.committee`. Units, species and required inputs are
+    those of its members.
 
     Raises ValueError for fewer than two members, for one that is no potential, and if they are not
     made for the same systems; ``names`` are what messages call them.
@@ -47,7 +48,7 @@ class ModelCommittee(Model):
         return list(self.members)
 
     def check_system(self, system: System) -> None:
-        """As each member, in what they learned of masses too."""
+        """Check the system as each member does, and that they have learned the same masses."""
         for one in self._models:
             one.check_system(system)
         self.with_learned_masses(system)

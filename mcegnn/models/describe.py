@@ -1,4 +1,4 @@
-"""What a model is and what made it, as rows of a table."""
+"""Description of a model and its origin, as rows of a table."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 
 def model_rows(stored: "Stored") -> list[tuple[str, str]]:
-    """What a model is, and what made it."""
+    """Rows that describe a model and its origin."""
     trained_on = stored.record.get("options", {}).get("data", {}).get("name")
     return [
         ("class", stored.kind),

@@ -98,15 +98,15 @@ class DirectDynamics(Model):
 
     @property
     def requires(self) -> frozenset[str]:  # type: ignore[override]
-        """What tells particles apart."""
+        """The quantity that distinguishes particles, charges or masses."""
         return frozenset({self.inputs})
 
     def as_flow(self, scheme: Any = None, reference: Potential | None = None) -> Flow:
-        """Itself, whatever the scheme."""
+        """The model itself, whatever the scheme, or with frames evaluated by ``reference``."""
         return self if reference is None else Evaluated(self, reference)
 
     def labels(self, system: System) -> Any:
-        """What tells the particles apart, [..., n]."""
+        """The charges or masses that distinguish the particles, [..., n]."""
         if self.inputs == "charges":
             return system.charges
         shape = tuple(system.positions.shape[:-1])
@@ -118,8 +118,8 @@ class DirectDynamics(Model):
 
     @torch.no_grad()
     def forward(self, state: State, dt: float) -> State:
-        """The state one interval later, of the kind of array it came in. ValueError where ``dt`` is
-        not the model's own interval."""
+        """Predict the state one interval later, in the kind of array it came in. Raises ValueError
+        if ``dt`` is not the model's own interval."""
         if abs(dt - self.interval) > 1e-9 * self.interval:
             raise ValueError(
                 f"this model predicts steps of {self.interval:g} {self.units.time}".rstrip()

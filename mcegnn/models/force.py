@@ -118,7 +118,7 @@ class LearnedForce(Model):
 
     @property
     def requires(self) -> frozenset[str]:  # type: ignore[override]
-        """What pairs couple by."""
+        """The quantity that pairs couple by, charges or masses."""
         return frozenset({self.coupling})
 
     def as_potential(self, threads: int = 1) -> PairTable:
@@ -126,7 +126,7 @@ class LearnedForce(Model):
         return self.tabulated()
 
     def check_system(self, system: System) -> None:
-        """As any model, and the number of bodies where masses are learned."""
+        """Check the system as any model does, and the number of bodies if masses are learned."""
         super().check_system(system)
         self._check_number(system.n_particles)
 
@@ -179,7 +179,7 @@ class LearnedForce(Model):
         )
 
     def unclipped(self, system: System) -> Evaluation:
-        """The same without the limit, whose gradient tells nothing where it acts."""
+        """The same forces without the limit, whose gradient is zero where it acts."""
         return Evaluation(None, self.forces(system.positions, getattr(system, self.coupling)))
 
     def tabulated(self) -> PairTable:

@@ -1,4 +1,4 @@
-"""Checks of a potential's hyper-parameters, in the sentences that users read."""
+"""Checks of a potential's hyper-parameters."""
 
 from collections.abc import Sequence
 

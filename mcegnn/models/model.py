@@ -1,4 +1,4 @@
-"""`Model`: what all models have in common, and the roles that they may have."""
+"""`Model`: the interface of all models, and the roles that they may have."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Role(Enum):
-    """What a model is used as."""
+    """How a model is used: as a flow, as a potential, or to predict properties or classes."""
 
     FLOW = "flow"  #: it moves particles itself
     POTENTIAL = "potential"  #: it gives forces
@@ -50,12 +50,12 @@ _HAS: Mapping[str, Callable[[System], bool]] = {
 
 
 class Model(nn.Module):
-    """A model declares its ``role``, its ``units``, what it ``requires`` of a system ("charges",
-    "masses", "cell"), the ``species`` it knows (none: any), and whether it knows ``periodic``
-    systems.
+    """Base class of models. A model declares its ``role``, its ``units``, what it ``requires`` of a
+    system ("charges", "masses", "cell"), the ``species`` it knows (none: any), and whether it knows
+    ``periodic`` systems.
 
-    ``interval`` is the time step of a model that predicts one step only. Wrappers hand on all of
-    these of what they wrap. ``file`` is what the model was loaded from.
+    ``interval`` is the time step of a model that predicts one step only. Wrappers have all of these
+    from the model they wrap. ``file`` is what the model was loaded from.
     """
 
     role: Role
@@ -95,20 +95,20 @@ class Model(nn.Module):
             )
 
     def with_learned_masses(self, system: System) -> System:
-        """The system with the masses that the model has learned, where it has."""
+        """The system with the masses that the model has learned, or as it is if it has learned
+        none."""
         return system
 
     def as_potential(self, threads: int = 1) -> "Potential":
-        """The potential that this model is, with the weights as they are now. Raises ValueError if
-        it has another role."""
+        """The model as a potential, with its weights as they are now. Raises ValueError if it has
+        another role."""
         raise ValueError(self._unfit("potential"))
 
     def as_flow(
         self, scheme: "Scheme | None" = None, reference: "Potential | None" = None
     ) -> "Flow":
-        """The flow by which this model moves particles: that of the integrator ``scheme``, which a
-        potential needs, or of a dynamics model its own, frames of which are evaluated by
-        ``reference``. Raises ValueError if it has another role."""
+        """The model as a flow: a potential with the integrator ``scheme``, or a dynamics model by
+        itself, with frames evaluated by ``reference``. Raises ValueError if it has another role."""
         potential = self.as_potential()
         if scheme is None:
             raise ValueError(
@@ -136,7 +136,8 @@ class Model(nn.Module):
         raise ValueError(self._unfit("predictions of structures"))
 
     def rows(self) -> list[tuple[str, str]]:
-        """What it has learned or keeps of its training beside hyper-parameters, for a table."""
+        """Rows of a table on what the model has learned or keeps of its training beside
+        hyper-parameters."""
         return []
 
     def _unfit(self, wanted: str) -> str:
@@ -147,7 +148,8 @@ class Model(nn.Module):
 def energies_and_forces(
     potential: "Potential", systems: Sequence[System], units: Units
 ) -> Mapping[str, tuple[Any, str]]:
-    """What potentials predict: the energy and the largest force on an atom of each system."""
+    """Targets that potentials predict: the energy and the largest force on an atom of each
+    system."""
     found = [potential(system) for system in systems]
     forces = [float(np.linalg.norm(one.forces, axis=-1).max()) for one in found]
     force = f"{units.energy}/{units.length}" if units.energy else ""
@@ -165,5 +167,5 @@ class Evaluated:
     potential: "Potential"
 
     def __call__(self, state: "State", dt: float) -> "State":
-        """As the flow."""
+        """Take a step of the flow."""
         return self.flow(state, dt)

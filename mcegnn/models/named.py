@@ -1,4 +1,4 @@
-"""Models by name: one that is shipped or in a file, or several as a committee.
+"""Loading of models by name or file, several as a committee.
 
 torch is imported here only when a model is loaded.
 """
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def load(name: str) -> "Model":
-    """The model of a shipped name or of a file, ready to be used; its ``role`` says as what.
+    """Load the model of a shipped name or of a file; its ``role`` says how it is used.
 
     Raises FileNotFoundError, with the nearest name, if there is none; ValueError if the file is not
     a whole model of ours.
@@ -34,8 +34,8 @@ def _loaded(path: str, digest: str) -> "Model":
 def load_with_digest(
     names: str, *, warn: float = math.inf, stop: float = math.inf
 ) -> "tuple[Model, str]":
-    """The model of a name and the digest of its file; names with commas in between make a
-    committee, whose models may disagree by ``warn`` and ``stop`` (`ModelCommittee`).
+    """Load the model of a name and the digest of its file; names joined by commas make a committee
+    with the limits ``warn`` and ``stop`` (`ModelCommittee`).
 
     Raises as `load`, and ValueError if the models make no committee.
     """

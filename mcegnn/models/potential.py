@@ -45,13 +45,13 @@ class ConservativePotential(Model):
     (`BesselBasis`): the larger, the more slowly vary functions learned from few structures.
     ``species`` are the atomic numbers it knows, ``reference_energies`` (eV) one number for each of
     them, which are added in float64; the network's output is in units of ``scale`` (eV). Atoms
-    interact within ``cutoff`` (Angstrom) in each of the layers; ``n_neighbors`` is how many
-    of them an atom has on average. ``periodic`` tells whether it was trained on crystals: others
-    are refused periodic systems. ``nearest`` [n_species, n_species] are the shortest distances
-    (Angstrom) of training, zero for pairs that it has not within the cutoff: nearer pairs are told
-    of. ``repulsion`` keeps atoms apart there (`Repulsion`). ``fewest`` is the least mean number of
-    neighbours an atom that a structure of training has, zero where nobody knows: runs tell of
-    fewer. Raises ValueError for counts below one, species twice, a negative ``fewest``, or as many
+    interact within ``cutoff`` (Angstrom) in each of the layers; ``n_neighbors`` is how many of them
+    an atom has on average. ``periodic`` tells whether it was trained on crystals: others are
+    refused periodic systems. ``nearest`` [n_species, n_species] are the shortest distances
+    (Angstrom) of training, zero for pairs that it has not within the cutoff: runs warn of nearer
+    pairs. ``repulsion`` keeps atoms apart there (`Repulsion`). ``fewest`` is the least mean number
+    of neighbours an atom that a structure of training has, zero if unknown: runs warn of fewer.
+    Raises ValueError for counts below one, species twice, a negative ``fewest``, or as many
     reference energies or nearest distances as do not fit.
     """
 
@@ -103,13 +103,12 @@ class ConservativePotential(Model):
 
     @property
     def fewest_neighbors(self) -> dict[float, float]:
-        """By cutoff, the fewest on average that a structure of training has; empty where nobody
-        knows."""
+        """Least mean number of neighbours of a training structure, by cutoff; empty if unknown."""
         return {self.cutoff: self.fewest} if self.fewest > 0.0 else {}
 
     def kinds(self, numbers: np.ndarray) -> np.ndarray:
-        """The place of each atomic number among the model's species. ValueError for one that it
-        does not know."""
+        """Index of each atomic number among the model's species. Raises ValueError if one is
+        unknown."""
         return places_among(self.species, numbers)
 
     def energies_and_gradient(
@@ -167,9 +166,9 @@ class ConservativePotential(Model):
         """Energy (eV), forces, stress where the cell is periodic in all directions, and energies of
         atoms.
 
-        Of NumPy systems, single ones or ensembles, by `as_potential`, which is compiled anew where
-        weights have changed; on other devices than the CPU by `differentiated`. ValueError
-        where the model is not made for the system.
+        Of NumPy systems, single ones or ensembles, by `as_potential`, which is compiled anew if
+        weights have changed; on other devices than the CPU by `differentiated`. Raises ValueError
+        if the model is not made for the system.
         """
         if next(self.parameters()).device.type != "cpu":
             return self.differentiated(system)

@@ -1,4 +1,4 @@
-"""`PropertyModel`: one number of a whole molecule, by MC-EGNN whose answers for the atoms are
+"""`PropertyModel`: one number of a whole molecule, by MC-EGNN whose outputs for the atoms are
 summed or averaged."""
 
 import math
@@ -92,8 +92,8 @@ class PropertyModel(Model):
         self.readout = perceptron(n_features, n_features, 1)
 
     def forward(self, kinds: Tensor, x: Tensor, batch: Batch) -> Tensor:
-        """Which of the species atoms are [n_atoms], where they are [n_atoms, 3] (Angstrom) ->
-        (property - base) / std [n_systems]."""
+        """Species indices [n_atoms] and positions [n_atoms, 3] (Angstrom) -> (property - base) /
+        std [n_systems]."""
         nodes = functional.one_hot(kinds, len(self.species)).to(x)
         h, _ = self.network(
             nodes, x / self.length, torch.zeros_like(x), self._radial(x, batch.graph), batch.graph
@@ -117,8 +117,8 @@ class PropertyModel(Model):
         ).exp()
 
     def kinds(self, numbers: np.ndarray) -> np.ndarray:
-        """The place of each atomic number among the model's species. ValueError for one that it
-        does not know."""
+        """Index of each atomic number among the model's species. Raises ValueError if one is
+        unknown."""
         return places_among(self.species, numbers)
 
     def base(self, kinds: np.ndarray, starts: np.ndarray) -> np.ndarray:
@@ -127,7 +127,7 @@ class PropertyModel(Model):
         return self.mean + np.add.reduceat(self.references[kinds], starts[:-1])
 
     def check_system(self, system: System) -> None:
-        """As any model; the system must be a single molecule of at least one atom."""
+        """Check the system as any model does; it must be a single molecule of at least one atom."""
         super().check_system(system)
         if system.positions.ndim != 2 or not len(system.positions):
             raise ValueError(
@@ -141,8 +141,8 @@ class PropertyModel(Model):
 
     @torch.no_grad()
     def predict(self, *systems: System) -> np.ndarray:
-        """The property (eV) of each of the molecules, float64 [n_systems]. ValueError where there
-        are none, and as `check_system`."""
+        """Predict the property (eV) of each molecule, float64 [n_systems]. Raises ValueError if
+        there are none, and as `check_system`."""
         for system in systems:
             self.check_system(system)
         weight: Any = next(self.parameters())

@@ -1,4 +1,4 @@
-"""The models by the name of their class: a new one is a module of this package and a line here."""
+"""Registry of model classes by name: a new one is a module of this package and a line here."""
 
 from mcegnn.registry import Registry
 

@@ -21,11 +21,10 @@ FORMAT = 1
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """A model, the class and hyper-parameters it is made of, and whatever is recorded of how it
-    came about.
+    """A model with its class name, hyper-parameters and the record of its training.
 
     ``trained`` are numbers that tell what it was trained on (`mcegnn.data.trained`), uint64 by
-    name; none where nobody knows.
+    name; none if unknown.
     """
 
     model: Any
@@ -38,11 +37,11 @@ class Stored:
     def make(
         cls, kind: str, hyperparameters: Mapping[str, Any], record: Mapping[str, Any] | None = None
     ) -> "Stored":
-        """A model with fresh weights; ValueError, naming the nearest, where there is no such class
-        or hyper-parameter.
+        """Make a model with fresh weights. Raises ValueError, naming the nearest, if there is no
+        such class or hyper-parameter.
 
-        Those that are not given are kept as they are by default now, so that a file means the same
-        when defaults have changed.
+        Hyper-parameters that are not given are stored with their present defaults, so that a file
+        means the same if defaults change.
         """
         model_class = MODELS[kind]
         known = {
@@ -71,7 +70,7 @@ class Stored:
 
 
 def save(stored: Stored, path: str | Path) -> None:
-    """Write ``path``: weights in the precision they have, hyper-parameters, record and the
+    """Write a model to ``path``: weights in their own precision, hyper-parameters, record and the
     package's version."""
     header = {
         "format": FORMAT,
@@ -91,8 +90,8 @@ def save(stored: Stored, path: str | Path) -> None:
 
 
 def load(name: str | Path) -> Stored:
-    """The model of a name or path, ready to be used. ValueError where the file is no whole model of
-    ours."""
+    """Load the model of a name or path. Raises ValueError if the file is not a whole model of
+    mcegnn."""
     path = locate(name)
     try:
         header, arrays = read_tensors(path)

@@ -1,5 +1,5 @@
-"""What a run's file keeps of where it came from and of what happened to it: written by the run,
-read by whoever looks at its file."""
+"""Provenance in a run's file: what made it and what happened to it, written by the run and read by
+analyses."""
 
 import json
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ ERRORS = "estimated errors"
 
 
 def provenance(configuration: "Configuration", command: str) -> dict[str, str]:
-    """What a new file keeps of its origin; ``command`` is the one that made it."""
+    """Provenance of a new file; ``command`` is the command line that made it."""
     assumptions = configuration.assumptions
     return {
         "command": command,
@@ -55,7 +55,7 @@ def changed_conditions(before: Mapping[str, str]) -> list[str]:
 
 
 def timings(reader: Any) -> list[dict[str, float]]:
-    """What was recorded by runs that came to their end, in the order of their steps."""
+    """Timings recorded by the finished stretches of a run, in the order of their steps."""
     found = [
         json.loads(value) for key, value in reader.provenance.items() if key.startswith(TIMING)
     ]
@@ -84,7 +84,8 @@ def first_steps(reader: Any, *entries: str) -> dict[int, int]:
 
 
 def estimated_errors_of(reader: Any) -> dict[str, Any] | None:
-    """The last that the file holds of how far each body is from a finer run: "days", "km", "dt"."""
+    """The last estimate in the file of each body's distance from a finer run: "days", "km",
+    "dt"."""
     found = [
         json.loads(value) for key, value in reader.provenance.items() if key.startswith(ERRORS)
     ]

@@ -1,5 +1,5 @@
-"""Runs that are looked at: a file of ours, or another program's trajectory that is read as one, and
-what its configuration says of it."""
+"""Opening runs for analysis: a run's file or another program's trajectory, and what its
+configuration says."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -26,8 +26,8 @@ def opened(
     beside: Path | None = None,
     on_progress: OnProgress = lambda done, of: None,
 ) -> "Iterator[H5MDReader]":
-    """A run of ours, or another program's trajectory, written as one into the system's folder of
-    temporary files, which is gone at the end of the block.
+    """Open a run's file, or another program's trajectory, which is converted to one in a temporary
+    folder that is deleted at the end of the block.
 
     ``options`` of files and a topology are refused for a run of ours, unless they are for the other
     one, which is looked at ``beside`` it. Raises FileNotFoundError or ValueError if the file
@@ -52,8 +52,8 @@ def check_own(
     options: "FileOptions | None" = None,
     beside: Path | None = None,
 ) -> bool:
-    """Whether a file is a run of ours. Raises ValueError if it is a folder, or if something was
-    said of a file that tells all itself."""
+    """Whether a file is a run of mcegnn. Raises ValueError if it is a folder, or if options of
+    foreign files are given for a run's file, which holds all of these itself."""
     from trajectories.foreign import is_ours
 
     if run.is_dir():
@@ -70,7 +70,8 @@ def check_own(
 
 
 def check_no_file_options(options: "FileOptions", what: str) -> None:
-    """Raise ValueError if something was said of a file that tells all itself."""
+    """Raise ValueError if options of foreign files are given for a file that holds all of these
+    itself."""
     given = [
         name for name in ("frame_interval", "units", "format", "masses") if getattr(options, name)
     ]
@@ -89,7 +90,8 @@ def imported(
     overwrite: bool = False,
     on_progress: OnProgress = lambda done, of: None,
 ) -> None:
-    """Write another program's trajectory as a run of ours; errors as of `import_trajectory`."""
+    """Convert another program's trajectory to a run's file. Raises what `import_trajectory`
+    raises."""
     from trajectories.foreign import import_trajectory
 
     values = {} if options is None else asdict(options)
@@ -97,18 +99,18 @@ def imported(
 
 
 def shown_times(reader: Any) -> tuple[float, str]:
-    """What a run's times are multiplied with to be shown, and the unit: picoseconds in metal units,
-    whose own unit nobody knows."""
+    """Factor and unit for displaying a run's times: picoseconds in metal units, whose own unit of
+    time (10.18 fs) is unusual."""
     if reader.units.name != "metal":
         return 1.0, reader.units.time
     return 1.0 / reader.units.convert(1.0, "ps"), "frames" if "times" in reader.missing else "ps"
 
 
 def leave_out_marked(reader: Any, every: bool = False) -> list[str]:
-    """Let the reader end where a system left what its potential was trained on, unless ``every``
-    frame is asked for; what to say of it.
+    """End the reader where a system left the data that its potential was trained on, unless
+    ``every`` frame is wanted; return sentences on what was left out.
 
-    ValueError where no frame would be left.
+    Raises ValueError if no frame would be left.
     """
     marked, n = marked_of(reader), len(reader)
     sound = int((reader.steps < min(marked.values())).sum()) if marked else n
@@ -141,8 +143,8 @@ def run_of(reader: Any) -> "Configuration | None":
 
 
 def conserves(reader: Any) -> list[str]:
-    """What the run should conserve: nothing under a thermostat, no momentum with frozen atoms, no
-    angular momentum in a periodic cell."""
+    """Names of the quantities that the run should conserve: none under a thermostat, no momentum
+    with frozen atoms, no angular momentum in a periodic cell."""
     configuration, every = reader.configuration, 3 * reader.n_particles
     run = run_of(reader)
     thermostat = (run is not None and run.holds_temperature) or configuration.get(

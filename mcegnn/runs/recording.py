@@ -1,5 +1,5 @@
-"""One stretch of a rollout, from where it begins or goes on to its end or to a stop: its states are
-watched and written."""
+"""One stretch of a rollout, from its start or last checkpoint to its end or to a stop, checked and
+written to the file."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ _NAMED = 10  # systems that leave what their potential was trained on, and are t
 
 
 class Recording:
-    """A rollout of ``configuration`` from a position on, written to ``output``; `events` does it.
+    """Record a rollout of ``configuration`` from a `Position` on into ``output``; `events` does it.
 
     ``request`` is asked whether to stop, ``stopped`` says whether it was. ``lost`` are the systems
     that have diverged, and when. ``command`` is kept as what made the file or went on with it.
@@ -71,7 +71,8 @@ class Recording:
         return self._now.halvings
 
     def events(self) -> Iterator[Event]:
-        """Do it. Raises what keeps it from beginning; then `RunDiverged` and `WritingFailed`."""
+        """Run the stretch and yield its events. Raises what keeps it from beginning; later
+        `RunDiverged` and `WritingFailed`."""
         check_run_file(self.output)
         state, every = self.position.state, self.configuration.every
         states = self._watch.states(
@@ -154,7 +155,7 @@ class Recording:
             return next(states, None)
 
     def _take(self, file: RunFile, state: State) -> None:
-        """Keep what is to be kept of a state."""
+        """Write a state if it is a frame, and save a checkpoint if one is due."""
         self._now = state
         file.record_more(MARKED, self._watch.marked)
         file.record_more(SPARSE, self._watch.sparse)
@@ -192,7 +193,8 @@ class Recording:
             self._diverged(file, error)
 
     def _diverged(self, file: RunFile, error: LimitViolated) -> RunDiverged:
-        """Keep the last valid state; what happened, why probably, and what can be done."""
+        """Save the last valid state, and return the error: what happened, the probable cause, and
+        what can be done."""
         violation, config, marked = error.violation, self.configuration, bool(self._watch.marked)
         last = (
             {violation.system: violation.step}
@@ -210,7 +212,7 @@ class Recording:
         return RunDiverged(message, further, self.output)
 
     def _on_diverged(self, violation: Violation) -> None:
-        """A system of an ensemble is held."""
+        """A system of an ensemble diverges and is frozen."""
         assert violation.system is not None
         words = event_in_words(self.configuration, violation)
         message = f"{words}; it is frozen at its last valid state, the others go on"

@@ -1,4 +1,4 @@
-"""The start of a rollout, its positions relaxed where that is asked for."""
+"""The initial state of a rollout, with relaxed positions if that is requested."""
 
 from collections.abc import Generator
 from dataclasses import replace
@@ -17,8 +17,8 @@ _MOST_STEPS = 1000
 def relaxed_start(
     configuration: Configuration, flow: Flow, request: StopRequest
 ) -> Generator[Event, None, State | None]:
-    """The initial state, after events of its relaxation under the flow's forces; None if a stop is
-    asked for meanwhile."""
+    """Yield events of the relaxation under the flow's forces and return the initial state; None if
+    a stop is requested meanwhile."""
     state, limit = configuration.start(), configuration.relaxed_below
     if not limit:
         return state

@@ -13,17 +13,17 @@ _SECONDS = 0.2  # from one look at a request to stop to the next
 
 
 class _GivenUp(Exception):
-    """Nobody waits for the work any more."""
+    """The work is no longer wanted."""
 
 
 def reported(
     what: str, work: Callable[[Told], Any], *, detail: str = "", request: StopRequest
 ) -> Generator[Event, None, Any]:
-    """Do ``work`` in a thread of its own, yield the per cents it tells, and return its result.
+    """Do ``work`` in a thread of its own, yield its progress in per cent, and return its result.
 
-    None is returned as soon as ``request`` asks for a stop; the work is then given up, as it is
-    where the iterator is closed, when it next tells how far it is. ``detail`` is that of `Started`.
-    Raises what the work raises.
+    None is returned as soon as ``request`` asks for a stop; the work then ends, as when the
+    iterator is closed, at its next report of progress. ``detail`` is that of `Started`. Raises what
+    the work raises.
     """
     events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
     given_up = threading.Event()

@@ -1,4 +1,4 @@
-"""Where a rollout begins, or goes on from: read back from its file and its checkpoint."""
+"""Where a rollout begins or is resumed: read back from its file and its checkpoint."""
 
 import json
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ class Position:
 
 @dataclass(frozen=True, eq=False)
 class SavedRollout:
-    """A rollout as it was left, and warnings on how it can go on."""
+    """A stopped rollout, and warnings about resuming it."""
 
     configuration: Configuration
     position: Position
@@ -42,7 +42,7 @@ class SavedRollout:
 
 
 def saved_rollout(path: Path) -> SavedRollout:
-    """The rollout of this file.
+    """Read the rollout of a file and its checkpoint.
 
     Raises FileNotFoundError, OSError or ValueError, in one sentence, if the file or its checkpoint
     is missing or damaged, or if they do not belong together.

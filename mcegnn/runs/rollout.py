@@ -1,4 +1,4 @@
-"""A rollout as a run: from a configuration to an H5MD file, saved as it goes."""
+"""A rollout as a run: from a configuration to an H5MD file, with checkpoints on the way."""
 
 import threading
 import warnings
@@ -29,11 +29,10 @@ _FOREIGN = (".xyz", ".extxyz", ".traj", ".dcd", ".pdb", ".cif", ".csv", ".json",
 
 @dataclass(frozen=True)
 class RolloutResult:
-    """What a rollout has done: ``n_steps`` since it was begun or resumed, ``n_frames`` in
-    all.
+    """Result of a rollout: ``n_steps`` since it was begun or resumed, ``n_frames`` in all.
 
     ``steps_per_second`` are those of all systems together, once started. ``diverged`` are systems
-    of an ensemble that are held, and the steps at which they diverged.
+    of an ensemble that diverged and are frozen, and the steps at which they diverged.
     """
 
     path: Path
@@ -53,10 +52,9 @@ class RolloutRun:
     configuration may differ from its own, which `mcegnn.runs.resume.saved_rollout` reads, only in
     how far the run goes and where it is stopped. ``command`` is kept in the file as what made it.
 
-    Raises ValueError, RuntimeError or OSError (FileExistsError where ``output`` exists and
-    ``overwrite`` is not given, FileNotFoundError where a file that is to be resumed is
-    missing), each in one sentence, before anything is written; `RunDiverged` and `WritingFailed`
-    later.
+    Raises ValueError, RuntimeError or OSError (FileExistsError if ``output`` exists and
+    ``overwrite`` is not given, FileNotFoundError if a file that is to be resumed is missing), each
+    in one sentence, before anything is written; `RunDiverged` and `WritingFailed` later.
     """
 
     def __init__(
@@ -91,7 +89,7 @@ class RolloutRun:
 
     @cached_property
     def flow(self) -> Flow:
-        """What moves it."""
+        """The flow that moves the system."""
         return self.configuration.flow()
 
     def check(self) -> None:
@@ -164,7 +162,8 @@ class RolloutRun:
         )
 
     def _position(self) -> Generator[Event, None, Position | None]:
-        """Where it begins or goes on, returned after events; None if it is stopped before."""
+        """Yield events of the preparation and return where the run begins or resumes; None if it is
+        stopped before."""
         if not self.begun:
             self.check()
             check_room(self.configuration, self.output)
@@ -181,8 +180,8 @@ class RolloutRun:
 
 
 class _NearPairs:
-    """While any run is iterated, Python's own warnings of near pairs are not shown: the run tells
-    of them by its events."""
+    """While any run is iterated, Python's own warnings of near pairs are not shown: the run reports
+    them as events."""
 
     def __init__(self) -> None:
         self.lock, self.n_runs = threading.Lock(), 0

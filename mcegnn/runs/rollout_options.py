@@ -49,11 +49,11 @@ LIMITS = ("max-energy-jump", "min-distance")  # of any run, and of a resumed one
 def configuration(
     system: str, integrator: str | None, times: Times, options: Mapping[str, Any]
 ) -> tuple[Configuration, list[str]]:
-    """The configuration asked for, and warnings.
+    """Return the configuration of these options, and warnings.
 
     ``system`` is "charged", "solar" or a file of atoms; ``options`` are those of one of them only,
     None where they were not given. Raises ValueError, RuntimeError or OSError, in one sentence, if
-    it cannot be.
+    the options are not valid.
     """
     kind = system
     if system not in _SYSTEMS:
@@ -79,7 +79,7 @@ def configuration(
 
 
 def limits_of(config: Configuration, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Where a run is stopped, as far as it is said."""
+    """Limits at which a run is stopped, as far as options set them."""
     found: dict[str, Any] = {}
     if (jump := options.get("max-energy-jump")) is not None:
         found["max_energy_jump"] = math.inf if jump == "off" else config.energy_jump(jump)
@@ -91,8 +91,8 @@ def limits_of(config: Configuration, options: Mapping[str, Any]) -> dict[str, An
 
 
 def _check_file(name: str) -> None:
-    """ValueError for what is neither a system nor a file, with the nearest system where it is a
-    mere word."""
+    """Raise ValueError if a name is neither a system's nor a file's, with the nearest system if it
+    is a single word."""
     from systems.sources.atoms import path_of
 
     path = Path(name)
@@ -119,7 +119,7 @@ def _with_model(
 ) -> Configuration:
     """The configuration with a model in place of the exact force, or of force and integrator.
 
-    Raises ValueError where the model does not fit the system, or one of ``options``, which are of
+    Raises ValueError if the model does not fit the system, or if one of ``options``, which are of
     forces and integrators, is given with a dynamics model.
     """
     from mcegnn.models.named import load_with_digest
@@ -165,7 +165,7 @@ def _in_intervals(
 
 
 def further_steps(times: Times, config: Configuration) -> int:
-    """The steps that --resume adds to what was asked before; none without --steps and --time."""
+    """Number of steps that --resume adds to those of the run; zero without --steps and --time."""
     if times.steps is None and times.time is None:
         return 0
     span = None if times.time is None else duration(times.time, config.units, "--time")
@@ -180,8 +180,7 @@ def further_steps(times: Times, config: Configuration) -> int:
 
 
 def default_output(system: str) -> Path:
-    """The file of a run whose output was not named: beside where one works, named after what
-    moves."""
+    """Default output file of a run: in the current folder, named after the system."""
     from systems.sources.atoms import path_of
 
     name = system if system in SYSTEMS else path_of(system).with_suffix("").name

@@ -1,4 +1,4 @@
-"""From a request for a rollout, as on the command line, to a run that can begin or go on."""
+"""From a request for a rollout, as on the command line, to a run that can begin or be resumed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,8 +19,8 @@ from mcegnn.runs.times import Times
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be rolled out: ``system`` is "charged", "solar" or a file of atoms; ``options``
-    are named as on the command line, None where they were not given."""
+    """Request for a rollout: ``system`` is "charged", "solar" or a file of atoms; ``options`` are
+    named as on the command line, None where they were not given."""
 
     system: str | None
     integrator: str | None
@@ -30,7 +30,7 @@ class Request:
 
 
 def new_rollout(request: Request, **how: Any) -> tuple[RolloutRun, list[str]]:
-    """The run that is asked for, checked, and warnings; ``how`` is handed on to `RolloutRun`.
+    """Return the requested run, checked, and warnings; ``how`` is passed on to `RolloutRun`.
 
     Raises ValueError, RuntimeError or OSError, in one sentence, if it cannot begin.
     """
@@ -45,9 +45,9 @@ def new_rollout(request: Request, **how: Any) -> tuple[RolloutRun, list[str]]:
 
 
 def resumed_rollout(path: Path, times: Times, options: Mapping[str, Any], **how: Any) -> RolloutRun:
-    """The run of this file, checked, to go on as far as is asked for.
+    """Return the run of this file, checked, with the requested number of further steps.
 
-    Raises ValueError, RuntimeError or OSError, in one sentence, if it cannot go on.
+    Raises ValueError, RuntimeError or OSError, in one sentence, if it cannot be resumed.
     """
     saved = saved_rollout(path).configuration
     n_steps = saved.n_steps + further_steps(times, saved)
@@ -58,8 +58,8 @@ def resumed_rollout(path: Path, times: Times, options: Mapping[str, Any], **how:
 
 
 def check_resumed(system: str | None, choices: Mapping[str, Any]) -> None:
-    """Raise ValueError for what a resumed run takes from its checkpoint: all but where it is
-    stopped."""
+    """Raise ValueError if an option is given that a resumed run takes from its checkpoint: all but
+    the limits at which it is stopped."""
     given = [
         f"--{name}" for name, value in choices.items() if value is not None and name not in LIMITS
     ]

@@ -1,5 +1,5 @@
-"""The H5MD file of a rollout with the checkpoint beside it: frames, provenance, and where the run
-can go on."""
+"""The H5MD file of a rollout and the checkpoint beside it: frames, provenance, and where the run
+can be resumed."""
 
 import json
 import shlex
@@ -31,7 +31,7 @@ class RunFile:
     """The file of a rollout from a position on, locked until it is closed or abandoned.
 
     ``lost`` are the systems that have diverged, which each checkpoint keeps as they are then.
-    ``command`` is kept as what made the file or went on with it. Raises as `H5MDWriter`, and
+    ``command`` is kept as what made the file or resumed the run. Raises as `H5MDWriter`, and
     ValueError if another process has continued the file since the position was read.
     """
 
@@ -82,8 +82,8 @@ class RunFile:
         return self._written(first.step)
 
     def take(self, state: State) -> list[Event]:
-        """Keep a state where it is a frame, and save it where frames have been flushed, or the last
-        time was long ago."""
+        """Write a state if it is a frame, and save a checkpoint if frames have been flushed or the
+        last one is old."""
         n_written = self._writer.n_written
         if state.step % self.configuration.every == 0:
             self._writer.write(state)
@@ -92,7 +92,7 @@ class RunFile:
         return self.save(state) if self._writer.n_written > n_written or late else []
 
     def save(self, state: State) -> list[Event]:
-        """Frames to disk, then the checkpoint."""
+        """Flush the frames to disk, then write the checkpoint."""
         self._writer.flush()
         self._checkpoint(state)
         return self._written(state.step)
@@ -133,12 +133,12 @@ class RunFile:
 
     @property
     def kept(self) -> str:
-        """How many frames the file has, in words."""
+        """Number of frames in the file, in words."""
         n = self._writer.n_written
         return f"{n:,} {'frame is' if n == 1 else 'frames are'} kept"
 
     def how_to_go_on(self, again: str) -> str:
-        """What there is after a stop, and how it goes on."""
+        """Message after a stop: what was saved, and how the run is resumed."""
         if not self.output.exists() and not checkpoint.path_of(self.output).exists():
             return "nothing has been written yet; start again"
         frames = f"{self.kept}; " if self._writer.n_written else ""
@@ -146,7 +146,7 @@ class RunFile:
 
     @property
     def resume_command(self) -> str:
-        """The command that goes on with the run."""
+        """The command line that resumes the run."""
         path = str(self.output)
         return shlex.join(
             ["mcegnn", "rollout", "--resume", f"./{path}" if path.startswith("-") else path]

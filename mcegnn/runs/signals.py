@@ -1,5 +1,5 @@
-"""Ctrl-C and SIGTERM end a run at the end of a step: the first is only noted, and the run asks for
-it."""
+"""Ctrl-C and SIGTERM end a run at the end of a step: the first signal is only noted, and the run
+checks for it."""
 
 import signal
 import threading
@@ -11,7 +11,7 @@ _HANDLED = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
-    """Whether a run is asked to stop, and by which ``signal``, if by one."""
+    """A request to stop a run, and the ``signal`` that it came from, if any."""
 
     def __init__(self) -> None:
         self.asked = False

@@ -18,9 +18,9 @@ _YEARS = 10.0  # that are covered unless the options say how long
 def solar_run(
     integrator: str | None, times: Times, options: Mapping[str, Any]
 ) -> tuple[SolarRun, list[str]]:
-    """The configuration asked for, and warnings.
+    """Return the configuration of these options, and warnings.
 
-    Raises ValueError, RuntimeError or OSError, in one sentence, if it cannot be.
+    Raises ValueError, RuntimeError or OSError, in one sentence, if the options are not valid.
     """
     from integrators.ensembles import integrator as known
 

@@ -1,4 +1,4 @@
-"""Whether a rollout can begin where it is to begin: nothing too near, nothing that drifts apart."""
+"""Checks of a rollout's initial state: no particles too near, no systems without interactions."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from trajectories.monitor import Monitor
 
 
 def check_first_state(configuration: Configuration, state: State, watch: Monitor) -> None:
-    """Raise ValueError if something is wrong with a run's first state, before it has moved."""
+    """Raise ValueError if a run's initial state violates one of its limits."""
     if state.step:
         return
     _check_distances(configuration, state, watch.limits.distance)
@@ -23,7 +23,7 @@ def check_first_state(configuration: Configuration, state: State, watch: Monitor
 
 
 def _check_distances(configuration: Configuration, state: State, limit: float) -> None:
-    """ValueError if particles are nearer than the limit."""
+    """Raise ValueError if particles are nearer to each other than the limit."""
     for system, (distance, i, j) in nearer(state.system, limit).items() if limit else ():
         names, unit = configuration.names, f" {configuration.units.length}".rstrip()
         who = f"{names[i]} and {names[j]}" if names else f"particles {i} and {j}"
@@ -35,7 +35,8 @@ def _check_distances(configuration: Configuration, state: State, limit: float) -
 
 
 def _check_trained(configuration: Configuration, state: State, limit: float) -> None:
-    """ValueError if particles are nearer than this share of the nearest distance in training."""
+    """Raise ValueError if particles are nearer than this share of the shortest distance in
+    training."""
     closest = None if state.evaluation is None else state.evaluation.closest
     if closest is None:
         return

@@ -1,4 +1,4 @@
-"""From options to temperature and pressure, and how they are held."""
+"""From options to the parameters of thermostat and barostat."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,7 +20,8 @@ _CHOSEN_BY = {"npt": "--ensemble npt", "langevin-baoab": "--ensemble nvt"}
 def held(integrator: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return temperature, pressure, period and friction, as `AtomsRun` has them.
 
-    Raises ValueError for an option that the integrator does not take, or that it lacks.
+    Raises ValueError if an option is given that the integrator does not take, or one is missing
+    that it needs.
     """
     kelvin = _ramp(options.get("temperature"), "--temperature", temperature)
     outside = _ramp(options.get("pressure"), "--pressure", pressure)
@@ -38,7 +39,7 @@ def held(integrator: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_taken(integrator: str, options: Mapping[str, Any]) -> None:
-    """Raise ValueError for an option that the integrator does not take."""
+    """Raise ValueError if an option is given that the integrator does not take."""
     for name, those in _TAKES.items():
         if options.get(name) is not None and integrator not in those:
             where = " or ".join(_CHOSEN_BY.get(one, f"--integrator {one}") for one in those)

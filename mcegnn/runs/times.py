@@ -1,4 +1,4 @@
-"""The options that say how far a run goes, as numbers of steps."""
+"""The options of a run's length, as numbers of steps."""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ FRAMES = 500  # about so many frames are kept unless --every says otherwise
 
 @dataclass(frozen=True)
 class Times:
-    """The options that say how far a run goes, as typed."""
+    """The options of a run's length, as typed."""
 
     dt: str | None
     time: str | None
@@ -21,7 +21,8 @@ class Times:
 def steps_of(
     times: Times, dt: float, span: float | None, *, flexible: bool = False
 ) -> tuple[int, float]:
-    """How many steps of which length: from --steps, or from --time, whose end a step must hit."""
+    """Number of steps and time step: from --steps, or from --time, which must be a whole number of
+    steps."""
     n_steps, dt = _counted(times, dt, span, flexible)
     if n_steps > _MOST_STEPS:
         raise ValueError(

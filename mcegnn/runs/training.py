@@ -165,7 +165,8 @@ class TrainingRun:
         )
 
     def _built(self) -> tuple["Trainer", dict[str, Any]]:
-        """The trainer, where it was at its last validation, and what is recorded of it."""
+        """Build the trainer, at its last validation if it is resumed, and the record of the
+        training."""
         from mcegnn.models.store import load
         from mcegnn.training.build import build_trainer
 
@@ -184,7 +185,7 @@ class TrainingRun:
     def _trained(
         self, trainer: "Trainer", record: dict[str, Any], metrics: list[dict[str, str]], watch: Any
     ) -> Iterator[Event]:
-        """Train, and keep the best and the last after each validation."""
+        """Train, and save the best and the last weights after each validation."""
         from mcegnn.tasks.registry import task
         from mcegnn.training.trainer import NotFinite
 

@@ -1,4 +1,4 @@
-"""What a user is shown of the data before a training begins."""
+"""Description of the data that is shown before a training begins."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def described(trainer: "Trainer", start: "Stored | None") -> Iterator[Event]:
-    """Tell what the data are like, and what is odd about them."""
+    """Yield a description of the data, and warnings about them."""
     from mcegnn.tasks.registry import task
 
     problem, split, name = task(trainer.options.task.kind), trainer.split, trainer.options.data.name

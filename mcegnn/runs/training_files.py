@@ -21,7 +21,7 @@ BEST, LAST, METRICS, REPORT = "best.safetensors", "last.checkpoint", "metrics.cs
 
 
 def complete(folder: Path, saved: "TrainingCheckpoint") -> str:
-    """That nothing is left to do, and what can be done instead."""
+    """Message that a training is complete, and what can be done instead."""
     update, total = saved.header["update"], saved.options.total
     done = (
         f"all {total:,} updates are done"
@@ -34,8 +34,8 @@ def complete(folder: Path, saved: "TrainingCheckpoint") -> str:
 
 
 def resumed(folder: Path) -> "TrainingCheckpoint":
-    """A folder's training as it was at its last validation. Raises FileNotFoundError or ValueError
-    if there is none."""
+    """Read the checkpoint of a folder's training. Raises FileNotFoundError or ValueError if there
+    is none."""
     from mcegnn.training.checkpoint import checkpoint
 
     return checkpoint(folder / LAST)
@@ -63,8 +63,8 @@ def prepare_folder(folder: Path) -> None:
 
 
 def tensorboard(folder: Path) -> Any:
-    """A writer of TensorBoard's event files. Raises RuntimeError, with the way out, if the extra is
-    missing."""
+    """Open a writer of TensorBoard's event files. Raises RuntimeError, with how to install it, if
+    the extra is missing."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
@@ -76,7 +76,7 @@ def tensorboard(folder: Path) -> Any:
 
 
 def write_metrics(metrics: list[dict[str, str]], path: Path) -> None:
-    """All rows anew; a stop in between loses none."""
+    """Write all rows to a CSV file, atomically."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(metrics[0]))
     writer.writeheader()
@@ -93,8 +93,8 @@ def metrics_of(path: Path) -> dict[str, np.ndarray]:
 
 
 def rows_of(path: Path, update: int) -> list[dict[str, str]]:
-    """The metrics up to an update; none where there is no file. ValueError where it holds other
-    things."""
+    """The metrics up to an update; none if there is no file. Raises ValueError if it is no table of
+    metrics."""
     if not path.is_file():
         return []
     try:

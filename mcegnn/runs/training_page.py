@@ -1,4 +1,4 @@
-"""The page of a training: how it went, and what its best weights say of samples never seen."""
+"""The page of a training: its course, and errors of its best weights on samples never seen."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,8 +19,9 @@ def write_page(
     title: str,
     on_progress: Callable[[int, str], None],
 ) -> "TrainingReport":
-    """Look at the best weights and write the page; returns what was found. ``on_progress`` hears
-    of per cents and of what is being done. Raises OSError if the page cannot be written."""
+    """Evaluate the best weights and write the page; returns what was found. ``on_progress`` is
+    called with the per cents done and what is being done. Raises OSError if the page cannot be
+    written."""
     from mcegnn.models.store import Stored
     from mcegnn.tasks.reports import training_report
     from trajectories.report import Scenes, page

@@ -1,4 +1,4 @@
-"""What there is when a training is over."""
+"""The result of a training."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which task a stored model is of, and whether it can be scored on the data that are asked for."""
+"""The task that a stored model was trained for, checked against the data it is to be scored on."""
 
 from mcegnn.models.store import Stored
 from mcegnn.tasks.registry import TASKS, task, task_of_model
@@ -7,8 +7,8 @@ from mcegnn.training.options import TrainingOptions, parse_recorded
 
 
 def task_for(stored: Stored, asked: Asked) -> tuple[Task, TrainingOptions | None]:
-    """The task that a model was trained for, and its options; of a model that does not tell them
-    the first that trains such models, and None. Raises ValueError if what is asked does not fit."""
+    """Return the task that a model was trained for, and its options; without a record of them the
+    first task that trains such models, and None. Raises ValueError if model and data do not fit."""
     options = None
     if "options" in stored.record:
         options = parse_recorded(stored.record["options"])

@@ -24,14 +24,14 @@ def potential(
     start: Stored | None = None,
     isolated: Mapping[int, float] | None = None,
 ) -> Stored:
-    """A potential with fresh weights for these structures, or with those of ``start``, fitted to
-    them in what its data decide.
+    """Make a potential for these structures, with fresh weights or those of ``start``; species,
+    reference energies and similar hyper-parameters are determined from the structures.
 
     ``isolated`` are energies of isolated atoms (eV), by atomic number, which fresh potentials take
     for their reference energies.
 
-    Raises ValueError where ``start`` is another model, has other hyper-parameters than those given,
-    or knows not all of the species.
+    Raises ValueError if ``start`` is another kind of model, has other hyper-parameters than those
+    given, or does not know all of the species.
     """
     given = options.model.hyperparameters
     if start is None:
@@ -116,8 +116,8 @@ def _short_range(model: ConservativePotential, train: Dataset) -> dict[str, Any]
 
 
 def _shifted(stored: Stored, train: Dataset) -> Stored:
-    """The model with reference energies that make up for the mean of what it is wrong by: other
-    methods count from another zero."""
+    """The model with reference energies shifted by its mean error: other methods have another zero
+    of energy."""
     model: Any = stored.model
     missing = train.with_values(energy=residuals(model, train))
     shift = np.zeros(len(model.species))

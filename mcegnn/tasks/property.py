@@ -87,7 +87,7 @@ class Property(Task):
         return Properties(options, split, model)
 
     def in_words(self, error: float, best: float, parts: Mapping[str, float]) -> str:
-        """In thousandths."""
+        """The validation error in words, in thousandths of its unit."""
         return in_thousandths(parts)
 
     def score(self, stored: "Stored", options: TrainingOptions | None, asked: Asked) -> Scores:

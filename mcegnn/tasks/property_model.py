@@ -28,10 +28,10 @@ def check_property(name: str) -> None:
 
 
 def model(options: TrainingOptions, train: Dataset, start: Stored | None = None) -> Stored:
-    """A model with fresh weights for these molecules, or with those of ``start``, which keeps its
-    normalisation for the same property.
+    """Make a model for these molecules, with fresh weights or those of ``start``, which keeps its
+    normalisation if the property is the same.
 
-    Raises ValueError where ``start`` is another model.
+    Raises ValueError if ``start`` is another kind of model.
     """
     task: Any = options.task
     name, given = str(task.property), options.model.hyperparameters
@@ -51,8 +51,8 @@ def model(options: TrainingOptions, train: Dataset, start: Stored | None = None)
 
 
 def _started(made: Stored, start: Stored, train: Dataset) -> dict[str, Any]:
-    """The normalisation to start with; ValueError where the weights of ``start`` are of another
-    model."""
+    """Return the initial normalisation. Raises ValueError if the weights of ``start`` are of
+    another model."""
     if start.kind != made.kind:
         raise ValueError(f"a property's model cannot start from a {start.kind}")
     model: Any = start.model

@@ -19,7 +19,7 @@ TASKS = Registry(
 
 @cache
 def task(kind: str) -> Task:
-    """The task of a name. Raises ValueError, naming the nearest, if there is none."""
+    """Return the task of a name. Raises ValueError, naming the nearest, if there is none."""
     made: Task = TASKS[kind]()
     return made
 

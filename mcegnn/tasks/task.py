@@ -1,4 +1,4 @@
-"""`Task`: what all learning problems have in common, and what each says for itself."""
+"""`Task`: the interface of all learning problems, and what they have in common."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,12 +25,12 @@ Rows = Sequence[tuple[str, str]]
 
 
 def no_progress(done: int, of: int) -> None:
-    """Tell nobody."""
+    """Ignore the progress."""
 
 
 class Objective(Protocol):
-    """What the trainer makes smaller: the gradients of a batch. ``warnings`` are for whoever runs
-    it to show, and to clear; ``refinement`` takes over after gradient descent."""
+    """What the trainer minimises: a loss with its gradients, batch by batch. ``warnings`` are for
+    the caller to show and to clear; ``refinement`` takes over after gradient descent."""
 
     warnings: list[str]
     refinement: "Refinement | None"
@@ -52,7 +52,7 @@ class Objective(Protocol):
         """What a resumed run needs beside the weights."""
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Take up such a state."""
+        """Restore such a state."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,10 +67,10 @@ class Scores:
 
 @dataclass(frozen=True)
 class Asked:
-    """What is to be scored: the ``data`` of this name, its validation part or its test, ``without``
+    """Request for scores: on the ``data`` of this name, their validation or test part, ``without``
     some bodies; ``model`` is what the model is called in messages. A task that ``draws`` puts what
-    was learned into ``figure``. ``on_progress`` hears that none is done when the data are loaded.
-    """
+    was learned into ``figure``. ``on_progress`` is first called, with none done, when the data are
+    loaded."""
 
     data: str
     model: str
@@ -106,8 +106,8 @@ class Task:
     unit: ClassVar[str] = ""
 
     def check_data(self, options: DataOptions) -> None:
-        """Raise ValueError or FileNotFoundError if the data are not there: at once, before torch is
-        loaded, which takes seconds."""
+        """Raise ValueError or FileNotFoundError if the data are missing; fast, since torch, which
+        takes seconds to load, is not needed."""
         from mcegnn.data.registry import check
 
         check(options.name)
@@ -127,8 +127,8 @@ class Task:
         return {}
 
     def model(self, options: TrainingOptions, split: "Split", start: "Stored | None") -> "Stored":
-        """A model with fresh weights, or with those of ``start``. Raises ValueError if that is
-        another model."""
+        """Make a model with fresh weights, or with those of ``start``. Raises ValueError if that is
+        another kind of model."""
         from mcegnn.models.store import Stored
 
         stored = Stored.make(options.model.kind, options.model.hyperparameters)
@@ -140,7 +140,8 @@ class Task:
         return stored
 
     def objective(self, options: TrainingOptions, split: "Split", model: Any) -> Objective:
-        """What is made smaller. Raises ValueError if the model is not made for such data."""
+        """Return the objective of the training. Raises ValueError if the model is not made for such
+        data."""
         from mcegnn.training.objective import MeanLoss
 
         return MeanLoss(self, options, split.train)
@@ -156,7 +157,7 @@ class Task:
         raise NotImplementedError
 
     def record(self, split: "Split") -> dict[str, Any]:
-        """What the model's file says of its data."""
+        """Record of the data for the model's file."""
         return {"data": split.train.fingerprint()}
 
     def trained(
@@ -216,7 +217,7 @@ class Task:
         found: "Analysis",
         on_progress: OnProgress,
     ) -> list[dict[str, Any]]:
-        """Numbers and curves of a part of the data into ``found``; returns scenes of the worst
+        """Add numbers and curves of a part of the data to ``found``; return scenes of the worst
         samples."""
         from mcegnn.tasks.reports.shares import error_distribution
 
@@ -229,7 +230,7 @@ class Task:
         return []
 
     def predict(self, model: Any, systems: "Sequence[System]") -> "Mapping[str, tuple[Any, str]]":
-        """What the model says of systems: values [n] and unit of each target, by name."""
+        """Predictions of systems: values [n] and unit of each target, by name."""
         found: Mapping[str, tuple[Any, str]] = model.predict_targets(systems)
         return found
 

@@ -1,5 +1,5 @@
-"""How a training went, and what its best weights say of samples they have never seen: numbers,
-curves, and the worst samples to look at."""
+"""Reports of trainings: learning curves, errors of the best weights on samples never seen, and the
+worst samples as scenes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,8 +15,8 @@ __all__ = ["TrainingReport", "training_report"]
 
 @dataclass(frozen=True, eq=False)
 class TrainingReport:
-    """What was found, and the scenes of the worst samples, for a page of `trajectories.report`;
-    ``part`` of the data was looked at."""
+    """Analysis of a training, and scenes of the worst samples, for a page of `trajectories.report`;
+    ``part`` is the part of the data that was predicted."""
 
     analysis: Analysis
     part: str
@@ -28,11 +28,11 @@ def training_report(
     metrics: Sequence[Mapping[str, str]],
     told: Callable[[int, int], None] = lambda done, n: None,
 ) -> TrainingReport:
-    """Of a training with these rows of metrics: its curves and timing, and its best weights on the
-    test samples.
+    """Report on a training with these rows of metrics: curves, timing, and errors of its best
+    weights on the test samples.
 
-    Where a data set leaves none for a test, the validation samples are looked at, and it is said.
-    ``told`` hears of samples done.
+    If a data set leaves none for a test, the validation samples are predicted, and a note says so.
+    ``told`` is called with the number of samples done.
     """
     found, split, part = Analysis(), trainer.split, "test"
     learning(metrics, found)

@@ -1,4 +1,4 @@
-"""Where a dynamics model or a learned force says that particles will be: errors, parity of
+"""Report on predicted positions of a dynamics model or a learned force: errors, parity of
 displacements, the worst samples."""
 
 from typing import Any
@@ -19,8 +19,8 @@ _BASELINES = {"stand_still": "no motion", "linear": "constant velocity"}
 def look(
     model: Any, samples: Dataset, options: Any, part: str, found: Analysis
 ) -> list[dict[str, Any]]:
-    """Numbers and curves into ``found``; the worst samples are returned as scenes, each true place
-    joined with the predicted one."""
+    """Add numbers and curves to ``found``; return scenes of the worst samples, in which each true
+    position is joined with the predicted one."""
     before, true = samples.ensemble().positions, samples.of_ensemble("positions")
     predicted = forecast(model, samples, options)
     errors = errors_of(predicted, samples, options)

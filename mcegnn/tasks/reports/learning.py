@@ -13,7 +13,7 @@ _MEASURE = "mean absolute error"
 
 
 def in_thousandths(what: str) -> str:
-    """The unit in which an error of a potential or a property is told."""
+    """The unit in which an error of a potential or a property is reported."""
     return {"forces": "meV/Angstrom", "force": "meV/Angstrom", "stress": "meV/Angstrom^3"}.get(
         what, "meV"
     )

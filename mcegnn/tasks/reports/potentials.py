@@ -1,5 +1,5 @@
-"""What a potential says of labelled structures: errors by element, parity of energies and forces,
-the worst structures."""
+"""Report on a potential's predictions: errors by element, parity of energies and forces, the worst
+structures."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -31,8 +31,8 @@ def look(
     found: Analysis,
     told: Callable[[int, int], None],
 ) -> list[dict[str, Any]]:
-    """Numbers and curves into ``found``; the worst structures, as the loss weighs them, are
-    returned as scenes."""
+    """Add numbers and curves to ``found``; return scenes of the worst structures, as the loss
+    weighs them."""
     from ase.data import chemical_symbols
 
     off = differences(model, structures, told)

@@ -1,4 +1,4 @@
-"""What a model says of molecules' properties: errors by element, parity, the worst molecules."""
+"""Report on predicted properties of molecules: errors by element, parity, the worst molecules."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ def look(
     found: Analysis,
     told: Callable[[int, int], None],
 ) -> list[dict[str, Any]]:
-    """Numbers and curves into ``found``; the worst molecules are returned as scenes."""
+    """Add numbers and curves to ``found``; return scenes of the worst molecules."""
     name = model.property
     true = np.asarray(molecules[name])
     off = -residuals(model, molecules, told)
