@@ -32,7 +32,7 @@ class Graph:
 
     @classmethod
     def of(cls, i: Tensor, j: Tensor, n_nodes: int, shifts: Tensor | None = None) -> "Graph":
-        """The graph of these edges. Raises ValueError where they do not fit together or name a node
+        """The graph of these edges. Raises ValueError if they do not fit together or name a node
         that is not there."""
         if i.ndim != 1 or i.shape != j.shape:
             raise ValueError(
@@ -65,8 +65,8 @@ class Graph:
         return (receivers.unsqueeze(dim + 1) + sent).flatten(dim, dim + 1)
 
     def differences(self, nodes: Tensor, dim: int = 0) -> Tensor:
-        """nodes_i - nodes_j of each edge, as `pairs`. ValueError where there are shifts, which need
-        a cell."""
+        """nodes_i - nodes_j of each edge, as `pairs`. Raises ValueError if there are shifts, which
+        need a cell."""
         if self.shifts is not None:
             raise ValueError(
                 "differences between periodic images need the cell: subtract senders and shifts @"
@@ -140,7 +140,8 @@ class Batch:
 
 
 def collate(graphs: Sequence[Graph]) -> Batch:
-    """Graphs side by side; nodes and edges keep their order. ValueError where there are none."""
+    """Join graphs into one without edges between them; nodes and edges keep their order. Raises
+    ValueError if there are none."""
     if not graphs:
         raise ValueError("a batch needs at least one graph")
     sizes = torch.tensor([graph.n_nodes for graph in graphs])

@@ -49,7 +49,7 @@ def presets() -> list[str]:
 
 
 def locate(name: str | Path) -> Path:
-    """The file of a shipped model or of a path. FileNotFoundError, with the nearest name, where
+    """The file of a shipped model or of a path. Raises FileNotFoundError, with the nearest name, if
     there is neither."""
     path = Path(name)
     if path.is_file():

@@ -51,8 +51,8 @@ def radius_graph(
     "dense" (all pairs, on any device that has float64), "torch-cluster" (the extra `cluster`).
     Without one it is the fastest there is. Edges are on the device of the positions.
 
-    Raises ValueError where input does not fit together or is not finite and where a method is
-    unknown or cannot do it, ImportError where torch-cluster is asked for and not installed.
+    Raises ValueError if inputs do not fit together or are not finite, or if a method is unknown or
+    cannot be used, and ImportError if torch-cluster is requested and not installed.
     """
     _check_arguments(positions, cutoff, batch)
     x, cutoff = positions.detach(), float(cutoff)

@@ -128,8 +128,7 @@ class Trajectory:
 
     @property
     def velocities(self) -> Frames:
-        """Velocities, shaped as `positions`, in `units` (for atoms Angstrom per 10.18 fs, as in
-        ASE)."""
+        """Velocities, shaped as `positions`, in `units` (for atoms those of ASE)."""
         return Frames(self._opened, "velocity")
 
     @property

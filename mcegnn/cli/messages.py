@@ -18,13 +18,12 @@ from mcegnn.runs.outputs import check_writable
 
 
 class Mistake(Exception):
-    """Something the user asked for that cannot be: its text says what is wrong and what to do."""
+    """A mistake in the user's request: the message says what is wrong and what to do."""
 
 
 @contextmanager
 def mistakes() -> Iterator[None]:
-    """Errors raised while a request is being understood are the user's to mend, and are told in one
-    sentence."""
+    """Turn errors raised while a request is read into a `Mistake` of one sentence."""
     try:
         yield
     except (RunDiverged, WritingFailed):  # of a run that has begun: no mistake
@@ -43,7 +42,7 @@ def check_ending(path: Path, *endings: str) -> None:
 
 
 def check_new_folder(path: Path, pattern: str, force: bool) -> None:
-    """ValueError or OSError where files cannot be written into a folder, which need not be there,
+    """Raise ValueError or OSError if files cannot be written into a folder, which need not exist,
     or some like them are there already."""
     if path.exists() and not path.is_dir():
         raise ValueError(f"{path} is a file; name a folder to write into")

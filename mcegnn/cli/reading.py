@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 def limit_of(tolerance: float | None, reference: Path | None) -> float:
-    """How far from another run is still right; ValueError for a tolerance without one."""
+    """The tolerated distance from a reference. Raises ValueError if there is a tolerance without a
+    reference."""
     if tolerance is not None and reference is None:
         raise ValueError("--tolerance goes with --reference RUN")
     return 0.1 if tolerance is None else tolerance

@@ -14,7 +14,7 @@ from systems.units import Units
 
 def dataset_of_pairs(before: System, after: System, interval: float) -> Dataset:
     """Make samples of ensembles [n, n_particles, ...] of the same particles before and after
-    ``interval``; the targets are where they are then, "positions", and how fast, "velocities"."""
+    ``interval``; the targets are their "positions" and "velocities" then."""
     n, n_particles = before.positions.shape[:2]
     units = before.units
 

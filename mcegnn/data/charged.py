@@ -43,8 +43,8 @@ def frames(systems: System, threads: int | None = None) -> Dataset:
 
 
 def charged(n_train: int = N_TRAIN, threads: int | None = None) -> Split:
-    """The official split with the first ``n_train`` of 10,000 training samples; ValueError outside
-    1 ... 10,000."""
+    """The official split with the first ``n_train`` of 10,000 training samples. Raises ValueError
+    if ``n_train`` is not in 1 ... 10,000."""
     if not 1 <= n_train <= N_STREAM:
         raise ValueError(f"the benchmark has 1 to {N_STREAM} training samples, not {n_train}")
     every = charged_systems(N_STREAM + N_VALIDATION + N_TEST, BENCHMARK_SEED)

@@ -1,5 +1,4 @@
-"""Whether energies and forces of labelled structures fit together, and are in the units they should
-be in."""
+"""Checks that energies and forces of labelled structures are consistent and in the right units."""
 
 import numpy as np
 
@@ -34,8 +33,7 @@ _MISTAKES = {
 
 
 def force_rms(structures: Dataset) -> np.ndarray:
-    """Root mean square of each structure's force components, eV/Angstrom [n]; NaN where none is
-    known."""
+    """Root mean square of each structure's force components, eV/Angstrom [n]; NaN if unknown."""
     known = np.isfinite(structures["forces"])
     squares = np.where(known, structures["forces"], 0.0) ** 2
     summed, counted = (
@@ -45,7 +43,7 @@ def force_rms(structures: Dataset) -> np.ndarray:
 
 
 def unit_warnings(structures: Dataset) -> list[str]:
-    """Sentences on forces of no usual size, and on energies that do not fit the forces.
+    """Warnings about forces of unusual size, and about energies that do not fit the forces.
 
     Of two near structures a and b of the same atoms the energies differ by -(F_a + F_b) . (x_b -
     x_a) / 2, exactly so for springs. Nothing is said where no structures are near enough.
@@ -57,7 +55,7 @@ def unit_warnings(structures: Dataset) -> list[str]:
 
 
 def _warnings_of_size(structures: Dataset, known: np.ndarray) -> list[str]:
-    """Sentences on ``known`` forces that are of no usual size."""
+    """Warnings about ``known`` forces of unusual size."""
     usual, rms = float(np.nanmedian(force_rms(structures))), float((known**2).mean() ** 0.5)
     found = []
     if usual > _HOT:
@@ -74,7 +72,8 @@ def _warnings_of_size(structures: Dataset, known: np.ndarray) -> list[str]:
 
 
 def _warnings_of_work(structures: Dataset) -> list[str]:
-    """Sentences on energies of near structures that do not fit the work of their forces."""
+    """Warnings about energy differences of near structures that do not fit the work of the
+    forces."""
     rise, work = _differences(structures)
     risen, worked = (float(np.median(abs(part))) if len(part) else 0.0 for part in (rise, work))
     if len(work) < FEWEST_PAIRS or max(risen, worked) < LEAST_DIFFERENCE or not worked:

@@ -1,4 +1,4 @@
-"""`Dataset`: systems of any sizes with named targets; what everything that learns is trained on."""
+"""`Dataset`: systems of any sizes with named targets, for training and evaluation."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -1,5 +1,5 @@
-"""Which structures are the same, whatever file they lie in: numbers of 64 bits that a model keeps
-of what it was trained on.
+"""Identity of structures, whatever file they are in: 64-bit numbers that a model keeps of its
+training data.
 
 A structure is told by what does not change when it is moved, turned, wrapped into its cell or its
 atoms are listed in another order, and hardly when its numbers are rounded: lengths, compared to
@@ -28,7 +28,7 @@ _N_LENGTHS = 6 + len(_WAVES)
 
 
 def keys(structures: Dataset) -> np.ndarray:
-    """The number that each structure is kept by, uint64 [n]."""
+    """Number that identifies each structure, uint64 [n]."""
     return _hashed(_elements(structures), _boxes(_lengths(structures)))
 
 

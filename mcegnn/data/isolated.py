@@ -1,5 +1,5 @@
-"""Isolated atoms among labelled structures: their energies are the elements' reference, and they
-are in no part of a split."""
+"""Isolated atoms among labelled structures: their energies are the elements' reference energies,
+and they are in no part of a split."""
 
 import numpy as np
 
@@ -11,8 +11,8 @@ _SAME = 1e-3  # eV
 
 
 def isolated(structures: Dataset) -> np.ndarray:
-    """Which structures, bool [n], are one atom alone: in free space, or in a box whose images are
-    far."""
+    """Which structures, bool [n], are a single isolated atom: in free space, or in a large periodic
+    box."""
     found = np.asarray(structures.sizes == 1)
     for k in np.flatnonzero(found & structures.periodic.any(1)):
         found[k] = heights(structures.cells[k])[structures.periodic[k]].min() >= _FAR

@@ -12,7 +12,8 @@ _MOST_COMPARED = 500  # atoms, of which all pairs are compared
 def numbers(given: Any, shape: tuple[int, ...], what: str) -> np.ndarray:
     """Return finite numbers of a shape.
 
-    Raises ValueError, which begins with ``what``, if they are none.
+    Raises ValueError, whose message begins with ``what``, if they are not finite numbers of that
+    shape.
     """
     try:
         found = np.array(given, dtype=float).reshape(shape)

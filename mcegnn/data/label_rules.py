@@ -1,4 +1,4 @@
-"""How labels of files are to be read, where a file does not tell."""
+"""Rules for reading labels that a file leaves open."""
 
 from typing import Literal, NamedTuple
 
@@ -6,7 +6,7 @@ Notes = tuple[tuple[str, str], ...]  #: rows of a table: what labels are, what w
 
 
 class Reading(NamedTuple):
-    """How labels are to be read.
+    """Rules for reading labels.
 
     ``labels`` begin with this prefix, such as ``REF_`` ("plain": with none; None: ``REF_`` where
     there are such). ``energy`` is which of two that differ (None: free_energy, whose derivatives

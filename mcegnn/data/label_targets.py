@@ -11,8 +11,8 @@ from mcegnn.data.target import Target
 
 
 class Labelled(NamedTuple):
-    """Structures to train on and, where the data set has an official split, those to test on; and
-    what there is to say of their labels."""
+    """Labelled structures to train on and, if the data set has an official split, those to test on,
+    with notes on their labels."""
 
     structures: Dataset
     test: Dataset | None = None

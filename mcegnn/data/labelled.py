@@ -22,10 +22,10 @@ _ISOLATED = ("isolatedatom", "isolated", "singleatom", "atom")
 
 
 def named(name: str, reading: Reading = AS_THEY_ARE) -> Labelled:
-    """The data of ``rmd17:MOLECULE`` (in $MCEGNN_DATA/rmd17 or $MCEGNN_DATA), of ``rmd17:FILE``, of
-    an .npz file of revised MD17, or of any other file that ASE reads.
+    """Read the data of ``rmd17:MOLECULE`` (in $MCEGNN_DATA/rmd17 or $MCEGNN_DATA), of
+    ``rmd17:FILE``, of an .npz file of revised MD17, or of any other file that ASE reads.
 
-    FileNotFoundError, with the nearest name, where there is none; ValueError as of `rmd17` and
+    Raises FileNotFoundError, with the nearest name, if there is none, and ValueError as `rmd17` and
     `read`.
     """
     path = file_of(name)
@@ -33,7 +33,7 @@ def named(name: str, reading: Reading = AS_THEY_ARE) -> Labelled:
 
 
 def file_of(name: str) -> Path:
-    """The file that `named` reads. FileNotFoundError, with the nearest name, where there is
+    """The file that `named` reads. Raises FileNotFoundError, with the nearest name, if there is
     none."""
     rest = name.partition(":")[2]
     path = (
@@ -59,19 +59,19 @@ def _is_rmd17(name: str) -> bool:
 
 
 def from_file(path: str | Path) -> Dataset:
-    """All structures of a file, as `read` reads them."""
+    """Read all structures of a file, as `read` does."""
     return read(path).structures
 
 
 def read(path: str | Path, reading: Reading = AS_THEY_ARE) -> Labelled:
-    """All structures of a file of ASE's: extended XYZ, a database (.db, .json), .traj or others; eV
-    and Angstrom.
+    """Read all labelled structures of a file that ASE opens: extended XYZ, a database (.db, .json),
+    .traj or others; in eV and Angstrom.
 
-    Labels are REF_energy, REF_forces and REF_stress where there are any (in a database: among
-    key-value pairs and data), else what a calculator said: free_energy where energy differs from
-    it, forces, and stress or virial(s), of all structures the same, or what ``reading`` says.
+    Labels are REF_energy, REF_forces and REF_stress if there are any (in a database: among
+    key-value pairs and data), else the results of a calculator: free_energy if energy differs from
+    it, forces, and stress or virial(s), the same for all structures, or what ``reading`` names.
     Stress is [3, 3], nine numbers or Voigt's six, and only known where a structure is periodic in
-    all directions. FileNotFoundError where there is no file; ValueError where ASE makes nothing of
+    all directions. Raises FileNotFoundError if there is no file, and ValueError if ASE cannot read
     it, a label is missing or a number is not finite.
     """
     path = Path(path)

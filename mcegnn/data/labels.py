@@ -1,5 +1,5 @@
-"""The labels of structures that ASE has read: one source for all of them, in ASE's units and signs,
-NaN where nothing is known."""
+"""Labels of structures that ASE has read: from one source for all of them, in ASE's units and
+signs, NaN if unknown."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -25,10 +25,10 @@ class Found(NamedTuple):
 
 
 def labels_of(frames: Sequence[Any], path: str, reading: Reading = AS_THEY_ARE) -> Found:
-    """The labels of ASE's atoms, by the rules of `Reading`, and what is to be said of them.
+    """Labels of `ase.Atoms`, by the rules of `Reading`, and notes on them.
 
-    Raises ValueError, naming the frame, where a label is missing, not finite or of another shape,
-    and where only some frames have what others have, so that labels of two methods would be mixed.
+    Raises ValueError, naming the frame, if a label is missing, not finite or of another shape, or
+    if only some frames have a label that others have, so that labels of two methods would be mixed.
     """
     prefix, chosen = _chosen(frames, path, reading)
     given = {k: _named(frames[k], prefix) for k in chosen}

@@ -23,11 +23,11 @@ def load(options: "PairsOptions") -> Split:
 
 
 def split(name: str, n_train: int | None = None, without: Sequence[str] = ()) -> Split:
-    """Training, validation and test samples. ``without`` leaves bodies out of a solar system.
+    """Return training, validation and test samples. ``without`` leaves bodies out of a solar
+    system.
 
-    Raises ValueError, naming the nearest, where there is no such data set, and for numbers or
-    bodies it does not have; FileNotFoundError where there is no bodies file; RuntimeError where an
-    extra is missing.
+    Raises ValueError, naming the nearest, if there is no such data set or it lacks these numbers or
+    bodies; FileNotFoundError if there is no bodies file; RuntimeError if an extra is missing.
     """
     check_name(name)
     if name == "charged":

@@ -53,8 +53,8 @@ def qm9(
 ) -> Split:
     """Dataset of QM9 with their ``PROPERTIES`` in eV, cut at random as `places` says.
 
-    Raises RuntimeError where the package is missing or its files are others, ValueError where there
-    are too few molecules.
+    Raises RuntimeError if the package is missing or its files are not the expected ones, and
+    ValueError if there are too few molecules.
     """
     rows = [row for name in FILES for row in _rows(folder() / name)]
     cut = places(len(rows), n_train, n_validation, n_test, seed)
@@ -69,8 +69,8 @@ def places(
     first, those before its last, its last.
 
     With one seed, more training molecules are those of fewer and others, and so it is with those of
-    the test, which do not depend on the other numbers. Raises ValueError where a number is below
-    one or there are too few molecules.
+    the test, which do not depend on the other numbers. Raises ValueError if a number is below one
+    or there are too few molecules.
     """
     if min(n_train, n_validation, n_test) < 1:
         raise ValueError(
@@ -90,8 +90,8 @@ def places(
 
 
 def folder() -> Path:
-    """Where the package keeps its files; RuntimeError, with the way out, where it is not
-    installed."""
+    """Folder of the package's files. Raises RuntimeError, with how to install it, if it is
+    missing."""
     found = find_spec("qm9pack")
     if found is None or not found.submodule_search_locations:
         raise RuntimeError(

@@ -27,8 +27,9 @@ _FILES = ("solar", "rmd17")  # whose names may go on with a file, as in solar:BO
 
 
 def loader(name: str) -> "Loader":
-    """What reads the data of a name: a data set, one with a file, such as solar:BODIES.csv, or a
-    file of labelled structures. Raises ValueError, naming the nearest, if there is neither."""
+    """The function that loads the data of a name: a data set, one with a file, such as
+    solar:BODIES.csv, or a file of labelled structures. Raises ValueError, naming the nearest, if
+    there is neither."""
     kind, colon, _ = name.partition(":")
     if name in DATASETS or (colon and kind in _FILES):
         found: Loader = DATASETS[kind if colon else name]
@@ -46,10 +47,10 @@ def _structures(options: Any) -> Split:
 
 
 def load(options: "DataOptions") -> Split:
-    """The data of these options, cut. Raises what its loader raises."""
+    """Load the data of these options as a `Split`. Raises what the loader raises."""
     return loader(options.name)(options)
 
 
 def check(name: str) -> None:
-    """Raise ValueError or FileNotFoundError if there are no such data."""
+    """Raise ValueError or FileNotFoundError if there is no data of that name."""
     loader(name)

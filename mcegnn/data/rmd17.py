@@ -52,9 +52,9 @@ def rmd17(path: str | Path) -> Labelled:
     coords and forces [n, n_atoms, 3], energies [n], in kcal/mol), or one of its first split
     (species, and ``positions_``, ``energies_`` and ``forces_`` of train and of test).
 
-    Where index_train_01.csv and index_test_01.csv lie beside the former, or in a folder ``splits``
-    there or one up, they tell training and test structures. FileNotFoundError where there is no
-    file; ValueError where it is damaged, or its arrays are not those.
+    If index_train_01.csv and index_test_01.csv lie beside the former, or in a folder ``splits``
+    there or one up, they give training and test structures. Raises FileNotFoundError if there is no
+    file, and ValueError if it is damaged or its arrays are others.
     """
     path = Path(path)
     arrays = _arrays(path)
@@ -130,8 +130,8 @@ def _frames(path: Path, arrays: dict[str, np.ndarray], keys: tuple[str, ...]) ->
 
 
 def _indices(path: Path, n: int) -> np.ndarray:
-    """The numbers of frames in a csv file, int64; ValueError where one is none of n frames, or is
-    there twice."""
+    """Frame numbers in a csv file, int64. Raises ValueError if one is not among n frames or occurs
+    twice."""
     try:
         found = np.array(path.read_text().replace(",", " ").split(), dtype=float)
     except ValueError:

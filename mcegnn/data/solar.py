@@ -27,7 +27,7 @@ INTERVAL = N_AHEAD * STEP  #: days from a sample's start to its end
 
 
 def simulated(bodies: SolarSystem, threads: int | None = None) -> Split:
-    """The year that follows from these bodies' states."""
+    """Simulate a year from these bodies' states."""
     relativity = PostNewtonian(bodies.star, ASTRONOMICAL.gravitation, ASTRONOMICAL.speed_of_light)
     per_step = math.ceil(STEP / bodies.default_time_step())
     n_steps = (N_TRAIN + N_VALIDATION + N_TEST + N_AHEAD) * per_step
@@ -46,8 +46,8 @@ def simulated(bodies: SolarSystem, threads: int | None = None) -> Split:
 
 
 def from_de440(epoch: float) -> Split:
-    """The year of JPL DE440 from a TDB Julian day on; RuntimeError without the extra ``ephemeris``,
-    ValueError outside the kernel."""
+    """A year of JPL DE440 from a TDB Julian day on. Raises RuntimeError without the extra
+    ``ephemeris``, and ValueError outside the kernel's span."""
     from systems.sources import ephemeris
 
     system = ephemeris.solar_system(epoch).system

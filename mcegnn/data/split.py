@@ -1,4 +1,4 @@
-"""`Split`: a dataset cut into what trains, what chooses the best weights, and what is reported."""
+"""`Split`: a dataset cut into training, validation and test systems."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,8 +11,8 @@ from mcegnn.data.dataset import Dataset
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Systems to train on, to choose by, and to report; those of the test are looked at once, at
-    the end, and may be none.
+    """Systems for training, validation (which chooses the best weights) and test; the test systems
+    are used once, at the end, and may be none.
 
     ``whole`` is how many the data set has, those in no part too; None if these are all.
     ``isolated`` are energies of atoms alone, by atomic number, eV; ``notes`` what there is to say
@@ -44,7 +44,7 @@ class Split:
 
 
 class Part(NamedTuple):
-    """Systems to score, which part of a data set they are, and how many there are in it.
+    """Systems to score, the part of a data set that they are, and the size of the whole.
 
     ``left_out`` says how many were, by the reason; ``notes`` what else there is to say, rows of a
     table.

@@ -1,5 +1,4 @@
-"""What a user is shown of labelled structures before training: a table, and structures that stand
-out."""
+"""Statistics of labelled structures that are shown before training: a table, and outliers."""
 
 from collections.abc import Mapping
 
@@ -23,11 +22,11 @@ _LEAST_USUAL = 0.2  # eV/Angstrom: relaxed structures have none at all
 def reference_energies(
     structures: Dataset, species: np.ndarray, isolated: Mapping[int, float] | None = None
 ) -> np.ndarray:
-    """Energies of atoms, eV [n_species], whose sums come nearest to the structures' energies: least
-    squares, the shortest where many do; those of ``isolated`` atoms, by atomic number, are as they
-    are.
+    """Reference energies of atoms, eV [n_species], whose sums fit the structures' energies best:
+    least squares, with the smallest norm if underdetermined; those of ``isolated`` atoms, by atomic
+    number, are kept.
 
-    ValueError where the structures have atoms of other species.
+    Raises ValueError if the structures have atoms of other species.
     """
     counts, fixed = structures.composition(species).astype(float), isolated or {}
     found = np.array([fixed.get(int(z), 0.0) for z in species])
@@ -39,8 +38,8 @@ def reference_energies(
 
 
 def summary(structures: Dataset) -> list[tuple[str, str]]:
-    """Rows of a table: what is there, in words. ValueError where neighbours cannot be found in a
-    structure's cell."""
+    """Rows of a table that describe the structures. Raises ValueError if neighbours cannot be found
+    in a structure's cell."""
     from ase.data import chemical_symbols
 
     sizes, elements = structures.sizes, structures.elements
@@ -80,8 +79,8 @@ def _forces_in_words(structures: Dataset) -> str:
 
 
 def outliers(structures: Dataset) -> list[str]:
-    """Sentences that name structures whose numbers stand out, the first ten of them and how many
-    more there are."""
+    """Warnings that name structures with outlying labels or distances, the first ten of them and
+    how many more there are."""
     off, nearest, force = (
         _energies_off(structures),
         nearest_distances(structures),
@@ -159,7 +158,7 @@ def nearest_distances(structures: Dataset) -> np.ndarray:
     """The distance of each structure's nearest two atoms or images, Angstrom [n], infinite for a
     single atom in free space.
 
-    ValueError where neighbours cannot be found in a structure's cell.
+    Raises ValueError if neighbours cannot be found in a structure's cell.
     """
     found = np.full(len(structures), np.inf)
     for k in np.flatnonzero((structures.sizes > 1) | structures.periodic.any(-1)):

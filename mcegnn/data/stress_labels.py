@@ -15,7 +15,7 @@ _UNITS = {"eV/Angstrom^3": 1.0, "kbar": 1.0 / _KBAR, "GPa": 10.0 / _KBAR}
 
 @dataclass
 class StressReader:
-    """Reads stresses by the rules of ``reading``, and counts what is to be said of them:
+    """Reader of stresses by the rules of ``reading``, which counts what its notes report:
     structures that are not periodic, zeros where nothing was filled in, virials, and by how much
     virials and stresses differ."""
 
@@ -56,7 +56,7 @@ class StressReader:
         return stress
 
     def notes(self) -> Notes:
-        """What is to be said of the stresses that have been read."""
+        """Notes on the stresses that have been read."""
         unit, sign = self.reading.stress_unit, self.reading.stress_sign
         said = f"read as stress = {'-' if sign == 1 else ''}virial / volume"
         notes: Notes = ()

@@ -1,5 +1,5 @@
-"""Whether stresses fit the energies: their unit and their sign, by finite differences between
-structures of different cells."""
+"""Check of the unit and sign of stresses against energies, by finite differences between structures
+of different cells."""
 
 import numpy as np
 
@@ -27,8 +27,8 @@ _MISTAKES = {
 
 
 def stress_warnings(structures: Dataset) -> list[str]:
-    """Sentences on stresses whose unit or sign does not fit the energies, or, where no two
-    structures tell, on stresses of no usual size.
+    """Warnings about stresses whose unit or sign does not fit the energies or, if no two structures
+    can be compared, about stresses of unusual size.
 
     Of two near structures a and b whose cells differ by a strain e, the energies differ by (V_a s_a
     + V_b s_b) : e / 2 and by the work of the forces along what atoms move beside the strain,

@@ -1,5 +1,5 @@
-"""Labelled structures cut into parts: isolated atoms and copies taken care of, and nothing that was
-trained on in a test."""
+"""Splits of labelled structures: isolated atoms and duplicates are treated, and no training
+structure is in a test."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -27,13 +27,13 @@ _UNKNOWN = "the model's file does not tell all of it, so that what is scored may
 
 
 def load(options: "StructureOptions") -> Split:
-    """`structures` of which nothing is known."""
+    """Load `structures` for a model without earlier training."""
     return structures(options)
 
 
 def structures(options: "StructureOptions", before: np.ndarray | None = None) -> Split:
-    """The data of the options, cut: an official test where there is one, else what is left.
-    ValueError where there is too little.
+    """Load and split the data of the options: an official test if there is one, else what is left.
+    Raises ValueError if there are too few structures.
 
     Isolated atoms are in no part, copies of a structure in one and the same; the test has none that
     is known by a number of ``before``.
@@ -66,7 +66,7 @@ def structures(options: "StructureOptions", before: np.ndarray | None = None) ->
 
 
 def _apart(every: Dataset, name: str) -> tuple[Dataset, Dataset]:
-    """Isolated atoms, and the others; ValueError where there are no others."""
+    """Isolated atoms, and the others. Raises ValueError if there are no others."""
     alone = isolated(every)
     if alone.all():
         raise ValueError(
@@ -77,7 +77,7 @@ def _apart(every: Dataset, name: str) -> tuple[Dataset, Dataset]:
 
 
 def _alone(references: Mapping[int, float]) -> Notes:
-    """What is said of isolated atoms."""
+    """Notes on isolated atoms."""
     from ase.data import chemical_symbols
 
     told = ", ".join(f"{chemical_symbols[z]} {energy:.6g} eV" for z, energy in references.items())
@@ -210,7 +210,8 @@ def _as_trained(
 
 
 def _unknown_to(numbers: Mapping[str, np.ndarray], part: Part, name: str) -> Part:
-    """What of a part a model does not know by its numbers; ValueError where that is nothing."""
+    """The structures of a part that are not among the numbers of a model's training. Raises
+    ValueError if there are none."""
     atoms, pool = _apart(part.samples, name)
     left, reasons = np.ones(len(pool), dtype=bool), {"isolated atoms": len(atoms)}
     for words, those in parts_of(pool, numbers):

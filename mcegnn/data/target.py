@@ -8,7 +8,7 @@ Per = Literal["system", "atom", "vector"]
 
 
 class Target(NamedTuple):
-    """What a model is to predict: ``values``, NaN where unknown, in ``unit``.
+    """A target of predictions: ``values``, NaN if unknown, in ``unit``.
 
     They are one ``per`` system [n, ...], one per atom [n_atoms, ...], or a vector of each atom
     [n_atoms, 3].

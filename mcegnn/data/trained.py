@@ -1,5 +1,5 @@
-"""What a potential was trained on, as numbers that its file keeps: `identity.keys` of structures,
-uint64 by the part they had."""
+"""Training data of a potential as numbers that its file keeps: `identity.keys` of structures,
+uint64 by their part."""
 
 from collections.abc import Iterator, Mapping
 
@@ -18,8 +18,8 @@ _SAID = {
 
 
 def told_by(split: Split, before: np.ndarray | None) -> dict[str, np.ndarray]:
-    """The numbers of a training: its structures', those ``before`` of the models it began from
-    (None: nobody knows them), its labels'."""
+    """The numbers of a training: those of its structures, those ``before`` of the models it began
+    from (None: unknown), those of its labels."""
     parts = (split.train, split.validation)
     found = {
         _TRAIN: keys(split.train),
@@ -30,8 +30,8 @@ def told_by(split: Split, before: np.ndarray | None) -> dict[str, np.ndarray]:
 
 
 def before_of(trained: Mapping[str, np.ndarray] | None) -> np.ndarray | None:
-    """What counts as known to a model that begins from one with these numbers; None where the other
-    does not tell all it knew."""
+    """The numbers of all structures known to a model that begins from one with these numbers; None
+    if the other does not hold all of its own."""
     if trained is None:
         return np.zeros(0, dtype=np.uint64)
     if _BEFORE not in trained:

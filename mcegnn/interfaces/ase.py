@@ -1,5 +1,5 @@
-"""ASE: our potentials as its calculators, its calculators as our potentials. Energies eV, lengths
-Angstrom, stress eV/Angstrom^3."""
+"""ASE interface: potentials as ASE calculators, and ASE calculators as potentials. Energies in eV,
+lengths in Angstrom, stress in eV/Angstrom^3."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -18,8 +18,8 @@ from systems.units import METAL
 
 
 class PotentialCalculator(Calculator):
-    """Any `Potential` in metal units as an ASE calculator: energy, free_energy, forces, and stress
-    and energies where it has them.
+    """ASE calculator of any `Potential` in metal units: energy, free_energy, forces, and stress and
+    energies if the potential gives them.
 
     One potential may be that of many calculators, which several threads use at the same time. So
     may one calculator, but its threads wait for each other, since ASE keeps the atoms and the
@@ -41,7 +41,7 @@ class PotentialCalculator(Calculator):
         self._lock = _Lock()
 
     def get_property(self, name: str, atoms: Any = None, allow_calculation: bool = True) -> Any:
-        """The property of these atoms, not of those that another thread asks of meanwhile."""
+        """The property of these atoms, even if another thread asks for that of others meanwhile."""
         with self._lock:
             return super().get_property(name, atoms, allow_calculation)
 
@@ -51,8 +51,8 @@ class PotentialCalculator(Calculator):
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = all_changes,
     ) -> None:
-        """Fill ``results``; PropertyNotImplementedError where something is asked that the potential
-        does not say."""
+        """Fill ``results``. Raises PropertyNotImplementedError if the potential does not give a
+        requested property."""
         super().calculate(atoms, properties, system_changes)
         evaluation = self.potential(from_atoms(self.atoms))
         if evaluation.energy is None:
@@ -96,7 +96,7 @@ class _Lock:
 
 
 class CalculatorPotential:
-    """Any ASE calculator as a `Potential` of systems in metal units; systems of an ensemble are
+    """`Potential` of any ASE calculator, for systems in metal units; systems of an ensemble are
     calculated one after the other.
 
     ``stress`` asks for the stress too. ``template`` are the atoms that the systems are made of,
@@ -163,8 +163,8 @@ class CalculatorPotential:
 
 
 def _check_apart(atoms: Any) -> None:
-    """ValueError, naming them, where two atoms are at one point, or one and an image of the
-    other."""
+    """Raise ValueError, naming them, if two atoms, or one and an image of another, are at one
+    point."""
     from ase.neighborlist import neighbor_list
 
     i, j = neighbor_list("ij", atoms, 1e-3)
@@ -177,7 +177,7 @@ def _check_apart(atoms: Any) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Relaxed:
-    """A system on its way to rest: the steps taken, and the largest force left on a particle
+    """A step of a relaxation: the system, the number of steps, and the largest force on a particle
     (eV / Angstrom)."""
 
     system: System

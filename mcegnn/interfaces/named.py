@@ -23,8 +23,8 @@ _INSTALL = {"tblite": "pip install mcegnn[xtb]"}
 
 
 def split(text: str) -> tuple[str, dict[str, Any]]:
-    """Name and options of "name:key=value,key=value"; values are Python's literals, else text.
-    ValueError where it is not so."""
+    """Split "name:key=value,key=value" into name and options; values are Python literals, else
+    text. Raises ValueError if it is not of that form."""
     name, _, rest = text.partition(":")
     options: dict[str, Any] = {}
     for part in (
@@ -50,7 +50,7 @@ def calculator(text: str) -> Any:
     """The ASE calculator of a name ("emt", "lj", "tblite", or a class such as
     "mace.calculators.mace_mp") with its options.
 
-    ValueError or RuntimeError, in one sentence, where there is none, it is not installed, or it
+    Raises ValueError or RuntimeError, in one sentence, if there is none, it is not installed, or it
     does not take the options.
     """
     name, options = split(text)
@@ -83,7 +83,7 @@ def calculator(text: str) -> Any:
 
 
 def _check_options_known(name: str, make: Any, made: Any, options: dict[str, Any]) -> None:
-    """ValueError for an option that the calculator would take without a word, and never look at."""
+    """Raise ValueError if the calculator would silently ignore an option."""
     known = set(getattr(made, "default_parameters", {}))
     if not known or not inspect.isclass(make):
         # calculators that hand their options on, to a program or to a model, know them only there
@@ -103,22 +103,22 @@ def _check_options_known(name: str, make: Any, made: Any, options: dict[str, Any
 
 
 def _look_here() -> None:
-    """One's own module lies where one works."""
+    """Make modules in the current folder importable."""
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
 
 
 def calculator_potential(text: str, stress: bool, template: Any = None) -> Potential:
-    """That calculator as a `Potential` of systems of a template's atoms. ValueError also where it
-    lacks forces, or a stress it needs."""
+    """That calculator as a `Potential` of systems of a template's atoms. Raises ValueError also if
+    it lacks forces, or a stress that is needed."""
     from mcegnn.interfaces.ase import CalculatorPotential
 
     return CalculatorPotential(calculator(text), stress=stress, template=template)
 
 
 def potential(text: str) -> Potential:
-    """What ``module:factory`` or ``module:factory:key=value,...`` makes: one's own potential.
-    ValueError where it cannot be had."""
+    """The user's potential that ``module:factory`` or ``module:factory:key=value,...`` makes.
+    Raises ValueError if it cannot be made."""
     module, _, rest = text.partition(":")
     name, options = split(rest)
     if not (module and name):
@@ -151,9 +151,9 @@ def potential(text: str) -> Potential:
 
 
 def digest(made: Any) -> str:
-    """Of the file that a potential's class comes from, so that a resumed run notices a change;
-    empty where there is no such file, and of our own, which the package's version stands for:
-    their files may be moved or laid out anew."""
+    """Digest of the file that a potential's class comes from, so that a resumed run notices a
+    change; empty where there is no such file, and of our own, which the package's version stands
+    for: their files may be moved or laid out anew."""
     thing = made if inspect.isfunction(made) else type(made)
     if thing.__module__.partition(".")[0] in ("systems", "integrators", "trajectories", "mcegnn"):
         return ""
@@ -176,7 +176,7 @@ def _parameters(make: Any) -> str:
 
 
 def _attribute(path: str) -> Any:
-    """The object of a dotted path; ValueError where the module has no such thing, or fails on
+    """The object of a dotted path. Raises ValueError if the module has no such object, or fails on
     import."""
     module, _, name = path.rpartition(".")
     try:

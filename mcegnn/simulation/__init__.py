@@ -1,5 +1,5 @@
-"""Rollouts in plain values: a `Configuration` makes a run's flow and its start, and a checkpoint
-can hold it; one kind of system a file."""
+"""Configurations of rollouts as plain values, which a checkpoint can hold: a `Configuration` makes
+a run's flow and initial state; one module for each kind of system."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ _KINDS: dict[str, type[Configuration]] = {
 
 
 def configuration_from(values: Mapping[str, Any]) -> Configuration:
-    """The configuration that a checkpoint holds; ValueError where it is none."""
+    """The configuration that a checkpoint holds. Raises ValueError if it is not valid."""
     try:
         own = {name: value for name, value in values.items() if name != "system"}
         found = _KINDS[values["system"]].from_values(own)

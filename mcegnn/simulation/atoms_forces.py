@@ -1,4 +1,4 @@
-"""What moves a file's atoms: a calculator, a potential or a learned one."""
+"""Forces on a file's atoms: a calculator, a potential or a learned one."""
 
 from typing import TYPE_CHECKING
 

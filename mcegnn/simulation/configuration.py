@@ -50,7 +50,7 @@ class Configuration(ABC):
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Self:
-        """The configuration of what `to_json` gave; TypeError where a field is missing or
+        """The configuration of what `to_json` gave. Raises TypeError if a field is missing or
         unknown."""
         return cls(**values)
 
@@ -169,8 +169,8 @@ class Configuration(ABC):
         ]
 
     def limits(self) -> Limits:
-        """What a sound run keeps to; usually only that its numbers are finite. ``max_energy_jump``
-        is of each particle."""
+        """Limits of a valid run; usually only that its numbers are finite. ``max_energy_jump`` is
+        of each particle."""
         jump = math.inf if self.max_energy_jump is None else self.max_energy_jump * self.n_particles
         return Limits(jump, self.min_distance or 0.0)
 
@@ -179,13 +179,14 @@ class Configuration(ABC):
         return None  # nothing usually
 
     def finer(self) -> tuple[Flow, float] | None:
-        """A flow and a step by which the run's errors are estimated; None where they are not."""
+        """Flow and time step of the finer run that estimates errors; None if they are not
+        estimated."""
         return None
 
     def warnings_of_errors(
         self, errors: Mapping[str, float], days: float, positions: np.ndarray
     ) -> list[str]:
-        """What is to be said of estimated errors (km, by name) in the frame of these positions."""
+        """Warnings about estimated errors (km, by name) in the frame of these positions."""
         return []
 
     def same_run(self, other: "Configuration") -> bool:
@@ -205,7 +206,7 @@ class Configuration(ABC):
 
     @abstractmethod
     def start(self) -> State:
-        """The initial state; ValueError where the model, if there is one, cannot move it."""
+        """The initial state. Raises ValueError if the model, if there is one, cannot move it."""
 
     @abstractmethod
     def flow(self) -> Flow:
@@ -238,5 +239,5 @@ class Configuration(ABC):
 
     @property
     def disagreement(self) -> dict[str, float]:
-        """What the models of a committee may disagree by, as `load_with_digest` takes it."""
+        """Limits of the disagreement of a committee's models, as `load_with_digest` takes them."""
         return {}

@@ -127,7 +127,7 @@ class Task:
         return {}
 
     def model(self, options: TrainingOptions, split: "Split", start: "Stored | None") -> "Stored":
-        """Make a model with fresh weights, or with those of ``start``. Raises ValueError if that is
+        """A model with fresh weights, or with those of ``start``. Raises ValueError if that is
         another kind of model."""
         from mcegnn.models.store import Stored
 
@@ -140,8 +140,7 @@ class Task:
         return stored
 
     def objective(self, options: TrainingOptions, split: "Split", model: Any) -> Objective:
-        """Return the objective of the training. Raises ValueError if the model is not made for such
-        data."""
+        """Objective of the training. Raises ValueError if the model is not made for such data."""
         from mcegnn.training.objective import MeanLoss
 
         return MeanLoss(self, options, split.train)

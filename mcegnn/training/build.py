@@ -1,4 +1,4 @@
-"""From options to a trainer with its data, and what the model's file will say of it."""
+"""From options to a trainer with its data, and the record for the model's file."""
 
 from dataclasses import replace
 from typing import Any
@@ -20,11 +20,11 @@ def build_trainer(
     threads: int | None = None,
     saved: TrainingCheckpoint | None = None,
 ) -> tuple[Trainer, dict[str, Any]]:
-    """A trainer with its data, and what the model's file will say of it; ``start`` is the model
-    that it begins from, ``saved`` the training that it goes on with.
+    """Build a trainer with its data, and the record for the model's file; ``start`` is the model
+    that it begins from, ``saved`` the training that is resumed.
 
     Raises ValueError if options, data and model do not belong together, or the data are not those
-    of the training that goes on.
+    of the training that is resumed.
     """
     if threads is not None:
         torch.set_num_threads(threads)

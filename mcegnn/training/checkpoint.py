@@ -20,12 +20,12 @@ class TrainingCheckpoint(NamedTuple):
 
     @property
     def options(self) -> TrainingOptions:
-        """The run's; ValueError where they are none."""
+        """Options of the training. Raises ValueError if they are not valid."""
         return parse_recorded(self.header["options"])
 
     @property
     def trained(self) -> dict[str, np.ndarray]:
-        """Numbers that tell what it was trained on, by name; none of older ones."""
+        """Numbers that identify its training data, by name; none in older checkpoints."""
         return {
             name.removeprefix(TRAINED): array
             for name, array in self.arrays.items()
@@ -45,20 +45,21 @@ class TrainingCheckpoint(NamedTuple):
 
 
 def over(options: TrainingOptions, update: int, since_best: int, *, converged: bool) -> bool:
-    """Whether a training ends after an update: it was the last, or more brings nothing;
-    ``converged`` is of the refinement."""
+    """Whether a training ends after an update: it was the last, or validations no longer improve
+    or, if there is a refinement, that has ``converged``."""
     ended = converged if options.task.n_final else stalled(options, since_best)
     return update >= options.total or ended
 
 
 def stalled(options: TrainingOptions, since_best: int) -> bool:
-    """Whether validations have long not been better: gradient descent ends, and a refinement
-    begins."""
+    """Whether ``patience`` validations have passed without a new best: gradient descent ends, and a
+    refinement begins."""
     return bool(options.patience and since_best >= options.patience)
 
 
 def checkpoint(path: Path) -> TrainingCheckpoint:
-    """Read one; FileNotFoundError or ValueError where there is none or it is not whole."""
+    """Read a checkpoint. Raises FileNotFoundError if there is none, and ValueError if it is
+    damaged."""
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint {path} to go on from")
     try:

@@ -15,8 +15,8 @@ from mcegnn.training.refinement import Refinement
 
 
 class Direct:
-    """The model says where the particles are after the interval; the loss is the error, and that of
-    velocities in the same units."""
+    """Objective of direct prediction: the loss is the error of the positions after the interval,
+    and that of velocities in the same units."""
 
     def __init__(self, train: Dataset, options: Any, batch: int) -> None:
         self.options, self._train, self._batch = options, train, batch

@@ -1,8 +1,8 @@
-"""Levenberg and Marquardt's method for few parameters and many residuals: where gradient descent
-crawls along a valley, it walks.
+"""Levenberg and Marquardt's method for few parameters and many residuals, where gradient descent is
+slow.
 
-scipy's least_squares does the same, but cannot be stopped after a step and go on later to the same
-bits.
+scipy's least_squares does the same, but cannot be stopped after a step and resumed bitwise
+reproducibly.
 """
 
 import math

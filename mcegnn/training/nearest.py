@@ -1,5 +1,5 @@
 """The shortest distances between elements in labelled structures, and the fewest neighbours: beyond
-them a potential only guesses."""
+them a potential extrapolates."""
 
 from collections.abc import Sequence
 

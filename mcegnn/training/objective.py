@@ -1,5 +1,5 @@
-"""What trainers make smaller: the mean of a task's loss over batches, and what all objectives
-check."""
+"""The objective of trainers: the mean of a task's loss over batches, and a check for all
+objectives."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -49,8 +49,8 @@ class MeanLoss:
 
 
 def check_species(split: "Split", model: Any) -> None:
-    """Raise ValueError now, and not at the first validation or at the end, if these parts of the
-    data hold elements unknown to the model."""
+    """Raise ValueError if these parts of the data hold elements unknown to the model, before
+    training instead of at the first validation."""
     for part in ("validation", "test"):
         try:
             model.kinds(getattr(split, part).species)

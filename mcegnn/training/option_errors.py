@@ -1,4 +1,4 @@
-"""What is wrong with options, in a sentence."""
+"""Errors of options as sentences."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, get_args

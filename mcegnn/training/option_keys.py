@@ -40,8 +40,8 @@ def put(values: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _place(inner: Any, path: Sequence[str], name: str) -> str | int:
-    """The key of a table, or the index of a list's element; ValueError where ``inner``, which is at
-    ``path``, has no such place."""
+    """The key of a table, or the index of a list's element. Raises ValueError if ``inner``, which
+    is at ``path``, has no such place."""
     where = ".".join(path)
     if isinstance(inner, list):
         if name not in map(str, range(len(inner))):

@@ -30,7 +30,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class Strict(BaseModel):
-    """Options that cannot be changed, of which no other keys are accepted."""
+    """Base class of options: immutable, and other keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -158,9 +158,9 @@ def read(
     "model.hyperparameters.n_channels=5"; a whole number in a key is the place of an element, the
     first at 0: "task.stages.0.lr=1e-3". ``settings`` are further ones, values by their keys.
 
-    Where the run is ``started`` from another potential, that one's sizes hold in place of a
-    preset's. Raises FileNotFoundError, with the nearest preset, where there is neither, and
-    ValueError where a key or a value is wrong.
+    If the run is ``started`` from another potential, its sizes hold in place of a preset's. Raises
+    FileNotFoundError, with the nearest preset, if there is neither, and ValueError if a key or a
+    value is wrong.
     """
     values = _values_of(name)
     if started and name in presets():

@@ -1,4 +1,4 @@
-"""What a potential says of labelled structures, and by how much it is off."""
+"""Predictions of a potential for labelled structures, and their errors."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
@@ -30,8 +30,8 @@ def predicted(
     *,
     differentiable: bool = False,
 ) -> Predicted:
-    """What the model says of a batch, with these weights of its network; stresses are NaN where
-    there is no volume."""
+    """Predict a batch, with these weights of the network; stresses are NaN for systems without a
+    volume."""
     hood, n = batch.hood, len(batch.energies)
     each, gradient = model.energies_and_gradient(
         batch.kinds, batch.offsets, hood, weights, differentiable=differentiable
@@ -57,7 +57,7 @@ def _said(model: ConservativePotential, prepared: Prepared) -> Iterator[tuple[Ba
 
 
 def residuals(model: ConservativePotential, structures: Dataset) -> np.ndarray:
-    """By how much each structure's energy is above what the model says [n] (eV)."""
+    """Energy of each structure minus the predicted energy [n] (eV)."""
     weight = next(model.parameters())
     prepared = Prepared(structures, model, weight.dtype, weight.device)
     return np.concatenate(
@@ -97,9 +97,8 @@ def deviations(model: ConservativePotential, prepared: Prepared) -> dict[str, np
 
 
 class Differences(NamedTuple):
-    """By how much what a model says is above the labels: energies [n] (eV), forces [n_atoms, 3] and
-    stresses [n, 3, 3], both NaN where unknown.
-    """
+    """Predictions minus labels: energies [n] (eV), forces [n_atoms, 3] and stresses [n, 3, 3], both
+    NaN if unknown."""
 
     energies: np.ndarray
     forces: np.ndarray
@@ -111,8 +110,8 @@ def differences(
     structures: Dataset,
     told: Callable[[int, int], None] = lambda done, n: None,
 ) -> Differences:
-    """What the model says of all structures, minus their labels; ``told`` hears how many are done,
-    and of how many."""
+    """Predictions of all structures minus their labels; ``told`` is called with the number done and
+    the number of all."""
     weight = next(model.parameters())
     kept: tuple[list[np.ndarray], ...] = ([], [], [])
     done = 0
@@ -130,7 +129,7 @@ def differences(
 
 
 def measures(model: ConservativePotential, structures: Dataset) -> dict[str, float]:
-    """`measures_of` what the model says of all structures."""
+    """`measures_of` the predictions of all structures."""
     return measures_of(differences(model, structures), structures)
 
 

@@ -61,8 +61,8 @@ class Prepared:
 
 
 class Properties:
-    """Gradients of the mean absolute error, in units of the data's spread, of what a model says of
-    molecules."""
+    """Gradients of the mean absolute error of predicted properties, in units of the data's
+    spread."""
 
     def __init__(self, options: TrainingOptions, split: Split, model: PropertyModel) -> None:
         if len(split.train) < options.batch:
@@ -114,8 +114,8 @@ def residuals(
     molecules: Dataset,
     told: Callable[[int, int], None] = lambda done, n: None,
 ) -> np.ndarray:
-    """By how much the property of each molecule is above what the model says of it, eV [n];
-    ``told`` hears how many are done."""
+    """Property of each molecule minus the predicted one, eV [n]; ``told`` is called with the number
+    done."""
     weight = next(model.parameters())
     prepared = Prepared(molecules, model, weight.dtype, weight.device)
     # those of a size together: no scattering where all are the same
@@ -130,7 +130,7 @@ def residuals(
 
 
 def measures(model: PropertyModel, molecules: Dataset) -> dict[str, float]:
-    """`measures_of` what the model says of the molecules."""
+    """`measures_of` the predictions of the molecules."""
     return measures_of(residuals(model, molecules), model, molecules)
 
 

@@ -113,7 +113,7 @@ class Refinement:
         return error
 
     def _true_and_scales(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Where the particles should be, and what distances from there are divided by."""
+        """True positions, and the scales that errors are divided by."""
         true, scales = (
             torch.as_tensor(np.array(part)).to(like)
             for part in (self._samples.of_ensemble("positions"), self._scales)
@@ -126,5 +126,5 @@ class Refinement:
         return {"damping": damping} if self._at is None else {"damping": damping, "at": self._at}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Take up such a state."""
+        """Restore such a state."""
         self.damping, self._at = float(state["damping"]), state.get("at")

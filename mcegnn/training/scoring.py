@@ -1,4 +1,4 @@
-"""Errors of a trained model on samples, whichever kind of model it is."""
+"""Errors of a trained model on samples, for all kinds of models."""
 
 from typing import Any
 
@@ -59,13 +59,12 @@ def check_fits(model: Any, samples: Dataset) -> None:
 
 
 def errors(model: Any, samples: Dataset, options: Any) -> np.ndarray:
-    """The task's error of the forecast, sample by sample; infinite where the forecast is not
-    finite."""
+    """The task's error of the forecast for each sample; infinite if the forecast is not finite."""
     return errors_of(forecast(model, samples, options), samples, options)
 
 
 def errors_of(end: np.ndarray, samples: Dataset, options: Any) -> np.ndarray:
-    """The same of a forecast that is there already."""
+    """The same error of a given forecast."""
     found = ERRORS[options.error](
         end, samples.of_ensemble("positions"), samples.ensemble().positions
     ).mean(-1)

@@ -1,5 +1,5 @@
-"""The one training loop: a `Trainer` takes updates, validates, keeps the best weights, and can be
-stopped and resumed to the same bits."""
+"""The training loop: a `Trainer` takes updates, validates, keeps the best weights, and can be
+stopped and resumed bitwise reproducibly."""
 
 import copy
 import math
@@ -24,8 +24,8 @@ from trajectories.storage.tensor_file import write_tensors
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run is after a validation: updates done, mean loss since the last, mean and median
-    validation error, the best mean.
+    """Progress at a validation: updates done, mean loss since the last, mean and median validation
+    error, the best mean.
 
     ``starting`` are those of the ``seconds`` that went into the first update, of each start where
     it was resumed: then compilers work. ``parts`` are means of what an error is made of, such as
@@ -65,8 +65,8 @@ class Trainer:
 
     @cached_property
     def optimizer(self) -> torch.optim.AdamW:
-        """Made with the first update: torch loads its compilers for it, which takes a second that
-        who only looks need not wait."""
+        """The optimizer, made at the first update: torch loads its compilers for it, which takes a
+        second."""
         made = torch.optim.AdamW(
             self.model.parameters(),
             self.options.lr,
@@ -189,8 +189,8 @@ class Trainer:
         return np.asarray(order[at * size : (at + 1) * size])
 
     def save(self, path: Path, record: Mapping[str, Any] | None = None) -> None:
-        """Write all that a resume needs, and what is recorded of the run; there is always a whole
-        checkpoint."""
+        """Write a checkpoint, with all that a resume needs and the record of the run,
+        atomically."""
         tensors = {
             f"{name}.{key}": value
             for name in ("model", "average", "best")
@@ -222,7 +222,7 @@ class Trainer:
         )
 
     def restore(self, arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> None:
-        """Go on where `save` was called."""
+        """Restore the trainer as it was when `save` was called."""
 
         def part(name: str) -> dict[str, torch.Tensor]:
             return {

@@ -24,8 +24,8 @@ _RESOLVE_EVERY = 25  # updates after which samples are given their substeps anew
 
 
 class Unrolled:
-    """A learned force moves the particles through an integrator of ours, and the loss is
-    backpropagated through all its substeps.
+    """Objective of unrolled training: a learned force moves the particles through an integrator,
+    and the loss is backpropagated through all its substeps.
 
     Coarse substeps are cheap but wrong where particles come close. So each sample is given the
     coarsest substeps that, under the law as it is now, end where the fine scheme ends, and left out

@@ -1,5 +1,4 @@
-"""Particles' way through an integrator on torch tensors, with its graph: what training a force
-differentiates."""
+"""Differentiable integration on torch tensors, for training a force."""
 
 from typing import Any
 
