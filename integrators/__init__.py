@@ -1,2 +1,2 @@
-"""How it moves: flows, their compositions, the named integrators, and the compiled driver of a
+"""Integrators: flows, their compositions, the named integrators, and the compiled driver of a
 scheme table."""

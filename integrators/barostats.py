@@ -1,4 +1,4 @@
-"""Constant pressure: a cell that moves with the particles in it, as flows that are each exact.
+"""Barostats: a cell that moves with the particles in it, as flows that are each exact.
 
 The equations of motion are those of Martyna, Tobias and Klein (1994, J. Chem. Phys. 101, 4177),
 with friction and noise on particles and cell in place of chains (as in Langevin pistons, Feller et
@@ -35,8 +35,8 @@ class Piston:
     that of its motion (1 / period where it is not given). ``flexible`` lets angles and
     ratios of lengths change, else the cell keeps its shape.
 
-    Raises ValueError for a temperature or a period that is not positive, a negative friction, and a
-    pressure that is not finite.
+    Raises ValueError if a temperature or the period is not positive, the friction is negative, or a
+    pressure is not finite.
     """
 
     temperature: float | Ramp
@@ -55,11 +55,11 @@ class Piston:
             raise ValueError(f"the period of the cell must be positive, not {self.period}")
 
     def kT(self, state: State) -> float:
-        """kB T."""
+        """Thermal energy kB T at the state's time."""
         return state.system.units.boltzmann * now(self.temperature, state.time)
 
     def mass(self, state: State) -> float:
-        """W."""
+        """Mass W of the cell."""
         return (state.system.n_particles + 1) * self.kT(state) * self.period**2
 
     def rate(self, state: State) -> Array:

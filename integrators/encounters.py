@@ -1,5 +1,5 @@
-"""Close encounters and pericentres: a scheme whose step is halved as often as the quickest pair of
-particles needs.
+"""Adaptive steps for close encounters and pericentres: a step is halved as often as the quickest
+pair of particles needs.
 
 Whether a step is halved follows from the state at its beginning alone, so a resumed run has the
 same bits. Steps that change with the state are neither symplectic nor reversible; the scheme that
@@ -37,8 +37,8 @@ def strain(
     *,
     charged: bool = False,
 ) -> np.ndarray:
-    """How far each particle and the quickest of its partners turn in a time of ``h``, over what
-    they may, [..., n].
+    """Angle by which each particle and the quickest of its partners turn in a time of ``h``, over
+    the angle that is allowed, [..., n].
 
     They turn by sqrt(mu / r^3) h, or v h / r in a passage that turns velocities by more than
     ``LITTLE``; mu is G times the sum of their masses, or of charges |k q_i q_j| (1 / m_i + 1 /
@@ -87,12 +87,12 @@ class Halved:
 
     @property
     def potential(self) -> Potential | None:
-        """The scheme's."""
+        """The potential of the scheme."""
         return self.scheme.potential
 
     @property
     def limits(self) -> np.ndarray:
-        """What the compiled driver is told."""
+        """The parameters of the criterion for the compiled driver."""
         return np.array(
             [
                 self.coarse,

@@ -176,7 +176,7 @@ _OTHER_NAMES = {
 
 
 def integrator(name: str) -> Callable[..., Any]:
-    """The integrator of that name; ValueError names the nearest where there is none."""
+    """Return the integrator of a name. Raises ValueError, naming the nearest, if there is none."""
     if name not in INTEGRATORS:
         near = (
             _OTHER_NAMES.get(name.lower())

@@ -23,7 +23,7 @@ class Drift:
 class Kick:
     """The flow of the potential energy: momenta change by dt times the forces.
 
-    The potential is evaluated only where the state's evaluation is missing or was made by another
+    The potential is evaluated only if the state's evaluation is missing or was made by another
     potential.
     """
 

@@ -1,5 +1,5 @@
-"""`Random`: where a run stands in its random numbers, which follow from integers alone: threads,
-batches and stops change nothing."""
+"""`Random`: state of counter-based random numbers, which depend on integers alone: threads, batches
+and stops change nothing."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,8 +23,8 @@ class Random:
             )
 
     def normals(self, shape: tuple[int, ...]) -> tuple[np.ndarray, "Random"]:
-        """Normal numbers [n_particles, 3] or [n_systems, n_particles, 3], and where the run stands
-        after them."""
+        """Draw normal numbers [n_particles, 3] or [n_systems, n_particles, 3]; return them and the
+        `Random` after the draw."""
         from integrators.compiled import _philox
 
         out = np.empty((1, *shape) if len(shape) == 2 else shape)

@@ -65,8 +65,8 @@ class PostNewtonian:
 
 
 def einstein_infeld_hoffmann(x: Array, v: Array, mu: Array, c: float) -> Array:
-    """What general relativity adds to Newton's accelerations of point masses to first order, [...,
-    n, 3]; ``mu`` [n] are G times masses.
+    """First-order corrections of general relativity to Newton's accelerations of point masses,
+    [..., n, 3]; ``mu`` [n] are G times masses.
 
     The equations of Einstein, Infeld and Hoffmann (1938) in the harmonic coordinates of JPL's
     ephemerides (Park et al. 2021, eq. 27).
@@ -119,7 +119,7 @@ class EinsteinInfeldHoffmann:
         return replace(state, system=replace(system, momenta=m * v), coordinates=None)
 
     def acceleration(self, system: System, velocities: Array) -> Array:
-        """Of each body, at these velocities."""
+        """Acceleration of each body at these velocities."""
         return einstein_infeld_hoffmann(
             system.positions, velocities, self.constant * system.masses, self.speed_of_light
         )

@@ -1,4 +1,5 @@
-"""`State` is all that a bit-exact restart needs; a `Flow` takes a state a time step further."""
+"""`State`, which is all that a bit-exact restart needs, and `Flow`, which advances a state by a
+time step."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
@@ -24,15 +25,15 @@ class Coordinates:
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """A system with its time and step, and the variables of flows.
+    """State of a run: a system with its time and step, and the variables of flows.
 
-    ``evaluation`` is a potential's result for this system (None if positions have changed
-    since). ``coordinates`` holds the system in the variables of a flow that works in others than
-    inertial ones (`integrators.kepler`), until another flow moves it; ``system`` is always
-    inertial. ``origin`` is the time of step zero, kept so that a resumed run has the same times to
-    the bit. ``random`` is where the run stands in its random numbers, for flows that draw some;
-    ``thermostat`` and ``barostat`` are what those flows remember. ``halvings`` is how many steps
-    have been halved (`integrators.encounters.Halved`), of all systems together.
+    ``evaluation`` is a potential's result for this system (None if positions have changed since).
+    ``coordinates`` holds the system in the variables of a flow that works in others than inertial
+    ones (`integrators.kepler`), until another flow moves it; ``system`` is always inertial.
+    ``origin`` is the time of step zero, kept so that a resumed run has the same times to the bit.
+    ``random`` is the state of the random numbers, for flows that draw some; ``thermostat`` and
+    ``barostat`` are what those flows remember. ``halvings`` is how many steps have been halved
+    (`integrators.encounters.Halved`), of all systems together.
     """
 
     system: System
@@ -51,8 +52,8 @@ class State:
         return replace(self, step=step, time=(self.origin or 0.0) + step * dt)
 
     def started(self, dt: float) -> "State":
-        """The state with an origin of its time that goes with steps of ``dt``: its own where it
-        does, else one made from its time."""
+        """The state with an origin of time that is consistent with steps of ``dt``: its own if it
+        is, else one made from its time."""
         if self.origin is not None and abs(self.origin + self.step * dt - self.time) <= 1e-9 * abs(
             dt
         ):
@@ -62,11 +63,11 @@ class State:
 
 @runtime_checkable
 class Flow(Protocol):
-    """(state, dt) -> state; ``potential`` is the full potential it moves under, None where it has
-    none."""
+    """Function (state, dt) -> state; ``potential`` is the full potential that acts, None if there
+    is none."""
 
     @property
     def potential(self) -> Potential | None:
-        """What it moves under."""
+        """The full potential that acts; None if there is none."""
 
     def __call__(self, state: State, dt: float) -> State: ...

@@ -1,5 +1,5 @@
-"""Flows that hold a temperature: `OrnsteinUhlenbeck` with random numbers, `NoseHooverChain`
-without; and ramps of what they hold."""
+"""Thermostats as flows: `OrnsteinUhlenbeck` with random numbers, `NoseHooverChain` without; and
+ramps of temperature or pressure."""
 
 import math
 from dataclasses import dataclass, replace
@@ -43,7 +43,7 @@ def ends(quantity: float | Ramp) -> tuple[float, ...]:
 
 
 def numbers_of(state: State, what: str) -> Random:
-    """The state's random numbers; ValueError, saying what needs them, where there are none."""
+    """The state's random numbers. Raises ValueError, naming what needs them, if there are none."""
     if state.random is None:
         raise ValueError(
             f"{what} needs random numbers: start from State(system, random=Random(seed))"
@@ -70,8 +70,8 @@ class OrnsteinUhlenbeck:
 
     ``temperature`` is in kelvin (kB T in reduced units), a number or a `Ramp`; ``friction`` is per
     unit of time. Momentum is not conserved, so all 3 n degrees of freedom have the temperature. The
-    momenta of particles of which ``fixed`` [n_particles] is true become zero. Raises ValueError
-    for a negative temperature or friction, and where the state has no random numbers.
+    momenta of particles of which ``fixed`` [n_particles] is true become zero. Raises ValueError if
+    the temperature or friction is negative, or the state has no random numbers.
     """
 
     temperature: float | Ramp
@@ -113,7 +113,7 @@ class NoseHooverChain:
     particles that are held, give what is free: then the chain acts on all momenta. The state
     remembers the chain's positions and velocities, ``thermostat`` [..., 2, length]; ``energy`` is
     what is conserved beside the particles' own. Raises ValueError for a temperature or a period
-    that is not positive, for a chain of another length, and where no degree of freedom is left.
+    that is not positive, for a chain of another length, and if no degree of freedom is left.
     """
 
     temperature: float | Ramp
@@ -145,8 +145,8 @@ class NoseHooverChain:
         )
 
     def _moved(self, state: State, twice: Array, dt: float) -> tuple[Array, Array]:
-        """The chain after a time step, and what it multiplies momenta by, whose kinetic energy is
-        half of ``twice``."""
+        """The chain after a time step, and the factor of the momenta, whose kinetic energy is half
+        of ``twice``."""
         kT, masses = self._kT_and_masses(state)
         chain, n = self.chain(state), self.length
         xi, v = [chain[..., 0, k] for k in range(n)], [chain[..., 1, k] for k in range(n)]
@@ -195,7 +195,7 @@ class NoseHooverChain:
         )
 
     def degrees(self, system: System) -> int:
-        """Degrees of freedom that have the temperature. Raises ValueError if there are none."""
+        """Number of thermal degrees of freedom. Raises ValueError if there are none."""
         degrees = 3 * system.n_particles - 3 if self.n_degrees is None else self.n_degrees
         if degrees < 1:
             raise ValueError(

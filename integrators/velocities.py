@@ -1,4 +1,4 @@
-"""Velocities to start from."""
+"""Initial velocities."""
 
 from dataclasses import replace
 
@@ -12,8 +12,8 @@ _OWN = 2**62  # draws that no run comes to
 def maxwell_boltzmann(
     system: System, temperature: float, random: Random, at_rest: bool = True
 ) -> System:
-    """The system with momenta drawn at ``temperature`` (kelvin; kB T in reduced units), for each
-    system of an ensemble its own.
+    """Draw momenta at ``temperature`` (kelvin; kB T in reduced units), independently for each
+    system of an ensemble, and return the system with them.
 
     ``at_rest`` takes the motion of the centre of mass out: 3 n - 3 degrees of freedom are left,
     which have the temperature on average. Raises ValueError for a negative

@@ -1,5 +1,4 @@
-"""Weights of symmetric compositions: how often and how long a second-order flow is run for a higher
-order."""
+"""Weights of symmetric compositions of a second-order flow, which make a higher order."""
 
 
 def _palindrome(*half: float) -> tuple[float, ...]:

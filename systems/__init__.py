@@ -1,2 +1,1 @@
-"""What moves: systems of particles, their units and cells, the potentials that act on them, and
-where they start."""
+"""Systems of particles, their units and cells, potentials, and sources of initial states."""

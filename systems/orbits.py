@@ -9,8 +9,8 @@ from systems.system import System
 
 
 class Orbits(NamedTuple):
-    """Of each body its osculating orbit: period, the body it is about, eccentricity, [n]; infinite,
-    -1 and 0 where it is not bound."""
+    """Osculating orbit of each body: period, the body it is about, eccentricity, [n]; infinite, -1
+    and 0 if it is not bound."""
 
     periods: np.ndarray
     centers: np.ndarray

@@ -21,7 +21,7 @@ _QUANTITY = re.compile(
 
 
 def duration(text: str, units: Units, what: str) -> float:
-    """A positive time such as "0.5 day" in ``units``; ``what`` names it in messages.
+    """Read a positive time such as "0.5 day" in ``units``; ``what`` names it in messages.
 
     A bare number is taken in reduced units only. Raises ValueError, in one sentence, for anything
     else.
@@ -57,14 +57,14 @@ def duration(text: str, units: Units, what: str) -> float:
 
 
 def temperature(text: str, what: str) -> float:
-    """Kelvin of a quantity such as "300 K"; ValueError, in one sentence, without a unit, below
-    zero, or for anything else."""
+    """Read a temperature such as "300 K", in kelvin. Raises ValueError, in one sentence, if it has
+    no unit, is below zero or is anything else."""
     return _sized(text, what, '"300 K"', "temperature", {"K": 1.0, "mK": 1e-3, "kelvin": 1.0})
 
 
 def pressure(text: str, what: str) -> float:
-    """eV/Angstrom^3 of a quantity such as "1 bar"; ValueError, in one sentence, without a unit,
-    below zero, or for anything else."""
+    """Read a pressure such as "1 bar", in eV/Angstrom^3. Raises ValueError, in one sentence, if it
+    has no unit, is below zero or is anything else."""
     return _sized(
         text,
         what,
@@ -75,8 +75,8 @@ def pressure(text: str, what: str) -> float:
 
 
 def force(text: str, what: str) -> float:
-    """eV/Angstrom of a quantity such as "0.2 eV/A"; ValueError, in one sentence, without a unit,
-    below zero, or for anything else."""
+    """Read a force such as "0.2 eV/A", in eV/Angstrom. Raises ValueError, in one sentence, if it
+    has no unit, is below zero or is anything else."""
     sizes = {
         f"{energy}/{length}": size
         for energy, size in (("eV", 1.0), ("meV", 1e-3))
@@ -86,14 +86,14 @@ def force(text: str, what: str) -> float:
 
 
 def energy(text: str, what: str) -> float:
-    """eV of a quantity such as "10 eV"; ValueError, in one sentence, without a unit, below zero, or
-    for anything else."""
+    """Read an energy such as "10 eV", in eV. Raises ValueError, in one sentence, if it has no unit,
+    is below zero or is anything else."""
     return _sized(text, what, '"10 eV"', "energy", {"eV": 1.0, "meV": 1e-3})
 
 
 def distance(text: str, units: Units, what: str) -> float:
-    """A length such as "0.3 A" in ``units``, a bare number in reduced ones; ValueError, in one
-    sentence, for anything else."""
+    """Read a length such as "0.3 A" in ``units``, a bare number in reduced ones. Raises ValueError,
+    in one sentence, if it is anything else."""
     if units.meters is None:
         return plain(text, what, "0.01")
     sizes = {unit: size / units.meters for unit, size in {**SIZES["length"], "A": 1e-10}.items()}
@@ -101,7 +101,8 @@ def distance(text: str, units: Units, what: str) -> float:
 
 
 def plain(text: str, what: str, example: str) -> float:
-    """A bare number that is not negative; ValueError, in one sentence, for anything else."""
+    """Read a bare number that is not negative. Raises ValueError, in one sentence, if it is
+    anything else."""
     value, unit = _number(text, what, example)
     if unit or not 0 <= value < math.inf:
         raise ValueError(
@@ -112,8 +113,8 @@ def plain(text: str, what: str, example: str) -> float:
 
 
 def rate(text: str, units: Units, what: str) -> float:
-    """A rate such as "1 /ps" (or 1/ps, ps-1, ps^-1) per unit of time; ValueError, in one sentence,
-    for anything else."""
+    """Read a rate such as "1 /ps" (or 1/ps, ps-1, ps^-1) per unit of time. Raises ValueError, in
+    one sentence, if it is anything else."""
     written = {unit: 1.0 / units.convert(1.0, unit) for unit in SIZES["time"]}
     forms = ("/{}", "1/{}", "{}-1", "{}^-1")
     return _sized(

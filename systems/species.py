@@ -1,4 +1,4 @@
-"""The species a model knows: which they are, and where among them each atom's is."""
+"""Species that a model knows, and the index of each atom's species among them."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,8 @@ import numpy as np
 
 
 def checked(species: Sequence[int]) -> tuple[int, ...]:
-    """The atomic numbers. Raises ValueError if there are none, or one is there twice or is none."""
+    """Return the atomic numbers. Raises ValueError if there are none, one occurs twice or is not
+    valid."""
     found = tuple(int(z) for z in species)
     if not found or len(set(found)) < len(found) or min(found) < 1:
         raise ValueError(f"species are different atomic numbers, at least one, not {list(species)}")
@@ -14,8 +15,8 @@ def checked(species: Sequence[int]) -> tuple[int, ...]:
 
 
 def places_among(species: Sequence[int], numbers: np.ndarray) -> np.ndarray:
-    """The place of each atomic number among the species, int64 of the same shape. ValueError for
-    one that is not among them."""
+    """Index of each atomic number among the species, int64 of the same shape. Raises ValueError if
+    one is not among them."""
     known = np.array(species)
     order = np.argsort(known)
     at = order[np.searchsorted(known, numbers, sorter=order).clip(max=len(known) - 1)]

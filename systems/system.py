@@ -1,5 +1,5 @@
-"""The narrow waist: `System` is what there is, a `Potential` acts on it, an `Evaluation` is what
-comes back."""
+"""The central types: `System` holds the particles, a `Potential` acts on it, and an `Evaluation`
+holds its energy and forces."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -108,8 +108,8 @@ class System:
 
 
 def check(system: System) -> System:
-    """``system`` itself, once its shapes and numbers are known to be sound; ValueError names the
-    first that is not."""
+    """Check shapes and numbers of a system, and return it. Raises ValueError, naming the first that
+    is not valid."""
     shape = tuple(system.positions.shape)
     if len(shape) < 2 or shape[-1] != 3 or 0 in shape:
         raise ValueError(
@@ -191,7 +191,7 @@ class Potential(Protocol):
 @runtime_checkable
 class ListPotential(Protocol):
     """A potential that the compiled driver can run with neighbour lists: it has a pair kernel
-    (`systems.potentials.pair`), what the kernel is told of a system, and lists."""
+    (`systems.potentials.pair`), the kernel's parameters, and lists."""
 
     def __call__(self, system: System) -> Evaluation: ...
 
@@ -216,8 +216,8 @@ class KernelPotential(Protocol):
     kernel's parameters.
 
     ``kernel`` is None for a combination of which some part has no kernel. ``parameters`` is asked
-    once a run, and raises ValueError where the potential cannot act on such a system (a periodic
-    one, say): the kernel checks nothing.
+    once a run, and raises ValueError if the potential cannot act on such a system (a periodic one,
+    say): the kernel checks nothing.
     """
 
     def __call__(self, system: System) -> Evaluation: ...

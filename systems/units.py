@@ -66,8 +66,8 @@ class Units:
         return type(self), tuple(getattr(self, one.name) for one in fields(self))
 
     def convert(self, value: float, unit: str) -> float:
-        """``value`` given in ``unit`` ("km", "day", "km/s", ...) as a number in these units;
-        ValueError if unknown."""
+        """``value`` given in ``unit`` ("km", "day", "km/s", ...) as a number in these units. Raises
+        ValueError if the unit is unknown."""
         numerator, _, denominator = unit.partition("/")
         factor = self._size(numerator)
         return value * (factor / self._size(denominator) if denominator else factor)

@@ -1,4 +1,4 @@
-"""What happened: rollouts, the files they are kept in, and how well they did."""
+"""Rollouts, the files that they are written to, and their analysis."""
 
 from typing import Any
 

@@ -18,12 +18,11 @@ from systems.system import System
 
 @dataclass(frozen=True)
 class Limits:
-    """What a sound run keeps to: ``energy``, by which a system's total energy may differ from that
-    of the frame before, ``drift``, by which from that at the run's start, and ``distance``, below
+    """Limits of a valid run: ``energy``, by which a system's total energy may differ from that of
+    the frame before, ``drift``, by which from that at the run's start, and ``distance``, below
     which no two particles come; ``nearness`` is that as a share of the shortest distance in what a
     potential was trained on, and ``neighbors`` the share of the fewest neighbours there, below
-    which a system's mean number does not fall. What is not finite never is sound.
-    """
+    which a system's mean number does not fall. What is not finite never is sound."""
 
     energy: float = math.inf
     distance: float = 0.0
@@ -33,9 +32,9 @@ class Limits:
 
 
 class Violation(NamedTuple):
-    """What went wrong first: when, in which system of an ensemble, with which particles, what it
-    was in words, and which of the limits it was ("energy", "distance", "nearness" or "neighbors";
-    empty where it was none)."""
+    """The first violation of a limit: its step and system, the particles, a description in words,
+    and which of the limits it was ("energy", "distance", "nearness" or "neighbors"; empty for
+    numbers that are not finite)."""
 
     step: int
     time: float
@@ -51,9 +50,8 @@ Faults = dict[int, tuple[tuple[int, ...], str]]
 
 
 class StateChecks:
-    """The checks of a run's states, one after the other: energies, neighbour lists and counts of
-    the last states are kept. ``first`` is the run's first state, from which energies may drift.
-    """
+    """Checks of a run's states, one after the other: energies, neighbour lists and counts of the
+    last states are kept. ``first`` is the run's first state, from which energies may drift."""
 
     def __init__(self, limits: Limits, potential: Any, first: State | None) -> None:
         self.first = first
@@ -67,8 +65,8 @@ class StateChecks:
     def violations(
         self, before: State, now: State, evaluated: bool, neighbors: bool = True
     ) -> list[Violation]:
-        """What is wrong with a state, at most one thing of each system; ``evaluated`` says that it
-        has an evaluation, ``neighbors`` that they are counted in it."""
+        """Violations in a state, at most one of each system; ``evaluated`` says that it has an
+        evaluation, ``neighbors`` that neighbours are counted."""
         faults: Faults = {}
         limits: dict[int, str] = {}
         with np.errstate(all="ignore"):  # what overflows is found

@@ -30,7 +30,7 @@ class Conservation:
 
 
 def conservation(reader: H5MDReader) -> Conservation:
-    """Drifts of a file's run; it is read in blocks of 32 MiB."""
+    """Drifts of conserved quantities of a file's run, which is read in blocks of 32 MiB."""
     masses = reader.masses[:, None]
     n_frames, n_systems, moving = len(reader), reader.n_systems or 1, reader.moving
     per_frame = 24 * n_systems * reader.n_particles
@@ -68,8 +68,8 @@ def _over(change: np.ndarray, scale: np.ndarray) -> np.ndarray:
 
 
 def reversibility(flow: Flow, state: State, dt: float, n_steps: int) -> float:
-    """Run forward, then backward; the largest distance from the start, over the largest distance
-    travelled. ValueError below one step."""
+    """Run forward, then backward; return the largest distance from the start over the largest
+    distance travelled. Raises ValueError for less than one step."""
     if n_steps < 1:
         raise ValueError(f"reversibility takes at least 1 step, not {n_steps}")
     *_, end = rollout(flow, state, dt, n_steps, n_steps)

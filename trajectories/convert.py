@@ -81,7 +81,7 @@ def _structure(reader: H5MDReader, k: int, system: System, template: Any) -> Any
 
 
 def _moment(reader: H5MDReader, time: float, step: int) -> dict[str, Any]:
-    """When a frame is, in words that `trajectories.foreign` understands."""
+    """Time and step of a frame, in the form that `trajectories.foreign` reads."""
     if "times" in reader.missing:
         return {"step": step, "units": reader.units.name}
     twice = {"time_fs": time / METAL.convert(1.0, "fs")} if reader.units is METAL else {}
@@ -192,12 +192,12 @@ FORMATS: dict[str, Callable[[H5MDReader, Path, int | None], set[str] | None]] = 
 
 
 def convert_run(reader: H5MDReader, path: Path, system: int | None = None) -> list[str]:
-    """Write a run in the format of the path's ending, one system of it or all; what is there stays
-    until the new file is whole.
+    """Convert a run, one system of it or all, to the format of the path's ending; an existing file
+    stays until the new one is complete.
 
     Returns the names of what the format has no place for.
 
-    Raises KeyError for an ending that is not in `FORMATS`, OSError if the disk does not take the
+    Raises KeyError if the ending is not in `FORMATS`, and OSError if the disk does not take the
     file: nothing of it is left then.
     """
     temporary = path.with_name(f"{path.stem}.tmp{path.suffix}")

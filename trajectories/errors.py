@@ -1,4 +1,4 @@
-"""Errors of positions, body by body: a run beside the same run by shorter steps."""
+"""Estimated position errors of each body: a run compared with the same run by shorter steps."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from trajectories.storage.h5md import H5MDReader
 
 @dataclass(frozen=True, eq=False)
 class PositionErrors:
-    """The distance of each body from where a finer run has it, [n_particles], in the frame at
+    """Distance of each body from its position in a finer run, [n_particles], in the frame at
     ``time``, in the run's units."""
 
     time: float

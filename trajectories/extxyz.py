@@ -1,5 +1,4 @@
-"""Extended XYZ with every digit, and with all of an ``ase.Atoms``: what ASE reads of it is what was
-written.
+"""Lossless extended XYZ: ASE reads back all of an ``ase.Atoms`` with every digit.
 
 ASE's own writer keeps eight decimals, which are none of a planet's momentum, and writes texts that
 it reads back as numbers.

@@ -18,7 +18,7 @@ _SMALL = 2.0  # a dot that does not hide the Earth's
 
 
 def why_undrawable(reader: H5MDReader) -> str:
-    """Why a run holds nothing to be drawn against time; "" where it does."""
+    """Reason why a run cannot be drawn against time; "" if it can."""
     if reader.units is not METAL or reader.observable("potential_energy", 0) is not None:
         return ""
     if not reader.has_velocities:
@@ -40,8 +40,8 @@ def trajectory_figure(reader: H5MDReader, known: Known | None = None) -> Any:
     """A figure of a run: bodies as orbits, charges in six panels, atoms by temperature, energy,
     pressure.
 
-    ``known`` is what temperatures are counted by. Raises ValueError, as `why_undrawable`
-    says, where there is nothing to draw.
+    ``known`` gives the degrees of freedom for temperatures. Raises ValueError, with the reason of
+    `why_undrawable`, if there is nothing to draw.
     """
     from trajectories.analysis._notebook_figure import NotebookFigure
 

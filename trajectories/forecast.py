@@ -1,4 +1,4 @@
-"""Forecast errors: how far a rollout is from a reference."""
+"""Forecast errors: the distance of a rollout from a reference."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -43,7 +43,7 @@ class JPLDistance:
 
     @property
     def start(self) -> str:
-        """Which bodies do not start as DE440 has them, and what comes of it; empty where all do."""
+        """Note on bodies that do not start as in DE440, and its consequence; empty if all do."""
         off = [k for k, speed in enumerate(self.speeds) if speed > _SAME_SPEED]
         if not off:
             return ""
@@ -64,14 +64,14 @@ class JPLDistance:
 def distance_to_jpl(
     reader: H5MDReader, epoch: float, parents: list[str], which: Any = slice(None)
 ) -> JPLDistance:
-    """Distance of the bodies that DE440 holds from where it has them; ``epoch`` is the run's start,
-    a TDB Julian day.
+    """Distance of a run's bodies from their positions in JPL DE440; ``epoch`` is the run's start, a
+    TDB Julian day.
 
     From Mars on DE440 gives the barycentre of a planet and its moons, so the run's is taken as
     well: the bodies whose entry in ``parents`` is the planet count with it. Frames outside the
     kernel's span are left out, and so are bodies that do not start where DE440 has them: those bear
-    a planet's name and are another. Raises RuntimeError without the extra, ValueError where no
-    frame is inside, and `NoneOfJPL` where no body is.
+    a planet's name and are another. Raises RuntimeError without the extra, ValueError if no frame
+    is inside, and `NoneOfJPL` if no body is.
     """
     from systems.sources import ephemeris
 
@@ -120,15 +120,15 @@ def _weights(reader: H5MDReader, names: list[str], parents: list[str]) -> np.nda
 
 @dataclass(frozen=True, eq=False)
 class ForecastError:
-    """How far a run is from its reference: root mean square over particles of their distance,
-    [frames, n_systems], at ``times``."""
+    """Distance of a run from its reference: root mean square over particles, [frames, n_systems],
+    at ``times``."""
 
     times: np.ndarray
     errors: np.ndarray
 
     def valid_time(self, tolerance: float) -> np.ndarray:
-        """For each system [n_systems] the last time before its error first exceeds ``tolerance``;
-        ValueError unless that is positive."""
+        """For each system [n_systems] the last time before its error first exceeds ``tolerance``.
+        Raises ValueError unless that is positive."""
         if not tolerance > 0:
             raise ValueError(f"a tolerance must be positive, not {tolerance}")
         wrong = ~(self.errors <= tolerance)  # what is not finite is wrong
@@ -137,7 +137,7 @@ class ForecastError:
 
 
 def forecast_error(run: H5MDReader, reference: H5MDReader) -> ForecastError:
-    """The run against the reference at the times that both have a frame of.
+    """Compare a run with a reference at the times of which both have a frame.
 
     Raises ValueError if the two are not of the same systems, or have no time in common after the
     start.

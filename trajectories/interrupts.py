@@ -1,5 +1,4 @@
-"""Ctrl-C in the middle of HDF5's work would leave it in an unknown state, so it waits for the end
-of what must not be interrupted."""
+"""Delay of Ctrl-C, which in the middle of HDF5's work would leave it in an unknown state."""
 
 import signal
 import threading

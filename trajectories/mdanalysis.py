@@ -1,5 +1,5 @@
-"""Our files in MDAnalysis: a reader which turns frames into the standard orientation that its boxes
-stand for, and `universe`."""
+"""Runs in MDAnalysis: a reader which turns frames into the standard orientation of its boxes, and
+`universe`."""
 
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,8 @@ class Boxes:
 
 
 class RunReader(H5MDReader):
-    """Frames of our runs: positions, velocities and forces are turned together with the cell, whose
-    lengths and angles the box holds."""
+    """Reader of runs' frames: positions, velocities and forces are turned together with the cell,
+    whose lengths and angles the box holds."""
 
     # a name of its own, so that MDAnalysis goes on with its own reader of other H5MD files
     format = "MCEGNN"

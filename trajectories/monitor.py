@@ -1,5 +1,5 @@
-"""Runs that go wrong are caught at the first bad step: numbers that are not finite, energy that
-jumps, particles that come too close.
+"""Monitoring of runs: divergence is caught at the first bad step, when numbers are not finite,
+energy jumps or particles come too close.
 
 Looking costs next to nothing, since it is done where states are yielded anyway; what is found there
 is traced back to its step by running the steps since the last good frame once more, which gives the
@@ -24,8 +24,8 @@ _STRIDES = 64  # parts of an interval that is searched
 
 
 class LimitViolated(RuntimeError):
-    """A run that does not go on: its `Violation`, and the last good state: a frame, but where
-    forces failed, the last state there was."""
+    """A run that cannot continue: its `Violation`, and the last good state: a frame or, if forces
+    failed, the last state there was."""
 
     def __init__(self, violation: Violation, good: State) -> None:
         super().__init__(violation.what)
@@ -34,17 +34,17 @@ class LimitViolated(RuntimeError):
 
 @dataclass(eq=False)
 class Monitor:
-    """Looks at a run's states. Systems of an ensemble that go bad are held where they last were
-    good, told of, and the others go on.
+    """Checks a run's states. Systems of an ensemble that diverge are frozen at their last good
+    state and reported, and the others continue.
 
-    ``lost`` says which are held and since which step; ``marked`` in which, and since which step, a
-    pair has been nearer than any that the potential was trained on, of which ``tell_near`` is told
-    once, and ``sparse`` in which, and since which step, the atoms have had less than 0.8 of the
-    fewest neighbours in all of that, of which ``tell_near`` is told too. Neighbours are counted
+    ``lost`` says which are frozen and since which step; ``marked`` in which, and since which step,
+    a pair has been nearer than any that the potential was trained on, of which ``tell_near`` is
+    told once, and ``sparse`` in which, and since which step, the atoms have had less than 0.8 of
+    the fewest neighbours in all of that, of which ``tell_near`` is told too. Neighbours are counted
     where frames are kept, not within 50 steps of the last count. ``start`` is the run's first
     state, where it is resumed; ``ending`` says whether the next state will be the last, which is
-    looked at in full. `states` raises `LimitViolated` where no system is left, where the run is of
-    a single one, or where forces end in an error.
+    checked in full. `states` raises `LimitViolated` if no system is left, as in a run of a single
+    one, or if forces end in an error that cannot be attributed to a system.
     """
 
     flow: Flow
@@ -103,7 +103,7 @@ class Monitor:
     def _hold_failed(
         self, error: Exception, good: State, checked: State, now: State, schedule: Schedule
     ) -> None:
-        """Hold the system whose forces have ended in an error after the state ``now``."""
+        """Freeze the system whose forces have ended in an error after the state ``now``."""
         # the frame's end at the latest, which a compiled run may have been on its way to
         violation = self._first(good, checked, schedule.next_frame(checked.step))
         violation = violation or _failed(now.step + 1, now.time + self.dt, error)
@@ -118,7 +118,7 @@ class Monitor:
     def _hold_violating(
         self, state: State, full: bool, good: State, checked: State, schedule: Schedule
     ) -> bool:
-        """Hold each system in which something is wrong; returns whether there is any."""
+        """Freeze each system that violates a limit; return whether there is any."""
         violations = self._violations(good, state, full, schedule.counts_neighbors(state.step))
         for violation in violations:
             since = good if violation.limit == "neighbors" else checked
@@ -129,8 +129,7 @@ class Monitor:
     def _go_on(
         self, state: State, good: State, schedule: Schedule
     ) -> tuple[State, Iterator[State]]:
-        """The state with the systems that are lost as they last were good, and the run from it
-        on."""
+        """Return the state with lost systems at their last good state, and the run from it on."""
         state = with_held(state, good, tuple(self.lost))
         phase = schedule.phase(state.step)
         states = self._advance(state, schedule.end - state.step, schedule.every, phase)
@@ -138,7 +137,8 @@ class Monitor:
         return state, states
 
     def _evaluated(self, state: State) -> State:
-        """With the forces that a state between frames may lack, where they can be had."""
+        """The state with its forces, which a state between frames may lack, if they can be
+        computed."""
         potential = getattr(self.flow, "potential", None)
         if potential is None or state.evaluation is not None:
             return state
@@ -152,8 +152,8 @@ class Monitor:
         return advance(self.flow, state, self.dt, span, threads=self.threads, held=held)
 
     def _mark(self, now: State, counts: bool) -> None:
-        """Tell of systems that have left what the potential was trained on; ``counts`` says whether
-        neighbours are counted."""
+        """Report systems that have left the data that the potential was trained on; ``counts`` says
+        whether neighbours are counted."""
         single = now.system.n_systems is None
         sparse = self._checks.too_sparse(now, SPARSE) if counts else {}
         near = self._checks.too_near(now, 1.0)
@@ -168,8 +168,8 @@ class Monitor:
                     self.tell_near(Violation(now.step, now.time, which, *fault, limit))
 
     def _hold(self, violation: Violation, good: State) -> None:
-        """Let the others of an ensemble go on without a system; `LimitViolated` where there are
-        none, or where they would not be alone."""
+        """Freeze a system of an ensemble. Raises `LimitViolated` if no other is left, or if it
+        cannot be frozen alone."""
         if (
             violation.system is None
             or len(self.lost) + 1 >= (good.system.n_systems or 1)
@@ -182,7 +182,7 @@ class Monitor:
     def _violations(
         self, before: State, now: State, full: bool, neighbors: bool = True
     ) -> list[Violation]:
-        """What is wrong with a state, at most one thing of each system that is not lost."""
+        """Violations in a state, at most one of each system that is not lost."""
         violations = self._checks.violations(before, now, full, neighbors)
         return [one for one in violations if one.system is None or one.system not in self.lost]
 

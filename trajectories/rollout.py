@@ -39,10 +39,10 @@ def advance(
     threads: int | None = None,
     held: Sequence[int] = (),
 ) -> Iterator[State]:
-    """As `rollout`, with further states in between, so that whoever watches a long run hears of it
-    at least every 0.1 s or step.
+    """As `rollout`, with further states in between, at least one every 0.1 s or every step, so that
+    the progress of a long run can be watched.
 
-    Systems of an ensemble that are ``held`` stay as they are in the state.
+    Systems of an ensemble in ``held`` are frozen as they are in the state.
     """
     _check_span(dt, span, threads)
     if not isinstance(state, State):
@@ -122,7 +122,7 @@ def _kept(new: Any, old: Any) -> Any:
 
 
 def evaluated(flow: Flow, state: State) -> State:
-    """The state with the evaluation of the flow's full potential, where it has one."""
+    """The state with the evaluation of the flow's full potential, if it has one."""
     potential = getattr(flow, "potential", None)  # a flow may be a plain function
     if potential is None or (
         state.evaluation is not None and state.evaluation.potential is potential
@@ -161,8 +161,8 @@ def _check_span(dt: float, span: Span, threads: int | None) -> None:
 
 
 def _check_forces(state: State) -> None:
-    """Forces that do not fit the system, or are not finite at the start, are a mistake; two
-    particles at one place are the usual one."""
+    """Raise ValueError if forces do not fit the system, or are not finite at the start, usually
+    since two particles are at one place."""
     if state.evaluation is None:
         return
     forces, x = state.evaluation.forces, state.system.positions

@@ -1,4 +1,4 @@
-"""Which steps of a run are frames, and which states are looked at between them."""
+"""Schedule of a run: which steps are frames, and which states are checked between them."""
 
 from dataclasses import dataclass
 
@@ -10,8 +10,7 @@ _LOOKS = 8  # from one frame to the next, where every step has an evaluation
 
 @dataclass(frozen=True)
 class Schedule:
-    """Which steps of a run are frames, every so many from ``begin`` to ``end``, and which of them
-    are looked at."""
+    """Which steps of a run from ``begin`` to ``end`` are frames, and which of them are checked."""
 
     begin: int
     end: int

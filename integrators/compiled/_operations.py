@@ -30,7 +30,7 @@ SETTINGS = 13
 
 
 class Table(NamedTuple):
-    """What a compiled driver is told of a scheme for one time step."""
+    """A scheme for one time step, as a compiled driver takes it."""
 
     operations: np.ndarray  # int64 [n_operations]
     durations: np.ndarray  # [n_operations]

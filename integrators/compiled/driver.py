@@ -42,8 +42,7 @@ def advance(
     as well.
 
     Systems of an ensemble are shared out among threads; each is advanced by one thread alone, so
-    its bits depend on neither threads nor slices. What becomes of those that are ``held`` is no
-    matter.
+    its bits depend on neither threads nor slices. The results of those in ``held`` are not used.
     """
     if dt < 0 and program.noisy:
         raise ValueError("friction and noise cannot run backwards in time")

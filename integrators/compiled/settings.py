@@ -1,4 +1,4 @@
-"""What the flows of a scheme hold, as rows of a table's settings: temperatures, pressures, periods,
+"""Parameters of a scheme's flows as rows of a table's settings: temperatures, pressures, periods,
 frictions."""
 
 import numpy as np
@@ -13,7 +13,7 @@ MOVING_CELL = (CellKick, CellKinetic, Stretch, CellNoise)
 
 
 def settings_of(flow: Flow, system: System) -> np.ndarray:
-    """What a flow holds, in the columns of settings."""
+    """Parameters of a flow, in the columns of settings."""
     row, boltzmann = np.zeros(codes.SETTINGS), system.units.boltzmann
     row[_KT] = row[_PRESSURE] = _ramp(0.0, 1.0)
     if isinstance(flow, OrnsteinUhlenbeck):

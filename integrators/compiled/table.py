@@ -81,7 +81,7 @@ class Program:
         return self.halved is not None, has[0], has[1], has[2]
 
     def evaluate(self, system: System) -> Evaluation:
-        """What the full potential says, by its kernel where it has one."""
+        """Evaluate the full potential, by its kernel if it has one."""
         from systems.kernel import evaluate
 
         full: Any = self.full
@@ -98,7 +98,7 @@ class Program:
         return replace(state, evaluation=self.evaluate(state.system))
 
     def table(self, system: System, state: State, dt: float, seed: int) -> Table:
-        """What the drivers are told, for a system in the variables of the program."""
+        """The table that the drivers take, for a system in the variables of the program."""
         constants = self.constants.copy()
         constants[1:3] *= system.masses[int(constants[0])]  # GM of the star
         return Table(

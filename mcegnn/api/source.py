@@ -60,7 +60,7 @@ class Source:
             self._kept = self.anew()
 
     def close(self) -> None:
-        """Close the file, and delete the one that a foreign trajectory was converted to."""
+        """Close the file; delete the temporary one of a converted foreign trajectory."""
         if self._kept is not None:
             self._kept.__exit__()
             self._kept = None

@@ -70,7 +70,7 @@ class Trajectory:
         self.close()
 
     def close(self) -> None:
-        """Close the file, and delete the one that a foreign trajectory was converted to."""
+        """Close the file; delete the temporary one of a converted foreign trajectory."""
         self._source.close()
 
     def __len__(self) -> int:
@@ -128,7 +128,7 @@ class Trajectory:
 
     @property
     def velocities(self) -> Frames:
-        """Velocities, shaped as `positions`, in `units` (for atoms those of ASE)."""
+        """Velocities, as `positions`, per unit of time of `units` (for atoms ASE's, 10.18 fs)."""
         return Frames(self._opened, "velocity")
 
     @property

@@ -1,1 +1,1 @@
-"""Which particles are near which: lists of pairs by cutoff, and how they are found."""
+"""Neighbour lists: pairs of particles within a cutoff, and how they are found."""

@@ -1,4 +1,4 @@
-"""A cell as a neighbour search sees it, and what a search refuses."""
+"""The cell of a neighbour search, and checks of its input."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""`NeighborList`: which particles are near which, found anew only when some could be missing."""
+"""`NeighborList`: pairs of near particles, searched again only when some could be missing."""
 
 import math
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from systems.neighbors.pairs import Pairs
 
 
 class Reference(NamedTuple):
-    """Where the particles were when their pairs were found."""
+    """Positions and cell at which the pairs were found."""
 
     positions: np.ndarray
     cell: np.ndarray | None
@@ -43,7 +43,7 @@ class NeighborList:
 
     @property
     def threads(self) -> int:
-        """Of the search, for large systems; nothing depends on it but its time."""
+        """Threads of the search, for large systems; results do not depend on it."""
         return self._search.threads
 
     @threads.setter
@@ -89,8 +89,8 @@ class NeighborList:
 
 
 class NeighborLists:
-    """One `NeighborList` for each system of an ensemble, made when it is first asked for; errors as
-    of `NeighborList`."""
+    """One `NeighborList` for each system of an ensemble, made when it is first used. Raises as
+    `NeighborList`."""
 
     def __init__(self, cutoff: float, skin: float = 0.0, threads: int = 1) -> None:
         self._options = cutoff, skin, threads

@@ -1,4 +1,5 @@
-"""Which particles of a system are nearer to each other than a limit, or than a potential knows."""
+"""Pairs of particles that are nearer to each other than a limit, or than any in a potential's
+training data."""
 
 from contextlib import suppress
 
@@ -13,7 +14,7 @@ _FEW = 64  # particles whose pairs are simply all looked at
 
 
 class NearPairWarning(ExtrapolationWarning):
-    """A pair is nearer than any in what the potential was trained on."""
+    """A pair is nearer than any in the data that the potential was trained on."""
 
 
 def nearer_than_trained(system: System, closest: np.ndarray) -> str:

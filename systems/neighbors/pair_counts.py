@@ -1,5 +1,5 @@
-"""How many pairs of particles are how far apart, by kinds of particles: counted as they are found,
-without a list of them."""
+"""Histograms of pair distances by kinds of particles, counted as pairs are found, without a list of
+them."""
 
 from typing import Any
 
@@ -23,9 +23,9 @@ def pair_counts(
 
     ``edges`` [n_bins + 1] rise from 0 in equal steps; a distance is in the bin with edges[k] <= r <
     edges[k + 1], in float64. ``kinds`` [n_particles] are numbers from 0 on. The pairs are those of
-    `systems.neighbors.cells.cell_list`: each from both sides, images of all particles, also of
-    the centre itself. Raises ValueError for an ensemble, a cell without volume or a position that
-    is not finite.
+    `systems.neighbors.cells.cell_list`: each from both sides, images of all particles, also of the
+    centre itself. Raises ValueError if the system is an ensemble, the cell has no volume or a
+    position is not finite.
     """
     from systems.neighbors import _pair_counts
 

@@ -1,4 +1,4 @@
-"""`Pairs`: who is near whom, as a list by centre."""
+"""`Pairs`: pairs of near particles, as a list by centre."""
 
 from dataclasses import dataclass
 from functools import cached_property

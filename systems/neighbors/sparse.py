@@ -1,5 +1,5 @@
-"""How many neighbours particles have on average, beside the fewest that a potential was trained
-on."""
+"""Mean number of neighbours of particles, compared with the fewest in a potential's training
+data."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,8 +19,7 @@ class KnowsNeighbors(Protocol):
 
     @property
     def fewest_neighbors(self) -> Mapping[float, float]:
-        """By cutoff, the fewest on average that a structure of training has; empty where nobody
-        knows."""
+        """Least mean number of neighbours of a training structure, by cutoff; empty if unknown."""
 
 
 class Count(NamedTuple):
@@ -34,7 +33,7 @@ class Count(NamedTuple):
 
     @property
     def share(self) -> float:
-        """Of the fewest in training."""
+        """Mean number of neighbours over the fewest in training."""
         return self.mean / self.fewest
 
     def __str__(self) -> str:
@@ -47,10 +46,10 @@ class Count(NamedTuple):
 
 
 def mean_neighbors(system: System, cutoff: float) -> float:
-    """How many others are nearer than ``cutoff`` to a particle of a single system, images among
-    them, on average over the particles.
+    """Mean number of neighbours within ``cutoff`` of a particle of a single system, counting
+    images.
 
-    ValueError for a cell without volume.
+    Raises ValueError if the cell has no volume.
     """
     n = system.n_particles
     if n > _FEW or any(system.pbc):

@@ -1,1 +1,1 @@
-"""What acts on systems: one law a file, and what several of them share."""
+"""Potentials: one law a file, and what several of them share."""

@@ -1,5 +1,4 @@
-"""`Committee`: several potentials whose mean acts, and whose spread says how far they can be
-trusted."""
+"""`Committee`: several potentials whose mean acts, and whose spread is the uncertainty."""
 
 import warnings
 from collections.abc import Sequence
@@ -12,11 +11,11 @@ from systems.system import Evaluation, Potential, System
 
 
 class ExtrapolationError(RuntimeError):
-    """The members of a committee disagree by more than they may."""
+    """The members of a committee disagree by more than the limit ``stop``."""
 
 
 class ExtrapolationWarning(UserWarning):
-    """A result that may not be trusted."""
+    """A result may be unreliable, since it is an extrapolation."""
 
 
 class Committee:
@@ -66,7 +65,7 @@ class Committee:
         return found
 
     def _judge(self, spread: np.ndarray, system: System) -> None:
-        """Warn or stop where the members disagree."""
+        """Warn or stop if the members disagree."""
         limit = min(self.stop, self.warn if self._to_warn else np.inf)
         if not spread.size or not spread.max() > limit:
             return
@@ -102,7 +101,7 @@ def _closest(values: list[Any]) -> Any:
 
 
 def _mean(values: list[Any]) -> Any:
-    """Of all members, or nothing where one says nothing."""
+    """Mean over all members, or None if one of them gives no value."""
     return (
         None
         if any(value is None for value in values)

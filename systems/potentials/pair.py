@@ -1,4 +1,4 @@
-"""What potentials between near particles share: neighbour lists, and pair kernels, which are
+"""Common parts of potentials between near particles: neighbour lists, and pair kernels, which are
 compiled functions that give the forces from a list.
 
 A pair kernel is kernel(first, last, edges, x, table, starts, j, image, species, parameters, want,

@@ -1,1 +1,1 @@
-"""Where systems start: benchmarks, the solar system, and files of atoms."""
+"""Sources of initial states: benchmarks, the solar system, and files of atoms."""

@@ -1,4 +1,4 @@
-"""Anything ASE can read or build as a `System`, and back; nothing more."""
+"""Conversion between `ase.Atoms`, or files that ASE reads, and `System`."""
 
 import warnings
 from copy import deepcopy
@@ -16,9 +16,9 @@ from systems.units import METAL
 
 
 def from_atoms(atoms: Any) -> System:
-    """The system of an ``ase.Atoms``, in metal units, which are ASE's own; its calculator and its
-    constraints are left behind, and what a system has no place for: info, tags, initial magnetic
-    moments, further arrays. They come back where it is the template of `to_atoms`.
+    """Convert an ``ase.Atoms`` to a `System` in metal units, which are ASE's own. The calculator,
+    the constraints, info, tags, initial magnetic moments and further arrays are not in the system;
+    `to_atoms` restores them, except the calculator, if the atoms are its template.
 
     So times are in ASE's unit, 10.18 fs: a step of two femtoseconds is 2 * ase.units.fs.
 
@@ -47,11 +47,11 @@ def from_atoms(atoms: Any) -> System:
 
 
 def to_atoms(system: System, template: Any = None) -> Any:
-    """The ``ase.Atoms`` of a single system in metal units, with info, constraints and further
-    arrays of a template, the atoms it was once.
+    """Convert a single system in metal units to ``ase.Atoms``, with info, constraints and further
+    arrays of a template, the atoms that it was made of.
 
-    Raises ValueError for other systems, for which ASE has no place, and for a template of other
-    atoms.
+    Raises ValueError if it is another system, for which ASE has no place, or the template is of
+    other atoms.
     """
     from ase import Atoms
 
@@ -98,8 +98,8 @@ def _filled(template: Any, system: System) -> Any:
 
 
 class Structure(NamedTuple):
-    """What a file says: a system, which of its atoms are frozen [n_atoms], and the atoms, with all
-    that a system has no place for.
+    """Structure of a file: a system, which of its atoms are frozen [n_atoms], and the
+    ``ase.Atoms``, with all that a system has no place for.
 
     ``assumed`` tells in words what the file does not: "units", "elements", "masses".
     """
@@ -111,11 +111,11 @@ class Structure(NamedTuple):
 
 
 def read(name: str, options: FileOptions | None = None) -> Structure:
-    """The structure of a file that ASE can read, its last one or that of ``FILE@INDEX``;
-    ``options`` say better what the file tells.
+    """Read the structure of a file that ASE opens, its last one or that of ``FILE@INDEX``;
+    ``options`` override what the file holds.
 
-    Raises FileNotFoundError if there is no file, ValueError if ASE makes no atoms of it, or the
-    mass of an atom is not known.
+    Raises FileNotFoundError if there is no file, and ValueError if ASE cannot read it or the mass
+    of an atom is unknown.
     """
     reading = Reading(options or FileOptions())
     found = _structures(name, reading, last=True)
@@ -130,10 +130,10 @@ def read(name: str, options: FileOptions | None = None) -> Structure:
 
 
 def read_all(name: str, reading: Reading | None = None) -> list[tuple[System, Any]]:
-    """All structures of a file that ASE can read, or those of ``FILE@INDEX``, with their atoms;
-    ``reading`` hears what was assumed.
+    """Read all structures of a file that ASE opens, or those of ``FILE@INDEX``, with their atoms;
+    ``reading`` records what was assumed.
 
-    Errors as of `read`.
+    Raises as `read`.
     """
     found = _structures(name, reading or Reading(), last=False)
     try:
@@ -199,8 +199,8 @@ def _check_masses(name: str, reading: Reading) -> None:
 
 
 def frozen(atoms: Any) -> np.ndarray:
-    """Which atoms [n_atoms] of an ``ase.Atoms`` its FixAtoms hold; ValueError for any other
-    constraint, which would not be honoured."""
+    """Which atoms [n_atoms] of an ``ase.Atoms`` are fixed by FixAtoms. Raises ValueError if there
+    is any other constraint, which would not be honoured."""
     from ase.constraints import FixAtoms
 
     held = np.zeros(len(atoms), dtype=bool)

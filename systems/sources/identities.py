@@ -1,5 +1,4 @@
-"""Which element and which mass each atom of a file has: what the file tells, what the user says
-better, and what is guessed."""
+"""Elements and masses of a file's atoms: from the file, given by the user, or guessed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -66,8 +66,8 @@ class SolarSystem:
     epoch: float = J2000
 
     def without(self, names: Sequence[str]) -> "SolarSystem":
-        """The same without some bodies; ValueError names the nearest where there is none of that
-        name."""
+        """The same without some bodies. Raises ValueError, naming the nearest, if there is none of
+        a name."""
         for name in names:
             if name not in self.names:
                 near = difflib.get_close_matches(name, self.names, 1, cutoff=0.0)[0]

@@ -1,5 +1,5 @@
-"""Numbers and curves of a run: `analyse` gives all that fit it, and each analysis is a function of
-its own."""
+"""Analyses of runs as numbers and curves: `analyse` gives all that apply to a run, and each
+analysis is a function of its own."""
 
 from trajectories.analysis.averages import block_error, mean_and_error, trend
 from trajectories.analysis.bonding import Bonds, angles, bonds

@@ -1,4 +1,4 @@
-"""A matplotlib figure that notebooks show without being told to."""
+"""A matplotlib figure that notebooks display by themselves."""
 
 import io
 

@@ -12,8 +12,8 @@ _SURE, _LEAST_SURE = 3.0, 6.0
 
 
 class Mean(NamedTuple):
-    """A mean with its standard error, None where that cannot be told; ``least`` is whether the
-    error is but the least that it may be."""
+    """A mean with its standard error, None if unknown; ``least`` is whether the error is only a
+    lower bound."""
 
     value: float
     error: float | None
@@ -21,8 +21,8 @@ class Mean(NamedTuple):
 
 
 def block_error(values: np.ndarray) -> float:
-    """Standard error of the mean of one series [n]; nan below eight numbers, and the least that it
-    may be where all of it is correlated.
+    """Standard error of the mean of one series [n]; nan below eight numbers, and a lower bound if
+    the whole series is correlated.
 
     Neighbours are averaged again and again, until blocks of B numbers have B^3 > 2 n (error / error
     of single numbers)^4 (Lee et al., Phys. Rev. E 83 (2011) 066706), which weighs the error's own
@@ -32,7 +32,7 @@ def block_error(values: np.ndarray) -> float:
 
 
 def _blocked(x: np.ndarray) -> tuple[float, bool]:
-    """The error, and whether blocks became long enough for it to be more than the least."""
+    """The error, and whether blocks became long enough for it to be more than a lower bound."""
     n, block, single, largest = len(x), 1, 0.0, float("nan")
     if not np.isfinite(x).all():
         return float("nan"), False
@@ -63,8 +63,8 @@ def mean_and_error(values: np.ndarray) -> Mean:
 
 
 def trend(values: np.ndarray) -> Mean | None:
-    """By how much a series [n], or the mean of independent ones [n, n_systems], goes up or down
-    from end to end along the straight line through it; None where that is not more than chance.
+    """Change of a series [n], or of the mean of independent ones [n, n_systems], from end to end
+    along its regression line; None if it is not significant.
 
     The standard error is that of the line's slope, by blocks of what is left beside the line.
     """

@@ -21,7 +21,8 @@ def block_length(run: H5MDReader, budget: int = BLOCK) -> int:
 def blocks(
     run: H5MDReader, element: str, budget: int = BLOCK
 ) -> Iterator[tuple[slice, np.ndarray]]:
-    """Which frames, and these, [frames, n_systems, n_particles, 3], in blocks of 32 MiB."""
+    """Yield slices of frames with their values [frames, n_systems, n_particles, 3], in blocks of 32
+    MiB."""
     length = block_length(run, budget)
     for first in range(0, len(run), length):
         where = slice(first, min(first + length, len(run)))
@@ -29,18 +30,19 @@ def blocks(
 
 
 def settled(run: H5MDReader) -> int:
-    """The frame from which on means are taken: half of a run is left to come to equilibrium."""
+    """First frame of the second half of a run, over which means are taken: the first half is for
+    equilibration."""
     return len(run) // 2
 
 
 def some_systems(run: H5MDReader) -> int:
-    """How many systems are looked at where it is done one by one: at most eight."""
+    """Number of systems that are analysed one by one: at most eight."""
     return min(SYSTEMS, run.n_systems or 1)
 
 
 def spacing(times: np.ndarray) -> float:
-    """The mean time from one frame to the next: of two alone other programs' single precision
-    leaves no digits."""
+    """Mean time from one frame to the next, over all frames since other programs keep times in
+    single precision."""
     return float(times[-1] - times[0]) / (len(times) - 1)
 
 
@@ -57,8 +59,7 @@ def single_frames(run: H5MDReader, element: str, frames: slice) -> Iterator[tupl
 
 
 def check_cells(run: H5MDReader) -> None:
-    """Raise ValueError, naming the frame, where a run that is periodic has a cell without
-    volume."""
+    """Raise ValueError, naming the frame, if a periodic run has a cell without volume."""
     cells = run.cells.reshape(len(run), -1, 3, 3)
     if not (any(run.pbc) and cells.any()):
         return

@@ -1,5 +1,4 @@
-"""Bonds and the angles between them: who is bonded in the first frame, lengths and angles in the
-others, in any cell."""
+"""Bond lengths and angles in any cell: bonds are those of the first frame."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""How far a run is from a reference, and planets from the ephemeris of JPL: numbers and curves."""
+"""Distance of a run from a reference, and of planets from JPL's ephemeris: numbers and curves."""
 
 import numpy as np
 

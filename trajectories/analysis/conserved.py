@@ -1,4 +1,4 @@
-"""What a run conserved: relative drifts of what should be conserved, of the energy an atom, and the
+"""Conservation in a run: relative drifts of conserved quantities and of the energy per atom, and
 energies of frames without velocities."""
 
 import numpy as np
@@ -15,7 +15,7 @@ _ORBITS = 1e-6  # of the energy, for planets
 
 
 def conserved(run: H5MDReader, known: Known, into: Analysis) -> None:
-    """Relative drifts of what should be conserved."""
+    """Add the relative drifts of the quantities that should be conserved."""
     into.conservation = conservation(run)
     # the faces of a periodic cell exert a torque
     names = [name for name in known.conserves if name != "angular_momentum" or not any(run.pbc)]

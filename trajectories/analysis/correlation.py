@@ -37,7 +37,7 @@ def mean_squared_displacement(
 
     Positions are taken as they are: ours are never wrapped. ``about_center`` takes off what the
     centre of mass does, which under friction and noise diffuses itself, and what a cell that
-    breathes does to all positions alike. ``told`` hears how many frames are done.
+    breathes does to all positions alike. ``told`` is called with the number of frames done.
     """
     first, last = _range(run, frames)
     places = _about_center(run) if about_center else partial(_columns, run, "position")

@@ -19,8 +19,7 @@ class Diffusion:
     time that displacements grow with.
 
     ``powers`` are those of the first and of the second half of these lags, ``displacement`` is the
-    mean squared one at the last of them. ``interval`` is None where there are fewer than three
-    blocks to tell it from.
+    mean squared one at the last of them. ``interval`` is None for fewer than three blocks.
     """
 
     coefficient: float

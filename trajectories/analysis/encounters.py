@@ -1,5 +1,5 @@
-"""Charged particles: how near they come to each other, and how energy goes between motion and
-field."""
+"""Encounters of charged particles: closest approaches, and exchange of kinetic and potential
+energy."""
 
 from dataclasses import dataclass, replace
 
@@ -14,8 +14,8 @@ _FEW = 64  # particles whose pairs are simply all looked at
 
 @dataclass(frozen=True, eq=False)
 class Nearest:
-    """The least distance of each frame and system, [frames, n_systems], and when, where and between
-    whom it was least of all."""
+    """Least distance in each frame and system, [frames, n_systems], and the frame, system and
+    particles of the least of all."""
 
     distances: np.ndarray
     frame: int
@@ -94,7 +94,7 @@ def _closest(run: H5MDReader) -> tuple[Number, Curves]:
 
 
 def _energy_exchange(run: H5MDReader) -> tuple[Number, Curves] | None:
-    """How energy goes between motion and field; None where one of the two is not known."""
+    """Exchange of kinetic and potential energy; None if one of the two is unknown."""
     kinetic, potential = run.observable("kinetic_energy"), run.observable("potential_energy")
     if kinetic is None or potential is None:
         return None

@@ -24,7 +24,7 @@ def left_out(what: str, notes: list[str]) -> Iterator[None]:
 
 
 def reason(error: Exception) -> str:
-    """What an exception says, in one line."""
+    """The message of an exception, in one line."""
     if isinstance(error, MemoryError):
         return "it does not fit into memory"
     return " ".join(str(error).split()) or type(error).__name__

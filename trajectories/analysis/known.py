@@ -1,4 +1,4 @@
-"""What is known of a run beside its frames."""
+"""Facts about a run that are not in its frames."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,8 +8,8 @@ CONSERVED = ("energy", "momentum", "angular_momentum")
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a run beside its frames; the defaults suit a run at constant energy that
-    nothing is known of.
+    """Facts about a run that are not in its frames; the defaults are for a run at constant energy
+    of which nothing else is known.
 
     ``conserves`` names what its flow should conserve; ``sure`` says that this, and what is held, is
     known and not only what files tell. ``n_degrees`` counts the degrees of freedom, as `degrees_of`

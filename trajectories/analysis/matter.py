@@ -1,5 +1,5 @@
-"""Temperature, energy, pressure and volume of a run of atoms: means, curves against time, and what
-they warn of."""
+"""Temperature, energy, pressure and volume of a run of atoms: means, curves against time, and
+warnings."""
 
 import numpy as np
 
@@ -30,14 +30,14 @@ def matter(run: H5MDReader, known: Known, into: Analysis) -> None:
 
 
 def _observable(run: H5MDReader, known: Known, name: str) -> np.ndarray | None:
-    """Of the systems that did not go bad; None where the run has none of that name."""
+    """An observable of the systems that did not diverge; None if the run has none of that name."""
     values = run.observable(name)
     return None if values is None else _sound(values, known)
 
 
 def _sound(values: np.ndarray, known: Known) -> np.ndarray:
-    """Of [frames, n_systems, ...] the systems that did not go bad; all of them where there are no
-    others."""
+    """Values [frames, n_systems, ...] of the systems that did not diverge; of all if all
+    diverged."""
     return (
         np.delete(values, list(known.lost), axis=1)
         if values.ndim > 1 and 0 < len(known.lost) < values.shape[1]
@@ -106,7 +106,7 @@ def _volume(run: H5MDReader, known: Known, into: Analysis) -> None:
 
 
 def _uncertainty(run: H5MDReader, known: Known, into: Analysis) -> None:
-    """How much the members of a committee disagree."""
+    """Add the disagreement of a committee's members."""
     spread = _observable(run, known, "uncertainty")
     if spread is None:
         return

@@ -1,4 +1,4 @@
-"""How atoms move: displacement and diffusion, velocity autocorrelation and the vibrational
+"""Motion of atoms: displacement and diffusion, velocity autocorrelation and the vibrational
 spectrum, as numbers and curves."""
 
 from collections.abc import Callable
@@ -109,8 +109,8 @@ def vibrations(
     found: Analysis,
     told: Callable[[str, float], None],
 ) -> None:
-    """Velocity autocorrelation, and in metal units the vibrational density of states, with what to
-    doubt in it."""
+    """Velocity autocorrelation, and in metal units the vibrational density of states, with notes on
+    its artefacts."""
     axis, times = time_axis(run)
     apart = spacing(times)
     weights = None if "masses" in run.missing else run.masses
@@ -177,7 +177,7 @@ def _spectrum(means: dict[str, np.ndarray], apart: float, n_lags: int) -> Curves
 
 
 def _doubts(run: H5MDReader, apart: float, n_lags: int) -> list[str]:
-    """What makes lines of the spectrum appear where no vibration is."""
+    """Notes on causes of lines in the spectrum that are no vibrations."""
     said = []
     turns = 0.0 if any(run.pbc) else turning(run) * METAL.convert(1.0, "ps") * _CENTIMETERS
     if turns * n_lags * apart > _CENTIMETERS:  # more than the width of a line

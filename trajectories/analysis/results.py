@@ -1,5 +1,5 @@
-"""What an analysis gives: numbers with their errors, and curves with labels and units, for tables,
-files and figures alike."""
+"""Results of analyses: numbers with errors, and curves with labels and units, for tables, files and
+figures."""
 
 import math
 from collections.abc import Mapping
@@ -16,8 +16,7 @@ class Number:
     """One number: ``error`` is its standard error or half a 95 % interval, as ``note`` says; None
     where it has none, or none that counts.
 
-    ``least`` is whether the error may be larger, as that of a series which is correlated
-    throughout.
+    ``least`` is whether the error is a lower bound, as for a series that is correlated throughout.
     """
 
     key: str
@@ -48,7 +47,7 @@ def _with_error(value: float, error: float, least: str) -> str:
 
 @dataclass(frozen=True)
 class Axis:
-    """What an axis shows."""
+    """Label and unit of an axis."""
 
     label: str
     unit: str = ""
@@ -60,8 +59,8 @@ class Axis:
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """Curves over one axis: ``values`` by name, each [n] as ``x``; ``said`` is in a sentence what
-    there is to be seen.
+    """Curves over one axis: ``values`` by name, each [n] as ``x``; ``said`` describes the figure in
+    a sentence.
 
     ``line`` is False where points are not to be joined, ``marks`` are places on x that are named in
     figures, and ``parity`` is for a quantity against itself from elsewhere, with the line on which
@@ -82,8 +81,8 @@ class Curves:
 
 @dataclass(eq=False)
 class Analysis:
-    """All that was found of a run. ``warnings`` say what looks wrong and what to do, ``notes`` what
-    was left out and why.
+    """The results of all analyses of a run. ``warnings`` say what looks wrong and what to do,
+    ``notes`` what was left out and why.
 
     ``conservation``, ``jpl`` and ``forecast`` are the drifts and distances, frame by frame, that
     numbers and curves were made of.

@@ -1,5 +1,5 @@
-"""How far a molecule's shape is from that of the start: root mean square distances after
-superposition, by MDAnalysis."""
+"""Root mean square deviation of a molecule from its initial shape after superposition, by
+MDAnalysis."""
 
 import numpy as np
 
@@ -30,7 +30,7 @@ def deviations(run: H5MDReader, group: Group, frames: slice = slice(None)) -> np
 
 
 def deviation_curve(run: H5MDReader, group: Group) -> Curves:
-    """The same against time."""
+    """The root mean square deviation against time."""
     every = max(1, -(-len(run) * some_systems(run) // _LOOKS))
     values = deviations(run, group, slice(None, None, every))
     axis, times = time_axis(run)

@@ -20,11 +20,11 @@ def analyse_one(
     select: str | None = None,
     told: Callable[[str, float], None] = lambda what, share: None,
 ) -> Analysis:
-    """What the analysis of this name, such as "radial distribution", finds; arguments as of
+    """Do the analysis of this name, such as "radial distribution"; arguments as of
     `trajectories.analysis.analyse`.
 
-    Raises ValueError, saying why, if it does not fit the run, and KeyError if there is none of
-    that name.
+    Raises ValueError, with the reason, if it does not apply to the run, and KeyError if there is
+    none of that name.
     """
     by_name = {entry.name: entry for entry in ANALYSES}
     chosen = None if select is None else selected(run, select)

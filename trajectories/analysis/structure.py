@@ -36,7 +36,7 @@ def kinds(run: H5MDReader) -> dict[str, np.ndarray]:
 
 
 def furthest(run: H5MDReader) -> float:
-    """Up to where a radial distribution makes sense: half of the least distance between a periodic
+    """Largest distance of a radial distribution: half of the least distance between a periodic
     cell's faces, at most 10 Angstrom.
 
     Raises ValueError if the run has no cell that is periodic in all directions, or a frame's cell

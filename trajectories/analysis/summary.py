@@ -1,5 +1,4 @@
-"""Everything that there is to say of a run: all analyses that fit it, and what was left out and
-why."""
+"""All analyses that apply to a run, with notes on those that were left out."""
 
 from collections.abc import Callable
 
@@ -28,11 +27,11 @@ def analyse(
     """Numbers, curves, warnings and notes of a run; frames are read in blocks, so it may be larger
     than memory.
 
-    ``against`` is a reference whose distance is told, with the time it stays below ``tolerance``;
-    ``select``, in MDAnalysis' language, the atoms whose correlations and surroundings are looked
-    at. ``told`` hears what is being done and how far it is. Raises ValueError for a run without
-    frames, a selection that matches nothing, and runs that cannot be compared. An analysis that
-    cannot be made is left out, and a note says why.
+    ``against`` is a reference to which the distance is analysed, with the time it stays below
+    ``tolerance``; ``select``, in MDAnalysis' language, the atoms whose correlations and
+    surroundings are looked at. ``told`` is called with what is being done and its progress. Raises
+    ValueError if the run has no frames, a selection matches nothing, or two runs cannot be
+    compared. An analysis that cannot be made is left out, and a note says why.
     """
     if not len(run):
         raise ValueError(f"{run.path} holds no frames yet")
@@ -55,7 +54,7 @@ def analyse(
 
 
 def _known_beforehand(run: H5MDReader, known: Known, select: str | None) -> list[str]:
-    """What is to be known of a run before anything is computed."""
+    """Warnings and notes about a run before anything is computed."""
     notes = ["it is a single frame: no time-dependent quantities"] if len(run) == 1 else []
     if known.lost:
         notes.append(
@@ -83,8 +82,8 @@ def _known_beforehand(run: H5MDReader, known: Known, select: str | None) -> list
 
 
 def selected(run: H5MDReader, select: str) -> np.ndarray:
-    """Particles of one system that a selection in MDAnalysis' language matches; ValueError where it
-    matches none or is none."""
+    """Particles of one system that a selection in MDAnalysis' language matches. Raises ValueError
+    if it matches none or is not valid."""
     u = run.universe()
     try:
         matched = u.atoms[: run.n_particles].select_atoms(select).indices

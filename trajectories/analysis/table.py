@@ -1,5 +1,5 @@
-"""The table of analyses: what each is called, which runs it fits, and what adds its numbers, curves
-and notes."""
+"""The table of analyses: the name of each, the runs it applies to, and the function that adds its
+numbers, curves and notes."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -21,8 +21,8 @@ from trajectories.analysis.task import AnalysisTask
 
 
 class Entry(NamedTuple):
-    """An analysis: what its absence is called ("no NAME: REASON"), whether it fits a run, and what
-    adds its numbers, curves and notes."""
+    """An analysis: its name in the note on its absence ("no NAME: REASON"), whether it applies to a
+    run, and the function that adds its numbers, curves and notes."""
 
     name: str
     fits: Callable[[AnalysisTask], bool]

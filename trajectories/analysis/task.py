@@ -1,5 +1,5 @@
-"""What an analysis is made of: a run, what is known of it, the particles that were chosen; and what
-of it fits which analyses."""
+"""The input of analyses: a run, known facts about it, the selected particles; and which analyses
+apply."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ _FEWEST = 32  # frames that a spectrum takes
 
 @dataclass(frozen=True, eq=False)
 class AnalysisTask:
-    """What an analysis is made of: a run, what is known of it, the particles that were chosen
-    [some], and who hears of progress."""
+    """The input of analyses: a run, known facts about it, the numbers of the selected particles,
+    and a function that is called with the progress."""
 
     run: H5MDReader
     known: Known

@@ -1,4 +1,4 @@
-"""How hot and compressed a run was: degrees of freedom, temperatures and pressures of frames."""
+"""Degrees of freedom, and temperatures and pressures of frames."""
 
 import numpy as np
 
@@ -15,8 +15,8 @@ _DRIFTING = 10.0
 
 
 def degrees_of(run: H5MDReader, known: Known) -> tuple[int, bool]:
-    """Degrees of freedom that have the temperature, and whether the centre of mass's motion is left
-    out of them.
+    """Number of thermal degrees of freedom, and whether the centre of mass's motion is left out of
+    them.
 
     It is taken out of both the count and the kinetic energy, or of neither. Of our runs, unless
     ``known.n_degrees`` says else, they are the 3 n - 3 of motions about the centre, whose mean
@@ -49,8 +49,8 @@ def moves_as_a_whole(run: H5MDReader, n_degrees: int) -> bool:
 
 
 def temperatures(run: H5MDReader, known: Known) -> np.ndarray | None:
-    """Of every frame, [frames] or [frames, n_systems], in kelvin; None without velocities, or where
-    some masses are not known."""
+    """Temperatures of all frames, [frames] or [frames, n_systems], in kelvin; None without
+    velocities, or if some masses are unknown."""
     kinetic = run.observable("kinetic_energy")
     if kinetic is None or "masses" in run.missing:
         return None
@@ -62,8 +62,8 @@ def temperatures(run: H5MDReader, known: Known) -> np.ndarray | None:
 
 
 def pressures(run: H5MDReader, known: Known) -> np.ndarray | None:
-    """Of every frame, [frames] or [frames, n_systems], in eV / Angstrom^3, without the centre's
-    motion where the temperature is."""
+    """Pressures of all frames, [frames] or [frames, n_systems], in eV / Angstrom^3; without the
+    centre of mass's motion if the temperature is."""
     pressure = run.observable("pressure")
     if pressure is None or not run.has_velocities or not degrees_of(run, known)[1]:
         return pressure
@@ -74,8 +74,8 @@ def pressures(run: H5MDReader, known: Known) -> np.ndarray | None:
 
 
 def kinetic_energies(run: H5MDReader) -> tuple[np.ndarray, np.ndarray]:
-    """Of the motion about the centre of mass, and of the centre, [frames, n_systems] each;
-    velocities are read in blocks."""
+    """Kinetic energies of the motion about the centre of mass, and of the centre, [frames,
+    n_systems] each; velocities are read in blocks."""
     about, of_center = np.empty((2, len(run), run.n_systems or 1))
     total = run.masses.sum()
     for where, v in blocks(run, "velocity"):

@@ -1,5 +1,4 @@
-"""Quantities against time: their axis, what stands for an ensemble's systems, and their means with
-errors, as numbers and curves."""
+"""Quantities against time: the time axis, curves for ensembles, and means with errors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +16,8 @@ _SPREAD = 3.0  # standard errors by which a mean may be off
 
 
 def time_axis(run: H5MDReader) -> tuple[Axis, np.ndarray]:
-    """Picoseconds, years, or bare numbers; the frames' numbers where files tell no times."""
+    """Time axis and times in picoseconds, years or reduced units; the frames' numbers if files hold
+    no times."""
     if "times" in run.missing:
         return Axis("frame"), np.arange(len(run), dtype=float)
     if run.units is METAL:

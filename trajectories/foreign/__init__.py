@@ -1,5 +1,5 @@
-"""Trajectories of other programs: whatever ASE or MDAnalysis opens becomes a run of ours, with
-which everything else then works."""
+"""Trajectories of other programs: whatever ASE or MDAnalysis opens is converted to a run's file,
+which all analyses read."""
 
 import json
 from collections.abc import Callable, Collection, Mapping
@@ -32,7 +32,7 @@ _NO_RUNS = {
 
 
 def is_ours(path: Path, topology: Path | None = None) -> bool:
-    """Whether a file is taken for a run of ours: by its name, unless it is an H5MD file whose
+    """Whether a file is taken for a run of mcegnn: by its name, unless it is an H5MD file whose
     species are elements."""
     return topology is None and path.suffix in OURS and atomic_numbers(path) is None
 
@@ -49,8 +49,8 @@ def import_trajectory(
     overwrite: bool = False,
     told: Callable[[int, int], None] = lambda done, n: None,
 ) -> None:
-    """Write a trajectory that ASE or MDAnalysis opens, with its topology where it takes one, as a
-    run in metal units.
+    """Convert a trajectory that ASE or MDAnalysis opens, with its topology if it needs one, to a
+    run's file in metal units.
 
     ASE reads its own .traj, extended XYZ, LAMMPS dumps and data files, and what MDAnalysis has no
     reader for (XDATCAR, vasprun.xml, ...): energies, forces and stress come along where all frames
@@ -69,11 +69,12 @@ def import_trajectory(
     The run's provenance says under "missing" that there are no velocities, that some masses could
     not be guessed and are 1 u, or that there are no times and frames are 1 ps apart; under
     "assumed" what was decided where the file does not tell; under "notes" what else is to be known.
-    ``told`` hears of frames done and in all. What ``out`` was stays until the whole is written.
+    ``told`` is called with the number of frames done and of all. An existing ``out`` stays until
+    the whole is written.
 
-    Raises FileNotFoundError if a file is missing, FileExistsError where ``out`` is there, unless
+    Raises FileNotFoundError if a file is missing, FileExistsError if ``out`` exists, unless
     ``overwrite``, `locks.FileInUseError` if another process writes it, and ValueError, in one
-    sentence, where the files cannot be read or something that was said cannot be.
+    sentence, if the files cannot be read or an option is not valid.
     """
     options = FileOptions(frame_interval, units, format, masses or {})
     path, out, topology = Path(path), Path(out), None if topology is None else Path(topology)

@@ -1,4 +1,4 @@
-"""When frames that ASE reads were: times and steps of their own, of the dynamics that wrote the
+"""Times of frames that ASE reads: times and steps of their own, of the dynamics that wrote the
 file, or of the user."""
 
 from typing import Any, NamedTuple
@@ -11,8 +11,8 @@ from trajectories.foreign.ase_files import number
 
 
 class Clock(NamedTuple):
-    """How times of frames are known: by each frame's own ``info``, else ``every`` so much; ``told``
-    unless nobody knows."""
+    """Times of frames: from each frame's own ``info``, else at the interval ``every``; ``told`` is
+    false if they are unknown."""
 
     told: bool
     own: bool

@@ -1,5 +1,4 @@
-"""What ASE's readers give of a file: its frames one by one, and what the file says of the run that
-wrote it."""
+"""Files read by ASE: their frames one by one, and what they hold about the run that wrote them."""
 
 import math
 import tempfile
@@ -40,7 +39,7 @@ def reads(path: Path, format: str = "") -> bool:
 
 
 def frames_of(path: Path, reading: Reading) -> Frames:
-    """The frames of a file, read as ``reading`` says; whatever ASE raises where it cannot read
+    """The frames of a file, read as ``reading`` says. Raises whatever ASE does if it cannot read
     them."""
     kind, _ = atoms_files.kind_of(path, reading)
     if is_own(path) and kind in ("", "traj"):

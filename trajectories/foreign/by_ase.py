@@ -28,10 +28,9 @@ _CONSTANT_ENERGY = ("VelocityVerlet",)
 
 
 def opened(path: Path, options: FileOptions, without: Collection[str] = ()) -> Source:
-    """A file of frames of the same atoms, one after the other, read as ``options`` say; ``without``
-    are what not all frames have: "energy", "forces", "stress", or `SOME_VELOCITIES`. ValueError, in
-    one sentence, where it cannot be read.
-    """
+    """Open a file of frames of the same atoms, read as ``options`` say; ``without`` names what not
+    all frames have: "energy", "forces", "stress", or `SOME_VELOCITIES`. Raises ValueError, in one
+    sentence, if it cannot be read."""
     reading = Reading(options)
     with _in_words(path):
         file = frames_of(path, reading)

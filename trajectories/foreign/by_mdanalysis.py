@@ -35,8 +35,8 @@ _NO_TOPOLOGY = ("minimally inferred", "number of atoms")
 def opened(
     path: Path, topology: Path | None, options: FileOptions, without: Collection[str] = ()
 ) -> Source:
-    """A trajectory, with its topology where it takes one, read as ``options`` say; ValueError, in
-    one sentence, where it cannot be.
+    """Open a trajectory, with its topology if it needs one, read as ``options`` say. Raises
+    ValueError, in one sentence, if it cannot be read.
 
     ``without`` may hold `SOME_VELOCITIES`. Frames without times are 1 ps apart, masses that could
     not be guessed are 1 u.

@@ -1,4 +1,4 @@
-"""How cells lie in files that MDAnalysis reads, of which it tells lengths and angles alone while
+"""Orientation of cells in files that MDAnalysis reads: it gives lengths and angles alone, while
 positions stay in the file's frame."""
 
 from collections.abc import Callable

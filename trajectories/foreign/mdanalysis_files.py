@@ -1,5 +1,5 @@
-"""What MDAnalysis gives of a file beside its frames: times, units, names, elements and masses, as
-told, as said by users, or guessed."""
+"""Times, units, names, elements and masses of a file that MDAnalysis reads: its own, given by the
+user, or guessed."""
 
 import shutil
 import tempfile
@@ -48,8 +48,8 @@ def without_offsets(path: Path) -> Iterator[Path]:
 
 
 class Clock(NamedTuple):
-    """How times of frames are known: as MDAnalysis has them, or ``first`` and ``every`` so much;
-    ``told`` unless nobody knows."""
+    """Times of frames: as MDAnalysis has them, or from ``first`` on at the interval ``every``;
+    ``told`` is false if they are unknown."""
 
     told: bool
     first: float = 0.0

@@ -1,4 +1,4 @@
-"""What a trajectory of another program comes down to."""
+"""The common form of trajectories of other programs."""
 
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -62,7 +62,7 @@ def virtual_sites(masses: np.ndarray, reading: Reading) -> dict[str, int]:
 
 
 def said(error: Exception | str) -> str:
-    """What a reader raised, in a line that is not too long."""
+    """The message of a reader's error, in a line of limited length."""
     return (
         textwrap.shorten(" ".join(str(error).split()), 160, placeholder=" ...")
         or type(error).__name__

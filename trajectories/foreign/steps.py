@@ -1,5 +1,5 @@
-"""How far atoms step from one frame to the next, and what it tells: whether the nearest image
-follows them, or the file is unwrapped.
+"""Statistics of steps from one frame to the next: whether the nearest image follows the atoms, or
+the file is unwrapped.
 
 In a file whose atoms, or molecules, are put back into the cell, positions stay in a window one cell
 wide, whatever was put back whole, and a jump across the cell leaves a step like all others once a

@@ -29,8 +29,8 @@ def write_report(
 
     ``rows`` say what was run; ``against`` is another run, whose scene stands beside it. The scene
     is thinned to half a million places of particles, and says so. A scene or a figure that cannot
-    be drawn is left out with its reason. ``told`` hears what is being done and how far it is.
-    Raises OSError if the file cannot be written.
+    be drawn is left out with its reason. ``told`` is called with what is being done and its
+    progress. Raises OSError if the file cannot be written.
     """
     many = f" x {run.n_systems:,} systems" if run.n_systems else ""
     about = f"{run.n_particles:,} particles{many}, {len(run):,} frames"

@@ -1,5 +1,5 @@
-"""How particles look in a scene: colours and radii by element, type, body or charge, and what the
-colours mean."""
+"""Appearance of particles in a scene: colours and radii by element, type, body or charge, and a
+legend."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def looks_of(
     *,
     atoms: bool = False,
 ) -> dict[str, Any]:
-    """Colours and radii of each particle by element, name or charge, and what colours mean.
+    """Colours and radii of each particle by element, name or charge, and the legend of colours.
 
     Names of ``atoms`` are those of types, such as LAMMPS', which have no elements.
     """

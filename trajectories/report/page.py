@@ -39,7 +39,7 @@ def page(
 ) -> str:
     """HTML of a report.
 
-    ``rows`` say what was run. ``told`` hears which share of the figures is drawn.
+    ``rows`` say what was run. ``told`` is called with the share of the figures that is drawn.
     """
     warnings = "".join(f"<li>{_text(warning)}</li>" for warning in analysis.warnings)
     numbers = [(number.label, str(number)) for number in analysis.numbers]

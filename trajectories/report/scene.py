@@ -1,5 +1,5 @@
-"""What the page's scenes show: particles as whole numbers, colours, radii, bonds, cells; a run's
-frames thinned to what a page holds."""
+"""Scenes of the page: particles as whole numbers, colours, radii, bonds, cells; a run's frames
+thinned to what a page holds."""
 
 import base64
 from dataclasses import dataclass

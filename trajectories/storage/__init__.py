@@ -1,1 +1,2 @@
-"""Files that survive: runs in H5MD, checkpoints and models, whole after a stop at any moment."""
+"""Storage that survives crashes: runs in H5MD, checkpoints and models, whole after a stop at any
+moment."""

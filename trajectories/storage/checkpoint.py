@@ -23,8 +23,8 @@ _ARRAYS = ("positions", "momenta", "masses", "species", "charges", "cell")
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A state, the number of frames the file held when it was taken, the run's configuration, and
-    systems that are held since a step.
+    """A state, the number of frames in the file at that moment, the run's configuration, and frozen
+    systems with the steps since which they are.
 
     ``frame`` is the last frame's system where the state is beyond it.
     """
@@ -37,12 +37,12 @@ class Checkpoint:
 
 
 def path_of(run: str | Path) -> Path:
-    """Where the checkpoint of a run's file lies."""
+    """Path of the checkpoint of a run's file."""
     return Path(f"{run}.checkpoint")
 
 
 def save(run: str | Path, checkpoint: Checkpoint) -> None:
-    """Write the checkpoint of ``run``: there is always a whole one."""
+    """Write the checkpoint of ``run`` atomically."""
     state = checkpoint.state
     header = {
         "format": _FORMAT,
@@ -71,8 +71,8 @@ def save(run: str | Path, checkpoint: Checkpoint) -> None:
 
 
 def load(run: str | Path) -> Checkpoint:
-    """The checkpoint of ``run``; FileNotFoundError or ValueError in words where there is none or it
-    is not whole."""
+    """Read the checkpoint of ``run``. Raises FileNotFoundError if there is none, and ValueError if
+    it is damaged."""
     target = path_of(run)
     if not target.is_file():
         raise FileNotFoundError(

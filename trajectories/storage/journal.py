@@ -30,7 +30,7 @@ class RecoveredWarning(UserWarning):
 
 
 def journal_of(path: str | Path) -> Path:
-    """Where the journal of a file lies while it is written."""
+    """Path of a file's journal, which exists while the file is written."""
     return Path(f"{real_path(path)}.journal")
 
 

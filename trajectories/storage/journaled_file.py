@@ -1,5 +1,5 @@
-"""Files that a stop at any moment leaves as they were at their last commit: what `H5MDWriter` lets
-HDF5 write into.
+"""Crash-safe files: a stop at any moment leaves them as they were at their last commit;
+`H5MDWriter` lets HDF5 write into them.
 
 HDF5 knows no transactions: a program killed while it writes may leave a file that no reader opens.
 So it is given this file instead of the disk. What it writes beyond the end of the last commit goes
@@ -162,7 +162,7 @@ class JournaledFile:
         """HDF5's own flush says nothing of ours."""
 
     def commit(self) -> None:
-        """Make all that was written final; OSError where the disk does not take it, and then
+        """Make all that was written final. Raises OSError if the disk does not take it: then
         nothing of it is."""
         if self.failure is None:
             try:

@@ -35,8 +35,8 @@ _KJ_PER_MOL = 96.48533  # in one eV, as MDAnalysis' table of units has it
 
 
 def file_units(units: Units) -> dict[str, tuple[float, str]]:
-    """What an element is multiplied with in the file, and its ``unit`` attribute; empty where the
-    file has the run's own numbers.
+    """Factor of an element in the file, and its ``unit`` attribute; empty if the file has the run's
+    own numbers.
 
     Molecular runs are kept in units that MDAnalysis knows. It would refuse those of other runs,
     which carry no attribute.
@@ -197,8 +197,8 @@ def series(file: h5py.File) -> Iterator[h5py.Dataset]:
 
 
 def whole_frames(file: h5py.File) -> int:
-    """How many frames every dataset holds; EOFError before there is any, KeyError, saying what,
-    where something is missing."""
+    """Number of frames that every dataset holds. Raises EOFError before there is any, and KeyError,
+    naming it, if a dataset is missing."""
     if GROUP in file and "parameters/provenance" in file and set(file[GROUP]) <= {"box"}:
         raise EOFError("a file that was begun")
     wanted = [

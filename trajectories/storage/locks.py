@@ -1,4 +1,4 @@
-"""Locks: a file is written by one process at a time, and whoever comes second is told by which.
+"""Locks: a file is written by one process at a time, which the error for a second one names.
 
 A `Lock` lies beside its file, as ``FILE.lock``, while that is written, and names the process and
 its host. The operating system ends it with the process, however that ends: one that is left behind

@@ -1,4 +1,4 @@
-"""Files of runs, open for reading: what they say of their run beside its frames."""
+"""Files of runs, open for reading: what they hold beside the frames."""
 
 import json
 from functools import cached_property
@@ -14,7 +14,7 @@ from trajectories.storage.locks import OPEN_ELSEWHERE, FileInUseError
 
 
 class RecordedRun:
-    """An open file of ours: its units, and what was recorded of its run.
+    """An open run's file: its units, and the recorded metadata of its run.
 
     Raises FileNotFoundError, or ValueError if the file is not a run's H5MD file.
     """
@@ -65,7 +65,7 @@ class RecordedRun:
 
     @property
     def provenance(self) -> dict[str, str]:
-        """What was recorded of the run."""
+        """Recorded metadata of the run."""
         return {
             key: value[()].decode() for key, value in self._file["parameters/provenance"].items()
         }
@@ -79,18 +79,18 @@ class RecordedRun:
 
     @cached_property
     def missing(self) -> tuple[str, ...]:
-        """What a trajectory of another program had not: "velocities", "masses", "times"."""
+        """What is missing in a trajectory of another program: "velocities", "masses", "times"."""
         return tuple(filter(None, self.provenance.get("missing", "").split(", ")))
 
     @property
     def notes(self) -> list[str]:
-        """What else is to be known of a trajectory of another program."""
+        """Further notes on a trajectory of another program."""
         return self.provenance.get("notes", "").splitlines()
 
     @property
     def assumed(self) -> dict[str, str]:
-        """What was decided, in words, where another program's files do not tell, or tell wrongly:
-        "units", "times", ..."""
+        """Assumptions, in words, about what another program's files lack or have wrong: "units",
+        "times", ..."""
         return dict(json.loads(self.provenance.get("assumed", "{}")))
 
     @property
@@ -101,7 +101,7 @@ class RecordedRun:
 
     @property
     def name(self) -> str:
-        """What users know the run by: the path, or the files it was imported from."""
+        """Name of the run for users: the path, or the files it was imported from."""
         return self.provenance.get("imported", str(self.path))
 
     @property
@@ -122,7 +122,7 @@ class RecordedRun:
 
 
 def _why_not_ours(path: str | Path, file: h5py.File, error: Exception) -> str:
-    """Why a file that HDF5 opens is no run of ours, in a sentence."""
+    """Reason why an HDF5 file is no run of mcegnn, in a sentence."""
     if isinstance(error, EOFError):
         return f"{path} holds no frames yet"
     incomplete = isinstance(error, KeyError)
@@ -146,8 +146,8 @@ def _is_foreign(file: h5py.File) -> bool:
 
 
 def _opened(path: str | Path) -> h5py.File:
-    """The file, brought to its last commit where its writer was stopped; ValueError where it is no
-    HDF5 file or is being written."""
+    """Open a file, after bringing it to its last commit if its writer was stopped. Raises
+    ValueError if it is no HDF5 file or is being written."""
     try:
         recover(path)
         return h5py.File(path, "r")

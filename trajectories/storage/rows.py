@@ -72,7 +72,7 @@ def _path(observable: str) -> str:
 
 
 def _scale(states: Sequence[State], element: str) -> float:
-    """What an element is multiplied with in the file."""
+    """Factor of an element in the file."""
     return file_units(states[0].system.units).get(element, (1.0, ""))[0]
 
 
@@ -92,8 +92,8 @@ def _stacked(values: Sequence[Any]) -> np.ndarray:
 
 
 def _of_all(states: Sequence[State], name: str, what: str) -> list[Any]:
-    """What evaluations hold where every state has one, nothing where none has; ValueError where
-    only some have."""
+    """A part of the states' evaluations, nothing if no state has it. Raises ValueError if only some
+    have."""
     values = [None if s.evaluation is None else getattr(s.evaluation, name) for s in states]
     there = [value for value in values if value is not None]
     if there and len(there) < len(values):

@@ -21,7 +21,7 @@ _HEADER, _CHECKSUM = "mcegnn", "checksum"
 def write_tensors(
     path: str | Path, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
 ) -> None:
-    """Put a header and arrays in place of whatever ``path`` holds: there is always a whole file."""
+    """Write a header and arrays to ``path`` atomically."""
     from safetensors.numpy import save
 
     packed = {name: np.array(array, order="C") for name, array in arrays.items()}
@@ -32,8 +32,8 @@ def write_tensors(
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The header and the arrays; OSError where the file cannot be read, ValueError or KeyError
-    where it is none of ours or damaged."""
+    """Read the header and the arrays. Raises OSError if the file cannot be read, and ValueError or
+    KeyError if it is of another format or damaged."""
     from safetensors import SafetensorError, safe_open
 
     open(path, "rb").close()  # safetensors calls a file that may not be read a missing one

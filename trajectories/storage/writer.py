@@ -1,4 +1,4 @@
-"""H5MD 1.1 files of rollouts: `H5MDWriter` keeps their frames."""
+"""H5MD 1.1 files of rollouts: `H5MDWriter` writes their frames."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -56,18 +56,18 @@ class OpenStorage(Protocol):
 
 
 class H5MDWriter:
-    """Writes states as frames. Frames wait in memory for about a second, then are flushed; only
-    what has been flushed is called written.
+    """Writer of states as frames of an H5MD file. Frames wait in memory for about a second, then
+    are flushed; only flushed frames count as written.
 
     A process killed at any moment leaves a file with all written frames, and one that was stopped
     while it flushed has a journal beside it, from which `H5MDReader` recovers. A new file appears
     with its first flush. ``names`` are the particles' names, ``provenance`` whatever should be
     known of the run later, ``n_frames`` a hint for the chunks, ``template`` the ``ase.Atoms`` that
     the system was made of, whose info and further arrays are to be in what the run is converted to,
-    ``storage`` what HDF5 writes into: a kill costs nothing only of a `JournaledFile`.
-    Raises FileExistsError if ``path`` exists, unless ``overwrite``; `locks.FileInUseError`, an
-    OSError, if another process writes it; and OSError, from `write` and `flush` too, where the disk
-    does not take what is written: then the file stays as it was after the last flush.
+    ``storage`` what HDF5 writes into: a kill costs nothing only of a `JournaledFile`. Raises
+    FileExistsError if ``path`` exists, unless ``overwrite``; `locks.FileInUseError`, an OSError, if
+    another process writes it; and OSError, from `write` and `flush` too, if the disk does not take
+    what is written: then the file stays as it was after the last flush.
     """
 
     def __init__(
@@ -100,8 +100,8 @@ class H5MDWriter:
         *,
         storage: OpenStorage = JournaledFile,
     ) -> Self:
-        """Go on with a file of ours, cut to its first ``n_frames`` frames; ``provenance`` is added
-        to what it has."""
+        """Append to a run's file, cut to its first ``n_frames`` frames; ``provenance`` is added to
+        what it has."""
         self = cls.__new__(cls)
         recover(path)
         self._begin(storage(path, fresh=False), "r+", n_frames)
@@ -135,8 +135,8 @@ class H5MDWriter:
             raise
 
     def write(self, state: State) -> None:
-        """Keep a frame; once frames have waited for a second, or fill their buffer, they are
-        flushed."""
+        """Write a frame; frames are flushed once they have waited for a second or fill their
+        buffer."""
         self._pending.append(state)
         self._pending_bytes += 3 * state.system.positions.nbytes
         if self._pending_bytes > _BUFFER_BYTES or time.monotonic() - self._last_flush > _SECONDS:
