@@ -1,9 +1,9 @@
 """Adaptive steps for close encounters and pericentres: a step is halved as often as the quickest
 pair of particles needs.
 
-Whether a step is halved follows from the state at its beginning alone, so a resumed run has the
-same bits. Steps that change with the state are neither symplectic nor reversible; the scheme that
-is halved has to be good to round-off instead.
+Whether a step is halved follows from the state at its beginning alone, so a resumed run is bitwise
+reproducible. Steps that change with the state are neither symplectic nor reversible; the scheme
+that is halved has to be good to round-off instead.
 """
 
 from dataclasses import dataclass, replace

@@ -108,12 +108,13 @@ class NoseHooverChain:
     ``temperature`` in kelvin (kB T in reduced units), a number or a `Ramp`; ``period``, about the
     time in which the temperature swings, sets the masses: n_degrees kB T (period / 2 pi)^2 of the
     first and kB T (period / 2 pi)^2 of the others. Unless ``n_degrees`` is given, it is 3 n - 3,
-    and the chain acts on the motion about the centre of mass alone, which goes on as it was: forces
-    between particles keep the total momentum. Where they do not, as with an outer field or
-    particles that are held, give what is free: then the chain acts on all momenta. The state
-    remembers the chain's positions and velocities, ``thermostat`` [..., 2, length]; ``energy`` is
-    what is conserved beside the particles' own. Raises ValueError for a temperature or a period
-    that is not positive, for a chain of another length, and if no degree of freedom is left.
+    and the chain acts on the motion about the centre of mass alone, which is unchanged: forces
+    between particles conserve the total momentum. If they do not, as with an external field or
+    fixed particles, give the number of degrees of freedom: then the chain acts on all momenta. The
+    state remembers the chain's positions and velocities, ``thermostat`` [..., 2, length];
+    ``energy`` is what is conserved beside the particles' own. Raises ValueError for a temperature
+    or a period that is not positive, for a chain of another length, and if no degree of freedom is
+    left.
     """
 
     temperature: float | Ramp

@@ -1,4 +1,4 @@
-"""What is shown to whoever waits: a bar in a terminal, a table of rows, a time in words."""
+"""Output in terminals: a progress bar, a table of rows, a time in words."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,7 +27,7 @@ def bar(console: Any, unit: str) -> Any:
 
 
 def spinner(console: Any) -> Any:
-    """What turns while nobody knows how long it takes; not started yet."""
+    """A spinner for work of unknown duration; not started yet."""
     from rich.progress import Progress, SpinnerColumn, TextColumn
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"))

@@ -1,4 +1,5 @@
-"""What a run's bits depend on: the processor's kind and the versions of what computes."""
+"""Conditions of bitwise reproducibility: the kind of processor and the versions of numerical
+packages."""
 
 import platform
 from pathlib import Path

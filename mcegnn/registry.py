@@ -1,4 +1,4 @@
-"""`Registry`: things of one kind by name, imported when they are first asked for."""
+"""`Registry`: objects of one kind by name, imported when they are first used."""
 
 import importlib
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ class Registry:
         return thing
 
     def __getitem__(self, name: str) -> Any:
-        """What has this name. Raises ValueError, naming the nearest, if nothing has."""
+        """The object of a name. Raises ValueError, naming the nearest, if nothing has."""
         if name not in self._places:
             self._places.update(self._entry_points(name))
         if name not in self._places:

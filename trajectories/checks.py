@@ -22,7 +22,7 @@ class Limits:
     the frame before, ``drift``, by which from that at the run's start, and ``distance``, below
     which no two particles come; ``nearness`` is that as a share of the shortest distance in what a
     potential was trained on, and ``neighbors`` the share of the fewest neighbours there, below
-    which a system's mean number does not fall. What is not finite never is sound."""
+    which a system's mean number does not fall. Numbers that are not finite are never valid."""
 
     energy: float = math.inf
     distance: float = 0.0

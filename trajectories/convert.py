@@ -36,7 +36,7 @@ def atoms_of(
     """Every frame, or those of these numbers, as ase.Atoms, one system or all one after the other,
     with all that the run keeps and, in metal units, all results.
 
-    What the files of another program did not tell, velocities, masses or times, is not there.
+    Velocities, masses or times that the files of another program lack are left out.
     """
     from systems.sources.template import from_text, without_results
 

@@ -147,7 +147,7 @@ class Monitor:
         return state
 
     def _advance(self, state: State, n_steps: int, every: int, phase: int = 0) -> Iterator[State]:
-        """The run from a state on, systems that are lost held where they are in it."""
+        """The run from a state on, with lost systems frozen as they are in it."""
         span, held = Span(n_steps, every, phase), tuple(self.lost)
         return advance(self.flow, state, self.dt, span, threads=self.threads, held=held)
 
@@ -192,7 +192,7 @@ class Monitor:
         """The first bad step of a system, or of any, after ``start`` and up to ``until``; None
         where there is none.
 
-        Coarse strides first, then the stride that went bad in finer ones: the steps are run about
+        Coarse strides first, then the first bad stride in finer ones: the steps are run about
         twice, whatever their number.
         """
         while start.step < until:
@@ -209,7 +209,7 @@ class Monitor:
     def _first_stride(
         self, good: State, start: State, until: int, stride: int, system: int | None
     ) -> tuple[State, list[Violation]]:
-        """The state before the first stride that goes bad, or the last one, and what goes wrong."""
+        """The state before the first bad stride, or the last one, and its violation."""
         before = start
         n_steps = -(-(until - start.step) // stride) * stride
         try:

@@ -117,7 +117,7 @@ def with_held(now: State, kept: State, systems: Sequence[int]) -> State:
 
 
 def _kept(new: Any, old: Any) -> Any:
-    """What a flow remembered, which is zero before it has begun."""
+    """The memory of a flow, which is zero before it has begun."""
     return np.zeros_like(np.asarray(new)) if old is None and new is not None else old
 
 

@@ -34,7 +34,7 @@ class Schedule:
         return (step - self.begin % self.every) % rarely == 0
 
     def is_checked(self, state: State) -> bool:
-        """Whether a state is looked at in full. A run that is resumed has the same steps between
+        """Whether all checks are made of a state. A run that is resumed has the same steps between
         frames too, so that not too many steps of a slow calculator are run again."""
         if self.is_frame(state.step):
             return True

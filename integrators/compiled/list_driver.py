@@ -126,8 +126,8 @@ class _Mover:
         )
 
     def run(self, until: int, neighbors: NeighborList) -> None:
-        """Advance to the step ``until``. An error says, as its ``system``, whose it is: the others
-        of an ensemble may go on."""
+        """Advance to the step ``until``. An error has the attribute ``system``, so that the others
+        of an ensemble can continue."""
         neighbors.threads = self._threads
         try:
             self._run(until, neighbors)

@@ -131,7 +131,7 @@ def _check_preset(name: str) -> None:
 
 
 def _check_alone(*given: Any) -> None:
-    """Raise ValueError if something is given beside a folder that is to go on."""
+    """Raise ValueError if something is given beside a folder that is to be resumed."""
     if any(given):
         raise ValueError(
             "resume takes everything from the run's folder; leave out data, preset, output, start"

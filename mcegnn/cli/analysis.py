@@ -1,4 +1,4 @@
-"""What an analysis found, as tables and as JSON."""
+"""Results of an analysis as tables and as JSON."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

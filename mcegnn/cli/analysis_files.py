@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 @dataclass
 class AnalysisFiles:
-    """Where numbers and curves go, those that are asked for: the folder ``csv``, the file
-    ``netcdf``, the folder of ``figures``, and the ``picture`` of the trajectory."""
+    """Requested files for numbers and curves: the folder ``csv``, the file ``netcdf``, the folder
+    of ``figures``, and the ``picture`` of the trajectory."""
 
     csv: Path | None
     netcdf: Path | None

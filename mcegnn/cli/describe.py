@@ -1,4 +1,4 @@
-"""What a rollout would do, in words."""
+"""Description of a rollout for a dry run."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from mcegnn.simulation import Configuration
 
 
 def describe(config: Configuration, path: Path, n_steps: int) -> None:
-    """Print what would be done."""
+    """Print a description of the run."""
     many = f" x {config.n_systems:,} systems" if config.n_systems > 1 else ""
     seed = f", seed {config.seed}" if config.seeded else ""
     _, what = config.subject

@@ -78,7 +78,7 @@ def _run(path: Path) -> list[tuple[str, ...]]:
 
 
 def _told_rows(reader: Any) -> list[tuple[str, ...]]:
-    """What is recorded with a run, in words: tables of numbers have rows of their own elsewhere."""
+    """Rows of a run's recorded provenance; tables of numbers have rows of their own elsewhere."""
     from mcegnn.cli.tables import (
         assumed_rows,
         error_rows,

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Look:
-    """What is looked at: the atoms that ``select`` names (None: all), and how far they are from
-    those of another run, where there is one, which is right within the ``tolerance``."""
+    """Options of an analysis: the atoms that ``select`` names (None: all), and another run, if
+    there is one, as reference with a ``tolerance``."""
 
     against: "H5MDReader | None" = None
     tolerance: float = 0.1
@@ -69,7 +69,7 @@ def write_page(
 
 
 def rows_of(reader: "H5MDReader") -> list[tuple[str, ...]]:
-    """What was run: command, physics, seed, versions, processor, time."""
+    """Rows that describe the run: command, physics, seed, versions, processor, time."""
     said, configured = reader.provenance, run_of(reader)
     rows: list[tuple[str, ...]] = [
         (key, said[key]) for key in ("command", "imported", "created", "seed") if said.get(key)

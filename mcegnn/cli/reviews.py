@@ -14,7 +14,7 @@ def scored_row(part: str, what: str, n: int, whole: int, data: str) -> tuple[str
 
 
 def evaluated_rows(result: "EvaluateResult") -> list[tuple[str, str]]:
-    """Rows of what was scored, what was not and why, and of what else there is to say of it."""
+    """Rows on the samples that were scored, those that were not and why, and notes."""
     row = scored_row(result.part, result.noun, result.scored, result.whole, result.data)
     told = ", ".join(f"{n:,} {reason}" for reason, n in result.left_out.items())
     return [row, *([("left out", told)] if told else []), *result.notes]

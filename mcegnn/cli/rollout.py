@@ -102,7 +102,7 @@ def rollout(
 
 
 def _run_of(given: Mapping[str, Any]) -> "RolloutRun":
-    """The run that the options, by their names, ask for: a new one, or one that is gone on with."""
+    """The run of these options, by their names: a new one, or one that is resumed."""
     chosen = {name: given[name] if given[name] != [] else None for name in _OPTIONS}
     times = Times(given["dt"], given["span"], given["steps"], given["every"])
     threads = given["threads"]
@@ -129,7 +129,7 @@ def _run_of(given: Mapping[str, Any]) -> "RolloutRun":
 
 
 def _describe(run: "RolloutRun") -> None:
-    """Say what would be done."""
+    """Print a description of the run."""
     from mcegnn.cli.describe import describe
     from mcegnn.runs.resume import saved_rollout
 

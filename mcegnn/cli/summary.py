@@ -1,4 +1,4 @@
-"""What has come of a rollout, in a table."""
+"""Summary of a rollout, in a table."""
 
 from contextlib import suppress
 

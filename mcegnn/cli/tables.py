@@ -1,5 +1,5 @@
-"""What the command line says of a run in tables: time, conserved quantities, distances; for
-`rollout` and `analyse` alike."""
+"""Tables of a run for the command line: time, conserved quantities, distances; for `rollout` and
+`analyse` alike."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ _ELSEWHERE = ("from_jpl_", "forecast_error", "valid_time")
 
 
 def against_rows(found: dict[str, Any], reader: Any) -> list[tuple[str, ...]]:
-    """What was found beside another run, with units; of many systems median and extremes."""
+    """Distances from another run, with units; for many systems median and extremes."""
     length, (_, unit) = reader.units.length, shown_times(reader)
     error, valid = (
         f"{found['median_error_at_the_end']:.4g} {length}".rstrip(),
@@ -107,7 +107,7 @@ def conserved_rows(drifts: Any, reader: Any) -> list[tuple[str, ...]]:
 
 
 def assumed_rows(reader: Any) -> list[tuple[str, str]]:
-    """What was assumed where the files of another program do not tell."""
+    """Rows of what was assumed because the files of another program do not hold it."""
     return [(f"assumed {what}", words) for what, words in reader.assumed.items()]
 
 

@@ -85,7 +85,7 @@ def train(
 
 def _follow(run: "TrainingRun", quiet: bool, done: int | None) -> None:
     """Train, and say at the end how the best does on the test samples; a dry run shows the options,
-    or how many updates are ``done`` of a training that goes on."""
+    or how many updates are ``done`` of a training that is resumed."""
     result = follow(run, quiet=quiet, tables_to_err=run.dry_run)
     if run.dry_run:
         updates = f"{run.folder}: {done or 0:,} of {result.total:,} updates are done"

@@ -63,8 +63,7 @@ class MessagePassing:
 
     @property
     def fewest_neighbors(self) -> dict[float, float]:
-        """By cutoff, the fewest on average that a structure of training has; empty where nobody
-        knows."""
+        """By cutoff, the fewest on average that a structure of training has; empty if unknown."""
         return {self.cutoff: self.fewest} if self.fewest > 0.0 else {}
 
     def _new_state(self) -> "_CallState":
@@ -100,8 +99,8 @@ class MessagePassing:
         return Evaluation(energies.sum(), forces, stress, energies, closest=closest, potential=self)
 
     def _check_system(self, system: System) -> None:
-        """ValueError for other units, and for a periodic system where the network does not know
-        any."""
+        """Raise ValueError if units are others, or a system is periodic and the network was not
+        trained on any."""
         if system.units is not METAL:
             raise ValueError(
                 f"this potential is in metal units; the system is in {system.units.name} units"

@@ -55,8 +55,7 @@ class Network:
     Littmark's repulsion; heights (eV) of walls (1 - r / end)^3; the distances below which those
     that are softened come to rest; and the nearest distances of training. Zeros are where there is
     none. Energies are in eV, lengths in Angstrom. ``periodic`` is whether it knows periodic
-    systems, ``fewest`` the least mean number of neighbours an atom in training, zero where nobody
-    knows.
+    systems, ``fewest`` the least mean number of neighbours an atom in training, zero if unknown.
     """
 
     species: tuple[int, ...]

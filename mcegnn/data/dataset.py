@@ -146,8 +146,7 @@ class Dataset:
         return replace(self, targets={**self.targets, **changed})
 
     def take(self, which: slice | np.ndarray) -> "Dataset":
-        """Some of the systems, in the order asked for: a slice, or an array of numbers or of
-        booleans."""
+        """Select systems, in the given order: a slice, or an array of numbers or of booleans."""
         chosen = np.arange(len(self))[which]
         starts, atoms = atoms_of(self.starts, chosen)
 

@@ -1,15 +1,15 @@
 """Identity of structures, whatever file they are in: 64-bit numbers that a model keeps of its
 training data.
 
-A structure is told by what does not change when it is moved, turned, wrapped into its cell or its
-atoms are listed in another order, and hardly when its numbers are rounded: lengths, compared to
-within `TOLERANCE`. Of atoms in free space these are the extents of the weighted atoms along their
-principal axes and two norms of their distances from the centre, of periodic ones the lengths and
-diagonals of the cell and structure factors. Each length is put into a box of a grid, and the boxes,
-together with the elements, are hashed. Of a structure that is sought all boxes within the tolerance
-are tried, so that rounding across the edge of a box hides nothing. Labels do not count. Mirror
-images are the same, as their energies are; other choices of the lattice vectors and repeated cells
-are not recognised.
+A structure is identified by lengths that do not change when it is moved, turned, wrapped into its
+cell or its atoms are listed in another order, and hardly when its numbers are rounded; they are
+compared to within `TOLERANCE`. Of atoms in free space these are the extents of the weighted atoms
+along their principal axes and two norms of their distances from the centre, of periodic ones the
+lengths and diagonals of the cell and structure factors. Each length is put into a box of a grid,
+and the boxes, together with the elements, are hashed. Of a structure that is sought all boxes
+within the tolerance are tried, so that rounding across the edge of a box hides nothing. Labels do
+not count. Mirror images are the same, as their energies are; other choices of the lattice vectors
+and repeated cells are not recognised.
 """
 
 import numpy as np

@@ -158,7 +158,7 @@ def _check_atoms(atoms: Any, where: str) -> None:
 
 
 def _freed(atoms: Any) -> None:
-    """Atoms that are told to be an isolated one, without the box that it was calculated in."""
+    """Remove the box of an isolated atom that is marked as such."""
     said = (
         str(atoms.info.get("config_type", ""))
         .lower()

@@ -129,7 +129,7 @@ def _check_complete(atoms: Any, given: dict[str, Any], prefix: str, where: str) 
 
 
 def _energy(given: dict[int, dict[str, Any]], path: str, reading: Reading) -> tuple[str, Notes]:
-    """Which of two energies is taken of all frames, and what is said of the other."""
+    """Choose one of two energies for all frames, and return a note on the other."""
     lacking = {
         name: [k for k, own in given.items() if name not in own]
         for name in ("energy", "free_energy")

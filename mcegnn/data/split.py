@@ -15,8 +15,8 @@ class Split:
     are used once, at the end, and may be none.
 
     ``whole`` is how many the data set has, those in no part too; None if these are all.
-    ``isolated`` are energies of atoms alone, by atomic number, eV; ``notes`` what there is to say
-    of targets and parts, rows of a table, and ``doubts`` sentences.
+    ``isolated`` are energies of atoms alone, by atomic number, eV; ``notes`` are rows of a table on
+    targets and parts, ``doubts`` warnings in sentences.
     """
 
     train: Dataset
@@ -46,8 +46,7 @@ class Split:
 class Part(NamedTuple):
     """Systems to score, the part of a data set that they are, and the size of the whole.
 
-    ``left_out`` says how many were, by the reason; ``notes`` what else there is to say, rows of a
-    table.
+    ``left_out`` says how many were left out, by the reason; ``notes`` are further rows of a table.
     """
 
     samples: Dataset
@@ -68,8 +67,8 @@ def random_split(
 
     With one seed, validation systems are the same for every ``n_train``, and more training systems
     are those of fewer and others. Systems with the same number in ``groups`` [n] are never cut
-    apart, so that a part may have some more than is asked for. Raises ValueError if there are too
-    few systems, nothing to train on, or a number is negative.
+    apart, so that a part may have some more than requested. Raises ValueError if there are too few
+    systems, nothing to train on, or a number is negative.
     """
     n, noun = len(dataset), dataset.noun
     if n_train < 1 or n_validation < 0:

@@ -57,7 +57,7 @@ def stress_warnings(structures: Dataset) -> list[str]:
 
 
 def _verdict(opposite: bool, factor: float, n: int) -> list[str]:
-    """What a slope of energies over stresses says."""
+    """Conclusion from the slope of energies over stresses."""
     right = 1 / _WRONG_FACTOR < factor < _WRONG_FACTOR
     if right and not opposite:
         return []

@@ -85,8 +85,7 @@ def _alone(references: Mapping[int, float]) -> Notes:
 
 
 def _copies(pool: Dataset, copies: np.ndarray) -> tuple[Notes, list[str]]:
-    """What is said of structures that are there more than once, and of the first of these whose
-    energies differ."""
+    """Notes on duplicate structures, and on the first of them whose energies differ."""
     again = np.flatnonzero(copies != np.arange(len(copies)))
     if not len(again):
         return (), []
@@ -108,7 +107,7 @@ def _copies(pool: Dataset, copies: np.ndarray) -> tuple[Notes, list[str]]:
 
 
 def _known_before(test: Dataset, before: np.ndarray | None) -> Notes:
-    """What is said of test structures that the model which is begun from knows."""
+    """Notes on test structures that the initial model was trained on."""
     if before is None:
         return (
             (

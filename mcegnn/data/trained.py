@@ -40,7 +40,7 @@ def before_of(trained: Mapping[str, np.ndarray] | None) -> np.ndarray | None:
 
 
 def without_labels(trained: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The numbers that a model's file keeps: labels count only where a training goes on."""
+    """The numbers that a model's file keeps: labels are needed only to resume a training."""
     return {part: numbers for part, numbers in trained.items() if part != _LABELS}
 
 

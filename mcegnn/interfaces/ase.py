@@ -102,8 +102,8 @@ class CalculatorPotential:
     ``stress`` asks for the stress too. ``template`` are the atoms that the systems are made of,
     where these hold something that a system does not and the calculator reads: info such as a
     charge or a spin, tags, initial magnetic moments, further arrays. Several threads wait for each
-    other. Raises ValueError for a calculator without forces (or stress, where it is asked), for
-    systems in other units, and for a template of other atoms.
+    other. Raises ValueError if the calculator has no forces (or no stress, if requested), systems
+    are in other units, or the template is of other atoms.
     """
 
     def __init__(self, calculator: Any, stress: bool = False, template: Any = None) -> None:

@@ -26,7 +26,7 @@ class DirectDynamics(Model):
     """Positions and velocities ``interval`` later, by MC-EGNN on the complete graph (the task of
     arXiv 2309.03139).
 
-    Particles are told apart by their charges (node input |v|, edge inputs q_i q_j and squared
+    Particles are distinguished by their charges (node input |v|, edge inputs q_i q_j and squared
     distance) or by their masses (node inputs |v| and log m less its mean, edge inputs squared
     distance and its log). ``interval`` is in ``units``; inside, lengths are in units of ``length``
     and times in intervals. As a flow it takes steps of ``interval`` only.

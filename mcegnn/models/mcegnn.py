@@ -17,7 +17,7 @@ class MCEGNN(nn.Module):
 
     ``n_channels`` is m. With ``n_out`` = 2 the last layer gives a second vector for each node,
     which knows nothing of where the origin is (a velocity). ``attention`` is each layer's. Raises
-    ValueError for counts below one (two layers at least where there are several channels).
+    ValueError if a count is below one (or layers below two with several channels).
     """
 
     def __init__(

@@ -1,5 +1,5 @@
-"""Short range, where no training structure goes: there the network hears a distance that stays, and
-atoms repel each other."""
+"""Short-range repulsion, below the distances of training: there the network's input is a constant
+distance, and atoms repel each other."""
 
 from collections.abc import Sequence
 
@@ -33,12 +33,12 @@ class Repulsion(nn.Module):
     """The guard of a potential at short range, from the ``nearest`` distances of its training
     [n_species, n_species] (Angstrom).
 
-    Below them the network hears `heard` in place of the distance, so that what it says of a pair
-    does not change any more as the pair is pressed, and each pair has an energy that rises all the
-    way from there: Ziegler, Biersack and Littmark's, which is that of nuclei, and a wall (1 - r /
-    end)^3, for light elements, whose nuclei are felt only far below. The wall's height comes from
-    the ``force`` (eV / Angstrom) that is usual in training. The energy of pairs that training has
-    only far from each other begins where their atoms touch (Alvarez 2013, doi 10.1039/c3dt50599e).
+    Below them the network gets `heard` in place of the distance, so that its energy of a pair is
+    constant as the pair is pressed, and each pair has an energy that rises all the way from there:
+    Ziegler, Biersack and Littmark's, which is that of nuclei, and a wall (1 - r / end)^3, for light
+    elements, whose nuclei are felt only far below. The wall's height comes from the ``force`` (eV /
+    Angstrom) that is usual in training. The energy of pairs that training has only far from each
+    other begins where their atoms touch (Alvarez 2013, doi 10.1039/c3dt50599e).
 
     Without nearest distances it is Ziegler, Biersack and Littmark's energy alone, from the sum of
     both covalent radii on, as older models have it.
@@ -73,8 +73,8 @@ class Repulsion(nn.Module):
         return self._tables
 
     def heard(self, kinds: Tensor, hood: Neighborhood, r: Tensor) -> Tensor:
-        """The distances [n, degree] that the network hears: r down to the nearest, a little below
-        it one that stays.
+        """The distances [n, degree] that are the network's input: r down to the nearest, and
+        constant a little below it.
 
         Its slope falls from one to zero as t^2 (3 - 2 t), so energies have two continuous
         derivatives.

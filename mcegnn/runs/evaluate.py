@@ -21,8 +21,8 @@ class EvaluateResult:
     """Errors of ``model`` on the ``part`` of ``data`` ("all" of a file), ``scored`` of ``whole``
     ``noun``: ``values`` by name, and the same in words as ``numbers``.
 
-    ``left_out`` says how many were not scored, by the reason; ``notes`` are what else there is to
-    say of the data. ``seconds`` are those of scoring, without loading.
+    ``left_out`` says how many were not scored, by the reason; ``notes`` are remarks on the data.
+    ``seconds`` are those of scoring, without loading.
     """
 
     model: str

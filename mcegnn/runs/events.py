@@ -1,7 +1,7 @@
 """Events that a run yields while it works: plain frozen values, for a terminal, a notebook or a
 worker.
 
-Iterating a run runs it. The last event is `Finished` or `Stopped`; a run that cannot go on ends
+Iterating a run runs it. The last event is `Finished` or `Stopped`; a run that cannot continue ends
 with an exception of `mcegnn.runs.errors` instead, and one that cannot begin with ValueError,
 RuntimeError or OSError. Every event can be pickled.
 """

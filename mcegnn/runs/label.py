@@ -37,8 +37,7 @@ class LabelResult:
 
 @dataclass
 class _Written:
-    """How far a run has come: structures and bytes in its file, and the state of the dynamics that
-    go on."""
+    """Progress of a run: structures and bytes in its file, and the state of the dynamics."""
 
     n_structures: int = 0
     n_bytes: int = 0
@@ -75,7 +74,7 @@ class LabelRun:
         self._request = StopRequest()
 
     def check(self) -> None:
-        """Raise ValueError or OSError, in one sentence, if the run cannot begin or go on."""
+        """Raise ValueError or OSError, in one sentence, if the run cannot begin or be resumed."""
         if self._written.n_structures:
             self._check_written()
             return

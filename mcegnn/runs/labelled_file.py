@@ -17,7 +17,7 @@ class LabelledFile:
 
     @property
     def left_out(self) -> set[str]:
-        """What the format has no place for."""
+        """Names of what the format has no place for."""
         return set() if self._xyz is None else self._xyz.left_out
 
     def write(self, atoms: Any) -> int:

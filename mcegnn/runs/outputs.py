@@ -88,8 +88,8 @@ def room(configuration: "Configuration", path: Path) -> str:
 
 
 def check_room(configuration: "Configuration", path: Path) -> None:
-    """Raise OSError if the file of a rollout cannot be written, ValueError if the disk has no room
-    for it."""
+    """Raise OSError if the file of a rollout cannot be written, and ValueError if the disk has no
+    room for it."""
     check_writable(path)
     free = shutil.disk_usage(path.parent).free + (path.stat().st_size if path.exists() else 0)
     needed = estimated_bytes(configuration)

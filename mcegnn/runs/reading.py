@@ -29,9 +29,9 @@ def opened(
     """Open a run's file, or another program's trajectory, which is converted to one in a temporary
     folder that is deleted at the end of the block.
 
-    ``options`` of files and a topology are refused for a run of ours, unless they are for the other
-    one, which is looked at ``beside`` it. Raises FileNotFoundError or ValueError if the file
-    cannot be read or holds no frames.
+    ``options`` of files and a topology are refused for a run's file, unless they are for the other
+    one, which is compared ``beside`` it. Raises FileNotFoundError or ValueError if the file cannot
+    be read or holds no frames.
     """
     from trajectories.storage.h5md import H5MDReader
 
@@ -164,7 +164,7 @@ def conserves(reader: Any) -> list[str]:
 
 
 def known_of(reader: Any) -> Any:
-    """What the configuration says of a run, for `trajectories.analysis.analyse`."""
+    """Facts about a run from its configuration, for `trajectories.analysis.analyse`."""
     from trajectories.analysis import Known
 
     run, configuration = run_of(reader), reader.configuration

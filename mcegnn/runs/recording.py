@@ -139,7 +139,7 @@ class Recording:
             raise diverged from None
 
     def _steps(self, file: RunFile, states: Iterator[State]) -> Iterator[Event]:
-        """The states after the first, until they end or a stop is asked for."""
+        """The states after the first, until they end or a stop is requested."""
         self.speed = Speed.begin()
         while (state := self._next(states)) is not None:
             self._take(file, state)
@@ -163,7 +163,7 @@ class Recording:
         self.speed.take(state.step)
 
     def _end(self, file: RunFile) -> None:
-        """All has been done, or a stop was asked for."""
+        """End the stretch: all steps are done, or a stop was requested."""
         if self._now is not self.position.state:
             self._events.extend(file.save(self._now))
         self.speed.end(self._now.step)
@@ -180,8 +180,8 @@ class Recording:
             file.record(TIMING, timing)
 
     def _end_here(self, file: RunFile, states: Iterator[State]) -> None:
-        """As after a signal. Between frames a further state is taken, which is looked at in full,
-        since who goes on from it has no valid state before it."""
+        """End the stretch between frames, as after a signal: a further state is saved, after all
+        checks, since a resumed run has no valid state before it."""
         self.request.ask()
         try:
             if self._now.step % self.configuration.every:

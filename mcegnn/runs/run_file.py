@@ -73,8 +73,8 @@ class RunFile:
         return writer
 
     def begin(self, first: State) -> list[Event]:
-        """Write the first frame of a new file; its checkpoint comes before it, since who finds the
-        file without one could not go on with it."""
+        """Write the first frame of a new file, after its checkpoint, without which the file could
+        not be resumed."""
         self._checkpoint(first)
         self._writer.write(first)
         self._frame = first.system

@@ -93,12 +93,12 @@ class TrainingRun:
 
     @property
     def options(self) -> TrainingOptions:
-        """What is trained, on what, and how."""
+        """Options of the training: model, data, task."""
         return parse(self._values)
 
     def check(self) -> None:
-        """Raise ValueError or OSError, in one sentence, if the run cannot begin or go on: at once,
-        before torch is loaded."""
+        """Raise ValueError or OSError, in one sentence, if the run cannot begin or be resumed;
+        torch is not loaded."""
         from mcegnn.tasks.registry import task
 
         if self.begun and not self.folder.is_dir():
@@ -240,7 +240,7 @@ class TrainingRun:
         return found
 
     def _stopped(self) -> Stopped:
-        """What there is after a stop, and how it goes on."""
+        """Message after a stop: what was saved, and how to resume."""
         if not (self.folder / LAST).is_file():
             message = "stopped before the first validation; nothing is kept"
         else:

@@ -49,7 +49,7 @@ def write_page(
 
 
 def _rows(trainer: "Trainer", stored: Any) -> list[tuple[str, ...]]:
-    """What was trained: command, model, data, options, versions, processor."""
+    """Rows that describe the training: command, model, data, options, versions, processor."""
     import torch
 
     from mcegnn import machine

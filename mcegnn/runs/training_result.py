@@ -35,8 +35,7 @@ class TrainingResult:
 
     @property
     def metrics(self) -> dict[str, np.ndarray]:
-        """What was measured at each validation [n_validations], by name: "update", "loss", "error",
-        ..."""
+        """Metrics of each validation [n_validations], by name: "update", "loss", "error", ..."""
         return metrics_of(self.folder / METRICS)
 
     @property

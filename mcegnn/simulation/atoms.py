@@ -160,7 +160,7 @@ class AtomsRun(Configuration):
 
     @property
     def structure(self) -> Structure:
-        """The file's atoms, read as was said of it."""
+        """The file's atoms, read with the file's options."""
         from systems.sources.atoms import read
         from systems.sources.file_options import FileOptions, masses_of
 
@@ -170,8 +170,8 @@ class AtomsRun(Configuration):
 
     @property
     def has_cell(self) -> bool:
-        """Whether the file's atoms have one; False where the file is gone, which a run that goes on
-        does not need."""
+        """Whether the file's atoms have one; False if the file is gone, which a resumed run does
+        not need."""
         try:
             return self.structure.system.cell is not None
         except FileNotFoundError:

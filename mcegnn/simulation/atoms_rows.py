@@ -11,7 +11,7 @@ Rows = list[tuple[str, str]]
 
 
 def rows_of(run: "AtomsRun") -> Rows:
-    """Say what acts, the integrator, temperature and pressure, and how these are held."""
+    """Rows on forces, integrator, temperature and pressure, thermostat and barostat."""
     frozen = [("frozen", f"{len(run.frozen)} atoms")] if run.frozen else []
     relaxed = f"until no force is above {run.relax:g} eV/Angstrom"
     return [
@@ -26,7 +26,7 @@ def rows_of(run: "AtomsRun") -> Rows:
 
 
 def _held_rows(run: "AtomsRun") -> Rows:
-    """Temperature and pressure, and how they are held."""
+    """Rows on temperature and pressure, thermostat and barostat."""
     atmosphere = 1e5 / PASCALS
     rows = []
     if run.temperature:

@@ -1,4 +1,4 @@
-"""What the configuration of any rollout holds."""
+"""`Configuration`: the interface of the configurations of all rollouts."""
 
 import json
 import math
@@ -197,7 +197,7 @@ class Configuration(ABC):
 
     @staticmethod
     def energy_jump(text: str) -> float:
-        """What was said of ``max_energy_jump``. Raises ValueError if it is no such number."""
+        """Read the option ``max_energy_jump``. Raises ValueError if it is not valid."""
         return plain(text, "--max-energy-jump", "0.1")
 
     @abstractmethod

@@ -110,11 +110,11 @@ class EnergiesForces(Task):
         return Made(options, split, model)
 
     def record(self, split: "Split") -> dict[str, Any]:
-        """The fingerprint, and what is said of labels."""
+        """Record of the fingerprint and the notes on labels."""
         return {**super().record(split), "labels": dict(split.notes)}
 
     def summary(self, split: "Split", model: Any, name: str) -> Rows:
-        """What the structures are like."""
+        """Rows of a table on the structures."""
         from mcegnn.data import statistics
 
         parts = (("training", split.train), ("validation", split.validation), ("test", split.test))

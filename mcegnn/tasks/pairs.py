@@ -50,7 +50,8 @@ class PairsTask(Task):
         return {"positions": (units.length, "vector"), "velocities": (velocity, "vector")}
 
     def score(self, stored: "Stored", options: TrainingOptions | None, asked: Asked) -> Scores:
-        """Errors of where particles will be, beside those of no motion and of constant velocity."""
+        """Errors of predicted positions, with those of two baselines: no motion, and constant
+        velocity."""
         from mcegnn.training.scoring import check_fits, errors, floors, spread
 
         task: Any = check_recorded(options, asked.model).task

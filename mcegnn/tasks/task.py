@@ -49,7 +49,7 @@ class Objective(Protocol):
         of, by name."""
 
     def state(self) -> dict[str, np.ndarray]:
-        """What a resumed run needs beside the weights."""
+        """Arrays that a resumed run needs beside the weights."""
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Restore such a state."""
@@ -116,7 +116,7 @@ class Task:
         self, options: TrainingOptions, start: "Stored | None", saved: "TrainingCheckpoint | None"
     ) -> "Split":
         """The data, cut; ``start`` is the model that training begins from, ``saved`` the training
-        that goes on. Raises ValueError if there is too little."""
+        that is resumed. Raises ValueError if there is too little."""
         from mcegnn.data.registry import load
 
         return load(options.data)
@@ -175,7 +175,7 @@ class Task:
         return split.doubts
 
     def began(self, model: Any, start: "Stored | None") -> str:
-        """What the model has that the one it began from had not, in a sentence."""
+        """Note on what the model has and the initial one had not."""
         return ""
 
     def in_words(self, error: float, best: float, parts: Mapping[str, float]) -> str:

@@ -21,8 +21,8 @@ def step(
 ) -> tuple[Tensor, float, float]:
     """One step down the sum of squared residuals [n_residuals] from the parameters ``at`` [n].
 
-    Returns the new parameters, their sum of squares, and the damping to go on with; infinite, with
-    the old parameters, where no step is better. The damping is relative to the diagonal of the
+    Returns the new parameters, their sum of squares, and the damping for the next step; infinite,
+    with the old parameters, where no step is better. The damping is relative to the diagonal of the
     Hessian (Marquardt 1963), so parameters may differ in scale.
     """
 

@@ -1,5 +1,5 @@
-"""What a training run is made of, checked before anything starts: from a TOML file or a preset,
-changed by ``key=value``."""
+"""Options of a training run, checked before it starts: from a TOML file or a preset, changed by
+``key=value``."""
 
 import tomllib
 from collections.abc import Mapping, Sequence

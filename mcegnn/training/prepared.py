@@ -42,7 +42,7 @@ class Batch(NamedTuple):
 
 
 class Knowing(Protocol):
-    """What is needed of a model: its cutoff, its species and their energies."""
+    """Interface of a model for preparing structures: its cutoff, its species and their energies."""
 
     cutoff: float
     reference_energies: np.ndarray

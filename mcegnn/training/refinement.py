@@ -20,8 +20,8 @@ _LIGHTEST = 1e-12  # of the first mass
 
 
 class _Parameters:
-    """What is moved: the last layer of a model and, where they are learned, its masses but the
-    first; as one vector."""
+    """Parameters of the refinement: the last layer of a model and, if they are learned, its masses
+    but the first; as one vector."""
 
     def __init__(self, model: LearnedForce) -> None:
         layer = model.exponent[-1].named_parameters()
@@ -121,7 +121,7 @@ class Refinement:
         return true, scales
 
     def state(self) -> dict[str, Tensor]:
-        """What a resumed run needs beside the weights."""
+        """Arrays that a resumed run needs beside the weights."""
         damping = torch.tensor(self.damping, dtype=torch.float64)
         return {"damping": damping} if self._at is None else {"damping": damping, "at": self._at}
 

@@ -54,8 +54,8 @@ def parts_of(n: int) -> np.ndarray:
 
 
 class PairForces:
-    """What a pair kernel gives for a system of n particles: energies [n], forces [n, 3], virial
-    [3, 3], which are overwritten by each call."""
+    """Results of a pair kernel for a system of n particles: energies [n], forces [n, 3], virial [3,
+    3], which are overwritten by each call."""
 
     def __init__(self, potential: ListPotential, system: System, threads: int = 1) -> None:
         n = system.n_particles

@@ -2,7 +2,7 @@
 them.
 
 Source: the N-body data set of Satorras, Hoogeboom and Welling 2021 (arXiv 2102.09844). One legacy
-NumPy stream serves all samples, so sample k depends on those before it; frames and steps asked for
+NumPy stream serves all samples, so sample k depends on those before it; numbers of frames and steps
 do not change the draws.
 """
 

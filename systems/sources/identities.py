@@ -16,7 +16,7 @@ VIRTUAL_MASS = 1e-10
 
 @dataclass(frozen=True, eq=False)
 class AtomLabels:
-    """What a file tells of its atoms, [n] each: their ``names``, None where elements are known,
+    """Labels of a file's atoms, [n] each: their ``names``, None where elements are known,
     ``masses`` (u, 0 where it does not), ``types``, and residues with their numbers as of
     `systems.sources.elements.guess`.
 

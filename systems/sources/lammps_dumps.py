@@ -90,8 +90,8 @@ def dump_frames(path: Path, reading: Reading) -> Iterator[Any]:
 
 
 def _style(told: str, reading: Reading) -> str:
-    """The unit style of a dump: the user's, the file's own, which is told in the first frame only,
-    or metal."""
+    """The unit style of a dump: the user's, the file's own, which only the first frame has, or
+    metal."""
     if told and told not in unit_styles():
         raise ValueError(f"it tells units {told!r}, which are none of LAMMPS'")
     say_contradicted(told, reading)

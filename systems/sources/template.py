@@ -1,5 +1,5 @@
-"""What an ``ase.Atoms`` holds beside a `System`: its info, and arrays such as tags, initial
-magnetic moments and one's own.
+"""Template of an ``ase.Atoms``: what it holds beside a `System`, its info, and arrays such as tags,
+initial magnetic moments and the user's own.
 
 It travels as a template, an ``ase.Atoms`` whose positions and the like are of no account:
 `systems.sources.atoms.to_atoms` fills it with a system. As text, JSON, it is kept with a run, so

@@ -1,8 +1,8 @@
 """Distances between particles of two groups, counted over the frames of a run, and the minima of
 their distribution that noise cannot have made.
 
-Distances are counted in float64, so that single precision decides no bin, and in the cell as it
-lies: neither lengths and angles nor wrapped positions are asked for.
+Distances are counted in float64, so that single precision decides no bin, and in the cell in its
+own orientation: neither lengths and angles nor wrapped positions are used.
 """
 
 from collections.abc import Callable, Mapping

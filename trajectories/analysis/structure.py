@@ -125,7 +125,7 @@ def radial_distributions(
 
 
 def _every(run: H5MDReader, reach: float, periodic: bool) -> int:
-    """Which share of a run's second half is looked at."""
+    """Stride between the frames of a run's second half that are analysed."""
     n, near = run.n_particles, run.n_particles - 1.0
     if periodic:
         volume = float(np.mean(abs(np.linalg.det(run.cells.reshape(-1, 3, 3)))))

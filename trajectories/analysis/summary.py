@@ -29,7 +29,7 @@ def analyse(
 
     ``against`` is a reference to which the distance is analysed, with the time it stays below
     ``tolerance``; ``select``, in MDAnalysis' language, the atoms whose correlations and
-    surroundings are looked at. ``told`` is called with what is being done and its progress. Raises
+    surroundings are analysed. ``told`` is called with what is being done and its progress. Raises
     ValueError if the run has no frames, a selection matches nothing, or two runs cannot be
     compared. An analysis that cannot be made is left out, and a note says why.
     """

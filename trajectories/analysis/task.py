@@ -76,7 +76,7 @@ class AnalysisTask:
 
     @property
     def elements_followed(self) -> list[str]:
-        """The elements, the most frequent first, whose motion is told apart."""
+        """The elements, the most frequent first, whose motion is analysed separately."""
         return list(structure.kinds(self.run))[:_KINDS]
 
     @property

@@ -92,8 +92,8 @@ def _ends_of_ramp(series: Series, values: np.ndarray) -> tuple[Number, str]:
 def _mean_of_second_half(
     series: Series, values: np.ndarray, sure: bool, into: Analysis
 ) -> tuple[Number, str]:
-    """The mean with its error, and a sentence on it; what drifts, and where it is not what was
-    asked, is told of."""
+    """The mean with its error, and a sentence on it; warnings if it drifts or is not the requested
+    value."""
     half = values[len(values) // 2 :]
     mean, error, least = mean_and_error(half)
     asked = "".join(f", target {value:.5g}" for value in series.asked)

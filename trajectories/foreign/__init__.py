@@ -61,10 +61,10 @@ def import_trajectory(
     steps are too long for that; "unwrapping" of "assumed" says which, and "cannot_follow" why atoms
     could not be followed.
 
-    What a file does not tell, or tells wrongly, can be said: ``frame_interval``, the time from one
-    frame to the next in ASE's unit and ours; ``units``, a unit style of LAMMPS; ``format``, any of
-    ASE's or MDAnalysis', with options ("lammps-data:atom_style=charge"); ``masses`` in u, by
-    element or by name or type of atom.
+    Options give what a file lacks or has wrong: ``frame_interval``, the time from one frame to the
+    next in ASE's unit and ours; ``units``, a unit style of LAMMPS; ``format``, any of ASE's or
+    MDAnalysis', with options ("lammps-data:atom_style=charge"); ``masses`` in u, by element or by
+    name or type of atom.
 
     The run's provenance says under "missing" that there are no velocities, that some masses could
     not be guessed and are 1 u, or that there are no times and frames are 1 ps apart; under

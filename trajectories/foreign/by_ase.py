@@ -73,7 +73,7 @@ def _template(first: Any) -> Any:
 
 
 def _known(first: Any, description: dict[str, Any], *, constraints_told: bool) -> dict[str, Any]:
-    """What the first frame and the file's header tell of the run."""
+    """Facts about the run from the first frame and the file's header."""
     from ase.constraints import FixAtoms
 
     held = [c.index for c in first.constraints if isinstance(c, FixAtoms)]
@@ -172,7 +172,7 @@ def _system(atoms: Any, has: set[str]) -> System:
 
 
 def _has(atoms: Any) -> set[str]:
-    """What a frame has of "velocities", "energy", "forces" and "stress"."""
+    """Which of "velocities", "energy", "forces" and "stress" a frame has."""
     found = getattr(atoms.calc, "results", {})
     return {part for part in ("energy", "forces", "stress") if found.get(part) is not None} | (
         {"velocities"} if atoms.has("momenta") else set()

@@ -82,8 +82,8 @@ def opened(
 
 
 def _cells(u: Any, reading: Reading) -> tuple[Cells, bool]:
-    """What gives each frame its cell, and whether the first has one; what is assumed of cells and
-    positions is told."""
+    """What gives each frame its cell, and whether the first has one; assumptions about cells and
+    positions are recorded."""
     cells, ts = Cells(u.trajectory), u.trajectory.ts
     periodic = cells.periodic(ts)
     if cells.assumed:

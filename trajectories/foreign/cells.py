@@ -61,13 +61,13 @@ class Cells:
             self._matrix = matrix
 
     def periodic(self, ts: Any) -> bool:
-        """Whether the frame that is being looked at has a cell."""
+        """Whether the current frame has a cell."""
         if self._matrix is not None:
             return bool(self._matrix(ts.frame).any())
         return ts.dimensions is not None and bool(np.all(ts.dimensions[:3] > 0))
 
     def __call__(self, ts: Any) -> np.ndarray:
-        """That of the frame that is being looked at."""
+        """Cell of the current frame."""
         return (
             np.asarray(ts.triclinic_dimensions, dtype=float)
             if self._matrix is None

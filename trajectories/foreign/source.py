@@ -50,8 +50,8 @@ class Source:
 
 
 def virtual_sites(masses: np.ndarray, reading: Reading) -> dict[str, int]:
-    """What is known of a run with virtual sites: its degrees of freedom, which are those of atoms
-    with a mass."""
+    """Facts about a run with virtual sites: its degrees of freedom, which are those of atoms with a
+    mass."""
     if not reading.virtual:
         return {}
     reading.notes.append(

@@ -2,7 +2,7 @@
 
 Nothing stands between HDF5 and the disk: a process that is killed while HDF5 writes may leave a
 file that no reader opens. Runs are kept in a `journaled_file.JournaledFile` unless another storage
-is asked for.
+is chosen.
 """
 
 from pathlib import Path

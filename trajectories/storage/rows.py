@@ -29,7 +29,7 @@ def _motion(states: Sequence[State]) -> dict[str, np.ndarray]:
 
 
 def _constants(states: Sequence[State]) -> dict[str, np.ndarray]:
-    """What a particle keeps, and the box, which H5MD has one of a frame."""
+    """Constant properties of particles, and the box, which H5MD has one of a frame."""
     n, first, cells = len(states), states[0].system, _cells(states)
 
     def constant(values: Any) -> np.ndarray:

@@ -49,7 +49,7 @@ class Storage(Protocol):
 
 
 class OpenStorage(Protocol):
-    """How a `Storage` is opened, anew or to go on."""
+    """Function that opens a `Storage`, a new one or to append."""
 
     def __call__(self, path: str | Path, *, fresh: bool) -> Storage:
         """Raises OSError if the file cannot be written."""

@@ -89,7 +89,7 @@ def _timing(
     updates: np.ndarray, seconds: np.ndarray, starting: np.ndarray, best: int, found: Analysis
 ) -> None:
     """How long it took, of that the first update of each start, and the pace without these;
-    ``starting`` is NaN where nobody knows it."""
+    ``starting`` is NaN if unknown."""
     found.numbers.append(Number("seconds", "time", round(float(seconds[-1]) / 60.0, 2), "minutes"))
     compiling = np.diff(np.nan_to_num(starting), prepend=0.0)
     if np.isfinite(starting[-1]):

@@ -47,8 +47,7 @@ def parity(
     predicted: np.ndarray,
     groups: np.ndarray | None = None,
 ) -> Curves:
-    """What is predicted against what is true, point by point; ``groups`` are names, one for each
-    point."""
+    """Predicted against true values, point by point; ``groups`` are names, one for each point."""
     off = predicted - true
     known = np.isfinite(off)
     spread = true.std()
