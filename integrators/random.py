@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Random:
-    """A seed (0 to 2^64 - 1) and how many draws have been made. Raises ValueError for a seed out of
+    """A seed (0 to 2^64 - 1) and the number of draws made. Raises ValueError if the seed is out of
     range."""
 
     seed: int = 0

@@ -112,8 +112,8 @@ class NoseHooverChain:
     between particles conserve the total momentum. If they do not, as with an external field or
     fixed particles, give the number of degrees of freedom: then the chain acts on all momenta. The
     state remembers the chain's positions and velocities, ``thermostat`` [..., 2, length];
-    ``energy`` is what is conserved beside the particles' own. Raises ValueError for a temperature
-    or a period that is not positive, for a chain of another length, and if no degree of freedom is
+    ``energy`` is what is conserved beside the particles' own. Raises ValueError if a temperature or
+    the period is not positive, the state's chain has another length, or no degree of freedom is
     left.
     """
 

@@ -16,8 +16,7 @@ def maxwell_boltzmann(
     system of an ensemble, and return the system with them.
 
     ``at_rest`` takes the motion of the centre of mass out: 3 n - 3 degrees of freedom are left,
-    which have the temperature on average. Raises ValueError for a negative
-    temperature.
+    which have the temperature on average. Raises ValueError if the temperature is negative.
     """
     if not temperature >= 0:
         raise ValueError(f"the temperature must not be negative, not {temperature}")

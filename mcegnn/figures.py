@@ -1,4 +1,4 @@
-"""Pictures of what was learned."""
+"""Figures of learned forces."""
 
 from copy import deepcopy
 from pathlib import Path

@@ -1,5 +1,4 @@
-"""Graphs: which pairs of nodes talk to each other, and how messages along edges are gathered at
-nodes.
+"""Graphs: edges between nodes, and how messages along edges are summed at nodes.
 
 Node arrays are [n_nodes, ..., features], edge arrays [n_edges, ..., features]. The axes in between
 are copies that share one graph: an ensemble of equal-size systems is one small graph with a batch
@@ -78,11 +77,11 @@ class Graph:
         return (nodes.unsqueeze(dim + 1) - sent).flatten(dim, dim + 1)
 
     def receivers(self, nodes: Tensor, dim: int = 0) -> Tensor:
-        """What each edge's receiver has."""
+        """The values of each edge's receiver."""
         return nodes.index_select(dim, self.i)
 
     def senders(self, nodes: Tensor, dim: int = 0) -> Tensor:
-        """What each edge's sender has."""
+        """The values of each edge's sender."""
         return nodes.index_select(dim, self.j)
 
     def sum(self, messages: Tensor, dim: int = 0) -> Tensor:

@@ -18,7 +18,7 @@ def processor() -> str:
 
 
 def installed(package: str) -> str:
-    """Its version, "not installed" where it is not there."""
+    """Version of a package, or "not installed"."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
@@ -28,5 +28,5 @@ def installed(package: str) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of what computes."""
+    """Versions of Python and of the numerical packages."""
     return {name: installed(name) for name in COMPUTING} | {"python": platform.python_version()}

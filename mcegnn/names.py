@@ -1,5 +1,5 @@
-"""Names: the models that come with the package, where they lie, and the known name that a mistyped
-one is nearest to."""
+"""Names of the models that come with the package, their files, and the known name that is nearest
+to a mistyped one."""
 
 import difflib
 from importlib.resources import files
@@ -70,7 +70,7 @@ def locate(name: str | Path) -> Path:
 
 
 def absolute(name: str) -> str:
-    """The name of a file wherever one works, if there is such a file here; other names, of what
-    comes with the package or is known by name, are returned as they are."""
+    """The absolute path of a file, if there is such a file; other names, such as those of shipped
+    models, are returned as they are."""
     path = Path(name)
     return str(path.absolute()) if path.is_file() else name

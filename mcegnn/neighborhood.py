@@ -55,7 +55,7 @@ class _Returned(torch.autograd.Function):
 
 @dataclass(frozen=True, eq=False)
 class Neighborhood:
-    """Who is near each node: ``senders`` int64 [n_nodes, degree], empty places naming the node
+    """Neighbours of each node: ``senders`` int64 [n_nodes, degree], empty places naming the node
     itself.
 
     ``mirror`` int64 [n_nodes * degree] is the place (row by row) of the pair seen from the other
@@ -97,7 +97,7 @@ class Places:
 
     @property
     def hood(self) -> Neighborhood:
-        """On torch."""
+        """The neighbourhood on torch."""
         return Neighborhood(torch.from_numpy(self.senders), torch.from_numpy(self.mirror.ravel()))
 
 

@@ -1,4 +1,4 @@
-"""What models say of structures in files: targets of each, and a table of them."""
+"""Predictions of models for structures in files, and a table of them."""
 
 import csv
 import io
@@ -48,7 +48,7 @@ def check_structures(model: Model, structures: Sequence[Named]) -> None:
 
 
 def predictions(model: Model, systems: Sequence[System]) -> Iterator[Targets]:
-    """The targets of the first systems, of the next, and so on, some at a time."""
+    """Predict the targets of systems, some at a time."""
     for first in range(0, len(systems), _TOGETHER):
         yield model.predict_targets(systems[first : first + _TOGETHER])
 

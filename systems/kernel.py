@@ -161,7 +161,7 @@ def evaluate(potential: KernelPotential, system: System) -> Evaluation:
 
 
 class KernelFunction:
-    """Potential made of a kernel alone: the shortest way from a formula of your own to a compiled
+    """A potential made of a kernel alone: the shortest way from your own formula to a compiled
     rollout.
 
     ``parameters`` is anything NumPy makes a flat float64 array of; the kernel gets that array.
@@ -177,7 +177,7 @@ class KernelFunction:
         return compile_kernel(self._function)
 
     def parameters(self, system: System) -> np.ndarray:
-        """The kernel's parameters, the same for all systems."""
+        """The kernel's parameters, whatever the system."""
         return self._parameters
 
     def __call__(self, system: System) -> Evaluation:

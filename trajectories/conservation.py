@@ -69,7 +69,7 @@ def _over(change: np.ndarray, scale: np.ndarray) -> np.ndarray:
 
 def reversibility(flow: Flow, state: State, dt: float, n_steps: int) -> float:
     """Run forward, then backward; return the largest distance from the start over the largest
-    distance travelled. Raises ValueError for less than one step."""
+    distance travelled. Raises ValueError if there is less than one step."""
     if n_steps < 1:
         raise ValueError(f"reversibility takes at least 1 step, not {n_steps}")
     *_, end = rollout(flow, state, dt, n_steps, n_steps)

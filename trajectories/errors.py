@@ -27,7 +27,7 @@ def finer_run(
     ``n_parts`` steps from each frame to the next, which are ``interval`` apart, up to frame
     ``n_frames``.
 
-    Raises ValueError for an ensemble and if forces are not finite at the start.
+    Raises ValueError if the run is of an ensemble or forces are not finite at the start.
     """
     if run.n_systems is not None:
         raise ValueError("errors of positions are those of a single system")

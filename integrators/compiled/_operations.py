@@ -30,7 +30,7 @@ SETTINGS = 13
 
 
 class Table(NamedTuple):
-    """A scheme for one time step, as a compiled driver takes it."""
+    """What a compiled driver is told of a scheme for one time step."""
 
     operations: np.ndarray  # int64 [n_operations]
     durations: np.ndarray  # [n_operations]

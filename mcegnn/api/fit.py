@@ -48,7 +48,7 @@ def fit(
     Returns the run's `TrainingResult`: the best ``model``, the ``folder``, the page
     ``report_file``, and ``numbers`` on how good it is. Raises FileExistsError if the folder holds a
     run already, unless ``overwrite``; FileNotFoundError if a file is missing; TypeError, with the
-    nearest name, for an unknown option; ValueError or RuntimeError, in one sentence, if options,
+    nearest name, if an option is unknown; ValueError or RuntimeError, in one sentence, if options,
     data and model do not belong together; `RunDiverged` if the loss is not finite;
     KeyboardInterrupt, which says how to resume the training, after Ctrl-C.
 

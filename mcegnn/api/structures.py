@@ -22,8 +22,8 @@ def is_name(structure: StructureLike) -> bool:
 
 
 def atoms_of(structure: StructureLike) -> Any:
-    """Convert a structure in memory to `ase.Atoms`. Raises TypeError for other objects, and
-    ValueError for systems that are not of atoms."""
+    """Convert a structure in memory to `ase.Atoms`. Raises TypeError if it is another object, and
+    ValueError if it is a system that is not of atoms."""
     from ase import Atoms
 
     from systems.sources.atoms import to_atoms

@@ -177,7 +177,7 @@ class _CallState:
         """Prepare for a system; its pairs of which no near one is missing, each once, as starts,
         neighbours and images.
 
-        Raises ValueError for a species that the network does not know.
+        Raises ValueError if the network does not know a species.
         """
         if len(self._species) != system.n_particles or not np.array_equal(
             self._species, system.species

@@ -14,14 +14,14 @@ from mcegnn.compiled._workspace import DEGREES
 @dataclass(frozen=True, eq=False)
 class Layer:
     """Matrices [outputs, inputs] of one layer of F features and B radial functions, in the letters
-    of the layer, where Y are the harmonics:
+    of the layer, where Y are the harmonics::
 
-    e_ij = [radial_ij, <X_i, Y_ij>, <X_j, Y_ij>, <X_i, X_j>]                  channel by channel, of
-    each degree m_ij = silu(L silu(A h_i + a + B h_j + C e_ij) + l) * envelope_ij X_i <- X_i + sum_j
-    (V m_ij Y_ij + G m_ij X_j)                             channel by channel, of each degree Z_i =
-    couple(P X_i, Q X_i)                                                the first c channels of all
-    degrees (`couplings`) h_i <- h_i + O silu(U [h_i, sum_j m_ij, <P X_i, Q X_i>, <P X_i, Z_i>] + p)
-    + o X_i <- X_i + S Z_i
+        e_ij = [radial_ij, <X_i, Y_ij>, <X_j, Y_ij>, <X_i, X_j>]  # by channel and degree
+        m_ij = silu(L silu(A h_i + a + B h_j + C e_ij) + l) * envelope_ij
+        X_i <- X_i + sum_j (V m_ij Y_ij + G m_ij X_j)  # by channel and degree
+        Z_i = couple(P X_i, Q X_i)  # the first c channels of all degrees (`couplings`)
+        h_i <- h_i + O silu(U [h_i, sum_j m_ij, <P X_i, Q X_i>, <P X_i, Z_i>] + p) + o
+        X_i <- X_i + S Z_i
 
     k_l is the number of channels of a degree, E that of all, D that of degrees. The first layer has
     no channels yet: its C is [F, B], its gates are V alone. The last layer has no S, and where

@@ -16,8 +16,8 @@ class ModelCommittee(Model):
     ``warn`` and ``stop`` of `systems.potentials.committee`. Units, species and required inputs are
     those of its members.
 
-    Raises ValueError for fewer than two members, for one that is no potential, and if they are not
-    made for the same systems; ``names`` are what messages call them.
+    Raises ValueError if there are fewer than two members, one is no potential, or they are not made
+    for the same systems; ``names`` are what messages call them.
     """
 
     role = Role.POTENTIAL

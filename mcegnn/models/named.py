@@ -18,7 +18,7 @@ def load(name: str) -> "Model":
     """Load the model of a shipped name or of a file; its ``role`` says how it is used.
 
     Raises FileNotFoundError, with the nearest name, if there is none; ValueError if the file is not
-    a whole model of ours.
+    a whole model of mcegnn.
     """
     from mcegnn.models.store import load as stored
 

@@ -51,8 +51,8 @@ class ConservativePotential(Model):
     (Angstrom) of training, zero for pairs that it has not within the cutoff: runs warn of nearer
     pairs. ``repulsion`` keeps atoms apart there (`Repulsion`). ``fewest`` is the least mean number
     of neighbours an atom that a structure of training has, zero if unknown: runs warn of fewer.
-    Raises ValueError for counts below one, species twice, a negative ``fewest``, or as many
-    reference energies or nearest distances as do not fit.
+    Raises ValueError if a count is below one, a species occurs twice, ``fewest`` is negative, or
+    the numbers of reference energies or nearest distances do not fit.
     """
 
     role = Role.POTENTIAL

@@ -28,14 +28,14 @@ class PropertyModel(Model):
     of arXiv 2309.03139).
 
     Atoms enter at rest, told apart by their species alone, and their vectors move from layer to
-    layer; one channel is EGNN with coordinates updated. The output of a perceptron for each
-    atom is pooled over the molecule, a sum or a mean; the property, in eV, is ``mean`` +
-    ``std`` times that + the ``references`` of its atoms, one number a species, added in float64.
-    ``property`` is its name. Nothing but distances is used of the vectors, so those that leave the
-    last layer are not. Beyond the paper, ``n_radial`` Gaussians of each pair's distance at the
-    start (0, or at least 2) are inputs of all layers, and inside lengths are in units of ``length``
-    (Angstrom). Raises ValueError for counts below one, species twice, as many references as do not
-    fit, and numbers that are not finite.
+    layer; one channel is EGNN with coordinates updated. The output of a perceptron for each atom is
+    pooled over the molecule, a sum or a mean; the property, in eV, is ``mean`` + ``std`` times that
+    + the ``references`` of its atoms, one number a species, added in float64. ``property`` is its
+    name. Nothing but distances is used of the vectors, so those that leave the last layer are not.
+    Beyond the paper, ``n_radial`` Gaussians of each pair's distance at the start (0, or at least 2)
+    are inputs of all layers, and inside lengths are in units of ``length`` (Angstrom). Raises
+    ValueError if a count is below one, a species occurs twice, the number of references does not
+    fit, or a number is not finite.
     """
 
     role, periodic = Role.PROPERTY, False

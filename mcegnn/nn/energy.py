@@ -63,7 +63,7 @@ class EnergyNetwork(nn.Module):
         """Kinds [n] (which species) and offsets r_j - r_i [n, degree, 3] to one number for each
         node [n].
 
-        ``heard`` makes of the offsets' lengths [n, degree] the distances that are heard.
+        ``heard`` maps the offsets' lengths [n, degree] to the distances that the network gets.
         """
         d = offsets.flatten(0, 1)
         r = d.square().sum(-1, keepdim=True).sqrt()

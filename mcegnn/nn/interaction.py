@@ -34,12 +34,12 @@ class Interaction(nn.Module):
     """Features h and channels X of nodes, updated from their neighbours; Y_ij are the harmonics of
     the direction, by degree::
 
-        e_ij = [radial_ij, <X_i, Y_ij>, <X_j, Y_ij>, <X_i, X_j>]                  channel by
-        channel, of each degree m_ij = silu(L silu(A h_i + B h_j + C e_ij)) * envelope_ij X_i <- X_i
-        + sum_j (V m_ij Y_ij + G m_ij X_j)                             channel by channel, of each
-        degree Z_i = couple(P X_i, Q X_i)                                                the first
-        n_couplings channels of all degrees h_i <- h_i + U[h_i, sum_j m_ij, <P X_i, Q X_i>, <P X_i,
-        Z_i>]             U: Linear, SiLU, Linear X_i <- X_i + S Z_i
+        e_ij = [radial_ij, <X_i, Y_ij>, <X_j, Y_ij>, <X_i, X_j>]  # by channel and degree
+        m_ij = silu(L silu(A h_i + B h_j + C e_ij)) * envelope_ij
+        X_i <- X_i + sum_j (V m_ij Y_ij + G m_ij X_j)  # by channel and degree
+        Z_i = couple(P X_i, Q X_i)  # the first n_couplings channels of all degrees
+        h_i <- h_i + U[h_i, sum_j m_ij, <P X_i, Q X_i>, <P X_i, Z_i>]  # U: Linear, SiLU, Linear
+        X_i <- X_i + S Z_i
 
     `mcegnn.harmonics.couplings` says how to couple, ``n_channels`` how many channels there are of
     each degree. The first layer has no channels yet: ``first`` leaves out all that needs them;

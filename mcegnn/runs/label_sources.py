@@ -42,7 +42,7 @@ class Prepared:
 
 
 class Structures(Protocol):
-    """Where structures come from, and what labels them."""
+    """A source of structures and of their labels."""
 
     @property
     def file(self) -> str:

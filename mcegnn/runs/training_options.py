@@ -17,7 +17,7 @@ def training_options(
     started: bool = False,
 ) -> TrainingOptions:
     """The options of a preset or a TOML file, with ``changes`` as texts, key=value, and
-    ``settings`` as values by their key; errors as of `mcegnn.training.options.read`."""
+    ``settings`` as values by their key. Raises as `mcegnn.training.options.read`."""
     if preset is None:
         raise ValueError(
             f"name a preset ({', '.join(presets())}), a TOML file, or a folder to --resume"

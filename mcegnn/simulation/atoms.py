@@ -71,7 +71,7 @@ class AtomsRun(Configuration):
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Self:
-        """As any configuration, with tuples where JSON has lists."""
+        """The configuration of plain values, with tuples where JSON has lists."""
         plain: dict[str, Any] = {
             name: tuple(value) if name in _TUPLES else value for name, value in values.items()
         }
@@ -84,7 +84,7 @@ class AtomsRun(Configuration):
             raise ValueError(f"integrator {self.integrator!r}")
 
     def time(self, value: float) -> str:
-        """In femto- or picoseconds."""
+        """A time in words, in femto- or picoseconds."""
         fs = value / METAL.convert(1.0, "fs")
         return f"{fs:.6g} fs" if round(fs, 3) < 1000 else f"{fs / 1000:.6g} ps"
 
@@ -95,7 +95,7 @@ class AtomsRun(Configuration):
 
     @property
     def by(self) -> str:
-        """What moves the atoms, as it was named."""
+        """Name of what gives the forces."""
         return self.calculator or self.potential or self.model
 
     @property
@@ -223,7 +223,7 @@ class AtomsRun(Configuration):
 
     @cached_property
     def force(self) -> Potential:
-        """What moves the atoms; made once."""
+        """The potential that moves the atoms; made once."""
         return force_of(self)
 
     def check_model(self) -> None:

@@ -45,7 +45,7 @@ class SolarRun(Configuration):
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Self:
-        """As any configuration, with the bodies as bodies."""
+        """The configuration of plain values, with the bodies as `Body`."""
         rows: list[dict[str, Any]] = [
             {k: tuple(v) if isinstance(v, list) else v for k, v in body.items()}
             for body in values["bodies"]
@@ -78,7 +78,7 @@ class SolarRun(Configuration):
         return False
 
     def time(self, value: float) -> str:
-        """In days."""
+        """A time in words, in days."""
         return f"{value:.6g} days"
 
     def rows(self) -> list[tuple[str, str]]:
@@ -188,5 +188,5 @@ class SolarRun(Configuration):
 
 
 def kilometers(km: float) -> str:
-    """A distance for people."""
+    """A distance in words."""
     return f"{km:,.0f} km" if km >= 100 else f"{km:.2g} km"

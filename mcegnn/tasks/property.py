@@ -50,7 +50,7 @@ class Property(Task):
     unit = "eV"
 
     def check_data(self, options: DataOptions) -> None:
-        """Raise ValueError for other data than QM9."""
+        """Raise ValueError if the data are not QM9."""
         if options.name != "qm9":
             raise ValueError(
                 f"properties of molecules are learned from qm9, not from {options.name!r}; leave"

@@ -56,7 +56,7 @@ class Box:
 
 
 def check_search(positions: np.ndarray, cutoff: float) -> None:
-    """Raise ValueError for an ensemble, or a cutoff that is not a positive number."""
+    """Raise ValueError if the system is an ensemble, or the cutoff is not a positive number."""
     if positions.ndim != 2:
         raise ValueError(
             "neighbours are found for one system at a time; positions have shape"

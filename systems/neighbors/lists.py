@@ -28,8 +28,8 @@ class NeighborList:
     skin), less twice the largest displacement beyond what the cell's strain brings, is at least the
     cutoff; then they are found anew. So with a skin there are pairs beyond the cutoff among them;
     those within it stand in an order, by neighbour and shift, that does not depend on when they
-    were found. ``n_built`` counts. Raises ValueError for a cutoff that is not positive, a negative
-    skin, a cell without volume, or an ensemble.
+    were found. ``n_built`` counts. Raises ValueError if the cutoff is not positive, the skin is
+    negative, the cell has no volume, or the system is an ensemble.
     """
 
     def __init__(self, cutoff: float, skin: float = 0.0, threads: int = 1) -> None:

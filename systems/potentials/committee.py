@@ -24,7 +24,7 @@ class Committee:
     The uncertainty [...] of an evaluation is the largest over particles of the members'
     root-mean-square distance from the mean force, in units of force. Above ``warn`` a warning is
     given, once for each committee; above ``stop`` `ExtrapolationError` is raised. Raises ValueError
-    for fewer than two members, or limits that are not positive.
+    if there are fewer than two members, or a limit is not positive.
     """
 
     def __init__(

@@ -16,8 +16,8 @@ class Coulomb:
 
     ``constant`` is k (``units.coulomb``; 1 in reduced units). With ``limit`` every cartesian
     component of a particle's force is clipped to +-limit, as the charged benchmark does: the force
-    is then not the energy's gradient, nor rotation symmetric. Raises ValueError for a periodic
-    system.
+    is then not the energy's gradient, nor rotation symmetric. Raises ValueError if the system is
+    periodic.
     """
 
     constant: float = 1.0

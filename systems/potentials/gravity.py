@@ -28,7 +28,8 @@ class Gravity:
 
     The J2 term of body k upon a mass m at offset r from it is G m m_k J2 R^2 (3 (pole . r)^2 / r^5
     - 1 / r^3) / 2 (Murray and Dermott 1999, eq. 6.218), with the pull back on k. ``omit`` leaves
-    one body's point-mass pairs out (Wisdom-Holman's star). Raises ValueError for a periodic system.
+    one body's point-mass pairs out (Wisdom-Holman's star). Raises ValueError if a system is
+    periodic.
     """
 
     constant: float = 1.0

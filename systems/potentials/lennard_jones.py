@@ -40,8 +40,8 @@ class LennardJones:
 
     Numbers are in the system's units. ``skin`` is how much farther than the cutoff the neighbour
     list looks (0.3 of the largest sigma where it is not given). Energies [n], stress [3, 3] with
-    tension positive. Raises ValueError for numbers that are not positive, a negative skin, an onset
-    beyond the cutoff, and a pair or a species without numbers. Cost: linear in the number of
+    tension positive. Raises ValueError if a number is not positive, the skin is negative, the onset
+    is beyond the cutoff, or a pair or a species has no numbers. Cost: linear in the number of
     particles at a given density.
     """
 
@@ -96,8 +96,7 @@ class LennardJones:
         return np.concatenate([head, self._epsilons.ravel(), self._sigmas.ravel()])
 
     def species_index(self, system: System) -> np.ndarray:
-        """Which of its species each particle is. Raises ValueError for one that it does not
-        know."""
+        """Index of each particle's species. Raises ValueError if one is unknown."""
         return species_index(self.species, system.species)
 
     def lists(self) -> AbstractContextManager[NeighborLists]:

@@ -27,8 +27,8 @@ def pair_parameters(
     """[n_species, n_species], symmetric ([1, 1] without species): the pair's own where it is given,
     else mixed from the two species'.
 
-    Raises ValueError for a pair that is given twice, or neither given nor mixed of what is, or a
-    number that is not positive.
+    Raises ValueError if a pair is given twice, or neither given nor mixed from what is, or a number
+    is not positive.
     """
     if not isinstance(parameter, Mapping):
         return np.full((max(len(species), 1),) * 2, float(parameter))
@@ -71,7 +71,7 @@ def arithmetic(one: float, other: float) -> float:
 
 def species_index(species: tuple[int, ...], numbers: np.ndarray) -> np.ndarray:
     """Which of the species, which are in order, each particle is, int64 [n]; zeros where there are
-    none. Raises ValueError for one that is not among them."""
+    none. Raises ValueError if one is not among them."""
     if not species:
         return np.zeros(len(numbers), np.int64)
     known = np.array(species)

@@ -26,8 +26,8 @@ class PairLaw(ListPotential, Protocol):
 class NearPairs:
     """The neighbour lists of one potential, and its evaluation by them.
 
-    Calls of several threads at the same time have lists of their own. Raises ValueError for a
-    cutoff that is not positive or a negative skin.
+    Calls of several threads at the same time have lists of their own. Raises ValueError if the
+    cutoff is not positive or the skin is negative.
     """
 
     def __init__(self, cutoff: float, skin: float, threads: int = 1) -> None:

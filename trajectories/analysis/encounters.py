@@ -24,8 +24,8 @@ class Nearest:
 
 
 def closest_approach(run: H5MDReader) -> Nearest:
-    """The nearest two particles of each frame that was kept. Raises ValueError for fewer than two
-    particles or a periodic box."""
+    """The nearest two particles of each frame that was kept. Raises ValueError if there are fewer
+    than two particles or the box is periodic."""
     if run.n_particles < 2:
         raise ValueError("a closest approach takes two particles")
     if any(run.pbc):
