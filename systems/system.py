@@ -98,12 +98,12 @@ class System:
 
     @property
     def n_particles(self) -> int:
-        """Particles in one copy."""
+        """Number of particles in one system."""
         return int(self.positions.shape[-2])
 
     @property
     def n_systems(self) -> int | None:
-        """Copies along the leading axis; None where there is no such axis."""
+        """Number of systems of an ensemble; None for a single system."""
         return int(self.positions.shape[0]) if self.positions.ndim == 3 else None
 
 

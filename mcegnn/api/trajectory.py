@@ -102,7 +102,7 @@ class Trajectory:
 
     @property
     def time_unit(self) -> str:
-        """Unit of `times`: "ps" for atoms, "years" for planets, "" in reduced units or without
+        """Unit of ``times``: "ps" for atoms, "years" for planets, "" in reduced units or without
         times."""
         from trajectories.analysis.time_series import time_axis
 

@@ -36,11 +36,10 @@ class AtomsRun(Configuration):
     and last of a `Ramp` that takes the time ``ramp``. ``friction`` is the particles', ``period``
     that of a Nose-Hoover chain or of the cell. ``relax``, where it is not zero, is the largest
     force (eV / Angstrom) that is left before the run; ``draw`` says whether velocities are drawn or
-    the file's. Where they are not zero, ``warn_above`` and ``stop_above`` (eV / Angstrom) limit
-    what the models of a committee may disagree by. ``template`` is what the file's atoms have
-    beside a system (`systems.sources.template`): a calculator gets it too. ``file_units``,
-    ``file_format`` and ``file_masses`` are what was said of the file, ``assumed`` what it did not
-    tell, in words.
+    the file's. Where they are not zero, ``warn_above`` and ``stop_above`` (eV / Angstrom) limit the
+    disagreement of a committee's models. ``template`` is what the file's atoms have beside a system
+    (`systems.sources.template`): a calculator gets it too. ``file_units``, ``file_format`` and
+    ``file_masses`` are options of the file, ``assumed`` says in words what it lacks.
     """
 
     system: ClassVar[str] = "atoms"
@@ -78,7 +77,7 @@ class AtomsRun(Configuration):
         return cls(**plain)
 
     def check_settings(self) -> None:
-        """Counts, times, and the name of the integrator."""
+        """Check counts, times, and the name of the integrator."""
         super().check_settings()
         if self.integrator not in INTEGRATORS:
             raise ValueError(f"integrator {self.integrator!r}")
@@ -112,7 +111,7 @@ class AtomsRun(Configuration):
 
     @property
     def n_degrees(self) -> int:
-        """Degrees of freedom that have the temperature."""
+        """Number of thermal degrees of freedom."""
         return 3 * (self.n_particles - len(self.frozen)) - 3 * self.about_center
 
     @property
@@ -122,36 +121,36 @@ class AtomsRun(Configuration):
 
     @property
     def assumptions(self) -> Mapping[str, str]:
-        """Of the file."""
+        """Assumptions about the file."""
         return self.assumed
 
     @property
     def relaxed_below(self) -> float:
-        """In eV / Angstrom."""
+        """Largest force after relaxation, in eV / Angstrom."""
         return self.relax
 
     @property
     def holds_pressure(self) -> bool:
-        """In npt."""
+        """Whether the integrator is npt."""
         return bool(self.pressure)
 
     @property
     def held_pressure(self) -> tuple[float, ...]:
-        """In eV / Angstrom^3."""
+        """Pressure, or first and last, in eV / Angstrom^3."""
         return self.pressure
 
     @staticmethod
     def energy_jump(text: str) -> float:
-        """In eV."""
+        """Read the option as an energy in eV."""
         return energy(text, "--max-energy-jump")
 
     @property
     def advice_on_near(self) -> str:
-        """Atoms can be relaxed."""
+        """Advice to relax the atoms."""
         return "relax them first (--relax)"
 
     def check_start(self) -> None:
-        """Raise ValueError if velocities are to be drawn and nothing says how hot."""
+        """Raise ValueError if velocities are to be drawn and no temperature is given."""
         if self.draw and not self.temperature:
             each = f" for each of {self.n_systems} systems" if self.n_systems > 1 else ""
             raise ValueError(
@@ -184,7 +183,7 @@ class AtomsRun(Configuration):
         return 2 + 10 * (self.integrator == "npt") + ("," in self.model)
 
     def rows(self) -> list[tuple[str, str]]:
-        """Forces, integrator, temperature and pressure, and how these are held."""
+        """Rows on forces, integrator, temperature, pressure and their control."""
         return rows_of(self)
 
     def limits(self) -> Limits:
@@ -227,7 +226,7 @@ class AtomsRun(Configuration):
         return force_of(self)
 
     def check_model(self) -> None:
-        """As any, and a potential is needed."""
+        """Check the model as any configuration does; it must be a potential."""
         from mcegnn.models.model import Role
 
         super().check_model()
@@ -239,7 +238,7 @@ class AtomsRun(Configuration):
 
     @property
     def disagreement(self) -> dict[str, float]:
-        """In eV / Angstrom; without limits as much as they like."""
+        """Limits in eV / Angstrom; infinite if none are given."""
         return {"warn": self.warn_above or np.inf, "stop": self.stop_above or np.inf}
 
     @property

@@ -27,13 +27,13 @@ class ChargedRun(Configuration):
     encounters: bool = False
 
     def rows(self) -> list[tuple[str, str]]:
-        """The integrator."""
+        """Row of the integrator."""
         halved = ", steps halved where particles meet" if self.encounters else ""
         return [(name, text + halved) for name, text in super().rows()]
 
     @property
     def why_energy_drifts(self) -> str:
-        """The usual integrator is the benchmark's."""
+        """Note that the usual integrator is the benchmark's."""
         return super().why_energy_drifts and (
             "it is the benchmark's own scheme: forces above 100 are clipped, first order;"
             " --integrator yoshida-8 conserves it"
@@ -46,14 +46,14 @@ class ChargedRun(Configuration):
         return charged_systems(1, self.seed, self.n_particles)
 
     def start(self) -> State:
-        """Drawn from the seed."""
+        """The initial state, drawn from the seed."""
         from systems.sources.charged import charged_systems
 
         system = charged_systems(self.n_systems, self.seed, self.n_particles)
         return State(self.with_learned_masses(system))
 
     def flow(self) -> Flow:
-        """Under Coulomb's law, a learned one, or a dynamics model."""
+        """The flow under Coulomb's law, a learned one, or a dynamics model."""
         return self.moved_by(self._exact(), self._integrated)
 
     def _integrated(self, potential: Potential) -> Flow:

@@ -63,7 +63,7 @@ class Configuration(ABC):
         return {"system": self.system, **asdict(self)}
 
     def check_settings(self) -> None:
-        """Raise ValueError if counts and times make no rollout."""
+        """Raise ValueError if counts or times are not valid."""
         counts = (self.n_steps, self.every, self.n_particles, self.n_systems)
         sound = math.isfinite(self.dt) and all(type(k) is int and k > 0 for k in counts)
         if not sound or self.n_steps % self.every:
@@ -71,12 +71,13 @@ class Configuration(ABC):
 
     @property
     def subject(self) -> tuple[str, str]:
-        """What moves, as a row of a table: a system of this name, or the atoms of a file."""
+        """The simulated system, as a row of a table: a system of this name, or the atoms of a
+        file."""
         return "system", self.system
 
     @property
     def names(self) -> list[str]:
-        """The particles' names, where they have some."""
+        """The particles' names, if they have some."""
         return []
 
     @property
@@ -91,7 +92,7 @@ class Configuration(ABC):
 
     @property
     def n_observables(self) -> int:
-        """Numbers kept of a system in every frame: its energies, and what else there is."""
+        """Number of scalars of a system in every frame: energies, pressure and so on."""
         return 2
 
     @property
@@ -101,12 +102,12 @@ class Configuration(ABC):
 
     @property
     def assumptions(self) -> Mapping[str, str]:
-        """What that file does not tell and was assumed, in words."""
+        """Assumptions about what that file lacks, in words."""
         return {}
 
     @property
     def relaxed_below(self) -> float:
-        """The largest force that is to be left before the run; zero where nothing is relaxed."""
+        """Largest force after the relaxation before the run; zero if nothing is relaxed."""
         return 0.0
 
     @property
@@ -121,12 +122,12 @@ class Configuration(ABC):
 
     @property
     def held_pressure(self) -> tuple[float, ...]:
-        """The pressure that it holds, or the first and the last, if it holds one."""
+        """Pressure of the barostat, or the first and the last, if there is one."""
         return ()
 
     @property
     def n_degrees(self) -> int | None:
-        """Degrees of freedom that have the temperature, where the particles have one."""
+        """Number of thermal degrees of freedom, if the particles have a temperature."""
         return None
 
     @property
@@ -136,7 +137,7 @@ class Configuration(ABC):
 
     @property
     def parents(self) -> Mapping[str, str]:
-        """What bodies go around, by their names, where that is known."""
+        """The body that each body orbits, by name, if known."""
         return {}
 
     @property
@@ -148,7 +149,7 @@ class Configuration(ABC):
 
     @property
     def advice_on_near(self) -> str:
-        """What to do where particles are too near each other at the start."""
+        """Advice for particles that are too near each other at the start."""
         return "choose another start"
 
     def time(self, value: float) -> str:
@@ -156,7 +157,7 @@ class Configuration(ABC):
         return f"{value:.6g}"
 
     def rows(self) -> list[tuple[str, str]]:
-        """The choices of its physics in words."""
+        """Rows on the physics of the run."""
         return [("integrator", self.integrator)] if self.integrator else []
 
     def time_rows(self) -> list[tuple[str, str]]:

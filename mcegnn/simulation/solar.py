@@ -64,17 +64,17 @@ class SolarRun(Configuration):
 
     @property
     def julian_day(self) -> float:
-        """Its epoch."""
+        """Julian day (TDB) of the start."""
         return self.epoch
 
     @property
     def parents(self) -> Mapping[str, str]:
-        """As the bodies have them."""
+        """The body that each body orbits."""
         return {body.name: body.parent for body in self.bodies}
 
     @property
     def seeded(self) -> bool:
-        """Nothing is drawn."""
+        """False, since nothing is drawn at random."""
         return False
 
     def time(self, value: float) -> str:
@@ -82,7 +82,7 @@ class SolarRun(Configuration):
         return f"{value:.6g} days"
 
     def rows(self) -> list[tuple[str, str]]:
-        """Integrator, epoch, and oblateness where a body has one."""
+        """Rows on integrator, epoch, and oblateness if a body has one."""
         integrator = self.integrator + (
             " with relativity" + " of all bodies" * self.solar.is_binary if self.relativity else ""
         )
@@ -118,11 +118,11 @@ class SolarRun(Configuration):
         return self.solar.system
 
     def start(self) -> State:
-        """Where the bodies are at the epoch."""
+        """The bodies' state at the epoch."""
         return State(self.with_learned_masses(self.solar.system))
 
     def flow(self) -> Flow:
-        """Under gravity, a learned pair force, or a dynamics model."""
+        """The flow under gravity, a learned pair force, or a dynamics model."""
         return self.moved_by(self.solar.gravity(oblate=self.oblate), self._integrated)
 
     def _integrated(self, potential: Potential) -> Flow:

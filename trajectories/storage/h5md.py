@@ -61,34 +61,35 @@ class H5MDReader(RecordedRun):
         return file_units(self.units).get(element, (1.0, ""))[0]
 
     def end_at(self, n_frames: int) -> None:
-        """Give no frames beyond the first ``n_frames`` any more."""
+        """Hide all frames beyond the first ``n_frames``."""
         self._n_frames = min(n_frames, self._n_frames)
 
     @cached_property
     def n_particles(self) -> int:
-        """Particles of one system."""
+        """Number of particles in one system."""
         return int(self._file[f"{GROUP}/position/value"].shape[1]) // (self.n_systems or 1)
 
     @cached_property
     def moving(self) -> np.ndarray:
-        """Which frames hold velocities, [frames]: of trajectories of other programs not all may."""
+        """Which frames hold velocities, [frames]; in trajectories of other programs perhaps not
+        all."""
         if not self.has_velocities or "imported" not in self.provenance:
             return np.full(len(self), self.has_velocities)
         return np.isfinite(self._read(f"{OBSERVABLES}/kinetic_energy/value", slice(len(self))))
 
     @cached_property
     def masses(self) -> np.ndarray:
-        """[n_particles]."""
+        """Masses [n_particles]."""
         return np.asarray(self._read(f"{GROUP}/mass/value", 0)[: self.n_particles])
 
     @cached_property
     def species(self) -> np.ndarray:
-        """[n_particles]; 0 where there are none."""
+        """Atomic numbers [n_particles]; 0 if there are none."""
         return np.asarray(self._read(f"{GROUP}/species/value", 0)[: self.n_particles])
 
     @cached_property
     def charges(self) -> np.ndarray:
-        """[(n_systems,) n_particles]."""
+        """Charges [(n_systems,) n_particles]."""
         flat = self._read(f"{GROUP}/charge/value", 0)
         return flat if self.n_systems is None else flat.reshape(self.n_systems, self.n_particles)
 
@@ -100,18 +101,18 @@ class H5MDReader(RecordedRun):
 
     @property
     def cells(self) -> np.ndarray:
-        """[frames, (n_systems,) 3, 3]; zero where there is no cell."""
+        """Cells [frames, (n_systems,) 3, 3]; zero if there is no cell."""
         own = self.observable(CELLS)
         return self._read(f"{GROUP}/box/edges/value", slice(len(self))) if own is None else own
 
     @property
     def steps(self) -> np.ndarray:
-        """[frames]."""
+        """Step numbers [frames]."""
         return self._read(f"{GROUP}/position/step", slice(len(self)))
 
     @property
     def times(self) -> np.ndarray:
-        """[frames]."""
+        """Times [frames]."""
         return self._read(f"{GROUP}/position/time", slice(len(self))) / self._scale("time")
 
     def frames(self, element: str, which: int | slice = slice(None)) -> np.ndarray:
