@@ -32,7 +32,7 @@ class State:
     ones (`integrators.kepler`), until another flow moves it; ``system`` is always inertial.
     ``origin`` is the time of step zero, kept so that a resumed run has the same times to the bit.
     ``random`` is the state of the random numbers, for flows that draw some; ``thermostat`` and
-    ``barostat`` are what those flows remember. ``halvings`` is how many steps have been halved
+    ``barostat`` are the variables of those flows. ``halvings`` is how many steps have been halved
     (`integrators.encounters.Halved`), of all systems together.
     """
 

@@ -19,7 +19,7 @@ def temperature(
 ) -> Array:
     """Kinetic temperature 2 K / (n_degrees kB), [...].
 
-    Unless given, n_degrees is 3 n_particles, or 3 n_particles - 3 ``about_center``; and where
+    Unless given, n_degrees is 3 n_particles, or 3 n_particles - 3 ``about_center``; and if
     n_degrees is the latter, the kinetic energy is that about the centre of mass: its motion is left
     out of both or of neither.
     """

@@ -76,8 +76,8 @@ class EvaluateRun:
         self._request = StopRequest()
 
     def check(self) -> None:
-        """Raise ValueError or OSError, in one sentence, if the run cannot begin; takes no time,
-        since torch is not loaded yet."""
+        """Raise ValueError or OSError, in one sentence, if the run cannot begin; fast, since torch
+        is not loaded."""
         if self.figure is not None:
             check_figure(self.figure, self.overwrite)
         locate(self.model)

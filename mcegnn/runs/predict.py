@@ -74,8 +74,8 @@ class PredictRun:
         self._request = StopRequest()
 
     def check(self) -> None:
-        """Raise ValueError or OSError, in one sentence, if the run cannot begin; takes no time,
-        since torch is not loaded yet."""
+        """Raise ValueError or OSError, in one sentence, if the run cannot begin; fast, since torch
+        is not loaded."""
         if self.output is not None:
             check_output(self.output, self.overwrite)
             check_writable(self.output)

@@ -94,7 +94,7 @@ def _steps(times: Times, bodies: SolarSystem) -> _Steps:
 
 
 def _of_calendar(text: str | None, epoch: float) -> list[str]:
-    """A date before the Gregorian calendar."""
+    """Warnings about a date before the Gregorian calendar."""
     from systems.sources.ephemeris import GREGORIAN
 
     if text is None or epoch >= GREGORIAN or "JD" in text.upper():
@@ -106,7 +106,8 @@ def _of_calendar(text: str | None, epoch: float) -> list[str]:
 
 
 def _of_divided_step(times: Times, steps: _Steps) -> list[str]:
-    """A step that is much shorter than the usual one, for the sake of whole frames."""
+    """Warnings about a step that is much shorter than the usual one, because frames are whole
+    numbers of steps."""
     if times.every is None or times.dt is not None or steps.dt >= 0.999 * steps.usual:
         return []
     return [
@@ -116,7 +117,7 @@ def _of_divided_step(times: Times, steps: _Steps) -> list[str]:
 
 
 def _of_long_step(dt: float, bodies: SolarSystem) -> list[str]:
-    """A step that is too long for the fastest body."""
+    """Warnings about a step that is too long for the fastest body."""
     limit, body = bodies.longest_safe_step()
     if dt <= limit:
         return []

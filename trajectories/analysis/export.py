@@ -10,7 +10,7 @@ from trajectories.analysis.results import Analysis, Axis, Curves
 
 
 def column(axis: Axis, name: str = "") -> str:
-    """The head of a column: what it is, which curve, and its unit."""
+    """Header of a column: quantity, curve and unit."""
     unit = f" ({axis.unit})" if axis.unit else ""
     return f"{axis.label}{f' {name}' if name else ''}{unit}"
 

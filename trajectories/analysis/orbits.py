@@ -81,8 +81,8 @@ def orbit_curves(run: H5MDReader, parents: Mapping[str, str]) -> list[Curves]:
     """Change of the semi-major axis, eccentricity and inclination to the ecliptic of J2000 of every
     body, about its parent.
 
-    Where no parent is known it is about the body that binds it most tightly at the start, and where
-    none does about the heaviest.
+    If no parent is known it is about the body that binds it most tightly at the start, and if none
+    does about the heaviest.
     """
     heaviest = int(run.masses.argmax())
     index = {name: k for k, name in enumerate(run.names)}
