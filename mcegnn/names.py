@@ -30,6 +30,13 @@ def nearest(name: str, known: Any) -> str:
     return difflib.get_close_matches(str(name), list(known), 1, cutoff=0.0)[0]
 
 
+def suggestion(name: str, known: Any) -> str:
+    """The known name that a mistyped one resembles, as a question; all names if it resembles
+    none."""
+    near = difflib.get_close_matches(str(name), list(known), 1, cutoff=0.7)
+    return f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+
+
 def shipped() -> list[str]:
     """Names of the models that come with the package."""
     return sorted(

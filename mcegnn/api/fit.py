@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mcegnn.api.following import ProgressOption, follow
 from mcegnn.api.models import ModelLike, name_of
 from mcegnn.api.words import call_of, words_of_python
-from mcegnn.names import nearest, presets
+from mcegnn.names import presets, suggestion
 
 if TYPE_CHECKING:
     from mcegnn.runs.training import TrainingRun
@@ -48,7 +48,7 @@ def fit(
     Returns the run's `TrainingResult`: the best ``model``, the ``folder``, the page
     ``report_file``, and ``numbers`` on how good it is. Raises FileExistsError if the folder holds a
     run already, unless ``overwrite``; FileNotFoundError if a file is missing; TypeError, with the
-    nearest name, if an option is unknown; ValueError or RuntimeError, in one sentence, if options,
+    name meant, if an option is unknown; ValueError or RuntimeError, in one sentence, if options,
     data and model do not belong together; `RunDiverged` if the loss is not finite;
     KeyboardInterrupt, which says how to resume the training, after Ctrl-C.
 
@@ -113,9 +113,7 @@ def _placed(changes: Mapping[str, Any], options: "TrainingOptions") -> dict[str,
     for name in changes:
         if "." not in name and name not in known:
             own = (*known, "data", "preset", "output", "start", "resume", "overwrite", "threads")
-            raise TypeError(
-                f"fit() has no keyword or option {name!r}; did you mean {nearest(name, own)}?"
-            )
+            raise TypeError(f"fit() has no keyword or option {name!r}; {suggestion(name, own)}")
     return places_of(changes, kind, model)
 
 

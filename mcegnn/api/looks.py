@@ -135,8 +135,12 @@ def figure(reader: "H5MDReader", what: str) -> Any:
     else:
         found = everything(reader, None, 0.1, None)
         keys = ["trajectory", *(one.key for one in found.curves)]
-        near = nearest(what, [*_ANALYSES, *keys])
-        words = f"this run has no {what!r}; did you mean {near}? (it has {', '.join(keys)})"
+        if what not in keys:
+            near = nearest(what, [*_ANALYSES, *keys])
+            raise ValueError(
+                f"this run has no {what!r}; did you mean {near}? (it has {', '.join(keys)})"
+            )
+        words = f"this run has no {what!r}"
     with styled():
         return figure_of(_shown(found, what, words), title=True)
 
@@ -146,6 +150,14 @@ def _shown(found: "Analysis", what: str, otherwise: str) -> Any:
     keys = [one.key for one in found.curves]
     instead = ("potential_energy", "potential") if what == "energy" else ()
     return _curve(found, next((key for key in (what, *instead) if key in keys), what), otherwise)
+
+
+def chosen(reader: "H5MDReader", frames: int | slice) -> int | range:
+    """The numbers of these frames. Raises IndexError if there is no such frame."""
+    every = range(len(reader))
+    if isinstance(frames, int) and not -len(every) <= frames < len(every):
+        raise IndexError(f"frame {frames} of {len(every)}")
+    return every[frames]
 
 
 def rows(reader: "H5MDReader") -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mcegnn.api.words import in_python
+from mcegnn.api.words import in_python, words_of_python
 
 if TYPE_CHECKING:
     from trajectories.analysis.results import Analysis, Curves, Number
@@ -70,7 +70,7 @@ class Result:
         named."""
         from trajectories.analysis.draw import figure_of, styled
 
-        with styled():
+        with styled(), words_of_python():
             figure = figure_of(self._drawn(), title=True)
             if path is not None:
                 figure.savefig(path, dpi=150)

@@ -105,7 +105,8 @@ def _resumed(
 
     times, options = times_of(keywords), options_of(keywords, _OPTIONS)
     fixed = {name: keywords.get(name) for name in ("dt", "every", "integrator")}
-    check_resumed(system, {**options, **fixed, **given})
+    named = system if system is None or isinstance(system, str) else "the system"
+    check_resumed(named, {**options, **fixed, **given})
     command = call_of("simulate", resume=path, **keywords)
     return resumed_rollout(path, times, options, threads=threads, command=command)
 

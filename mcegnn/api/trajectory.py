@@ -216,18 +216,19 @@ class Trajectory:
         """
         with self._looked_at() as reader:
             figure = looks.figure(reader, what)
-        if path is not None:
-            figure.savefig(path, dpi=150)
+            if path is not None:
+                figure.savefig(path, dpi=150)
         return figure
 
     def to_ase(self, frames: int | slice = slice(None), system: int | None = None) -> Any:
         """The `ase.Atoms` of a frame, or a list of those of several, with all that the run keeps
-        and its energies, forces and stress; ``system`` is one of an ensemble's."""
+        and its energies, forces and stress; ``system`` is one of an ensemble's. Raises IndexError
+        if there is no such frame."""
         from trajectories.convert import atoms_of, check_separable
 
         with words_of_python(), self._opened() as reader:
             check_separable(reader, system)
-            chosen = range(len(reader))[frames]
+            chosen = looks.chosen(reader, frames)
             if isinstance(chosen, int):
                 return next(atoms_of(reader, system, [chosen]))
             return list(atoms_of(reader, system, chosen))

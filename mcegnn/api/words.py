@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from mcegnn.names import nearest
+from mcegnn.names import suggestion
 from mcegnn.runs.errors import RunDiverged, WritingFailed, sentence
 
 _FLAGS = ("relax", "flexible", "relativity", "j2", "all_frames")
@@ -84,12 +84,11 @@ def _of_system(error: OSError) -> OSError:
 
 
 def check_keywords(function: str, given: Mapping[str, Any], known: Any) -> None:
-    """Raise TypeError, with the nearest name, if a keyword is unknown to the function."""
+    """Raise TypeError for a keyword that a function does not know, with the name that it resembles,
+    else all names."""
     for name in given:
         if name not in known:
-            raise TypeError(
-                f"{function}() has no keyword {name!r}; did you mean {nearest(name, known)}?"
-            )
+            raise TypeError(f"{function}() has no keyword {name!r}; {suggestion(name, known)}")
 
 
 def call_of(function: str, *arguments: Any, **keywords: Any) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from mcegnn.runs.training_files import BEST, METRICS, REPORT, metrics_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TrainingResult:
     """A training that is over, in ``folder``: its best ``model`` and the page ``report``; errors
     are of the ``part`` of the data, ``scored`` of ``whole`` ``noun`` of ``data``."""
@@ -22,6 +22,11 @@ class TrainingResult:
     noun: str
     data: str
     numbers: tuple[Any, ...]
+
+    def __repr__(self) -> str:
+        lines = [f"Training in {self.folder}: {self.n_updates:,} updates"]
+        lines += [f"  {number.label}: {number}" for number in self.numbers]
+        return "\n".join(lines)
 
     @property
     def model_file(self) -> Path:

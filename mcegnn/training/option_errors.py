@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from mcegnn.names import nearest
+from mcegnn.names import suggestion
 
 if TYPE_CHECKING:
     from mcegnn.training.options import TrainingOptions
@@ -42,7 +42,7 @@ def in_words(error: ValidationError, options: "type[TrainingOptions]", kind: str
                     f" {' or '.join(others)}; leave it out"
                 )
         known = _fields(options, first["loc"][:-1])
-        return f"there is no key {where!r}; did you mean {nearest(str(first['loc'][-1]), known)}?"
+        return f"there is no key {where!r}; {suggestion(str(first['loc'][-1]), known)}"
     simple = first["type"] != "missing" and not isinstance(first["input"], dict)
     given = f" (given: {first['input']!r})" if simple else ""
     message = first["msg"].removeprefix("Value error, ")

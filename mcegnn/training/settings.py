@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from mcegnn.names import nearest
+from mcegnn.names import suggestion
 from mcegnn.training.options import options_class
 
 _TABLES = ("data", "task")
@@ -18,14 +18,14 @@ def places_of(settings: Mapping[str, Any], kind: str, model: str) -> dict[str, A
 
     A key with a dot is whole already. A bare name means the option of the training of that name,
     else that of [data], of [task] or of the model. Raises ValueError if there is none, with the
-    nearest name, or if there are several, with their keys.
+    name meant, or if there are several, with their keys.
     """
     known = known_settings(kind, model)
     found: dict[str, Any] = {}
     for name, value in settings.items():
         keys = [name] if "." in name else known.get(name, [])
         if not keys:
-            raise ValueError(f"there is no setting {name!r}; did you mean {nearest(name, known)}?")
+            raise ValueError(f"there is no setting {name!r}; {suggestion(name, known)}")
         if len(keys) > 1:
             raise ValueError(
                 f"{name} may be {' or '.join(keys)}; say which by its whole key:"

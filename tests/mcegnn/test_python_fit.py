@@ -103,6 +103,7 @@ def test_a_call_makes_the_training_of_the_command_line(data: str, cli: Callable[
     assert (result.folder, result.n_updates, result.data) == (Path("mine"), 8, data)
     assert result.report_file.is_file()
     assert result.numbers[0].value > 0
+    assert f"  {result.numbers[0].label}: {result.numbers[0]}" in repr(result).splitlines()
     np.testing.assert_array_equal(result.metrics["update"], [4, 8])
     assert result.metrics["error"][-1] == read_tensors(result.model_file)[0]["record"]["validation"]
     record = read_tensors(result.model_file)[0]["record"]
@@ -178,6 +179,11 @@ MISTAKES: dict[str, tuple[type[Exception], str, Callable[[str], Any]]] = {
         TypeError,
         "fit() has no keyword or option 'n_update'; did you mean n_updates?",
         lambda data: fit(data, preset="extxyz", n_update=3, output="x"),
+    ),
+    "an option that resembles no other": (
+        TypeError,
+        "fit() has no keyword or option 'learning_rate'; known are name, ",
+        lambda data: fit(data, preset="extxyz", learning_rate=1, output="x"),
     ),
     "a keyword that is not there": (
         TypeError,

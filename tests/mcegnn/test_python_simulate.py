@@ -248,6 +248,16 @@ MISTAKES: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
         "simulate() has no keyword 'temprature'; did you mean temperature?",
         lambda: simulate("argon.xyz", temprature="3 K", output="x.h5md"),  # type: ignore[call-arg]
     ),
+    "a keyword that resembles no other": (
+        TypeError,
+        "simulate() has no keyword 'timestep'; known are calculator, ",
+        lambda: simulate("argon.xyz", timestep="5 fs", output="x.h5md"),  # type: ignore[call-arg]
+    ),
+    "atoms beside a run to resume": (
+        ValueError,
+        "resume takes its system and physics from the run; leave out the system",
+        lambda: simulate(molecule("H2O"), resume="x.h5md"),
+    ),
     "an output that exists": (
         FileExistsError,
         "argon.xyz.h5md exists already; choose another name or overwrite it with overwrite=True",

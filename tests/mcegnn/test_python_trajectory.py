@@ -313,6 +313,16 @@ MISTAKES: dict[str, tuple[type[Exception], str, Callable[[Path], Any]]] = {
         "this run has no 'rdff'; did you mean rdf? (it has trajectory, ",
         lambda runs: Trajectory(runs / "argon.h5md").plot("rdff"),
     ),
+    "a frame that is not there": (
+        IndexError,
+        "frame 500 of ",
+        lambda runs: Trajectory(runs / "argon.h5md").to_ase(500),
+    ),
+    "a figure into a folder that is not there": (
+        FileNotFoundError,
+        "rdf.png: No such file or directory",
+        lambda runs: Trajectory(runs / "argon.h5md").plot("rdf", runs / "none" / "rdf.png"),
+    ),
     "a system that is not there": (
         ValueError,
         "there is no system 9: ",

@@ -237,7 +237,7 @@ ELEMENTS = {
     "an element of all": ("0=1", "the configuration holds no list, so it has no element 0"),
     "an unknown key of an element": (
         "task.stages.0.rate=1",
-        "there is no key 'task.stages.0.rate'; did you mean",
+        "there is no key 'task.stages.0.rate'; known are ",
     ),
 }
 
