@@ -25,14 +25,12 @@ class Trajectory:
     MDAnalysis opens; a sequence of `System` in float64.
 
     Nothing is kept in memory, and the file is open only while it is read, or within a ``with``
-    block. A foreign trajectory is first written as a run into a temporary folder, which is gone
-    when the trajectory is closed. Of its file ``topology`` (PDB, GRO, PSF, ...), ``frame_interval``
-    ("10 fs"), ``units`` ("real"), ``format`` and ``masses`` ({"H": 2.014}) say what it does not
-    tell. Analyses give the numbers of `mcegnn analyse`: they leave out frames with atoms nearer to
-    each other than any that the model was trained on, unless ``all_frames``.
+    block. A foreign trajectory is first converted to a run in a temporary folder. ``topology`` (PDB,
+    GRO, PSF, ...), ``frame_interval`` ("10 fs"), ``units`` ("real"), ``format`` and ``masses``
+    ({"H": 2.014}) complete its file. Analyses give the numbers of `mcegnn analyse`: they omit frames
+    with atoms nearer to each other than any in the model's training data, unless ``all_frames``.
 
-    Raises FileNotFoundError or ValueError, in one sentence, if the file cannot be read or holds no
-    frames.
+    Raises FileNotFoundError or ValueError if the file cannot be read or holds no frames.
 
     >>> with Trajectory("run.h5md") as run:
     ...     run.times, run.positions[-1], run.temperature, run.rdf().plot("rdf.png")
