@@ -25,10 +25,11 @@ class Trajectory:
     MDAnalysis opens; a sequence of `System` in float64.
 
     Nothing is kept in memory, and the file is open only while it is read, or within a ``with``
-    block. A foreign trajectory is first converted to a run in a temporary folder. ``topology`` (PDB,
-    GRO, PSF, ...), ``frame_interval`` ("10 fs"), ``units`` ("real"), ``format`` and ``masses``
-    ({"H": 2.014}) complete its file. Analyses give the numbers of `mcegnn analyse`: they omit frames
-    with atoms nearer to each other than any in the model's training data, unless ``all_frames``.
+    block. A foreign trajectory is first converted to a run in a temporary folder. ``topology``
+    (PDB, GRO, PSF, ...), ``frame_interval`` ("10 fs"), ``units`` ("real"), ``format`` and
+    ``masses`` ({"H": 2.014}) complete its file. Analyses give the numbers of `mcegnn analyse`: they
+    omit frames with atoms nearer to each other than any in the model's training data, unless
+    ``all_frames``.
 
     Raises FileNotFoundError or ValueError if the file cannot be read or holds no frames.
 
