@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 MODULES = ("fcntl", "resource", "pwd", "grp", "termios", "tty", "pty", "syslog")
@@ -34,6 +35,7 @@ def hide() -> None:
     """Take away all of it, for this process."""
     for name in MODULES:
         sys.modules[name] = None  # type: ignore[assignment]
+    _import_locks()
     for module, names in ((os, f"{FUNCTIONS} {FLAGS}"), (signal, SIGNALS)):
         for name in names.split():
             if hasattr(module, name):
@@ -53,6 +55,18 @@ def hide() -> None:
     # Linux takes its name while it is open
     tempfile.TemporaryFile = tempfile.NamedTemporaryFile  # type: ignore[assignment]
     multiprocessing.set_start_method("spawn")
+
+
+def _import_locks() -> None:
+    """filelock without `fcntl`, and with all else that Linux has: it asks which system this is, and
+    removes a lock that was left behind by Linux' own ways."""
+    import filelock
+
+    whole = ModuleType("os")
+    whole.__dict__.update(vars(os))
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] == filelock.__name__ and "os" in vars(module):
+            module.os = whole  # type: ignore[attr-defined]
 
 
 def _without_proc(real: Callable[..., Any]) -> Callable[..., Any]:

@@ -269,7 +269,7 @@ MISTAKES: dict[str, tuple[type[Exception], str, Callable[[str], Any]]] = {
     ),
     "predictions of a model that moves particles": (
         ValueError,
-        "charged-mcegnn is a DirectDynamics, which moves particles and predicts nothing",
+        "charged-mcegnn is a DirectDynamics, which mcegnn predict cannot use",
         lambda data: predict("charged-mcegnn", data),
     ),
     "predictions of strange elements": (
@@ -294,7 +294,7 @@ MISTAKES: dict[str, tuple[type[Exception], str, Callable[[str], Any]]] = {
     ),
     "a calculator of a flow": (
         ValueError,
-        "a DirectDynamics gives no potential; it is for rollout and evaluate",
+        "a DirectDynamics gives no potential; it is for mcegnn rollout and mcegnn evaluate",
         lambda data: load("charged-mcegnn").calculator(),
     ),
     "a model that is not there": (

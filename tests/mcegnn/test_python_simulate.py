@@ -270,7 +270,7 @@ MISTAKES: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
     ),
     "a property model": (
         ValueError,
-        "property.safetensors predicts U0 of molecules, neither forces nor motion; name another",
+        "property.safetensors is a PropertyModel, which mcegnn rollout cannot use",
         lambda: simulate("ethanol.xyz", model="property.safetensors", output="x.h5md"),
     ),
     "a missing file": (

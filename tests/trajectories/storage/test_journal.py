@@ -221,7 +221,7 @@ def test_a_journal_that_is_not_whole_is_none(tmp_path: Path) -> None:
         assert not recover(path)
     assert path.read_bytes() == b"before"
     journal_of(path).write_bytes(record)
-    with pytest.warns(journal.RecoveredWarning, match="mended from its journal"):
+    with pytest.warns(journal.RecoveredWarning, match="repaired from its journal"):
         assert recover(path)
     assert path.read_bytes() == b"after!"
     assert not journal_of(path).exists()
