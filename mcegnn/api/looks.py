@@ -135,7 +135,7 @@ def figure(reader: "H5MDReader", what: str) -> Any:
     else:
         found = everything(reader, None, 0.1, None)
         keys = ["trajectory", *(one.key for one in found.curves)]
-        if what not in keys:
+        if what not in (*keys, "energy"):  # which the potential one may stand for
             near = nearest(what, [*_ANALYSES, *keys])
             raise ValueError(
                 f"this run has no {what!r}; did you mean {near}? (it has {', '.join(keys)})"
