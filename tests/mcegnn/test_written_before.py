@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 import torch
 
+from mcegnn.cli.app import RENAMED
+
 Run = Callable[..., Any]
 KEPT = Path(__file__).parents[1] / "data" / "v0_1"
 
@@ -124,7 +126,7 @@ def test_what_is_said_of_old_files_is_the_same(
     job: Any, folder: Path, cli: Run, needed: Callable[[Any], None]
 ) -> None:
     needed(job)
-    out = cli(*job.asking)
+    out = cli(*(RENAMED.get(word, word) for word in job.asking))
     assert out.code == 0, out.err
     assert_same(job, kept.answers(json.loads(out.out)), kept.numbers(KEPT / job.answer))
 
