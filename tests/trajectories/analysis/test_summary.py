@@ -400,7 +400,7 @@ def test_planets_that_drift_are_told_of(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kinds", "left", "static_scene"),
+    ("kinds", "left", "still"),
     [
         ([29, 29, 28, 28, 47, 47], "", ""),
         ([29, 29, 28, 28, 47, 79], "Au", ""),
