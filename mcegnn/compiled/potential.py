@@ -127,7 +127,9 @@ class MessagePassing:
 
         kernels: Any = _steps
         N, workspace, w = state.numbers, state.workspace, self._weights
-        phases = addresses(w, N, workspace)
+        if state.phases is None:  # once: to find the kinds of all arrays takes longer than a call
+            state.phases = addresses(w, N, workspace)
+        phases = state.phases
         threads, last = min(self.threads, N.parts), 4 * N.layers + 2
         if threads == 1:
             kernels.steps(
@@ -171,6 +173,7 @@ class _CallState:
         self._species = np.zeros(0, int)
         self.numbers: Numbers
         self.workspace: Workspace
+        self.phases: np.ndarray | None = None
         self.references = np.zeros(0)
 
     def fit(self, system: System) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
