@@ -7,16 +7,12 @@ that are coupled, what is read of P X and Q X may be anything: there S and the u
 zero, and so are derivatives.
 """
 
-from functools import partial
-
+from mcegnn.compiled._kernel import kernel
 from mcegnn.compiled._matmul import product
 from mcegnn.compiled._pointers import moved, number
 from mcegnn.compiled._simd import count, filled, fma, load, spread, store
 from mcegnn.compiled._simd_math import add, clear, copy
 from mcegnn.compiled._workspace import NODES
-from systems.kernel import jit
-
-kernel = partial(jit, reorder=False)
 
 
 @kernel

@@ -2,11 +2,10 @@
 """The layers' work along pairs in the backward pass: derivatives, from what a slot keeps of the
 forward pass (`mcegnn.compiled._edges_forward`)."""
 
-from functools import partial
-
 from mcegnn.compiled._harmonics_backward import (
     grad_all_harmonics,
 )
+from mcegnn.compiled._kernel import kernel, kernel_part
 from mcegnn.compiled._matmul import product
 from mcegnn.compiled._pointers import moved, number
 from mcegnn.compiled._simd import (
@@ -21,10 +20,6 @@ from mcegnn.compiled._simd import (
 )
 from mcegnn.compiled._simd_math import add, increase
 from mcegnn.compiled._workspace import BLOCK
-from systems.kernel import jit
-
-kernel = partial(jit, reorder=False)
-kernel_part = partial(jit, reorder=False, part=True)
 
 
 @kernel

@@ -11,8 +11,7 @@ A slot keeps what the backward pass needs: silu'(z) [2m, F], s = silu(z') [2m, F
 the envelope [2m, F], the gates [2m, 2E].
 """
 
-from functools import partial
-
+from mcegnn.compiled._kernel import kernel, kernel_part
 from mcegnn.compiled._matmul import product
 from mcegnn.compiled._pointers import moved, number
 from mcegnn.compiled._scatter import scatter_channels, scatter_messages
@@ -27,10 +26,6 @@ from mcegnn.compiled._simd import (
 )
 from mcegnn.compiled._simd_math import clear, silu
 from mcegnn.compiled._workspace import BLOCK
-from systems.kernel import jit
-
-kernel = partial(jit, reorder=False)
-kernel_part = partial(jit, reorder=False, part=True)
 
 
 @kernel

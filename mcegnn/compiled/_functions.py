@@ -3,12 +3,10 @@
 the harmonics."""
 
 import math
-from functools import partial
 
+from mcegnn.compiled._kernel import kernel
 from mcegnn.compiled._pointers import number, put
-from systems.kernel import jit
 
-kernel = partial(jit, reorder=False)
 # of the harmonics, and of Ziegler, Biersack and Littmark's screening
 _A, _B, _C, _D = math.sqrt(3.0), math.sqrt(15.0), math.sqrt(5.0 / 8.0), math.sqrt(3.0 / 8.0)
 _WEIGHTS, _EXPONENTS = (0.18175, 0.50986, 0.28022, 0.02817), (3.1998, 0.94229, 0.4029, 0.20162)

@@ -1,8 +1,7 @@
 # mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False
 """Derivatives by the harmonics of pairs, and by the channels that they were multiplied with."""
 
-from functools import partial
-
+from mcegnn.compiled._kernel import kernel
 from mcegnn.compiled._pointers import moved, number
 from mcegnn.compiled._simd import (
     count,
@@ -14,10 +13,6 @@ from mcegnn.compiled._simd import (
     total,
 )
 from mcegnn.compiled._simd_math import add, increase
-from systems.kernel import jit
-
-kernel = partial(jit, reorder=False)
-kernel_part = partial(jit, reorder=False, part=True)
 
 
 @kernel

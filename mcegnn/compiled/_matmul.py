@@ -1,15 +1,14 @@
 # mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False
 """The product of a block of rows with a matrix, as tiles in registers."""
 
-from functools import partial
 from typing import Any
 
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import types
 
+from mcegnn.compiled._kernel import kernel
 from mcegnn.compiled._pointers import moved
 from mcegnn.compiled._simd import BYTES, I64, Writer, count, intrinsic, scalar
-from systems.kernel import jit
 
 # rows of a tile by its columns of lanes: the sums, a row of the second factor and a number of the
 # first are in registers at once, of which there are 32, with AVX and AVX2 16
@@ -97,7 +96,7 @@ _ONE, _TWO, _THREE, _FOUR = (TILES[k] for k in (1, 2, 3, 4))
 _ROWS1, _ROWS2, _ROWS3, _ROWS4 = (ROWS[k] for k in (1, 2, 3, 4))
 
 
-@partial(jit, reorder=False)
+@kernel
 def product(rows, depth, columns, a, a_stride, b, b_stride, c, c_stride, out, out_stride):
     """out = a b + c, of pointers: a [rows, depth], b [depth, columns], c and out [rows, columns],
     which may be the same.

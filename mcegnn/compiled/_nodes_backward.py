@@ -1,9 +1,8 @@
 # mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False
 """Derivatives of what happens at nodes (`mcegnn.compiled._nodes_forward`)."""
 
-from functools import partial
-
 from mcegnn.compiled._couplings import grad_couple_nodes
+from mcegnn.compiled._kernel import kernel, kernel_part
 from mcegnn.compiled._matmul import product
 from mcegnn.compiled._nodes_forward import (
     clear_touched,
@@ -19,10 +18,6 @@ from mcegnn.compiled._simd import (
 )
 from mcegnn.compiled._simd_math import add, clear, copy
 from mcegnn.compiled._workspace import NODES
-from systems.kernel import jit
-
-kernel = partial(jit, reorder=False)
-kernel_part = partial(jit, reorder=False, part=True)
 
 
 @kernel

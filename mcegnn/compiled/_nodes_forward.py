@@ -6,9 +6,8 @@ Nodes are worked upon in blocks; what the parts' pairs have added to them is sum
 order, and cleared for the next time.
 """
 
-from functools import partial
-
 from mcegnn.compiled._couplings import couple_nodes
+from mcegnn.compiled._kernel import kernel, kernel_part
 from mcegnn.compiled._matmul import product
 from mcegnn.compiled._pointers import moved, number, put
 from mcegnn.compiled._simd import (
@@ -19,10 +18,6 @@ from mcegnn.compiled._simd import (
 )
 from mcegnn.compiled._simd_math import add, clear, copy, increase, silu
 from mcegnn.compiled._workspace import NODES
-from systems.kernel import jit
-
-kernel = partial(jit, reorder=False)
-kernel_part = partial(jit, reorder=False, part=True)
 
 
 @kernel

@@ -3,21 +3,17 @@
 of nodes, and what comes before the first layer."""
 
 import math
-from functools import partial
 
 from mcegnn.compiled._edges_backward import edges_backward
 from mcegnn.compiled._edges_forward import activations, edges_forward
 from mcegnn.compiled._functions import envelope, harmonics
+from mcegnn.compiled._kernel import kernel, kernel_part
 from mcegnn.compiled._nodes_backward import grad_update
 from mcegnn.compiled._nodes_forward import atomic_energies, embed, update_nodes
 from mcegnn.compiled._pointers import moved, number, put
 from mcegnn.compiled._simd import count, filled, fma, load, store
 from mcegnn.compiled._simd_math import circular
 from mcegnn.compiled._workspace import BLOCK, NODES
-from systems.kernel import jit
-
-kernel = partial(jit, reorder=False)
-kernel_part = partial(jit, reorder=False, part=True)
 
 
 @kernel_part
@@ -94,10 +90,16 @@ def blocks_of_pairs(part, N, workspace):
 
 
 @kernel
-def touch(first, m, workspace, touched):
-    """Mark the nodes of a block of pairs."""
+def begin_pairs(block, layer, N, workspace, spare, touched):
+    """The first pair of a block, how many it has, and its slot, which is the spare one where it is
+    not kept; their nodes are marked."""
+    first = block * BLOCK
+    m = min(BLOCK, number(workspace.counts, 0) - first)
     for e in range(2 * first, 2 * (first + m)):
         put(touched, number(workspace.pairs, e) // NODES, 1)
+    if block < N.kept:
+        return first, m, moved(workspace.kept, (block * N.layers + layer) * slot_size(N))
+    return first, m, spare
 
 
 @kernel
@@ -106,12 +108,7 @@ def forward_pairs(layer, part, w, N, workspace):
     sums, scratch, spare, touched = room_of_pairs(part, N, workspace)
     begin, end = blocks_of_pairs(part, N, workspace)
     for block in range(begin, end):
-        first = block * BLOCK
-        m = min(BLOCK, number(workspace.counts, 0) - first)
-        touch(first, m, workspace, touched)
-        slot = spare
-        if block < N.kept:
-            slot = moved(workspace.kept, (block * N.layers + layer) * slot_size(N))
+        first, m, slot = begin_pairs(block, layer, N, workspace, spare, touched)
         edges_forward(layer, first, m, w, N, workspace, slot, scratch, sums)
 
 
@@ -121,13 +118,8 @@ def backward_pairs(layer, part, w, N, workspace):
     sums, scratch, spare, touched = room_of_pairs(part, N, workspace)
     begin, end = blocks_of_pairs(part, N, workspace)
     for block in range(begin, end):
-        first = block * BLOCK
-        m = min(BLOCK, number(workspace.counts, 0) - first)
-        touch(first, m, workspace, touched)
-        slot = spare
-        if block < N.kept:
-            slot = moved(workspace.kept, (block * N.layers + layer) * slot_size(N))
-        else:
+        first, m, slot = begin_pairs(block, layer, N, workspace, spare, touched)
+        if block >= N.kept:
             activations(layer, first, m, w, N, workspace, slot, scratch)
         edges_backward(layer, first, m, w, N, workspace, slot, scratch, sums)
 

@@ -1,8 +1,7 @@
 # mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False
 """What pairs add to the nodes at their ends."""
 
-from functools import partial
-
+from mcegnn.compiled._kernel import kernel
 from mcegnn.compiled._pointers import moved, number
 from mcegnn.compiled._simd import (
     count,
@@ -13,10 +12,6 @@ from mcegnn.compiled._simd import (
     spread,
 )
 from mcegnn.compiled._simd_math import add
-from systems.kernel import jit
-
-kernel = partial(jit, reorder=False)
-kernel_part = partial(jit, reorder=False, part=True)
 
 
 @kernel

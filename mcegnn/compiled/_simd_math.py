@@ -1,17 +1,14 @@
 # mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False
 """Functions of lanes: sigmoids and circles, by polynomials; and what is done to rows of lanes."""
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numba.core import types
 
+from mcegnn.compiled._kernel import kernel
 from mcegnn.compiled._pointers import number, put
 from mcegnn.compiled._simd import Writer, count, filled, intrinsic, load, store
-from systems.kernel import jit
-
-kernel = partial(jit, reorder=False)
 
 
 def _fitted(function: Any, low: float, high: float, degree: int) -> np.ndarray:

@@ -9,17 +9,14 @@ parts are independent of each other.
 """
 
 import math
-from functools import partial
 
 import numpy as np
 
 from mcegnn.compiled._functions import by_direction, repel, softened_distance
+from mcegnn.compiled._kernel import kernel, kernel_part
 from mcegnn.compiled._pointers import call_phase, moved, number, pointers, put
 from mcegnn.compiled._simd_math import increase
-from systems.kernel import jit
 
-kernel = partial(jit, reorder=False)
-kernel_part = partial(jit, reorder=False, part=True)
 # places in `mcegnn.compiled.phases.PHASES`
 PREPARE, FORWARD_PAIRS, FORWARD_NODES, BACKWARD_NODES, BACKWARD_PAIRS = range(5)
 

@@ -10,6 +10,7 @@ import torch
 from ase import Atoms
 from ase.build import bulk, molecule
 
+from mcegnn.compiled import potential as compiled
 from mcegnn.compiled import workspaces
 from mcegnn.compiled.potential import MessagePassing
 from mcegnn.models.packing import packed
@@ -224,6 +225,16 @@ def test_a_place_that_is_not_a_number_does_no_lasting_harm() -> None:
     positions[0] = positions[1]
     assert not np.isfinite(potential(replace(ETHANOL, positions=positions)).forces).all()
     np.testing.assert_array_equal(potential(ETHANOL).forces, before)
+
+
+def test_the_code_is_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To find the kinds of all arrays takes longer than a call on a small molecule."""
+    found, real = [], compiled.addresses
+    monkeypatch.setattr(compiled, "addresses", lambda *of: found.append(of) or real(*of))
+    potential = MessagePassing(packed(model()))
+    for _ in range(3):
+        potential(CASES["molecule"][0])
+    assert len(found) == 1
 
 
 def test_refusals() -> None:
