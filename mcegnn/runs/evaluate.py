@@ -1,17 +1,16 @@
 """An evaluation as a run: errors of a model on labelled data."""
 
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mcegnn.names import absolute, locate
 from mcegnn.runs.events import Event, Finished, Started, Stopped
-from mcegnn.runs.iteration import closed
+from mcegnn.runs.iteration import StoppableRun
 from mcegnn.runs.outputs import check_figure
 from mcegnn.runs.reported import Told, reported
-from mcegnn.runs.signals import StopRequest, handled
 
 __all__ = ["EvaluateResult", "EvaluateRun"]
 
@@ -38,7 +37,7 @@ class EvaluateResult:
     seconds: float
 
 
-class EvaluateRun:
+class EvaluateRun(StoppableRun):
     """``model``, a name or a file, scored on the test samples of ``data``, a data set or a file, or
     on its ``validation`` samples, ``without`` some bodies of a solar system.
 
@@ -60,20 +59,16 @@ class EvaluateRun:
         figure: str | Path | None = None,
         overwrite: bool = False,
     ) -> None:
+        super().__init__()
         self.model, self.data = str(model), str(data)
         self.validation, self.without = validation, tuple(without)
         self.figure, self.overwrite = None if figure is None else Path(figure), overwrite
-        self._request = StopRequest()
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = {name: value for name, value in vars(self).items() if name != "_request"}
+        kept = super().__getstate__()
         figure = None if self.figure is None else self.figure.absolute()
         here = {"model": absolute(self.model), "data": absolute(self.data), "figure": figure}
         return {**kept, **here}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._request = StopRequest()
 
     def check(self) -> None:
         """Raise ValueError or OSError, in one sentence, if the run cannot begin; fast, since torch
@@ -81,17 +76,6 @@ class EvaluateRun:
         if self.figure is not None:
             check_figure(self.figure, self.overwrite)
         locate(self.model)
-
-    def stop(self) -> None:
-        """End the iteration under way, or else the next one; the last event is `Stopped`."""
-        self._request.ask()
-
-    def __iter__(self) -> Iterator[Event]:
-        try:
-            with handled(self._request), closed(self._events()) as events:
-                yield from events
-        finally:
-            self._request.clear()
 
     def _events(self) -> Generator[Event, None, None]:
         try:

@@ -1,12 +1,15 @@
-"""Closing of iterations of runs that are abandoned, at the latest when the interpreter ends, so
-that their state is saved."""
+"""What runs share: iterating, stopping, and pickling; iterations that are abandoned are closed, at
+the latest when the interpreter ends, so that their state is saved."""
 
 import atexit
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager, suppress
+from typing import Any
 
 from mcegnn.runs.events import Event
+from mcegnn.runs.signals import StopRequest, handled
 
 Events = Generator[Event, None, None]
 _suspended: dict[Events, int] = {}  # and the processes in which they were begun
@@ -30,3 +33,33 @@ def _close_all() -> None:
         if process == os.getpid():  # a fork has copies of what goes on in its parent
             with suppress(ValueError):  # a thread is just iterating it
                 events.close()
+
+
+class StoppableRun(ABC):
+    """A `mcegnn.runs.events.Run`: what it does is in `_events`, which looks at ``_request`` whether
+    to stop. Pickles hold all else that it has."""
+
+    def __init__(self) -> None:
+        self._request = StopRequest()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_request"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._request = StopRequest()
+
+    def stop(self) -> None:
+        """End the iteration under way, or else the next one; the last event is `Stopped`."""
+        self._request.ask()
+
+    def __iter__(self) -> Iterator[Event]:
+        try:
+            with handled(self._request), closed(self._events()) as events:
+                yield from events
+        finally:
+            self._request.clear()
+
+    @abstractmethod
+    def _events(self) -> Events:
+        """Do the work, and yield what happens."""

@@ -10,11 +10,10 @@ from typing import Any
 from integrators.state import State
 from mcegnn.runs.errors import ForcesFailed, RunDiverged, forces_in_words
 from mcegnn.runs.events import Event, Finished, FrameWritten, Progress, Started, Stopped
-from mcegnn.runs.iteration import closed
+from mcegnn.runs.iteration import StoppableRun
 from mcegnn.runs.label_sources import Labels, Prepared, Structures, Unlabelled
 from mcegnn.runs.labelled_file import LabelledFile
 from mcegnn.runs.outputs import check_output, check_writable
-from mcegnn.runs.signals import StopRequest, handled
 from systems.sources.atoms import path_of
 from systems.system import Evaluation
 
@@ -44,20 +43,21 @@ class _Written:
     state: State | None = None
 
 
-class LabelRun:
+class LabelRun(StoppableRun):
     """The structures of ``source``, labelled and written to the extended XYZ file ``output``.
 
     Iterating it does it; `mcegnn.runs.events.Run` says how it is stopped, pickled and resumed,
-    bitwise reproducibly. Frozen atoms have a column of that name, and their true forces.
+    bitwise reproducibly: after the structure that is being labelled. Frozen atoms have a column of
+    that name, and their true forces.
 
     Raises ValueError, RuntimeError or OSError, each in one sentence, if it cannot begin or the disk
     is full, and `RunDiverged` if the forces fail later: what was labelled stays.
     """
 
     def __init__(self, source: Structures, output: str | Path, *, overwrite: bool = False) -> None:
+        super().__init__()
         self.source, self.output, self.overwrite = source, Path(output), overwrite
         self._written = _Written()
-        self._request = StopRequest()
 
     def __getstate__(self) -> dict[str, Any]:
         state = self._written.state
@@ -69,28 +69,12 @@ class LabelRun:
             "_written": replace(self._written, state=bare),
         }
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._request = StopRequest()
-
     def check(self) -> None:
         """Raise ValueError or OSError, in one sentence, if the run cannot begin or be resumed."""
         if self._written.n_structures:
             self._check_written()
             return
         check_label_files(self.source.file, self.output, self.overwrite)
-
-    def stop(self) -> None:
-        """End the iteration under way, or else the next one, after the structure that is being
-        labelled; the last event is `Stopped`."""
-        self._request.ask()
-
-    def __iter__(self) -> Iterator[Event]:
-        try:
-            with handled(self._request), closed(self._events()) as events:
-                yield from events
-        finally:
-            self._request.clear()
 
     def _events(self) -> Generator[Event, None, None]:
         began = time.monotonic()

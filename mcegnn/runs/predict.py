@@ -1,15 +1,14 @@
 """Predictions as a run: a model's predictions of structures in files, as a table."""
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcegnn.names import absolute, locate
 from mcegnn.runs.events import Event, Finished, Progress, Started, Stopped
-from mcegnn.runs.iteration import closed
+from mcegnn.runs.iteration import StoppableRun
 from mcegnn.runs.outputs import check_output, check_writable
-from mcegnn.runs.signals import StopRequest, handled
 
 if TYPE_CHECKING:
     from mcegnn.models.model import Model
@@ -35,7 +34,7 @@ class PredictResult:
         return table_of(self.names, self.targets)
 
 
-class PredictRun:
+class PredictRun(StoppableRun):
     """Predict all structures of ``files`` (FILE@INDEX is one of several) by ``model``, a name or a
     file, and write the CSV table ``output``, if one is named.
 
@@ -55,23 +54,15 @@ class PredictRun:
         *,
         overwrite: bool = False,
     ) -> None:
+        super().__init__()
         self.model, self.files = str(model), tuple(map(str, files))
         self.output = None if output is None else Path(output)
         self.overwrite, self.folder = overwrite, Path()
-        self._request = StopRequest()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {
-            "model": absolute(self.model),
-            "files": self.files,
-            "output": None if self.output is None else self.output.absolute(),
-            "overwrite": self.overwrite,
-            "folder": self.folder.absolute(),
-        }
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._request = StopRequest()
+        output = None if self.output is None else self.output.absolute()
+        here = {"model": absolute(self.model), "output": output, "folder": self.folder.absolute()}
+        return {**super().__getstate__(), **here}
 
     def check(self) -> None:
         """Raise ValueError or OSError, in one sentence, if the run cannot begin; fast, since torch
@@ -80,18 +71,6 @@ class PredictRun:
             check_output(self.output, self.overwrite)
             check_writable(self.output)
         locate(self.model)
-
-    def stop(self) -> None:
-        """End the iteration under way, or else the next one, without a table; the last event is
-        `Stopped`."""
-        self._request.ask()
-
-    def __iter__(self) -> Iterator[Event]:
-        try:
-            with handled(self._request), closed(self._events()) as events:
-                yield from events
-        finally:
-            self._request.clear()
 
     def _events(self) -> Generator[Event, None, None]:
         try:

@@ -13,12 +13,11 @@ from integrators.state import Flow
 from mcegnn.runs.errors import RunDiverged
 from mcegnn.runs.estimated_errors import estimate_errors
 from mcegnn.runs.events import Event, Finished, Saved, Stopped, Warned
-from mcegnn.runs.iteration import closed
+from mcegnn.runs.iteration import StoppableRun, closed
 from mcegnn.runs.outputs import check_output, check_room
 from mcegnn.runs.recording import Recording
 from mcegnn.runs.relaxation import relaxed_start
 from mcegnn.runs.resume import Position, saved_rollout
-from mcegnn.runs.signals import StopRequest
 from mcegnn.simulation import Configuration
 from systems.neighbors.nearest import NearPairWarning
 
@@ -44,13 +43,14 @@ class RolloutResult:
     diverged: Mapping[int, int] = field(default_factory=dict)
 
 
-class RolloutRun:
+class RolloutRun(StoppableRun):
     """A rollout of ``configuration`` into the H5MD file ``output``, with a checkpoint beside it.
 
     Iterating it does it; `mcegnn.runs.events.Run` says how it is stopped, pickled and resumed,
-    bitwise reproducibly. ``resume`` says that the file is there already and is to be resumed: the
-    configuration may differ from its own, which `mcegnn.runs.resume.saved_rollout` reads, only in
-    how far the run goes and where it is stopped. ``command`` is kept in the file as what made it.
+    bitwise reproducibly: at the end of a step. ``resume`` says that the file is there already and
+    is to be resumed: the configuration may differ from its own, which
+    `mcegnn.runs.resume.saved_rollout` reads, only in how far the run goes and where it is stopped.
+    ``command`` is kept in the file as what made it.
 
     Raises ValueError, RuntimeError or OSError (FileExistsError if ``output`` exists and
     ``overwrite`` is not given, FileNotFoundError if a file that is to be resumed is missing), each
@@ -67,10 +67,10 @@ class RolloutRun:
         threads: int | None = None,
         command: str = "",
     ) -> None:
+        super().__init__()
         self.configuration, self.output = configuration, Path(output)
         self.overwrite, self.threads, self.command = overwrite, threads, command
         self.begun = resume
-        self._request = StopRequest()
 
     def __getstate__(self) -> dict[str, Any]:
         # without what moves it, and so that it does not matter where one works
@@ -82,10 +82,6 @@ class RolloutRun:
             "command": self.command,
             "begun": self.begun,
         }
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._request = StopRequest()
 
     @cached_property
     def flow(self) -> Flow:
@@ -104,11 +100,6 @@ class RolloutRun:
         self.flow  # noqa: B018
         if not self.begun:
             self.configuration.check_start()
-
-    def stop(self) -> None:
-        """End the iteration under way, or else the next one, at the end of a step: its state is
-        saved, and the last event is `Stopped`."""
-        self._request.ask()
 
     def __iter__(self) -> Iterator[Event]:
         try:

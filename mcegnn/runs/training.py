@@ -16,9 +16,8 @@ from mcegnn.runs.events import (
     Stopped,
     Warned,
 )
-from mcegnn.runs.iteration import closed
+from mcegnn.runs.iteration import StoppableRun
 from mcegnn.runs.reported import Told, reported
-from mcegnn.runs.signals import StopRequest, handled
 from mcegnn.runs.training_data import described
 from mcegnn.runs.training_files import (
     BEST,
@@ -43,12 +42,13 @@ if TYPE_CHECKING:
     from mcegnn.training.trainer import Trainer
 
 
-class TrainingRun:
+class TrainingRun(StoppableRun):
     """A training of these options into ``folder``, from the weights of the model ``start`` where
     one is named.
 
     Iterating it does it; `mcegnn.runs.events.Run` says how it is stopped, pickled and resumed,
-    bitwise reproducibly: from its last validation. ``resume`` takes up a training that is in the
+    bitwise reproducibly: after the update that is being made, and from its last validation.
+    ``resume`` takes up a training that is in the
     folder already (`of_folder`); ``dry_run`` ends where the folder would be made. ``command`` is
     kept in the model's file.
 
@@ -69,12 +69,12 @@ class TrainingRun:
         command: str = "",
         resume: bool = False,
     ) -> None:
+        super().__init__()
         # plain values: classes of options are made for each task, and cannot be pickled
         self._values = options.model_dump()
         self.folder, self.start, self.threads = Path(folder), start, threads
         self.overwrite, self.use_tensorboard, self.dry_run = overwrite, use_tensorboard, dry_run
         self.command, self.begun = command, resume
-        self._request = StopRequest()
 
     @classmethod
     def of_folder(cls, folder: str | Path, **how: Any) -> "TrainingRun":
@@ -83,13 +83,9 @@ class TrainingRun:
         return cls(resumed(Path(folder)).options, folder, resume=True, **how)
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = {name: value for name, value in vars(self).items() if name != "_request"}
+        kept = super().__getstate__()
         start = None if self.start is None else absolute(self.start)
         return {**kept, "folder": self.folder.absolute(), "start": start}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._request = StopRequest()
 
     @property
     def options(self) -> TrainingOptions:
@@ -111,18 +107,6 @@ class TrainingRun:
             locate(self.start)
         options = self.options
         task(options.task.kind).check_data(options.data)
-
-    def stop(self) -> None:
-        """End the iteration under way, or else the next one, after the update that is being made;
-        what is kept is of the last validation. The last event is `Stopped`."""
-        self._request.ask()
-
-    def __iter__(self) -> Iterator[Event]:
-        try:
-            with handled(self._request), closed(self._events()) as events:
-                yield from events
-        finally:
-            self._request.clear()
 
     def _events(self) -> Generator[Event, None, None]:
         self.check()
