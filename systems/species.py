@@ -25,5 +25,5 @@ def places_among(species: Sequence[int], numbers: np.ndarray) -> np.ndarray:
         from ase.data import chemical_symbols as symbols
 
         those, these = (", ".join(symbols[z] for z in group) for group in (strange, sorted(known)))
-        raise ValueError(f"the model never saw {those}: it was trained on {these}")
+        raise ValueError(f"the model was not trained on {those}, only on {these}")
     return at

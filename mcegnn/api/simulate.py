@@ -31,10 +31,10 @@ def simulate(
 
     ``system`` is "charged", "solar", a file of atoms (its last structure, or FILE@INDEX), an
     `ase.Atoms` or a `System` in metal units; a structure in memory is written beside the output, as
-    OUTPUT.start.xyz. ``resume`` names a run to continue, for ``steps`` or ``time`` beyond its end;
-    the result is bitwise identical to that of an uninterrupted run. ``progress`` is a function that
-    gets each event of the run (`mcegnn.runs.events`), or False to show nothing; without it a bar is
-    shown in terminals and notebooks.
+    OUTPUT.start.xyz. ``resume`` names a run to continue to its planned end, or ``steps`` or
+    ``time`` beyond that end; the result is bitwise identical to that of an uninterrupted run.
+    ``progress`` is a function that gets each event of the run (`mcegnn.runs.events`), or False to
+    show nothing; without it a bar is shown in terminals and notebooks.
 
     The keywords are the options of the command line, where `mcegnn rollout --help` says what each
     means. Quantities are texts with their unit ("300 K", "0.5 fs"), bare numbers in reduced units.

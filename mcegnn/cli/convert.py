@@ -75,7 +75,8 @@ def convert(
                 n_frames = len(reader)
                 for what, words in assumed_rows(reader) if not quiet else ():
                     typer.echo(f"{what}: {words}")
-    typer.echo(f"wrote {n_frames:,} frames to {output}")
+    if not quiet:
+        typer.echo(f"wrote {n_frames:,} frames to {output}")
 
 
 def _exported(run: Path, output: Path, system: int | None, said: FileOptions, force: bool) -> int:

@@ -34,8 +34,8 @@ Resume = Annotated[
     Path | None,
     typer.Option(
         help=(
-            "Continue the run of this file, bitwise reproducibly; with "
-            "--steps or --time for so much more; --max-energy-jump and "
+            "Continue the run of this file to its planned end, bitwise reproducibly; "
+            "with --steps or --time so much beyond that end; --max-energy-jump and "
             "--min-distance may be others."
         ),
         rich_help_panel=_FILE,

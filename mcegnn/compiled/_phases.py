@@ -55,6 +55,11 @@ def blocks_of_nodes(part, N):
 
 
 @kernel
+def probe(layer, part, w, N, workspace):
+    """Nothing: it is compiled first, and tells at once whether there is code on disk."""
+
+
+@kernel
 def prepare(layer, part, w, N, workspace):
     """A part's pairs and nodes before the first layer."""
     m = number(workspace.counts, 0)

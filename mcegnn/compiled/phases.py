@@ -1,6 +1,7 @@
 """The compiled code of a network's phases: made once for a machine, by two processes where it has
 several cores, and kept on disk."""
 
+import gc
 import os
 import pickle
 import subprocess
@@ -21,46 +22,61 @@ _known: dict[tuple[Any, ...], np.ndarray] = {}
 
 
 def addresses(*arguments: Any) -> np.ndarray:
-    """The address of each phase's code, compiled for named tuples of these kinds: weights, numbers
-    and a workspace."""
-    from numba import typeof
-
-    from mcegnn.compiled._pointers import pointers_type
+    """The address of each phase's code, compiled for these arguments of `_steps.steps`, the last of
+    which is what is returned here. `steps` itself is compiled with them."""
+    from numba import int64, typeof
 
     with _LOCK:
-        weights, numbers, workspace = kinds = tuple(map(typeof, arguments))
-        if kinds not in _known:
-            _known[kinds] = _compiled(pointers_type(weights), numbers, pointers_type(workspace))
-        return _known[kinds]
+        *_, weights, numbers, workspace, _, _ = kinds = tuple(map(typeof, arguments))
+        known = (weights, numbers, workspace)
+        if known not in _known:
+            _known[known] = _compiled((*kinds, int64[::1]), *known)
+        return _known[known]
 
 
 def compile_from(pipe: Any) -> None:
     """Compile, and keep on disk, what the process at the other end of a pipe asks for."""
-    for name, *kinds in pickle.load(pipe):
+    gc.disable()  # compilers make many objects and drop few
+    signature, kinds = pickle.load(pipe)
+    for name in _ELSEWHERE:
         _address(name, *kinds)
+    _compile_steps(signature)
 
 
-def _compiled(*kinds: Any) -> np.ndarray:
+def _compiled(signature: tuple[Any, ...], weights: Any, numbers: Any, workspace: Any) -> np.ndarray:
     from mcegnn.compiled import _phases
+    from mcegnn.compiled._pointers import pointers_type
 
-    first, *others = PHASES
-    found, helper = {first: _address(first, *kinds)}, None
-    stats = getattr(_phases, first).stats
+    kinds, helper = (pointers_type(weights), numbers, pointers_type(workspace)), None
+    collecting = gc.isenabled()
+    gc.disable()  # for a tenth of the time: compilers make many objects and drop few
+    _address("probe", *kinds)
+    stats = _phases.probe.stats
     if stats.cache_misses and stats.cache_path and available_cores() > 1:
-        helper = _start([(name, *kinds) for name in _ELSEWHERE])
+        helper = _start((signature, kinds))
     try:
-        for name in sorted(others, key=lambda name: name in _ELSEWHERE):
-            if name in _ELSEWHERE and helper is not None:
-                helper.wait()  # where it has failed, the code is compiled here
-            found[name] = _address(name, *kinds)
+        here = [name for name in PHASES if name not in _ELSEWHERE]
+        found = {name: _address(name, *kinds) for name in here}
+        if helper is not None:
+            helper.wait()  # where it has failed, the code is compiled here
+        found |= {name: _address(name, *kinds) for name in _ELSEWHERE}
+        _compile_steps(signature)
     finally:
+        if collecting:
+            gc.enable()
         if helper is not None:
             helper.kill()
             helper.wait()
     return np.array([found[name] for name in PHASES], np.int64)
 
 
-def _start(work: list[tuple[Any, ...]]) -> "subprocess.Popen[bytes]":
+def _compile_steps(signature: tuple[Any, ...]) -> None:
+    from mcegnn.compiled import _steps
+
+    _steps.steps.compile(signature)
+
+
+def _start(work: tuple[Any, ...]) -> "subprocess.Popen[bytes]":
     helper = subprocess.Popen(
         [sys.executable, "-c", _CHILD],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},

@@ -127,35 +127,19 @@ class MessagePassing:
 
         kernels: Any = _steps
         N, workspace, w = state.numbers, state.workspace, self._weights
+        given = (x, table, starts, j, image, w, N, workspace, *out)
         if state.phases is None:  # once: to find the kinds of all arrays takes longer than a call
-            state.phases = addresses(w, N, workspace)
+            state.phases = addresses(0, 1, 0, 1, *given)
         phases = state.phases
         threads, last = min(self.threads, N.parts), 4 * N.layers + 2
         if threads == 1:
-            kernels.steps(
-                0, last + 1, 0, N.parts, x, table, starts, j, image, w, N, workspace, *out, phases
-            )
+            kernels.steps(0, last + 1, 0, N.parts, *given, phases)
             return
         edges = np.linspace(0, N.parts, threads + 1).astype(int).tolist()
         for step in range(last + 1):
 
             def share(k: int, step: int = step) -> None:
-                kernels.steps(
-                    step,
-                    step + 1,
-                    edges[k],
-                    edges[k + 1],
-                    x,
-                    table,
-                    starts,
-                    j,
-                    image,
-                    w,
-                    N,
-                    workspace,
-                    *out,
-                    phases,
-                )
+                kernels.steps(step, step + 1, edges[k], edges[k + 1], *given, phases)
 
             shared(share, 1 if step in (0, last) else threads)
 

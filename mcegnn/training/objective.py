@@ -56,6 +56,6 @@ def check_species(split: "Split", model: Any) -> None:
             model.kinds(getattr(split, part).species)
         except ValueError as error:
             raise ValueError(
-                f"{error}; samples of the {part} hold what it never saw: take them out, or set"
+                f"{error}; samples of the {part} hold such atoms: take them out, or set"
                 " another data.seed"
             ) from None

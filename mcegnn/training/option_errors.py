@@ -31,6 +31,10 @@ def in_words(error: ValidationError, options: "type[TrainingOptions]", kind: str
     first = mistakes[0]
     if kind is None:
         first = next((one for one in mistakes if one["type"] != "extra_forbidden"), first)
+    if first["type"] == "missing" and len(first["loc"]) == 1:
+        # a table under a name that there is not is more likely mistyped than left out
+        strange = [one for one in mistakes if one["type"] == "extra_forbidden"]
+        first = next((one for one in strange if len(one["loc"]) == 1), first)
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         table, key = str(first["loc"][0]), str(first["loc"][-1])
@@ -43,7 +47,9 @@ def in_words(error: ValidationError, options: "type[TrainingOptions]", kind: str
                 )
         known = _fields(options, first["loc"][:-1])
         return f"there is no key {where!r}; {suggestion(str(first['loc'][-1]), known)}"
-    simple = first["type"] != "missing" and not isinstance(first["input"], dict)
+    if first["type"] == "missing":
+        return f"{where}: it is required, and not given"
+    simple = not isinstance(first["input"], dict)
     given = f" (given: {first['input']!r})" if simple else ""
     message = first["msg"].removeprefix("Value error, ")
     message = message.replace("valid tuple", "list, such as [1, 2]")

@@ -39,7 +39,7 @@ TABLE = {
     ),
     "no velocities, and a typo": ("did you mean tblite?", "ethanol.xyz", "--calculator", "tblight"),
     "no velocities, and another's elements": (
-        "the model never saw Ar",
+        "the model was not trained on Ar",
         "argon.xyz",
         "--model",
         "ethanol",

@@ -241,7 +241,7 @@ def test_refusals() -> None:
     potential = MessagePassing(packed(model(periodic=False)))
     with pytest.raises(ValueError, match="molecules alone"):
         potential(metal(1))
-    with pytest.raises(ValueError, match="never saw He"):
+    with pytest.raises(ValueError, match="not trained on He"):
         potential(system(Atoms("He")))
     with pytest.raises(ValueError, match="reduced units"):
         potential(System.create(np.zeros((1, 3)), species=8))

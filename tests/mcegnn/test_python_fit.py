@@ -274,7 +274,7 @@ MISTAKES: dict[str, tuple[type[Exception], str, Callable[[str], Any]]] = {
     ),
     "predictions of strange elements": (
         ValueError,
-        "structure 1: the model never saw Cu",
+        "structure 1: the model was not trained on Cu",
         lambda data: predict("ethanol", [molecule("H2O"), clusters(1)[0]]),
     ),
     "predictions of a missing file": (

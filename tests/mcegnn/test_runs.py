@@ -9,6 +9,7 @@ import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -224,13 +225,38 @@ TRAININGS: dict[str, dict[str, Any]] = {
         },
         "task": {"kind": "energy-forces"},
     },
+    "unrolled": {
+        "data": {"name": "charged", "n_train": 8},
+        "model": {
+            "kind": "LearnedForce",
+            "hyperparameters": {"n_features": 4, "n_layers": 2, "limit": 100.0},
+        },
+        "task": {
+            "kind": "unrolled",
+            "n_steps": 20,
+            "lag": 0.0005,
+            "stages": [
+                {"n_updates": 2, "batch": 4, "lr": rate, "substeps": [5]}
+                | {"tolerance": 1e-2, "saturation": 1.0}
+                for rate in (1e-2, 1e-3)
+            ],
+        },
+    },
 }
+if find_spec("qm9pack"):
+    TRAININGS["property"] = {
+        "data": {"name": "qm9", "n_train": 8, "n_validation": 4, "n_test": 4},
+        "model": {"kind": "PropertyModel", "hyperparameters": NETWORK},
+        "task": {"kind": "property", "property": "gap"},
+    }
 
 
 def training(name: str, folder: str) -> TrainingRun:
     """Four updates, and validations after each two."""
     ase.io.write("train.xyz", [labelled_water(k) for k in range(12)])
     counts = {"n_updates": 4, "batch": 4, "validate_every": 2, "warmup": 1, "ema": 0.5}
+    if name == "unrolled":  # its stages say how many, and of what size
+        del counts["n_updates"], counts["batch"]
     return TrainingRun(parse({**TRAININGS[name], **counts}), folder, threads=1)
 
 

@@ -11,12 +11,15 @@ import pytest
 import torch
 from ase.build import molecule
 
+from mcegnn import fit, load, predict
 from mcegnn.data.dataset import Dataset
 from mcegnn.data.registry import DATASETS
 from mcegnn.data.split import Split, random_split
 from mcegnn.data.target import Target
 from mcegnn.models.model import Model, Role
 from mcegnn.models.registry import MODELS
+from mcegnn.runs.evaluate import EvaluateRun
+from mcegnn.runs.events import Finished
 from mcegnn.tasks.registry import TASKS
 from mcegnn.tasks.task import Task
 from mcegnn.training.options import DataOptions, TaskOptions
@@ -98,6 +101,23 @@ def test_from_the_command_line(toy: None, succeed: Callable[..., Any]) -> None:
     assert [row[0] for row in rows[1:]] == ["two.xyz@0", "two.xyz@1", "one.xyz"]
     np.testing.assert_allclose([float(row[1]) for row in rows[1:]], [2.0, 1.0, 3.0], atol=0.3)
     succeed("report", "whole", "--force")
+
+
+def test_from_python(toy: None) -> None:
+    trained = fit(preset="toy.toml", output="whole")
+    assert any(number.key.endswith("mean") and number.value < 0.2 for number in trained.numbers)
+    assert "counting" in trained.report_file.read_text(encoding="utf-8")
+    *_, last = EvaluateRun("whole/best.safetensors", "heavy")
+    assert isinstance(last, Finished)
+    assert (last.result.noun, last.result.scored) == ("molecules", 8)
+    assert last.result.values["mean"] < 0.2
+    for model in (trained.model, load("whole/best.safetensors"), "whole/best.safetensors"):
+        found = predict(model, [molecule("C2H6"), molecule("H2O")])["heavy atoms"]
+        assert found.unit == "atoms"
+        np.testing.assert_allclose(found.values, [2.0, 1.0], atol=0.3)
+    changed = fit(preset="toy.toml", output="parts", lr=0.1, n_updates=20)
+    again = fit(resume="parts")
+    assert changed.n_updates == again.n_updates == 20
 
 
 def test_a_resumed_training_has_the_same_bits(toy: None, succeed: Callable[..., Any]) -> None:

@@ -190,7 +190,7 @@ MISTAKES = {
         "a task that is direct has no key 'data.n_validation', which is of one that is"
         " energy-forces or property; leave it out",
     ),
-    "an unrolled task without stages": ("task.kind=unrolled", "task.stages: Field required"),
+    "an unrolled task without stages": ("task.kind=unrolled", "task.stages: it is required"),
     "no equals sign": ("lr", "--set takes key=value, such as lr=1e-3, not 'lr'"),
     "nothing": ("", "--set takes key=value"),
     "no key": ("=3", "--set takes key=value"),
@@ -321,6 +321,13 @@ def test_an_empty_file(tmp_path: Path) -> None:
     (tmp_path / "empty.toml").write_text("")
     with pytest.raises(ValueError, match=r"^data: .*required"):
         read(str(tmp_path / "empty.toml"))
+
+
+def test_a_mistyped_table(tmp_path: Path) -> None:
+    """What is there under another name is asked about, not what is missing."""
+    (tmp_path / "tsk.toml").write_text(SMALLEST.replace("[task]", "[tsk]"))
+    with pytest.raises(ValueError, match=r"there is no key 'tsk'; did you mean task\?"):
+        read(str(tmp_path / "tsk.toml"))
 
 
 @pytest.mark.parametrize(
