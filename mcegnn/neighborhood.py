@@ -59,11 +59,19 @@ class Neighborhood:
     itself.
 
     ``mirror`` int64 [n_nodes * degree] is the place (row by row) of the pair seen from the other
-    side, for empty places their own.
+    side, for empty places their own. ``owner`` int64 [n_nodes], sorted, tells whose each node is;
+    None where all are of one system.
     """
 
     senders: Tensor
     mirror: Tensor
+    owner: Tensor | None = None
+
+    def owners(self) -> tuple[Tensor, int]:
+        """Whose each node is [n_nodes], and how many systems there are."""
+        if self.owner is None:
+            return self.senders.new_zeros(len(self.senders)), 1
+        return self.owner, int(self.owner[-1]) + 1 if len(self.owner) else 0
 
     def sent(self, nodes: Tensor, dim: int = 0) -> Tensor:
         """What each place's sender has; the node axis ``dim`` becomes two, nodes and places."""
@@ -79,7 +87,8 @@ class Neighborhood:
 
     def to(self, device: torch.device) -> Self:
         """The same on another device."""
-        return type(self)(self.senders.to(device), self.mirror.to(device))
+        owner = None if self.owner is None else self.owner.to(device)
+        return type(self)(self.senders.to(device), self.mirror.to(device), owner)
 
 
 @dataclass(frozen=True, eq=False)

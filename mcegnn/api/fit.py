@@ -46,11 +46,12 @@ def fit(
     {"data.seed": 1, "task.stages.0.lr": 1e-3}.
 
     Returns the run's `TrainingResult`: the best ``model``, the ``folder``, the page
-    ``report_file``, and ``numbers`` on how good it is. Raises FileExistsError if the folder holds a
-    run already, unless ``overwrite``; FileNotFoundError if a file is missing; TypeError, with the
-    name meant, if an option is unknown; ValueError or RuntimeError, in one sentence, if options,
-    data and model do not belong together; `RunDiverged` if the loss is not finite;
-    KeyboardInterrupt, which says how to resume the training, after Ctrl-C.
+    ``report_file``, and ``numbers`` on how good it is; None where there is nothing to train. Raises
+    FileExistsError if the folder holds a run already, unless ``overwrite``; FileNotFoundError if a
+    file is missing; TypeError, with the name meant, if an option is unknown; ValueError or
+    RuntimeError, in one sentence, if options, data and model do not belong together; `RunDiverged`
+    if the loss is not finite; KeyboardInterrupt, which says how to resume the training, after
+    Ctrl-C.
 
     >>> model = mcegnn.fit("train.xyz", preset="extxyz", n_updates=20_000, output="mine").model
     """

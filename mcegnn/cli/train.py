@@ -87,6 +87,8 @@ def _follow(run: "TrainingRun", quiet: bool, done: int | None) -> None:
     """Train, and say at the end how the best does on the test samples; a dry run shows the options,
     or how many updates are ``done`` of a training that is resumed."""
     result = follow(run, quiet=quiet, tables_to_err=run.dry_run)
+    if result is None:  # there was nothing to train, as was said
+        return
     if run.dry_run:
         updates = f"{run.folder}: {done or 0:,} of {result.total:,} updates are done"
         typer.echo(json.dumps(result.model_dump(), indent=2) if done is None else updates)

@@ -18,6 +18,7 @@ from mcegnn.data.label_targets import Labelled
 from mcegnn.data.labelled import named
 from mcegnn.data.split import Part, Split, random_split
 from mcegnn.data.trained import parts_of
+from mcegnn.data.upright import upright
 
 if TYPE_CHECKING:
     from mcegnn.tasks.energies_forces import StructureOptions
@@ -39,6 +40,9 @@ def structures(options: "StructureOptions", before: np.ndarray | None = None) ->
     is known by a number of ``before``.
     """
     found = named(options.name, options.reading)
+    if options.upright:
+        test = None if found.test is None else upright(found.test, found.structures)
+        found = found._replace(structures=upright(found.structures), test=test)
     atoms, pool = _apart(found.structures, options.name)
     n = len(pool)
     n_validation = max(1, n // 20) if options.n_validation is None else options.n_validation

@@ -2,6 +2,7 @@
 them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from mcegnn.radius import Method, radius_graph
 from systems.system import Evaluation, System
 
 if TYPE_CHECKING:
-    from mcegnn.models.potential import ConservativePotential
+    from mcegnn.models.atomic import AtomicPotential
 
 _TOGETHER = 4096  # atoms of systems that are one graph
 
@@ -30,7 +31,7 @@ class _Graph(NamedTuple):
 
 
 def evaluate_together(
-    model: "ConservativePotential", systems: Sequence[System], method: Method | None
+    model: "AtomicPotential", systems: Sequence[System], method: Method | None
 ) -> list[Evaluation]:
     """Evaluate NumPy systems of any sizes by torch, on whatever device the weights are.
 
@@ -49,9 +50,7 @@ def evaluate_together(
     return found
 
 
-def _graph_of(
-    model: "ConservativePotential", systems: Sequence[System], method: Method | None
-) -> _Graph:
+def _graph_of(model: "AtomicPotential", systems: Sequence[System], method: Method | None) -> _Graph:
     """The systems as one graph."""
     device = next(model.parameters()).device
     positions = np.concatenate([np.asarray(s.positions, dtype=float) for s in systems])
@@ -67,12 +66,13 @@ def _graph_of(
         cells, options = lattices[owner], {"cell": lattices, "pbc": pbc}
     graph = radius_graph(x, model.cutoff, owner, method=method, **options)
     hood, offsets = from_graph(graph, x, model.cutoff, cells)
+    hood = replace(hood, owner=owner)
     kinds = model.kinds(np.concatenate([np.asarray(system.species) for system in systems]))
     return _Graph(owner, kinds, offsets, hood)
 
 
 def _evaluate_graph(
-    model: "ConservativePotential", systems: Sequence[System], method: Method | None
+    model: "AtomicPotential", systems: Sequence[System], method: Method | None
 ) -> list[Evaluation]:
     """Evaluate systems that are one graph."""
     weight, graph = next(model.parameters()), _graph_of(model, systems, method)
@@ -103,7 +103,7 @@ def _evaluate_graph(
 
 
 def _closest(
-    model: "ConservativePotential", kinds: np.ndarray, offsets: np.ndarray, senders: np.ndarray
+    model: "AtomicPotential", kinds: np.ndarray, offsets: np.ndarray, senders: np.ndarray
 ) -> np.ndarray:
     """`Evaluation.closest` of one system."""
     assert model.nearest is not None

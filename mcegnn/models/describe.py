@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mcegnn.models.potential import ConservativePotential
+    from mcegnn.models.atomic import AtomicPotential
     from mcegnn.models.store import Stored
 
 
@@ -29,7 +29,7 @@ def model_rows(stored: "Stored") -> list[tuple[str, str]]:
     ]
 
 
-def nearest_rows(model: "ConservativePotential") -> list[tuple[str, str]]:
+def nearest_rows(model: "AtomicPotential") -> list[tuple[str, str]]:
     """How near atoms were in training, by pairs of elements, and how many neighbours they had; no
     rows if the model does not keep it."""
     cutoff = f"{model.cutoff:g} Angstrom"

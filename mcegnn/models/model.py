@@ -55,7 +55,8 @@ class Model(nn.Module):
     ``periodic`` systems.
 
     ``interval`` is the time step of a model that predicts one step only. Wrappers have all of these
-    from the model they wrap. ``file`` is what the model was loaded from.
+    from the model they wrap. ``file`` is what the model was loaded from. ``equivariant`` tells
+    whether what it predicts turns with the system.
     """
 
     role: Role
@@ -65,6 +66,12 @@ class Model(nn.Module):
     requires: frozenset[str] = frozenset()
     interval: Any = None
     file: Path | None = None
+    equivariant: bool = True
+
+    @classmethod
+    def complete(cls, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Hyper-parameters as they are kept in a file: with those of a model that this wraps."""
+        return dict(hyperparameters)
 
     def check_verb(self, verb: str, name: str) -> None:
         """Raise ValueError, saying for which verbs it is, if the role of this model, called
@@ -134,6 +141,11 @@ class Model(nn.Module):
         """Values [n] and unit of each target of the systems, by name. Raises ValueError if the
         model has none."""
         raise ValueError(self._unfit("predictions of structures"))
+
+    def penalty(self) -> Any:
+        """What a training adds to the loss for what the model did last, a tensor; None if there is
+        nothing."""
+        return None
 
     def rows(self) -> list[tuple[str, str]]:
         """Rows of a table on what the model has learned or keeps of its training beside

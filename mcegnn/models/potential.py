@@ -1,41 +1,28 @@
 """`ConservativePotential`: energies of atoms from their neighbourhoods, forces and stress as their
 derivatives."""
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
-import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from mcegnn.compiled.potential import MessagePassing
-from mcegnn.models.batches import evaluate_together
-from mcegnn.models.describe import nearest_rows
+from mcegnn.models.atomic import AtomicPotential
 from mcegnn.models.hyperparameters import (
     channels_of,
     check_channels,
     check_number,
-    distances_of,
-    one_of_each,
 )
-from mcegnn.models.model import Model, Role, energies_and_forces
 from mcegnn.models.packing import packed
 from mcegnn.names import check_counts, check_positive
-from mcegnn.neighborhood import Neighborhood
-from mcegnn.nn.energy import EnergyNetwork, derivative
+from mcegnn.nn.energy import EnergyNetwork
 from mcegnn.nn.radial import BesselBasis
-from mcegnn.nn.repulsion import Repulsion, estimated
-from mcegnn.radius import Method
-from systems.ensemble import singles, stack_evaluations
-from systems.species import checked, places_among
 from systems.system import Evaluation, System
-from systems.units import METAL
 
 
-class ConservativePotential(Model):
+class ConservativePotential(AtomicPotential):
     """The energy of molecules and materials as a sum over atoms, by MC-EGNN with channels that
     start at zero (see `Interaction`).
 
@@ -54,8 +41,6 @@ class ConservativePotential(Model):
     Raises ValueError if a count is below one, a species occurs twice, ``fewest`` is negative, or
     the numbers of reference energies or nearest distances do not fit.
     """
-
-    role = Role.POTENTIAL
 
     def __init__(
         self,
@@ -76,20 +61,23 @@ class ConservativePotential(Model):
         nearest: Sequence[Sequence[float]] = (),
         fewest: float = 0.0,
     ) -> None:
-        super().__init__()
         channels = channels_of(n_channels)
         check_counts(n_features=n_features, n_layers=n_layers, n_radial=n_radial)
         check_channels(channels, n_couplings)
         check_number("smoothness", smoothness, 2.0, "a power between 0 and 2")
-        check_number("fewest", fewest, np.inf, "a mean number of neighbours, never below zero")
-        check_positive(cutoff=cutoff, n_neighbors=n_neighbors, scale=scale)
-        self.species, self.units = checked(species), METAL
-        self.cutoff, self.scale = float(cutoff), float(scale)
-        self.periodic, self.fewest = periodic, float(fewest)
-        n_species = len(self.species)
-        self.reference_energies = one_of_each(reference_energies, n_species)
+        check_positive(n_neighbors=n_neighbors)
+        super().__init__(
+            species,
+            cutoff=cutoff,
+            scale=scale,
+            reference_energies=reference_energies,
+            periodic=periodic,
+            nearest=nearest,
+            repulsion=repulsion,
+            fewest=fewest,
+        )
         self.network = EnergyNetwork(
-            n_species,
+            len(self.species),
             n_features,
             channels,
             n_layers,
@@ -97,53 +85,6 @@ class ConservativePotential(Model):
             n_neighbors=float(n_neighbors),
             n_couplings=n_couplings,
         )
-        self.nearest = distances_of(nearest, n_species) if len(nearest) else None
-        known = None if self.nearest is None else estimated(self.species, self.nearest, self.cutoff)
-        self.repulsion = Repulsion(self.species, known, force=self.scale) if repulsion else None
-
-    @property
-    def fewest_neighbors(self) -> dict[float, float]:
-        """Least mean number of neighbours of a training structure, by cutoff; empty if unknown."""
-        return {self.cutoff: self.fewest} if self.fewest > 0.0 else {}
-
-    def kinds(self, numbers: np.ndarray) -> np.ndarray:
-        """Index of each atomic number among the model's species. Raises ValueError if one is
-        unknown."""
-        return places_among(self.species, numbers)
-
-    def energies_and_gradient(
-        self,
-        kinds: Tensor,
-        offsets: Tensor,
-        hood: Neighborhood,
-        weights: Mapping[str, Tensor] | None = None,
-        *,
-        differentiable: bool = False,
-    ) -> tuple[Tensor, Tensor]:
-        """Energies of atoms [n] (eV), without the reference energies, and the derivative of their
-        sum by each offset [n, degree, 3].
-
-        ``kinds`` [n] says which species each atom is, offsets are r_j - r_i [n, degree, 3];
-        ``weights`` replace the network's own.
-        """
-        with torch.enable_grad():
-            offsets = offsets.detach().requires_grad_(True)
-            guard, r = self.repulsion, offsets.square().sum(-1).sqrt()
-            inputs = (
-                kinds,
-                offsets,
-                hood,
-                None if guard is None else partial(guard.heard, kinds, hood),
-            )
-            said = (
-                self.network(*inputs)
-                if weights is None
-                else torch.func.functional_call(self.network, dict(weights), inputs)
-            )
-            energies = said * self.scale
-            if guard is not None:
-                energies = energies + guard(kinds, r, hood)
-            return energies, derivative(energies, offsets, differentiable=differentiable)
 
     def as_potential(self, threads: int = 1) -> MessagePassing:
         """The potential as it is now, compiled for dynamics: without torch, in the precision of the
@@ -153,14 +94,6 @@ class ConservativePotential(Model):
             dtype=str(next(self.parameters()).dtype).removeprefix("torch."),
             threads=threads,
         )
-
-    def rows(self) -> list[tuple[str, str]]:
-        """How near atoms were in training, and how many neighbours they had."""
-        return nearest_rows(self)
-
-    def predict_targets(self, systems: Sequence[System]) -> Mapping[str, tuple[Any, str]]:
-        """Energies (eV), and the largest force on an atom of each system (eV/Angstrom)."""
-        return energies_and_forces(self.as_potential(), systems, self.units)
 
     def forward(self, system: System) -> Evaluation:
         """Energy (eV), forces, stress where the cell is periodic in all directions, and energies of
@@ -185,22 +118,6 @@ class ConservativePotential(Model):
                 weights = list(self.parameters())
                 kept = _COMPILED[self] = _Kept(weights, _state(weights), self.as_potential())
         return kept
-
-    def differentiated(self, system: System) -> Evaluation:
-        """The same by torch, on whatever device the weights are; an ensemble's systems together."""
-        found = self.evaluate_batch(singles(system))
-        return found[0] if system.n_systems is None else stack_evaluations(found)
-
-    def evaluate_batch(
-        self, systems: Sequence[System], *, method: Method | None = None
-    ) -> list[Evaluation]:
-        """Evaluations of NumPy systems of any sizes, by torch, on whatever device the weights are.
-
-        They are one graph without edges between them, or several where they have many atoms.
-        ``method`` says how the edges are found (`mcegnn.radius.radius_graph`). Raises ValueError
-        if the model is not made for one of the systems.
-        """
-        return evaluate_together(self, systems, method)
 
 
 class _Kept(NamedTuple):

@@ -63,7 +63,7 @@ class Stored:
             for name, default in known.items()
             if default is not inspect.Parameter.empty
         }
-        every = {**json.loads(json.dumps(defaults)), **hyperparameters}
+        every = {**json.loads(json.dumps(defaults)), **model_class.complete(hyperparameters)}
         return cls(
             model, kind, {name: every[name] for name in known if name in every}, dict(record or {})
         )

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mcegnn.runs.outputs import check_output
 from mcegnn.runs.resume import saved_rollout
 from mcegnn.runs.rollout import RolloutRun
 from mcegnn.runs.rollout_options import (
@@ -37,13 +36,10 @@ def new_rollout(request: Request, **how: Any) -> tuple[RolloutRun, list[str]]:
     """
     if request.system is None:
         raise ValueError("name a system (charged, solar, or a file of atoms), or a run to --resume")
-    output = request.output or default_output(request.system)
-    # first what is known at once: the system and its forces may take seconds to make
-    check_output(output, how.get("overwrite", False))
     config, warnings = configuration(
         request.system, request.integrator, request.times, request.options
     )
-    run = RolloutRun(config, output, **how)
+    run = RolloutRun(config, request.output or default_output(request.system), **how)
     run.check()
     return run, warnings
 

@@ -33,6 +33,7 @@ from mcegnn.runs.training_files import (
     write_metrics,
 )
 from mcegnn.runs.training_result import TrainingResult
+from mcegnn.tasks.task import NothingToDo
 from mcegnn.training.options import TrainingOptions, parse
 
 if TYPE_CHECKING:
@@ -111,7 +112,12 @@ class TrainingRun(StoppableRun):
     def _events(self) -> Generator[Event, None, None]:
         self.check()
         yield Started("loading torch and the data", 0, "")
-        trainer, record = self._built()
+        try:
+            trainer, record = self._built()
+        except NothingToDo as nothing:
+            yield Noted(str(nothing))
+            yield Finished(None)
+            return
         yield from described(trainer, record.pop("_start", None))
         if self.dry_run:
             yield Finished(trainer.options)

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 class StructureOptions(DataOptions):
     """Which structures, and how their labels are to be read, as `Reading` says: ``labels`` is the
     prefix of their names ("plain": none), ``energy`` which of two that differ, and stresses are in
-    ``stress_unit``, with ASE's sign (tension is positive) or, -1, with the other."""
+    ``stress_unit``, with ASE's sign (tension is positive) or, -1, with the other. ``upright`` turns
+    all structures of a molecule to lie as the first does (`mcegnn.data.upright`)."""
 
     labels: str | None = None
     energy: Literal["energy", "free_energy"] | None = None
     stress_unit: Literal["eV/Angstrom^3", "kbar", "GPa"] = "eV/Angstrom^3"
     stress_sign: Literal[1, -1] = 1
+    upright: bool = False
 
     @property
     def reading(self) -> Reading:
@@ -59,7 +61,7 @@ class EnergiesForces(Task):
 
     Options: ClassVar[type[TaskOptions]] = EnergiesForcesOptions
     Data: ClassVar[type[DataOptions]] = StructureOptions
-    trains = ("ConservativePotential",)
+    trains = ("ConservativePotential", "UnconstrainedPotential")
     noun = "structures"
     keeps_sizes = True
 

@@ -12,7 +12,11 @@ def task_for(stored: Stored, asked: Asked) -> tuple[Task, TrainingOptions | None
     options = None
     if "options" in stored.record:
         options = parse_recorded(stored.record["options"])
-    problem = task_of_model(stored.kind) if options is None else task(options.task.kind)
+    problem = (
+        task_of_model(stored.kind, stored.hyperparameters)
+        if options is None
+        else task(options.task.kind)
+    )
     if asked.figure is not None and not problem.draws:
         raise ValueError(
             f"{asked.model} is no learned force, so it has no law to draw; leave out --figure"

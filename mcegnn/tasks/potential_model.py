@@ -8,7 +8,8 @@ import torch
 
 from mcegnn.data.dataset import Dataset
 from mcegnn.data.statistics import reference_energies
-from mcegnn.models.potential import ConservativePotential
+from mcegnn.models.atomic import AtomicPotential
+from mcegnn.models.registry import with_wrapped, wrapped
 from mcegnn.models.store import Stored
 from mcegnn.neighborhood import places
 from mcegnn.training.nearest import fewest_neighbors, nearest_distances, nearest_of_both
@@ -33,16 +34,15 @@ def potential(
     Raises ValueError if ``start`` is another kind of model, has other hyper-parameters than those
     given, or does not know all of the species.
     """
-    given = options.model.hyperparameters
+    kind, whole = options.model.kind, options.model.hyperparameters
+    _, given = wrapped(kind, whole)
     if start is None:
-        return _levelled(
-            Stored.make(options.model.kind, {**_decided(train, given, isolated or {}), **given}),
-            train,
-            bool(isolated),
-        )
+        decided = {**_decided(train, given, isolated or {}), **given}
+        made = Stored.make(kind, with_wrapped(kind, whole, decided))
+        return _levelled(made, train, bool(isolated))
     if start.kind != options.model.kind:
         raise ValueError(f"a potential cannot start from a {start.kind}")
-    own = start.hyperparameters
+    _, own = wrapped(start.kind, start.hyperparameters)
     for name, value in given.items():
         if own[name] != value and name not in ("repulsion", "nearest", "fewest"):
             raise ValueError(
@@ -51,9 +51,8 @@ def potential(
     model: Any = start.model
     model.kinds(train.species)
     periodic = bool(own.get("periodic")) or bool(train.periodic.any())
-    kept = Stored.make(
-        start.kind, {**own, "periodic": periodic, **_short_range(model, train), **given}
-    )
+    now = {**own, "periodic": periodic, **_short_range(model, train), **given}
+    kept = Stored.make(start.kind, with_wrapped(start.kind, start.hyperparameters, now))
     kept.model.load_state_dict(start.model.state_dict())
     return _shifted(kept, train)
 
@@ -97,7 +96,7 @@ def _decided(
     }
 
 
-def _short_range(model: ConservativePotential, train: Dataset) -> dict[str, Any]:
+def _short_range(model: AtomicPotential, train: Dataset) -> dict[str, Any]:
     """Repulsion below the nearest distances that either the model or these structures have, where
     it has none that it was trained with; and the fewest neighbours of either."""
     if model.repulsion is not None and model.nearest is None:
@@ -124,9 +123,9 @@ def _shifted(stored: Stored, train: Dataset) -> Stored:
     seen = [k for k, z in enumerate(model.species) if z in train.elements]
     shift[seen] = reference_energies(missing, np.array(model.species)[seen])
     energies = (model.reference_energies + shift).tolist()
-    moved = Stored.make(
-        stored.kind, {**stored.hyperparameters, "reference_energies": energies}, stored.record
-    )
+    kind, whole = stored.kind, stored.hyperparameters
+    inner = {**wrapped(kind, whole)[1], "reference_energies": energies}
+    moved = Stored.make(kind, with_wrapped(kind, whole, inner), stored.record)
     moved.model.load_state_dict(model.state_dict())
     moved.model.to(next(model.parameters()).dtype)
     return moved

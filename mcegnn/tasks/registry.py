@@ -1,7 +1,10 @@
 """The learning problems by name: a new one is a module of this package and a line here."""
 
+from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
+from mcegnn.models.registry import MODELS, wrapped
 from mcegnn.registry import Registry
 from mcegnn.tasks.task import Task
 
@@ -13,6 +16,7 @@ TASKS = Registry(
         "unrolled": "mcegnn.tasks.unrolled:Unrolled",
         "energy-forces": "mcegnn.tasks.energies_forces:EnergiesForces",
         "property": "mcegnn.tasks.property:Property",
+        "adapt": "mcegnn.tasks.adapt:Adapt",
     },
 )
 
@@ -24,20 +28,21 @@ def task(kind: str) -> Task:
     return made
 
 
-def check_trains(kind: str, model_class: str) -> None:
-    """Raise ValueError if the task of a name trains other models than those of this class; classes
-    that do not exist are refused where models are made."""
-    from mcegnn.models.registry import MODELS
-
+def check_trains(kind: str, model_class: str, hyperparameters: Mapping[str, Any]) -> None:
+    """Raise ValueError if the task of a name trains other models than those of this class, or than
+    what it wraps; classes that do not exist are refused where models are made."""
     trained = task(kind).trains
-    if model_class in MODELS and model_class not in trained:
+    inner, _ = wrapped(model_class, hyperparameters)
+    if inner in MODELS and inner not in trained and model_class not in trained:
         wanted = " or a ".join(trained)
-        raise ValueError(f"a task that is {kind} trains a {wanted}, not a {model_class}")
+        raise ValueError(f"a task that is {kind} trains a {wanted}, not a {inner}")
 
 
-def task_of_model(model_class: str) -> Task:
-    """The first task that trains models of this class. Raises ValueError if none does."""
+def task_of_model(model_class: str, hyperparameters: Mapping[str, Any]) -> Task:
+    """The first task that trains models of this class, or what it wraps. Raises ValueError if none
+    does."""
+    inner, _ = wrapped(model_class, hyperparameters)
     for kind in TASKS:
-        if model_class in task(kind).trains:
+        if inner in task(kind).trains:
             return task(kind)
-    raise ValueError(f"no task trains a {model_class}, so it cannot be evaluated")
+    raise ValueError(f"no task trains a {inner}, so it cannot be evaluated")

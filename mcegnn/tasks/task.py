@@ -28,6 +28,10 @@ def no_progress(done: int, of: int) -> None:
     """Ignore the progress."""
 
 
+class NothingToDo(Exception):
+    """There is nothing to train, as the message says."""
+
+
 class Objective(Protocol):
     """What the trainer minimises: a loss with its gradients, batch by batch. ``warnings`` are for
     the caller to show and to clear; ``refinement`` takes over after gradient descent."""
@@ -111,6 +115,11 @@ class Task:
         from mcegnn.data.registry import check
 
         check(options.name)
+
+    def completed(self, options: TrainingOptions, start: "Stored | None") -> TrainingOptions:
+        """The options, with what the model to start from decides. Raises ValueError if it does not
+        fit, and `NothingToDo` if there is nothing to train."""
+        return options
 
     def split(
         self, options: TrainingOptions, start: "Stored | None", saved: "TrainingCheckpoint | None"

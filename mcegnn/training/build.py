@@ -32,6 +32,7 @@ def build_trainer(
         raise ValueError(f"device {options.device!r} is not available; use device=cpu")
     torch.manual_seed(options.seed)
     problem = task(options.task.kind)
+    options = problem.completed(options, start)
     split = problem.split(options, start, saved)
     for name, (unit, per) in problem.targets(options, split.train.units).items():
         split.train.check_target(name, unit, per)

@@ -9,7 +9,7 @@ from torch import Tensor
 from mcegnn.data.dataset import Dataset
 from mcegnn.graph import complete
 from mcegnn.losses import ERRORS, saturated
-from mcegnn.models.dynamics import DirectDynamics
+from mcegnn.models.one_step import OneStep
 from mcegnn.training import scoring
 from mcegnn.training.refinement import Refinement
 
@@ -32,7 +32,7 @@ class Direct:
         """The trainer's."""
         return None
 
-    def accumulate(self, model: DirectDynamics, which: np.ndarray, update: int) -> float:
+    def accumulate(self, model: OneStep, which: np.ndarray, update: int) -> float:
         """Backward through the network, once."""
         weight = next(model.parameters())
         key = (weight.dtype, weight.device)
@@ -48,11 +48,13 @@ class Direct:
             # is anything
             wrong = (predicted_v - true_v).square().mean(-1) * model.interval**2 / model.length**2
             loss = loss + self.options.velocity_weight * saturated(wrong, 1.0).mean()
+        penalty = model.penalty()
+        loss = loss if penalty is None else loss + penalty
         loss.backward()
         return float(loss.detach())
 
     @staticmethod
-    def _nodes_first(model: DirectDynamics, samples: Dataset, weight: Tensor) -> tuple[Tensor, ...]:
+    def _nodes_first(model: OneStep, samples: Dataset, weight: Tensor) -> tuple[Tensor, ...]:
         before = samples.ensemble()
         arrays = (
             before.positions,

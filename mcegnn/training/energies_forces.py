@@ -9,7 +9,7 @@ from torch import Tensor
 from mcegnn.data.dataset import Dataset
 from mcegnn.data.split import Split
 from mcegnn.losses import energy_force_loss
-from mcegnn.models.potential import ConservativePotential
+from mcegnn.models.atomic import AtomicPotential
 from mcegnn.training.compilation import Step, compiled
 from mcegnn.training.prediction import deviations, predicted
 from mcegnn.training.prepared import Batch, Prepared
@@ -25,7 +25,7 @@ class EnergiesForces:
     the few that have more go the plain way.
     """
 
-    def __init__(self, options: Any, split: Split, model: ConservativePotential) -> None:
+    def __init__(self, options: Any, split: Split, model: AtomicPotential) -> None:
         if len(split.train) < options.batch:
             raise ValueError(
                 f"{len(split.train)} structures to train on are fewer than a batch of"
@@ -52,7 +52,7 @@ class EnergiesForces:
         """The trainer's."""
         return None
 
-    def accumulate(self, model: ConservativePotential, which: np.ndarray, update: int) -> float:
+    def accumulate(self, model: AtomicPotential, which: np.ndarray, update: int) -> float:
         """The gradients of a batch, added to those there are."""
         weights: list[Tensor] = list(model.parameters())
         batch = self._train.batch(which, self._room if self.options.compiles else None)
@@ -75,7 +75,7 @@ class EnergiesForces:
         return made
 
     def errors(
-        self, model: ConservativePotential, structures: Dataset
+        self, model: AtomicPotential, structures: Dataset
     ) -> tuple[np.ndarray, dict[str, float]]:
         """Each structure's error as the loss weighs it (eV / Angstrom), and mean absolute errors by
         what they are of."""
@@ -95,9 +95,9 @@ class EnergiesForces:
         """Nothing."""
 
 
-def step_of(model: ConservativePotential, options: Any) -> Step:
+def step_of(model: AtomicPotential, options: Any) -> Step:
     """Loss and its gradients as a function of weights and batch alone."""
-    names = [name.removeprefix("network.") for name, _ in model.named_parameters()]
+    names = [name for name, _ in model.network.named_parameters()]
 
     def step(weights: list[Tensor], batch: Batch) -> list[Tensor]:
         with torch.enable_grad():
@@ -106,7 +106,10 @@ def step_of(model: ConservativePotential, options: Any) -> Step:
             loss = energy_force_loss(
                 found, batch, batch.sizes, batch.real, model.scale, options.task.weights
             )
-            gradients = torch.autograd.grad(loss, own)
+            penalty = model.penalty()
+            loss = loss if penalty is None else loss + penalty
+            # a canonicalizer may leave weights of its own unused
+            gradients = torch.autograd.grad(loss, own, materialize_grads=True)
         return [loss.detach(), *(gradient.detach() for gradient in gradients)]
 
     return step

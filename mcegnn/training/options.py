@@ -112,7 +112,7 @@ class TrainingOptions(Strict):
     def _matched(self) -> "TrainingOptions":
         from mcegnn.tasks.registry import check_trains
 
-        check_trains(self.task.kind, self.model.kind)
+        check_trains(self.task.kind, self.model.kind, self.model.hyperparameters)
         return self
 
     @property

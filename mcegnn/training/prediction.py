@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mcegnn.data.dataset import Dataset
-from mcegnn.models.potential import ConservativePotential
+from mcegnn.models.atomic import AtomicPotential
 from mcegnn.training.prepared import Batch, Prepared
 
 _PLACES = 40_000  # pairs that are evaluated at once
@@ -24,7 +24,7 @@ class Predicted(NamedTuple):
 
 
 def predicted(
-    model: ConservativePotential,
+    model: AtomicPotential,
     batch: Batch,
     weights: Mapping[str, Tensor] | None = None,
     *,
@@ -47,7 +47,7 @@ def predicted(
     return Predicted(energies, forces, virial / batch.volumes.view(-1, 1, 1))
 
 
-def _said(model: ConservativePotential, prepared: Prepared) -> Iterator[tuple[Batch, Predicted]]:
+def _said(model: AtomicPotential, prepared: Prepared) -> Iterator[tuple[Batch, Predicted]]:
     """The structures in blocks, with what the model says of them."""
     per_structure = int(prepared.structures.sizes.max()) * prepared.degree
     block = max(1, _PLACES // per_structure)
@@ -56,7 +56,7 @@ def _said(model: ConservativePotential, prepared: Prepared) -> Iterator[tuple[Ba
         yield batch, Predicted(*(part.detach() for part in predicted(model, batch)))
 
 
-def residuals(model: ConservativePotential, structures: Dataset) -> np.ndarray:
+def residuals(model: AtomicPotential, structures: Dataset) -> np.ndarray:
     """Energy of each structure minus the predicted energy [n] (eV)."""
     weight = next(model.parameters())
     prepared = Prepared(structures, model, weight.dtype, weight.device)
@@ -68,7 +68,7 @@ def residuals(model: ConservativePotential, structures: Dataset) -> np.ndarray:
     )
 
 
-def deviations(model: ConservativePotential, prepared: Prepared) -> dict[str, np.ndarray]:
+def deviations(model: AtomicPotential, prepared: Prepared) -> dict[str, np.ndarray]:
     """Mean absolute errors of each structure [n]: of forces (eV / Angstrom), energy, energy per
     atom (eV) and, where known, stress."""
     found: dict[str, list[Tensor]] = {
@@ -106,7 +106,7 @@ class Differences(NamedTuple):
 
 
 def differences(
-    model: ConservativePotential,
+    model: AtomicPotential,
     structures: Dataset,
     told: Callable[[int, int], None] = lambda done, n: None,
 ) -> Differences:
@@ -128,7 +128,7 @@ def differences(
     return Differences(*(np.concatenate(parts) for parts in kept))
 
 
-def measures(model: ConservativePotential, structures: Dataset) -> dict[str, float]:
+def measures(model: AtomicPotential, structures: Dataset) -> dict[str, float]:
     """`measures_of` the predictions of all structures."""
     return measures_of(differences(model, structures), structures)
 

@@ -38,7 +38,7 @@ class Batch(NamedTuple):
     @property
     def hood(self) -> Neighborhood:
         """Who is near whom."""
-        return Neighborhood(self.senders, self.mirror)
+        return Neighborhood(self.senders, self.mirror, self.owner)
 
 
 class Knowing(Protocol):

@@ -502,10 +502,7 @@ def test_another_programs_trajectory_becomes_a_run(
         "run.h5md",
     )
     succeed("convert", "run.h5md", "run.traj")
-    assert (
-        succeed("convert", "run.traj", "back.h5md", "--quiet").out
-        == "wrote 5 frames to back.h5md\n"
-    )
+    assert succeed("convert", "run.traj", "back.h5md", "--quiet").out == ""
     with H5MDReader("run.h5md") as run, H5MDReader("back.h5md") as back:
         np.testing.assert_array_equal(back.frames("position"), run.frames("position"))
     refuse("back.h5md exists already", "convert", "run.traj", "back.h5md")

@@ -1,7 +1,7 @@
 """Whatever the arguments and whatever the files: an exit code that means something, one clear
 sentence, and never a traceback.
 
-2,000 command lines and configurations where the environment says MCEGNN_EXAMPLES=2000, a quarter of
+2,000 command lines and configurations where the environment says MCEGNN_EXAMPLES=2000, an eighth of
 them else; those that would be valid and long are asked with --dry-run.
 """
 
@@ -25,7 +25,7 @@ from typer.testing import CliRunner
 from mcegnn.cli.app import app
 
 Run = Callable[..., Any]
-EXAMPLES = int(os.environ.get("MCEGNN_EXAMPLES", "500"))
+EXAMPLES = int(os.environ.get("MCEGNN_EXAMPLES", "250"))
 
 # (values that may be good, values that are not); small counts only, so that whatever runs is over
 # at once

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mcegnn.data.dataset import Dataset
-from mcegnn.models.potential import ConservativePotential
+from mcegnn.models.atomic import AtomicPotential
 from mcegnn.tasks.reports.shares import WORST, error_distribution, parity
 from mcegnn.training.prediction import Differences, differences, measures_of
 from trajectories.analysis.results import Analysis, Curves, Number
@@ -24,7 +24,7 @@ _SAID = {
 
 
 def look(
-    model: ConservativePotential,
+    model: AtomicPotential,
     structures: Dataset,
     energy_weight: float,
     part: str,
@@ -44,7 +44,7 @@ def look(
 
 
 def _parity_of_energies(
-    model: ConservativePotential, structures: Dataset, off: Differences, part: str
+    model: AtomicPotential, structures: Dataset, off: Differences, part: str
 ) -> Curves:
     """Energies less those of the atoms, eV/atom, true and predicted."""
     of_atoms = model.reference_energies[model.kinds(structures.species)]

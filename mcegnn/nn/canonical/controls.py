@@ -1,0 +1,89 @@
+"""Canonicalizers that learn nothing, against which those that do are measured."""
+
+import torch
+from torch import Tensor
+
+from mcegnn.nn.canonical.canonicalizer import Canonicalizer, Sizes
+from mcegnn.nn.canonical.direct import Direct
+from mcegnn.nn.canonical.frames import Candidates, candidates, choose, pool, tolerance
+from mcegnn.nn.canonical.groups import Group, point_group
+from mcegnn.nn.canonical.points import Points, Poses
+
+_ANY = ("", "SO(3)", "O(3)", "SO(2)", "finite")
+
+
+class Fixed(Canonicalizer):
+    """The identity: points as they are given. Not equivariant, but for the trivial group."""
+
+    serves = _ANY
+
+    def forward(self, points: Points) -> Poses:
+        """The identity for each system."""
+        identity = torch.eye(3).to(points.vectors).expand(points.n_systems, 3, 3)
+        return Poses.one_each(identity, points.owner)
+
+
+class RandomFrozen(Direct):
+    """`Direct` with the weights that it began with."""
+
+    def __init__(self, group: Group, sizes: Sizes, n_hidden: int = 16, n_layers: int = 4) -> None:
+        super().__init__(group, sizes, n_hidden, n_layers)
+        self.requires_grad_(False)
+
+
+class PrincipalAxes(Canonicalizer):
+    """The axes of the sum of v v^T over a system's vectors, from the longest to the shortest; their
+    signs by what the points then look like. They jump where two are of one length."""
+
+    serves = ("SO(3)", "O(3)")
+
+    def forward(self, points: Points) -> Poses:
+        """One pose of each system."""
+        proper = self.group.proper
+        vectors, owner = pool(points, proper=proper)
+        n = points.n_systems
+        sums = vectors.new_zeros(n, 3, 3).index_add(
+            0, owner, vectors.unsqueeze(2) * vectors.unsqueeze(1)
+        )
+        lengths, axes = torch.linalg.eigh(sums)
+        lengths, axes = lengths.flip(-1), axes.flip(-1)
+        gaps = (lengths[:, :-1] - lengths[:, 1:]).min(1).values
+        signs = _signs(proper=proper).to(axes)
+        hands = torch.linalg.det(axes).sign().view(-1, 1, 1)
+        right = torch.cat([axes[..., :2], axes[..., 2:] * hands], -1)
+        rotations = (right.unsqueeze(1) * signs.unsqueeze(-2)).flatten(0, 1)
+        systems = torch.arange(n, device=owner.device)
+        found = Candidates(rotations, systems.repeat_interleave(len(signs)))
+        chosen = rotations[choose(found, points)]
+        bad = (gaps <= tolerance(gaps.dtype) * lengths[:, 0]).nonzero().flatten()
+        if len(bad):
+            some = points.of(bad)
+            found = candidates(some, proper=proper)
+            chosen = chosen.index_copy(0, bad, found.rotations[choose(found, some)])
+        return Poses.one_each(chosen, points.owner)
+
+
+def _signs(*, proper: bool) -> Tensor:
+    """Signs of three axes [n, 3], those of right-handed ones alone where there is no reflection."""
+    every = torch.cartesian_prod(*[torch.tensor([1.0, -1.0])] * 3)
+    return every[every.prod(1) > 0.0] if proper else every
+
+
+class AverageOfCube(Canonicalizer):
+    """All 24 rotations of the cube with equal weights: an average that is equivariant under these
+    only, at the cost of 24 evaluations."""
+
+    serves = ("SO(3)", "O(3)")
+    elements: Tensor
+
+    def __init__(self, group: Group, sizes: Sizes) -> None:
+        super().__init__(group, sizes)
+        self.register_buffer("elements", torch.tensor(point_group("O")), persistent=False)
+
+    def forward(self, points: Points) -> Poses:
+        """24 poses of each system."""
+        n = len(self.elements)
+        rotations = self.elements.to(points.vectors).repeat(points.n_systems, 1, 1)
+        systems = torch.arange(points.n_systems, device=points.owner.device)
+        weights = rotations.new_full((len(rotations),), 1.0 / n)
+        return Poses.several(rotations, weights, systems.repeat_interleave(n), points.owner)

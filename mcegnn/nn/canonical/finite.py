@@ -1,0 +1,94 @@
+"""`FiniteDirect`: a network scores each element of a finite group, and the best is the pose."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mcegnn.nn.canonical.canonicalizer import Canonicalizer, Sizes
+from mcegnn.nn.canonical.frames import Candidates, choose
+from mcegnn.nn.canonical.groups import Group
+from mcegnn.nn.canonical.points import Points, Poses
+from mcegnn.nn.canonical.smooth import sparse_weights
+
+
+class CloudScore(nn.Module):
+    """A number of each system [n_systems] that depends on how it lies: Deep Sets without any
+    symmetry but that of particles."""
+
+    def __init__(self, sizes: Sizes, n_hidden: int = 32) -> None:
+        super().__init__()
+        n_in = 3 * (sizes.n_vectors + sizes.n_pseudovectors) + sizes.n_scalars
+        self.each = nn.Sequential(
+            nn.Linear(n_in, n_hidden), nn.SiLU(), nn.Linear(n_hidden, n_hidden), nn.SiLU()
+        )
+        self.all = nn.Sequential(
+            nn.Linear(n_hidden, n_hidden), nn.SiLU(), nn.Linear(n_hidden, 1, bias=False)
+        )
+
+    def forward(self, points: Points) -> Tensor:
+        """The number of each system."""
+        rows = [points.vectors.flatten(1), points.pseudovectors.flatten(1), points.scalars]
+        said: Tensor = self.all(points.mean(self.each(torch.cat(rows, 1))))
+        return said.squeeze(-1)
+
+
+class _OfFinite(Canonicalizer):
+    """What all canonicalizers of finite groups have: a score of each element."""
+
+    serves = ("finite",)
+    elements: Tensor
+
+    def __init__(self, group: Group, sizes: Sizes, n_hidden: int = 32) -> None:
+        super().__init__(group, sizes)
+        self.score = CloudScore(sizes, n_hidden)
+        assert group.elements is not None
+        self.register_buffer("elements", torch.tensor(group.elements), persistent=False)
+
+    def _scored(self, points: Points) -> tuple[Candidates, Tensor]:
+        """All elements of each system, and their scores."""
+        n = len(self.elements)
+        rotations = self.elements.to(points.vectors).repeat(points.n_systems, 1, 1)
+        systems = torch.arange(points.n_systems, device=points.owner.device)
+        system = systems.repeat_interleave(n)
+        weights = rotations.new_ones(len(rotations))
+        poses = Poses.several(rotations, weights, system, points.owner)
+        return Candidates(rotations, system), self.score(points.turned_back(poses))
+
+    def prior(self, points: Points, poses: Poses) -> Tensor:
+        """- log p(identity), mean over systems (the discrete form of the prior)."""
+        _, scores = self._scored(points)
+        shares: Any = torch.log_softmax(scores.view(-1, len(self.elements)), 1)
+        return -shares[:, 0].mean()
+
+
+class FiniteDirect(_OfFinite):
+    """The element g of a finite group for which the network scores g^-1 x highest; of elements
+    that it scores alike one chosen by what the points look like.
+
+    The gradient is that of the mean over elements with softmax of the scores as weights
+    (straight-through, Mondal et al. 2023).
+    """
+
+    def forward(self, points: Points) -> Poses:
+        """One pose of each system."""
+        found, scores = self._scored(points)
+        n = len(self.elements)
+        rotations = found.rotations[choose(found, points, scores.detach())]
+        if torch.is_grad_enabled() and scores.requires_grad:
+            shares = torch.softmax(scores.view(-1, n), 1)
+            soft = torch.einsum("sg,gab->sab", shares, self.elements.to(shares))
+            rotations = rotations + soft - soft.detach()
+        return Poses.one_each(rotations, points.owner)
+
+
+class FiniteSmooth(_OfFinite):
+    """Elements with weights that are smooth functions of their scores, all but the best few of them
+    zero (`mcegnn.nn.canonical.smooth.sparse_weights`)."""
+
+    def forward(self, points: Points) -> Poses:
+        """Some poses of each system."""
+        found, scores = self._scored(points)
+        weights = sparse_weights(scores, found.system, points.n_systems)
+        some = weights > 0.0
+        return Poses.several(found.rotations[some], weights[some], found.system[some], points.owner)

@@ -1,0 +1,189 @@
+"""Frames of systems: rotations whose columns are made of vectors, and which of several to take.
+
+A frame of a pair of vectors (a, b) has the columns a/|a|, the direction of b across a, and their
+cross product. It turns with the vectors, so points in a frame do not change when they are turned.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from mcegnn.nn.canonical.points import Points, Poses
+
+_N_KEYS = 4  # numbers that tell clouds of points apart, with labels and without
+
+
+def tolerance(dtype: torch.dtype) -> float:
+    """Relative size below which a direction is taken for undefined: in double precision round-off
+    turns none that is longer by more than 1e-11."""
+    return 1e-5 if dtype == torch.float64 else float(torch.finfo(dtype).eps ** 0.5)
+
+
+def equality(dtype: torch.dtype) -> float:
+    """Relative difference of numbers that are taken for equal: far above round-off, far below what
+    different things differ by."""
+    return float(torch.finfo(dtype).eps ** (2.0 / 3.0))
+
+
+def normalized(vectors: Tensor) -> Tensor:
+    """Unit vectors [..., 3], zero ones as they are."""
+    return vectors / torch.linalg.vector_norm(vectors, dim=-1, keepdim=True).clamp(
+        min=_tiny(vectors)
+    )
+
+
+def across(vectors: Tensor, axes: Tensor) -> Tensor:
+    """What of vectors [..., 3] is at right angles to unit axes [..., 3]."""
+    return vectors - (vectors * axes).sum(-1, keepdim=True) * axes
+
+
+def frame_of(a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
+    """Frames [..., 3, 3] of vectors a and b [..., 3] by Gram and Schmidt; right-handed ones, or of
+    the hand of a, b and ``c``.
+
+    Vectors are taken one after the other, each made orthogonal to the columns there are, which is
+    what turns with them: done to rows of components instead, the result would not.
+    """
+    first = normalized(a)
+    second = normalized(across(b, first))
+    third = torch.linalg.cross(first, second)
+    if c is not None:
+        hand = (third * c).sum(-1, keepdim=True).detach()
+        third = torch.where(hand < 0.0, -third, third)
+    return torch.stack([first, second, third], -1)
+
+
+def any_across(axes: Tensor) -> Tensor:
+    """Some unit vector at right angles to each unit axis [..., 3]."""
+    least = axes.abs().argmin(-1)
+    helper = torch.nn.functional.one_hot(least, 3).to(axes)
+    return normalized(across(helper, axes))
+
+
+class Candidates(NamedTuple):
+    """Frames that turn with their system: ``rotations`` [n, 3, 3] of the ``system`` [n]."""
+
+    rotations: Tensor
+    system: Tensor
+
+
+def pool(points: Points, *, proper: bool) -> tuple[Tensor, Tensor]:
+    """The vectors [n, 3] that frames of points can be made of, and their systems [n].
+
+    Where reflections act, pseudovectors serve by their cross products with vectors, which are
+    vectors; alone they serve themselves, since no reflection can then be told from its rotation.
+    """
+    vectors, pseudo = points.vectors, points.pseudovectors
+    if proper or not vectors.shape[1]:
+        every = torch.cat([vectors, pseudo], 1)
+    elif pseudo.shape[1]:
+        products = torch.linalg.cross(vectors.unsqueeze(2), pseudo.unsqueeze(1), dim=-1)
+        every = torch.cat([vectors, products.flatten(1, 2)], 1)
+    else:
+        every = vectors
+    owner = points.owner.repeat_interleave(every.shape[1])
+    return every.flatten(0, 1), owner
+
+
+def pairs_of(owner: Tensor, n_systems: int, *, alone: bool = False) -> tuple[Tensor, Tensor]:
+    """The ordered pairs of different entries of each system, as two lists of indices; ``alone``
+    adds each entry with itself."""
+    sizes = torch.bincount(owner, minlength=n_systems)
+    first = sizes.cumsum(0) - sizes
+    partners = sizes[owner]
+    a = torch.repeat_interleave(torch.arange(len(owner), device=owner.device), partners)
+    start = partners.cumsum(0) - partners
+    b = torch.arange(len(a), device=owner.device) - start[a] + first[owner[a]]
+    if alone:
+        return a, b
+    different = a != b
+    return a[different], b[different]
+
+
+def largest(values: Tensor, system: Tensor, n_systems: int) -> Tensor:
+    """The largest of each system's values [n_systems]; minus infinity where there are none."""
+    empty = values.new_full((n_systems,), -torch.inf)
+    return empty.scatter_reduce(0, system, values, "amax")
+
+
+def candidates(points: Points, *, proper: bool) -> Candidates:
+    """Frames of all pairs of a system's vectors that are far enough from being parallel.
+
+    Of collinear vectors the frames of each vector, turned about it in some way; of none the
+    identity: what differs is then in the system's own symmetry. Where reflections act, each frame
+    comes with its mirror image.
+    """
+    vectors, owner = pool(points, proper=proper)
+    n = points.n_systems
+    units, lengths = normalized(vectors), torch.linalg.vector_norm(vectors, dim=-1)
+    long = lengths > 0.3 * largest(lengths, owner, n)[owner]
+    small = tolerance(vectors.dtype)
+    long &= lengths > _tiny(vectors) ** 0.5
+    units, owner = units[long], owner[long]
+    a, b = pairs_of(owner, n)
+    sines = torch.linalg.vector_norm(torch.linalg.cross(units[a], units[b]), dim=-1)
+    best = largest(sines, owner[a], n)
+    good = (sines > 0.3 * best[owner[a]]) & (sines > small)
+    made = [frame_of(units[a[good]], units[b[good]])]
+    systems = [owner[a[good]]]
+    collinear = (best <= small)[owner]
+    made.append(frame_of(units[collinear], any_across(units[collinear])))
+    systems.append(owner[collinear])
+    without = torch.bincount(owner, minlength=n) == 0
+    made.append(torch.eye(3).to(vectors).expand(int(without.sum()), 3, 3))
+    systems.append(torch.nonzero(without).flatten())
+    rotations, system = torch.cat(made), torch.cat(systems)
+    if not proper:
+        mirror = torch.diag(torch.tensor([1.0, 1.0, -1.0]).to(vectors))
+        rotations, system = torch.cat([rotations, rotations @ mirror]), system.repeat(2)
+    order = torch.argsort(system, stable=True)
+    return Candidates(rotations[order], system[order])
+
+
+def choose(found: Candidates, points: Points, scores: Tensor | None = None) -> Tensor:
+    """The chosen candidate of each system [n_systems]: that of the largest ``scores``, where there
+    are some; of equal ones that whose points look least by numbers that tell clouds of points
+    apart, first whoever is who among like particles, then by their order too.
+
+    What is equal by all of them differs by a symmetry of the points.
+    """
+    n = points.n_systems
+    left = torch.ones_like(found.system, dtype=torch.bool)
+    poses = Poses.several(found.rotations, found.rotations[:, 0, 0], found.system, points.owner)
+    seen = points.turned_back(poses)
+    for key in (*(() if scores is None else (scores,)), *_keys(seen, points)):
+        small = 100.0 * equality(key.dtype) * (1.0 + key.abs().max() if len(key) else 1.0)
+        masked = torch.where(left, key, torch.full_like(key, -torch.inf))
+        left &= masked >= largest(masked, found.system, n)[found.system] - small
+    place = torch.arange(len(left), device=left.device)
+    last = torch.full_like(place, len(left))
+    none = torch.full((n,), len(left), device=left.device)
+    return none.scatter_reduce(0, found.system, torch.where(left, place, last), "amin")
+
+
+def _keys(seen: Points, given: Points) -> list[Tensor]:
+    """Numbers of each pose that differ if the points in it do: sums over particles of waves in
+    fixed directions, which know no order of the particles; then the same with their places in the
+    system as labels."""
+    flat = torch.cat([seen.vectors.flatten(1), seen.pseudovectors.flatten(1)], 1)
+    size = flat.square().mean().sqrt().clamp(min=_tiny(flat))
+    rows = torch.cat([flat / size, seen.scalars], 1)
+    start = seen.sizes.cumsum(0) - seen.sizes
+    place = (torch.arange(len(rows), device=rows.device) - start[seen.owner]).to(rows)
+    keys = []
+    for inputs in (rows, torch.cat([rows, place.unsqueeze(1)], 1)):
+        waves = fixed_numbers(inputs.shape[1] + 1, _N_KEYS).to(inputs)
+        heights = torch.sin(inputs @ waves[:-1] + waves[-1])
+        keys += list(seen.total(heights).unbind(1))
+    return keys
+
+
+def fixed_numbers(n: int, m: int) -> Tensor:
+    """Normal numbers [n, m], always the same and of no meaning."""
+    generator = torch.Generator().manual_seed(20230711)
+    return torch.randn(n, m, generator=generator, dtype=torch.float64)
+
+
+def _tiny(values: Tensor) -> float:
+    return float(torch.finfo(values.dtype).tiny)

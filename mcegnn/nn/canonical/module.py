@@ -1,0 +1,267 @@
+"""`canonicalize`: any torch module, made equivariant in one line."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mcegnn.nn.canonical.canonicalization import Canonicalization
+from mcegnn.nn.canonical.frames import fixed_numbers
+from mcegnn.nn.canonical.groups import group_of
+from mcegnn.nn.canonical.kinds import Kind, kind_of
+
+_N_CODES = 4  # numbers that stand for a particle's scalars, however many these are
+
+Outputs = str | Sequence[str] | Mapping[str, str]
+
+
+def canonicalize(
+    module: nn.Module,
+    inputs: Mapping[str, str],
+    outputs: Outputs,
+    group: str = "O(3)",
+    canonicalizer: str = "direct",
+    *,
+    axis: tuple[float, float, float] | None = None,
+    **options: Any,
+) -> "CanonicalizedModule":
+    """Make any torch module equivariant under a group.
+
+    ``inputs`` says of each input of the module, in their order, what kind of quantity it is:
+    "scalar", "vector", "position" (which moves under translations), "tensor", and "pseudoscalar",
+    "pseudovector", "pseudotensor" (`mcegnn.nn.canonical.kinds`). Inputs are of each particle,
+    vectors [n, 3] or in batches [n_systems, n, 3], tensors [n, 3, 3], scalars [n, n_features];
+    "vector per system" and others are [3] or [n_systems, 3]. ``outputs`` is the kind of the output,
+    or those of several in a sequence or by name, as the module returns them: one of the system, a
+    scalar [...] or a vector [3], unless it ends in "per particle".
+
+    ``group`` is a name of `mcegnn.nn.canonical.groups.group_of`, such as "SO(3)", "E(3) x S_n" or
+    "D_3", with an ``axis`` for SO(2). ``canonicalizer`` is "direct", "optimized", "smooth" (for
+    dynamics: outputs and their gradients are continuous), or one of the controls
+    "principal-axes", "random", "average" (of 24 rotations, not exactly equivariant), "fixed" (not
+    at all); ``options`` are its own, such as ``n_hidden``.
+
+    Where systems have no frame, such as single particles or collinear ones, any frame is taken that
+    fits what there is: scalars stay exactly invariant, and other outputs equivariant up to the
+    system's own symmetry (relaxed equivariance, Kaba and Ravanbakhsh 2023, arXiv 2312.09016); with
+    "smooth" they are averaged over it.
+
+    Raises ValueError, in words, if kinds, group or canonicalizer do not fit together.
+
+    >>> invariant = canonicalize(network, inputs={"x": "vector"}, outputs="scalar", group="O(3)")
+    """
+    return CanonicalizedModule(
+        module, inputs, outputs, group, canonicalizer, axis=axis, options=options
+    )
+
+
+class CanonicalizedModule(nn.Module):
+    """A module in canonical poses of its inputs; made by `canonicalize`.
+
+    It is called as the module is. One canonicalizer and the module learn together; ``prior`` of the
+    same inputs is what an adaptation adds to its loss.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        inputs: Mapping[str, str],
+        outputs: Outputs,
+        group: str,
+        canonicalizer: str,
+        *,
+        axis: tuple[float, float, float] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        if not inputs:
+            raise ValueError('declare the inputs of the module, such as inputs={"x": "vector"}')
+        self.module = module
+        self.inputs = {name: kind_of(kind) for name, kind in inputs.items()}
+        self.outputs = _kinds_of(outputs)
+        scalar = any(kind.rank == 0 and kind.per_particle for kind in self.inputs.values())
+        self.canonicalization = Canonicalization(
+            group_of(group, axis),
+            canonicalizer,
+            list(self.inputs.values()),
+            _N_CODES if scalar else 0,
+            **(options or {}),
+        )
+        weight = next((p for p in module.parameters() if p.is_floating_point()), None)
+        if weight is not None:
+            self.canonicalization.to(weight)
+
+    def forward(self, *args: Tensor, **named: Tensor) -> Any:
+        """Call the module with its inputs in canonical poses, and turn its outputs back.
+
+        Raises ValueError if inputs are missing or of other shapes than their kinds, or outputs are
+        not declared.
+        """
+        given = self._named(args, named)
+        flat = _Flat(given, self.inputs)
+        poses = self.canonicalization(*self._seen(flat))
+        entered = {
+            name: flat.folded(poses.enter(flat.values[name], kind), kind, len(poses.system))
+            for name, kind in self.inputs.items()
+        }
+        said = self._called(entered, flat, by_name=not args)
+        return _mapped(said, self.outputs, lambda value, kind: flat.left(poses, value, kind))
+
+    def prior(self, *args: Tensor, **named: Tensor) -> Tensor:
+        """How far the canonical poses of these inputs are from the identity."""
+        flat = _Flat(self._named(args, named), self.inputs)
+        return self.canonicalization.prior(*self._seen(flat))
+
+    def _seen(self, flat: "_Flat") -> tuple[Sequence[Tensor], Tensor, Tensor, int]:
+        """What the canonicalization takes."""
+        values = [flat.values[name] for name in self.inputs]
+        scalars = values[0].new_zeros(len(flat.owner), 0)
+        if self.canonicalization.n_scalars:
+            parts = [
+                value.flatten(1).to(values[0])
+                for value, kind in zip(values, self.inputs.values(), strict=True)
+                if kind.rank == 0 and kind.per_particle and not kind.pseudo
+            ]
+            every = torch.cat([*parts, scalars], 1)
+            scalars = torch.tanh(every @ fixed_numbers(every.shape[1], _N_CODES).to(every))
+        return values, scalars, flat.owner, flat.n_systems
+
+    def _named(self, args: tuple[Tensor, ...], named: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Inputs by name, in the declared order."""
+        given = {**dict(zip(self.inputs, args, strict=False)), **named}
+        if len(args) > len(self.inputs) or given.keys() != self.inputs.keys():
+            raise ValueError(
+                f"the inputs are declared as {', '.join(self.inputs)}; given were"
+                f" {len(args)} without names{''.join(f', {name}' for name in named)}"
+            )
+        return {name: given[name] for name in self.inputs}
+
+    def _called(self, entered: dict[str, Tensor], flat: "_Flat", *, by_name: bool) -> Any:
+        """What the module says of all poses: at once in batches, else one by one."""
+
+        def call(values: dict[str, Tensor]) -> Any:
+            return self.module(**values) if by_name else self.module(*values.values())
+
+        if flat.batched:
+            return call(entered)
+        n = len(next(iter(entered.values())))
+        each = [call({name: value[k] for name, value in entered.items()}) for k in range(n)]
+        return _stacked(each)
+
+
+class _Flat:
+    """Inputs of equal systems side by side, without their batch axis."""
+
+    def __init__(self, given: Mapping[str, Tensor], kinds: Mapping[str, Kind]) -> None:
+        self.batched = self._batched(given, kinds)
+        batches = {
+            name: value if self.batched else value.unsqueeze(0) for name, value in given.items()
+        }
+        name, each = next(
+            ((name, batches[name]) for name, kind in kinds.items() if kind.per_particle),
+            ("", None),
+        )
+        if each is None:
+            raise ValueError("no input is of each particle; a pose is told by vectors of particles")
+        self.n_systems, self.n_particles = each.shape[:2]
+        self.values = {}
+        for other, kind in kinds.items():
+            value = batches[other]
+            wanted = (self.n_systems, *[self.n_particles] * kind.per_particle)
+            if value.shape[: len(wanted)] != wanted:
+                raise ValueError(
+                    f"{other} and {name} are of different systems: shapes {tuple(value.shape)} and"
+                    f" {tuple(each.shape)}"
+                )
+            self.values[other] = value.flatten(0, 1) if kind.per_particle else value
+        first = next(iter(given.values()))
+        systems = torch.arange(self.n_systems, device=first.device)
+        self.owner = systems.repeat_interleave(self.n_particles)
+
+    @staticmethod
+    def _batched(given: Mapping[str, Tensor], kinds: Mapping[str, Kind]) -> bool:
+        """Whether inputs have a batch axis. Raises ValueError if one has a wrong shape, or some
+        have it and others have not."""
+        found: dict[bool, str] = {}
+        for name, kind in kinds.items():
+            # scalars have an axis of features, others their components
+            axes = kind.per_particle + max(kind.rank, 1)
+            shape = tuple(given[name].shape)
+            components = (3,) * kind.rank
+            if len(shape) not in (axes, axes + 1) or shape[len(shape) - kind.rank :] != components:
+                usual = ["n"] * kind.per_particle + (["3"] * kind.rank or ["n_features"])
+                raise ValueError(
+                    f"{name} is declared a {kind.name}, [{', '.join(usual)}] or with an axis of"
+                    f" systems before; its shape is {list(shape)}"
+                )
+            found[len(shape) > axes] = name
+        if len(found) > 1:
+            raise ValueError(f"{found[True]} has an axis of systems, and {found[False]} has none")
+        return True in found
+
+    def folded(self, copies: Tensor, kind: Kind, n_poses: int) -> Tensor:
+        """Values of copies [n_poses n, ...] with an axis of poses."""
+        return copies.unflatten(0, (n_poses, self.n_particles)) if kind.per_particle else copies
+
+    def left(self, poses: Any, value: Tensor, kind: Kind) -> Tensor:
+        """An output of all poses as that of the inputs. Raises ValueError if its shape is not that
+        of its kind."""
+        n_poses = len(poses.system)
+        wanted = (n_poses, *[self.n_particles] * kind.per_particle)
+        ends = (3,) * kind.rank
+        fits = value.shape[: len(wanted)] == wanted and (
+            not kind.rank or (value.shape[len(wanted) :] == ends)
+        )
+        if not fits:
+            each = "particle" if kind.per_particle else "system"
+            shape = list(value.shape[0 if self.batched else 1 :])
+            raise ValueError(
+                f"an output is declared a {kind.name} per {each}, and has the shape {shape}"
+            )
+        flat = value.flatten(0, 1) if kind.per_particle else value
+        out = poses.leave(flat, kind)
+        if kind.per_particle:
+            out = out.unflatten(0, (self.n_systems, self.n_particles))
+        return out if self.batched else out[0]
+
+
+def _kinds_of(outputs: Outputs) -> Any:
+    """Kinds of the outputs, in the structure that these have."""
+    if isinstance(outputs, str):
+        return kind_of(outputs, per_particle=False)
+    if isinstance(outputs, Mapping):
+        return {name: kind_of(kind, per_particle=False) for name, kind in outputs.items()}
+    return tuple(kind_of(kind, per_particle=False) for kind in outputs)
+
+
+def _mapped(said: Any, kinds: Any, leave: Any) -> Any:
+    """Each output as its kind wants it. Raises ValueError if there are others than declared."""
+    if isinstance(kinds, dict):
+        if not isinstance(said, Mapping) or said.keys() - kinds.keys():
+            names = ", ".join(said) if isinstance(said, Mapping) else type(said).__name__
+            raise ValueError(
+                f"the module's outputs are {names}; declared are {', '.join(kinds)}: declare the"
+                " kind of each"
+            )
+        return {name: leave(value, kinds[name]) for name, value in said.items()}
+    if isinstance(kinds, tuple):
+        if not isinstance(said, tuple | list) or len(said) != len(kinds):
+            n = len(said) if isinstance(said, tuple | list) else 1
+            raise ValueError(f"the module has {n} outputs; the kinds of {len(kinds)} are declared")
+        return tuple(leave(value, kind) for value, kind in zip(said, kinds, strict=True))
+    if not isinstance(said, Tensor):
+        raise ValueError(
+            f"the module returns a {type(said).__name__}; declare the kind of each of its outputs"
+        )
+    return leave(said, kinds)
+
+
+def _stacked(each: Sequence[Any]) -> Any:
+    """Outputs of single poses as one output with an axis of poses."""
+    first = each[0]
+    if isinstance(first, Mapping):
+        return {name: torch.stack([one[name] for one in each]) for name in first}
+    if isinstance(first, tuple | list):
+        return tuple(torch.stack(parts) for parts in zip(*each, strict=True))
+    return torch.stack(list(each)) if isinstance(first, Tensor) else first

@@ -1,0 +1,49 @@
+"""`Ordering`: particles sorted by learned scores."""
+
+import torch
+from torch import Tensor, nn
+
+from mcegnn.nn.canonical.frames import equality, fixed_numbers
+from mcegnn.nn.canonical.points import Points
+
+_N_KEYS = 4
+
+
+class Ordering(nn.Module):
+    """The order of each system's particles by a learned score of each, that of a particle among
+    the others; of equal scores by further numbers that unlike particles do not share.
+
+    Sorting has no gradient, so the score learns nothing through it but by what it is given besides.
+    """
+
+    def __init__(self, n_inputs: int, n_hidden: int = 16) -> None:
+        super().__init__()
+        self.each = nn.Sequential(nn.Linear(n_inputs, n_hidden), nn.SiLU())
+        self.score = nn.Linear(2 * n_hidden, 1)
+
+    def forward(self, points: Points) -> Tensor:
+        """Indices of the nodes, each system's sorted, [n_nodes]."""
+        rows = torch.cat(
+            [points.vectors.flatten(1), points.pseudovectors.flatten(1), points.scalars], 1
+        )
+        h = self.each(rows)
+        own = self.score(torch.cat([h, points.mean(h)[points.owner]], 1)).detach()
+        waves = fixed_numbers(rows.shape[1], _N_KEYS).to(rows)
+        size = rows.square().mean().sqrt() + torch.finfo(rows.dtype).tiny
+        return sorted_by(torch.cat([own, (rows / size) @ waves], 1), points.owner)
+
+
+def sorted_by(keys: Tensor, owner: Tensor) -> Tensor:
+    """Indices that sort nodes by their owner, then by the first column of keys [n, n_keys], then
+    the second, ...; numbers that differ by round-off are equal."""
+    order = torch.argsort(owner, stable=True)
+    group = owner.clone()  # nodes that are not told apart yet
+    for key in keys.unbind(1):
+        order = order[torch.argsort(key[order], stable=True)]
+        order = order[torch.argsort(group[order], stable=True)]
+        small = 100.0 * equality(key.dtype) * (1.0 + key.abs().max()) if len(key) else 0.0
+        value, before = key[order], group[order]
+        new = torch.ones_like(before, dtype=torch.bool)
+        new[1:] = (before[1:] != before[:-1]) | (value[1:] - value[:-1] > small)
+        group = group.index_copy(0, order, new.cumsum(0) - 1)
+    return order

@@ -1,0 +1,131 @@
+"""What canonicalizers see of systems (`Points`), and the poses that they choose (`Poses`).
+
+Systems of any sizes lie side by side: node arrays are [n_nodes, ...], and ``owner`` tells whose
+each node is.
+"""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from mcegnn.nn.canonical.kinds import Kind
+
+
+class Points(NamedTuple):
+    """``vectors`` [n_nodes, n_vectors, 3] of each particle, where it is among them, about the
+    system's centre; ``pseudovectors`` likewise, which may be none; ``scalars`` [n_nodes, n_scalars]
+    that no element changes; ``owner`` int64 [n_nodes], sorted, among ``n_systems``."""
+
+    vectors: Tensor
+    pseudovectors: Tensor
+    scalars: Tensor
+    owner: Tensor
+    n_systems: int
+
+    def mean(self, nodes: Tensor) -> Tensor:
+        """The mean over each system's nodes [n_systems, ...]; zero for a system of none."""
+        total = self.total(nodes)
+        counts = self.sizes.clamp(min=1).to(nodes).view(-1, *[1] * (nodes.ndim - 1))
+        return total / counts
+
+    def total(self, nodes: Tensor) -> Tensor:
+        """The sum over each system's nodes [n_systems, ...]."""
+        return nodes.new_zeros(self.n_systems, *nodes.shape[1:]).index_add(0, self.owner, nodes)
+
+    @property
+    def sizes(self) -> Tensor:
+        """How many nodes each system has [n_systems]."""
+        return torch.bincount(self.owner, minlength=self.n_systems)
+
+    def of(self, systems: Tensor) -> "Points":
+        """Those of some of the systems, given by increasing indices."""
+        place = torch.full((self.n_systems,), -1, device=self.owner.device)
+        place[systems] = torch.arange(len(systems), device=self.owner.device)
+        chosen = place[self.owner] >= 0
+        return Points(
+            self.vectors[chosen],
+            self.pseudovectors[chosen],
+            self.scalars[chosen],
+            place[self.owner[chosen]],
+            len(systems),
+        )
+
+    def turned_back(self, poses: "Poses") -> "Points":
+        """As they are in poses: a copy of its system's points for each pose."""
+        rotations = poses.rotations[poses.pose]
+        vectors = self.vectors[poses.node] @ rotations
+        pseudo = self.pseudovectors[poses.node] @ rotations
+        pseudo = pseudo * torch.linalg.det(rotations).round().view(-1, 1, 1)
+        n = len(poses.system)
+        return Points(vectors, pseudo, self.scalars[poses.node], poses.pose, n)
+
+
+@dataclass(frozen=True)
+class Poses:
+    """Poses of systems: the elements that take canonical points to those given, x = R y + t.
+
+    ``rotations`` [n_poses, 3, 3] and ``shifts`` [n_poses, 3] belong to the ``system`` [n_poses]
+    (sorted), with ``weights`` [n_poses] that add up to one for each. The copies of all systems in
+    all their poses have the nodes ``node`` [n_copies] of the given ones, in canonical order, each
+    in the pose ``pose`` [n_copies].
+    """
+
+    rotations: Tensor
+    shifts: Tensor
+    weights: Tensor
+    system: Tensor
+    node: Tensor
+    pose: Tensor
+    single: bool = False
+
+    @classmethod
+    def one_each(cls, rotations: Tensor, owner: Tensor) -> "Poses":
+        """One pose [n_systems, 3, 3] for each system, with nodes in the order they have."""
+        n = len(rotations)
+        return cls(
+            rotations,
+            rotations.new_zeros(n, 3),
+            rotations.new_ones(n),
+            torch.arange(n, device=owner.device),
+            torch.arange(len(owner), device=owner.device),
+            owner,
+            single=True,
+        )
+
+    @classmethod
+    def several(cls, rotations: Tensor, weights: Tensor, system: Tensor, owner: Tensor) -> "Poses":
+        """Poses of systems, given in the order of systems, with their weights."""
+        sizes = torch.bincount(owner, minlength=int(system.max()) + 1 if len(system) else 0)
+        first = sizes.cumsum(0) - sizes
+        count = sizes[system]
+        pose = torch.repeat_interleave(torch.arange(len(system), device=owner.device), count)
+        start = count.cumsum(0) - count
+        within = torch.arange(len(pose), device=owner.device) - start[pose]
+        shifts = rotations.new_zeros(len(system), 3)
+        return cls(rotations, shifts, weights, system, first[system][pose] + within, pose)
+
+    def shifted(self, centres: Tensor) -> "Poses":
+        """With the systems' centres [n_systems, 3] as shifts."""
+        return replace(self, shifts=centres[self.system])
+
+    def enter(self, values: Tensor, kind: Kind) -> Tensor:
+        """Values of nodes or systems as they are in the poses, [n_copies, ...] or [n_poses,
+        ...]."""
+        pose = self.pose if kind.per_particle else slice(None)
+        rows = self.node if kind.per_particle else self.system
+        return kind.act_back(values[rows], self.rotations[pose], self.shifts[pose])
+
+    def leave(self, values: Tensor, kind: Kind) -> Tensor:
+        """Values in the poses as they are of the given points, averaged over each system's
+        poses."""
+        pose = self.pose if kind.per_particle else slice(None)
+        rows = self.node if kind.per_particle else self.system
+        moved = kind.act(values, self.rotations[pose], self.shifts[pose])
+        if self.single and not kind.per_particle:
+            return moved
+        weights = self.weights[pose].view(-1, *[1] * (values.ndim - 1))
+        # each node and each system has a pose, so the largest index tells how many there are
+        n = int(rows.max()) + 1 if len(rows) else 0
+        return moved.new_zeros(n, *moved.shape[1:]).index_add(0, rows, moved * weights)

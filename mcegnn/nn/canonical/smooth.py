@@ -1,0 +1,234 @@
+"""`Smooth`: several learned frames, whose weights fall smoothly to zero where a frame degenerates.
+
+No single frame is a continuous function of all systems: it must jump where a system gains symmetry,
+and with it energies jump. An average over frames (a, b) of pairs of particles' vectors need not
+(weighted frames, Pozdnyakov and Ceriotti 2023, arXiv 2305.19302; Dym et al. 2024):
+
+    phi(x) = sum_ab w_ab R_ab f(R_ab^-1 x),   w_ab = axis weight of a * weight of b for the axis a
+
+An axis loses its weight where |a| goes to zero, a partner b where b becomes parallel to a; learned
+scores decide among those that are left, and all but the best few have no weight at all.
+
+Where all vectors come to lie on one line no partner is left. The weights of partners are then no
+continuous functions any more, but what is averaged over them depends on them ever less: near a line
+each frame comes with three more, a quarter, half and three quarters of a turn about its axis, with
+equal weights in the end. They take away all that is of first order in the distance from the line,
+and all of second order that depends on the direction; so outputs and their forces are continuous.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mcegnn.nn.canonical.canonicalizer import Canonicalizer, Sizes
+from mcegnn.nn.canonical.frames import (
+    across,
+    any_across,
+    frame_of,
+    largest,
+    normalized,
+    pairs_of,
+    pool,
+    tolerance,
+)
+from mcegnn.nn.canonical.groups import Group, point_group
+from mcegnn.nn.canonical.points import Points, Poses
+
+_WIDTH = 1.0  # of scores: what is so much worse than the best has no weight
+_LINE = 0.01  # mean square sine of angles to an axis below which a system is near a line
+_SHARPEST = 5.0  # learned scores are between plus and minus this
+
+
+class Smooth(Canonicalizer):
+    """Frames of pairs of particles' vectors with smooth weights, each turned further by a learned
+    rotation that depends on invariants of the axis's particle alone.
+
+    With reflections each frame comes with its mirror image, with equal weights. ``n_hidden`` is the
+    width of the networks that score. The number of frames that have a weight varies from system to
+    system; the scores of pairs cost the square of the number of particles.
+    """
+
+    serves = ("SO(3)", "O(3)")
+
+    def __init__(self, group: Group, sizes: Sizes, n_hidden: int = 16) -> None:
+        super().__init__(group, sizes)
+        self.invariants = Invariants(sizes.of_pool(proper=group.proper), sizes.n_scalars, n_hidden)
+        n = sizes.of_pool(proper=group.proper)
+        self.axis = _readout(n_hidden, n)
+        self.partner = _readout(2 * n_hidden, n * n)
+        self.turn = _readout(n_hidden, 6 * n)
+        with torch.no_grad():  # begin with the frames of the pairs themselves
+            identity = torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0]).repeat(n)
+            self.turn[-1].weight.mul_(0.1)
+            self.turn[-1].bias.copy_(identity)
+
+    def forward(self, points: Points) -> Poses:
+        """Some poses of each system."""
+        proper, n = self.group.proper, points.n_systems
+        vectors, owner = pool(points, proper=proper)
+        per = len(vectors) // max(1, len(points.owner))
+        h = self.invariants(vectors.view(-1, per, 3), points)
+        axis_weight = self._of_axes(h, vectors, owner, n)
+        a, b = pairs_of(owner, n, alone=True)
+        live = axis_weight[a] > 0.0
+        a, b = a[live], b[live]
+        units = normalized(vectors)
+        sines = across(units[b], units[a]).square().sum(-1)
+        node_a, channel_a = a // per, a % per
+        node_b, channel_b = b // per, b % per
+        scores = bounded(self.partner(torch.cat([h[node_a], h[node_b]], 1)))
+        score = scores.gather(1, (channel_a * per + channel_b).unsqueeze(1)).squeeze(1)
+        lengths = vectors[b].square().sum(-1)
+        scale = _mean_square(vectors, owner, n)[owner[a]]
+        near = _log(sines) + _log(lengths / (lengths + scale))
+        weight = axis_weight[a] * sparse_weights(score + near, a, len(vectors))
+        some = weight > 0.0
+        a, b = a[some], b[some]
+        turns = self.turn(h).view(-1, 6)[a]
+        return self._poses(points, vectors, owner, a, b, weight[some], turns)
+
+    def _of_axes(self, h: Tensor, vectors: Tensor, owner: Tensor, n: int) -> Tensor:
+        """The weight of each vector as an axis, which sum to one in each system."""
+        score = bounded(self.axis(h)).flatten()
+        square = vectors.square().sum(-1)
+        scale = _mean_square(vectors, owner, n)[owner]
+        near = _log(square / (square + scale))
+        return sparse_weights(score + near, owner, n)
+
+    def _poses(
+        self,
+        points: Points,
+        vectors: Tensor,
+        owner: Tensor,
+        a: Tensor,
+        b: Tensor,
+        weight: Tensor,
+        turns: Tensor,
+    ) -> Poses:
+        """Frames of these axes and partners, with those that are turned about their axes where the
+        system is near a line, and with their mirror images."""
+        n = points.n_systems
+        units = normalized(vectors)
+        line, parallel = _near_a_line(vectors, owner, a, n)
+        partner = torch.where(parallel.unsqueeze(1), any_across(units[a]).detach(), units[b])
+        frames = frame_of(units[a], partner)
+        shares = torch.stack([1.0 - 0.75 * line, *[0.25 * line] * 3], 1)
+        quarter = _quarter_turns().to(frames)
+        frames = (frames.unsqueeze(1) @ quarter).flatten(0, 1)
+        weights, system = (weight.unsqueeze(1) * shares).flatten(), owner[a].repeat_interleave(4)
+        extra = frame_of(turns[:, :3], turns[:, 3:]).repeat_interleave(4, 0)
+        if not self.group.proper:  # before what turns with the frame, as a reflection of it acts
+            mirror = torch.diag(torch.tensor([1.0, 1.0, -1.0]).to(frames))
+            frames, extra = torch.cat([frames, frames @ mirror]), extra.repeat(2, 1, 1)
+            weights, system = 0.5 * weights.repeat(2), system.repeat(2)
+        frames = frames @ extra
+        # a system of points without any direction has none to be turned to
+        nothing = torch.linalg.vector_norm(vectors, dim=-1) == 0.0
+        empty = ~(largest((~nothing).to(weights), owner, n) > 0.0)
+        some = (weights > 0.0) & ~empty[system]
+        cube = torch.tensor(point_group("O" if self.group.proper else "O_h")).to(frames)
+        every = empty.nonzero().flatten()
+        frames = torch.cat([frames[some], cube.repeat(len(every), 1, 1)])
+        weights = torch.cat(
+            [weights[some], weights.new_full((len(cube) * len(every),), 1.0 / len(cube))]
+        )
+        system = torch.cat([system[some], every.repeat_interleave(len(cube))])
+        order = torch.argsort(system, stable=True)
+        return Poses.several(frames[order], weights[order], system[order], points.owner)
+
+
+class Invariants(nn.Module):
+    """Features of particles [n_nodes, n_hidden] that no rotation or reflection changes, and smooth
+    functions of the vectors: two rounds of inner products with sums over all particles of the
+    vectors, weighed by the features there are."""
+
+    def __init__(self, n_vectors: int, n_scalars: int, n_hidden: int) -> None:
+        super().__init__()
+        n_pairs = n_vectors * n_vectors
+        self.first = nn.Sequential(
+            nn.Linear(n_scalars + n_pairs, n_hidden), nn.SiLU(), nn.Linear(n_hidden, n_hidden)
+        )
+        self.weigh = nn.Linear(n_hidden, _N_SUMS)
+        self.second = nn.Sequential(
+            nn.Linear(n_hidden + n_vectors * _N_SUMS * n_vectors, n_hidden),
+            nn.SiLU(),
+            nn.Linear(n_hidden, n_hidden),
+        )
+
+    def forward(self, vectors: Tensor, points: Points) -> Tensor:
+        """``vectors`` [n_nodes, n_vectors, 3]."""
+        size = points.mean(vectors.square().mean((1, 2)))[points.owner].clamp(
+            min=torch.finfo(vectors.dtype).tiny ** 0.5
+        )
+        v = vectors / size.sqrt().view(-1, 1, 1)
+        gram = (v @ v.mT).flatten(1)
+        h = self.first(torch.cat([points.scalars, gram / (1.0 + gram.square()).sqrt()], 1))
+        weighed = self.weigh(h)[:, :, None, None] * v.unsqueeze(1)
+        sums = points.mean(weighed).flatten(1, 2)[points.owner]
+        products = (v @ sums.mT).flatten(1)
+        out: Tensor = self.second(torch.cat([h, products / (1.0 + products.square()).sqrt()], 1))
+        return out
+
+
+_N_SUMS = 4
+
+
+def _readout(n_in: int, n_out: int) -> Any:
+    return nn.Sequential(nn.Linear(n_in, n_in), nn.SiLU(), nn.Linear(n_in, n_out))
+
+
+def bounded(scores: Tensor) -> Tensor:
+    """Scores between plus and minus `_SHARPEST`, so that none outweighs a frame's decay."""
+    return _SHARPEST * torch.tanh(scores / _SHARPEST)
+
+
+def sparse_weights(score: Tensor, segment: Tensor, n: int) -> Tensor:
+    """Weights of the entries of each segment that sum to one: (width + score - soft maximum)^3
+    where that is positive, so that they have two continuous derivatives, and those of entries much
+    worse than the best are exactly zero."""
+    counts = torch.bincount(segment, minlength=n)[segment].clamp(min=2)
+    heat = 0.5 * _WIDTH / counts.to(score).log()  # then the soft maximum is at most half above
+    top = largest(score.detach(), segment, n)[segment]
+    sums = score.new_zeros(n).index_add(0, segment, ((score - top) / heat).exp())
+    soft = top + heat * sums[segment].log()
+    raw = (_WIDTH + score - soft).clamp(min=0.0) ** 3
+    return raw / score.new_zeros(n).index_add(0, segment, raw)[segment]
+
+
+def _log(values: Tensor) -> Tensor:
+    return values.clamp(min=torch.finfo(values.dtype).tiny ** 0.5).log()
+
+
+def _mean_square(vectors: Tensor, owner: Tensor, n: int) -> Tensor:
+    """Mean square of each system's vectors [n_systems], never quite zero."""
+    square = vectors.square().sum(-1)
+    counts = torch.bincount(owner, minlength=n).clamp(min=1)
+    mean = square.new_zeros(n).index_add(0, owner, square) / counts
+    return mean.clamp(min=torch.finfo(square.dtype).tiny ** 0.5)
+
+
+def _near_a_line(vectors: Tensor, owner: Tensor, a: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """For each axis a how near its system is to a line along it, from 0 (not) to 1 (all vectors
+    are along it), and whether it is that to round-off."""
+    sizes = torch.bincount(owner, minlength=n)
+    first = sizes.cumsum(0) - sizes
+    count = sizes[owner[a]]
+    place = torch.repeat_interleave(torch.arange(len(a), device=a.device), count)
+    other = torch.arange(len(place), device=a.device) - (count.cumsum(0) - count)[place]
+    other = other + first[owner[a]][place]
+    axes = normalized(vectors[a])
+    # weighed by their lengths: the direction of what is at the centre says nothing
+    away = across(vectors[other], axes[place]).square().sum(-1)
+    mean = away.new_zeros(len(a)).index_add(0, place, away) / count
+    scale = _mean_square(vectors, owner, n)[owner[a]]
+    x = (mean / (_LINE * scale)).clamp(max=1.0)
+    top = largest(away.detach(), place, len(a)) / scale
+    return 1.0 - x * x * (3.0 - 2.0 * x), top.sqrt() <= tolerance(vectors.dtype)
+
+
+def _quarter_turns() -> Tensor:
+    """The rotations by no, one, two and three quarters of a turn about the first axis, which frames
+    of pairs have as their axis [4, 3, 3]."""
+    turn = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+    return torch.stack([torch.linalg.matrix_power(turn, k) for k in range(4)])
