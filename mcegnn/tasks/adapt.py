@@ -129,12 +129,15 @@ class Adapt(Task):
         return {**super().record(split), **notes}
 
     def trained(
-        self, split: "Split", start: "Stored | None", saved: "TrainingCheckpoint | None"
+        self,
+        options: TrainingOptions,
+        split: "Split",
+        start: "Stored | None",
+        saved: "TrainingCheckpoint | None",
     ) -> "dict[str, np.ndarray]":
-        """Numbers of the model to adapt, which has been trained on such data already."""
-        if saved is not None:
-            return dict(saved.trained)
-        return {} if start is None else dict(start.trained)
+        """Those of the learned task."""
+        task, own = _learned(options)
+        return task.trained(own, split, start, saved)
 
     def began(self, model: Any, start: "Stored | None") -> str:
         """How large the canonicalizer is beside the model."""
@@ -196,8 +199,8 @@ def _learned(options: TrainingOptions) -> tuple[Task, TrainingOptions]:
     kind = ours.of["kind"]
     wanted = options_class(kind)
     fields = task(kind).Data.model_fields
-    for name in options.data.model_fields_set:
-        if name not in fields:
+    for name, field in type(options.data).model_fields.items():
+        if name not in fields and getattr(options.data, name) != field.default:
             raise ValueError(
                 f"the model to adapt was trained for the task {kind}, whose data have no key"
                 f" {name!r}; leave it out"

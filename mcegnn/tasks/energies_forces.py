@@ -96,7 +96,11 @@ class EnergiesForces(Task):
         return potential(options, split.train, start, split.isolated)
 
     def trained(
-        self, split: "Split", start: "Stored | None", saved: "TrainingCheckpoint | None"
+        self,
+        options: TrainingOptions,
+        split: "Split",
+        start: "Stored | None",
+        saved: "TrainingCheckpoint | None",
     ) -> dict[str, np.ndarray]:
         """As `mcegnn.data.trained.told_by`."""
         from mcegnn.data.trained import told_by

@@ -169,7 +169,11 @@ class Task:
         return {"data": split.train.fingerprint()}
 
     def trained(
-        self, split: "Split", start: "Stored | None", saved: "TrainingCheckpoint | None"
+        self,
+        options: TrainingOptions,
+        split: "Split",
+        start: "Stored | None",
+        saved: "TrainingCheckpoint | None",
     ) -> dict[str, np.ndarray]:
         """Numbers that tell what is trained on, which model and checkpoint keep; nothing where data
         sets are cut once and for all."""

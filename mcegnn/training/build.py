@@ -37,7 +37,7 @@ def build_trainer(
     for name, (unit, per) in problem.targets(options, split.train.units).items():
         split.train.check_target(name, unit, per)
     stored = problem.model(options, split, start)
-    stored = replace(stored, trained=problem.trained(split, start, saved))
+    stored = replace(stored, trained=problem.trained(options, split, start, saved))
     # with all hyper-parameters, those by default and those that the data decided among them
     model = options.model.model_copy(update={"hyperparameters": stored.hyperparameters})
     options = options.model_copy(update={"model": model})

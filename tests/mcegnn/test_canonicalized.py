@@ -238,7 +238,7 @@ def test_nothing_to_adapt(trained: Path, cli: Callable[..., Any]) -> None:
         (("--set", "task.beta=-1"), "task.beta: "),
         (("--set", "task.freeze=true", "--set", "model.hyperparameters.canonicalizer=fixed"), ""),
         (("--set", "model.hyperparameters.model=MCEGNN"), "is that of the model to adapt"),
-        (("--set", "data.without=[Moon]"), "whose data have no key 'without'"),
+        (("--set", 'data.without=["Moon"]'), "whose data have no key 'without'"),
         (("--set", "model.hyperparameters.group=E(2)"), "there is no group 'E(2)'"),
     ],
 )

@@ -153,7 +153,8 @@ def choose(found: Candidates, points: Points, scores: Tensor | None = None) -> T
     poses = Poses.several(found.rotations, found.rotations[:, 0, 0], found.system, points.owner)
     seen = points.turned_back(poses)
     for key in (*(() if scores is None else (scores,)), *_keys(seen, points)):
-        small = 100.0 * equality(key.dtype) * (1.0 + key.abs().max() if len(key) else 1.0)
+        most = largest(key.abs(), found.system, n)[found.system]
+        small = 100.0 * equality(key.dtype) * (1.0 + most)
         masked = torch.where(left, key, torch.full_like(key, -torch.inf))
         left &= masked >= largest(masked, found.system, n)[found.system] - small
     place = torch.arange(len(left), device=left.device)
@@ -167,8 +168,8 @@ def _keys(seen: Points, given: Points) -> list[Tensor]:
     fixed directions, which know no order of the particles; then the same with their places in the
     system as labels."""
     flat = torch.cat([seen.vectors.flatten(1), seen.pseudovectors.flatten(1)], 1)
-    size = flat.square().mean().sqrt().clamp(min=_tiny(flat))
-    rows = torch.cat([flat / size, seen.scalars], 1)
+    size = seen.mean(flat.square().mean(1)).sqrt().clamp(min=_tiny(flat) ** 0.5)
+    rows = torch.cat([flat / size[seen.owner].unsqueeze(1), seen.scalars], 1)
     start = seen.sizes.cumsum(0) - seen.sizes
     place = (torch.arange(len(rows), device=rows.device) - start[seen.owner]).to(rows)
     keys = []

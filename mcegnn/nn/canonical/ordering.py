@@ -29,8 +29,9 @@ class Ordering(nn.Module):
         h = self.each(rows)
         own = self.score(torch.cat([h, points.mean(h)[points.owner]], 1)).detach()
         waves = fixed_numbers(rows.shape[1], _N_KEYS).to(rows)
-        size = rows.square().mean().sqrt() + torch.finfo(rows.dtype).tiny
-        return sorted_by(torch.cat([own, (rows / size) @ waves], 1), points.owner)
+        size = points.mean(rows.square().mean(1)).sqrt().clamp(min=torch.finfo(rows.dtype).tiny)
+        scaled = rows / size[points.owner].unsqueeze(1)
+        return sorted_by(torch.cat([own, scaled @ waves], 1), points.owner)
 
 
 def sorted_by(keys: Tensor, owner: Tensor) -> Tensor:
@@ -41,7 +42,7 @@ def sorted_by(keys: Tensor, owner: Tensor) -> Tensor:
     for key in keys.unbind(1):
         order = order[torch.argsort(key[order], stable=True)]
         order = order[torch.argsort(group[order], stable=True)]
-        small = 100.0 * equality(key.dtype) * (1.0 + key.abs().max()) if len(key) else 0.0
+        small = 100.0 * equality(key.dtype)
         value, before = key[order], group[order]
         new = torch.ones_like(before, dtype=torch.bool)
         new[1:] = (before[1:] != before[:-1]) | (value[1:] - value[:-1] > small)

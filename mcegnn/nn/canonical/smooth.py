@@ -73,15 +73,14 @@ class Smooth(Canonicalizer):
         a, b = pairs_of(owner, n, alone=True)
         live = axis_weight[a] > 0.0
         a, b = a[live], b[live]
-        units = normalized(vectors)
-        sines = across(units[b], units[a]).square().sum(-1)
+        away = across(vectors[b], normalized(vectors[a])).square().sum(-1)
         node_a, channel_a = a // per, a % per
         node_b, channel_b = b // per, b % per
         scores = bounded(self.partner(torch.cat([h[node_a], h[node_b]], 1)))
         score = scores.gather(1, (channel_a * per + channel_b).unsqueeze(1)).squeeze(1)
-        lengths = vectors[b].square().sum(-1)
-        scale = _mean_square(vectors, owner, n)[owner[a]]
-        near = _log(sines) + _log(lengths / (lengths + scale))
+        # how far b is from the axis; of its direction nothing, which at the centre it has not
+        scale = vectors[b].square().sum(-1) + _mean_square(vectors, owner, n)[owner[a]]
+        near = _log(away / scale)
         weight = axis_weight[a] * sparse_weights(score + near, a, len(vectors))
         some = weight > 0.0
         a, b = a[some], b[some]
@@ -196,8 +195,10 @@ def sparse_weights(score: Tensor, segment: Tensor, n: int) -> Tensor:
     return raw / score.new_zeros(n).index_add(0, segment, raw)[segment]
 
 
-def _log(values: Tensor) -> Tensor:
-    return values.clamp(min=torch.finfo(values.dtype).tiny ** 0.5).log()
+def _log(ratios: Tensor) -> Tensor:
+    """The logarithm of ratios that go to zero where a frame degenerates; bounded, since slopes
+    beyond that of the tolerance would multiply round-off."""
+    return (ratios + tolerance(ratios.dtype) ** 2).log()
 
 
 def _mean_square(vectors: Tensor, owner: Tensor, n: int) -> Tensor:
