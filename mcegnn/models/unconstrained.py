@@ -18,7 +18,7 @@ from mcegnn.nn.unconstrained import GraphNetwork, ParticleTransformer, StatePerc
 
 Architecture = Literal["graph", "transformer", "perceptron"]
 _N_STATE = 7  # numbers of a particle: position, velocity, charge or mass
-_N_PAIR = 5  # and of a pair: difference of positions, its square, product of charges or masses
+_N_PAIR = 1  # and of a pair: product of charges or masses
 
 
 class StateNetwork(nn.Module):
@@ -32,9 +32,8 @@ class StateNetwork(nn.Module):
     def forward(self, x: Tensor, v: Tensor, marks: Tensor, graph: Graph) -> tuple[Tensor, Tensor]:
         """x, v [n, ..., 3] and marks [n, ...] -> [n, ..., 3] each."""
         rows = torch.cat([x, v, marks.unsqueeze(-1)], -1)
-        d = graph.differences(x)
         products = graph.receivers(marks) * graph.senders(marks)
-        edges = torch.cat([d, d.square().sum(-1, keepdim=True), products.unsqueeze(-1)], -1)
+        edges = products.unsqueeze(-1)
         moved, changed = self.network(rows, edges, graph).split(3, -1)
         return moved, changed
 

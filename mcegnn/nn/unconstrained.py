@@ -12,26 +12,37 @@ from mcegnn.nn.convolution import perceptron
 
 
 class GraphLayer(nn.Module):
-    """m_ij = phi_e([h_i, h_j, a_ij]); h_i <- h_i + phi_h([h_i, sum_j m_ij])."""
+    """Messages between particles that take and move positions as the numbers they are::
+
+    m_ij = phi_e([h_i, h_j, x_i - x_j, |x_i - x_j|^2, a_ij])
+    x_i <- x_i + mean_j (x_i - x_j) * phi_x(m_ij)  # component by component
+    h_i <- h_i + phi_h([h_i, sum_j m_ij])
+    """
 
     def __init__(self, n_features: int, n_edge_features: int) -> None:
         super().__init__()
         self.receiver = nn.Linear(n_features, n_features)
         self.sender = nn.Linear(n_features, n_features, bias=False)
-        self.edge = nn.Linear(n_edge_features, n_features, bias=False)
+        self.edge = nn.Linear(4 + n_edge_features, n_features, bias=False)
         self.message = nn.Linear(n_features, n_features)
+        mixing = nn.Linear(n_features, 3, bias=False)
+        nn.init.xavier_uniform_(mixing.weight, gain=1e-3)  # positions at first stay where they are
+        self.mix = nn.Sequential(nn.Linear(n_features, n_features), nn.SiLU(), mixing)
         self.update = perceptron(2 * n_features, n_features, n_features)
 
-    def forward(self, h: Tensor, a: Tensor, graph: Graph) -> Tensor:
-        """h [n, ..., F], a [edges, ..., A]."""
-        first = graph.pairs(self.receiver(h), self.sender(h)) + self.edge(a)
+    def forward(self, h: Tensor, x: Tensor, a: Tensor, graph: Graph) -> tuple[Tensor, Tensor]:
+        """h [n, ..., F], x [n, ..., 3], a [edges, ..., A]."""
+        d = graph.differences(x)
+        edges = torch.cat([d, d.square().sum(-1, keepdim=True), a], -1)
+        first = graph.pairs(self.receiver(h), self.sender(h)) + self.edge(edges)
         m = functional.silu(self.message(functional.silu(first)))
-        out: Tensor = h + self.update(torch.cat([h, graph.sum(m)], -1))
-        return out
+        moved = x + graph.mean(d * self.mix(m))
+        return h + self.update(torch.cat([h, graph.sum(m)], -1)), moved
 
 
 class GraphNetwork(nn.Module):
-    """Layers of `GraphLayer` on the particles' states."""
+    """Layers of `GraphLayer` on the particles' states; the output is how far positions have moved
+    in them, beside what a readout of each particle says."""
 
     def __init__(
         self, n_in: int, n_edge_features: int, n_out: int, n_features: int, n_layers: int
@@ -44,12 +55,13 @@ class GraphNetwork(nn.Module):
         self.readout = perceptron(n_features, n_features, n_out)
 
     def forward(self, rows: Tensor, edges: Tensor, graph: Graph) -> Tensor:
-        """``edges`` [n_edges, n_systems, n_edge_features]."""
+        """``rows`` begin with positions, ``edges`` [n_edges, n_systems, n_edge_features]."""
+        start = x = rows[..., :3]
         h = self.embedding(rows)
         for layer in self.layers:
-            h = layer(h, edges, graph)
-        out: Tensor = self.readout(h)
-        return out
+            h, x = layer(h, x, edges, graph)
+        out = self.readout(h)
+        return torch.cat([out[..., :3] + x - start, out[..., 3:]], -1)
 
 
 class ParticleTransformer(nn.Module):

@@ -55,8 +55,8 @@ class Trainer:
         self.options, self.split, self.trained = options, split, stored.trained
         dtype, device = getattr(torch, options.precision), torch.device(options.device)
         self.model: Any = stored.model.to(device, dtype).train().requires_grad_(True)
-        self.average: Any = copy.deepcopy(self.model)
-        self.best: Any = copy.deepcopy(self.model)
+        self.average: Any = copy.deepcopy(self.model).eval()
+        self.best: Any = copy.deepcopy(self.average)
         self.task = task_of(options.task.kind).objective(options, split, self.model)
         self.refinement = self.task.refinement
         self._moments: dict[str, torch.Tensor] = {}

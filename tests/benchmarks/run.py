@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import bench_ase
+import bench_canonical
 import bench_charged
 import bench_cost
 import bench_engine
@@ -45,6 +46,7 @@ BENCHMARKS = {
     "step": bench_learning.step,
     "together": bench_learning.together,
     "channels": bench_learning.channels,
+    "canonical": bench_canonical.measure,
     "force": bench_learning.force,
     "rollouts": bench_learning.rollouts,
     "solar-task": bench_solar_task.measure,

@@ -90,17 +90,28 @@ class Canonicalization(nn.Module):
     def poses(self, points: Points, centres: Tensor) -> Poses:
         """The poses of systems with these centres."""
         poses: Poses = self.canonicalizer(points)
-        if self.training and self.beta:
-            self._penalty = self.beta * self.canonicalizer.prior(points, poses)
+        if self.training:
+            self._penalty = self._of_training(points, poses)
         poses = poses.shifted(centres)
         if self.ordering is None:
             return poses
         order = self.ordering(points.turned_back(poses))
         return replace(poses, node=poses.node[order], pose=poses.pose[order])
 
+    def _of_training(self, points: Points, poses: Poses) -> Tensor | None:
+        """What a training adds to its loss for these poses; None if there is nothing."""
+        found, thrift = None, self.canonicalizer.thrift
+        if self.beta:
+            found = self.beta * self.canonicalizer.prior(points, poses)
+        if thrift:
+            crowding = thrift * self.canonicalizer.crowding(points, poses)
+            found = crowding if found is None else found + crowding
+        return found
+
     def penalty(self) -> Tensor | None:
-        """``beta`` times how far the poses were from the identity (`Canonicalizer.prior`) when they
-        were last chosen in training; None if there is none, or it was asked for already."""
+        """``beta`` times how far the poses were from the identity (`Canonicalizer.prior`), and the
+        canonicalizer's own ``thrift`` times how many there were, when they were last chosen in
+        training; None if there is nothing, or it was asked for already."""
         found, self._penalty = self._penalty, None
         return found
 

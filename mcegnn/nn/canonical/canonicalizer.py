@@ -28,6 +28,8 @@ class Canonicalizer(nn.Module):
 
     #: what it can be asked for: the `Group.rotations` that it serves
     serves: tuple[str, ...] = ()
+    #: weight in a training's loss of how many poses there are (`crowding`)
+    thrift: float = 0.0
 
     def __init__(self, group: Group, sizes: Sizes) -> None:
         super().__init__()
@@ -47,3 +49,8 @@ class Canonicalizer(nn.Module):
         identity = poses.rotations.new_zeros(3).add(1.0).diag()
         each = (poses.rotations - identity).square().sum((1, 2))
         return (poses.weights * each).sum() / max(1, points.n_systems)
+
+    def crowding(self, points: Points, poses: Poses) -> Tensor:
+        """One less the sum of squared weights of a system's poses, mean over systems: zero where
+        there is a single one."""
+        return 1.0 - poses.weights.square().sum() / max(1, points.n_systems)

@@ -23,6 +23,25 @@ class Fixed(Canonicalizer):
         return Poses.one_each(identity, points.owner)
 
 
+class Uniform(Canonicalizer):
+    """In training a random rotation of each system (or reflection, where the group has some), else
+    the identity: augmentation of the data in place of a pose."""
+
+    serves = ("SO(3)", "O(3)")
+
+    def forward(self, points: Points) -> Poses:
+        """One pose of each system."""
+        vectors = points.vectors
+        if not self.training:
+            identity = torch.eye(3).to(vectors).expand(points.n_systems, 3, 3)
+            return Poses.one_each(identity, points.owner)
+        q, r = torch.linalg.qr(torch.randn(points.n_systems, 3, 3, device=vectors.device))
+        q = q * r.diagonal(dim1=-2, dim2=-1).sign().unsqueeze(-2)
+        if self.group.proper:
+            q = q * torch.linalg.det(q).view(-1, 1, 1)
+        return Poses.one_each(q.to(vectors), points.owner)
+
+
 class RandomFrozen(Direct):
     """`Direct` with the weights that it began with."""
 

@@ -6,7 +6,13 @@ from typing import Any
 from mcegnn.names import suggestion
 from mcegnn.nn.canonical.axis import DirectAboutAxis
 from mcegnn.nn.canonical.canonicalizer import Canonicalizer, Sizes
-from mcegnn.nn.canonical.controls import AverageOfCube, Fixed, PrincipalAxes, RandomFrozen
+from mcegnn.nn.canonical.controls import (
+    AverageOfCube,
+    Fixed,
+    PrincipalAxes,
+    RandomFrozen,
+    Uniform,
+)
 from mcegnn.nn.canonical.direct import Direct
 from mcegnn.nn.canonical.finite import FiniteDirect, FiniteSmooth
 from mcegnn.nn.canonical.groups import Group
@@ -21,6 +27,7 @@ CANONICALIZERS: dict[str, tuple[type[Canonicalizer], ...]] = {
     "random": (RandomFrozen,),
     "average": (AverageOfCube,),
     "fixed": (Fixed,),
+    "uniform": (Uniform,),
 }
 
 

@@ -35,7 +35,7 @@ from mcegnn.nn.canonical.frames import (
 from mcegnn.nn.canonical.groups import Group, point_group
 from mcegnn.nn.canonical.points import Points, Poses
 
-_WIDTH = 1.0  # of scores: what is so much worse than the best has no weight
+_WIDTH = 0.5  # of scores: what is so much worse than the best has no weight
 _LINE = 0.01  # mean square sine of angles to an axis below which a system is near a line
 _SHARPEST = 5.0  # learned scores are between plus and minus this
 
@@ -46,13 +46,16 @@ class Smooth(Canonicalizer):
 
     With reflections each frame comes with its mirror image, with equal weights. ``n_hidden`` is the
     width of the networks that score. The number of frames that have a weight varies from system to
-    system; the scores of pairs cost the square of the number of particles.
+    system, and so does the cost; in training the loss has ``thrift`` times one less the sum of
+    squared weights, which makes them few where the system allows it. The scores of pairs cost the
+    square of the number of particles.
     """
 
     serves = ("SO(3)", "O(3)")
 
-    def __init__(self, group: Group, sizes: Sizes, n_hidden: int = 16) -> None:
+    def __init__(self, group: Group, sizes: Sizes, n_hidden: int = 16, thrift: float = 0.1) -> None:
         super().__init__(group, sizes)
+        self.thrift = float(thrift)
         self.invariants = Invariants(sizes.of_pool(proper=group.proper), sizes.n_scalars, n_hidden)
         n = sizes.of_pool(proper=group.proper)
         self.axis = _readout(n_hidden, n)
