@@ -12,22 +12,13 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
-from llvmlite.binding import get_host_cpu_features  # type: ignore[import-untyped]
-from numba.core import cgutils, config, types
+from numba.core import cgutils, types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic as _intrinsic
 from numba.extending import lower_builtin, models, register_model
 
-# numba compiles for another machine where NUMBA_CPU_NAME or NUMBA_CPU_FEATURES ("+avx,-avx2", none
-# of a "generic" one) ask for it
-_ASKED = getattr(config, "CPU_FEATURES", None)
-_FEATURES = (
-    get_host_cpu_features()
-    if _ASKED is None
-    else {name[1:]: name[0] == "+" for name in _ASKED.split(",") if name}
-)
-WIDE = bool(_FEATURES.get("avx512f")) and not getattr(config, "CPU_NAME", None)
-BYTES = 64 if WIDE else 32 if _FEATURES.get("avx") else 16
+from mcegnn.compiled._registers import BYTES, WIDE
+
 intrinsic: Any = _intrinsic  # as mypy cannot follow what becomes of what it decorates
 I64 = ir.IntType(64)
 

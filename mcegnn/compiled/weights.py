@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mcegnn.compiled._simd import BYTES
+from mcegnn.compiled._registers import BYTES
 from mcegnn.compiled._workspace import DEGREES
 
 

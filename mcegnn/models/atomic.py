@@ -3,7 +3,7 @@ neighbourhoods, with forces and stress as its derivatives."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,6 +22,16 @@ from systems.ensemble import singles, stack_evaluations
 from systems.species import checked, places_among
 from systems.system import Evaluation, Potential, System
 from systems.units import METAL
+
+
+class OfTraining(NamedTuple):
+    """What a potential keeps of its training, as `AtomicPotential` says."""
+
+    reference_energies: Sequence[float] = ()
+    periodic: bool = False
+    nearest: Sequence[Sequence[float]] = ()
+    repulsion: bool = False
+    fewest: float = 0.0
 
 
 class AtomicPotential(Model):
@@ -43,30 +53,26 @@ class AtomicPotential(Model):
 
     role = Role.POTENTIAL
     network: Any
+    repulsion: Repulsion | None
 
     def __init__(
-        self,
-        species: Sequence[int],
-        *,
-        cutoff: float,
-        scale: float,
-        reference_energies: Sequence[float],
-        periodic: bool,
-        nearest: Sequence[Sequence[float]],
-        repulsion: bool,
-        fewest: float,
+        self, species: Sequence[int], cutoff: float, scale: float, known: "OfTraining"
     ) -> None:
         super().__init__()
-        check_number("fewest", fewest, np.inf, "a mean number of neighbours, never below zero")
+        check_number(
+            "fewest", known.fewest, np.inf, "a mean number of neighbours, never below zero"
+        )
         check_positive(cutoff=cutoff, scale=scale)
         self.species, self.units = checked(species), METAL
         self.cutoff, self.scale = float(cutoff), float(scale)
-        self.periodic, self.fewest = periodic, float(fewest)
+        self.periodic, self.fewest = known.periodic, float(known.fewest)
         n_species = len(self.species)
-        self.reference_energies = one_of_each(reference_energies, n_species)
-        self.nearest = distances_of(nearest, n_species) if len(nearest) else None
-        known = None if self.nearest is None else estimated(self.species, self.nearest, self.cutoff)
-        self.repulsion = Repulsion(self.species, known, force=self.scale) if repulsion else None
+        self.reference_energies = one_of_each(known.reference_energies, n_species)
+        self.nearest = distances_of(known.nearest, n_species) if len(known.nearest) else None
+        apart = None if self.nearest is None else estimated(self.species, self.nearest, self.cutoff)
+        self.repulsion = None
+        if known.repulsion:
+            self.repulsion = Repulsion(self.species, apart, force=self.scale)
 
     @property
     def fewest_neighbors(self) -> dict[float, float]:

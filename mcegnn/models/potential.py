@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 from torch import nn
 
 from mcegnn.compiled.potential import MessagePassing
-from mcegnn.models.atomic import AtomicPotential
+from mcegnn.models.atomic import AtomicPotential, OfTraining
 from mcegnn.models.hyperparameters import (
     channels_of,
     check_channels,
@@ -66,16 +66,8 @@ class ConservativePotential(AtomicPotential):
         check_channels(channels, n_couplings)
         check_number("smoothness", smoothness, 2.0, "a power between 0 and 2")
         check_positive(n_neighbors=n_neighbors)
-        super().__init__(
-            species,
-            cutoff=cutoff,
-            scale=scale,
-            reference_energies=reference_energies,
-            periodic=periodic,
-            nearest=nearest,
-            repulsion=repulsion,
-            fewest=fewest,
-        )
+        known = OfTraining(reference_energies, periodic, nearest, repulsion, fewest)
+        super().__init__(species, cutoff, scale, known)
         self.network = EnergyNetwork(
             len(self.species),
             n_features,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mcegnn.graph import Graph
-from mcegnn.models.atomic import AtomicPotential
+from mcegnn.models.atomic import AtomicPotential, OfTraining
 from mcegnn.models.hyperparameters import check_number
 from mcegnn.models.one_step import Coupling, OneStep
 from mcegnn.names import check_counts, check_positive
@@ -58,10 +58,9 @@ class UnconstrainedDynamics(OneStep):
         n_particles: int = 5,
         interval: float = 1.0,
         units: str = "reduced",
-        length: float = 1.0,
         inputs: Coupling = "charges",
     ) -> None:
-        super().__init__(interval, units, length, inputs)
+        super().__init__(interval, units, 1.0, inputs)
         check_counts(n_features=n_features, n_layers=n_layers, n_particles=n_particles)
         known: Mapping[str, Callable[[], nn.Module]] = {
             "graph": lambda: GraphNetwork(_N_STATE, _N_PAIR, 6, n_features, n_layers),
@@ -75,9 +74,9 @@ class UnconstrainedDynamics(OneStep):
     def predict(self, x: Tensor, v: Tensor, labels: Tensor, graph: Graph) -> tuple[Tensor, Tensor]:
         """Positions and velocities [n, ..., 3] and charges or masses [n, ...] -> positions and
         velocities one interval later."""
-        x, v = x / self.length, v * (self.interval / self.length)
+        v = v * self.interval
         moved, changed = self.network(x, v, self.marks(labels, graph), graph)
-        return (x + v + moved) * self.length, (v + changed) * (self.length / self.interval)
+        return x + v + moved, (v + changed) / self.interval
 
 
 class UnconstrainedPotential(AtomicPotential):
@@ -112,20 +111,12 @@ class UnconstrainedPotential(AtomicPotential):
         check_counts(n_features=n_features, n_layers=n_layers, n_radial=n_radial)
         check_number("smoothness", smoothness, 2.0, "a power between 0 and 2")
         check_positive(n_neighbors=n_neighbors)
-        super().__init__(
-            species,
-            cutoff=cutoff,
-            scale=scale,
-            reference_energies=reference_energies,
-            periodic=periodic,
-            nearest=nearest,
-            repulsion=repulsion,
-            fewest=fewest,
-        )
-        known = {"graph": DirectionNetwork, "transformer": NeighborTransformer}
-        if architecture not in known:
-            raise ValueError(f"architecture is one of {', '.join(known)}, not {architecture!r}")
+        known = OfTraining(reference_energies, periodic, nearest, repulsion, fewest)
+        super().__init__(species, cutoff, scale, known)
+        made: Any = {"graph": DirectionNetwork, "transformer": NeighborTransformer}
+        if architecture not in made:
+            raise ValueError(f"architecture is one of {', '.join(made)}, not {architecture!r}")
         basis = BesselBasis(n_radial, self.cutoff, float(smoothness))
-        self.network = known[architecture](
+        self.network = made[architecture](
             len(self.species), n_features, n_layers, basis, float(n_neighbors)
         )

@@ -14,9 +14,11 @@ from mcegnn.nn.convolution import perceptron
 class GraphLayer(nn.Module):
     """Messages between particles that take and move positions as the numbers they are::
 
-    m_ij = phi_e([h_i, h_j, x_i - x_j, |x_i - x_j|^2, a_ij])
-    x_i <- x_i + mean_j (x_i - x_j) * phi_x(m_ij)  # component by component
-    h_i <- h_i + phi_h([h_i, sum_j m_ij])
+        m_ij = phi_e([h_i, h_j, x_i - x_j, |x_i - x_j|^2, a_ij])
+        x_i <- x_i + mean_j (x_i - x_j) * phi_x(m_ij)  # component by component
+        h_i <- h_i + phi_h([h_i, sum_j m_ij])
+
+    With phi_x the same for all components, and without x_i - x_j in the messages, this is EGNN's.
     """
 
     def __init__(self, n_features: int, n_edge_features: int) -> None:

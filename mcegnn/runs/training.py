@@ -33,7 +33,7 @@ from mcegnn.runs.training_files import (
     write_metrics,
 )
 from mcegnn.runs.training_result import TrainingResult
-from mcegnn.tasks.task import NothingToDo
+from mcegnn.tasks.nothing import NothingToDo
 from mcegnn.training.options import TrainingOptions, parse
 
 if TYPE_CHECKING:
@@ -115,8 +115,7 @@ class TrainingRun(StoppableRun):
         try:
             trainer, record = self._built()
         except NothingToDo as nothing:
-            yield Noted(str(nothing))
-            yield Finished(None)
+            yield from (Noted(str(nothing)), Finished(None))
             return
         yield from described(trainer, record.pop("_start", None))
         if self.dry_run:
@@ -140,18 +139,20 @@ class TrainingRun(StoppableRun):
         if found is None:
             yield self._stopped()
             return
+        yield Finished(self._result(trainer, found))
+
+    def _result(self, trainer: "Trainer", found: "TrainingReport") -> TrainingResult:
+        """The training that is over, and how good its best model is."""
         part = trainer.split.part(found.part)
-        yield Finished(
-            TrainingResult(
-                self.folder,
-                trainer.update,
-                found.part,
-                len(part.samples),
-                part.whole,
-                part.samples.noun,
-                trainer.options.data.name,
-                tuple(found.analysis.numbers),
-            )
+        return TrainingResult(
+            self.folder,
+            trainer.update,
+            found.part,
+            len(part.samples),
+            part.whole,
+            part.samples.noun,
+            trainer.options.data.name,
+            tuple(found.analysis.numbers),
         )
 
     def _built(self) -> tuple["Trainer", dict[str, Any]]:

@@ -8,7 +8,9 @@ from pydantic import Field
 
 from mcegnn.models.registry import wrapped
 from mcegnn.tasks.energies_forces import StructureOptions
-from mcegnn.tasks.task import Asked, NothingToDo, Objective, OnProgress, Rows, Scores, Task
+from mcegnn.tasks.nothing import NothingToDo
+from mcegnn.tasks.objective import Objective
+from mcegnn.tasks.task import Asked, OnProgress, Rows, Scores, Task
 from mcegnn.training.options import (
     DataOptions,
     NotNegative,

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from mcegnn.tasks.objective import Objective
 from mcegnn.tasks.pairs import PairsTask, PairsTaskOptions
-from mcegnn.tasks.task import Objective
 from mcegnn.training.options import NotNegative, TrainingOptions
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from mcegnn.data.label_rules import Reading
-from mcegnn.tasks.task import Asked, Objective, OnProgress, Rows, Scores, Task, label
+from mcegnn.tasks.objective import Objective
+from mcegnn.tasks.task import Asked, OnProgress, Rows, Scores, Task, label
 from mcegnn.training.options import DataOptions, NotNegative, Positive, TaskOptions, TrainingOptions
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import model_validator
 
 from mcegnn.tasks.energies_forces import in_thousandths
-from mcegnn.tasks.task import Asked, Objective, OnProgress, Scores, Task, check_recorded, label
+from mcegnn.tasks.objective import Objective
+from mcegnn.tasks.task import Asked, OnProgress, Scores, Task, check_recorded, label
 from mcegnn.training.options import Count, DataOptions, TaskOptions, TrainingOptions
 
 if TYPE_CHECKING:

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from mcegnn.tasks.objective import Objective
 from mcegnn.training.options import DataOptions, TaskOptions, TrainingOptions
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from mcegnn.data.target import Per
     from mcegnn.models.store import Stored
     from mcegnn.training.checkpoint import TrainingCheckpoint
-    from mcegnn.training.refinement import Refinement
     from systems.system import System
     from systems.units import Units
     from trajectories.analysis.results import Analysis, Number
@@ -26,37 +26,6 @@ Rows = Sequence[tuple[str, str]]
 
 def no_progress(done: int, of: int) -> None:
     """Ignore the progress."""
-
-
-class NothingToDo(Exception):
-    """There is nothing to train, as the message says."""
-
-
-class Objective(Protocol):
-    """What the trainer minimises: a loss with its gradients, batch by batch. ``warnings`` are for
-    the caller to show and to clear; ``refinement`` takes over after gradient descent."""
-
-    warnings: list[str]
-    refinement: "Refinement | None"
-
-    def batch(self, update: int) -> tuple[np.ndarray, int]:
-        """The samples that may be in this update's batch, and how many of them are."""
-
-    def lr(self, update: int) -> float | None:
-        """The learning rate before warm-up and schedule, where it is the task's to say."""
-
-    def accumulate(self, model: Any, which: np.ndarray, update: int) -> float:
-        """Add the loss's gradients over these samples to the model's; returns the loss."""
-
-    def errors(self, model: Any, dataset: "Dataset") -> tuple[np.ndarray, dict[str, float]]:
-        """Each sample's error, of which the mean decides what is best, and means of what it is made
-        of, by name."""
-
-    def state(self) -> dict[str, np.ndarray]:
-        """Arrays that a resumed run needs beside the weights."""
-
-    def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Restore such a state."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +87,7 @@ class Task:
 
     def completed(self, options: TrainingOptions, start: "Stored | None") -> TrainingOptions:
         """The options, with what the model to start from decides. Raises ValueError if it does not
-        fit, and `NothingToDo` if there is nothing to train."""
+        fit, and `mcegnn.tasks.nothing.NothingToDo` if there is nothing to train."""
         return options
 
     def split(

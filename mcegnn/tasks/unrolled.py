@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from integrators.ensembles import integrator, wisdom_holman
+from mcegnn.tasks.objective import Objective
 from mcegnn.tasks.pairs import PairsTask, PairsTaskOptions
-from mcegnn.tasks.task import Objective
 from mcegnn.training.options import Count, NotNegative, Positive, Strict, TrainingOptions
 
 if TYPE_CHECKING:

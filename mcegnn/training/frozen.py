@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from mcegnn.data.dataset import Dataset
-from mcegnn.tasks.task import Objective
+from mcegnn.tasks.objective import Objective
 from mcegnn.training.refinement import Refinement
 
 

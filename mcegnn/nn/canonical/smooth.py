@@ -88,7 +88,7 @@ class Smooth(Canonicalizer):
         some = weight > 0.0
         a, b = a[some], b[some]
         turns = self.turn(h).view(-1, 6)[a]
-        return self._poses(points, vectors, owner, a, b, weight[some], turns)
+        return self._poses(points, vectors, owner, (a, b), weight[some], turns)
 
     def _of_axes(self, h: Tensor, vectors: Tensor, owner: Tensor, n: int) -> Tensor:
         """The weight of each vector as an axis, which sum to one in each system."""
@@ -103,41 +103,47 @@ class Smooth(Canonicalizer):
         points: Points,
         vectors: Tensor,
         owner: Tensor,
-        a: Tensor,
-        b: Tensor,
+        pairs: tuple[Tensor, Tensor],
         weight: Tensor,
         turns: Tensor,
     ) -> Poses:
         """Frames of these axes and partners, with those that are turned about their axes where the
         system is near a line, and with their mirror images."""
-        n = points.n_systems
-        units = normalized(vectors)
-        line, parallel = _near_a_line(vectors, owner, a, n)
-        partner = torch.where(parallel.unsqueeze(1), any_across(units[a]).detach(), units[b])
-        frames = frame_of(units[a], partner)
-        shares = torch.stack([1.0 - 0.75 * line, *[0.25 * line] * 3], 1)
-        quarter = _quarter_turns().to(frames)
-        frames = (frames.unsqueeze(1) @ quarter).flatten(0, 1)
-        weights, system = (weight.unsqueeze(1) * shares).flatten(), owner[a].repeat_interleave(4)
-        extra = frame_of(turns[:, :3], turns[:, 3:]).repeat_interleave(4, 0)
+        a, _ = pairs
+        frames, weights = _turned_about_axes(vectors, owner, pairs, weight, points.n_systems)
+        system, extra = owner[a].repeat_interleave(4), frame_of(turns[:, :3], turns[:, 3:])
+        extra = extra.repeat_interleave(4, 0)
         if not self.group.proper:  # before what turns with the frame, as a reflection of it acts
             mirror = torch.diag(torch.tensor([1.0, 1.0, -1.0]).to(frames))
             frames, extra = torch.cat([frames, frames @ mirror]), extra.repeat(2, 1, 1)
             weights, system = 0.5 * weights.repeat(2), system.repeat(2)
         frames = frames @ extra
         # a system of points without any direction has none to be turned to
-        nothing = torch.linalg.vector_norm(vectors, dim=-1) == 0.0
-        empty = ~(largest((~nothing).to(weights), owner, n) > 0.0)
+        there = (torch.linalg.vector_norm(vectors, dim=-1) > 0.0).to(weights)
+        empty = ~(largest(there, owner, points.n_systems) > 0.0)
         some = (weights > 0.0) & ~empty[system]
         cube = torch.tensor(point_group("O" if self.group.proper else "O_h")).to(frames)
         every = empty.nonzero().flatten()
         frames = torch.cat([frames[some], cube.repeat(len(every), 1, 1)])
-        weights = torch.cat(
-            [weights[some], weights.new_full((len(cube) * len(every),), 1.0 / len(cube))]
-        )
+        alike = weights.new_full((len(cube) * len(every),), 1.0 / len(cube))
+        weights = torch.cat([weights[some], alike])
         system = torch.cat([system[some], every.repeat_interleave(len(cube))])
         order = torch.argsort(system, stable=True)
         return Poses.several(frames[order], weights[order], system[order], points.owner)
+
+
+def _turned_about_axes(
+    vectors: Tensor, owner: Tensor, pairs: tuple[Tensor, Tensor], weight: Tensor, n: int
+) -> tuple[Tensor, Tensor]:
+    """Frames of pairs, each turned by no, one, two and three quarters of a turn about its axis, and
+    their weights, which are equal on a line and those of the first alone away from one."""
+    a, b = pairs
+    line, parallel = _near_a_line(vectors, owner, a, n)
+    axes = normalized(vectors[a])
+    partner = torch.where(parallel.unsqueeze(1), any_across(axes).detach(), vectors[b])
+    frames = frame_of(axes, partner).unsqueeze(1) @ _quarter_turns().to(vectors)
+    shares = torch.stack([1.0 - 0.75 * line, *[0.25 * line] * 3], 1)
+    return frames.flatten(0, 1), (weight.unsqueeze(1) * shares).flatten()
 
 
 class Invariants(nn.Module):
