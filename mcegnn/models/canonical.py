@@ -26,6 +26,9 @@ def _states(model: Any, group: Group, canonicalizer: str, options: Options) -> n
 
 
 def _energies(model: Any, group: Group, canonicalizer: str, options: Options) -> nn.Module:
+    if model.periodic:
+        # all its vectors may vanish, as at the sites of fcc, and then no pose is told
+        raise ValueError("canonical poses are told for molecules; crystals have none to train on")
     sizes = {"n_species": len(model.species), "cutoff": model.cutoff}
     return EnergiesInPoses(model.network, group, canonicalizer, **sizes, **options)
 
@@ -42,8 +45,9 @@ class Canonicalized(Model):
     ``axis`` for SO(2). The ``canonicalizer`` is a name of `mcegnn.nn.canonical.registry`, with
     ``options`` of its own.
 
-    It has the role of the model that it wraps, and is used as that is. Raises ValueError if that
-    model is equivariant by itself or has a role that cannot be wrapped, or if group and
+    It has the role of the model that it wraps, and is used as that is. Potentials are of molecules:
+    in a crystal all vectors by which a pose is told may vanish. Raises ValueError if that model is
+    equivariant by itself, periodic, or has a role that cannot be wrapped, or if group and
     canonicalizer do not fit.
 
     Source: Kaba, Mondal, Zhang, Bengio and Ravanbakhsh 2023 (arXiv 2211.06489).
@@ -60,6 +64,7 @@ class Canonicalized(Model):
         options: Options | None = None,
     ) -> None:
         super().__init__()
+        self.traceable = False  # how many poses there are depends on the numbers
         inner = MODELS[model](**(hyperparameters or {}))
         if inner.equivariant:
             raise ValueError(
@@ -77,6 +82,8 @@ class Canonicalized(Model):
         self.role, self.units, self.species = inner.role, inner.units, inner.species
         self.periodic, self.requires = inner.periodic, inner.requires
         self.interval = inner.interval
+        turns = found.rotations in ("SO(3)", "O(3)")
+        self.equivariant = turns and self.canonicalization.canonicalizer.exact
 
     @classmethod
     def complete(cls, hyperparameters: Options) -> dict[str, Any]:

@@ -67,6 +67,7 @@ class Model(nn.Module):
     interval: Any = None
     file: Path | None = None
     equivariant: bool = True
+    traceable: bool = True  #: whether a training step is the same operations whatever the numbers
 
     @classmethod
     def complete(cls, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from mcegnn.models.registry import wrapped
+from mcegnn.models.registry import WRAPPERS, wrapped
 from mcegnn.tasks.energies_forces import StructureOptions
 from mcegnn.tasks.nothing import NothingToDo
 from mcegnn.tasks.objective import Objective
@@ -16,7 +16,7 @@ from mcegnn.training.options import (
     NotNegative,
     TaskOptions,
     TrainingOptions,
-    options_class,
+    parse,
 )
 
 if TYPE_CHECKING:
@@ -70,6 +70,10 @@ class Adapt(Task):
                 f"the model to adapt, a {start.kind}, is equivariant already: there is nothing to"
                 " do"
             )
+        if start.kind in WRAPPERS:
+            raise ValueError(
+                f"the model to adapt is a {start.kind} already; adapt the model that it wraps"
+            )
         of = start.record.get("options", {}).get("task") or _task_of(start).model_dump()
         given = options.model.hyperparameters
         for name in ("model", "hyperparameters"):
@@ -104,9 +108,17 @@ class Adapt(Task):
 
         made = Stored.make(options.model.kind, options.model.hyperparameters)
         model: Any = made.model
-        if start is not None:
-            model.adopt(start.model)
         frozen: Any = options.task
+        if start is not None:
+            dtype = next(start.model.parameters()).dtype
+            model.to(dtype)  # or its weights would be rounded
+            model.adopt(start.model)
+            kept = str(dtype).removeprefix("torch.")
+            if frozen.freeze and kept != options.precision:
+                raise ValueError(
+                    f"the model to adapt is in {kept}, and would change if it were trained in"
+                    f" {options.precision}; set precision={kept}, or freeze=false"
+                )
         learned = sum(p.numel() for p in model.canonicalization.parameters())
         if frozen.freeze and not learned:
             raise ValueError(
@@ -199,7 +211,6 @@ def _learned(options: TrainingOptions) -> tuple[Task, TrainingOptions]:
 
     ours: Any = options.task
     kind = ours.of["kind"]
-    wanted = options_class(kind)
     fields = task(kind).Data.model_fields
     for name, field in type(options.data).model_fields.items():
         if name not in fields and getattr(options.data, name) != field.default:
@@ -209,7 +220,7 @@ def _learned(options: TrainingOptions) -> tuple[Task, TrainingOptions]:
             )
     data = {k: v for k, v in options.data.model_dump().items() if k in fields}
     values = {**options.model_dump(), "data": data, "task": ours.of, "compile": False}
-    return task(kind), wanted.model_validate(values)
+    return task(kind), parse(values)
 
 
 def _recorded(

@@ -59,6 +59,7 @@ class EnergiesForces:
         step = self._step
         if (
             self.options.compiles
+            and model.traceable
             and len(batch.owner) == self._room
             and len(which) == self.options.batch
         ):

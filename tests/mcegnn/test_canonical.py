@@ -414,11 +414,15 @@ def test_a_single_frame_jumps(name: str) -> None:
     assert fine[1] > 1e3 * largest_jumps(smooth, name, 400, 0.05)[1]
 
 
-@pytest.mark.parametrize("canonicalizer", ["direct", "smooth", "optimized"])
-def test_gradients_go_through_the_canonicalizer(canonicalizer: str) -> None:
-    """Against finite differences, of positions and of weights."""
+SLOPES = [("E(3)", which) for which in ("direct", "smooth", "optimized")]
+SLOPES += [("O_h", "direct"), ("D_3", "smooth"), ("SO(2)", "direct")]
+
+
+@pytest.mark.parametrize(("group", "canonicalizer"), SLOPES)
+def test_gradients_go_through_the_canonicalizer(group: str, canonicalizer: str) -> None:
+    """Against finite differences, of positions; and weights learn."""
     stream = np.random.default_rng(11)
-    model = made("E(3)", 4, canonicalizer, alike=True)
+    model = made(group, 4, canonicalizer, alike=True)
     inputs = {k: torch.from_numpy(v) for k, v in random_inputs(4, stream).items()}
     x = inputs["x"].clone().requires_grad_(True)
     (gradient,) = torch.autograd.grad(model(**{**inputs, "x": x})["energy"], x)
@@ -433,6 +437,70 @@ def test_gradients_go_through_the_canonicalizer(canonicalizer: str) -> None:
     model(**inputs)["energy"].backward()
     learned = [p.grad for p in model.canonicalization.parameters() if p.grad is not None]
     assert any(float(gradient.abs().max()) > 0.0 for gradient in learned)
+
+
+def hard_cases() -> dict[str, tuple[str, dict[str, np.ndarray]]]:
+    """Inputs whose pose other quantities than positions tell, and quantities of very unlike
+    sizes."""
+    stream = np.random.default_rng(17)
+    nothing = {"v": np.zeros((2, 3)), "w": np.zeros((2, 3)), "s": np.zeros((2, 2))}
+    two = {"x": np.array([[0.5, 0, 0], [-0.5, 0, 0]]), **nothing, "t": np.zeros((2, 3, 3))}
+    water = cloud(molecule("H2O").positions, [8, 1, 1])
+    drift = np.tile([0.0, 10.0, 1.0], (3, 1))
+    apart = {**water, "s": np.array([[1000.0, 0.0], [2000.0, 0.0], [2000.0, 1.0]])}
+    return {
+        "fast": ("E(3)", {**two, "v": np.tile([0.0, 10.0, 0.0], (2, 1))}),
+        "fast water": ("E(3)", {**water, "v": drift}),
+        "tensors": ("E(3)", {**two, "t": stream.normal(size=(2, 3, 3))}),
+        "spins": ("SO(3)", {**two, "w": stream.normal(size=(2, 3))}),
+        "large scalars": ("E(3) x S_n", apart),
+        "small": ("O(3) x S_n", {**water, "x": 1e-10 * water["x"]}),
+    }
+
+
+HARD = hard_cases()
+
+
+@pytest.mark.parametrize("name", HARD)
+def test_equivariance_where_little_tells_the_pose(name: str) -> None:
+    group, inputs = HARD[name]
+    stream, model = np.random.default_rng(3), made(group, len(inputs["x"]), alike=True)
+    errors = [relaxed_error(model, group, inputs, stream) for _ in range(5)]
+    assert max(errors) < 1e-10
+
+
+def test_single_precision() -> None:
+    """As exact as its numbers are."""
+    stream, model = np.random.default_rng(1), made("E(3)", 5, alike=True).float()
+    errors = []
+    for _ in range(50):
+        inputs = random_inputs(5, stream)
+        element = random_element("E(3)", 5, stream)
+        there = moved(inputs, INPUTS, element, lambda kind: True)
+        one, other = (
+            evaluated(model, {k: v.astype(np.float32) for k, v in part.items()})
+            for part in (inputs, there)
+        )
+        errors.append(difference(moved(one, OUTPUTS, element, each_of), other))
+    assert np.median(errors) < 1e-4
+
+
+def test_elements_of_a_group_are_not_rounded() -> None:
+    """By the precision that a module had when it was wrapped."""
+    module = Unconstrained(5, alike=True).float()
+    model = canonicalize(module, INPUTS, OUTPUTS, "I").double()
+    stream = np.random.default_rng(1)
+    errors = errors_of(model, "I", [random_inputs(5, stream) for _ in range(20)], stream)
+    assert max(errors) < 1e-10
+
+
+def test_a_lost_system_loses_no_other() -> None:
+    model = made("E(3)", 5, "principal-axes", alike=True)
+    samples = [random_inputs(5, np.random.default_rng(k)) for k in range(3)]
+    good = evaluated(model, samples[0])["energy"]
+    samples[1]["x"][0] = np.nan
+    together = {k: np.stack([one[k] for one in samples]) for k in INPUTS}
+    assert evaluated(model, together)["energy"][0] == pytest.approx(float(good), rel=1e-12)
 
 
 def test_a_batch_is_its_samples() -> None:

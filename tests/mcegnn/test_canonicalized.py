@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
-from ase.build import bulk, molecule
+from ase.build import molecule
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from mcegnn import fit, load, predict, simulate
@@ -20,6 +20,9 @@ from mcegnn.data.upright import upright
 from mcegnn.graph import complete
 from mcegnn.models.store import Stored, save
 from mcegnn.models.unconstrained import UnconstrainedDynamics
+from mcegnn.runs.events import Saved
+from mcegnn.runs.training import TrainingRun
+from mcegnn.runs.training_options import training_options
 from systems.sources.atoms import from_atoms
 from systems.system import System
 
@@ -81,17 +84,15 @@ def some_systems() -> list[System]:
     made = [molecule("CH3CH2OH"), molecule("NH3"), molecule("CO2"), molecule("C6H6")]
     for k, atoms in enumerate(made[:1]):
         atoms.rattle(0.1, seed=k)
-    crystal = bulk("C", "diamond", 3.6).repeat((2, 2, 1))
-    crystal.rattle(0.05, seed=3)
-    return [from_atoms(atoms) for atoms in (*made, crystal)]
+    return [from_atoms(atoms) for atoms in made]
 
 
 @pytest.mark.parametrize("architecture", ["graph", "transformer"])
 @pytest.mark.parametrize("canonicalizer", ["direct", "smooth", "principal-axes"])
 def test_potentials_turn_with_their_systems(architecture: str, canonicalizer: str) -> None:
-    """Molecules of all sizes in one batch, symmetric and linear ones, and a crystal."""
+    """Molecules of all sizes in one batch, symmetric and linear ones."""
     stream = np.random.default_rng(1)
-    inner = {**ATOMS, "architecture": architecture, "periodic": True}
+    inner = {**ATOMS, "architecture": architecture}
     model = canonicalized("UnconstrainedPotential", canonicalizer, inner).model.double().eval()
     systems = some_systems()
     r = turned(stream)
@@ -102,10 +103,10 @@ def test_potentials_turn_with_their_systems(architecture: str, canonicalizer: st
         alone = model(systems[k])
         assert float(alone.energy) == pytest.approx(float(one.energy), rel=1e-9)
         assert float(other.energy) == pytest.approx(float(one.energy), rel=1e-9)
-        if canonicalizer == "smooth" or k in (0, 4):
+        assert np.isfinite(one.forces).all()
+        if canonicalizer == "smooth" or k == 0:
             # symmetric ones have forces up to their symmetry, where a frame is single
             np.testing.assert_allclose(other.forces, one.forces @ r.T, rtol=1e-7, atol=1e-8)
-    np.testing.assert_allclose(after[-1].stress, r @ before[-1].stress @ r.T, atol=1e-9)
 
 
 @pytest.mark.parametrize("canonicalizer", ["direct", "smooth"])
@@ -135,6 +136,8 @@ def test_a_file_keeps_all_of_it(tmp_path: Path) -> None:
 def test_refuses_what_is_equivariant_already() -> None:
     with pytest.raises(ValueError, match="a DirectDynamics is equivariant already"):
         canonicalized("DirectDynamics", "direct", {})
+    with pytest.raises(ValueError, match="crystals have none to train on"):
+        canonicalized("UnconstrainedPotential", "direct", {**ATOMS, "periodic": True})
     with pytest.raises(ValueError, match="there is no model 'Unconstraind"):
         canonicalized("UnconstraindDynamics", "direct", {})
     with pytest.raises(ValueError, match="architecture is one of graph, transformer, not 'mlp'"):
@@ -170,6 +173,7 @@ def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+FREE = "nothing would learn: the model is frozen, and its canonicalizer has no weights"
 ADAPT = ("--set", "n_updates=4", "--set", "batch=4", "--set", "validate_every=2")
 
 
@@ -209,10 +213,10 @@ def test_adapting(trained: Path, cli: Callable[..., Any]) -> None:
 
 
 def test_a_frozen_model_stays_what_it_was(trained: Path, cli: Callable[..., Any]) -> None:
-    """To the bit, while the canonicalizer learns; a stopped training goes on to the same bits."""
+    """To the bit, while the canonicalizer learns, whatever the decay of weights."""
     command = ("train", "adapt", "--from", "plain/best.safetensors", "--data", "train.xyz")
     options = (*ADAPT, "--set", "data.upright=true", "--set", "task.freeze=true")
-    out = cli(*command, *options, "-o", "frozen")
+    out = cli(*command, *options, "--set", "weight_decay=0.1", "-o", "frozen")
     assert out.code == 0, out.err
     plain, adapted = (load(f"{name}/best.safetensors") for name in ("plain", "frozen"))
     inner = adapted.inner_network.state_dict()
@@ -236,7 +240,8 @@ def test_nothing_to_adapt(trained: Path, cli: Callable[..., Any]) -> None:
     ("more", "words"),
     [
         (("--set", "task.beta=-1"), "task.beta: "),
-        (("--set", "task.freeze=true", "--set", "model.hyperparameters.canonicalizer=fixed"), ""),
+        (("--set", "task.freeze=true", "--set", "model.hyperparameters.canonicalizer=fixed"), FREE),
+        (("--set", "task.freeze=true", "--set", "precision=float64"), "is in float32, and would"),
         (("--set", "model.hyperparameters.model=MCEGNN"), "is that of the model to adapt"),
         (("--set", 'data.without=["Moon"]'), "whose data have no key 'without'"),
         (("--set", "model.hyperparameters.group=E(2)"), "there is no group 'E(2)'"),
@@ -282,3 +287,48 @@ def test_upright_is_the_nearest_pose() -> None:
     mixed = Dataset.of_systems([systems[0], from_atoms(molecule("H2O"))])
     with pytest.raises(ValueError, match="only structures of one molecule"):
         upright(mixed)
+
+
+def test_a_random_canonicalizer_stays_random(trained: Path) -> None:
+    """No trainer makes it learn."""
+    config = (trained / "plain.toml").read_text()
+    given = "{ n_features = 8, n_layers = 2, n_radial = 4, cutoff = 4.0 }"
+    whole = (
+        '{ canonicalizer = "random", model = "UnconstrainedPotential", hyperparameters = '
+        + given
+        + " }"
+    )
+    text = config.replace('"UnconstrainedPotential"', '"Canonicalized"').replace(given, whole)
+    (trained / "random.toml").write_text(text)
+    fit(preset="random.toml", output="random", n_updates=3, progress=False)
+    fit(preset="random.toml", output="longer", n_updates=6, progress=False)
+    one, other = (
+        load(f"{name}/best.safetensors").canonicalization.canonicalizer.state_dict()
+        for name in ("random", "longer")
+    )
+    assert one
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_stopped_adaptation_goes_on(trained: Path, cli: Callable[..., Any]) -> None:
+    """To the weights of one that never stopped."""
+    command = ("train", "adapt", "--from", "plain/best.safetensors", "--data", "train.xyz")
+    options = (*ADAPT, "--set", "data.upright=true")
+    assert cli(*command, *options, "-o", "whole").code == 0
+    run = TrainingRun(
+        training_options(
+            "adapt",
+            [*options[1::2]],
+            data="train.xyz",
+            started=True,
+        ),
+        "parts",
+        start="plain/best.safetensors",
+    )
+    events = iter(run)
+    assert any(isinstance(event, Saved) for event in events)
+    events.close()  # type: ignore[attr-defined]
+    out = cli("train", "--resume", "parts")
+    assert out.code == 0, out.err
+    one, other = (load(f"{name}/best.safetensors").state_dict() for name in ("whole", "parts"))
+    assert all(torch.equal(one[name], other[name]) for name in one)

@@ -23,18 +23,17 @@ class DirectAboutAxis(Canonicalizer):
     what is at right angles to the axis; components along it are scalars to it."""
 
     serves = ("SO(2)",)
-    axis: Tensor
 
     def __init__(self, group: Group, sizes: Sizes, n_hidden: int = 16, n_layers: int = 4) -> None:
         super().__init__(group, sizes)
         n = sizes.of_pool(proper=True)
         self.network = VectorNetwork(n, sizes.n_scalars + n, 1, n_hidden, n_layers)
         assert group.axis is not None
-        self.register_buffer("axis", torch.tensor(group.axis), persistent=False)
+        self._axis = group.axis  # in double precision, whatever the weights are
 
     def forward(self, points: Points) -> Poses:
         """One pose of each system."""
-        axis = self.axis.to(points.vectors)
+        axis = torch.tensor(self._axis).to(points.vectors)
         every = torch.cat([points.vectors, points.pseudovectors], 1)
         flat, along = across(every, axis), every @ axis
         seen = points._replace(scalars=torch.cat([points.scalars, along], 1))

@@ -35,28 +35,37 @@ class Canonicalization(nn.Module):
         super().__init__()
         self.group, self.kinds, self.n_scalars = group, tuple(kinds), n_scalars
         each = [kind for kind in self.kinds if kind.per_particle]
-        true, pseudo = (
-            [kind for kind in each if kind.rank == 1 and kind.pseudo == wanted]
-            for wanted in (False, True)
-        )
         if group.translations and not any(kind.moves for kind in each):
             raise ValueError(
                 f"{group.name} moves positions, and no input is of the kind 'position'; declare"
                 " one, or name the group without translations"
             )
-        if group.rotations and not (true or pseudo):
+        if group.rotations and not any(kind.rank == 1 for kind in each):
             raise ValueError(
                 f"{group.name} turns vectors, and no input of each particle is a vector or a"
                 " position, by which a pose could be told"
             )
+        if group.permutations and canonicalizer == "smooth":
+            raise ValueError(
+                f"{group.name} sorts particles, which jumps; smooth needs a module that does not"
+                " know their order, and a group without permutations"
+            )
         if group.permutations and not each:
             raise ValueError(f"{group.name} permutes particles, and no input is of each particle")
-        sizes = Sizes(len(true), len(pseudo), n_scalars)
+        sizes = Sizes(*self._counts(), n_scalars)
         self.canonicalizer = canonicalizer_of(canonicalizer, group, sizes, **options)
         self.beta = 0.0
         self._penalty: Tensor | None = None
-        n_inputs = 3 * (len(true) + len(pseudo)) + n_scalars
+        n_inputs = 3 * sum(self._counts()) + n_scalars
         self.ordering = Ordering(n_inputs) if group.permutations else None
+
+    def _counts(self) -> tuple[int, int]:
+        """How many vectors and pseudovectors a particle has: those declared, and for each tensor
+        what it makes of each vector."""
+        vectors = [kind.pseudo for kind in self.kinds if kind.rank == 1]
+        tensors = [kind.pseudo for kind in self.kinds if kind.rank == 2]
+        made = vectors + [one != other for one in tensors for other in vectors]
+        return made.count(False), made.count(True)
 
     def points(
         self, values: Sequence[Tensor], scalars: Tensor, owner: Tensor, n_systems: int
@@ -69,23 +78,48 @@ class Canonicalization(nn.Module):
         """
         empty = scalars.new_zeros(len(owner), 0, 3)
         bare = Points(empty, empty, scalars, owner, n_systems)
+        self._check_number(bare)
+        centres = scalars.new_zeros(n_systems, 3)
+        if self.group.translations:
+            at = next(k for k, kind in enumerate(self.kinds) if kind.moves and kind.per_particle)
+            centres = bare.mean(values[at])
+        found: dict[tuple[int, bool], list[Tensor]] = {}
+        for kind, value in zip(self.kinds, values, strict=True):
+            # what a system has, each of its particles has
+            own = (value if kind.per_particle else value[owner]).to(scalars)
+            if kind.moves and self.group.translations:
+                own = _about(own, centres[owner])
+            if kind.rank or kind.pseudo:
+                found.setdefault((kind.rank, kind.pseudo), []).append(own)
+        vectors = [(one, pseudo) for pseudo in (False, True) for one in found.get((1, pseudo), [])]
+        tensors = [(one, pseudo) for pseudo in (False, True) for one in found.get((2, pseudo), [])]
+        made = [
+            ((tensor @ vector.unsqueeze(-1)).squeeze(-1), odd != pseudo)
+            for tensor, odd in tensors
+            for vector, pseudo in vectors
+        ]
+        true, pseudo = (
+            [one for one, odd in (*vectors, *made) if odd == wanted] for wanted in (False, True)
+        )
+        odd = [one.flatten(1) for one in found.get((0, True), [])]
+        points = bare._replace(
+            vectors=torch.stack(true, 1) if true else empty,
+            pseudovectors=torch.stack(pseudo, 1) if pseudo else empty,
+            pseudoscalars=torch.cat(odd, 1) if odd else None,
+            tensors=torch.stack(found[2, False], 1) if (2, False) in found else None,
+            pseudotensors=torch.stack(found[2, True], 1) if (2, True) in found else None,
+        )
+        return points, centres
+
+    def _check_number(self, points: Points) -> None:
+        """Raise ValueError if there are not as many particles as the group permutes."""
         wanted = self.group.permutations
-        if wanted > 0 and bool((bare.sizes != wanted).any()):
-            found = sorted(set(bare.sizes.tolist()))
+        if wanted > 0 and bool((points.sizes != wanted).any()):
+            found = sorted(set(points.sizes.tolist()))
             raise ValueError(
                 f"{self.group.name} permutes {wanted} particles; there are"
                 f" {', '.join(map(str, found))}"
             )
-        centres = scalars.new_zeros(n_systems, 3)
-        if self.group.translations:
-            at = [kind.moves for kind in self.kinds].index(True)
-            centres = bare.mean(values[at])
-        parts: dict[bool, list[Tensor]] = {False: [], True: []}
-        for kind, value in zip(self.kinds, values, strict=True):
-            if kind.rank == 1 and kind.per_particle:
-                parts[kind.pseudo].append(value - centres[owner] if kind.moves else value)
-        true, pseudo = (torch.stack(part, 1) if part else empty for part in parts.values())
-        return bare._replace(vectors=true, pseudovectors=pseudo), centres
 
     def poses(self, points: Points, centres: Tensor) -> Poses:
         """The poses of systems with these centres."""
@@ -108,6 +142,10 @@ class Canonicalization(nn.Module):
             found = crowding if found is None else found + crowding
         return found
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what belongs to the last batch, which cannot be copied."""
+        return {**self.__dict__, "_penalty": None}
+
     def penalty(self) -> Tensor | None:
         """``beta`` times how far the poses were from the identity (`Canonicalizer.prior`), and the
         canonicalizer's own ``thrift`` times how many there were, when they were last chosen in
@@ -128,3 +166,11 @@ class Canonicalization(nn.Module):
         points, _ = self.points(values, scalars, owner, n_systems)
         found: Tensor = self.canonicalizer.prior(points, self.canonicalizer(points))
         return found
+
+
+def _about(positions: Tensor, centres: Tensor) -> Tensor:
+    """Positions about centres, without what is round-off: a particle that is alone is at its
+    centre."""
+    found = positions - centres
+    least = 8.0 * float(torch.finfo(found.dtype).eps) * centres.abs().amax(1, keepdim=True)
+    return torch.where(found.abs() > least, found, torch.zeros_like(found))

@@ -30,6 +30,8 @@ class Canonicalizer(nn.Module):
     serves: tuple[str, ...] = ()
     #: weight in a training's loss of how many poses there are (`crowding`)
     thrift: float = 0.0
+    #: whether its poses turn with the system
+    exact: bool = True
 
     def __init__(self, group: Group, sizes: Sizes) -> None:
         super().__init__()

@@ -16,6 +16,7 @@ class Fixed(Canonicalizer):
     """The identity: points as they are given. Not equivariant, but for the trivial group."""
 
     serves = _ANY
+    exact = False
 
     def forward(self, points: Points) -> Poses:
         """The identity for each system."""
@@ -28,6 +29,7 @@ class Uniform(Canonicalizer):
     the identity: augmentation of the data in place of a pose."""
 
     serves = ("SO(3)", "O(3)")
+    exact = False
 
     def forward(self, points: Points) -> Poses:
         """One pose of each system."""
@@ -35,7 +37,11 @@ class Uniform(Canonicalizer):
         if not self.training:
             identity = torch.eye(3).to(vectors).expand(points.n_systems, 3, 3)
             return Poses.one_each(identity, points.owner)
-        q, r = torch.linalg.qr(torch.randn(points.n_systems, 3, 3, device=vectors.device))
+        # by the batch itself, so that a training that goes on draws what it would have drawn
+        seed = abs(hash(float(vectors.detach().double().sum())))
+        stream = torch.Generator().manual_seed(seed % 2**63)
+        drawn = torch.randn(points.n_systems, 3, 3, generator=stream)
+        q, r = torch.linalg.qr(drawn.to(vectors.device))
         q = q * r.diagonal(dim1=-2, dim2=-1).sign().unsqueeze(-2)
         if self.group.proper:
             q = q * torch.linalg.det(q).view(-1, 1, 1)
@@ -47,7 +53,10 @@ class RandomFrozen(Direct):
 
     def __init__(self, group: Group, sizes: Sizes, n_hidden: int = 16, n_layers: int = 4) -> None:
         super().__init__(group, sizes, n_hidden, n_layers)
-        self.requires_grad_(False)
+        for module in self.modules():  # no trainer can make buffers learn
+            for name, weight in list(module.named_parameters(recurse=False)):
+                delattr(module, name)
+                module.register_buffer(name, weight.detach())
 
 
 class PrincipalAxes(Canonicalizer):
@@ -64,9 +73,13 @@ class PrincipalAxes(Canonicalizer):
         sums = vectors.new_zeros(n, 3, 3).index_add(
             0, owner, vectors.unsqueeze(2) * vectors.unsqueeze(1)
         )
-        lengths, axes = torch.linalg.eigh(sums)
-        lengths, axes = lengths.flip(-1), axes.flip(-1)
-        gaps = (lengths[:, :-1] - lengths[:, 1:]).min(1).values
+        sizes = torch.linalg.eigvalsh(sums.detach()).flip(-1)
+        gaps = (sizes[:, :-1] - sizes[:, 1:]).min(1).values
+        bad = ~(gaps > tolerance(gaps.dtype) * sizes[:, 0])
+        # axes of one length have no derivative; those are not taken
+        apart = torch.diag(torch.tensor([1.0, 2.0, 3.0]).to(sums))
+        _, axes = torch.linalg.eigh(torch.where(bad.view(-1, 1, 1), apart, sums))
+        axes = axes.flip(-1)
         signs = _signs(proper=proper).to(axes)
         hands = torch.linalg.det(axes).sign().view(-1, 1, 1)
         right = torch.cat([axes[..., :2], axes[..., 2:] * hands], -1)
@@ -74,11 +87,11 @@ class PrincipalAxes(Canonicalizer):
         systems = torch.arange(n, device=owner.device)
         found = Candidates(rotations, systems.repeat_interleave(len(signs)))
         chosen = rotations[choose(found, points)]
-        bad = (gaps <= tolerance(gaps.dtype) * lengths[:, 0]).nonzero().flatten()
-        if len(bad):
-            some = points.of(bad)
+        which = bad.nonzero().flatten()
+        if len(which):
+            some = points.of(which)
             found = candidates(some, proper=proper)
-            chosen = chosen.index_copy(0, bad, found.rotations[choose(found, some)])
+            chosen = chosen.index_copy(0, which, found.rotations[choose(found, some)])
         return Poses.one_each(chosen, points.owner)
 
 
@@ -93,16 +106,13 @@ class AverageOfCube(Canonicalizer):
     only, at the cost of 24 evaluations."""
 
     serves = ("SO(3)", "O(3)")
-    elements: Tensor
-
-    def __init__(self, group: Group, sizes: Sizes) -> None:
-        super().__init__(group, sizes)
-        self.register_buffer("elements", torch.tensor(point_group("O")), persistent=False)
+    exact = False
 
     def forward(self, points: Points) -> Poses:
         """24 poses of each system."""
-        n = len(self.elements)
-        rotations = self.elements.to(points.vectors).repeat(points.n_systems, 1, 1)
+        elements = torch.tensor(point_group("O")).to(points.vectors)
+        n = len(elements)
+        rotations = elements.repeat(points.n_systems, 1, 1)
         systems = torch.arange(points.n_systems, device=points.owner.device)
         weights = rotations.new_full((len(rotations),), 1.0 / n)
         return Poses.several(rotations, weights, systems.repeat_interleave(n), points.owner)

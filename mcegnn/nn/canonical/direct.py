@@ -5,10 +5,12 @@ from torch import Tensor
 
 from mcegnn.nn.canonical.canonicalizer import Canonicalizer, Sizes
 from mcegnn.nn.canonical.frames import (
+    Candidates,
     across,
     candidates,
     choose,
     frame_of,
+    mirror_of,
     normalized,
     pool,
     tolerance,
@@ -42,26 +44,35 @@ class Direct(Canonicalizer):
         each = vectors.view(len(points.owner), -1, 3)
         a, b, c = self.network(each, points).unbind(1)
         rotations = frame_of(a, b, None if proper else c)
-        size = points.total(each.square().sum((1, 2))) / points.sizes.clamp(min=1).to(each)
-        bad = _degenerate(a, b, c, size.sqrt(), proper=proper).nonzero().flatten()
-        if len(bad):
-            some = points.of(bad)
+        size = points.mean(each.square().sum((1, 2))).sqrt()
+        bad, flat = _degenerate(a, b, c, size)
+        if not proper:
+            rotations = self._with_hands(points, rotations, (flat & ~bad).nonzero().flatten())
+        which = bad.nonzero().flatten()
+        if len(which):
+            some = points.of(which)
             found = candidates(some, proper=proper)
-            chosen = found.rotations[choose(found, some)]
-            rotations = rotations.index_copy(0, bad, chosen)
+            rotations = rotations.index_copy(0, which, found.rotations[choose(found, some)])
         return Poses.one_each(rotations, points.owner)
 
+    def _with_hands(self, points: Points, rotations: Tensor, which: Tensor) -> Tensor:
+        """Frames, of some systems those or their mirror images, by what the points look like: the
+        third vector lies in the plane of the others."""
+        if not len(which):
+            return rotations
+        own, some = rotations[which], points.of(which)
+        both = torch.stack([own, own @ mirror_of(points)], 1).flatten(0, 1)
+        systems = torch.arange(len(which), device=which.device).repeat_interleave(2)
+        chosen = both[choose(Candidates(both, systems), some)]
+        return rotations.index_copy(0, which, chosen)
 
-def _degenerate(a: Tensor, b: Tensor, c: Tensor, size: Tensor, *, proper: bool) -> Tensor:
-    """Which systems' vectors make no frame: they are short against the points' ``size``, or
-    parallel, or in a plane where the hand matters."""
-    small = tolerance(a.dtype)
+
+def _degenerate(a: Tensor, b: Tensor, c: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
+    """Which systems' vectors make no frame, since they are short against the points' ``size`` or
+    parallel; and which lie in a plane."""
+    small = tolerance(a.dtype) * size
     first = normalized(a)
     second = across(b, first)
-    least = torch.minimum(
-        torch.linalg.vector_norm(a, dim=-1), torch.linalg.vector_norm(second, dim=-1)
-    )
-    if not proper:
-        height = (torch.linalg.cross(first, normalized(second)) * c).sum(-1).abs()
-        least = torch.minimum(least, height)
-    return ~(least > small * size)
+    length, width = (torch.linalg.vector_norm(part, dim=-1) for part in (a, second))
+    height = (torch.linalg.cross(first, normalized(second)) * c).sum(-1).abs()
+    return ~(torch.minimum(length, width) > small), ~(height > small)

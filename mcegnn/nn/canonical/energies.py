@@ -24,7 +24,8 @@ class EnergiesInPoses(nn.Module):
 
     Poses are told by vectors of atoms, u_i = sum_j w(r_ij, species of j) r_ij / r_ij with learned
     functions w of the distance that end at the cutoff: they are the same wherever a system is, and
-    for all periodic images. Raises ValueError if the group has translations, which do nothing here.
+    for all periodic images; translations of the group have nothing to do. Raises ValueError if the
+    group has permutations, which change no energy.
     """
 
     def __init__(

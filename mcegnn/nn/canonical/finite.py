@@ -37,18 +37,21 @@ class _OfFinite(Canonicalizer):
     """What all canonicalizers of finite groups have: a score of each element."""
 
     serves = ("finite",)
-    elements: Tensor
 
     def __init__(self, group: Group, sizes: Sizes, n_hidden: int = 32) -> None:
         super().__init__(group, sizes)
         self.score = CloudScore(sizes, n_hidden)
         assert group.elements is not None
-        self.register_buffer("elements", torch.tensor(group.elements), persistent=False)
+        self._elements = group.elements  # in double precision, whatever the weights are
+
+    def _all(self, points: Points) -> Tensor:
+        """The group's elements, as the points are kept."""
+        return torch.tensor(self._elements).to(points.vectors)
 
     def _scored(self, points: Points) -> tuple[Candidates, Tensor]:
         """All elements of each system, and their scores."""
-        n = len(self.elements)
-        rotations = self.elements.to(points.vectors).repeat(points.n_systems, 1, 1)
+        n = len(self._elements)
+        rotations = self._all(points).repeat(points.n_systems, 1, 1)
         systems = torch.arange(points.n_systems, device=points.owner.device)
         system = systems.repeat_interleave(n)
         weights = rotations.new_ones(len(rotations))
@@ -58,7 +61,7 @@ class _OfFinite(Canonicalizer):
     def prior(self, points: Points, poses: Poses) -> Tensor:
         """- log p(identity), mean over systems (the discrete form of the prior)."""
         _, scores = self._scored(points)
-        shares: Any = torch.log_softmax(scores.view(-1, len(self.elements)), 1)
+        shares: Any = torch.log_softmax(scores.view(-1, len(self._elements)), 1)
         return -shares[:, 0].mean()
 
 
@@ -72,12 +75,14 @@ class FiniteDirect(_OfFinite):
 
     def forward(self, points: Points) -> Poses:
         """One pose of each system."""
-        found, scores = self._scored(points)
-        n = len(self.elements)
-        rotations = found.rotations[choose(found, points, scores.detach())]
-        if torch.is_grad_enabled() and scores.requires_grad:
-            shares = torch.softmax(scores.view(-1, n), 1)
-            soft = torch.einsum("sg,gab->sab", shares, self.elements.to(shares))
+        with torch.no_grad():
+            found, scores = self._scored(points)
+            rotations = found.rotations[choose(found, points, scores)]
+        if self.training and torch.is_grad_enabled():
+            # of the weights alone: forces are those of the pose that is taken
+            _, scores = self._scored(points.detached())
+            shares = torch.softmax(scores.view(-1, len(self._elements)), 1)
+            soft = torch.einsum("sg,gab->sab", shares, self._all(points))
             rotations = rotations + soft - soft.detach()
         return Poses.one_each(rotations, points.owner)
 

@@ -78,12 +78,38 @@ def pool(points: Points, *, proper: bool) -> tuple[Tensor, Tensor]:
     if proper or not vectors.shape[1]:
         every = torch.cat([vectors, pseudo], 1)
     elif pseudo.shape[1]:
-        products = torch.linalg.cross(vectors.unsqueeze(2), pseudo.unsqueeze(1), dim=-1)
+        a, b = torch.broadcast_tensors(vectors.unsqueeze(2), pseudo.unsqueeze(1))
+        products = torch.linalg.cross(a, b)
+        # of parallel ones what is left is round-off
+        least = 1e2 * float(torch.finfo(a.dtype).eps) * _length(a) * _length(b)
+        products = torch.where(_length(products) > least, products, torch.zeros_like(products))
         every = torch.cat([vectors, products.flatten(1, 2)], 1)
     else:
         every = vectors
     owner = points.owner.repeat_interleave(every.shape[1])
     return every.flatten(0, 1), owner
+
+
+def mirror_of(points: Points) -> Tensor:
+    """What takes a frame to its mirror image [3, 3]: the reflection in a plane of it, or, where
+    there are pseudovectors alone, which it leaves as they are, the inversion."""
+    signs = [1.0, 1.0, -1.0] if points.vectors.shape[1] else [-1.0, -1.0, -1.0]
+    return torch.tensor(signs).to(points.vectors).diag()
+
+
+def _length(vectors: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
+
+
+def _of_one_size(points: Points, vectors: Tensor) -> Tensor:
+    """Vectors [n, 3] of a `pool` in units of the root mean square of their kind in their system:
+    velocities are not to be weighed against positions."""
+    if not len(points.owner):
+        return vectors
+    each = vectors.view(len(points.owner), -1, 3)
+    square = points.mean(each.detach().square().sum(-1))
+    size = square.sqrt().clamp(min=_tiny(vectors) ** 0.5)
+    return (each / size[points.owner].unsqueeze(-1)).flatten(0, 1)
 
 
 def pairs_of(owner: Tensor, n_systems: int, *, alone: bool = False) -> tuple[Tensor, Tensor]:
@@ -115,7 +141,7 @@ def candidates(points: Points, *, proper: bool) -> Candidates:
     comes with its mirror image.
     """
     vectors, owner = pool(points, proper=proper)
-    n = points.n_systems
+    vectors, n = _of_one_size(points, vectors), points.n_systems
     units, lengths = normalized(vectors), torch.linalg.vector_norm(vectors, dim=-1)
     long = lengths > 0.3 * largest(lengths, owner, n)[owner]
     small = tolerance(vectors.dtype)
@@ -135,8 +161,8 @@ def candidates(points: Points, *, proper: bool) -> Candidates:
     systems.append(torch.nonzero(without).flatten())
     rotations, system = torch.cat(made), torch.cat(systems)
     if not proper:
-        mirror = torch.diag(torch.tensor([1.0, 1.0, -1.0]).to(vectors))
-        rotations, system = torch.cat([rotations, rotations @ mirror]), system.repeat(2)
+        mirrored = rotations @ mirror_of(points)
+        rotations, system = torch.cat([rotations, mirrored]), system.repeat(2)
     order = torch.argsort(system, stable=True)
     return Candidates(rotations[order], system[order])
 
@@ -152,7 +178,8 @@ def choose(found: Candidates, points: Points, scores: Tensor | None = None) -> T
     left = torch.ones_like(found.system, dtype=torch.bool)
     poses = Poses.several(found.rotations, found.rotations[:, 0, 0], found.system, points.owner)
     seen = points.turned_back(poses)
-    for key in (*(() if scores is None else (scores,)), *_keys(seen, points)):
+    for number in (*(() if scores is None else (scores,)), *_keys(seen)):
+        key = number.nan_to_num()  # of a system that is lost already any pose will do
         most = largest(key.abs(), found.system, n)[found.system]
         small = 100.0 * equality(key.dtype) * (1.0 + most)
         masked = torch.where(left, key, torch.full_like(key, -torch.inf))
@@ -163,13 +190,11 @@ def choose(found: Candidates, points: Points, scores: Tensor | None = None) -> T
     return none.scatter_reduce(0, found.system, torch.where(left, place, last), "amin")
 
 
-def _keys(seen: Points, given: Points) -> list[Tensor]:
+def _keys(seen: Points) -> list[Tensor]:
     """Numbers of each pose that differ if the points in it do: sums over particles of waves in
     fixed directions, which know no order of the particles; then the same with their places in the
     system as labels."""
-    flat = torch.cat([seen.vectors.flatten(1), seen.pseudovectors.flatten(1)], 1)
-    size = seen.mean(flat.square().mean(1)).sqrt().clamp(min=_tiny(flat) ** 0.5)
-    rows = torch.cat([flat / size[seen.owner].unsqueeze(1), seen.scalars], 1)
+    rows = rows_of(seen)
     start = seen.sizes.cumsum(0) - seen.sizes
     place = (torch.arange(len(rows), device=rows.device) - start[seen.owner]).to(rows)
     keys = []
@@ -178,6 +203,17 @@ def _keys(seen: Points, given: Points) -> list[Tensor]:
         heights = torch.sin(inputs @ waves[:-1] + waves[-1])
         keys += list(seen.total(heights).unbind(1))
     return keys
+
+
+def rows_of(points: Points) -> Tensor:
+    """All numbers of each node in one row: vectors in units of their kind's size in the system, and
+    the others compressed, so that large ones hide nothing."""
+    parts = []
+    for part in (points.vectors, points.pseudovectors):
+        square = points.mean(part.detach().square().sum(-1))
+        size = square.sqrt().clamp(min=_tiny(part) ** 0.5)
+        parts.append((part / size[points.owner].unsqueeze(-1)).flatten(1))
+    return torch.cat([*parts, torch.asinh(points.scalars), torch.asinh(points.rest())], 1)
 
 
 def fixed_numbers(n: int, m: int) -> Tensor:

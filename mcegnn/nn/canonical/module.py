@@ -46,7 +46,12 @@ def canonicalize(
     Where systems have no frame, such as single particles or collinear ones, any frame is taken that
     fits what there is: scalars stay exactly invariant, and other outputs equivariant up to the
     system's own symmetry (relaxed equivariance, Kaba and Ravanbakhsh 2023, arXiv 2312.09016); with
-    "smooth" they are averaged over it.
+    "smooth" they are averaged over it. Poses are told by vectors, and by what tensors make of them;
+    where there are none, or all are zero, a tensor alone does not tell a pose, and outputs are not
+    equivariant.
+
+    In training, add ``penalty()`` of the last call, where it is not None, to the loss: "smooth"
+    wants few frames.
 
     Raises ValueError, in words, if kinds, group or canonicalizer do not fit together.
 
@@ -81,7 +86,7 @@ class CanonicalizedModule(nn.Module):
         self.module = module
         self.inputs = {name: kind_of(kind) for name, kind in inputs.items()}
         self.outputs = _kinds_of(outputs)
-        scalar = any(kind.rank == 0 and kind.per_particle for kind in self.inputs.values())
+        scalar = any(kind.rank == 0 and not kind.pseudo for kind in self.inputs.values())
         self.canonicalization = Canonicalization(
             group_of(group, axis),
             canonicalizer,
@@ -109,23 +114,28 @@ class CanonicalizedModule(nn.Module):
         said = self._called(entered, flat, by_name=not args)
         return _mapped(said, self.outputs, lambda value, kind: flat.left(poses, value, kind))
 
+    def penalty(self) -> Tensor | None:
+        """What the canonicalizer adds to the loss of the last call in training, if anything."""
+        return self.canonicalization.penalty()
+
     def prior(self, *args: Tensor, **named: Tensor) -> Tensor:
         """How far the canonical poses of these inputs are from the identity."""
         flat = FlatInputs(self._named(args, named), self.inputs)
         return self.canonicalization.prior(*self._seen(flat))
 
     def _seen(self, flat: FlatInputs) -> tuple[Sequence[Tensor], Tensor, Tensor, int]:
-        """What the canonicalization takes."""
+        """What the canonicalization takes; scalars, however many, as a few numbers made of them."""
         values = [flat.values[name] for name in self.inputs]
-        scalars = values[0].new_zeros(len(flat.owner), 0)
+        like = next((value for value in values if value.is_floating_point()), values[0].float())
+        scalars = like.new_zeros(len(flat.owner), 0)
         if self.canonicalization.n_scalars:
             parts = [
-                value.flatten(1).to(values[0])
+                (value if kind.per_particle else value[flat.owner]).flatten(1).to(like)
                 for value, kind in zip(values, self.inputs.values(), strict=True)
-                if kind.rank == 0 and kind.per_particle and not kind.pseudo
+                if kind.rank == 0 and not kind.pseudo
             ]
-            every = torch.cat([*parts, scalars], 1)
-            scalars = torch.tanh(every @ fixed_numbers(every.shape[1], _N_CODES).to(every))
+            every = torch.asinh(torch.cat([*parts, scalars], 1))
+            scalars = every @ fixed_numbers(every.shape[1], _N_CODES).to(every)
         return values, scalars, flat.owner, flat.n_systems
 
     def _named(self, args: tuple[Tensor, ...], named: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -19,7 +19,8 @@ class Optimized(Canonicalizer):
     the frames of pairs of vectors, then ``n_steps`` of Newton's method on rotations.
 
     All is done on points in these frames, so it is equivariant whether or not the steps converge.
-    The gradient is that of the last step, which at the optimum is the implicit one.
+    The gradient is that of the last step, which at the optimum is the implicit one; where the steps
+    have not converged it is not exact, so this is not for dynamics.
     """
 
     serves = ("SO(3)", "O(3)")
@@ -60,8 +61,8 @@ class Optimized(Canonicalizer):
                 for k in range(3)
             ]
             curvature = torch.stack(rows, 1)
-        if not keep:
-            slope, curvature = slope.detach(), curvature.detach()
+        # at the optimum, where the slope is zero, that of the curvature does not count
+        slope, curvature = slope if keep else slope.detach(), curvature.detach()
         # uphill whatever the curvature: its size along each axis is what counts
         values, axes = torch.linalg.eigh(0.5 * (curvature + curvature.mT))
         floor = _FLAT * values.abs().amax(1, keepdim=True).clamp(min=1e-12)

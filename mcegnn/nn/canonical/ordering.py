@@ -3,17 +3,17 @@
 import torch
 from torch import Tensor, nn
 
-from mcegnn.nn.canonical.frames import equality, fixed_numbers
+from mcegnn.nn.canonical.frames import equality, fixed_numbers, rows_of
 from mcegnn.nn.canonical.points import Points
 
 _N_KEYS = 4
 
 
 class Ordering(nn.Module):
-    """The order of each system's particles by a learned score of each, that of a particle among
-    the others; of equal scores by further numbers that unlike particles do not share.
+    """The order of each system's particles by a score of each among the others; of equal scores by
+    further numbers that unlike particles do not share.
 
-    Sorting has no gradient, so the score learns nothing through it but by what it is given besides.
+    Sorting has no gradient, so the score keeps the weights it began with.
     """
 
     def __init__(self, n_inputs: int, n_hidden: int = 16) -> None:
@@ -23,15 +23,14 @@ class Ordering(nn.Module):
 
     def forward(self, points: Points) -> Tensor:
         """Indices of the nodes, each system's sorted, [n_nodes]."""
-        rows = torch.cat(
+        seen = torch.cat(
             [points.vectors.flatten(1), points.pseudovectors.flatten(1), points.scalars], 1
         )
-        h = self.each(rows)
+        h = self.each(seen)
         own = self.score(torch.cat([h, points.mean(h)[points.owner]], 1)).detach()
-        waves = fixed_numbers(rows.shape[1], _N_KEYS).to(rows)
-        size = points.mean(rows.square().mean(1)).sqrt().clamp(min=torch.finfo(rows.dtype).tiny)
-        scaled = rows / size[points.owner].unsqueeze(1)
-        return sorted_by(torch.cat([own, scaled @ waves], 1), points.owner)
+        rows = rows_of(points)
+        keys = torch.cat([own, rows @ fixed_numbers(rows.shape[1], _N_KEYS).to(rows)], 1)
+        return sorted_by(keys, points.owner)
 
 
 def sorted_by(keys: Tensor, owner: Tensor) -> Tensor:

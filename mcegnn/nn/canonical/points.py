@@ -5,7 +5,7 @@ each node is.
 """
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,13 +16,24 @@ from mcegnn.nn.canonical.kinds import Kind
 class Points(NamedTuple):
     """``vectors`` [n_nodes, n_vectors, 3] of each particle, where it is among them, about the
     system's centre; ``pseudovectors`` likewise, which may be none; ``scalars`` [n_nodes, n_scalars]
-    that no element changes; ``owner`` int64 [n_nodes], sorted, among ``n_systems``."""
+    that no element changes; ``owner`` int64 [n_nodes], sorted, among ``n_systems``. What else there
+    is tells poses apart that these leave open: ``pseudoscalars`` [n_nodes, n], ``tensors`` and
+    ``pseudotensors`` [n_nodes, n, 3, 3]."""
 
     vectors: Tensor
     pseudovectors: Tensor
     scalars: Tensor
     owner: Tensor
     n_systems: int
+    pseudoscalars: Tensor | None = None
+    tensors: Tensor | None = None
+    pseudotensors: Tensor | None = None
+
+    def rest(self) -> Tensor:
+        """All numbers of each node but its vectors and scalars, [n_nodes, ...]."""
+        parts = (self.pseudoscalars, self.tensors, self.pseudotensors)
+        flat = [part.flatten(1) for part in parts if part is not None]
+        return torch.cat([self.scalars[:, :0], *flat], 1)
 
     def mean(self, nodes: Tensor) -> Tensor:
         """The mean over each system's nodes [n_systems, ...]; zero for a system of none."""
@@ -50,16 +61,43 @@ class Points(NamedTuple):
             self.scalars[chosen],
             place[self.owner[chosen]],
             len(systems),
+            *(
+                None if part is None else part[chosen]
+                for part in (self.pseudoscalars, self.tensors, self.pseudotensors)
+            ),
         )
+
+    def detached(self) -> "Points":
+        """The same without a graph of derivatives."""
+        changed: Any = (one.detach() if isinstance(one, Tensor) else one for one in self)
+        return Points(*changed)
 
     def turned_back(self, poses: "Poses") -> "Points":
         """As they are in poses: a copy of its system's points for each pose."""
         rotations = poses.rotations[poses.pose]
-        vectors = self.vectors[poses.node] @ rotations
-        pseudo = self.pseudovectors[poses.node] @ rotations
-        pseudo = pseudo * torch.linalg.det(rotations).round().view(-1, 1, 1)
-        n = len(poses.system)
-        return Points(vectors, pseudo, self.scalars[poses.node], poses.pose, n)
+        hands = torch.linalg.det(rotations).round()
+
+        def turned(part: Tensor, hand: Tensor) -> Tensor:
+            return part[poses.node] @ rotations * hand
+
+        def both_turned(part: Tensor | None, *, pseudo: bool) -> Tensor | None:
+            if part is None:
+                return None
+            every = rotations.unsqueeze(1)
+            found = every.mT @ part[poses.node] @ every
+            return found * hands.view(-1, 1, 1, 1) if pseudo else found
+
+        odd = self.pseudoscalars
+        return Points(
+            turned(self.vectors, torch.ones_like(hands).view(-1, 1, 1)),
+            turned(self.pseudovectors, hands.view(-1, 1, 1)),
+            self.scalars[poses.node],
+            poses.pose,
+            len(poses.system),
+            None if odd is None else odd[poses.node] * hands.unsqueeze(1),
+            both_turned(self.tensors, pseudo=False),
+            both_turned(self.pseudotensors, pseudo=True),
+        )
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from mcegnn.nn.canonical.frames import (
     any_across,
     frame_of,
     largest,
+    mirror_of,
     normalized,
     pairs_of,
     pool,
@@ -114,8 +115,8 @@ class Smooth(Canonicalizer):
         system, extra = owner[a].repeat_interleave(4), frame_of(turns[:, :3], turns[:, 3:])
         extra = extra.repeat_interleave(4, 0)
         if not self.group.proper:  # before what turns with the frame, as a reflection of it acts
-            mirror = torch.diag(torch.tensor([1.0, 1.0, -1.0]).to(frames))
-            frames, extra = torch.cat([frames, frames @ mirror]), extra.repeat(2, 1, 1)
+            mirrored = frames @ mirror_of(points)
+            frames, extra = torch.cat([frames, mirrored]), extra.repeat(2, 1, 1)
             weights, system = 0.5 * weights.repeat(2), system.repeat(2)
         frames = frames @ extra
         # a system of points without any direction has none to be turned to
