@@ -37,6 +37,11 @@ def suggestion(name: str, known: Any) -> str:
     return f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
 
 
+def one_of(names: Any) -> str:
+    """Names of things of which any will do, with their articles: "a Task or an Option"."""
+    return " or ".join(f"{'an' if name[:1] in 'AEIOU' else 'a'} {name}" for name in names)
+
+
 def shipped() -> list[str]:
     """Names of the models that come with the package."""
     return sorted(

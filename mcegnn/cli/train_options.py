@@ -9,8 +9,8 @@ Preset = Annotated[
     str | None,
     typer.Argument(
         help=(
-            "charged-egnn, charged-mcegnn, charged-force, solar-mcegnn, solar-force, rmd17,"
-            " extxyz, qm9, or a TOML file."
+            "charged-egnn, charged-mcegnn, charged-canonical, charged-force, solar-mcegnn,"
+            " solar-force, rmd17, extxyz, qm9, adapt, or a TOML file."
         )
     ),
 ]

@@ -86,6 +86,10 @@ class Adapt(Task):
         changed = task.model_copy(update={"of": of})
         return options.model_copy(update={"model": model, "task": changed})
 
+    def learned(self, options: TrainingOptions | None) -> Task:
+        """The task that the adapted model was trained for."""
+        return self if options is None else _learned(options)[0]
+
     def check_data(self, options: DataOptions) -> None:
         """Nothing: which data there can be is the learned task's to say."""
 

@@ -1,6 +1,7 @@
 """The task that a stored model was trained for, checked against the data it is to be scored on."""
 
 from mcegnn.models.store import Stored
+from mcegnn.names import one_of
 from mcegnn.tasks.registry import TASKS, task, task_of_model
 from mcegnn.tasks.task import Asked, Task
 from mcegnn.training.options import TrainingOptions, parse_recorded
@@ -27,9 +28,9 @@ def task_for(stored: Stored, asked: Asked) -> tuple[Task, TrainingOptions | None
             " it out"
         )
     others = [task(kind) for kind in TASKS if asked.data in task(kind).datasets]
-    if others and problem not in others:
-        fit = " or a ".join(dict.fromkeys(name for other in others for name in other.trains))
+    if others and problem.learned(options) not in others:
+        fit = one_of(dict.fromkeys(name for other in others for name in other.trains))
         raise ValueError(
-            f"{asked.model} is a {stored.kind}; only a {fit} can be evaluated on {asked.data}"
+            f"{asked.model} is a {stored.kind}; only {fit} can be evaluated on {asked.data}"
         )
     return problem, options

@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 from mcegnn.models.registry import MODELS, wrapped
+from mcegnn.names import one_of
 from mcegnn.registry import Registry
 from mcegnn.tasks.task import Task
 
@@ -34,8 +35,8 @@ def check_trains(kind: str, model_class: str, hyperparameters: Mapping[str, Any]
     trained = task(kind).trains
     inner, _ = wrapped(model_class, hyperparameters)
     if inner in MODELS and inner not in trained and model_class not in trained:
-        wanted = " or a ".join(trained)
-        raise ValueError(f"a task that is {kind} trains a {wanted}, not a {inner}")
+        wanted, other = one_of(trained), one_of([inner])
+        raise ValueError(f"a task that is {kind} trains {wanted}, not {other}")
 
 
 def task_of_model(model_class: str, hyperparameters: Mapping[str, Any]) -> Task:

@@ -90,6 +90,10 @@ class Task:
         fit, and `mcegnn.tasks.nothing.NothingToDo` if there is nothing to train."""
         return options
 
+    def learned(self, options: TrainingOptions | None) -> "Task":
+        """The task that the model of these options has learned: this one, or what it goes on."""
+        return self
+
     def split(
         self, options: TrainingOptions, start: "Stored | None", saved: "TrainingCheckpoint | None"
     ) -> "Split":

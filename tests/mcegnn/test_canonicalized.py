@@ -332,3 +332,40 @@ def test_a_stopped_adaptation_goes_on(trained: Path, cli: Callable[..., Any]) ->
     assert out.code == 0, out.err
     one, other = (load(f"{name}/best.safetensors").state_dict() for name in ("whole", "parts"))
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_adapting_a_flow(cli: Callable[..., Any]) -> None:
+    """On the benchmark that it was trained for, and evaluated there."""
+    few = ("--set", "data.n_train=40", "--set", "n_updates=4", "--set", "batch=8")
+    few += ("--set", "validate_every=2")
+    plain = ("charged-canonical", "--set", "model.kind=UnconstrainedDynamics")
+    plain += ("--set", "model.hyperparameters={n_features=8, n_layers=2}")
+    for command in (
+        ("train", *plain, *few, "-o", "plain"),
+        (
+            "train",
+            "adapt",
+            "--from",
+            "plain/best.safetensors",
+            "--data",
+            "charged",
+            *few,
+            "-o",
+            "adapted",
+        ),
+        ("evaluate", "adapted/best.safetensors", "charged", "--json"),
+        (
+            "rollout",
+            "charged",
+            "--model",
+            "adapted/best.safetensors",
+            "--steps",
+            "2",
+            "--systems",
+            "3",
+            "-o",
+            "run.h5md",
+        ),
+    ):
+        out = cli(*command)
+        assert out.code == 0, out.err

@@ -749,7 +749,8 @@ def test_models_and_data_that_do_not_belong_together(
         )
     assert cli(*arguments("--quiet")).code == 0
     refuse(
-        "is a PropertyModel; only a DirectDynamics or a LearnedForce can be evaluated on charged",
+        "is a PropertyModel; only a DirectDynamics or an UnconstrainedDynamics or a LearnedForce"
+        " can be evaluated on charged",
         "evaluate",
         "run/best.safetensors",
         "charged",

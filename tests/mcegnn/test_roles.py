@@ -200,7 +200,11 @@ def test_a_dynamics_model_is_not_changed_by_a_run(cli: Run, succeed: Run) -> Non
 
 def test_every_class_declares_itself() -> None:
     """Roles, units, needs and whether periodic systems are known, of every model of the table."""
-    required: dict[str, dict[str, Any]] = {"ConservativePotential": {"species": [1]}}
+    required: dict[str, dict[str, Any]] = {
+        "ConservativePotential": {"species": [1]},
+        "UnconstrainedPotential": {"species": [1]},
+        "Canonicalized": {"model": "UnconstrainedDynamics"},
+    }
     for name in MODELS:
         model = Stored.make(name, required.get(name, {})).model
         assert model.role in Role
