@@ -91,16 +91,7 @@ class Canonicalization(nn.Module):
                 own = _about(own, centres[owner])
             if kind.rank or kind.pseudo:
                 found.setdefault((kind.rank, kind.pseudo), []).append(own)
-        vectors = [(one, pseudo) for pseudo in (False, True) for one in found.get((1, pseudo), [])]
-        tensors = [(one, pseudo) for pseudo in (False, True) for one in found.get((2, pseudo), [])]
-        made = [
-            ((tensor @ vector.unsqueeze(-1)).squeeze(-1), odd != pseudo)
-            for tensor, odd in tensors
-            for vector, pseudo in vectors
-        ]
-        true, pseudo = (
-            [one for one, odd in (*vectors, *made) if odd == wanted] for wanted in (False, True)
-        )
+        true, pseudo = _vectors_of(found)
         odd = [one.flatten(1) for one in found.get((0, True), [])]
         points = bare._replace(
             vectors=torch.stack(true, 1) if true else empty,
@@ -174,3 +165,22 @@ def _about(positions: Tensor, centres: Tensor) -> Tensor:
     found = positions - centres
     least = 8.0 * float(torch.finfo(found.dtype).eps) * centres.abs().amax(1, keepdim=True)
     return torch.where(found.abs() > least, found, torch.zeros_like(found))
+
+
+def _vectors_of(found: dict[tuple[int, bool], list[Tensor]]) -> tuple[list[Tensor], list[Tensor]]:
+    """Vectors and pseudovectors of quantities by rank and whether they are pseudo: themselves, and
+    what tensors make of them."""
+    every = [
+        [(one, pseudo) for pseudo in (False, True) for one in found.get((rank, pseudo), [])]
+        for rank in (1, 2)
+    ]
+    vectors, tensors = every
+    made = [
+        ((tensor @ vector.unsqueeze(-1)).squeeze(-1), odd != pseudo)
+        for tensor, odd in tensors
+        for vector, pseudo in vectors
+    ]
+    true, pseudo = (
+        [one for one, odd in (*vectors, *made) if odd == want] for want in (False, True)
+    )
+    return true, pseudo
