@@ -6,6 +6,8 @@ import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
@@ -36,38 +38,48 @@ def addresses(*arguments: Any) -> np.ndarray:
 
 def compile_from(pipe: Any) -> None:
     """Compile, and keep on disk, what the process at the other end of a pipe asks for."""
-    gc.disable()  # compilers make many objects and drop few
     signature, kinds = pickle.load(pipe)
-    for name in _ELSEWHERE:
-        _address(name, *kinds)
-    _compile_steps(signature)
+    with _uncollected():
+        for name in _ELSEWHERE:
+            _address(name, *kinds)
+        _compile_steps(signature)
 
 
 def _compiled(signature: tuple[Any, ...], weights: Any, numbers: Any, workspace: Any) -> np.ndarray:
     from mcegnn.compiled import _phases
     from mcegnn.compiled._pointers import pointers_type
 
-    kinds, helper = (pointers_type(weights), numbers, pointers_type(workspace)), None
+    kinds = (pointers_type(weights), numbers, pointers_type(workspace))
+    with _uncollected():
+        _address("probe", *kinds)
+        stats, helper = _phases.probe.stats, None
+        if stats.cache_misses and stats.cache_path and available_cores() > 1:
+            helper = _start((signature, kinds))
+        try:
+            here = [name for name in PHASES if name not in _ELSEWHERE]
+            found = {name: _address(name, *kinds) for name in here}
+            if helper is not None:
+                helper.wait()  # where it has failed, the code is compiled here
+            found |= {name: _address(name, *kinds) for name in _ELSEWHERE}
+            _compile_steps(signature)
+        finally:
+            if helper is not None:
+                helper.kill()
+                helper.wait()
+    return np.array([found[name] for name in PHASES], np.int64)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Within, no garbage is collected, which saves a tenth of the time: compilers make many objects
+    and drop few."""
     collecting = gc.isenabled()
-    gc.disable()  # for a tenth of the time: compilers make many objects and drop few
-    _address("probe", *kinds)
-    stats = _phases.probe.stats
-    if stats.cache_misses and stats.cache_path and available_cores() > 1:
-        helper = _start((signature, kinds))
+    gc.disable()
     try:
-        here = [name for name in PHASES if name not in _ELSEWHERE]
-        found = {name: _address(name, *kinds) for name in here}
-        if helper is not None:
-            helper.wait()  # where it has failed, the code is compiled here
-        found |= {name: _address(name, *kinds) for name in _ELSEWHERE}
-        _compile_steps(signature)
+        yield
     finally:
         if collecting:
             gc.enable()
-        if helper is not None:
-            helper.kill()
-            helper.wait()
-    return np.array([found[name] for name in PHASES], np.int64)
 
 
 def _compile_steps(signature: tuple[Any, ...]) -> None:

@@ -73,9 +73,9 @@ class DirectionNetwork(nn.Module):
     ) -> Tensor:
         """Kinds [n] and offsets r_j - r_i [n, degree, 3] to one number for each node [n]."""
         pairs, ends = pair_features(self.basis, offsets, heard)
-        h = self.embedding(kinds)
+        h, weights = self.embedding(kinds), ends / math.sqrt(self.n_neighbors)
         for layer in self.layers:
-            h = layer(h, pairs, ends / math.sqrt(self.n_neighbors), hood)
+            h = layer(h, pairs, weights, hood)
         out: Tensor = self.readout(h).squeeze(-1)
         return out
 

@@ -1,12 +1,12 @@
 """Adaptation: a model that was trained without symmetry becomes equivariant by a canonicalizer,
 which is learned, and keeps what it knows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from mcegnn.models.registry import WRAPPERS, wrapped
+from mcegnn.models.registry import WRAPPERS
 from mcegnn.tasks.energies_forces import StructureOptions
 from mcegnn.tasks.nothing import NothingToDo
 from mcegnn.tasks.objective import Objective
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from mcegnn.data.target import Per
     from mcegnn.models.store import Stored
     from mcegnn.training.checkpoint import TrainingCheckpoint
-    from systems.system import System
     from systems.units import Units
     from trajectories.analysis.results import Analysis
 
@@ -56,7 +55,6 @@ class Adapt(Task):
     Options: ClassVar[type[TaskOptions]] = AdaptOptions
     Data: ClassVar[type[DataOptions]] = AdaptData
     trains = ("Canonicalized",)
-    keeps_sizes = False
 
     def completed(self, options: TrainingOptions, start: "Stored | None") -> TrainingOptions:
         """With the task and the sizes of the model to start from."""
@@ -190,11 +188,6 @@ class Adapt(Task):
         task, own = _learned(options)
         return task.report(model, dataset, own, part, found, on_progress)
 
-    def predict(self, model: Any, systems: "Sequence[System]") -> "Mapping[str, tuple[Any, str]]":
-        """Predictions of the model."""
-        found: Mapping[str, tuple[Any, str]] = model.predict_targets(systems)
-        return found
-
     def summary(self, split: "Split", model: Any, name: str) -> Rows:
         """What is known of any data."""
         parts = (("training", split.train), ("validation", split.validation), ("test", split.test))
@@ -234,5 +227,5 @@ def _recorded(
     from mcegnn.tasks.registry import task_of_model
 
     if options is None:
-        return task_of_model(*wrapped(stored.kind, stored.hyperparameters)), None
+        return task_of_model(stored.kind, stored.hyperparameters), None
     return _learned(options)

@@ -8,9 +8,10 @@ from mcegnn.nn.canonical.frames import (
     Candidates,
     across,
     any_across,
-    choose,
+    completed,
     largest,
     normalized,
+    replaced,
     tolerance,
 )
 from mcegnn.nn.canonical.groups import Group
@@ -38,14 +39,11 @@ class DirectAboutAxis(Canonicalizer):
         flat, along = across(every, axis), every @ axis
         seen = points._replace(scalars=torch.cat([points.scalars, along], 1))
         vectors = self.network(flat, seen).squeeze(1)
-        size = (points.total(flat.square().sum((1, 2))) / points.sizes.clamp(min=1)).sqrt()
+        size = points.mean(flat.square().sum((1, 2))).sqrt()
         rotations = _about(axis, vectors)
         small = tolerance(every.dtype)
-        bad = (torch.linalg.vector_norm(vectors, dim=-1) <= small * size).nonzero().flatten()
-        if len(bad):
-            some = points.of(bad)
-            found = _candidates(some, axis)
-            rotations = rotations.index_copy(0, bad, found.rotations[choose(found, some)])
+        bad = torch.linalg.vector_norm(vectors, dim=-1) <= small * size
+        rotations = replaced(rotations, bad, points, lambda some: _candidates(some, axis))
         return Poses.one_each(rotations, points.owner)
 
 
@@ -67,9 +65,4 @@ def _candidates(points: Points, axis: Tensor) -> Candidates:
     n, small = points.n_systems, tolerance(flat.dtype)
     best, scale = largest(length, owner, n), largest(size, owner, n)
     long = (length > 0.3 * best[owner]) & (length > small * scale[owner])
-    without = torch.bincount(owner[long], minlength=n) == 0
-    identity = torch.eye(3).to(flat).expand(int(without.sum()), 3, 3)
-    rotations = torch.cat([_about(axis, flat[long]), identity])
-    system = torch.cat([owner[long], without.nonzero().flatten()])
-    order = torch.argsort(system, stable=True)
-    return Candidates(rotations[order], system[order])
+    return completed(_about(axis, flat[long]), owner[long], n)

@@ -1,17 +1,19 @@
 """`Canonicalizer`: the interface of all that choose poses of systems."""
 
+from typing import NamedTuple
+
 from torch import Tensor, nn
 
 from mcegnn.nn.canonical.groups import Group
 from mcegnn.nn.canonical.points import Points, Poses
 
 
-class Sizes:
+class Sizes(NamedTuple):
     """What a canonicalizer gets of each particle: numbers of vectors, pseudovectors and scalars."""
 
-    def __init__(self, n_vectors: int, n_pseudovectors: int = 0, n_scalars: int = 0) -> None:
-        self.n_vectors, self.n_pseudovectors = n_vectors, n_pseudovectors
-        self.n_scalars = n_scalars
+    n_vectors: int
+    n_pseudovectors: int = 0
+    n_scalars: int = 0
 
     def of_pool(self, *, proper: bool) -> int:
         """How many vectors a particle has for frames, as `mcegnn.nn.canonical.frames.pool`."""

@@ -1,11 +1,13 @@
 """Canonicalizers that learn nothing, against which those that do are measured."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from mcegnn.nn.canonical.canonicalizer import Canonicalizer, Sizes
 from mcegnn.nn.canonical.direct import Direct
-from mcegnn.nn.canonical.frames import Candidates, candidates, choose, pool, tolerance
+from mcegnn.nn.canonical.frames import Candidates, candidates, choose, pool, replaced, tolerance
 from mcegnn.nn.canonical.groups import Group, point_group
 from mcegnn.nn.canonical.points import Points, Poses
 
@@ -87,11 +89,7 @@ class PrincipalAxes(Canonicalizer):
         systems = torch.arange(n, device=owner.device)
         found = Candidates(rotations, systems.repeat_interleave(len(signs)))
         chosen = rotations[choose(found, points)]
-        which = bad.nonzero().flatten()
-        if len(which):
-            some = points.of(which)
-            found = candidates(some, proper=proper)
-            chosen = chosen.index_copy(0, which, found.rotations[choose(found, some)])
+        chosen = replaced(chosen, bad, points, partial(candidates, proper=proper))
         return Poses.one_each(chosen, points.owner)
 
 
@@ -110,9 +108,4 @@ class AverageOfCube(Canonicalizer):
 
     def forward(self, points: Points) -> Poses:
         """24 poses of each system."""
-        elements = torch.tensor(point_group("O")).to(points.vectors)
-        n = len(elements)
-        rotations = elements.repeat(points.n_systems, 1, 1)
-        systems = torch.arange(points.n_systems, device=points.owner.device)
-        weights = rotations.new_full((len(rotations),), 1.0 / n)
-        return Poses.several(rotations, weights, systems.repeat_interleave(n), points.owner)
+        return Poses.all_of(torch.tensor(point_group("O")).to(points.vectors), points)

@@ -1,5 +1,7 @@
 """`Direct`: a network says the pose itself (Kaba et al. 2023, arXiv 2211.06489)."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -8,12 +10,12 @@ from mcegnn.nn.canonical.frames import (
     Candidates,
     across,
     candidates,
-    choose,
     frame_of,
-    mirror_of,
     normalized,
     pool,
+    replaced,
     tolerance,
+    with_mirror_images,
 )
 from mcegnn.nn.canonical.groups import Group
 from mcegnn.nn.canonical.points import Points, Poses
@@ -47,24 +49,13 @@ class Direct(Canonicalizer):
         size = points.mean(each.square().sum((1, 2))).sqrt()
         bad, flat = _degenerate(a, b, c, size)
         if not proper:
-            rotations = self._with_hands(points, rotations, (flat & ~bad).nonzero().flatten())
-        which = bad.nonzero().flatten()
-        if len(which):
-            some = points.of(which)
-            found = candidates(some, proper=proper)
-            rotations = rotations.index_copy(0, which, found.rotations[choose(found, some)])
+            flat = flat & ~bad  # the third vector lies in the plane of the others
+            own = Candidates(rotations[flat], torch.arange(int(flat.sum()), device=flat.device))
+            rotations = replaced(
+                rotations, flat, points, lambda some: with_mirror_images(own, some)
+            )
+        rotations = replaced(rotations, bad, points, partial(candidates, proper=proper))
         return Poses.one_each(rotations, points.owner)
-
-    def _with_hands(self, points: Points, rotations: Tensor, which: Tensor) -> Tensor:
-        """Frames, of some systems those or their mirror images, by what the points look like: the
-        third vector lies in the plane of the others."""
-        if not len(which):
-            return rotations
-        own, some = rotations[which], points.of(which)
-        both = torch.stack([own, own @ mirror_of(points)], 1).flatten(0, 1)
-        systems = torch.arange(len(which), device=which.device).repeat_interleave(2)
-        chosen = both[choose(Candidates(both, systems), some)]
-        return rotations.index_copy(0, which, chosen)
 
 
 def _degenerate(a: Tensor, b: Tensor, c: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:

@@ -65,7 +65,7 @@ class EnergiesInPoses(nn.Module):
         """Energies of atoms [n], as the network's."""
         r = offsets.square().sum(-1).sqrt()
         known = r if heard is None else heard(r)
-        poses = self.poses(kinds, offsets, known, r, hood)
+        poses: Poses = self.canonicalization(*self._seen(kinds, offsets, known, r, hood))
         energies: Tensor = self.network(
             kinds[poses.node],
             offsets[poses.node] @ poses.rotations[poses.pose],
@@ -73,18 +73,6 @@ class EnergiesInPoses(nn.Module):
             lambda _: known[poses.node],
         )
         return poses.leave(energies, KINDS["scalar"])
-
-    def poses(
-        self, kinds: Tensor, offsets: Tensor, known: Tensor, r: Tensor, hood: Neighborhood
-    ) -> Poses:
-        """The poses of all systems."""
-        found: Poses = self.canonicalization(*self._seen(kinds, offsets, known, r, hood))
-        return found
-
-    def prior(self, kinds: Tensor, offsets: Tensor, known: Tensor, hood: Neighborhood) -> Tensor:
-        """How far the poses are from the identity (`Canonicalization.prior`)."""
-        r = offsets.square().sum(-1).sqrt()
-        return self.canonicalization.prior(*self._seen(kinds, offsets, known, r, hood))
 
     def _seen(
         self, kinds: Tensor, offsets: Tensor, known: Tensor, r: Tensor, hood: Neighborhood
@@ -103,13 +91,9 @@ def _copied(hood: Neighborhood, poses: Poses) -> Neighborhood:
     """The neighbourhoods of all copies of systems in their poses."""
     if poses.single:
         return hood
-    owner, n_systems = hood.owners()
     degree = hood.senders.shape[1]
-    sizes = torch.bincount(owner, minlength=n_systems)
-    first = sizes.cumsum(0) - sizes
-    counts = sizes[poses.system]
     # from a node of the given ones to its copy in a pose
-    shift = ((counts.cumsum(0) - counts) - first[poses.system])[poses.pose]
+    shift = torch.arange(len(poses.node), device=poses.node.device) - poses.node
     senders = hood.senders[poses.node] + shift.unsqueeze(1)
     mirror = hood.mirror.view(-1, degree)[poses.node] + degree * shift.unsqueeze(1)
     return Neighborhood(senders, mirror.flatten(), poses.pose)

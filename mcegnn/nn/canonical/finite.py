@@ -50,13 +50,8 @@ class _OfFinite(Canonicalizer):
 
     def _scored(self, points: Points) -> tuple[Candidates, Tensor]:
         """All elements of each system, and their scores."""
-        n = len(self._elements)
-        rotations = self._all(points).repeat(points.n_systems, 1, 1)
-        systems = torch.arange(points.n_systems, device=points.owner.device)
-        system = systems.repeat_interleave(n)
-        weights = rotations.new_ones(len(rotations))
-        poses = Poses.several(rotations, weights, system, points.owner)
-        return Candidates(rotations, system), self.score(points.turned_back(poses))
+        poses = Poses.all_of(self._all(points), points)
+        return Candidates(poses.rotations, poses.system), self.score(points.turned_back(poses))
 
     def prior(self, points: Points, poses: Poses) -> Tensor:
         """- log p(identity), mean over systems (the discrete form of the prior)."""

@@ -4,12 +4,13 @@ A frame of a pair of vectors (a, b) has the columns a/|a|, the direction of b ac
 cross product. It turns with the vectors, so points in a frame do not change when they are turned.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from mcegnn.nn.canonical.points import Points, Poses
+from mcegnn.nn.canonical.points import Points, Poses, entries_of
 
 _N_KEYS = 4  # numbers that tell clouds of points apart, with labels and without
 
@@ -101,26 +102,18 @@ def _length(vectors: Tensor) -> Tensor:
     return torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
 
 
-def _of_one_size(points: Points, vectors: Tensor) -> Tensor:
-    """Vectors [n, 3] of a `pool` in units of the root mean square of their kind in their system:
+def _of_one_size(points: Points, each: Tensor) -> Tensor:
+    """Vectors [n_nodes, n_kinds, 3] in units of the root mean square of their kind in their system:
     velocities are not to be weighed against positions."""
-    if not len(points.owner):
-        return vectors
-    each = vectors.view(len(points.owner), -1, 3)
     square = points.mean(each.detach().square().sum(-1))
-    size = square.sqrt().clamp(min=_tiny(vectors) ** 0.5)
-    return (each / size[points.owner].unsqueeze(-1)).flatten(0, 1)
+    size = square.sqrt().clamp(min=_tiny(each) ** 0.5)
+    return each / size[points.owner].unsqueeze(-1)
 
 
 def pairs_of(owner: Tensor, n_systems: int, *, alone: bool = False) -> tuple[Tensor, Tensor]:
     """The ordered pairs of different entries of each system, as two lists of indices; ``alone``
     adds each entry with itself."""
-    sizes = torch.bincount(owner, minlength=n_systems)
-    first = sizes.cumsum(0) - sizes
-    partners = sizes[owner]
-    a = torch.repeat_interleave(torch.arange(len(owner), device=owner.device), partners)
-    start = partners.cumsum(0) - partners
-    b = torch.arange(len(a), device=owner.device) - start[a] + first[owner[a]]
+    a, b = entries_of(owner, owner, n_systems)
     if alone:
         return a, b
     different = a != b
@@ -141,7 +134,9 @@ def candidates(points: Points, *, proper: bool) -> Candidates:
     comes with its mirror image.
     """
     vectors, owner = pool(points, proper=proper)
-    vectors, n = _of_one_size(points, vectors), points.n_systems
+    n, nodes = points.n_systems, len(points.owner)
+    if nodes:
+        vectors = _of_one_size(points, vectors.view(nodes, -1, 3)).flatten(0, 1)
     units, lengths = normalized(vectors), torch.linalg.vector_norm(vectors, dim=-1)
     long = lengths > 0.3 * largest(lengths, owner, n)[owner]
     small = tolerance(vectors.dtype)
@@ -151,20 +146,40 @@ def candidates(points: Points, *, proper: bool) -> Candidates:
     sines = torch.linalg.vector_norm(torch.linalg.cross(units[a], units[b]), dim=-1)
     best = largest(sines, owner[a], n)
     good = (sines > 0.3 * best[owner[a]]) & (sines > small)
-    made = [frame_of(units[a[good]], units[b[good]])]
-    systems = [owner[a[good]]]
     collinear = (best <= small)[owner]
+    made = [frame_of(units[a[good]], units[b[good]])]
     made.append(frame_of(units[collinear], any_across(units[collinear])))
-    systems.append(owner[collinear])
-    without = torch.bincount(owner, minlength=n) == 0
-    made.append(torch.eye(3).to(vectors).expand(int(without.sum()), 3, 3))
-    systems.append(torch.nonzero(without).flatten())
-    rotations, system = torch.cat(made), torch.cat(systems)
-    if not proper:
-        mirrored = rotations @ mirror_of(points)
-        rotations, system = torch.cat([rotations, mirrored]), system.repeat(2)
+    found = completed(torch.cat(made), torch.cat([owner[a[good]], owner[collinear]]), n)
+    return found if proper else with_mirror_images(found, points)
+
+
+def completed(rotations: Tensor, system: Tensor, n_systems: int) -> Candidates:
+    """Frames in the order of their systems, with the identity for systems that have none."""
+    without = (torch.bincount(system, minlength=n_systems) == 0).nonzero().flatten()
+    identity = torch.eye(3).to(rotations).expand(len(without), 3, 3)
+    rotations, system = torch.cat([rotations, identity]), torch.cat([system, without])
     order = torch.argsort(system, stable=True)
     return Candidates(rotations[order], system[order])
+
+
+def with_mirror_images(found: Candidates, points: Points) -> Candidates:
+    """Each frame, followed by its mirror image."""
+    mirrored = found.rotations @ mirror_of(points)
+    both = torch.stack([found.rotations, mirrored], 1).flatten(0, 1)
+    return Candidates(both, found.system.repeat_interleave(2))
+
+
+def replaced(
+    rotations: Tensor, which: Tensor, points: Points, frames: Callable[[Points], Candidates]
+) -> Tensor:
+    """Rotations of systems [n_systems, 3, 3], where ``which`` [n_systems] is true the chosen ones
+    of the ``frames`` of these systems' points."""
+    places = which.nonzero().flatten()
+    if not len(places):
+        return rotations
+    some = points.of(places)
+    found = frames(some)
+    return rotations.index_copy(0, places, found.rotations[choose(found, some)])
 
 
 def choose(found: Candidates, points: Points, scores: Tensor | None = None) -> Tensor:
@@ -176,8 +191,7 @@ def choose(found: Candidates, points: Points, scores: Tensor | None = None) -> T
     """
     n = points.n_systems
     left = torch.ones_like(found.system, dtype=torch.bool)
-    poses = Poses.several(found.rotations, found.rotations[:, 0, 0], found.system, points.owner)
-    seen = points.turned_back(poses)
+    seen = points.turned_back(poses_of(found, points))
     for number in (*(() if scores is None else (scores,)), *_keys(seen)):
         key = number.nan_to_num()  # of a system that is lost already any pose will do
         most = largest(key.abs(), found.system, n)[found.system]
@@ -188,6 +202,12 @@ def choose(found: Candidates, points: Points, scores: Tensor | None = None) -> T
     last = torch.full_like(place, len(left))
     none = torch.full((n,), len(left), device=left.device)
     return none.scatter_reduce(0, found.system, torch.where(left, place, last), "amin")
+
+
+def poses_of(found: Candidates, points: Points) -> Poses:
+    """The poses that candidates are, all of weight one."""
+    ones = found.rotations.new_ones(len(found.system))
+    return Poses.several(found.rotations, ones, found.system, points.owner)
 
 
 def _keys(seen: Points) -> list[Tensor]:
@@ -208,12 +228,9 @@ def _keys(seen: Points) -> list[Tensor]:
 def rows_of(points: Points) -> Tensor:
     """All numbers of each node in one row: vectors in units of their kind's size in the system, and
     the others compressed, so that large ones hide nothing."""
-    parts = []
-    for part in (points.vectors, points.pseudovectors):
-        square = points.mean(part.detach().square().sum(-1))
-        size = square.sqrt().clamp(min=_tiny(part) ** 0.5)
-        parts.append((part / size[points.owner].unsqueeze(-1)).flatten(1))
-    return torch.cat([*parts, torch.asinh(points.scalars), torch.asinh(points.rest())], 1)
+    parts = [_of_one_size(points, part) for part in (points.vectors, points.pseudovectors)]
+    rest = [torch.asinh(part) for part in (points.scalars, points.rest())]
+    return torch.cat([*(part.flatten(1) for part in parts), *rest], 1)
 
 
 def fixed_numbers(n: int, m: int) -> Tensor:

@@ -4,7 +4,7 @@ A rotation or reflection R and a shift t take a position x to R x + t, a vector 
 to R T R^T. Pseudo quantities have a factor det R besides, as an angular momentum has.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -40,8 +40,7 @@ class Kind:
         """The inverse of `act`."""
         if self.moves:
             values = values - shifts
-        still = Kind(self.name, self.rank, self.pseudo)
-        return still.act(values, rotations.mT, shifts)
+        return replace(self, moves=False).act(values, rotations.mT, shifts)
 
 
 _KINDS = (
@@ -70,5 +69,4 @@ def kind_of(name: str, *, per_particle: bool = True) -> Kind:
             f" {', '.join(KINDS)}, each also with '{PER_PARTICLE.strip()}' or"
             f" '{PER_SYSTEM.strip()}')"
         )
-    kind = KINDS[bare]
-    return Kind(kind.name, kind.rank, kind.pseudo, kind.moves, per_particle)
+    return replace(KINDS[bare], per_particle=per_particle)

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from mcegnn.nn.canonical.canonicalizer import Canonicalizer, Sizes
 from mcegnn.nn.canonical.finite import CloudScore
-from mcegnn.nn.canonical.frames import Candidates, candidates, choose
+from mcegnn.nn.canonical.frames import candidates, choose, poses_of
 from mcegnn.nn.canonical.groups import Group
 from mcegnn.nn.canonical.points import Points, Poses
 
@@ -34,11 +34,9 @@ class Optimized(Canonicalizer):
     def forward(self, points: Points) -> Poses:
         """One pose of each system."""
         found = candidates(points, proper=self.group.proper)
-        ones = found.rotations[:, 0, 0].detach().clone().fill_(1.0)
-        poses = Poses.several(found.rotations, ones, found.system, points.owner)
         with torch.no_grad():
-            scores = self.score(points.turned_back(poses))
-        start = found.rotations[choose(Candidates(*found), points, scores)]
+            scores = self.score(points.turned_back(poses_of(found, points)))
+        start = found.rotations[choose(found, points, scores)]
         seen = points.turned_back(Poses.one_each(start, points.owner))
         turns = torch.eye(3).to(start).expand_as(start)
         for k in range(self.n_steps):
@@ -55,9 +53,7 @@ class Optimized(Canonicalizer):
             score = self.score(seen.turned_back(Poses.one_each(small, seen.owner)))
             (slope,) = torch.autograd.grad(score.sum(), angles, create_graph=True)
             rows = [
-                torch.autograd.grad(
-                    slope[:, k].sum(), angles, create_graph=keep, retain_graph=True
-                )[0]
+                torch.autograd.grad(slope[:, k].sum(), angles, retain_graph=True)[0]
                 for k in range(3)
             ]
             curvature = torch.stack(rows, 1)

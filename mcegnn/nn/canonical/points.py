@@ -135,14 +135,18 @@ class Poses:
     @classmethod
     def several(cls, rotations: Tensor, weights: Tensor, system: Tensor, owner: Tensor) -> "Poses":
         """Poses of systems, given in the order of systems, with their weights."""
-        sizes = torch.bincount(owner, minlength=int(system.max()) + 1 if len(system) else 0)
-        first = sizes.cumsum(0) - sizes
-        count = sizes[system]
-        pose = torch.repeat_interleave(torch.arange(len(system), device=owner.device), count)
-        start = count.cumsum(0) - count
-        within = torch.arange(len(pose), device=owner.device) - start[pose]
-        shifts = rotations.new_zeros(len(system), 3)
-        return cls(rotations, shifts, weights, system, first[system][pose] + within, pose)
+        n = int(system.max()) + 1 if len(system) else 0
+        pose, node = entries_of(system, owner, n)
+        return cls(rotations, rotations.new_zeros(len(system), 3), weights, system, node, pose)
+
+    @classmethod
+    def all_of(cls, elements: Tensor, points: Points) -> "Poses":
+        """Each of a group's elements [n_elements, 3, 3] for each system, with equal weights."""
+        n = len(elements)
+        systems = torch.arange(points.n_systems, device=points.owner.device)
+        rotations = elements.repeat(points.n_systems, 1, 1)
+        weights = rotations.new_full((len(rotations),), 1.0 / n)
+        return cls.several(rotations, weights, systems.repeat_interleave(n), points.owner)
 
     def shifted(self, centres: Tensor) -> "Poses":
         """With the systems' centres [n_systems, 3] as shifts."""
@@ -167,3 +171,13 @@ class Poses:
         # each node and each system has a pose, so the largest index tells how many there are
         n = int(rows.max()) + 1 if len(rows) else 0
         return moved.new_zeros(n, *moved.shape[1:]).index_add(0, rows, moved * weights)
+
+
+def entries_of(system: Tensor, owner: Tensor, n_systems: int) -> tuple[Tensor, Tensor]:
+    """All entries of each of some systems [m], which may be named several times: places in that
+    list, and indices among ``owner``, which is sorted."""
+    sizes = torch.bincount(owner, minlength=n_systems)
+    first, count = (sizes.cumsum(0) - sizes)[system], sizes[system]
+    place = torch.repeat_interleave(torch.arange(len(system), device=owner.device), count)
+    within = torch.arange(len(place), device=owner.device) - (count.cumsum(0) - count)[place]
+    return place, first[place] + within

@@ -34,7 +34,7 @@ from mcegnn.nn.canonical.frames import (
     tolerance,
 )
 from mcegnn.nn.canonical.groups import Group, point_group
-from mcegnn.nn.canonical.points import Points, Poses
+from mcegnn.nn.canonical.points import Points, Poses, entries_of
 
 _WIDTH = 0.5  # of scores: what is so much worse than the best has no weight
 _LINE = 0.01  # mean square sine of angles to an axis below which a system is near a line
@@ -222,15 +222,11 @@ def _mean_square(vectors: Tensor, owner: Tensor, n: int) -> Tensor:
 def _near_a_line(vectors: Tensor, owner: Tensor, a: Tensor, n: int) -> tuple[Tensor, Tensor]:
     """For each axis a how near its system is to a line along it, from 0 (not) to 1 (all vectors
     are along it), and whether it is that to round-off."""
-    sizes = torch.bincount(owner, minlength=n)
-    first = sizes.cumsum(0) - sizes
-    count = sizes[owner[a]]
-    place = torch.repeat_interleave(torch.arange(len(a), device=a.device), count)
-    other = torch.arange(len(place), device=a.device) - (count.cumsum(0) - count)[place]
-    other = other + first[owner[a]][place]
+    place, other = entries_of(owner[a], owner, n)
     axes = normalized(vectors[a])
     # weighed by their lengths: the direction of what is at the centre says nothing
     away = across(vectors[other], axes[place]).square().sum(-1)
+    count = torch.bincount(place, minlength=len(a))
     mean = away.new_zeros(len(a)).index_add(0, place, away) / count
     scale = _mean_square(vectors, owner, n)[owner[a]]
     x = (mean / (_LINE * scale)).clamp(max=1.0)

@@ -45,13 +45,6 @@ class StatesInPoses(nn.Module):
         )
         return moved, changed
 
-    def prior(self, x: Tensor, v: Tensor, marks: Tensor) -> Tensor:
-        """`Canonicalization.prior` of the same."""
-        flat_x, flat_v, flat_marks = self._flat(x, v, marks)
-        n_systems = len(flat_x) // len(x)
-        owner = torch.arange(n_systems, device=x.device).repeat_interleave(len(x))
-        return self.canonicalization.prior([flat_x, flat_v], flat_marks, owner, n_systems)
-
     @staticmethod
     def _flat(x: Tensor, v: Tensor, marks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Systems side by side: [n_systems n, 3] twice, and marks [n_systems n, 1]."""
