@@ -2,6 +2,7 @@
 to a mistyped one."""
 
 import difflib
+import re
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,24 @@ def presets() -> list[str]:
         for path in files("mcegnn.presets").iterdir()
         if path.name.endswith(".toml")
     )
+
+
+class SourceChangedWarning(UserWarning):
+    """The source of a factory is not what it was when a model that it makes was saved."""
+
+
+def is_factory(name: object) -> bool:
+    """Whether a name is one of a function that makes a torch module, ``package.module:function``,
+    and not of a file."""
+    named = re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", str(name))
+    return named is not None and not Path(str(name)).is_file()
+
+
+def check_model(name: str | Path) -> None:
+    """Raise FileNotFoundError, with the nearest name, if there is no such model, unless a factory
+    makes it."""
+    if not is_factory(name):
+        locate(name)
 
 
 def locate(name: str | Path) -> Path:

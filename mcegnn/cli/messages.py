@@ -84,10 +84,11 @@ def told(command: Callable[..., None]) -> Callable[..., None]:
 @contextmanager
 def _told_warnings() -> Iterator[None]:
     """Our own warnings, which are for users, in one line; those of libraries as ever."""
+    from mcegnn.names import SourceChangedWarning
     from systems.potentials.committee import ExtrapolationWarning
     from trajectories.storage.journal import RecoveredWarning
 
-    own = (ExtrapolationWarning, RecoveredWarning)
+    own = (ExtrapolationWarning, RecoveredWarning, SourceChangedWarning)
 
     with warnings.catch_warnings():
         plain = warnings.showwarning

@@ -10,7 +10,8 @@ Preset = Annotated[
     typer.Argument(
         help=(
             "charged-egnn, charged-mcegnn, charged-canonical, charged-force, solar-mcegnn,"
-            " solar-force, rmd17, extxyz, qm9, adapt, or a TOML file."
+            " solar-force, rmd17, rmd17-unconstrained, rmd17-canonical, extxyz, qm9, adapt,"
+            " adapt-ethanol, or a TOML file."
         )
     ),
 ]

@@ -84,6 +84,11 @@ class AtomicPotential(Model):
         unknown."""
         return places_among(self.species, numbers)
 
+    @torch.no_grad()
+    def begin_at(self, energy: float) -> None:
+        """Add an energy (eV) to that of each atom, by the bias of the network's readout."""
+        self.network.readout[-1].bias += energy / self.scale
+
     def energies_and_gradient(
         self,
         kinds: Tensor,

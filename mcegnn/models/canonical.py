@@ -10,6 +10,7 @@ from mcegnn.models.model import Model, Role
 from mcegnn.models.registry import MODELS
 from mcegnn.nn.canonical.energies import EnergiesInPoses
 from mcegnn.nn.canonical.groups import Group, group_of
+from mcegnn.nn.canonical.numbers import NumbersInPoses
 from mcegnn.nn.canonical.states import StatesInPoses
 from systems.system import System
 
@@ -33,9 +34,15 @@ def _energies(model: Any, group: Group, canonicalizer: str, options: Options) ->
     return EnergiesInPoses(model.network, group, canonicalizer, **sizes, **options)
 
 
+def _numbers(model: Any, group: Group, canonicalizer: str, options: Options) -> nn.Module:
+    sizes = {"n_species": len(model.species)}
+    return NumbersInPoses(model.network, group, canonicalizer, **sizes, **options)
+
+
 _IN_POSES: Mapping[Role, Callable[[Any, Group, str, Options], nn.Module]] = {
     Role.FLOW: _states,
     Role.POTENTIAL: _energies,
+    Role.PROPERTY: _numbers,
 }
 
 

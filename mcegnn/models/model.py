@@ -148,6 +148,11 @@ class Model(nn.Module):
         nothing."""
         return None
 
+    def with_penalty(self, loss: Any) -> Any:
+        """A training's loss with the `penalty`, where there is one."""
+        found = self.penalty()
+        return loss if found is None else loss + found
+
     def rows(self) -> list[tuple[str, str]]:
         """Rows of a table on what the model has learned or keeps of its training beside
         hyper-parameters."""

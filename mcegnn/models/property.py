@@ -1,5 +1,4 @@
-"""`PropertyModel`: one number of a whole molecule, by MC-EGNN whose outputs for the atoms are
-summed or averaged."""
+"""Models of one number of a whole molecule: what is learned for each atom is summed or averaged."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,8 +12,9 @@ from torch.nn import functional
 from mcegnn.graph import Batch, Graph, collate, complete
 from mcegnn.models.mcegnn import MCEGNN
 from mcegnn.models.model import Model, Role
-from mcegnn.names import check_positive
+from mcegnn.names import check_counts, check_positive
 from mcegnn.nn.convolution import perceptron
+from mcegnn.nn.unconstrained import AtomNumbers
 from systems.species import checked, places_among
 from systems.system import System
 from systems.units import METAL
@@ -23,45 +23,33 @@ Pooling = Literal["sum", "mean"]
 _RADII = (0.8, 5.0)  # Angstrom, from the shortest bond to where four bonds lead
 
 
-class PropertyModel(Model):
-    """A property of molecules in free space by MC-EGNN on the complete graph of each (the QM9 task
-    of arXiv 2309.03139).
+class MoleculeProperty(Model):
+    """Base class of models of a property of molecules in free space, on the complete graph of each.
 
-    Atoms enter at rest, told apart by their species alone, and their vectors move from layer to
-    layer; one channel is EGNN with coordinates updated. The output of a perceptron for each atom is
-    pooled over the molecule, a sum or a mean; the property, in eV, is ``mean`` + ``std`` times that
-    + the ``references`` of its atoms, one number a species, added in float64. ``property`` is its
-    name. Nothing but distances is used of the vectors, so those that leave the last layer are not.
-    Beyond the paper, ``n_radial`` Gaussians of each pair's distance at the start (0, or at least 2)
-    are inputs of all layers, and inside lengths are in units of ``length`` (Angstrom). Raises
-    ValueError if a count is below one, a species occurs twice, the number of references does not
-    fit, or a number is not finite.
+    A number for each atom (`numbers`) is pooled over the molecule, a sum or a mean; the property,
+    in eV, is ``mean`` + ``std`` times that + the ``references`` of its atoms, one number a species,
+    added in float64. ``property`` is its name. ``n_radial`` Gaussians of each pair's distance (0,
+    or at least 2) are inputs, and inside lengths are in units of ``length`` (Angstrom). Raises
+    ValueError if a species occurs twice, the number of references does not fit, or a number is not
+    finite.
     """
 
     role, periodic = Role.PROPERTY, False
 
     def __init__(
         self,
-        n_features: int = 64,
-        n_channels: int = 3,
-        n_layers: int = 4,
-        *,
-        property: str = "U0",
-        species: Sequence[int] = (1, 6, 7, 8, 9),
-        pooling: Pooling = "sum",
-        attention: bool = True,
-        mean: float = 0.0,
-        std: float = 1.0,
-        references: Sequence[float] = (),
-        n_radial: int = 0,
-        length: float = 1.0,
+        property: str,
+        species: Sequence[int],
+        pooling: Pooling,
+        scale: tuple[float, float],
+        references: Sequence[float],
+        n_radial: int,
+        length: float,
     ) -> None:
         super().__init__()
-        self.species, self.units = checked(species), METAL
+        (mean, std), self.species, self.units = scale, checked(species), METAL
         if pooling not in ("sum", "mean"):
             raise ValueError(f"pooling is 'sum' or 'mean', not {pooling!r}")
-        if not isinstance(attention, bool):
-            raise ValueError(f"attention is true or false, not {attention!r}")
         if references and len(references) != len(self.species):
             raise ValueError(
                 f"{len(self.species)} species need as many references, not {len(references)}"
@@ -81,24 +69,17 @@ class PropertyModel(Model):
         )
         self.n_radial, self.length = n_radial, float(length)
         self.references = np.array(references or [0.0] * len(self.species), dtype=float)
-        self.network = MCEGNN(
-            n_features,
-            n_channels,
-            n_layers,
-            n_node_features=len(self.species),
-            n_edge_features=n_radial,
-            attention=attention,
-        )
-        self.readout = perceptron(n_features, n_features, 1)
+
+    def numbers(self, nodes: Tensor, x: Tensor, radial: Tensor, batch: Batch) -> Tensor:
+        """One number for each atom [n_atoms], of species one-hot, positions in units of the length,
+        and the edges' Gaussians."""
+        raise NotImplementedError
 
     def forward(self, kinds: Tensor, x: Tensor, batch: Batch) -> Tensor:
         """Species indices [n_atoms] and positions [n_atoms, 3] (Angstrom) -> (property - base) /
         std [n_systems]."""
         nodes = functional.one_hot(kinds, len(self.species)).to(x)
-        h, _ = self.network(
-            nodes, x / self.length, torch.zeros_like(x), self._radial(x, batch.graph), batch.graph
-        )
-        said = self.readout(h).squeeze(-1)
+        said = self.numbers(nodes, x / self.length, self._radial(x, batch.graph), batch)
         pooled = said.new_zeros(batch.n_systems).index_add(0, batch.system, said)
         return (
             pooled
@@ -158,6 +139,85 @@ class PropertyModel(Model):
         )
         starts = np.cumsum([0, *(system.n_particles for system in systems)])
         return np.asarray(self.base(kinds, starts) + self.std * said.double().cpu().numpy())
+
+
+class PropertyModel(MoleculeProperty):
+    """A property of molecules by MC-EGNN (the QM9 task of arXiv 2309.03139); `MoleculeProperty`
+    says what it is made of.
+
+    Atoms enter at rest, told apart by their species alone, and their vectors move from layer to
+    layer; one channel is EGNN with coordinates updated. Nothing but distances is used of the
+    vectors, so those that leave the last layer are not. Beyond the paper, ``n_radial`` Gaussians of
+    each pair's distance at the start are inputs of all layers. Raises ValueError as
+    `MoleculeProperty`, or if a count is below one.
+    """
+
+    def __init__(
+        self,
+        n_features: int = 64,
+        n_channels: int = 3,
+        n_layers: int = 4,
+        *,
+        property: str = "U0",
+        species: Sequence[int] = (1, 6, 7, 8, 9),
+        pooling: Pooling = "sum",
+        attention: bool = True,
+        mean: float = 0.0,
+        std: float = 1.0,
+        references: Sequence[float] = (),
+        n_radial: int = 0,
+        length: float = 1.0,
+    ) -> None:
+        super().__init__(property, species, pooling, (mean, std), references, n_radial, length)
+        if not isinstance(attention, bool):
+            raise ValueError(f"attention is true or false, not {attention!r}")
+        self.network = MCEGNN(
+            n_features,
+            n_channels,
+            n_layers,
+            n_node_features=len(self.species),
+            n_edge_features=n_radial,
+            attention=attention,
+        )
+        self.readout = perceptron(n_features, n_features, 1)
+
+    def numbers(self, nodes: Tensor, x: Tensor, radial: Tensor, batch: Batch) -> Tensor:
+        """A perceptron of each atom's features, [n_atoms]."""
+        h, _ = self.network(nodes, x, torch.zeros_like(x), radial, batch.graph)
+        out: Tensor = self.readout(h).squeeze(-1)
+        return out
+
+
+class UnconstrainedProperty(MoleculeProperty):
+    """A property of molecules by a graph network that takes positions as the numbers they are,
+    about the molecule's mean; `MoleculeProperty` says what it is made of. Raises ValueError as
+    that, or if a count is below one.
+    """
+
+    equivariant = False
+
+    def __init__(
+        self,
+        n_features: int = 64,
+        n_layers: int = 4,
+        *,
+        property: str = "U0",
+        species: Sequence[int] = (1, 6, 7, 8, 9),
+        pooling: Pooling = "sum",
+        mean: float = 0.0,
+        std: float = 1.0,
+        references: Sequence[float] = (),
+        n_radial: int = 0,
+        length: float = 1.0,
+    ) -> None:
+        super().__init__(property, species, pooling, (mean, std), references, n_radial, length)
+        check_counts(n_features=n_features, n_layers=n_layers)
+        self.network: Any = AtomNumbers(len(self.species), n_radial, n_features, n_layers)
+
+    def numbers(self, nodes: Tensor, x: Tensor, radial: Tensor, batch: Batch) -> Tensor:
+        """The network's."""
+        out: Tensor = self.network(nodes, x, radial, batch)
+        return out
 
 
 def centred(positions: np.ndarray) -> np.ndarray:

@@ -15,6 +15,9 @@ MODELS = Registry(
         "PropertyModel": "mcegnn.models.property:PropertyModel",
         "UnconstrainedDynamics": "mcegnn.models.unconstrained:UnconstrainedDynamics",
         "UnconstrainedPotential": "mcegnn.models.unconstrained:UnconstrainedPotential",
+        "UnconstrainedProperty": "mcegnn.models.property:UnconstrainedProperty",
+        "ForeignDynamics": "mcegnn.models.foreign:ForeignDynamics",
+        "ForeignPotential": "mcegnn.models.foreign:ForeignPotential",
         "Canonicalized": "mcegnn.models.canonical:Canonicalized",
     },
 )

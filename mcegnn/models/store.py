@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from mcegnn.models.factory import NoFactory
 from mcegnn.models.registry import MODELS
-from mcegnn.names import TRAINED, locate, nearest
+from mcegnn.names import TRAINED, is_factory, locate, nearest
 from trajectories.storage.tensor_file import read_tensors, write_tensors
 
 FORMAT = 1
@@ -90,8 +91,11 @@ def save(stored: Stored, path: str | Path) -> None:
 
 
 def load(name: str | Path) -> Stored:
-    """Load the model of a name or path. Raises ValueError if the file is not a whole model of
-    mcegnn."""
+    """Load the model of a name or path, or of a factory of a torch module
+    (`mcegnn.models.foreign`). Raises ValueError if the file is not a whole model of mcegnn, or
+    needs a factory that is not there."""
+    if is_factory(name):
+        return _foreign(str(name))
     path = locate(name)
     try:
         header, arrays = read_tensors(path)
@@ -111,14 +115,18 @@ def load(name: str | Path) -> Stored:
             Stored.make(header["class"], header["hyperparameters"], header["record"]),
             trained=trained,
         )
-        kinds = {str(tensor.dtype) for tensor in weights.values()}
+        # a module of others may have whole numbers beside its weights
+        floating = [tensor.dtype for tensor in weights.values() if tensor.is_floating_point()]
+        kinds = {str(dtype) for dtype in floating}
         if kinds not in ({"torch.float32"}, {"torch.float64"}):
             raise ValueError(f"its weights are {', '.join(sorted(kinds))}")
         for key, own in stored.model.state_dict().items():
             if key in weights and weights[key].shape != own.shape:
                 raise ValueError(f"{key} is {tuple(weights[key].shape)}, not {tuple(own.shape)}")
-        stored.model.to(next(iter(weights.values())).dtype)
+        stored.model.to(floating[0])
         stored.model.load_state_dict(weights)
+    except NoFactory as error:
+        raise ValueError(f"{path}: {error}") from None
     except (KeyError, TypeError, AttributeError, ValueError, RuntimeError, StopIteration) as error:
         raise ValueError(
             f"{path} is not a model of ours, or a damaged one"
@@ -126,4 +134,13 @@ def load(name: str | Path) -> Stored:
         ) from None
     stored.model.eval().requires_grad_(False)
     stored.model.file = path.absolute()
+    return stored
+
+
+def _foreign(factory: str) -> Stored:
+    """The model that a factory's module says it is."""
+    from mcegnn.models.foreign import declared
+
+    stored = Stored.make(*declared(factory))
+    stored.model.eval().requires_grad_(False)
     return stored

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mcegnn.graph import Graph
+from mcegnn.graph import Batch, Graph
 from mcegnn.nn.convolution import perceptron
 
 
@@ -64,6 +64,19 @@ class GraphNetwork(nn.Module):
             h, x = layer(h, x, edges, graph)
         out = self.readout(h)
         return torch.cat([out[..., :3] + x - start, out[..., 3:]], -1)
+
+
+class AtomNumbers(nn.Module):
+    """One number for each atom of molecules of any sizes, by a `GraphNetwork`."""
+
+    def __init__(self, n_species: int, n_radial: int, n_features: int, n_layers: int) -> None:
+        super().__init__()
+        self.network = GraphNetwork(3 + n_species, n_radial, 4, n_features, n_layers)
+
+    def forward(self, nodes: Tensor, x: Tensor, radial: Tensor, batch: Batch) -> Tensor:
+        """nodes [n_atoms, n_species], x [n_atoms, 3], radial [n_edges, n_radial] to [n_atoms]."""
+        out: Tensor = self.network(torch.cat([x, nodes], -1), radial, batch.graph)
+        return out[..., 3]
 
 
 class ParticleTransformer(nn.Module):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mcegnn.names import absolute, locate
+from mcegnn.names import absolute, check_model
 from mcegnn.runs.events import Event, Finished, Started, Stopped
 from mcegnn.runs.iteration import StoppableRun
 from mcegnn.runs.outputs import check_figure
@@ -75,7 +75,7 @@ class EvaluateRun(StoppableRun):
         is not loaded."""
         if self.figure is not None:
             check_figure(self.figure, self.overwrite)
-        locate(self.model)
+        check_model(self.model)
 
     def _events(self) -> Generator[Event, None, None]:
         try:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mcegnn.names import absolute, locate
+from mcegnn.names import absolute, check_model
 from mcegnn.runs.events import Event, Finished, Progress, Started, Stopped
 from mcegnn.runs.iteration import StoppableRun
 from mcegnn.runs.outputs import check_output, check_writable
@@ -70,7 +70,7 @@ class PredictRun(StoppableRun):
         if self.output is not None:
             check_output(self.output, self.overwrite)
             check_writable(self.output)
-        locate(self.model)
+        check_model(self.model)
 
     def _events(self) -> Generator[Event, None, None]:
         try:

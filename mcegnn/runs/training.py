@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mcegnn.names import absolute, locate
+from mcegnn.names import absolute, check_model
 from mcegnn.runs.errors import RunDiverged
 from mcegnn.runs.events import (
     Event,
@@ -105,7 +105,7 @@ class TrainingRun(StoppableRun):
         if not self.begun:
             check_folder(self.folder, self.overwrite)
         if self.start is not None:
-            locate(self.start)
+            check_model(self.start)
         options = self.options
         task(options.task.kind).check_data(options.data)
 

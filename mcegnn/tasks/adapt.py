@@ -12,6 +12,7 @@ from mcegnn.tasks.nothing import NothingToDo
 from mcegnn.tasks.objective import Objective
 from mcegnn.tasks.task import Asked, OnProgress, Rows, Scores, Task
 from mcegnn.training.options import (
+    Count,
     DataOptions,
     NotNegative,
     TaskOptions,
@@ -35,6 +36,7 @@ class AdaptData(StructureOptions):
     """The data of whatever was learned: those keys that its own task has."""
 
     without: tuple[str, ...] = ()
+    n_test: Count | None = None
 
 
 class AdaptOptions(TaskOptions):

@@ -25,7 +25,7 @@ class Direct(PairsTask):
     """The model predicts the end itself."""
 
     Options = DirectOptions
-    trains = ("DirectDynamics", "UnconstrainedDynamics")
+    trains = ("DirectDynamics", "UnconstrainedDynamics", "ForeignDynamics")
 
     def objective(self, options: TrainingOptions, split: "Split", model: Any) -> Objective:
         """`mcegnn.training.direct.Direct`."""

@@ -62,7 +62,7 @@ class EnergiesForces(Task):
 
     Options: ClassVar[type[TaskOptions]] = EnergiesForcesOptions
     Data: ClassVar[type[DataOptions]] = StructureOptions
-    trains = ("ConservativePotential", "UnconstrainedPotential")
+    trains = ("ConservativePotential", "UnconstrainedPotential", "ForeignPotential")
     noun = "structures"
     keeps_sizes = True
 

@@ -1,15 +1,15 @@
 """The model of energies and forces: the hyper-parameters of a potential that its data decide."""
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 
 from mcegnn.data.dataset import Dataset
 from mcegnn.data.statistics import reference_energies
 from mcegnn.models.atomic import AtomicPotential
-from mcegnn.models.registry import with_wrapped, wrapped
+from mcegnn.models.registry import MODELS, with_wrapped, wrapped
 from mcegnn.models.store import Stored
 from mcegnn.neighborhood import places
 from mcegnn.training.nearest import fewest_neighbors, nearest_distances, nearest_of_both
@@ -35,9 +35,9 @@ def potential(
     given, or does not know all of the species.
     """
     kind, whole = options.model.kind, options.model.hyperparameters
-    _, given = wrapped(kind, whole)
+    inner, given = wrapped(kind, whole)
     if start is None:
-        decided = {**_decided(train, given, isolated or {}), **given}
+        decided = {**_known_to(inner, _decided(train, given, isolated or {})), **given}
         made = Stored.make(kind, with_wrapped(kind, whole, decided))
         return _levelled(made, train, bool(isolated))
     if start.kind != options.model.kind:
@@ -51,10 +51,17 @@ def potential(
     model: Any = start.model
     model.kinds(train.species)
     periodic = bool(own.get("periodic")) or bool(train.periodic.any())
-    now = {**own, "periodic": periodic, **_short_range(model, train), **given}
+    decided = _known_to(inner, {"periodic": periodic, **_short_range(model, train)})
+    now = {**own, **decided, **given}
     kept = Stored.make(start.kind, with_wrapped(start.kind, start.hyperparameters, now))
     kept.model.load_state_dict(start.model.state_dict())
     return _shifted(kept, train)
+
+
+def _known_to(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the hyper-parameters that models of a class have."""
+    has = inspect.signature(MODELS[kind].__init__).parameters
+    return {name: value for name, value in values.items() if name in has}
 
 
 def _levelled(stored: Stored, train: Dataset, bound: bool) -> Stored:
@@ -63,9 +70,7 @@ def _levelled(stored: Stored, train: Dataset, bound: bool) -> Stored:
     model: Any = stored.model
     if bound:
         sums = train.composition(model.species) @ model.reference_energies
-        last: Any = model.network.readout[-1]
-        with torch.no_grad():
-            last.bias += float(np.median((train["energy"] - sums) / train.sizes)) / model.scale
+        model.begin_at(float(np.median((train["energy"] - sums) / train.sizes)))
     return stored
 
 

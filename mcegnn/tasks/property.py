@@ -45,7 +45,7 @@ class Property(Task):
 
     Options: ClassVar[type[TaskOptions]] = PropertyOptions
     Data: ClassVar[type[DataOptions]] = MoleculeOptions
-    trains = ("PropertyModel",)
+    trains = ("PropertyModel", "UnconstrainedProperty")
     noun = "molecules"
     datasets = ("qm9",)
     unit = "eV"

@@ -6,6 +6,7 @@ import numpy as np
 
 from mcegnn.data.dataset import Dataset
 from mcegnn.data.qm9 import EXTENSIVE, PROPERTIES, references
+from mcegnn.models.registry import with_wrapped, wrapped
 from mcegnn.models.store import Stored
 from mcegnn.names import nearest
 from mcegnn.training.options import TrainingOptions
@@ -34,7 +35,8 @@ def model(options: TrainingOptions, train: Dataset, start: Stored | None = None)
     Raises ValueError if ``start`` is another kind of model.
     """
     task: Any = options.task
-    name, given = str(task.property), options.model.hyperparameters
+    kind, whole = options.model.kind, options.model.hyperparameters
+    name, (_, given) = str(task.property), wrapped(kind, whole)
     check_property(name)
     if given.get("property", name) != name:
         raise ValueError(
@@ -42,9 +44,12 @@ def model(options: TrainingOptions, train: Dataset, start: Stored | None = None)
             " alone"
         )
     pooling = "sum" if name in EXTENSIVE else "mean"
-    made = Stored.make(options.model.kind, {"property": name, "pooling": pooling, **given})
+    named = {"property": name, "pooling": pooling, **given}
+    made = Stored.make(kind, with_wrapped(kind, whole, named))
     decided = _decided(made.model, train) if start is None else _started(made, start, train)
-    stored = Stored.make(made.kind, {**made.hyperparameters, **decided, **given})
+    _, own = wrapped(kind, made.hyperparameters)
+    every = {**own, **decided, **given}
+    stored = Stored.make(kind, with_wrapped(kind, made.hyperparameters, every))
     if start is not None:
         stored.model.load_state_dict(start.model.state_dict())
     return stored
@@ -66,7 +71,8 @@ def _started(made: Stored, start: Stored, train: Dataset) -> dict[str, Any]:
         )
     if model.property != made.model.property:
         return _decided(made.model, train)
-    return {name: start.hyperparameters[name] for name in _KEPT if name in start.hyperparameters}
+    _, kept = wrapped(start.kind, start.hyperparameters)
+    return {name: kept[name] for name in _KEPT if name in kept}
 
 
 def _decided(model: Any, train: Dataset) -> dict[str, Any]:

@@ -48,8 +48,7 @@ class Direct:
             # is anything
             wrong = (predicted_v - true_v).square().mean(-1) * model.interval**2 / model.length**2
             loss = loss + self.options.velocity_weight * saturated(wrong, 1.0).mean()
-        penalty = model.penalty()
-        loss = loss if penalty is None else loss + penalty
+        loss = model.with_penalty(loss)
         loss.backward()
         return float(loss.detach())
 

@@ -107,8 +107,7 @@ def step_of(model: AtomicPotential, options: Any) -> Step:
             loss = energy_force_loss(
                 found, batch, batch.sizes, batch.real, model.scale, options.task.weights
             )
-            penalty = model.penalty()
-            loss = loss if penalty is None else loss + penalty
+            loss = model.with_penalty(loss)
             # a canonicalizer may leave weights of its own unused
             gradients = torch.autograd.grad(loss, own, materialize_grads=True)
         return [loss.detach(), *(gradient.detach() for gradient in gradients)]

@@ -27,6 +27,7 @@ class Frozen:
 
     def accumulate(self, model: Any, which: np.ndarray, update: int) -> float:
         """Gradients of the canonicalizer alone: an optimizer does nothing without any."""
+        model.inner_network.eval()  # or running means and the like would change
         loss = self._objective.accumulate(model, which, update)
         for weight in model.inner_network.parameters():
             weight.grad = None

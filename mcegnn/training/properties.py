@@ -10,7 +10,7 @@ from torch import Tensor
 from mcegnn.data.dataset import Dataset
 from mcegnn.data.split import Split
 from mcegnn.graph import Batch, collate, complete
-from mcegnn.models.property import PropertyModel, centred
+from mcegnn.models.property import MoleculeProperty, centred
 from mcegnn.training.options import TrainingOptions
 from mcegnn.training.refinement import Refinement
 
@@ -31,7 +31,7 @@ class Prepared:
     """Dataset as tensors, from which batches are cut without a loop over atoms."""
 
     def __init__(
-        self, molecules: Dataset, model: PropertyModel, dtype: torch.dtype, device: torch.device
+        self, molecules: Dataset, model: MoleculeProperty, dtype: torch.dtype, device: torch.device
     ) -> None:
         kinds = model.kinds(molecules.species)
         target = (molecules[model.property] - model.base(kinds, molecules.starts)) / model.std
@@ -64,7 +64,7 @@ class Properties:
     """Gradients of the mean absolute error of predicted properties, in units of the data's
     spread."""
 
-    def __init__(self, options: TrainingOptions, split: Split, model: PropertyModel) -> None:
+    def __init__(self, options: TrainingOptions, split: Split, model: MoleculeProperty) -> None:
         if len(split.train) < options.batch:
             raise ValueError(
                 f"{len(split.train)} molecules to train on are fewer than a batch of"
@@ -86,15 +86,15 @@ class Properties:
         """The trainer's."""
         return None
 
-    def accumulate(self, model: PropertyModel, which: np.ndarray, update: int) -> float:
+    def accumulate(self, model: MoleculeProperty, which: np.ndarray, update: int) -> float:
         """Backward through the network, once."""
         kinds, x, batch, target = self._train.inputs(which)
-        loss = (model(kinds, x, batch) - target).abs().mean()
+        loss = model.with_penalty((model(kinds, x, batch) - target).abs().mean())
         loss.backward()
         return float(loss.detach())
 
     def errors(
-        self, model: PropertyModel, molecules: Dataset
+        self, model: MoleculeProperty, molecules: Dataset
     ) -> tuple[np.ndarray, dict[str, float]]:
         """Each molecule's absolute error (eV), and their mean by the property's name."""
         found = abs(residuals(model, molecules))
@@ -110,7 +110,7 @@ class Properties:
 
 @torch.no_grad()
 def residuals(
-    model: PropertyModel,
+    model: MoleculeProperty,
     molecules: Dataset,
     told: Callable[[int, int], None] = lambda done, n: None,
 ) -> np.ndarray:
@@ -129,12 +129,12 @@ def residuals(
     return found * model.std
 
 
-def measures(model: PropertyModel, molecules: Dataset) -> dict[str, float]:
+def measures(model: MoleculeProperty, molecules: Dataset) -> dict[str, float]:
     """`measures_of` the predictions of the molecules."""
     return measures_of(residuals(model, molecules), model, molecules)
 
 
-def measures_of(found: np.ndarray, model: PropertyModel, molecules: Dataset) -> dict[str, float]:
+def measures_of(found: np.ndarray, model: MoleculeProperty, molecules: Dataset) -> dict[str, float]:
     """Mean and median absolute and root-mean-square errors (eV) of residuals, and the mean absolute
     error without the network."""
     bare = molecules[model.property] - model.base(model.kinds(molecules.species), molecules.starts)

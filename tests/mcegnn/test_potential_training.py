@@ -549,7 +549,8 @@ def test_data_in_doubt_are_reported_before_training(files: Path, cli: Command) -
         (["--set", "data.n_train=400"], "400 structures to train on"),
         (
             ["--set", "model.kind=LearnedForce"],
-            "trains a ConservativePotential or an UnconstrainedPotential, not a LearnedForce",
+            "trains a ConservativePotential or an UnconstrainedPotential or a ForeignPotential, not"
+            " a LearnedForce",
         ),
         (["--set", "model.hyperparameters.cutof=3"], "did you mean cutoff?"),
         (["--set", "model.hyperparameters.species=[6]"], "the structures hold"),

@@ -655,6 +655,57 @@ def test_a_resumed_training_is_the_same_to_the_bit(small: Dataset, cli: Command)
         np.testing.assert_array_equal(weight, whole[name])
 
 
+@pytest.mark.parametrize("canonicalizer", ["direct", "smooth", "average"])
+def test_properties_in_canonical_poses(canonicalizer: str) -> None:
+    """Of molecules of many sizes together as of each alone, whichever way it lies; without poses
+    it does depend on that, and in the mean over the rotations of the cube too."""
+    torch.manual_seed(0)
+    inner = {"n_features": 8, "n_layers": 2, "n_radial": 4}
+    given = {"model": "UnconstrainedProperty", "hyperparameters": inner}
+    made = Stored.make("Canonicalized", {**given, "canonicalizer": canonicalizer}).model
+    plain = Stored.make("UnconstrainedProperty", inner).model
+    stream, every = np.random.default_rng(0), molecules(6)
+    systems = [every.system(k) for k in range(6)]
+    turned = []
+    for system in systems:
+        matrix, _ = np.linalg.qr(stream.normal(size=(3, 3)))
+        shift, order = stream.normal(size=3), stream.permutation(len(system.species))
+        turned.append(moved(system, matrix, shift, order))
+    spread = {}
+    for name, net in (("in poses", made.double().eval()), ("plain", plain.double().eval())):
+        together = net.predict(*systems)
+        alone = np.concatenate([net.predict(system) for system in systems])
+        np.testing.assert_allclose(together, alone, rtol=0, atol=1e-10)
+        spread[name] = abs(net.predict(*turned) - together).max()
+    assert spread["plain"] > 1e-2
+    assert (spread["in poses"] < 1e-10) == made.equivariant
+    assert made.equivariant == (canonicalizer != "average")
+
+
+def test_adapting_a_property(small: Dataset, cli: Command) -> None:
+    """A model that knows no symmetry is trained, adapted, and used as any other; one in poses is
+    trained from the start."""
+    kind = ("--set", "model.kind=UnconstrainedProperty")
+    own = ("--set", "model.hyperparameters={n_features=8, n_layers=2}")
+    assert cli(*arguments(*kind, *own)).code == 0
+    few = ("--set", "data.n_train=40", "--set", "data.n_validation=20", "--set", "data.n_test=20")
+    few += ("--set", "n_updates=4", "--set", "validate_every=2", "--set", "batch=8")
+    start = ("--from", "run/best.safetensors", "--data", "qm9", "-o", "adapted")
+    out = cli("train", "adapt", *start, *few)
+    assert out.code == 0, out.err
+    name = "adapted/best.safetensors"
+    assert json.loads(cli("evaluate", name, "qm9", "--json").out)["property"] == "U0"
+    adapted, system = load(name).model.double(), small.system(0)
+    matrix, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))
+    other = moved(system, matrix, np.ones(3), np.arange(len(system.species)))
+    np.testing.assert_allclose(adapted.predict(system), adapted.predict(other), rtol=0, atol=1e-9)
+    inner = "hyperparameters={n_features=8, n_layers=2}"
+    kind = ("--set", "model.kind=Canonicalized")
+    own = ("--set", "model.hyperparameters={model='UnconstrainedProperty', " + inner + "}")
+    out = cli(*arguments(*kind, *own, "-o", "whole"))
+    assert out.code == 0, out.err
+
+
 def test_going_on_from_another_model(small: Dataset, cli: Command) -> None:
     """For the same property it says what the other says; for another it keeps the weights alone."""
     assert cli(*arguments("--quiet")).code == 0
@@ -749,8 +800,8 @@ def test_models_and_data_that_do_not_belong_together(
         )
     assert cli(*arguments("--quiet")).code == 0
     refuse(
-        "is a PropertyModel; only a DirectDynamics or an UnconstrainedDynamics or a LearnedForce"
-        " can be evaluated on charged",
+        "is a PropertyModel; only a DirectDynamics or an UnconstrainedDynamics or a"
+        " ForeignDynamics or a LearnedForce can be evaluated on charged",
         "evaluate",
         "run/best.safetensors",
         "charged",

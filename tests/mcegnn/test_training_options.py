@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from mcegnn.models.registry import with_wrapped, wrapped
 from mcegnn.models.store import Stored
 from mcegnn.names import presets
 from mcegnn.tasks.registry import TASKS, task
@@ -30,7 +31,10 @@ def test_presets(name: str) -> None:
     options = read(name)
     decided = {"species": [1, 6]} if options.task.kind == "energy-forces" else {}  # by the data
     if options.task.kind != "adapt":  # whose model is another one's to say
-        whole = {**options.model.hyperparameters, **decided}
+        _, inner = wrapped(options.model.kind, options.model.hyperparameters)
+        whole = with_wrapped(
+            options.model.kind, options.model.hyperparameters, {**inner, **decided}
+        )
         assert Stored.make(options.model.kind, whole).kind == options.model.kind
     assert (options.task.kind == "unrolled") == (options.model.kind == "LearnedForce")
     task = options.task

@@ -38,6 +38,7 @@ from mcegnn.nn.canonical.points import Points, Poses, entries_of
 
 _WIDTH = 0.5  # of scores: what is so much worse than the best has no weight
 _LINE = 0.01  # mean square sine of angles to an axis below which a system is near a line
+_APART = 2.0  # between the scores of unlike species at the start
 _SHARPEST = 5.0  # learned scores are between plus and minus this
 
 
@@ -61,6 +62,8 @@ class Smooth(Canonicalizer):
         n = sizes.of_pool(proper=group.proper)
         self.axis = _readout(n_hidden, n)
         self.partner = _readout(2 * n_hidden, n * n)
+        self.axis_by_itself = _unlike(sizes.n_scalars, n)
+        self.partner_by_itself = _unlike(sizes.n_scalars, n)
         self.turn = _readout(n_hidden, 6 * n)
         with torch.no_grad():  # begin with the frames of the pairs themselves
             identity = torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0]).repeat(n)
@@ -73,15 +76,16 @@ class Smooth(Canonicalizer):
         vectors, owner = pool(points, proper=proper)
         per = len(vectors) // max(1, len(points.owner))
         h = self.invariants(vectors.view(-1, per, 3), points)
-        axis_weight = self._of_axes(h, vectors, owner, n)
+        axis_weight = self._of_axes(h, vectors, points, owner)
         a, b = pairs_of(owner, n, alone=True)
         live = axis_weight[a] > 0.0
         a, b = a[live], b[live]
         away = across(vectors[b], normalized(vectors[a])).square().sum(-1)
         node_a, channel_a = a // per, a % per
         node_b, channel_b = b // per, b % per
-        scores = bounded(self.partner(torch.cat([h[node_a], h[node_b]], 1)))
+        scores = self.partner(torch.cat([h[node_a], h[node_b]], 1))
         score = scores.gather(1, (channel_a * per + channel_b).unsqueeze(1)).squeeze(1)
+        score = bounded(score + self.partner_by_itself(points.scalars).flatten()[b])
         # how far b is from the axis; of its direction nothing, which at the centre it has not
         scale = vectors[b].square().sum(-1) + _mean_square(vectors, owner, n)[owner[a]]
         near = _log(away / scale)
@@ -91,9 +95,10 @@ class Smooth(Canonicalizer):
         turns = self.turn(h).view(-1, 6)[a]
         return self._poses(points, vectors, owner, (a, b), weight[some], turns)
 
-    def _of_axes(self, h: Tensor, vectors: Tensor, owner: Tensor, n: int) -> Tensor:
+    def _of_axes(self, h: Tensor, vectors: Tensor, points: Points, owner: Tensor) -> Tensor:
         """The weight of each vector as an axis, which sum to one in each system."""
-        score = bounded(self.axis(h)).flatten()
+        n = points.n_systems
+        score = bounded(self.axis(h) + self.axis_by_itself(points.scalars)).flatten()
         square = vectors.square().sum(-1)
         scale = _mean_square(vectors, owner, n)[owner]
         near = _log(square / (square + scale))
@@ -185,6 +190,17 @@ _N_SUMS = 4
 
 def _readout(n_in: int, n_out: int) -> Any:
     return nn.Sequential(nn.Linear(n_in, n_in), nn.SiLU(), nn.Linear(n_in, n_out))
+
+
+def _unlike(n_scalars: int, n_vectors: int) -> nn.Linear:
+    """Scores of a particle's vectors by its scalars alone. They begin far apart for unlike species
+    and for the vectors of a particle, so that few frames have a weight from the start."""
+    scores = nn.Linear(n_scalars, n_vectors)
+    with torch.no_grad():
+        spread = torch.linspace(-1.0, 1.0, n_scalars) if n_scalars > 1 else torch.ones(n_scalars)
+        scores.weight.copy_(_APART * spread.expand(n_vectors, n_scalars))
+        scores.bias.copy_(-_APART * torch.arange(n_vectors))
+    return scores
 
 
 def bounded(scores: Tensor) -> Tensor:

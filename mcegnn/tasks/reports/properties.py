@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from mcegnn.data.dataset import Dataset
-from mcegnn.models.property import PropertyModel
+from mcegnn.models.property import MoleculeProperty
 from mcegnn.tasks.reports.shares import WORST, error_distribution, parity
 from mcegnn.training.properties import measures_of, residuals
 from trajectories.analysis.results import Analysis, Number
@@ -14,7 +14,7 @@ from trajectories.report import static_scene
 
 
 def look(
-    model: PropertyModel,
+    model: MoleculeProperty,
     molecules: Dataset,
     part: str,
     found: Analysis,
@@ -51,7 +51,7 @@ def look(
 
 
 def numbers(
-    residuals: np.ndarray, model: PropertyModel, molecules: Dataset, part: str
+    residuals: np.ndarray, model: MoleculeProperty, molecules: Dataset, part: str
 ) -> list[Number]:
     """What `measures_of` finds of residuals, in words and thousandths, and the same by the elements
     that molecules hold."""
