@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -165,9 +166,11 @@ def _clamp_without_a_look(vectors: torch.Tensor, limit: float) -> torch.Tensor:
     )
 
 
-def trained(name: str, preset: str, *changes: str, threads: int = 1) -> tuple[Stored, float]:
-    """The best model of a run of ``mcegnn train``, made where it is not there yet, and the minutes
-    it took."""
+def trained(
+    name: str, preset: str, *changes: str, threads: int = 1, arguments: Sequence[str] = ()
+) -> tuple[Stored, float]:
+    """The best model of a run of ``mcegnn train``, with further ``arguments``, made where it is not
+    there yet, and the minutes it took."""
     folder = RUNS / name
     if not (folder / "best.safetensors").exists():
         RUNS.mkdir(exist_ok=True)
@@ -182,6 +185,7 @@ def trained(name: str, preset: str, *changes: str, threads: int = 1) -> tuple[St
                 "--threads",
                 str(threads),
                 "--quiet",
+                *arguments,
                 *sets,
             ],
             check=True,

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+import bench_adaptation
 import bench_ase
 import bench_canonical
 import bench_charged
@@ -47,6 +48,7 @@ BENCHMARKS = {
     "together": bench_learning.together,
     "channels": bench_learning.channels,
     "canonical": bench_canonical.measure,
+    "adaptation": bench_adaptation.measure,
     "force": bench_learning.force,
     "rollouts": bench_learning.rollouts,
     "solar-task": bench_solar_task.measure,
