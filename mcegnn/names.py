@@ -2,6 +2,7 @@
 to a mistyped one."""
 
 import difflib
+import math
 import re
 from importlib.resources import files
 from pathlib import Path
@@ -24,6 +25,14 @@ def check_counts(**values: int) -> None:
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ValueError(f"{name} must be a whole number, at least 1, not {value!r}")
+
+
+def check_number(name: str, value: float, most: float, what: str) -> None:
+    """Raise ValueError, which says ``what`` the value is, if it is no finite number from 0 to
+    ``most``."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0.0 <= value <= most or value == math.inf:
+        raise ValueError(f"{name} is {what}, not {value!r}")
 
 
 def nearest(name: str, known: Any) -> str:

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from mcegnn.models.batches import evaluate_together
 from mcegnn.models.describe import nearest_rows
-from mcegnn.models.hyperparameters import check_number, distances_of, one_of_each
+from mcegnn.models.hyperparameters import distances_of, one_of_each
 from mcegnn.models.model import Model, Role, energies_and_forces
-from mcegnn.names import check_positive
+from mcegnn.names import check_number, check_positive
 from mcegnn.neighborhood import Neighborhood
 from mcegnn.nn.energy import derivative
 from mcegnn.nn.repulsion import Repulsion, estimated

@@ -34,14 +34,6 @@ def check_channels(channels: tuple[int, ...], n_couplings: int) -> None:
         raise ValueError(f"n_couplings is {allowed}; set n_couplings={most}")
 
 
-def check_number(name: str, value: float, most: float, what: str) -> None:
-    """Raise ValueError, which says ``what`` the value is, if it is no finite number from 0 to
-    ``most``."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0.0 <= value <= most or value == np.inf:
-        raise ValueError(f"{name} is {what}, not {value!r}")
-
-
 def one_of_each(reference_energies: Sequence[float], n: int) -> np.ndarray:
     """Return reference energies of n species [n], zeros where none are given.
 

@@ -13,10 +13,9 @@ from mcegnn.models.atomic import AtomicPotential, OfTraining
 from mcegnn.models.hyperparameters import (
     channels_of,
     check_channels,
-    check_number,
 )
 from mcegnn.models.packing import packed
-from mcegnn.names import check_counts, check_positive
+from mcegnn.names import check_counts, check_number, check_positive
 from mcegnn.nn.energy import EnergyNetwork
 from mcegnn.nn.radial import BesselBasis
 from systems.system import Evaluation, System

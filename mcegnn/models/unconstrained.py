@@ -9,9 +9,8 @@ from torch import Tensor, nn
 
 from mcegnn.graph import Graph
 from mcegnn.models.atomic import AtomicPotential, OfTraining
-from mcegnn.models.hyperparameters import check_number
 from mcegnn.models.one_step import Coupling, OneStep
-from mcegnn.names import check_counts, check_positive
+from mcegnn.names import check_counts, check_number, check_positive
 from mcegnn.nn.directions import DirectionNetwork, NeighborTransformer
 from mcegnn.nn.radial import BesselBasis
 from mcegnn.nn.unconstrained import GraphNetwork, ParticleTransformer, StatePerceptron

@@ -15,10 +15,10 @@ class GraphLayer(nn.Module):
     """Messages between particles that take and move positions as the numbers they are::
 
         m_ij = phi_e([h_i, h_j, x_i - x_j, |x_i - x_j|^2, a_ij])
-        x_i <- x_i + mean_j (x_i - x_j) * phi_x(m_ij)  # component by component
+        x_i <- x_i + mean_j (x_i - x_j) * M m_ij  # component by component
         h_i <- h_i + phi_h([h_i, sum_j m_ij])
 
-    With phi_x the same for all components, and without x_i - x_j in the messages, this is EGNN's.
+    With the same factor for all components, and without x_i - x_j in the messages, this is EGNN's.
     """
 
     def __init__(self, n_features: int, n_edge_features: int) -> None:
@@ -27,9 +27,8 @@ class GraphLayer(nn.Module):
         self.sender = nn.Linear(n_features, n_features, bias=False)
         self.edge = nn.Linear(4 + n_edge_features, n_features, bias=False)
         self.message = nn.Linear(n_features, n_features)
-        mixing = nn.Linear(n_features, 3, bias=False)
-        nn.init.xavier_uniform_(mixing.weight, gain=1e-3)  # positions at first stay where they are
-        self.mix = nn.Sequential(nn.Linear(n_features, n_features), nn.SiLU(), mixing)
+        self.mix = nn.Linear(n_features, 3, bias=False)
+        nn.init.xavier_uniform_(self.mix.weight, gain=1e-3)  # positions at first stay in place
         self.update = perceptron(2 * n_features, n_features, n_features)
 
     def forward(self, h: Tensor, x: Tensor, a: Tensor, graph: Graph) -> tuple[Tensor, Tensor]:

@@ -13,9 +13,11 @@ import bench_adaptation
 import bench_ase
 import bench_canonical
 import bench_charged
+import bench_continuity
 import bench_cost
 import bench_engine
 import bench_ensembles
+import bench_equiadapt
 import bench_following
 import bench_geometry
 import bench_learning
@@ -49,6 +51,8 @@ BENCHMARKS = {
     "channels": bench_learning.channels,
     "canonical": bench_canonical.measure,
     "adaptation": bench_adaptation.measure,
+    "equiadapt": bench_equiadapt.measure,
+    "continuity": bench_continuity.measure,
     "force": bench_learning.force,
     "rollouts": bench_learning.rollouts,
     "solar-task": bench_solar_task.measure,

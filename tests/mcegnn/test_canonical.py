@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from mcegnn.nn.canonical.frames import frame_of
 from mcegnn.nn.canonical.groups import group_of, point_group
 from mcegnn.nn.canonical.module import canonicalize
+from mcegnn.nn.canonical.points import Points
+from mcegnn.nn.canonical.random_turns import normal_turns, uniform_turns
 
 N_RANDOM = 200
 AXIS = (0.3, -0.5, 0.8)
@@ -539,7 +541,61 @@ def test_modules_of_other_forms() -> None:
     torch.testing.assert_close(forces @ turn.mT, there_forces, rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.parametrize("group", ["SO(3)", "O(3)"])
+def test_augmentation_is_of_training_alone(group: str) -> None:
+    """There the network sees other poses, the same ones of the same batch; what it says elsewhere
+    is as equivariant as without."""
+    torch.manual_seed(0)
+    x, other = torch.randn(2, 40, 6, 3, dtype=torch.float64)
+    plain = nn.Sequential(nn.Flatten(-2), nn.Linear(18, 1)).double()
+    seen: list[Tensor] = []
+    plain.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    model = canonicalize(plain, {"x": "vector"}, "scalar", group, augmentation=3.0)
+    for inputs, training in ((x, True), (x, True), (other, True), (x, False)):
+        model.train(training)(inputs)
+    assert torch.equal(seen[0], seen[1])
+    turns = torch.linalg.lstsq(seen[3], seen[0]).solution  # [40, 3, 3]: x R Q from x R
+    torch.testing.assert_close(turns @ turns.mT, torch.eye(3).double().expand(40, 3, 3))
+    hands = torch.linalg.det(turns).round()
+    assert (hands == 1.0).all() if group == "SO(3)" else 8 < int((hands < 0.0).sum()) < 32
+    turn = torch.from_numpy(random_rotation(np.random.default_rng(1)))
+    torch.testing.assert_close(model(x @ turn.mT), model(x), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("spread", [0.01, 0.5, 3.0])
+def test_random_turns_are_as_far_as_they_say(spread: float) -> None:
+    """Of a normal vector w the mean of (trace - 1) / 2 = cos |w| is known; elements of uniform
+    ones are zero in the mean."""
+    torch.manual_seed(0)
+    vectors = torch.randn(20_000, 1, 3, dtype=torch.float64)
+    bare = Points(vectors, vectors[:, :0], vectors[:, 0, :0], torch.arange(20_000), 20_000)
+    turns = normal_turns(bare, spread, proper=True)
+    cosines = 0.5 * (turns.diagonal(dim1=1, dim2=2).sum(1) - 1.0)
+    known = (1.0 - spread**2) * np.exp(-0.5 * spread**2)
+    assert float(cosines.mean()) == pytest.approx(known, abs=4.0 * float(cosines.std()) / 140.0)
+    for proper in (True, False):
+        every = uniform_turns(bare, proper=proper)
+        assert float(every.mean(0).abs().max()) < 0.03
+        assert float((torch.linalg.det(every) < 0).double().mean()) == pytest.approx(
+            0.0 if proper else 0.5, abs=0.02
+        )
+
+
 BAD = {
+    "turns of a finite group": (
+        {"x": "vector"},
+        "scalar",
+        "D_3",
+        {"augmentation": 1.0},
+        "augmentation turns poses of SO(3) and O(3), not of D_3",
+    ),
+    "turns below none": (
+        {"x": "vector"},
+        "scalar",
+        "O(3)",
+        {"augmentation": -1.0},
+        "augmentation is an angle between 0 and 10 radians",
+    ),
     "a kind that is none": ({"x": "vectr"}, "scalar", "O(3)", {}, "did you mean vector"),
     "no group": ({"x": "vector"}, "scalar", "O(4)", {}, "there is no group 'O(4)'"),
     "a group of the plane": ({"x": "vector"}, "scalar", "O(2)", {}, "there is no group 'O(2)'"),

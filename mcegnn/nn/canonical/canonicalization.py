@@ -7,11 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mcegnn.names import check_number
 from mcegnn.nn.canonical.canonicalizer import Sizes
 from mcegnn.nn.canonical.groups import Group
 from mcegnn.nn.canonical.kinds import Kind
 from mcegnn.nn.canonical.ordering import Ordering
-from mcegnn.nn.canonical.points import Points, Poses
+from mcegnn.nn.canonical.points import Points, Poses, size_of_each
+from mcegnn.nn.canonical.random_turns import normal_turns
 from mcegnn.nn.canonical.registry import canonicalizer_of
 
 
@@ -20,8 +22,10 @@ class Canonicalization(nn.Module):
     as a canonicalizer says, and their particles sorted.
 
     ``kinds`` are those of the quantities, in their order, of which the scalars of a particle are
-    ``n_scalars`` numbers together. Raises ValueError if the group does not act on such quantities,
-    or no canonicalizer of that name serves it.
+    ``n_scalars`` numbers together. In training poses are turned further at random, by
+    ``augmentation`` radians (`mcegnn.nn.canonical.random_turns.normal_turns`): a network that sees
+    each system in a single pose learns it by heart where there are few. Raises ValueError if the
+    group does not act on such quantities, or no canonicalizer of that name serves it.
     """
 
     def __init__(
@@ -30,6 +34,8 @@ class Canonicalization(nn.Module):
         canonicalizer: str,
         kinds: Sequence[Kind],
         n_scalars: int = 0,
+        *,
+        augmentation: float = 0.0,
         **options: Any,
     ) -> None:
         super().__init__()
@@ -54,6 +60,10 @@ class Canonicalization(nn.Module):
             raise ValueError(f"{group.name} permutes particles, and no input is of each particle")
         sizes = Sizes(*self._counts(), n_scalars)
         self.canonicalizer = canonicalizer_of(canonicalizer, group, sizes, **options)
+        check_number("augmentation", augmentation, 10.0, "an angle between 0 and 10 radians")
+        if augmentation and group.rotations not in ("SO(3)", "O(3)"):
+            raise ValueError(f"augmentation turns poses of SO(3) and O(3), not of {group.name}")
+        self.augmentation = float(augmentation)
         self.beta = 0.0
         self._penalty: Tensor | None = None
         n_inputs = 3 * sum(self._counts()) + n_scalars
@@ -77,7 +87,8 @@ class Canonicalization(nn.Module):
         the group permutes.
         """
         empty = scalars.new_zeros(len(owner), 0, 3)
-        bare = Points(empty, empty, scalars, owner, n_systems)
+        each = size_of_each(owner, n_systems)
+        bare = Points(empty, empty, scalars, owner, n_systems, each=each)
         self._check_number(bare)
         centres = scalars.new_zeros(n_systems, 3)
         if self.group.translations:
@@ -117,6 +128,9 @@ class Canonicalization(nn.Module):
         poses: Poses = self.canonicalizer(points)
         if self.training:
             self._penalty = self._of_training(points, poses)
+            if self.augmentation:
+                turns = normal_turns(points, self.augmentation, proper=self.group.proper)
+                poses = replace(poses, rotations=poses.rotations @ turns[poses.system])
         poses = poses.shifted(centres)
         if self.ordering is None:
             return poses

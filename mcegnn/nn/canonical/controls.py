@@ -10,6 +10,7 @@ from mcegnn.nn.canonical.direct import Direct
 from mcegnn.nn.canonical.frames import Candidates, candidates, choose, pool, replaced, tolerance
 from mcegnn.nn.canonical.groups import Group, point_group
 from mcegnn.nn.canonical.points import Points, Poses
+from mcegnn.nn.canonical.random_turns import uniform_turns
 
 _ANY = ("", "SO(3)", "O(3)", "SO(2)", "finite")
 
@@ -39,15 +40,7 @@ class Uniform(Canonicalizer):
         if not self.training:
             identity = torch.eye(3).to(vectors).expand(points.n_systems, 3, 3)
             return Poses.one_each(identity, points.owner)
-        # by the batch itself, so that a training that goes on draws what it would have drawn
-        seed = abs(hash(float(vectors.detach().double().sum())))
-        stream = torch.Generator().manual_seed(seed % 2**63)
-        drawn = torch.randn(points.n_systems, 3, 3, generator=stream)
-        q, r = torch.linalg.qr(drawn.to(vectors.device))
-        q = q * r.diagonal(dim1=-2, dim2=-1).sign().unsqueeze(-2)
-        if self.group.proper:
-            q = q * torch.linalg.det(q).view(-1, 1, 1)
-        return Poses.one_each(q.to(vectors), points.owner)
+        return Poses.one_each(uniform_turns(points, proper=self.group.proper), points.owner)
 
 
 class RandomFrozen(Direct):

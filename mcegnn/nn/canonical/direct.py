@@ -10,6 +10,7 @@ from mcegnn.nn.canonical.frames import (
     Candidates,
     across,
     candidates,
+    equality,
     frame_of,
     normalized,
     pool,
@@ -66,4 +67,5 @@ def _degenerate(a: Tensor, b: Tensor, c: Tensor, size: Tensor) -> tuple[Tensor, 
     second = across(b, first)
     length, width = (torch.linalg.vector_norm(part, dim=-1) for part in (a, second))
     height = (torch.linalg.cross(first, normalized(second)) * c).sum(-1).abs()
-    return ~(torch.minimum(length, width) > small), ~(height > small)
+    # which side the third is on does not change with round-off that turns the others
+    return ~(torch.minimum(length, width) > small), ~(height > equality(a.dtype) * size)

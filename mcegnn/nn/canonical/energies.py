@@ -36,7 +36,7 @@ class EnergiesInPoses(nn.Module):
         *,
         n_species: int,
         cutoff: float,
-        **options: object,
+        **options: Any,
     ) -> None:
         super().__init__()
         if group.permutations:

@@ -1,5 +1,7 @@
 """`NumbersInPoses`: a network of one number for each atom of molecules, in canonical poses."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -22,7 +24,7 @@ class NumbersInPoses(nn.Module):
         canonicalizer: str,
         *,
         n_species: int,
-        **options: object,
+        **options: Any,
     ) -> None:
         super().__init__()
         if group.permutations:

@@ -18,7 +18,8 @@ class Points(NamedTuple):
     system's centre; ``pseudovectors`` likewise, which may be none; ``scalars`` [n_nodes, n_scalars]
     that no element changes; ``owner`` int64 [n_nodes], sorted, among ``n_systems``. What else there
     is tells poses apart that these leave open: ``pseudoscalars`` [n_nodes, n], ``tensors`` and
-    ``pseudotensors`` [n_nodes, n, 3, 3]."""
+    ``pseudotensors`` [n_nodes, n, 3, 3]. ``each`` is how many nodes every system has, where they
+    have as many: sums then need no scattering."""
 
     vectors: Tensor
     pseudovectors: Tensor
@@ -28,6 +29,7 @@ class Points(NamedTuple):
     pseudoscalars: Tensor | None = None
     tensors: Tensor | None = None
     pseudotensors: Tensor | None = None
+    each: int | None = None
 
     def rest(self) -> Tensor:
         """All numbers of each node but its vectors and scalars, [n_nodes, ...]."""
@@ -37,13 +39,24 @@ class Points(NamedTuple):
 
     def mean(self, nodes: Tensor) -> Tensor:
         """The mean over each system's nodes [n_systems, ...]; zero for a system of none."""
+        if self.each is not None:
+            return nodes.unflatten(0, (self.n_systems, self.each)).mean(1)
         total = self.total(nodes)
         counts = self.sizes.clamp(min=1).to(nodes).view(-1, *[1] * (nodes.ndim - 1))
         return total / counts
 
     def total(self, nodes: Tensor) -> Tensor:
         """The sum over each system's nodes [n_systems, ...]."""
+        if self.each is not None:
+            return nodes.unflatten(0, (self.n_systems, self.each)).sum(1)
         return nodes.new_zeros(self.n_systems, *nodes.shape[1:]).index_add(0, self.owner, nodes)
+
+    def spread(self, systems: Tensor) -> Tensor:
+        """What systems have [n_systems, ...], for each of their nodes [n_nodes, ...]."""
+        if self.each is not None:
+            wide = systems.unsqueeze(1).expand(-1, self.each, *systems.shape[1:])
+            return wide.flatten(0, 1)
+        return systems[self.owner]
 
     @property
     def sizes(self) -> Tensor:
@@ -55,16 +68,20 @@ class Points(NamedTuple):
         place = torch.full((self.n_systems,), -1, device=self.owner.device)
         place[systems] = torch.arange(len(systems), device=self.owner.device)
         chosen = place[self.owner] >= 0
+        odd, tensors, odd_tensors = (
+            None if part is None else part[chosen]
+            for part in (self.pseudoscalars, self.tensors, self.pseudotensors)
+        )
         return Points(
             self.vectors[chosen],
             self.pseudovectors[chosen],
             self.scalars[chosen],
             place[self.owner[chosen]],
             len(systems),
-            *(
-                None if part is None else part[chosen]
-                for part in (self.pseudoscalars, self.tensors, self.pseudotensors)
-            ),
+            odd,
+            tensors,
+            odd_tensors,
+            self.each,
         )
 
     def detached(self) -> "Points":
@@ -97,6 +114,7 @@ class Points(NamedTuple):
             None if odd is None else odd[poses.node] * hands.unsqueeze(1),
             both_turned(self.tensors, pseudo=False),
             both_turned(self.pseudotensors, pseudo=True),
+            self.each,
         )
 
 
@@ -171,6 +189,16 @@ class Poses:
         # each node and each system has a pose, so the largest index tells how many there are
         n = int(rows.max()) + 1 if len(rows) else 0
         return moved.new_zeros(n, *moved.shape[1:]).index_add(0, rows, moved * weights)
+
+
+def size_of_each(owner: Tensor, n_systems: int) -> int | None:
+    """How many entries each of some systems has, by whose each is, sorted; None where they
+    differ or there are none."""
+    each = len(owner) // n_systems if n_systems else 0
+    if not each or each * n_systems != len(owner):
+        return None
+    first = torch.arange(n_systems, device=owner.device).unsqueeze(1)
+    return each if bool((owner.view(n_systems, each) == first).all()) else None
 
 
 def entries_of(system: Tensor, owner: Tensor, n_systems: int) -> tuple[Tensor, Tensor]:

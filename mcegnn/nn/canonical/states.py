@@ -1,5 +1,7 @@
 """`StatesInPoses`: a network of states of particles, in canonical poses."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -16,7 +18,7 @@ class StatesInPoses(nn.Module):
     """A network from positions, velocities and what marks particles to displacements and changes of
     velocity, which are vectors, evaluated in canonical poses."""
 
-    def __init__(self, network: nn.Module, group: Group, canonicalizer: str, **options: object):
+    def __init__(self, network: nn.Module, group: Group, canonicalizer: str, **options: Any):
         super().__init__()
         self.network = network
         kinds = (_POSITION, _VECTOR)

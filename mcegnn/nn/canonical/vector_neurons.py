@@ -26,7 +26,7 @@ class VectorLayer(nn.Module):
 
     def forward(self, v: Tensor, points: Points) -> Tensor:
         """Channels last: [n_nodes, 3, n_in] to [n_nodes, 3, n_out]."""
-        v = self.own(v) + self.others(points.mean(v))[points.owner]
+        v = self.own(v) + points.spread(self.others(points.mean(v)))
         if self.plane is None:
             return v
         k = self.plane(v)
