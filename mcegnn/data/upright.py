@@ -3,14 +3,16 @@
 from dataclasses import replace
 
 import numpy as np
+from ase.data import atomic_masses
 
 from mcegnn.data.dataset import Dataset
 
 
 def upright(structures: Dataset, reference: Dataset | None = None) -> Dataset:
-    """The structures, each moved to its centre and turned so that its atoms are as near as they can
-    be to those of the reference's first structure, else of the first of them (Kabsch 1976, doi
-    10.1107/S0567739476001873); vectors turn with it.
+    """The structures, each moved to its centre of mass and turned so that its atoms are as near as
+    they can be to those of the reference's first structure, else of the first of them, weighed by
+    their masses (Kabsch 1976, doi 10.1107/S0567739476001873): hydrogens that turn about a bond do
+    not turn the molecule. Vectors turn with it.
 
     Raises ValueError if structures are periodic or not all of the same atoms.
     """
@@ -25,10 +27,12 @@ def upright(structures: Dataset, reference: Dataset | None = None) -> Dataset:
         raise ValueError(
             "only structures of one molecule, with its atoms in one order, can be put upright"
         )
+    weights = atomic_masses[np.asarray(first.species)]
+    weights = (weights / weights.sum())[:, None]
     x = structures.positions.reshape(-1, n, 3)
-    x = x - x.mean(1, keepdims=True)
-    model = first.positions - first.positions.mean(0)
-    u, _, vt = np.linalg.svd(np.einsum("sna,nb->sab", x, model))
+    x = x - (weights * x).sum(1, keepdims=True)
+    model = first.positions - (weights * first.positions).sum(0)
+    u, _, vt = np.linalg.svd(np.einsum("sna,nb->sab", x, weights * model))
     hands = np.sign(np.linalg.det(u @ vt))
     u[:, :, 2] *= hands[:, None]
     turns = u @ vt  # rows times these are the turned rows

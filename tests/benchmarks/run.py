@@ -19,6 +19,7 @@ import bench_engine
 import bench_ensembles
 import bench_equiadapt
 import bench_following
+import bench_foreign
 import bench_geometry
 import bench_learning
 import bench_looking
@@ -51,6 +52,7 @@ BENCHMARKS = {
     "channels": bench_learning.channels,
     "canonical": bench_canonical.measure,
     "adaptation": bench_adaptation.measure,
+    "foreign": bench_foreign.measure,
     "equiadapt": bench_equiadapt.measure,
     "continuity": bench_continuity.measure,
     "force": bench_learning.force,

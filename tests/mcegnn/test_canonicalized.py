@@ -267,7 +267,7 @@ def test_adapting_needs_a_model(trained: Path, cli: Callable[..., Any]) -> None:
 
 
 def test_upright_is_the_nearest_pose() -> None:
-    """Against scipy's alignment, with forces that turn too."""
+    """Against scipy's alignment, weighed by masses, with forces that turn too."""
     from scipy.spatial.transform import Rotation
 
     stream = np.random.default_rng(9)
@@ -275,11 +275,11 @@ def test_upright_is_the_nearest_pose() -> None:
     forces = stream.normal(size=(8 * 9, 3))
     dataset = Dataset.of_systems(systems, {"forces": Target(forces, "eV/Angstrom", "vector")})
     found = upright(dataset)
-    first = found.positions[:9]
+    first, masses = found.positions[:9], molecule("CH3CH2OH").get_masses()
     for k in range(8):
         x = dataset.positions[9 * k : 9 * k + 9]
-        x = x - x.mean(0)
-        turn, _ = Rotation.align_vectors(first, x)
+        x = x - masses @ x / masses.sum()
+        turn, _ = Rotation.align_vectors(first, x, weights=masses)
         np.testing.assert_allclose(found.positions[9 * k : 9 * k + 9], turn.apply(x), atol=1e-9)
         np.testing.assert_allclose(
             found["forces"][9 * k : 9 * k + 9], turn.apply(forces[9 * k : 9 * k + 9]), atol=1e-9

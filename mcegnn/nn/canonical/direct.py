@@ -3,7 +3,7 @@
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mcegnn.nn.canonical.canonicalizer import Canonicalizer, Sizes
 from mcegnn.nn.canonical.frames import (
@@ -25,7 +25,9 @@ from mcegnn.nn.canonical.vector_neurons import VectorNetwork
 
 class Direct(Canonicalizer):
     """One frame of each system by Gram and Schmidt of three vectors that a `VectorNetwork` makes;
-    two and their cross product where there are no reflections.
+    two and their cross product where there are no reflections. A rotation that is learned too, the
+    same for all systems, follows: vectors of flat systems lie in their plane, and the pose that is
+    wanted need not.
 
     Where these vectors vanish or are parallel, as in a symmetric top, or do not tell a system from
     its mirror image, the frame is chosen among those of pairs of particles
@@ -39,6 +41,7 @@ class Direct(Canonicalizer):
         super().__init__(group, sizes)
         n = sizes.of_pool(proper=group.proper)
         self.network = VectorNetwork(n, sizes.n_scalars, 3, n_hidden, n_layers)
+        self.turn = nn.Parameter(torch.eye(3)[:2].clone())
 
     def forward(self, points: Points) -> Poses:
         """One pose of each system."""
@@ -56,7 +59,7 @@ class Direct(Canonicalizer):
                 rotations, flat, points, lambda some: with_mirror_images(own, some)
             )
         rotations = replaced(rotations, bad, points, partial(candidates, proper=proper))
-        return Poses.one_each(rotations, points.owner)
+        return Poses.one_each(rotations @ frame_of(*self.turn), points.owner)
 
 
 def _degenerate(a: Tensor, b: Tensor, c: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
