@@ -111,7 +111,8 @@ assert jumps["smooth"] < 0.2 * jumps["direct"]
 #     mcegnn train adapt --from MODEL --data DATA
 #
 # the first trains a plain graph network in canonical poses; the second makes a model equivariant that was trained without symmetry, and
-# keeps what it knows by a prior over poses ([Mondal et al. 2023](https://arxiv.org/abs/2310.01647)).
+# keeps what it knows by a prior over poses ([Mondal et al. 2023](https://arxiv.org/abs/2310.01647)). MODEL may be a torch module of yours,
+# by the name of a function that makes it, `package.module:function`.
 
 # %%
 dynamics = Canonicalized("UnconstrainedDynamics", {"interval": 1.0}).double()

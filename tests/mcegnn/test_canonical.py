@@ -158,7 +158,12 @@ def random_inputs(n: int, stream: np.random.Generator) -> dict[str, np.ndarray]:
 def made(group: str, n: int, canonicalizer: str = "direct", *, alike: bool = False) -> Any:
     module = Unconstrained(n, alike=alike)
     axis = AXIS if "SO(2)" in group else None
-    return canonicalize(module, INPUTS, OUTPUTS, group, canonicalizer, axis=axis)
+    model = canonicalize(module, INPUTS, OUTPUTS, group, canonicalizer, axis=axis)
+    with torch.no_grad():  # as if it had learned
+        for name, weight in model.canonicalization.named_parameters():
+            if name == "canonicalizer.turn":
+                weight.normal_()
+    return model
 
 
 def evaluated(model: Any, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -560,6 +565,29 @@ def test_augmentation_is_of_training_alone(group: str) -> None:
     assert (hands == 1.0).all() if group == "SO(3)" else 8 < int((hands < 0.0).sum()) < 32
     turn = torch.from_numpy(random_rotation(np.random.default_rng(1)))
     torch.testing.assert_close(model(x @ turn.mT), model(x), rtol=1e-10, atol=1e-12)
+
+
+def test_poses_of_flat_systems_may_leave_their_plane() -> None:
+    """Where data lie alike in a plane that is none of the coordinates', the prior is reached by
+    the rotation that is learned, and is not without."""
+    torch.manual_seed(0)
+    shape = torch.tensor([[0.0, 0.0, 0.0], [1.5, 0.0, 0.0], [2.0, 1.3, 0.0], [0.0, 0.9, 0.0]])
+    turn = torch.from_numpy(random_rotation(np.random.default_rng(3)))
+    x = (shape.double() + 0.05 * torch.randn(50, 4, 3, dtype=torch.float64)) @ turn.mT
+    found = []
+    for learned in (True, False):
+        torch.manual_seed(0)
+        flat = nn.Sequential(nn.Flatten(-2), nn.Linear(12, 1)).double()
+        model = canonicalize(flat, {"x": "position"}, "scalar", "SE(3)")
+        own = model.canonicalization.canonicalizer
+        own.turn.requires_grad_(learned)
+        optimizer = torch.optim.Adam(model.canonicalization.parameters(), 2e-2)
+        for _ in range(150):
+            optimizer.zero_grad()
+            model.prior(x).backward()
+            optimizer.step()
+        found.append(float(model.prior(x).detach()))
+    assert found[0] < 0.1 < 0.3 < found[1]
 
 
 @pytest.mark.parametrize("spread", [0.01, 0.5, 3.0])
