@@ -12,6 +12,7 @@ from pathlib import Path
 import bench_adaptation
 import bench_ase
 import bench_canonical
+import bench_canonical_dynamics
 import bench_charged
 import bench_continuity
 import bench_cost
@@ -51,6 +52,7 @@ BENCHMARKS = {
     "together": bench_learning.together,
     "channels": bench_learning.channels,
     "canonical": bench_canonical.measure,
+    "canonical-dynamics": bench_canonical_dynamics.measure,
     "adaptation": bench_adaptation.measure,
     "foreign": bench_foreign.measure,
     "equiadapt": bench_equiadapt.measure,
