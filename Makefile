@@ -1,7 +1,8 @@
 # Each target does all of its own set-up in .venv; nothing else is needed on a fresh machine but Python 3.11 or later.
 PYTHON ?= python3
 BIN := .venv/bin
-INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+# not compiled to bytecode at once: most of torch is never imported, the rest is compiled when it is
+INSTALL := $(BIN)/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
 export MPLBACKEND := Agg
 
 .PHONY: demo test lint bench docs clean

@@ -37,13 +37,13 @@ def liquid(repeat: int = 3, temperature: float = 1.2, seed: int = 1) -> State:
 @pytest.mark.slow
 @pytest.mark.parametrize("ensemble", ["nve", "npt"])
 def test_a_kept_list_never_misses_a_pair(ensemble: str) -> None:
-    """Over 4,000 steps, at each of them: as many pairs within the cutoff as a new list finds; in
+    """Over 2,000 steps, at each of them: as many pairs within the cutoff as a new list finds; in
     npt the cell moves a lot, and shears."""
     potential, start = LennardJones(skin=0.35), liquid()
     piston = Piston(1.2, 1.0, 0.4, flexible=True)
     flow = velocity_verlet(potential) if ensemble == "nve" else npt(potential, piston, 1.0)
     near, cells = NeighborList(potential.cutoff, potential.skin), []
-    for state in rollout(flow, start, DT, 4000):
+    for state in rollout(flow, start, DT, 2000):
         system = state.system
         held = near(*system.geometry)
         offsets = (
@@ -54,7 +54,7 @@ def test_a_kept_list_never_misses_a_pair(ensemble: str) -> None:
         within = int(((offsets**2).sum(-1) < potential.cutoff**2).sum())
         assert within == len(cell_list(*system.geometry, potential.cutoff))
         cells.append(system.cell)
-    assert 120 < near.n_built < 2000
+    assert 60 < near.n_built < 1000
     if ensemble == "npt":
         assert np.ptp(np.linalg.det(cells)) > 0.05 * np.linalg.det(cells[0])
 

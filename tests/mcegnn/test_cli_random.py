@@ -564,7 +564,7 @@ def assert_answered(folder: Path, arguments: list[str]) -> None:
 @example(arguments=["rollout", "e.xyz", *_EMT, "--steps", "3"])
 @given(arguments=argument_lists)
 @settings(
-    max_examples=EXAMPLES * 17 // 20,
+    max_examples=EXAMPLES * 11 // 20,
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
