@@ -584,10 +584,42 @@ def test_poses_of_flat_systems_may_leave_their_plane() -> None:
         optimizer = torch.optim.Adam(model.canonicalization.parameters(), 2e-2)
         for _ in range(150):
             optimizer.zero_grad()
-            model.prior(x).backward()
+            model.canonicalization_prior(x).backward()
             optimizer.step()
-        found.append(float(model.prior(x).detach()))
+        found.append(float(model.canonicalization_prior(x).detach()))
     assert found[0] < 0.1 < 0.3 < found[1]
+
+
+def test_the_discrete_prior_keeps_upright_inputs_upright() -> None:
+    """- log p(identity) of a finite group: that of equal chances at first, where the scores are
+    equal, and once it is learned the poses of upright data are the identity, and those of turned
+    data what turned them."""
+    torch.manual_seed(0)
+    shape = torch.tensor([[0.0, 0.0, 0.2], [1.5, 0.0, 0.0], [2.0, 1.3, -0.3], [0.0, 0.9, 0.0]])
+    x = shape.double() + 0.05 * torch.randn(40, 4, 3, dtype=torch.float64)
+    flat = nn.Sequential(nn.Flatten(-2), nn.Linear(12, 1)).double()
+    model = canonicalize(flat, {"x": "vector"}, "scalar", "D_3")
+    canonicalization = model.canonicalization
+    last = [w for w in canonicalization.parameters() if w.ndim == 2][-1]
+    kept = last.detach().clone()
+    with torch.no_grad():
+        last.zero_()
+    assert float(model.canonicalization_prior(x).detach()) == pytest.approx(np.log(6.0), rel=1e-9)
+    with torch.no_grad():
+        last.copy_(kept)
+    optimizer = torch.optim.Adam(canonicalization.parameters(), 1e-2)
+    for _ in range(60):
+        optimizer.zero_grad()
+        model.canonicalization_prior(x).backward()
+        optimizer.step()
+    assert float(model.canonicalization_prior(x).detach()) < 0.1
+    owner = torch.arange(40).repeat_interleave(4)
+    empty = x.new_zeros(160, 0)
+    for element in point_group("D_3"):
+        turned = (x @ torch.from_numpy(np.array(element)).mT).flatten(0, 1)
+        poses = canonicalization([turned], empty, owner, 40)
+        expected = torch.from_numpy(np.array(element)).expand(40, 3, 3)
+        torch.testing.assert_close(poses.rotations.detach(), expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("spread", [0.01, 0.5, 3.0])

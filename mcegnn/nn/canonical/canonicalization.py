@@ -164,7 +164,7 @@ class Canonicalization(nn.Module):
         """`poses` of `points`."""
         return self.poses(*self.points(values, scalars, owner, n_systems))
 
-    def prior(
+    def canonicalization_prior(
         self, values: Sequence[Tensor], scalars: Tensor, owner: Tensor, n_systems: int
     ) -> Tensor:
         """How far the poses are from the identity (`Canonicalizer.prior`), for training."""

@@ -51,7 +51,8 @@ def canonicalize(
     equivariant.
 
     In training, add ``penalty()`` of the last call, where it is not None, to the loss: "smooth"
-    wants few frames.
+    wants few frames. To keep what a module knows of poses that its training data have, add
+    ``canonicalization_prior`` of such data.
 
     Raises ValueError, in words, if kinds, group or canonicalizer do not fit together.
 
@@ -65,8 +66,8 @@ def canonicalize(
 class CanonicalizedModule(nn.Module):
     """A module in canonical poses of its inputs; made by `canonicalize`.
 
-    It is called as the module is. One canonicalizer and the module learn together; ``prior`` of the
-    same inputs is what an adaptation adds to its loss.
+    It is called as the module is. One canonicalizer and the module learn together;
+    `canonicalization_prior` of the same inputs is what an adaptation adds to its loss.
     """
 
     def __init__(
@@ -118,10 +119,12 @@ class CanonicalizedModule(nn.Module):
         """What the canonicalizer adds to the loss of the last call in training, if anything."""
         return self.canonicalization.penalty()
 
-    def prior(self, *args: Tensor, **named: Tensor) -> Tensor:
-        """How far the canonical poses of these inputs are from the identity."""
+    def canonicalization_prior(self, *args: Tensor, **named: Tensor) -> Tensor:
+        """How far the canonical poses of these inputs are from the identity, to be added to the
+        loss of an adaptation: the mean of |R - 1|^2, of finite groups that of - log p(identity)
+        (Mondal et al. 2023, arXiv 2310.01647)."""
         flat = FlatInputs(self._named(args, named), self.inputs)
-        return self.canonicalization.prior(*self._seen(flat))
+        return self.canonicalization.canonicalization_prior(*self._seen(flat))
 
     def _seen(self, flat: FlatInputs) -> tuple[Sequence[Tensor], Tensor, Tensor, int]:
         """What the canonicalization takes; scalars, however many, as a few numbers made of them."""
