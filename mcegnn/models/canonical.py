@@ -154,6 +154,10 @@ class Canonicalized(Model):
         """Targets of the wrapped model."""
         return self.model.predict_targets(systems)
 
+    def begin_update(self, seed: int, update: int) -> None:
+        """For the augmentation of poses."""
+        self.canonicalization.begin_update(seed, update)
+
     def penalty(self) -> Any:
         """The prior over poses, of the last batch (`Canonicalization`)."""
         return self.canonicalization.penalty()

@@ -148,6 +148,9 @@ class Model(nn.Module):
         nothing."""
         return None
 
+    def begin_update(self, seed: int, update: int) -> None:
+        """What a training says before each update, for models that draw random numbers in it."""
+
     def with_penalty(self, loss: Any) -> Any:
         """A training's loss with the `penalty`, where there is one."""
         found = self.penalty()

@@ -126,6 +126,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self._lr(self.update)
         self.optimizer.zero_grad()
+        self.model.begin_update(self.options.seed, self.update)
         loss = self.task.accumulate(self.model, self._batch(), self.update)
         norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip))
         if not (math.isfinite(loss) and math.isfinite(norm)):
@@ -142,6 +143,9 @@ class Trainer:
             torch._foreach_lerp_(
                 list(self.average.parameters()), list(self.model.parameters()), 1.0 - decay
             )
+            # running means and the like, which are averages themselves
+            for mine, other in zip(self.average.buffers(), self.model.buffers(), strict=True):
+                mine.copy_(other)
         return loss
 
     def _refine(self, refinement: Refinement) -> float:

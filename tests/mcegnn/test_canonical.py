@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from mcegnn.nn.canonical.frames import frame_of
 from mcegnn.nn.canonical.groups import group_of, point_group
 from mcegnn.nn.canonical.module import canonicalize
-from mcegnn.nn.canonical.points import Points
-from mcegnn.nn.canonical.random_turns import normal_turns, uniform_turns
+from mcegnn.nn.canonical.random_turns import random_turns, stream_of
 
 N_RANDOM = 200
 AXIS = (0.3, -0.5, 0.8)
@@ -548,18 +547,25 @@ def test_modules_of_other_forms() -> None:
 
 @pytest.mark.parametrize("group", ["SO(3)", "O(3)"])
 def test_augmentation_is_of_training_alone(group: str) -> None:
-    """There the network sees other poses, the same ones of the same batch; what it says elsewhere
-    is as equivariant as without."""
+    """There the network sees other poses, each time others, or those that belong to an update; what
+    it says elsewhere is as equivariant as without."""
     torch.manual_seed(0)
-    x, other = torch.randn(2, 40, 6, 3, dtype=torch.float64)
+    x = torch.randn(40, 6, 3, dtype=torch.float64)
     plain = nn.Sequential(nn.Flatten(-2), nn.Linear(18, 1)).double()
     seen: list[Tensor] = []
     plain.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
     model = canonicalize(plain, {"x": "vector"}, "scalar", group, augmentation=3.0)
-    for inputs, training in ((x, True), (x, True), (other, True), (x, False)):
-        model.train(training)(inputs)
-    assert torch.equal(seen[0], seen[1])
-    turns = torch.linalg.lstsq(seen[3], seen[0]).solution  # [40, 3, 3]: x R Q from x R
+    for _ in range(2):
+        model(x)
+    for update in (3, 4, 3):
+        model.canonicalization.begin_update(0, update)
+        for _ in range(2):
+            model(x)
+    assert not any(torch.equal(one, other) for one, other in itertools.combinations(seen[:6], 2))
+    assert torch.equal(seen[6], seen[2])
+    assert torch.equal(seen[7], seen[3])
+    model.eval()(x)
+    turns = torch.linalg.lstsq(seen[-1], seen[0]).solution  # [40, 3, 3]: x R Q from x R
     torch.testing.assert_close(turns @ turns.mT, torch.eye(3).double().expand(40, 3, 3))
     hands = torch.linalg.det(turns).round()
     assert (hands == 1.0).all() if group == "SO(3)" else 8 < int((hands < 0.0).sum()) < 32
@@ -622,23 +628,29 @@ def test_the_discrete_prior_keeps_upright_inputs_upright() -> None:
         torch.testing.assert_close(poses.rotations.detach(), expected, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("spread", [0.01, 0.5, 3.0])
-def test_random_turns_are_as_far_as_they_say(spread: float) -> None:
-    """Of a normal vector w the mean of (trace - 1) / 2 = cos |w| is known; elements of uniform
-    ones are zero in the mean."""
-    torch.manual_seed(0)
-    vectors = torch.randn(20_000, 1, 3, dtype=torch.float64)
-    bare = Points(vectors, vectors[:, :0], vectors[:, 0, :0], torch.arange(20_000), 20_000)
-    turns = normal_turns(bare, spread, proper=True)
+@pytest.mark.parametrize("spread", [0.01, 0.5, 2.0, 3.0])
+@pytest.mark.parametrize("proper", [True, False])
+def test_random_turns_are_as_far_as_they_say(spread: float, proper: bool) -> None:
+    """Of a normal vector w the mean of cos |w| is known; elements of uniform turns are zero in the
+    mean, and their angles have the density (1 - cos) / pi."""
+    n = 40_000
+    turns = random_turns(
+        n, spread, torch.zeros(1, dtype=torch.float64), stream_of([1]), proper=proper
+    )
+    eye = torch.eye(3, dtype=torch.float64).expand(n, 3, 3)
+    torch.testing.assert_close(turns @ turns.mT, eye, rtol=0, atol=1e-12)
+    hands = torch.linalg.det(turns).round()
+    assert float((hands < 0).double().mean()) == pytest.approx(0.0 if proper else 0.5, abs=0.01)
+    turns = turns * hands.view(-1, 1, 1)
     cosines = 0.5 * (turns.diagonal(dim1=1, dim2=2).sum(1) - 1.0)
-    known = (1.0 - spread**2) * np.exp(-0.5 * spread**2)
-    assert float(cosines.mean()) == pytest.approx(known, abs=4.0 * float(cosines.std()) / 140.0)
-    for proper in (True, False):
-        every = uniform_turns(bare, proper=proper)
-        assert float(every.mean(0).abs().max()) < 0.03
-        assert float((torch.linalg.det(every) < 0).double().mean()) == pytest.approx(
-            0.0 if proper else 0.5, abs=0.02
-        )
+    known = (1.0 - spread**2) * np.exp(-0.5 * spread**2) if spread < 3.0 else -0.5
+    error = float(cosines.std()) / n**0.5
+    assert float(cosines.mean()) == pytest.approx(known, abs=4.0 * error)
+    if spread == 3.0:
+        assert float(turns.mean(0).abs().max()) < 0.02
+        angles = cosines.clamp(-1.0, 1.0).arccos().numpy()
+        near = (angles < 0.5).mean()
+        assert near == pytest.approx((0.5 - np.sin(0.5)) / np.pi, rel=0.2)
 
 
 BAD = {

@@ -13,7 +13,7 @@ from mcegnn.nn.canonical.groups import Group
 from mcegnn.nn.canonical.kinds import Kind
 from mcegnn.nn.canonical.ordering import Ordering
 from mcegnn.nn.canonical.points import Points, Poses, size_of_each
-from mcegnn.nn.canonical.random_turns import normal_turns
+from mcegnn.nn.canonical.random_turns import random_turns, stream_of
 from mcegnn.nn.canonical.registry import canonicalizer_of
 
 
@@ -23,7 +23,7 @@ class Canonicalization(nn.Module):
 
     ``kinds`` are those of the quantities, in their order, of which the scalars of a particle are
     ``n_scalars`` numbers together. In training poses are turned further at random, by
-    ``augmentation`` radians (`mcegnn.nn.canonical.random_turns.normal_turns`): a network that sees
+    ``augmentation`` radians (`mcegnn.nn.canonical.random_turns.random_turns`): a network that sees
     each system in a single pose learns it by heart where there are few. Raises ValueError if the
     group does not act on such quantities, or no canonicalizer of that name serves it.
     """
@@ -35,7 +35,7 @@ class Canonicalization(nn.Module):
         kinds: Sequence[Kind],
         n_scalars: int = 0,
         *,
-        augmentation: float = 0.0,
+        augmentation: float | None = None,
         **options: Any,
     ) -> None:
         super().__init__()
@@ -60,10 +60,12 @@ class Canonicalization(nn.Module):
             raise ValueError(f"{group.name} permutes particles, and no input is of each particle")
         sizes = Sizes(*self._counts(), n_scalars)
         self.canonicalizer = canonicalizer_of(canonicalizer, group, sizes, **options)
-        check_number("augmentation", augmentation, 10.0, "an angle between 0 and 10 radians")
-        if augmentation and group.rotations not in ("SO(3)", "O(3)"):
+        spread = self.canonicalizer.augmentation if augmentation is None else augmentation
+        check_number("augmentation", spread, 10.0, "an angle between 0 and 10 radians")
+        if spread and group.rotations not in ("SO(3)", "O(3)"):
             raise ValueError(f"augmentation turns poses of SO(3) and O(3), not of {group.name}")
-        self.augmentation = float(augmentation)
+        self.augmentation = float(spread)
+        self._key: list[int] = []  # of random numbers; torch's own where it is empty
         self.beta = 0.0
         self._penalty: Tensor | None = None
         n_inputs = 3 * sum(self._counts()) + n_scalars
@@ -129,13 +131,28 @@ class Canonicalization(nn.Module):
         if self.training:
             self._penalty = self._of_training(points, poses)
             if self.augmentation:
-                turns = normal_turns(points, self.augmentation, proper=self.group.proper)
-                poses = replace(poses, rotations=poses.rotations @ turns[poses.system])
+                poses = replace(poses, rotations=poses.rotations @ self._turns(poses))
         poses = poses.shifted(centres)
         if self.ordering is None:
             return poses
         order = self.ordering(points.turned_back(poses))
         return replace(poses, node=poses.node[order], pose=poses.pose[order])
+
+    def begin_update(self, seed: int, update: int) -> None:
+        """Draw the random numbers that belong to an update of a training, which is then the same
+        wherever it is resumed."""
+        self._key = [seed, update, 0]
+
+    def _turns(self, poses: Poses) -> Tensor:
+        """A random turn for each pose, of each system the same for all."""
+        stream = stream_of(self._key) if self._key else None
+        if self._key:
+            self._key[-1] += 1  # another call of the same update draws others
+        n = int(poses.system[-1]) + 1 if len(poses.system) else 0
+        turns = random_turns(
+            n, self.augmentation, poses.rotations, stream, proper=self.group.proper
+        )
+        return turns[poses.system]
 
     def _of_training(self, points: Points, poses: Poses) -> Tensor | None:
         """What a training adds to its loss for these poses; None if there is nothing."""

@@ -32,6 +32,8 @@ class Canonicalizer(nn.Module):
     serves: tuple[str, ...] = ()
     #: weight in a training's loss of how many poses there are (`crowding`)
     thrift: float = 0.0
+    #: radians by which poses are turned at random in training, unless told otherwise
+    augmentation: float = 0.0
     #: whether its poses turn with the system
     exact: bool = True
 

@@ -10,15 +10,14 @@ from mcegnn.nn.canonical.direct import Direct
 from mcegnn.nn.canonical.frames import Candidates, candidates, choose, pool, replaced, tolerance
 from mcegnn.nn.canonical.groups import Group, point_group
 from mcegnn.nn.canonical.points import Points, Poses
-from mcegnn.nn.canonical.random_turns import uniform_turns
 
-_ANY = ("", "SO(3)", "O(3)", "SO(2)", "finite")
+_ANY: tuple[str, ...] = ("", "SO(3)", "O(3)", "SO(2)", "finite")
 
 
 class Fixed(Canonicalizer):
     """The identity: points as they are given. Not equivariant, but for the trivial group."""
 
-    serves = _ANY
+    serves: tuple[str, ...] = _ANY
     exact = False
 
     def forward(self, points: Points) -> Poses:
@@ -27,20 +26,12 @@ class Fixed(Canonicalizer):
         return Poses.one_each(identity, points.owner)
 
 
-class Uniform(Canonicalizer):
-    """In training a random rotation of each system (or reflection, where the group has some), else
-    the identity: augmentation of the data in place of a pose."""
+class Uniform(Fixed):
+    """The identity, but in training any rotation (and reflection, where the group has some), all
+    equally likely: augmentation of the data in place of a pose."""
 
     serves = ("SO(3)", "O(3)")
-    exact = False
-
-    def forward(self, points: Points) -> Poses:
-        """One pose of each system."""
-        vectors = points.vectors
-        if not self.training:
-            identity = torch.eye(3).to(vectors).expand(points.n_systems, 3, 3)
-            return Poses.one_each(identity, points.owner)
-        return Poses.one_each(uniform_turns(points, proper=self.group.proper), points.owner)
+    augmentation = 3.0
 
 
 class RandomFrozen(Direct):

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from mcegnn.nn.canonical.canonicalizer import Canonicalizer, Sizes
 from mcegnn.nn.canonical.finite import CloudScore
-from mcegnn.nn.canonical.frames import candidates, choose, poses_of
+from mcegnn.nn.canonical.frames import candidates, choose, poses_of, skew
 from mcegnn.nn.canonical.groups import Group
 from mcegnn.nn.canonical.points import Points, Poses
 
@@ -67,11 +67,3 @@ class Optimized(Canonicalizer):
         length = torch.linalg.vector_norm(step, dim=-1, keepdim=True)
         step = step * (_LARGEST / length.clamp(min=_LARGEST))
         return torch.linalg.matrix_exp(skew(step))
-
-
-def skew(v: Tensor) -> Tensor:
-    """The matrices [..., 3, 3] with skew(v) u = v x u."""
-    x, y, z = v.unbind(-1)
-    zero = torch.zeros_like(x)
-    rows = [[zero, -z, y], [z, zero, -x], [-y, x, zero]]
-    return torch.stack([torch.stack(row, -1) for row in rows], -2)

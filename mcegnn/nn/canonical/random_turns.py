@@ -1,37 +1,36 @@
 """Random rotations and reflections of systems, the augmentation of a training."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 from torch import Tensor
 
-from mcegnn.nn.canonical.points import Points
+from mcegnn.nn.canonical.frames import skew
+
+_ANY = 3.0  # radians from which on all rotations are equally likely
 
 
-def stream_of(points: Points) -> torch.Generator:
-    """Random numbers by the points themselves, so that a training that goes on draws what it would
-    have drawn."""
-    seed = abs(hash(float(points.vectors.detach().double().sum())))
-    return torch.Generator().manual_seed(seed % 2**63)
+def stream_of(key: Sequence[int]) -> torch.Generator:
+    """Random numbers that belong to some whole numbers, such as a seed and an update."""
+    (seed,) = np.random.SeedSequence(key).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(seed) % 2**63)
 
 
-def uniform_turns(points: Points, *, proper: bool) -> Tensor:
-    """Rotations [n_systems, 3, 3], all equally likely, with reflections unless ``proper``."""
-    drawn = torch.randn(points.n_systems, 3, 3, generator=stream_of(points))
-    q, r = torch.linalg.qr(drawn.to(points.vectors.device))
-    q = q * r.diagonal(dim1=-2, dim2=-1).sign().unsqueeze(-2)
-    if proper:
-        q = q * torch.linalg.det(q).view(-1, 1, 1)
-    return q.to(points.vectors)
-
-
-def normal_turns(points: Points, spread: float, *, proper: bool) -> Tensor:
-    """Rotations [n_systems, 3, 3] by normal vectors of this standard deviation (radians), half of
-    them followed by an inversion unless ``proper``; more than three radians is as good as any."""
-    stream, n = stream_of(points), points.n_systems
-    x, y, z = (spread * torch.randn(3, n, generator=stream)).unbind(0)
-    none = torch.zeros_like(x)
-    around = torch.stack([none, -z, y, z, none, -x, -y, x, none], 1).view(n, 3, 3)
-    turns = torch.linalg.matrix_exp(around.to(points.vectors))
-    if proper:
-        return turns
-    signs = 1.0 - 2.0 * torch.randint(0, 2, (n, 1, 1), generator=stream)
-    return turns * signs.to(turns)
+def random_turns(
+    n: int, spread: float, like: Tensor, stream: torch.Generator | None = None, *, proper: bool
+) -> Tensor:
+    """Rotations [n, 3, 3], half of them with an inversion unless ``proper``: by normal vectors with
+    a standard deviation of ``spread`` radians, or, from three radians on, all equally likely.
+    ``like`` says in which precision and on which device; ``stream`` is torch's own if None."""
+    if spread >= _ANY:
+        drawn = torch.randn(n, 3, 3, generator=stream, dtype=torch.float64)
+        q, r = torch.linalg.qr(drawn)
+        q = q * r.diagonal(dim1=-2, dim2=-1).sign().unsqueeze(-2)
+        turns = q * torch.linalg.det(q).view(-1, 1, 1)
+    else:
+        around = torch.randn(n, 3, generator=stream, dtype=torch.float64)
+        turns = torch.linalg.matrix_exp(skew(spread * around))
+    if not proper:
+        turns = turns * (1.0 - 2.0 * torch.randint(0, 2, (n, 1, 1), generator=stream))
+    return turns.to(like)
