@@ -94,6 +94,11 @@ def locate(name: str | Path) -> Path:
     path = Path(name)
     if path.is_file():
         return path
+    if is_factory(name):
+        raise FileNotFoundError(
+            f"{name} makes a network, and a model's file is needed here: mcegnn train adapt --from"
+            f" {name} --data DATA writes one"
+        )
     if str(name) in shipped():
         return Path(str(files("mcegnn.pretrained") / f"{name}.safetensors"))
     if path.is_dir():

@@ -2,14 +2,12 @@
 NAME:key=value,key=value."""
 
 import ast
-import hashlib
-import importlib
 import inspect
 import re
-import sys
-from pathlib import Path
 from typing import Any
 
+from mcegnn import importing
+from mcegnn.importing import attribute, look_here, said
 from mcegnn.names import nearest
 from systems.system import Potential
 
@@ -60,9 +58,9 @@ def calculator(text: str) -> Any:
             " mace.calculators.mace_mp"
         )
     path = _CLASSES.get(name, name)
-    _look_here()
+    look_here()
     try:
-        make = _attribute(path) if "." in path else _of_ase(name)
+        make = attribute(path) if "." in path else _of_ase(name)
     except ModuleNotFoundError as error:
         missing = (error.name or path).partition(".")[0]
         how = _INSTALL.get(
@@ -76,7 +74,7 @@ def calculator(text: str) -> Any:
         made = make(**{**_USUAL.get(path, {}), **options})
     except Exception as error:  # a foreign constructor may raise anything
         raise ValueError(
-            f"the calculator {name} cannot be made with {options or 'no options'}: {_said(error)}"
+            f"the calculator {name} cannot be made with {options or 'no options'}: {said(error)}"
         ) from None
     _check_options_known(name, make, made, options)
     return made
@@ -102,12 +100,6 @@ def _check_options_known(name: str, make: Any, made: Any, options: dict[str, Any
             )
 
 
-def _look_here() -> None:
-    """Make modules in the current folder importable."""
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-
-
 def calculator_potential(text: str, stress: bool, template: Any = None) -> Potential:
     """That calculator as a `Potential` of systems of a template's atoms. Raises ValueError also if
     it lacks forces, or a stress that is needed."""
@@ -126,9 +118,9 @@ def potential(text: str) -> Potential:
             f"a potential is written module:factory, not {text!r}, such as"
             " mcegnn:LennardJones:epsilon=0.0104,sigma=3.4"
         )
-    _look_here()
+    look_here()
     try:
-        make = _attribute(f"{module}.{name}")
+        make = attribute(f"{module}.{name}")
     except ModuleNotFoundError as error:
         raise ValueError(
             f"there is no module {error.name} for the potential {text!r}; run from the folder it"
@@ -139,8 +131,7 @@ def potential(text: str) -> Potential:
     except Exception as error:
         takes = f"; it takes {_parameters(make)}" if isinstance(error, TypeError) else ""
         raise ValueError(
-            f"{module}:{name} cannot be called with {options or 'no options'}:"
-            f" {_said(error)}{takes}"
+            f"{module}:{name} cannot be called with {options or 'no options'}: {said(error)}{takes}"
         ) from None
     if not callable(made):
         raise ValueError(
@@ -157,15 +148,7 @@ def digest(made: Any) -> str:
     thing = made if inspect.isfunction(made) else type(made)
     if thing.__module__.partition(".")[0] in ("systems", "integrators", "trajectories", "mcegnn"):
         return ""
-    try:
-        source = inspect.getsourcefile(thing)
-    except TypeError:
-        return ""
-    return (
-        hashlib.sha256(Path(source).read_bytes()).hexdigest()[:16]
-        if source and Path(source).is_file()
-        else ""
-    )
+    return importing.digest(thing)
 
 
 def _parameters(make: Any) -> str:
@@ -173,21 +156,6 @@ def _parameters(make: Any) -> str:
         return ", ".join(inspect.signature(make).parameters)
     except (TypeError, ValueError):
         return "what its documentation says"
-
-
-def _attribute(path: str) -> Any:
-    """The object of a dotted path. Raises ValueError if the module has no such object, or fails on
-    import."""
-    module, _, name = path.rpartition(".")
-    try:
-        found = importlib.import_module(module)
-    except ModuleNotFoundError:
-        raise
-    except Exception as error:
-        raise ValueError(f"importing {module} failed: {_said(error)}") from None
-    if not hasattr(found, name):
-        raise ValueError(f"{module} has no {name}; did you mean {nearest(name, dir(found))}?")
-    return getattr(found, name)
 
 
 def _of_ase(name: str) -> Any:
@@ -207,13 +175,3 @@ def _of_ase(name: str) -> Any:
             f"ASE has no calculator class of the name {name!r}; give its class, such as"
             " tblite.ase.TBLite"
         ) from None
-
-
-def _said(error: Exception) -> str:
-    """An error in words."""
-    words = " ".join(str(error).split())
-    return (
-        words
-        if isinstance(error, ValueError) and words
-        else f"{type(error).__name__}: {words}".removesuffix(": ")
-    )

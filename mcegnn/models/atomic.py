@@ -3,7 +3,7 @@ neighbourhoods, with forces and stress as its derivatives."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -52,6 +52,11 @@ class AtomicPotential(Model):
     """
 
     role = Role.POTENTIAL
+    #: hyper-parameters that the data of a training decide, where they are not given
+    of_data: ClassVar[tuple[str, ...]] = (
+        *("species", "scale", "n_neighbors", "reference_energies", "periodic", "repulsion"),
+        *("nearest", "fewest"),
+    )
     network: Any
     repulsion: Repulsion | None
 
@@ -83,6 +88,11 @@ class AtomicPotential(Model):
         """Index of each atomic number among the model's species. Raises ValueError if one is
         unknown."""
         return places_among(self.species, numbers)
+
+    def check_structures(self, species: np.ndarray, periodic: np.ndarray) -> None:
+        """Raise ValueError if structures, with these atomic numbers [n_atoms] and directions in
+        which they are periodic [n_structures, 3], hold what the model does not know."""
+        self.kinds(species)
 
     @torch.no_grad()
     def begin_at(self, energy: float) -> None:

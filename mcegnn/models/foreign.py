@@ -1,17 +1,20 @@
 """Torch modules of others as models: dynamics and potentials whose network a factory makes."""
 
+import inspect
+import json
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from mcegnn.graph import Graph
 from mcegnn.models.atomic import AtomicPotential, OfTraining
 from mcegnn.models.factory import NoFactory, made_by, source_of
 from mcegnn.models.one_step import Coupling, OneStep
-from mcegnn.names import SourceChangedWarning
+from mcegnn.names import SourceChangedWarning, nearest
 from mcegnn.nn.foreign import ForeignEnergies, ForeignStates
 
 
@@ -47,7 +50,7 @@ class ForeignDynamics(OneStep):
     The module maps positions, velocities [n_systems, n, 3] and charges, or logarithms of masses
     less their mean, [n_systems, n] to positions and velocities [n_systems, n, 3]. ``interval``,
     ``units`` and ``inputs`` are as for `DirectDynamics`; velocities are of an ``interval``.
-    ``source`` is the SHA-256 of the factory's source that a file keeps; where it has changed there
+    ``source`` is the digest of the source that a file keeps; where it has changed there
     is a warning. Raises NoFactory if there is no such factory.
     """
 
@@ -89,6 +92,7 @@ class ForeignPotential(AtomicPotential):
     """
 
     equivariant, traceable = False, False
+    of_data = ("species", "nearest")  # units and zero of its energies are the module's to say
 
     def __init__(
         self,
@@ -107,41 +111,67 @@ class ForeignPotential(AtomicPotential):
     def begin_at(self, energy: float) -> None:
         """Nothing: where its energies begin is the module's to say."""
 
+    def check_structures(self, species: np.ndarray, periodic: np.ndarray) -> None:
+        """Refuse periodic ones too."""
+        super().check_structures(species, periodic)
+        if periodic.any():
+            raise ValueError(
+                "the network is of molecules in free space, and there are periodic structures; take"
+                " these out, or set their pbc to False"
+            )
+
     @classmethod
     def complete(cls, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
         """With the hash of the factory's source."""
         return _with_source(hyperparameters)
 
 
-_OF_ROLE: dict[str, tuple[str, tuple[str, ...]]] = {
-    "flow": ("ForeignDynamics", ("interval", "units", "inputs")),
-    "potential": ("ForeignPotential", ("species", "cutoff", "scale", "reference_energies")),
+_OF_ROLE: dict[str, type[ForeignDynamics] | type[ForeignPotential]] = {
+    "flow": ForeignDynamics,
+    "potential": ForeignPotential,
 }
 
 
 def declared(factory: str) -> tuple[str, dict[str, Any]]:
-    """Class and hyper-parameters of the model that a factory's module says it is, by its attributes
-    ``role``, "flow" or "potential", and those of the hyper-parameters' names.
+    """Class and hyper-parameters of the model that a factory's module says it is, by its attribute
+    ``mcegnn``: a dictionary with its role, "flow" or "potential", and those hyper-parameters that
+    are not as usual, such as {"role": "potential", "species": (1, 6, 8)}.
 
-    Raises NoFactory if it does not say, or a potential not for which ``species``.
+    Raises NoFactory if it does not say, or what it says is none of these.
     """
     module = made_by(factory, pretrained=False)
-    role = getattr(module, "role", None)
-    if role not in _OF_ROLE:
+    said = getattr(module, "mcegnn", None)
+    role = said.get("role") if isinstance(said, Mapping) else None
+    if not isinstance(said, Mapping) or role not in _OF_ROLE:
         raise NoFactory(
-            f"the module of {factory} must say what it is by an attribute role: 'potential', which"
-            " maps atomic numbers and positions to energies, or 'flow', which maps positions,"
-            f" velocities and charges to positions and velocities; it says {role!r}"
+            f"the module of {factory} must say what it is by an attribute such as mcegnn ="
+            ' {"role": "potential", "species": (1, 6, 8)}, for a map from atomic numbers and'
+            ' positions to energies, or {"role": "flow", "interval": 1.0}, for one from positions,'
+            f" velocities and charges to positions and velocities; it says {said!r}"
         )
-    kind, names = _OF_ROLE[role]
-    found = {name: getattr(module, name) for name in names if hasattr(module, name)}
-    if role == "potential" and "species" not in found:
+    kind = _OF_ROLE[role]
+    known = set(inspect.signature(kind.__init__).parameters) - {"self", "factory", "source"}
+    given = {name: _plain(value) for name, value in said.items() if name != "role"}
+    for name in given:
+        if name not in known:
+            raise NoFactory(
+                f"the module of {factory} says {name!r}, which a {role} does not have; did you mean"
+                f" {nearest(name, known)}?"
+            )
+    if role == "potential" and "species" not in given:
         raise NoFactory(
-            f"the module of {factory} must say for which elements it is by an attribute species,"
-            " such as (1, 6, 8)"
+            f"the module of {factory} must say for which elements it is, such as"
+            ' "species": (1, 6, 8)'
         )
-    values = {
-        name: list(value) if isinstance(value, tuple | list) else value
-        for name, value in found.items()
-    }
-    return kind, {"factory": factory, **values}
+    try:
+        json.dumps(given)
+    except TypeError as error:
+        raise NoFactory(f"what the module of {factory} says cannot be kept: {error}") from None
+    return kind.__name__, {"factory": factory, **given}
+
+
+def _plain(value: Any) -> Any:
+    """Numbers and lists of them, of arrays and tensors too."""
+    if isinstance(value, np.ndarray | np.generic | Tensor):
+        return value.tolist()
+    return [_plain(one) for one in value] if isinstance(value, tuple | list) else value

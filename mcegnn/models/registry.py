@@ -29,9 +29,9 @@ WRAPPERS = {"Canonicalized": "model"}
 
 def wrapped(kind: str, hyperparameters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """Class and hyper-parameters of the model inside all wrappers, a model that is none itself."""
-    while kind in WRAPPERS:
+    while kind in WRAPPERS and WRAPPERS[kind] in hyperparameters:
         kind, hyperparameters = (
-            str(hyperparameters.get(WRAPPERS[kind])),
+            str(hyperparameters[WRAPPERS[kind]]),
             hyperparameters.get("hyperparameters") or {},
         )
     return kind, dict(hyperparameters)

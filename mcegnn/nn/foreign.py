@@ -23,9 +23,8 @@ class ForeignStates(nn.Module):
         """x, v [n, ..., 3] and marks [n, ...] -> how far they move and change [n, ..., 3]."""
         own = [part.reshape(len(x), -1, 3).transpose(0, 1) for part in (x, v)]
         said = self.module(*own, marks.reshape(len(x), -1).t())
-        if not isinstance(said, tuple | list) or [tuple(part.shape) for part in said] != [
-            tuple(part.shape) for part in own
-        ]:
+        whole = isinstance(said, tuple | list) and all(isinstance(one, Tensor) for one in said)
+        if not whole or [one.shape for one in said] != [one.shape for one in own]:
             raise ValueError(
                 f"the module is to return positions and velocities, two tensors of the shape"
                 f" {list(own[0].shape)} as it gets them; it returns {_shapes(said)}"
@@ -72,6 +71,11 @@ class ForeignEnergies(nn.Module):
                 raise ValueError(
                     f"the module is to return the energies of {len(which)} molecules, a tensor of"
                     f" the shape [{len(which)}]; it returns {_shapes(said)}"
+                )
+            if own.requires_grad and not said.requires_grad:
+                raise ValueError(
+                    "forces are derivatives of the energy, and the module's does not depend on"
+                    " positions that torch could follow; take no_grad, detach and numpy out of it"
                 )
             shares = shares.index_put((atoms,), (said / size).unsqueeze(1).expand(atoms.shape))
         return shares

@@ -41,41 +41,53 @@ class GraphLayer(nn.Module):
         return h + self.update(torch.cat([h, graph.sum(m)], -1)), moved
 
 
-class GraphNetwork(nn.Module):
-    """Layers of `GraphLayer` on the particles' states; the output is how far positions have moved
-    in them, beside what a readout of each particle says."""
+class GraphLayers(nn.Module):
+    """Layers of `GraphLayer` on the particles' states, to which subclasses add a readout."""
 
-    def __init__(
-        self, n_in: int, n_edge_features: int, n_out: int, n_features: int, n_layers: int
-    ) -> None:
+    def __init__(self, n_in: int, n_edge_features: int, n_features: int, n_layers: int) -> None:
         super().__init__()
         self.embedding = nn.Linear(n_in, n_features)
         self.layers: Any = nn.ModuleList(
             GraphLayer(n_features, n_edge_features) for _ in range(n_layers)
         )
+
+    def updated(self, rows: Tensor, edges: Tensor, graph: Graph) -> tuple[Tensor, Tensor]:
+        """Features and positions after all layers; ``rows`` begin with positions."""
+        h, x = self.embedding(rows), rows[..., :3]
+        for layer in self.layers:
+            h, x = layer(h, x, edges, graph)
+        return h, x
+
+
+class GraphNetwork(GraphLayers):
+    """The output is how far positions have moved in the layers, beside what a readout of each
+    particle says."""
+
+    def __init__(
+        self, n_in: int, n_edge_features: int, n_out: int, n_features: int, n_layers: int
+    ) -> None:
+        super().__init__(n_in, n_edge_features, n_features, n_layers)
         self.readout = perceptron(n_features, n_features, n_out)
 
     def forward(self, rows: Tensor, edges: Tensor, graph: Graph) -> Tensor:
         """``rows`` begin with positions, ``edges`` [n_edges, n_systems, n_edge_features]."""
-        start = x = rows[..., :3]
-        h = self.embedding(rows)
-        for layer in self.layers:
-            h, x = layer(h, x, edges, graph)
+        h, x = self.updated(rows, edges, graph)
         out = self.readout(h)
-        return torch.cat([out[..., :3] + x - start, out[..., 3:]], -1)
+        return torch.cat([out[..., :3] + x - rows[..., :3], out[..., 3:]], -1)
 
 
-class AtomNumbers(nn.Module):
-    """One number for each atom of molecules of any sizes, by a `GraphNetwork`."""
+class AtomNumbers(GraphLayers):
+    """One number for each atom of molecules of any sizes."""
 
     def __init__(self, n_species: int, n_radial: int, n_features: int, n_layers: int) -> None:
-        super().__init__()
-        self.network = GraphNetwork(3 + n_species, n_radial, 4, n_features, n_layers)
+        super().__init__(3 + n_species, n_radial, n_features, n_layers)
+        self.readout = perceptron(n_features, n_features, 1)
 
     def forward(self, nodes: Tensor, x: Tensor, radial: Tensor, batch: Batch) -> Tensor:
         """nodes [n_atoms, n_species], x [n_atoms, 3], radial [n_edges, n_radial] to [n_atoms]."""
-        out: Tensor = self.network(torch.cat([x, nodes], -1), radial, batch.graph)
-        return out[..., 3]
+        h, _ = self.updated(torch.cat([x, nodes], -1), radial, batch.graph)
+        out: Tensor = self.readout(h).squeeze(-1)
+        return out
 
 
 class ParticleTransformer(nn.Module):

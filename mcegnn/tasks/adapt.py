@@ -201,7 +201,8 @@ def _task_of(stored: "Stored") -> TaskOptions:
     from mcegnn.tasks.registry import task_of_model
 
     made = task_of_model(stored.kind, stored.hyperparameters).Options
-    return made(kind=made.model_fields["kind"].default)
+    required = [name for name, field in made.model_fields.items() if field.is_required()]
+    return made(**{name: getattr(stored.model, name) for name in required})
 
 
 def _learned(options: TrainingOptions) -> tuple[Task, TrainingOptions]:

@@ -113,6 +113,7 @@ class EnergiesForces(Task):
         from mcegnn.training.energies_forces import EnergiesForces as Made
         from mcegnn.training.objective import check_species
 
+        model.check_structures(split.train.species, split.train.periodic)
         check_species(split, model)
         return Made(options, split, model)
 
@@ -160,7 +161,7 @@ class EnergiesForces(Task):
         part = to_score(
             asked.data, data, asked.validation, stored.trained, stored.record.get("data")
         )
-        model.kinds(part.samples.species)
+        model.check_structures(part.samples.species, part.samples.periodic)
         asked.on_progress(0, len(part.samples))
         values = measures_of(differences(model, part.samples, asked.on_progress), part.samples)
         told = {"left_out": dict(part.left_out), "labels": dict(part.notes)}

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from mcegnn.names import is_factory
 from mcegnn.tasks.task import Asked, OnProgress, Scores, Task, check_recorded, label
 from mcegnn.training.options import Count, DataOptions, Strict, TaskOptions, TrainingOptions
 
@@ -54,7 +55,10 @@ class PairsTask(Task):
         velocity."""
         from mcegnn.training.scoring import check_fits, errors, floors, spread
 
-        task: Any = check_recorded(options, asked.model).task
+        # of a network of others there is no record: it is scored as usual
+        usual: Any = self.Options
+        foreign = is_factory(asked.model)
+        task: Any = usual() if foreign else check_recorded(options, asked.model).task
         split = self._split(asked)
         part = split.part(asked.part)
         check_fits(stored.model, part.samples)

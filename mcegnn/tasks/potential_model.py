@@ -59,9 +59,10 @@ def potential(
 
 
 def _known_to(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the hyper-parameters that models of a class have."""
-    has = inspect.signature(MODELS[kind].__init__).parameters
-    return {name: value for name, value in values.items() if name in has}
+    """Those of the hyper-parameters that are the data's to decide for models of a class."""
+    model_class: Any = MODELS[kind]
+    has = inspect.signature(model_class.__init__).parameters
+    return {name: values[name] for name in model_class.of_data if name in values and name in has}
 
 
 def _levelled(stored: Stored, train: Dataset, bound: bool) -> Stored:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from mcegnn.models.registry import MODELS, wrapped
+from mcegnn.models.registry import MODELS, WRAPPERS, wrapped
 from mcegnn.names import one_of
 from mcegnn.registry import Registry
 from mcegnn.tasks.task import Task
@@ -34,6 +34,10 @@ def check_trains(kind: str, model_class: str, hyperparameters: Mapping[str, Any]
     what it wraps; classes that do not exist are refused where models are made."""
     trained = task(kind).trains
     inner, _ = wrapped(model_class, hyperparameters)
+    if inner in WRAPPERS and model_class not in trained:
+        raise ValueError(
+            f"a {inner} wraps a model: name its class by model.hyperparameters.{WRAPPERS[inner]}"
+        )
     if inner in MODELS and inner not in trained and model_class not in trained:
         wanted, other = one_of(trained), one_of([inner])
         raise ValueError(f"a task that is {kind} trains {wanted}, not {other}")

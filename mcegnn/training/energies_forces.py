@@ -52,14 +52,16 @@ class EnergiesForces:
         """The trainer's."""
         return None
 
+    def _compiles(self, model: AtomicPotential) -> bool:
+        return bool(self.options.compiles and model.traceable)
+
     def accumulate(self, model: AtomicPotential, which: np.ndarray, update: int) -> float:
         """The gradients of a batch, added to those there are."""
         weights: list[Tensor] = list(model.parameters())
-        batch = self._train.batch(which, self._room if self.options.compiles else None)
+        batch = self._train.batch(which, self._room if self._compiles(model) else None)
         step = self._step
         if (
-            self.options.compiles
-            and model.traceable
+            self._compiles(model)
             and len(batch.owner) == self._room
             and len(which) == self.options.batch
         ):

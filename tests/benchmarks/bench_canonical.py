@@ -73,14 +73,18 @@ def measure() -> list[Row]:
         case: errors(stored.model, test, parse_recorded(stored.record["options"]).task)
         for case, (stored, _) in runs.items()
     }
-    means = {name: np.mean([found[name, seed] for seed in seeds_of(name)], 0) for name in CASES}
+
+    def mean(name: str, seeds: tuple[int, ...]) -> np.ndarray:
+        return np.asarray(np.mean([found[name, seed] for seed in seeds], 0))
+
     times = batch_times({name: runs[name, 0][0] for name in CASES})
     rows = []
     for name in CASES:
         each = [found[name, seed].mean() for seed in seeds_of(name)]
         median = np.median([np.median(found[name, seed]) for seed in seeds_of(name)])
-        p = wilcoxon(means[name], means["EGNN"]).pvalue if name != "EGNN" else 1.0
-        better = (means[name] < means["EGNN"]).mean()
+        own, egnn = (mean(one, seeds_of(name)) for one in (name, "EGNN"))  # of the same seeds
+        p = 1.0 if name == "EGNN" else wilcoxon(own, egnn).pvalue
+        better = (own < egnn).mean()
         n = sum(weight.numel() for weight in runs[name, 0][0].model.parameters())
         minutes = np.mean([runs[name, seed][1] for seed in seeds_of(name)])
         figure = (

@@ -43,12 +43,12 @@ def measure() -> list[Row]:
     try:
         os.chdir(folder)
         for name, more in VARIANTS.items():
-            if not Path(name).is_dir():
+            if not (Path(name) / "report.html").is_file():  # the last thing that is written
                 command = ["train", "adapt", "--from", _FACTORY, "--data", "charged", "--quiet"]
                 sizes = ["--set", "batch=100", "--set", "n_updates=3000", "--threads", "1"]
                 path = {**os.environ, "PYTHONPATH": _with_path(_HERE / "peers")}
                 subprocess.run(
-                    [*_MCEGNN, *command, *sizes, *more, "-o", name], check=True, env=path
+                    [*_MCEGNN, *command, *sizes, *more, "-o", name, "--force"], check=True, env=path
                 )
         models = {"as it is": load(_FACTORY).model}
         models |= {name: load(Path(name) / "best.safetensors").model for name in VARIANTS}

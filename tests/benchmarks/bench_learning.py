@@ -20,7 +20,7 @@ from mcegnn.data.dataset import Dataset
 from mcegnn.graph import collate, complete
 from mcegnn.models.mcegnn import MCEGNN
 from mcegnn.models.store import Stored, load
-from mcegnn.training.options import parse_recorded
+from mcegnn.training.options import parse_recorded, read
 from mcegnn.training.scoring import errors
 from systems.sources.charged import charged_systems
 
@@ -170,9 +170,11 @@ def trained(
     name: str, preset: str, *changes: str, threads: int = 1, arguments: Sequence[str] = ()
 ) -> tuple[Stored, float]:
     """The best model of a run of ``mcegnn train``, with further ``arguments``, made where it is not
-    there yet, and the minutes it took."""
-    folder = RUNS / name
-    if not (folder / "best.safetensors").exists():
+    there yet, or was of other options or stopped, and the minutes it took."""
+    folder, told = RUNS / name, RUNS / f"{name}.json"
+    options = read(preset, list(changes), started="--from" in arguments).model_dump()
+    asked = json.dumps({"options": options, "arguments": list(arguments)})
+    if not told.is_file() or told.read_text() != asked:
         RUNS.mkdir(exist_ok=True)
         sets = [part for change in changes for part in ("--set", change)]
         subprocess.run(
@@ -185,11 +187,13 @@ def trained(
                 "--threads",
                 str(threads),
                 "--quiet",
+                "--force",
                 *arguments,
                 *sets,
             ],
             check=True,
         )
+        told.write_text(asked)  # it is complete
     with open(folder / "metrics.csv", newline="", encoding="utf-8") as file:
         *_, last = csv.DictReader(file)
     return load(folder / "best.safetensors"), float(last["seconds"]) / 60

@@ -26,27 +26,30 @@ _numbers = itertools.count()
 
 #: a user's file: networks that know no symmetry, one of them with running means
 SOURCE = """
+import numpy as np
 import torch
 from torch import nn
 
 calls = []
 
 class Energies(nn.Module):
-    role, species = "potential", (1, 6, 8)
+    mcegnn = {"role": "potential", "species": np.array([1, 6, 8])}
 
     def __init__(self):
         super().__init__()
         self.embedding = nn.Embedding(9, 4)
         self.first, self.norm = nn.Linear(7, 16), nn.BatchNorm1d(16)
         self.last = nn.Linear(16, 1)
+        self.unit = nn.Parameter(torch.ones(1), requires_grad=False)
 
     def forward(self, numbers, positions):
         h = self.first(torch.cat([self.embedding(numbers), positions], -1))
         h = self.norm(h.transpose(1, 2)).transpose(1, 2)
-        return self.last(torch.tanh(h)).sum((1, 2))
+        return self.unit * self.last(torch.tanh(h)).sum((1, 2))
 
 class States(nn.Module):
-    role, interval = "flow", 1.0
+    mcegnn = {"role": "flow", "interval": 1.0}
+    units = 64  # any name of the author's own
 
     def __init__(self):
         super().__init__()
@@ -71,10 +74,30 @@ def number():
 def silent():
     return nn.Linear(2, 2)
 
-def elementless():
+def saying(**said):
     made = nn.Linear(2, 2)
-    made.role = "potential"
+    made.mcegnn = {"role": "potential", **said}
     return made
+
+def elementless():
+    return saying()
+
+def misspelt():
+    return saying(species=[1], cutof=3.0)
+
+def unkept():
+    return saying(species={1, 6})
+
+def weightless():
+    return nn.Identity()
+
+class Blind(Energies):
+    def forward(self, numbers, positions):
+        with torch.no_grad():
+            return super().forward(numbers, positions)
+
+def blind():
+    return Blind()
 
 def broken():
     raise FileNotFoundError("weights.pt is not there")
@@ -88,7 +111,7 @@ def wrong():
 
 class WrongStates(States):
     def forward(self, x, v, charges):
-        return x
+        return x, None
 
 def wrong_states():
     return WrongStates()
@@ -110,6 +133,13 @@ def labelled(k: int) -> Atoms:
     moves = 0.05 * stream.normal(size=atoms.positions.shape)
     atoms.positions += moves
     atoms.calc = SinglePointCalculator(atoms, energy=5.0 * (moves**2).sum(), forces=-10.0 * moves)
+    return atoms
+
+
+def water(k: int) -> Atoms:
+    atoms = molecule("H2O")
+    atoms.positions += 0.05 * np.random.default_rng(k).normal(size=(3, 3))
+    atoms.calc = SinglePointCalculator(atoms, energy=0.0, forces=np.zeros((3, 3)))
     return atoms
 
 
@@ -199,8 +229,9 @@ def test_from_the_command_line(name: str, cli: Command, freeze: bool) -> None:
     assert sys.modules[name].calls[-1] is False  # its weights are the file's
     brought = sys.modules[name].potential().state_dict()
     kept = adapted.inner_network.module.state_dict()
-    same = [torch.equal(brought[key], kept[key]) for key in brought]  # running means among them
-    assert all(same) if freeze else not all(same)
+    same = {key: torch.equal(brought[key], kept[key]) for key in brought}
+    assert same.pop("unit")  # what its author lets not learn
+    assert set(same.values()) == {freeze}  # running means among them
     for verb in (
         ("evaluate", "adapted/best.safetensors", "train.xyz"),
         ("evaluate", f"{name}:potential", "train.xyz"),
@@ -221,8 +252,65 @@ def test_a_flow_from_the_command_line(name: str, cli: Command) -> None:
     out = cli(*command, "--set", "data.n_train=40", "-o", "adapted")
     assert out.code == 0, out.err
     steps = ("--steps", "2", "--systems", "3", "-o", "run.h5md")
-    out = cli("rollout", "charged", "--model", "adapted/best.safetensors", *steps)
+    for verb in (
+        ("rollout", "charged", "--model", "adapted/best.safetensors", *steps),
+        ("evaluate", "adapted/best.safetensors", "charged"),
+        ("evaluate", f"{name}:flow", "charged"),
+    ):
+        out = cli(*verb)
+        assert out.code == 0, out.err
+
+
+def test_training_on_keeps_what_the_module_says(name: str, cli: Command) -> None:
+    """A potential of others is trained by itself, too, in its own units and from its own zero, in
+    batches of molecules of any sizes."""
+    ase.io.write("mixed.xyz", [labelled(k) for k in range(10)] + [water(k) for k in range(10)])
+    own = "{kind='ForeignPotential', hyperparameters={factory='" + name + ":potential'}}"
+    few = ("--set", "data.n_train=12", "--set", "data.n_validation=4", "--set", "lr=1e-20")
+    command = ("train", "extxyz", "--data", "mixed.xyz", "--set", f"model={own}", *ADAPT, *few)
+    out = cli(*command, "--set", "ema=0", "--set", "warmup=0", "-o", "on")
     assert out.code == 0, out.err
+    before = Stored.make("ForeignPotential", {"factory": f"{name}:potential", "species": [1, 6, 8]})
+    after, system = load("on/best.safetensors"), shaken("H2O", 0)
+    for mean in ("running_mean", "running_var"):  # these do move
+        state = after.network.module.norm.state_dict()[mean]
+        getattr(before.model.network.module.norm, mean).copy_(state)
+    expected = before.model.eval()(system)
+    assert float(after(system).energy) == pytest.approx(float(expected.energy), abs=1e-5)
+
+
+def test_periodic_structures_are_refused(name: str, cli: Command) -> None:
+    boxes = [labelled(k) for k in range(12)]
+    for atoms in boxes:
+        atoms.set_cell([12.0, 12.0, 12.0])
+        atoms.pbc = True
+    ase.io.write("box.xyz", boxes)
+    out = cli("evaluate", f"{name}:potential", "box.xyz")
+    assert out.code == 2
+    assert "the network is of molecules in free space" in out.err
+    few = ("--set", "data.n_train=8", "--set", "data.n_validation=2")
+    out = cli("train", "adapt", "--from", f"{name}:potential", "--data", "box.xyz", *ADAPT, *few)
+    assert out.code == 2
+    assert "the network is of molecules in free space" in out.err
+
+
+def test_a_factory_is_no_file(name: str, cli: Command) -> None:
+    steps = ("--steps", "2", "--temperature", "10 K", "-o", "run.h5md")
+    out = cli("rollout", "train.xyz", "--model", f"{name}:potential", *steps)
+    assert out.code == 2
+    assert f"mcegnn train adapt --from {name}:potential --data DATA writes one" in out.err
+
+
+def test_a_file_that_fails_on_import_is_told(name: str, cli: Command) -> None:
+    for k, source in enumerate(
+        ("def make(:", "raise SystemExit('usage')", "import nowhere_at_all")
+    ):
+        Path(f"{name}_{k}.py").write_text(source)
+        out = cli("train", "adapt", "--from", f"{name}_{k}:make", "--data", "train.xyz", "-o", "x")
+        assert out.code == 2
+        wanted = ("importing", "importing", "there is no module nowhere_at_all")[k]
+        assert wanted in out.err
+        assert "Traceback" not in out.err
 
 
 @pytest.fixture
@@ -238,16 +326,18 @@ def test_a_missing_module_is_named(adapted: Path, name: str, cli: Command) -> No
     Path(f"{name}.py").unlink()
     out = cli("info", adapted)
     assert out.code == 2
-    assert f"{name} cannot be imported" in out.err
+    assert f"there is no module {name}" in out.err
     assert str(adapted) in out.err
 
 
 def test_a_changed_source_is_told(adapted: Path, name: str, cli: Command) -> None:
     with open(f"{name}.py", "a") as file:
         file.write("# changed\n")
+    from mcegnn.models.factory import source_of
     from mcegnn.models.foreign import _check_source
 
-    _check_source.cache_clear()
+    for kept in (source_of, _check_source):
+        kept.cache_clear()
     with pytest.warns(SourceChangedWarning, match="not what it was"):
         load(adapted)
     _check_source.cache_clear()
@@ -260,10 +350,14 @@ def test_a_changed_source_is_told(adapted: Path, name: str, cli: Command) -> Non
     ("factory", "words"),
     [
         ("number", "makes no torch.nn.Module but a value of the type int"),
-        ("silent", "must say what it is by an attribute role"),
+        ("silent", "must say what it is by an attribute such as mcegnn = {"),
+        ("misspelt", "says 'cutof', which a potential does not have; did you mean cutoff?"),
+        ("unkept", "cannot be kept: Object of type set is not JSON serializable"),
+        ("weightless", "makes a module without weights"),
+        ("blind", "take no_grad, detach and numpy out of it"),
         ("elementless", "must say for which elements"),
         ("broken", "FileNotFoundError: weights.pt is not there"),
-        ("gone", "is no function"),
+        ("gone", "has no gone; did you mean"),
         ("wrong", "a tensor of the shape [4]; it returns a tensor of the shape [4, 1]"),
     ],
 )
@@ -286,4 +380,4 @@ def test_refuses_states_of_other_shapes(name: str) -> None:
 def test_refuses_modules_that_are_not_there(cli: Command) -> None:
     out = cli("train", "adapt", "--from", "no_such_module:make", "--data", "charged", "-o", "x")
     assert out.code == 2
-    assert "no_such_module cannot be imported" in out.err
+    assert "there is no module no_such_module" in out.err

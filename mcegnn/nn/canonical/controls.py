@@ -5,6 +5,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from mcegnn.nn.buffers import as_buffers
 from mcegnn.nn.canonical.canonicalizer import Canonicalizer, Sizes
 from mcegnn.nn.canonical.direct import Direct
 from mcegnn.nn.canonical.frames import Candidates, candidates, choose, pool, replaced, tolerance
@@ -39,10 +40,7 @@ class RandomFrozen(Direct):
 
     def __init__(self, group: Group, sizes: Sizes, n_hidden: int = 16, n_layers: int = 4) -> None:
         super().__init__(group, sizes, n_hidden, n_layers)
-        for module in self.modules():  # no trainer can make buffers learn
-            for name, weight in list(module.named_parameters(recurse=False)):
-                delattr(module, name)
-                module.register_buffer(name, weight.detach())
+        as_buffers(self)
 
 
 class PrincipalAxes(Canonicalizer):

@@ -62,8 +62,8 @@ class Smooth(Canonicalizer):
         n = sizes.of_pool(proper=group.proper)
         self.axis = _readout(n_hidden, n)
         self.partner = _readout(2 * n_hidden, n * n)
-        self.axis_by_itself = _unlike(sizes.n_scalars, n)
-        self.partner_by_itself = _unlike(sizes.n_scalars, n)
+        self.axis_by_itself = ByItself(sizes.n_scalars, n)
+        self.partner_by_itself = ByItself(sizes.n_scalars, n)
         self.turn = _readout(n_hidden, 6 * n)
         with torch.no_grad():  # begin with the frames of the pairs themselves
             identity = torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0]).repeat(n)
@@ -192,15 +192,20 @@ def _readout(n_in: int, n_out: int) -> Any:
     return nn.Sequential(nn.Linear(n_in, n_in), nn.SiLU(), nn.Linear(n_in, n_out))
 
 
-def _unlike(n_scalars: int, n_vectors: int) -> nn.Linear:
-    """Scores of a particle's vectors by its scalars alone. They begin far apart for unlike species
-    and for the vectors of a particle, so that few frames have a weight from the start."""
-    scores = nn.Linear(n_scalars, n_vectors)
-    with torch.no_grad():
+class ByItself(nn.Module):
+    """Scores of a particle's vectors [n_nodes, n_vectors] by its scalars alone. They begin far
+    apart for unlike species and for the vectors of a particle, so that few frames have a weight
+    from the start."""
+
+    def __init__(self, n_scalars: int, n_vectors: int) -> None:
+        super().__init__()
         spread = torch.linspace(-1.0, 1.0, n_scalars) if n_scalars > 1 else torch.ones(n_scalars)
-        scores.weight.copy_(_APART * spread.expand(n_vectors, n_scalars))
-        scores.bias.copy_(-_APART * torch.arange(n_vectors))
-    return scores
+        self.weight = nn.Parameter(_APART * spread.unsqueeze(1).repeat(1, n_vectors))
+        self.bias = nn.Parameter(-_APART * torch.arange(float(n_vectors)))
+
+    def forward(self, scalars: Tensor) -> Tensor:
+        """scalars [n_nodes, n_scalars]."""
+        return scalars @ self.weight + self.bias
 
 
 def bounded(scores: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 its factory, ``plain_network:trained``."""
 
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ WEIGHTS = Path("plain_network.pt")
 class Particles(nn.Module):
     """Particles as tokens of torch's own transformer, to positions and velocities a time later."""
 
-    role, interval = "flow", 1.0
+    mcegnn: ClassVar = {"role": "flow", "interval": 1.0}
 
     def __init__(self, width: int = 64, n_layers: int = 4) -> None:
         super().__init__()
