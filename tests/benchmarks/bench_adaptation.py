@@ -5,14 +5,13 @@ import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from bench_learning import RUNS, trained
 from record import Row
-from scipy.spatial.transform import Rotation
+from turned import turned
 
 from mcegnn.data.dataset import Dataset
 from mcegnn.data.registry import load as load_data
@@ -33,6 +32,11 @@ _AUGMENTED = (
 VARIANTS: dict[str, tuple[str, ...]] = {
     "with prior, fine-tuned": (),
     "without prior, fine-tuned": ("task.beta=0",),
+    "not canonicalized, trained on as long": (
+        "task.beta=0",
+        "model.hyperparameters.canonicalizer=fixed",
+        "model.hyperparameters.options={}",
+    ),
     "with prior, frozen": ("task.freeze=true",),
     "without prior, frozen": ("task.freeze=true", "task.beta=0"),
 }
@@ -61,7 +65,7 @@ def measure() -> list[Row]:
         runs = dict(zip(cases, pool.map(run, cases), strict=True))
     data = load_data(read(PLAIN, [_UPRIGHT]).data)
     straight = data.test
-    bent = turned(straight, 0)
+    bent, _ = turned(straight, 0)
     one = error(plain.model, straight)
     models = {
         "as it is": [plain.model],
@@ -116,22 +120,6 @@ def in_poses(plain: Stored, canonicalizer: str) -> Any:
     return made.eval().requires_grad_(False)
 
 
-def turned(structures: Dataset, seed: int) -> Dataset:
-    """Each structure, with its forces, turned at random."""
-    n = len(structures)
-    r = Rotation.random(n, np.random.default_rng(seed)).as_matrix()
-    per = len(structures.positions) // n
-
-    def rows(values: np.ndarray) -> np.ndarray:
-        return (values.reshape(n, per, 3) @ r.transpose(0, 2, 1)).reshape(values.shape)
-
-    targets = {
-        name: one._replace(values=rows(one.values)) if one.per == "vector" else one
-        for name, one in structures.targets.items()
-    }
-    return replace(structures, positions=rows(structures.positions), targets=targets)
-
-
 def forces(model: Any, structures: Dataset) -> np.ndarray:
     """Predicted forces, as the dataset's."""
     systems = [structures.system(k) for k in range(len(structures))]
@@ -149,11 +137,10 @@ def double_difference(model: Any, structures: Dataset) -> float:
     structures, turned, in units of the largest force."""
     kind = next(model.parameters()).dtype
     model.double()
-    n = len(structures)
-    per = len(structures.positions) // n
-    r = Rotation.random(n, np.random.default_rng(1)).as_matrix()
-    one = forces(model, structures).reshape(n, per, 3) @ r.transpose(0, 2, 1)
-    other = forces(model, turned(structures, 1)).reshape(n, per, 3)
+    bent, turns = turned(structures, 1)
+    shape = (len(structures), -1, 3)
+    one = forces(model, structures).reshape(shape) @ turns
+    other = forces(model, bent).reshape(shape)
     model.to(kind)
     return float(abs(one - other).max() / abs(one).max())
 

@@ -17,6 +17,7 @@ import numpy as np
 from bench_learning import RUNS
 from record import Row
 from scipy.spatial.transform import Rotation
+from turned import turned
 
 from integrators.state import State
 from mcegnn.data.charged import charged
@@ -55,7 +56,7 @@ def measure() -> list[Row]:
     finally:
         os.chdir(here)
     straight = charged().test
-    bent = _turned(straight)
+    bent, _ = turned(straight, 0)
     rows = []
     for name, model in models.items():
         figures = [errors(model, samples, DirectOptions()) for samples in (straight, bent)]
@@ -87,21 +88,6 @@ def _trained_by_skorch(folder: Path) -> str:
         )
         told.write_text(done.stdout)
     return told.read_text().strip()
-
-
-def _turned(samples: Any) -> Any:
-    n = len(samples)
-    r = Rotation.random(n, np.random.default_rng(0)).as_matrix().transpose(0, 2, 1)
-
-    def rows(values: np.ndarray) -> np.ndarray:
-        return np.asarray((values.reshape(n, -1, 3) @ r).reshape(values.shape))
-
-    targets = {
-        name: one._replace(values=rows(one.values)) if one.per == "vector" else one
-        for name, one in samples.targets.items()
-    }
-    moved = {"positions": rows(samples.positions), "velocities": rows(samples.velocities)}
-    return replace(samples, targets=targets, **moved)
 
 
 def _apart(model: Any) -> float:
