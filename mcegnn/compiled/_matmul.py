@@ -7,9 +7,10 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import types
 
 from mcegnn.compiled._kernel import kernel
+from mcegnn.compiled._lanes import Writer, scalar
 from mcegnn.compiled._pointers import moved
 from mcegnn.compiled._registers import BYTES
-from mcegnn.compiled._simd import I64, Writer, count, intrinsic, scalar
+from mcegnn.compiled._simd import I64, count, intrinsic
 
 # rows of a tile by its columns of lanes: the sums, a row of the second factor and a number of the
 # first are in registers at once, of which there are 32, with AVX and AVX2 16

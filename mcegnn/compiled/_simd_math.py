@@ -7,8 +7,9 @@ import numpy as np
 from numba.core import types
 
 from mcegnn.compiled._kernel import kernel
+from mcegnn.compiled._lanes import Writer
 from mcegnn.compiled._pointers import number, put
-from mcegnn.compiled._simd import Writer, count, filled, intrinsic, load, store
+from mcegnn.compiled._simd import count, filled, intrinsic, load, store
 
 
 def _fitted(function: Any, low: float, high: float, degree: int) -> np.ndarray:

@@ -115,16 +115,7 @@ def load(name: str | Path) -> Stored:
             Stored.make(header["class"], header["hyperparameters"], header["record"]),
             trained=trained,
         )
-        # a module of others may have whole numbers beside its weights
-        floating = [tensor.dtype for tensor in weights.values() if tensor.is_floating_point()]
-        kinds = {str(dtype) for dtype in floating}
-        if kinds not in ({"torch.float32"}, {"torch.float64"}):
-            raise ValueError(f"its weights are {', '.join(sorted(kinds))}")
-        for key, own in stored.model.state_dict().items():
-            if key in weights and weights[key].shape != own.shape:
-                raise ValueError(f"{key} is {tuple(weights[key].shape)}, not {tuple(own.shape)}")
-        stored.model.to(floating[0])
-        stored.model.load_state_dict(weights)
+        _fill(stored.model, weights)
     except NoFactory as error:
         raise ValueError(f"{path}: {error}") from None
     except (KeyError, TypeError, AttributeError, ValueError, RuntimeError, StopIteration) as error:
@@ -135,6 +126,21 @@ def load(name: str | Path) -> Stored:
     stored.model.eval().requires_grad_(False)
     stored.model.file = path.absolute()
     return stored
+
+
+def _fill(model: Any, weights: Mapping[str, torch.Tensor]) -> None:
+    """Give a model the weights of a file, and their precision. Raises ValueError if they are of
+    several, or of other shapes."""
+    # a module of others may have whole numbers beside its weights
+    floating = [tensor.dtype for tensor in weights.values() if tensor.is_floating_point()]
+    kinds = {str(dtype) for dtype in floating}
+    if kinds not in ({"torch.float32"}, {"torch.float64"}):
+        raise ValueError(f"its weights are {', '.join(sorted(kinds))}")
+    for key, own in model.state_dict().items():
+        if key in weights and weights[key].shape != own.shape:
+            raise ValueError(f"{key} is {tuple(weights[key].shape)}, not {tuple(own.shape)}")
+    model.to(floating[0])
+    model.load_state_dict(weights)
 
 
 def _foreign(factory: str) -> Stored:

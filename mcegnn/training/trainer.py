@@ -16,6 +16,7 @@ import torch
 from mcegnn.models.store import Stored
 from mcegnn.names import TRAINED
 from mcegnn.tasks.registry import task as task_of
+from mcegnn.training.averages import follow
 from mcegnn.training.checkpoint import over, stalled
 from mcegnn.training.options import TrainingOptions
 from mcegnn.training.refinement import Refinement
@@ -139,13 +140,7 @@ class Trainer:
         decay = (
             min(self.options.ema, self.update / (self.update + 9.0)) if self.options.ema else 0.0
         )
-        with torch.no_grad():
-            torch._foreach_lerp_(
-                list(self.average.parameters()), list(self.model.parameters()), 1.0 - decay
-            )
-            # running means and the like, which are averages themselves
-            for mine, other in zip(self.average.buffers(), self.model.buffers(), strict=True):
-                mine.copy_(other)
+        follow(self.average, self.model, decay)
         return loss
 
     def _refine(self, refinement: Refinement) -> float:

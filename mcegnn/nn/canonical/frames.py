@@ -55,14 +55,6 @@ def frame_of(a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
     return torch.stack([first, second, third], -1)
 
 
-def skew(v: Tensor) -> Tensor:
-    """The matrices [..., 3, 3] with skew(v) u = v x u."""
-    x, y, z = v.unbind(-1)
-    zero = torch.zeros_like(x)
-    rows = [[zero, -z, y], [z, zero, -x], [-y, x, zero]]
-    return torch.stack([torch.stack(row, -1) for row in rows], -2)
-
-
 def any_across(axes: Tensor) -> Tensor:
     """Some unit vector at right angles to each unit axis [..., 3]."""
     least = axes.abs().argmin(-1)

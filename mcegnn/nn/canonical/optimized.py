@@ -5,9 +5,10 @@ from torch import Tensor
 
 from mcegnn.nn.canonical.canonicalizer import Canonicalizer, Sizes
 from mcegnn.nn.canonical.finite import CloudScore
-from mcegnn.nn.canonical.frames import candidates, choose, poses_of, skew
+from mcegnn.nn.canonical.frames import candidates, choose, poses_of
 from mcegnn.nn.canonical.groups import Group
 from mcegnn.nn.canonical.points import Points, Poses
+from mcegnn.nn.canonical.random_turns import skew
 
 _N_STEPS = 4
 _LARGEST = 0.3  # radians of a step

@@ -6,8 +6,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mcegnn.nn.canonical.frames import skew
-
 _ANY = 3.0  # radians from which on all rotations are equally likely
 
 
@@ -34,3 +32,11 @@ def random_turns(
     if not proper:
         turns = turns * (1.0 - 2.0 * torch.randint(0, 2, (n, 1, 1), generator=stream))
     return turns.to(like)
+
+
+def skew(v: Tensor) -> Tensor:
+    """The matrices [..., 3, 3] with skew(v) u = v x u."""
+    x, y, z = v.unbind(-1)
+    zero = torch.zeros_like(x)
+    rows = [[zero, -z, y], [z, zero, -x], [-y, x, zero]]
+    return torch.stack([torch.stack(row, -1) for row in rows], -2)

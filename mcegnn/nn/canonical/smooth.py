@@ -16,10 +16,8 @@ equal weights in the end. They take away all that is of first order in the dista
 and all of second order that depends on the direction; so outputs and their forces are continuous.
 """
 
-from typing import Any
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mcegnn.nn.canonical.canonicalizer import Canonicalizer, Sizes
 from mcegnn.nn.canonical.frames import (
@@ -35,11 +33,10 @@ from mcegnn.nn.canonical.frames import (
 )
 from mcegnn.nn.canonical.groups import Group, point_group
 from mcegnn.nn.canonical.points import Points, Poses, entries_of
+from mcegnn.nn.canonical.scores import ByItself, Invariants, bounded, readout
 
 _WIDTH = 0.5  # of scores: what is so much worse than the best has no weight
 _LINE = 0.01  # mean square sine of angles to an axis below which a system is near a line
-_APART = 2.0  # between the scores of unlike species at the start
-_SHARPEST = 5.0  # learned scores are between plus and minus this
 
 
 class Smooth(Canonicalizer):
@@ -60,11 +57,11 @@ class Smooth(Canonicalizer):
         self.thrift = float(thrift)
         self.invariants = Invariants(sizes.of_pool(proper=group.proper), sizes.n_scalars, n_hidden)
         n = sizes.of_pool(proper=group.proper)
-        self.axis = _readout(n_hidden, n)
-        self.partner = _readout(2 * n_hidden, n * n)
+        self.axis = readout(n_hidden, n)
+        self.partner = readout(2 * n_hidden, n * n)
         self.axis_by_itself = ByItself(sizes.n_scalars, n)
         self.partner_by_itself = ByItself(sizes.n_scalars, n)
-        self.turn = _readout(n_hidden, 6 * n)
+        self.turn = readout(n_hidden, 6 * n)
         with torch.no_grad():  # begin with the frames of the pairs themselves
             identity = torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0]).repeat(n)
             self.turn[-1].weight.mul_(0.1)
@@ -150,67 +147,6 @@ def _turned_about_axes(
     frames = frame_of(axes, partner).unsqueeze(1) @ _quarter_turns().to(vectors)
     shares = torch.stack([1.0 - 0.75 * line, *[0.25 * line] * 3], 1)
     return frames.flatten(0, 1), (weight.unsqueeze(1) * shares).flatten()
-
-
-class Invariants(nn.Module):
-    """Features of particles [n_nodes, n_hidden] that no rotation or reflection changes, and smooth
-    functions of the vectors: two rounds of inner products with sums over all particles of the
-    vectors, weighed by the features there are."""
-
-    def __init__(self, n_vectors: int, n_scalars: int, n_hidden: int) -> None:
-        super().__init__()
-        n_pairs = n_vectors * n_vectors
-        self.first = nn.Sequential(
-            nn.Linear(n_scalars + n_pairs, n_hidden), nn.SiLU(), nn.Linear(n_hidden, n_hidden)
-        )
-        self.weigh = nn.Linear(n_hidden, _N_SUMS)
-        self.second = nn.Sequential(
-            nn.Linear(n_hidden + n_vectors * _N_SUMS * n_vectors, n_hidden),
-            nn.SiLU(),
-            nn.Linear(n_hidden, n_hidden),
-        )
-
-    def forward(self, vectors: Tensor, points: Points) -> Tensor:
-        """``vectors`` [n_nodes, n_vectors, 3]."""
-        size = points.mean(vectors.square().mean((1, 2)))[points.owner].clamp(
-            min=torch.finfo(vectors.dtype).tiny ** 0.5
-        )
-        v = vectors / size.sqrt().view(-1, 1, 1)
-        gram = (v @ v.mT).flatten(1)
-        h = self.first(torch.cat([points.scalars, gram / (1.0 + gram.square()).sqrt()], 1))
-        weighed = self.weigh(h)[:, :, None, None] * v.unsqueeze(1)
-        sums = points.mean(weighed).flatten(1, 2)[points.owner]
-        products = (v @ sums.mT).flatten(1)
-        out: Tensor = self.second(torch.cat([h, products / (1.0 + products.square()).sqrt()], 1))
-        return out
-
-
-_N_SUMS = 4
-
-
-def _readout(n_in: int, n_out: int) -> Any:
-    return nn.Sequential(nn.Linear(n_in, n_in), nn.SiLU(), nn.Linear(n_in, n_out))
-
-
-class ByItself(nn.Module):
-    """Scores of a particle's vectors [n_nodes, n_vectors] by its scalars alone. They begin far
-    apart for unlike species and for the vectors of a particle, so that few frames have a weight
-    from the start."""
-
-    def __init__(self, n_scalars: int, n_vectors: int) -> None:
-        super().__init__()
-        spread = torch.linspace(-1.0, 1.0, n_scalars) if n_scalars > 1 else torch.ones(n_scalars)
-        self.weight = nn.Parameter(_APART * spread.unsqueeze(1).repeat(1, n_vectors))
-        self.bias = nn.Parameter(-_APART * torch.arange(float(n_vectors)))
-
-    def forward(self, scalars: Tensor) -> Tensor:
-        """scalars [n_nodes, n_scalars]."""
-        return scalars @ self.weight + self.bias
-
-
-def bounded(scores: Tensor) -> Tensor:
-    """Scores between plus and minus `_SHARPEST`, so that none outweighs a frame's decay."""
-    return _SHARPEST * torch.tanh(scores / _SHARPEST)
 
 
 def sparse_weights(score: Tensor, segment: Tensor, n: int) -> Tensor:
