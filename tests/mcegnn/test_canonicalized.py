@@ -334,6 +334,26 @@ def test_a_stopped_adaptation_goes_on(trained: Path, cli: Callable[..., Any]) ->
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+def test_a_stopped_training_draws_what_it_would_have_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Callable[..., Any]
+) -> None:
+    """Augmented poses of an update are the same wherever a training is resumed, and not those of
+    another seed."""
+    monkeypatch.chdir(tmp_path)
+    options = ["data.n_train=40", "n_updates=4", "batch=8", "validate_every=2", "ema=0"]
+    options += ["model.hyperparameters.hyperparameters={n_features=8, n_layers=1}"]
+    sets = [word for one in options for word in ("--set", one)]
+    assert cli("train", "charged-canonical", *sets, "--quiet", "-o", "whole").code == 0
+    run = TrainingRun(training_options("charged-canonical", options), "parts")
+    events = iter(run)
+    assert any(isinstance(event, Saved) for event in events)
+    events.close()  # type: ignore[attr-defined]
+    assert cli("train", "--resume", "parts", "--quiet").code == 0
+    one, other = (load(f"{name}/best.safetensors").state_dict() for name in ("whole", "parts"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert load("whole/best.safetensors").canonicalization.augmentation == 3.0
+
+
 def test_adapting_a_flow(cli: Callable[..., Any]) -> None:
     """On the benchmark that it was trained for, and evaluated there."""
     few = ("--set", "data.n_train=40", "--set", "n_updates=4", "--set", "batch=8")
