@@ -203,8 +203,8 @@ def test_every_class_declares_itself() -> None:
     required: dict[str, dict[str, Any]] = {
         "ConservativePotential": {"species": [1]},
         "UnconstrainedPotential": {"species": [1]},
-        "ForeignDynamics": {"factory": "torch.nn:Identity"},
-        "ForeignPotential": {"factory": "torch.nn:Identity", "species": [1]},
+        "ForeignDynamics": {"factory": "torch.nn:PReLU"},
+        "ForeignPotential": {"factory": "torch.nn:PReLU", "species": [1]},
         "Canonicalized": {"model": "UnconstrainedDynamics"},
     }
     for name in MODELS:
