@@ -86,7 +86,7 @@ def measure() -> list[Row]:
         p = 1.0 if name == "EGNN" else wilcoxon(own, egnn).pvalue
         better = (own < egnn).mean()
         n = sum(weight.numel() for weight in runs[name, 0][0].model.parameters())
-        minutes = np.mean([runs[name, seed][1] for seed in seeds_of(name)])
+        minutes = np.median([runs[name, seed][1] for seed in seeds_of(name)])
         figure = (
             f"mean {np.mean(each):.4f} ({min(each):.4f} to {max(each):.4f}), median {median:.1e};"
             f" better than EGNN on {better:.0%}, Wilcoxon p = {p:.0e}; a batch of 100"
