@@ -85,12 +85,15 @@ class Smooth(Canonicalizer):
         score = bounded(score + self.partner_by_itself(points.scalars).flatten()[b])
         # how far b is from the axis; of its direction nothing, which at the centre it has not
         scale = vectors[b].square().sum(-1) + _mean_square(vectors, owner, n)[owner[a]]
-        near = _log(away / scale)
+        # near a line all are small, and one that is none, a itself, must be worse than all others;
+        # on it no partner is any better, and frames are the same for all
+        on_line = _on_a_line(vectors, owner, a, away, n)
+        near = torch.where(on_line[a], torch.zeros_like(away), _log(away / scale, 4))
         weight = axis_weight[a] * sparse_weights(score + near, a, len(vectors))
         some = weight > 0.0
         a, b = a[some], b[some]
         turns = self.turn(h).view(-1, 6)[a]
-        return self._poses(points, vectors, owner, (a, b), weight[some], turns)
+        return self._poses(points, vectors, owner, (a, b, on_line[a]), weight[some], turns)
 
     def _of_axes(self, h: Tensor, vectors: Tensor, points: Points, owner: Tensor) -> Tensor:
         """The weight of each vector as an axis, which sum to one in each system."""
@@ -98,7 +101,7 @@ class Smooth(Canonicalizer):
         score = bounded(self.axis(h) + self.axis_by_itself(points.scalars)).flatten()
         square = vectors.square().sum(-1)
         scale = _mean_square(vectors, owner, n)[owner]
-        near = _log(square / (square + scale))
+        near = _log(square / (square + scale), 2)
         return sparse_weights(score + near, owner, n)
 
     def _poses(
@@ -106,13 +109,13 @@ class Smooth(Canonicalizer):
         points: Points,
         vectors: Tensor,
         owner: Tensor,
-        pairs: tuple[Tensor, Tensor],
+        pairs: tuple[Tensor, Tensor, Tensor],
         weight: Tensor,
         turns: Tensor,
     ) -> Poses:
-        """Frames of these axes and partners, with those that are turned about their axes where the
-        system is near a line, and with their mirror images."""
-        a, _ = pairs
+        """Frames of these axes and partners, some of them on a line, with those that are turned
+        about their axes where the system is near one, and with their mirror images."""
+        a = pairs[0]
         frames, weights = _turned_about_axes(vectors, owner, pairs, weight, points.n_systems)
         system, extra = owner[a].repeat_interleave(4), frame_of(turns[:, :3], turns[:, 3:])
         extra = extra.repeat_interleave(4, 0)
@@ -136,14 +139,14 @@ class Smooth(Canonicalizer):
 
 
 def _turned_about_axes(
-    vectors: Tensor, owner: Tensor, pairs: tuple[Tensor, Tensor], weight: Tensor, n: int
+    vectors: Tensor, owner: Tensor, pairs: tuple[Tensor, Tensor, Tensor], weight: Tensor, n: int
 ) -> tuple[Tensor, Tensor]:
     """Frames of pairs, each turned by no, one, two and three quarters of a turn about its axis, and
     their weights, which are equal on a line and those of the first alone away from one."""
-    a, b = pairs
-    line, parallel = _near_a_line(vectors, owner, a, n)
+    a, b, on_line = pairs
+    line = _near_a_line(vectors, owner, a, n)
     axes = normalized(vectors[a])
-    partner = torch.where(parallel.unsqueeze(1), any_across(axes).detach(), vectors[b])
+    partner = torch.where(on_line.unsqueeze(1), any_across(axes).detach(), vectors[b])
     frames = frame_of(axes, partner).unsqueeze(1) @ _quarter_turns().to(vectors)
     shares = torch.stack([1.0 - 0.75 * line, *[0.25 * line] * 3], 1)
     return frames.flatten(0, 1), (weight.unsqueeze(1) * shares).flatten()
@@ -162,10 +165,10 @@ def sparse_weights(score: Tensor, segment: Tensor, n: int) -> Tensor:
     return raw / score.new_zeros(n).index_add(0, segment, raw)[segment]
 
 
-def _log(ratios: Tensor) -> Tensor:
-    """The logarithm of ratios that go to zero where a frame degenerates; bounded, since slopes
-    beyond that of the tolerance would multiply round-off."""
-    return (ratios + tolerance(ratios.dtype) ** 2).log()
+def _log(ratios: Tensor, power: int) -> Tensor:
+    """The logarithm of ratios that go to zero where a frame degenerates; bounded by a power of the
+    tolerance, since slopes beyond that would multiply round-off."""
+    return (ratios + tolerance(ratios.dtype) ** power).log()
 
 
 def _mean_square(vectors: Tensor, owner: Tensor, n: int) -> Tensor:
@@ -176,9 +179,16 @@ def _mean_square(vectors: Tensor, owner: Tensor, n: int) -> Tensor:
     return mean.clamp(min=torch.finfo(square.dtype).tiny ** 0.5)
 
 
-def _near_a_line(vectors: Tensor, owner: Tensor, a: Tensor, n: int) -> tuple[Tensor, Tensor]:
+def _on_a_line(vectors: Tensor, owner: Tensor, a: Tensor, away: Tensor, n: int) -> Tensor:
+    """For each vector, taken for an axis, whether all of its system are along it to round-off, by
+    their squares ``away`` from the axes ``a``."""
+    most = largest(away.detach(), a, len(vectors))
+    return most <= tolerance(away.dtype) ** 2 * _mean_square(vectors, owner, n)[owner]
+
+
+def _near_a_line(vectors: Tensor, owner: Tensor, a: Tensor, n: int) -> Tensor:
     """For each axis a how near its system is to a line along it, from 0 (not) to 1 (all vectors
-    are along it), and whether it is that to round-off."""
+    are along it)."""
     place, other = entries_of(owner[a], owner, n)
     axes = normalized(vectors[a])
     # weighed by their lengths: the direction of what is at the centre says nothing
@@ -187,8 +197,7 @@ def _near_a_line(vectors: Tensor, owner: Tensor, a: Tensor, n: int) -> tuple[Ten
     mean = away.new_zeros(len(a)).index_add(0, place, away) / count
     scale = _mean_square(vectors, owner, n)[owner[a]]
     x = (mean / (_LINE * scale)).clamp(max=1.0)
-    top = largest(away.detach(), place, len(a)) / scale
-    return 1.0 - x * x * (3.0 - 2.0 * x), top.sqrt() <= tolerance(vectors.dtype)
+    return 1.0 - x * x * (3.0 - 2.0 * x)
 
 
 def _quarter_turns() -> Tensor:
