@@ -78,7 +78,7 @@ def measure() -> list[Row]:
     rows = [
         Row(
             "turned upright by the rule that aligned the data, then as it is",
-            f"turned {error(plain.model, upright(bent, data.train)):.2f} meV/Angstrom"
+            f"turned {1e3 * error(plain.model, upright(bent, data.train)):.2f} meV/Angstrom"
             f" ({1e3 * one:.2f} upright)",
         )
     ]
