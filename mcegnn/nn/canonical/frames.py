@@ -107,7 +107,7 @@ def _of_one_size(points: Points, each: Tensor) -> Tensor:
     velocities are not to be weighed against positions."""
     square = points.mean(each.detach().square().sum(-1))
     size = square.sqrt().clamp(min=_tiny(each) ** 0.5)
-    return each / size[points.owner].unsqueeze(-1)
+    return each / points.spread(size).unsqueeze(-1)
 
 
 def pairs_of(owner: Tensor, n_systems: int, *, alone: bool = False) -> tuple[Tensor, Tensor]:

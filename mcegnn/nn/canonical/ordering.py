@@ -27,7 +27,7 @@ class Ordering(nn.Module):
             [points.vectors.flatten(1), points.pseudovectors.flatten(1), points.scalars], 1
         )
         h = self.each(seen)
-        own = self.score(torch.cat([h, points.mean(h)[points.owner]], 1)).detach()
+        own = self.score(torch.cat([h, points.spread(points.mean(h))], 1)).detach()
         rows = rows_of(points)
         keys = torch.cat([own, rows @ fixed_numbers(rows.shape[1], _N_KEYS).to(rows)], 1)
         return sorted_by(keys, points.owner)

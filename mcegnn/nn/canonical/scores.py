@@ -32,14 +32,14 @@ class Invariants(nn.Module):
 
     def forward(self, vectors: Tensor, points: Points) -> Tensor:
         """``vectors`` [n_nodes, n_vectors, 3]."""
-        size = points.mean(vectors.square().mean((1, 2)))[points.owner].clamp(
+        size = points.spread(points.mean(vectors.square().mean((1, 2)))).clamp(
             min=torch.finfo(vectors.dtype).tiny ** 0.5
         )
         v = vectors / size.sqrt().view(-1, 1, 1)
         gram = (v @ v.mT).flatten(1)
         h = self.first(torch.cat([points.scalars, gram / (1.0 + gram.square()).sqrt()], 1))
         weighed = self.weigh(h)[:, :, None, None] * v.unsqueeze(1)
-        sums = points.mean(weighed).flatten(1, 2)[points.owner]
+        sums = points.spread(points.mean(weighed).flatten(1, 2))
         products = (v @ sums.mT).flatten(1)
         out: Tensor = self.second(torch.cat([h, products / (1.0 + products.square()).sqrt()], 1))
         return out

@@ -73,7 +73,8 @@ class Smooth(Canonicalizer):
         vectors, owner = pool(points, proper=proper)
         per = len(vectors) // max(1, len(points.owner))
         h = self.invariants(vectors.view(-1, per, 3), points)
-        axis_weight = self._of_axes(h, vectors, points, owner)
+        usual = _mean_square(vectors, owner, n)[owner]  # of the system, for each vector
+        axis_weight = self._of_axes(h, vectors, points, (owner, usual))
         a, b = pairs_of(owner, n, alone=True)
         live = axis_weight[a] > 0.0
         a, b = a[live], b[live]
@@ -84,10 +85,10 @@ class Smooth(Canonicalizer):
         score = scores.gather(1, (channel_a * per + channel_b).unsqueeze(1)).squeeze(1)
         score = bounded(score + self.partner_by_itself(points.scalars).flatten()[b])
         # how far b is from the axis; of its direction nothing, which at the centre it has not
-        scale = vectors[b].square().sum(-1) + _mean_square(vectors, owner, n)[owner[a]]
+        scale = vectors[b].square().sum(-1) + usual[a]
         # near a line all are small, and one that is none, a itself, must be worse than all others;
         # on it no partner is any better, and frames are the same for all
-        on_line = _on_a_line(vectors, owner, a, away, n)
+        on_line = _on_a_line(usual, a, away)
         near = torch.where(on_line[a], torch.zeros_like(away), _log(away / scale, 4))
         weight = axis_weight[a] * sparse_weights(score + near, a, len(vectors))
         some = weight > 0.0
@@ -95,14 +96,16 @@ class Smooth(Canonicalizer):
         turns = self.turn(h).view(-1, 6)[a]
         return self._poses(points, vectors, owner, (a, b, on_line[a]), weight[some], turns)
 
-    def _of_axes(self, h: Tensor, vectors: Tensor, points: Points, owner: Tensor) -> Tensor:
-        """The weight of each vector as an axis, which sum to one in each system."""
-        n = points.n_systems
+    def _of_axes(
+        self, h: Tensor, vectors: Tensor, points: Points, systems: tuple[Tensor, Tensor]
+    ) -> Tensor:
+        """The weight of each vector as an axis, which sum to one in each system; ``systems`` are
+        whose each is, and the mean square there."""
+        owner, usual = systems
         score = bounded(self.axis(h) + self.axis_by_itself(points.scalars)).flatten()
         square = vectors.square().sum(-1)
-        scale = _mean_square(vectors, owner, n)[owner]
-        near = _log(square / (square + scale), 2)
-        return sparse_weights(score + near, owner, n)
+        near = _log(square / (square + usual), 2)
+        return sparse_weights(score + near, owner, points.n_systems)
 
     def _poses(
         self,
@@ -179,11 +182,11 @@ def _mean_square(vectors: Tensor, owner: Tensor, n: int) -> Tensor:
     return mean.clamp(min=torch.finfo(square.dtype).tiny ** 0.5)
 
 
-def _on_a_line(vectors: Tensor, owner: Tensor, a: Tensor, away: Tensor, n: int) -> Tensor:
+def _on_a_line(usual: Tensor, a: Tensor, away: Tensor) -> Tensor:
     """For each vector, taken for an axis, whether all of its system are along it to round-off, by
-    their squares ``away`` from the axes ``a``."""
-    most = largest(away.detach(), a, len(vectors))
-    return most <= tolerance(away.dtype) ** 2 * _mean_square(vectors, owner, n)[owner]
+    their squares ``away`` from the axes ``a`` and the ``usual`` square there."""
+    most = largest(away.detach(), a, len(usual))
+    return most <= tolerance(away.dtype) ** 2 * usual
 
 
 def _near_a_line(vectors: Tensor, owner: Tensor, a: Tensor, n: int) -> Tensor:
